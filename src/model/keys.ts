@@ -1,0 +1,102 @@
+import type { HostId, Incarnation, IntentId, NetworkId, PoolId, StoreKey, TaskId, VmId } from "./ids.ts";
+
+/** Every key of the store. Each ends in a slash, so that no key is a prefix of a sibling (`h1`, `h10`). */
+export const keys = {
+  cluster: "/cluster/" as StoreKey,
+  policy: "/policy/" as StoreKey,
+  managerTerm: "/manager/term/" as StoreKey,
+  managerTick: "/manager/tick/" as StoreKey,
+  member: (host: HostId) => `/members/${host}/` as StoreKey,
+  host: (host: HostId) => `/hosts/${host}/` as StoreKey,
+  hostFacts: (host: HostId) => `/hosts/${host}/facts/` as StoreKey,
+  fenceDevice: (host: HostId) => `/hosts/${host}/device/` as StoreKey,
+  heartbeat: (host: HostId, n: Incarnation) => `/hb/${host}/${n}/` as StoreKey,
+  fence: (host: HostId, n: Incarnation) => `/fence/${host}/${n}/` as StoreKey,
+  vm: (vm: VmId) => `/vms/${vm}/` as StoreKey,
+  vmStatus: (vm: VmId) => `/vms/${vm}/status/` as StoreKey,
+  owner: (vm: VmId) => `/owner/${vm}/` as StoreKey,
+  /** Holds the id of the VM that bears the name: makes a name unique by one compare. */
+  vmName: (name: string) => `/names/vm/${name}/` as StoreKey,
+  pool: (pool: PoolId) => `/pools/${pool}/` as StoreKey,
+  network: (network: NetworkId) => `/networks/${network}/` as StoreKey,
+  intent: (intent: IntentId) => `/intents/${intent}/` as StoreKey,
+  task: (task: TaskId) => `/tasks/${task}/` as StoreKey,
+  event: (host: HostId, boot: string, seq: number) => `/events/${host}/${boot}-${seq}/` as StoreKey,
+} as const;
+
+/** What a key names. `unknown` keys are left alone: a newer version may have written them. */
+export type KeyName =
+  | { readonly kind: "cluster" | "policy" | "manager-term" | "manager-tick" }
+  | { readonly kind: "member" | "host" | "host-facts" | "fence-device"; readonly host: HostId }
+  | { readonly kind: "heartbeat" | "fence"; readonly host: HostId; readonly incarnation: Incarnation }
+  | { readonly kind: "vm" | "vm-status" | "owner"; readonly vm: VmId }
+  | { readonly kind: "vm-name"; readonly name: string }
+  | { readonly kind: "pool"; readonly pool: PoolId }
+  | { readonly kind: "network"; readonly network: NetworkId }
+  | { readonly kind: "intent"; readonly intent: IntentId }
+  | { readonly kind: "task"; readonly task: TaskId }
+  | { readonly kind: "event"; readonly host: HostId; readonly boot: string; readonly seq: number }
+  | { readonly kind: "unknown" };
+
+const unknownKey: KeyName = { kind: "unknown" };
+const subKeys = { facts: "host-facts", device: "fence-device" } as const;
+
+/** Takes a key apart; the inverse of `keys`. */
+export function parseKey(key: string): KeyName {
+  const parts = key.split("/").slice(1, -1);
+  const [root, first, second] = parts;
+  switch (root) {
+    case "cluster":
+    case "policy":
+      return parts.length === 1 ? { kind: root } : unknownKey;
+    case "manager":
+      return first === "term" || first === "tick" ? { kind: `manager-${first}` } : unknownKey;
+    case "members":
+      return first === undefined ? unknownKey : { kind: "member", host: first as HostId };
+    case "hosts":
+      return parseHostKey(first, second);
+    case "hb":
+    case "fence":
+      return parseIncarnationKey(root === "hb" ? "heartbeat" : "fence", first, second);
+    case "vms":
+      if (first === undefined) return unknownKey;
+      if (second === undefined) return { kind: "vm", vm: first as VmId };
+      return second === "status" ? { kind: "vm-status", vm: first as VmId } : unknownKey;
+    case "owner":
+      return first === undefined ? unknownKey : { kind: "owner", vm: first as VmId };
+    case "names":
+      return first === "vm" && second !== undefined ? { kind: "vm-name", name: second } : unknownKey;
+    case "pools":
+      return first === undefined ? unknownKey : { kind: "pool", pool: first as PoolId };
+    case "networks":
+      return first === undefined ? unknownKey : { kind: "network", network: first as NetworkId };
+    case "intents":
+      return first === undefined ? unknownKey : { kind: "intent", intent: first as IntentId };
+    case "tasks":
+      return first === undefined ? unknownKey : { kind: "task", task: first as TaskId };
+    case "events":
+      return parseEventKey(first, second);
+    default:
+      return unknownKey;
+  }
+}
+
+function parseHostKey(host: string | undefined, sub: string | undefined): KeyName {
+  if (host === undefined) return unknownKey;
+  if (sub === undefined) return { kind: "host", host: host as HostId };
+  const kind = Object.hasOwn(subKeys, sub) ? subKeys[sub as keyof typeof subKeys] : undefined;
+  return kind === undefined ? unknownKey : { kind, host: host as HostId };
+}
+
+function parseIncarnationKey(kind: "heartbeat" | "fence", host: string | undefined, n: string | undefined): KeyName {
+  const incarnation = Number(n);
+  if (host === undefined || !Number.isSafeInteger(incarnation) || incarnation < 1) return unknownKey;
+  return { kind, host: host as HostId, incarnation: incarnation as Incarnation };
+}
+
+function parseEventKey(host: string | undefined, bootSeq: string | undefined): KeyName {
+  const cut = bootSeq?.lastIndexOf("-") ?? -1;
+  const seq = Number(bootSeq?.slice(cut + 1));
+  if (host === undefined || bootSeq === undefined || cut < 1 || !Number.isSafeInteger(seq)) return unknownKey;
+  return { kind: "event", host: host as HostId, boot: bootSeq.slice(0, cut), seq };
+}

@@ -1,0 +1,330 @@
+import { z } from "zod";
+import type {
+  ClusterId,
+  Epoch,
+  HostId,
+  Incarnation,
+  IntentId,
+  NetworkId,
+  Nonce,
+  PoolId,
+  Revision,
+  TaskId,
+  Term,
+  VmId,
+  VolumeId,
+  WallMs,
+} from "./ids.ts";
+import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
+
+// Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
+
+const brandedText = <T extends string>() =>
+  z
+    .string()
+    .min(1)
+    .transform((text) => text as T);
+const brandedNumber = <T extends number>() =>
+  z
+    .int()
+    .min(0)
+    .transform((number) => number as T);
+const wallMs = brandedNumber<WallMs>();
+const schema1 = z.literal(1);
+
+export const clusterSchema = z.object({
+  schema: schema1,
+  id: brandedText<ClusterId>(),
+  name: z.string(),
+  /** The store's format; a daemon that does not know it does not start. */
+  format: z.int(),
+  createdAt: wallMs,
+});
+export type Cluster = z.infer<typeof clusterSchema>;
+
+export const linkKindSchema = z.enum(["management", "availability", "migration"]);
+export const memberSchema = z.object({
+  schema: schema1,
+  id: brandedText<HostId>(),
+  name: z.string(),
+  role: z.enum(["host", "witness"]),
+  /** Addresses by kind of link, in order of preference within a kind. */
+  links: z.array(z.object({ kind: linkKindSchema, address: z.string(), subnet: z.string() })),
+  joinedAt: wallMs,
+});
+export type Member = z.infer<typeof memberSchema>;
+
+/** `/hosts/H/`: written only by a registration, so that its revision stands for (incarnation, nonce) in a compare (S1). */
+export const hostSchema = z.object({
+  schema: schema1,
+  incarnation: brandedNumber<Incarnation>(),
+  nonce: brandedText<Nonce>(),
+  /** Identifies the machine, not the boot: a second machine of the same name is refused. */
+  machine: z.string(),
+  registeredAt: wallMs,
+});
+export type HostRegistration = z.infer<typeof hostSchema>;
+
+export const hostFactsSchema = z.object({
+  schema: schema1,
+  incarnation: brandedNumber<Incarnation>(),
+  cpuVendor: z.string(),
+  cpuModel: z.string(),
+  cpuFlags: z.array(z.string()),
+  cores: z.int(),
+  memoryMiB: z.int(),
+  /** What VMs may use in all; the rest is the host's own. */
+  memoryForVmsMiB: z.int(),
+  accel: z.enum(["kvm", "tcg"]),
+  versions: z.record(z.string(), z.string()),
+  clockOffsetMs: z.number().nullable(),
+  networks: z.array(z.object({ network: brandedText<NetworkId>(), bridge: z.string(), unfit: z.string().nullable() })),
+  pools: z.array(
+    z.object({ pool: brandedText<PoolId>(), capacityMiB: z.int(), freeMiB: z.int(), unfit: z.string().nullable() }),
+  ),
+  checks: z.array(checkSchema),
+  at: wallMs,
+});
+export type HostFacts = z.infer<typeof hostFactsSchema>;
+
+/** A device that cuts a host's power. `options` go to the fence agent as `key=value` lines. */
+export const fenceDeviceSchema = z.object({
+  schema: schema1,
+  agent: z.string(),
+  options: z.record(z.string(), z.string()),
+});
+export type FenceDevice = z.infer<typeof fenceDeviceSchema>;
+
+export const heartbeatSchema = z.object({
+  schema: schema1,
+  seq: z.int(),
+  /** D and M that this host's guards enforce; the manager waits for the larger of these and its own (S7). */
+  deadlineMs: z.int(),
+  marginMs: z.int(),
+  /** Milliseconds since the agent last said it lives; null: not heard in this incarnation (S13). */
+  agentAgeMs: z.int().nullable(),
+  /** True where the guards held the VMs frozen when this was sent. */
+  frozen: z.boolean(),
+  /** Milliseconds since this host's shared storage last answered; null: not probed. */
+  poolAgeMs: z.int().nullable(),
+});
+export type Heartbeat = z.infer<typeof heartbeatSchema>;
+
+export const fenceCauseSchema = z.enum(["silence", "device", "order", "self"]);
+export type FenceCause = z.infer<typeof fenceCauseSchema>;
+
+/**
+ * What stands in a fence record as proven. `silence`: the record itself was guarded by the last heartbeat's revision.
+ * `power-off`: a device confirmed it by a separate status. `last-word`: the host said that none of its VMs is left.
+ * `waited`: D+M passed after the receipt of the record's commit (S9).
+ */
+export const proofKindSchema = z.enum(["silence", "power-off", "last-word", "waited"]);
+export type ProofKind = z.infer<typeof proofKindSchema>;
+
+/** `/fence/H/N/`: from its commit on, (H, N) gets no heartbeat through any more (S1, S9). */
+export const fenceSchema = z.object({
+  schema: schema1,
+  cause: fenceCauseSchema,
+  by: brandedText<HostId>(),
+  /** The revision of the last heartbeat that the fencing process had seen; null: none was ever seen. */
+  heartbeatRevision: brandedNumber<Revision>().nullable(),
+  waitedMs: z.int(),
+  /** `begun` forbids adoption (S11): the power may go at any moment. */
+  device: z.enum(["not-needed", "begun", "confirmed", "abandoned"]),
+  proofs: z.array(proofKindSchema),
+  at: wallMs,
+});
+export type FenceRecord = z.infer<typeof fenceSchema>;
+
+export const poolKindSchema = z.enum(["shared-dir", "local-dir", "replicated"]);
+export const poolSchema = z.object({
+  schema: schema1,
+  id: brandedText<PoolId>(),
+  name: z.string(),
+  kind: poolKindSchema,
+  /** The folder on each host; the same for all, a host's own config may map it elsewhere. */
+  path: z.string(),
+  quotaMiB: z.int().nullable(),
+  createdAt: wallMs,
+});
+export type Pool = z.infer<typeof poolSchema>;
+
+export const networkSchema = z.object({ schema: schema1, id: brandedText<NetworkId>(), name: z.string() });
+export type Network = z.infer<typeof networkSchema>;
+
+export const requestedStateSchema = z.enum(["started", "stopped", "disabled", "ignored"]);
+export type RequestedState = z.infer<typeof requestedStateSchema>;
+
+export const diskSchema = z.object({
+  volume: brandedText<VolumeId>(),
+  pool: brandedText<PoolId>(),
+  sizeMiB: z.int().min(1),
+  format: z.enum(["raw", "qcow2"]),
+});
+export const nicSchema = z.object({ network: brandedText<NetworkId>(), mac: z.string() });
+export const vmSpecSchema = z.object({
+  cpus: z.int().min(1).max(512),
+  memoryMiB: z.int().min(16),
+  cpuModel: z.string(),
+  disks: z.array(diskSchema),
+  nics: z.array(nicSchema),
+  /** Direct kernel boot; null: the firmware boots the first disk. `append` may hold `{epoch}`. */
+  kernel: z.object({ path: z.string(), initrd: z.string(), append: z.string() }).nullable(),
+  guestAgent: z.boolean(),
+});
+export type VmSpec = z.infer<typeof vmSpecSchema>;
+
+/** `/vms/V/`: what is wanted. */
+export const vmSchema = z.object({
+  schema: schema1,
+  id: brandedText<VmId>(),
+  name: z.string(),
+  spec: vmSpecSchema,
+  requested: requestedStateSchema,
+  /** Restarts on the same host after a failure, then other hosts to try. */
+  maxRestart: z.int().min(0),
+  maxRelocate: z.int().min(0),
+  stopGraceMs: z.int().min(0),
+  createdAt: wallMs,
+});
+export type Vm = z.infer<typeof vmSchema>;
+
+/** How a QEMU ended, as facts/QMP tell it apart. */
+export const vmExitSchema = z.enum([
+  "guest-shutdown",
+  "host-quit",
+  "killed",
+  "panicked",
+  "start-failed",
+  "storage-error",
+]);
+export type VmExit = z.infer<typeof vmExitSchema>;
+
+/**
+ * `/owner/V/`: who may run the VM. `held`: (host, incarnation) alone, as `epoch`. `released`: nobody; a start elsewhere
+ * needs no proof, because the holder wrote this after it had verified that nothing of the VM was left (S14).
+ */
+export const ownerSchema = z.discriminatedUnion("kind", [
+  z.object({
+    schema: schema1,
+    kind: z.literal("held"),
+    host: brandedText<HostId>(),
+    incarnation: brandedNumber<Incarnation>(),
+    epoch: brandedNumber<Epoch>(),
+  }),
+  z.object({
+    schema: schema1,
+    kind: z.literal("released"),
+    /** Where it last ran. */
+    host: brandedText<HostId>(),
+    epoch: brandedNumber<Epoch>(),
+    /** Null after an orderly stop. */
+    failed: vmExitSchema.nullable(),
+  }),
+]);
+export type Owner = z.infer<typeof ownerSchema>;
+export type HeldOwner = Extract<Owner, { kind: "held" }>;
+
+/** `/vms/V/status/`: what the owner's agent last saw. Never a ground for a start: that is the owner record alone. */
+export const vmStatusSchema = z.object({
+  schema: schema1,
+  host: brandedText<HostId>(),
+  incarnation: brandedNumber<Incarnation>(),
+  epoch: brandedNumber<Epoch>(),
+  phase: z.enum(["starting", "running", "paused", "stopping", "stopped", "failed"]),
+  /** Why it is paused; empty unless `paused`. */
+  pausedBy: z.array(z.string()),
+  accel: z.enum(["kvm", "tcg"]).nullable(),
+  /** Restarts in a row without a quiet minute between. */
+  restarts: z.int(),
+  lastExit: vmExitSchema.nullable(),
+  /** QEMU's own words where the start failed. */
+  detail: z.string().nullable(),
+  since: wallMs,
+});
+export type VmStatus = z.infer<typeof vmStatusSchema>;
+
+/** `/manager/term/`: compared by revision in each transaction of the manager (S12). */
+export const managerTermSchema = z.object({
+  schema: schema1,
+  term: brandedNumber<Term>(),
+  host: brandedText<HostId>(),
+  at: wallMs,
+});
+export type ManagerTerm = z.infer<typeof managerTermSchema>;
+export const managerTickSchema = z.object({ schema: schema1, term: brandedNumber<Term>(), tick: z.int() });
+export type ManagerTick = z.infer<typeof managerTickSchema>;
+
+export const actorSchema = z.object({
+  name: z.string(),
+  role: z.enum(["admin", "operator", "viewer", "system"]),
+  requestId: z.string(),
+});
+export type Actor = z.infer<typeof actorSchema>;
+
+/** `/intents/I/`: a wish for one action that an agent carries out, answered in place. */
+export const intentSchema = z.object({
+  schema: schema1,
+  id: brandedText<IntentId>(),
+  actor: actorSchema,
+  kind: z.enum(["reset-vm"]),
+  vm: brandedText<VmId>(),
+  epoch: brandedNumber<Epoch>(),
+  answer: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("open") }),
+    z.object({ kind: z.literal("done"), at: wallMs }),
+    z.object({ kind: z.literal("refused"), code: z.string(), params: paramsSchema, at: wallMs }),
+  ]),
+  at: wallMs,
+});
+export type Intent = z.infer<typeof intentSchema>;
+
+/** `/tasks/T/`: long work, for progress and for the record. */
+export const taskSchema = z.object({
+  schema: schema1,
+  id: brandedText<TaskId>(),
+  actor: actorSchema,
+  kind: z.enum(["start-vm", "stop-vm", "delete-vm"]),
+  vm: brandedText<VmId>(),
+  percent: z.int().min(0).max(100),
+  end: z
+    .discriminatedUnion("kind", [
+      z.object({ kind: z.literal("done"), at: wallMs }),
+      z.object({ kind: z.literal("failed"), code: z.string(), params: paramsSchema, at: wallMs }),
+    ])
+    .nullable(),
+  at: wallMs,
+});
+export type Task = z.infer<typeof taskSchema>;
+
+/** `/policy/`: what holds for the whole cluster. */
+export const policySchema = z.object({
+  schema: schema1,
+  /** Memory that is kept for the host itself, MiB. */
+  hostReserveMiB: z.int().min(0),
+});
+export type Policy = z.infer<typeof policySchema>;
+
+/** `/events/HOST/BOOT-SEQ/`: hash-chained per host and boot; the store's revision orders all of them. */
+export const eventSchema = z.object({
+  schema: schema1,
+  host: brandedText<HostId>(),
+  boot: z.string(),
+  seq: z.int(),
+  /** A code of `messages`. */
+  type: z.string(),
+  subjects: z.object({ vm: brandedText<VmId>().optional(), host: brandedText<HostId>().optional() }),
+  params: paramsSchema,
+  reason: reasonSchema.nullable(),
+  alternatives: z.array(alternativeSchema),
+  actor: actorSchema,
+  at: wallMs,
+  /** SHA-256 of the event before it in this host's chain; empty for the first. */
+  previous: z.string(),
+});
+export type Event = z.infer<typeof eventSchema>;
+
+/** What a decision says of itself; the journal adds host, boot, sequence, time and hash. */
+export type EventDraft = Pick<Event, "type" | "subjects" | "params" | "reason" | "alternatives" | "actor">;
+
+export const systemActor: Actor = { name: "holdfast", role: "system", requestId: "" };

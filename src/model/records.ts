@@ -211,6 +211,7 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     host: brandedText<HostId>(),
     incarnation: brandedNumber<Incarnation>(),
     epoch: brandedNumber<Epoch>(),
+    failedHosts: z.array(brandedText<HostId>()),
   }),
   z.object({
     schema: schema1,
@@ -220,6 +221,8 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     epoch: brandedNumber<Epoch>(),
     /** Null after an orderly stop. */
     failed: vmExitSchema.nullable(),
+    /** Where it failed since it last ran well, oldest first: these are not tried again (`maxRelocate` bounds them). */
+    failedHosts: z.array(brandedText<HostId>()),
   }),
 ]);
 export type Owner = z.infer<typeof ownerSchema>;

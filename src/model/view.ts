@@ -1,0 +1,268 @@
+import type { z } from "zod";
+import type { HostId, Incarnation, IntentId, NetworkId, PoolId, Revision, StoreKey, TaskId, VmId } from "./ids.ts";
+import { noRevision } from "./ids.ts";
+import { type KeyName, parseKey } from "./keys.ts";
+import {
+  type Cluster,
+  clusterSchema,
+  type Event,
+  eventSchema,
+  type FenceDevice,
+  type FenceRecord,
+  fenceDeviceSchema,
+  fenceSchema,
+  type Heartbeat,
+  type HostFacts,
+  type HostRegistration,
+  heartbeatSchema,
+  hostFactsSchema,
+  hostSchema,
+  type Intent,
+  intentSchema,
+  type ManagerTerm,
+  type ManagerTick,
+  type Member,
+  managerTermSchema,
+  managerTickSchema,
+  memberSchema,
+  type Network,
+  networkSchema,
+  type Owner,
+  ownerSchema,
+  type Policy,
+  type Pool,
+  policySchema,
+  poolSchema,
+  type Task,
+  taskSchema,
+  type Vm,
+  type VmStatus,
+  vmSchema,
+  vmStatusSchema,
+} from "./records.ts";
+import type { Change } from "./transaction.ts";
+
+/** A record and the revision of its last change: what a compare names. */
+export type Stored<T> = { readonly value: T; readonly revision: Revision };
+export type Records<K, T> = ReadonlyMap<K, Stored<T>>;
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends ReadonlyMap<infer A, infer B> ? Map<A, B> : T[K] };
+
+/** The whole store, parsed, as of one revision. Events are not in it: they go to the journal. */
+export type ClusterView = {
+  readonly revision: Revision;
+  readonly cluster: Stored<Cluster> | undefined;
+  readonly policy: Stored<Policy> | undefined;
+  readonly term: Stored<ManagerTerm> | undefined;
+  readonly tick: Stored<ManagerTick> | undefined;
+  readonly members: Records<HostId, Member>;
+  readonly hosts: Records<HostId, HostRegistration>;
+  readonly facts: Records<HostId, HostFacts>;
+  readonly devices: Records<HostId, FenceDevice>;
+  readonly heartbeats: ReadonlyMap<HostId, Records<Incarnation, Heartbeat>>;
+  readonly fences: ReadonlyMap<HostId, Records<Incarnation, FenceRecord>>;
+  readonly vms: Records<VmId, Vm>;
+  readonly statuses: Records<VmId, VmStatus>;
+  readonly owners: Records<VmId, Owner>;
+  readonly pools: Records<PoolId, Pool>;
+  readonly networks: Records<NetworkId, Network>;
+  readonly intents: Records<IntentId, Intent>;
+  readonly tasks: Records<TaskId, Task>;
+  /** Keys whose text this version cannot read, with why. Unread is not absent: nothing is decided about their subjects. */
+  readonly unreadable: ReadonlyMap<StoreKey, string>;
+};
+type MutableView = Mutable<ClusterView>;
+
+export function emptyView(): ClusterView {
+  return {
+    revision: noRevision,
+    cluster: undefined,
+    policy: undefined,
+    term: undefined,
+    tick: undefined,
+    members: new Map(),
+    hosts: new Map(),
+    facts: new Map(),
+    devices: new Map(),
+    heartbeats: new Map(),
+    fences: new Map(),
+    vms: new Map(),
+    statuses: new Map(),
+    owners: new Map(),
+    pools: new Map(),
+    networks: new Map(),
+    intents: new Map(),
+    tasks: new Map(),
+    unreadable: new Map(),
+  };
+}
+
+/** What a batch of changes was about: heartbeats and ticks alone need no new decision. */
+export type Touched = {
+  readonly heartbeats: readonly {
+    readonly host: HostId;
+    readonly incarnation: Incarnation;
+    readonly revision: Revision;
+  }[];
+  readonly tick: boolean;
+  readonly others: boolean;
+  readonly vms: ReadonlySet<VmId>;
+  readonly events: readonly { readonly event: Event; readonly revision: Revision }[];
+};
+
+type Parsed = { readonly name: KeyName; readonly value: unknown; readonly trouble: string | null };
+
+// Several views in one process see the same change objects; each is parsed once.
+const parsedChanges = new WeakMap<Change, Parsed>();
+
+const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name">]: z.ZodType } = {
+  cluster: clusterSchema,
+  policy: policySchema,
+  "manager-term": managerTermSchema,
+  "manager-tick": managerTickSchema,
+  member: memberSchema,
+  host: hostSchema,
+  "host-facts": hostFactsSchema,
+  "fence-device": fenceDeviceSchema,
+  heartbeat: heartbeatSchema,
+  fence: fenceSchema,
+  vm: vmSchema,
+  "vm-status": vmStatusSchema,
+  owner: ownerSchema,
+  pool: poolSchema,
+  network: networkSchema,
+  intent: intentSchema,
+  task: taskSchema,
+  event: eventSchema,
+};
+
+function parseChange(change: Change): Parsed {
+  const known = parsedChanges.get(change);
+  if (known !== undefined) return known;
+  const name = parseKey(change.key);
+  const parsed = change.kind === "delete" ? { name, value: undefined, trouble: null } : parseText(name, change.text);
+  parsedChanges.set(change, parsed);
+  return parsed;
+}
+
+function parseText(name: KeyName, text: string): Parsed {
+  if (name.kind === "unknown" || name.kind === "vm-name") return { name, value: undefined, trouble: null };
+  const json = parseJson(text);
+  if (json === undefined) return { name, value: undefined, trouble: "not JSON" };
+  const result = schemas[name.kind].safeParse(json);
+  if (result.success) return { name, value: result.data, trouble: null };
+  const issue = result.error.issues[0];
+  return { name, value: undefined, trouble: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "unreadable"}` };
+}
+
+function parseJson(text: string): unknown {
+  // JSON.parse throws on bad input: an operating failure that becomes a value here, at the edge.
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Brings `view` to the state after `changes` (in order of revision). The only place that changes a view. */
+export function applyChanges(view: ClusterView, changes: readonly Change[], revision: Revision): Touched {
+  const target = view as MutableView;
+  const touched = {
+    heartbeats: [] as Touched["heartbeats"][number][],
+    tick: false,
+    others: false,
+    vms: new Set<VmId>(),
+    events: [] as Touched["events"][number][],
+  };
+  for (const change of changes) {
+    const parsed = parseChange(change);
+    if (parsed.trouble !== null) target.unreadable.set(change.key, parsed.trouble);
+    else if (target.unreadable.size > 0) target.unreadable.delete(change.key);
+    place(target, parsed, change.revision);
+    const { name } = parsed;
+    if (name.kind === "heartbeat") {
+      if (parsed.value !== undefined) {
+        touched.heartbeats.push({ host: name.host, incarnation: name.incarnation, revision: change.revision });
+      }
+    } else if (name.kind === "manager-tick") touched.tick = true;
+    else if (name.kind === "event") {
+      if (parsed.value !== undefined) touched.events.push({ event: parsed.value as Event, revision: change.revision });
+    } else {
+      touched.others = true;
+      if ("vm" in name) touched.vms.add(name.vm);
+    }
+  }
+  target.revision = revision;
+  return touched;
+}
+
+function place(view: MutableView, parsed: Parsed, revision: Revision): void {
+  const { name } = parsed;
+  const stored = parsed.value === undefined ? undefined : { value: parsed.value as never, revision };
+  switch (name.kind) {
+    case "cluster":
+    case "policy":
+      view[name.kind] = stored;
+      return;
+    case "manager-term":
+      view.term = stored;
+      return;
+    case "manager-tick":
+      view.tick = stored;
+      return;
+    case "member":
+      return put(view.members, name.host, stored);
+    case "host":
+      return put(view.hosts, name.host, stored);
+    case "host-facts":
+      return put(view.facts, name.host, stored);
+    case "fence-device":
+      return put(view.devices, name.host, stored);
+    case "heartbeat":
+      return putNested(view.heartbeats as Map<HostId, Map<Incarnation, Stored<Heartbeat>>>, name, stored);
+    case "fence":
+      return putNested(view.fences as Map<HostId, Map<Incarnation, Stored<FenceRecord>>>, name, stored);
+    case "vm":
+      return put(view.vms, name.vm, stored);
+    case "vm-status":
+      return put(view.statuses, name.vm, stored);
+    case "owner":
+      return put(view.owners, name.vm, stored);
+    case "pool":
+      return put(view.pools, name.pool, stored);
+    case "network":
+      return put(view.networks, name.network, stored);
+    case "intent":
+      return put(view.intents, name.intent, stored);
+    case "task":
+      return put(view.tasks, name.task, stored);
+    case "event":
+    case "vm-name":
+    case "unknown":
+      return;
+  }
+}
+
+function put<K, T>(map: Map<K, Stored<T>>, key: K, stored: Stored<T> | undefined): void {
+  if (stored === undefined) map.delete(key);
+  else map.set(key, stored);
+}
+
+function putNested<T>(
+  map: Map<HostId, Map<Incarnation, Stored<T>>>,
+  name: { readonly host: HostId; readonly incarnation: Incarnation },
+  stored: Stored<T> | undefined,
+): void {
+  const inner = map.get(name.host) ?? new Map<Incarnation, Stored<T>>();
+  put(inner, name.incarnation, stored);
+  map.set(name.host, inner);
+}
+
+/** The fence record of one incarnation, if there is one. */
+export function fenceOf(view: ClusterView, host: HostId, incarnation: Incarnation): Stored<FenceRecord> | undefined {
+  return view.fences.get(host)?.get(incarnation);
+}
+
+/** The last heartbeat of one incarnation, if there was one. */
+export function heartbeatOf(view: ClusterView, host: HostId, incarnation: Incarnation): Stored<Heartbeat> | undefined {
+  return view.heartbeats.get(host)?.get(incarnation);
+}

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { HostId, Incarnation, IntentId, NetworkId, PoolId, Revision, StoreKey, TaskId, VmId } from "./ids.ts";
 import { noRevision } from "./ids.ts";
+import { parseJson } from "./json.ts";
 import { type KeyName, parseKey } from "./keys.ts";
 import {
   type Cluster,
@@ -154,15 +155,6 @@ function parseText(name: KeyName, text: string): Parsed {
   return { name, value: undefined, trouble: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "unreadable"}` };
 }
 
-function parseJson(text: string): unknown {
-  // JSON.parse throws on bad input: an operating failure that becomes a value here, at the edge.
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Brings `view` to the state after `changes` (in order of revision). The only place that changes a view. */
 export function applyChanges(view: ClusterView, changes: readonly Change[], revision: Revision): Touched {
   const target = view as MutableView;
@@ -210,31 +202,44 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
       view.tick = stored;
       return;
     case "member":
-      return put(view.members, name.host, stored);
+      put(view.members, name.host, stored);
+      return;
     case "host":
-      return put(view.hosts, name.host, stored);
+      put(view.hosts, name.host, stored);
+      return;
     case "host-facts":
-      return put(view.facts, name.host, stored);
+      put(view.facts, name.host, stored);
+      return;
     case "fence-device":
-      return put(view.devices, name.host, stored);
+      put(view.devices, name.host, stored);
+      return;
     case "heartbeat":
-      return putNested(view.heartbeats as Map<HostId, Map<Incarnation, Stored<Heartbeat>>>, name, stored);
+      putNested(view.heartbeats as Map<HostId, Map<Incarnation, Stored<Heartbeat>>>, name, stored);
+      return;
     case "fence":
-      return putNested(view.fences as Map<HostId, Map<Incarnation, Stored<FenceRecord>>>, name, stored);
+      putNested(view.fences as Map<HostId, Map<Incarnation, Stored<FenceRecord>>>, name, stored);
+      return;
     case "vm":
-      return put(view.vms, name.vm, stored);
+      put(view.vms, name.vm, stored);
+      return;
     case "vm-status":
-      return put(view.statuses, name.vm, stored);
+      put(view.statuses, name.vm, stored);
+      return;
     case "owner":
-      return put(view.owners, name.vm, stored);
+      put(view.owners, name.vm, stored);
+      return;
     case "pool":
-      return put(view.pools, name.pool, stored);
+      put(view.pools, name.pool, stored);
+      return;
     case "network":
-      return put(view.networks, name.network, stored);
+      put(view.networks, name.network, stored);
+      return;
     case "intent":
-      return put(view.intents, name.intent, stored);
+      put(view.intents, name.intent, stored);
+      return;
     case "task":
-      return put(view.tasks, name.task, stored);
+      put(view.tasks, name.task, stored);
+      return;
     case "event":
     case "vm-name":
     case "unknown":

@@ -1,0 +1,91 @@
+import type { HostId, Incarnation, InstantMs, Revision } from "../model/ids.ts";
+import { later } from "../model/ids.ts";
+import type { Heartbeat } from "../model/records.ts";
+import { limits } from "./limits.ts";
+
+/**
+ * What one manager process knows of a host's heartbeats, on its own clock (S3: no clock value crosses processes).
+ * `heardAt` is the receipt of the newest revision, which is never earlier than its sending: waiting D+M from here
+ * is waiting longer than the host's guards do.
+ */
+export type Contact = {
+  readonly incarnation: Incarnation;
+  readonly revision: Revision;
+  readonly heardAt: InstantMs;
+  /** True once a heartbeat arrived while this process watched, not only in its first snapshot (S8). */
+  readonly live: boolean;
+  /** D+M that counts for this host: the larger of its own word and ours (S7). */
+  readonly waitMs: number;
+  /** Never before this moment: heard + D+M, and what an earlier heartbeat with a longer D had promised (S7). */
+  readonly silentUntil: InstantMs;
+};
+
+/** The larger of what the host's guards enforce and this process's own D+M (S7). */
+export function waitFor(heartbeat: Heartbeat, ownWaitMs: number): number {
+  return Math.max(heartbeat.deadlineMs + heartbeat.marginMs, ownWaitMs);
+}
+
+export function hear(
+  known: Contact | undefined,
+  heard: { readonly incarnation: Incarnation; readonly revision: Revision; readonly heartbeat: Heartbeat },
+  ownWaitMs: number,
+  now: InstantMs,
+  live: boolean,
+): Contact {
+  if (known !== undefined && known.revision >= heard.revision) return known;
+  const waitMs = waitFor(heard.heartbeat, ownWaitMs);
+  // A shorter D counts only from the heartbeat that states it: what the one before it promised is waited for too (S7).
+  const silentUntil = Math.max(now + waitMs, known?.incarnation === heard.incarnation ? known.silentUntil : 0);
+  return {
+    incarnation: heard.incarnation,
+    revision: heard.revision,
+    heardAt: now,
+    live: live || (known?.incarnation === heard.incarnation && known.live),
+    waitMs,
+    silentUntil: silentUntil as InstantMs,
+  };
+}
+
+/**
+ * Whether this process itself has contact: silence of others counts only while it does (S8). `lastAt`: the newest
+ * proof of a quorum commit that this process received. In a gap, and for a grace after it, nobody is fenced.
+ */
+export type OwnContact = {
+  readonly lastAt: InstantMs;
+  /** When the present stretch without a gap began. */
+  readonly since: InstantMs;
+  readonly graceUntil: InstantMs;
+};
+
+export function hasContact(own: OwnContact, now: InstantMs): boolean {
+  return now - own.lastAt <= limits.ownGapMaxMs;
+}
+
+export function evidence(own: OwnContact, deadlineMs: number, now: InstantMs): OwnContact {
+  const gapMs = now - own.lastAt;
+  if (gapMs <= limits.ownGapMaxMs) return { ...own, lastAt: now };
+  const graceMs = gapMs > deadlineMs ? limits.graceAfterLongGapMs : limits.graceMs;
+  return { lastAt: now, since: now, graceUntil: Math.max(later(now, graceMs), own.graceUntil) as InstantMs };
+}
+
+export type Silence =
+  | { readonly kind: "not-due"; readonly at: InstantMs }
+  | { readonly kind: "due" }
+  /** This process cannot judge now: it has no contact itself. */
+  | { readonly kind: "cannot-judge" };
+
+/** When a fence of `host` by silence is due for this process (S8). Waiting for evidence again is `cannot-judge`. */
+export function silenceOf(
+  contact: Contact,
+  own: OwnContact,
+  process: { readonly startedAt: InstantMs; readonly ownWaitMs: number; readonly extraMs: number },
+  now: InstantMs,
+): Silence {
+  if (!hasContact(own, now)) return { kind: "cannot-judge" };
+  // A process younger than D+M fences nobody; an unheard host has longer: the whole cluster may be starting.
+  const youngUntil = later(process.startedAt, contact.live ? process.ownWaitMs : limits.unheardMs);
+  const dueAt = Math.max(contact.silentUntil + process.extraMs, own.graceUntil, youngUntil) as InstantMs;
+  return now >= dueAt ? { kind: "due" } : { kind: "not-due", at: dueAt };
+}
+
+export type Contacts = ReadonlyMap<HostId, Contact>;

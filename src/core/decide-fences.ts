@@ -1,0 +1,177 @@
+import { inKeyOrder } from "../base/order.ts";
+import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
+import type { Compare } from "../model/transaction.ts";
+import { type ClusterView, fenceOf } from "../model/view.ts";
+import { type Contact, type OwnContact, silenceOf } from "./contact.ts";
+import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
+import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction } from "./fencing.ts";
+import { loadOf, place } from "./placement.ts";
+
+/** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
+export type Judge = {
+  readonly own: OwnContact;
+  readonly startedAt: InstantMs;
+  readonly extraMs: number;
+  /** The leader's term; a standby's fence is guarded by the heartbeat alone. */
+  readonly also: readonly Compare[];
+};
+
+/** Fences that are due by silence (S8). A host is fenced only where at least one VM would then start elsewhere. */
+export function decideFences(view: ClusterView, known: ManagerKnowledge, judge: Judge): Decided {
+  const decisions: Decision[] = [];
+  const notices: Notice[] = [];
+  let wakeAt: number | undefined;
+  for (const [host, contact] of inKeyOrder(known.contacts)) {
+    if (host === known.self || !isJudged(view, host, contact)) continue;
+    const process = { startedAt: judge.startedAt, ownWaitMs: known.ownWaitMs, extraMs: judge.extraMs };
+    const silence = silenceOf(contact, judge.own, process, known.now);
+    if (silence.kind === "not-due") wakeAt = Math.min(wakeAt ?? silence.at, silence.at);
+    if (silence.kind !== "due") continue;
+    const use = whatAFenceWouldStart(view, host, contact.incarnation, known);
+    if (use.startsElsewhere) decisions.push(fenceBySilence(view, host, contact, use.device, known, judge));
+    else if (use.held > 0) {
+      const params = { host, silentMs: known.now - contact.heardAt, vms: use.held };
+      notices.push({ subject: `host ${host}`, event: event("host-silent-not-fenced", { host }, params) });
+    }
+  }
+  return { decisions, notices, wakeAt };
+}
+
+function isJudged(view: ClusterView, host: HostId, contact: Contact): boolean {
+  if (view.hosts.get(host)?.value.incarnation !== contact.incarnation) return false;
+  return fenceOf(view, host, contact.incarnation) === undefined;
+}
+
+type FenceUse = { readonly held: number; readonly startsElsewhere: boolean; readonly device: boolean };
+
+/** Whether a fence of (host, incarnation) would let any of its VMs start on another host, and whether a device must help. */
+export function whatAFenceWouldStart(
+  view: ClusterView,
+  host: HostId,
+  incarnation: Incarnation,
+  known: ManagerKnowledge,
+): FenceUse {
+  const loads = loadOf(view);
+  const hasDevice = view.devices.has(host);
+  let held = 0;
+  let startsElsewhere = false;
+  let device = false;
+  for (const [id, owner] of view.owners) {
+    const vm = view.vms.get(id)?.value;
+    if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation !== incarnation) continue;
+    if (vm === undefined || vm.requested !== "started") continue;
+    held++;
+    const pools = poolsOf(vm, view);
+    if (pools === undefined) continue;
+    const obtainable = proofsAcceptedBy(pools).includes("silence") || (needsDevice(pools) && hasDevice);
+    if (!obtainable || place(view, vm, loads, known, host).kind === "nowhere") continue;
+    startsElsewhere = true;
+    device ||= needsDevice(pools);
+  }
+  return { held, startsElsewhere, device };
+}
+
+function fenceBySilence(
+  view: ClusterView,
+  host: HostId,
+  contact: Contact,
+  device: boolean,
+  known: ManagerKnowledge,
+  judge: Judge,
+): Decision {
+  const { incarnation } = contact;
+  const order = { host, incarnation, cause: "silence" as const, by: known.self, device, at: known.wall };
+  const silentMs = known.now - contact.heardAt;
+  const reason = { rule: "S8", code: "host-silent", params: { host, silentMs, waitMs: contact.waitMs } };
+  return {
+    subject: `host ${host}`,
+    transaction: fenceTransaction(view, order, contact, judge.also),
+    events: [event("host-fenced", { host }, { host, incarnation, cause: "silence", device }, reason)],
+  };
+}
+
+/**
+ * What is still to be proven of fenced incarnations that own VMs: `waited` after D+M from the receipt of the record
+ * (S9), a device begun where a pool asks for one, or given up where the host lives on in a later incarnation (S11).
+ */
+export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: readonly Compare[]): Decided {
+  const decisions: Decision[] = [];
+  let wakeAt: number | undefined;
+  for (const lost of lostOwners(view)) {
+    const { host, incarnation } = lost;
+    const record = fenceOf(view, host, incarnation);
+    if (
+      record === undefined ||
+      record.value.proofs.includes("power-off") ||
+      record.value.proofs.includes("last-word")
+    ) {
+      continue;
+    }
+    const livesOn = (view.hosts.get(host)?.value.incarnation ?? 0) > incarnation;
+    const subject = `host ${host}`;
+    if (livesOn && record.value.device === "begun") {
+      const transaction = proofTransaction(host, incarnation, record, { device: "abandoned" }, also);
+      decisions.push({
+        subject,
+        transaction,
+        events: [event("fence-device-abandoned", { host }, { host, incarnation })],
+      });
+      continue;
+    }
+    if (!livesOn && record.value.device === "not-needed" && lost.device && view.devices.has(host)) {
+      const transaction = proofTransaction(host, incarnation, record, { device: "begun" }, also);
+      decisions.push({ subject, transaction, events: [event("fence-device-begun", { host }, { host, incarnation })] });
+      continue;
+    }
+    if (record.value.proofs.length > 0) continue;
+    const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation)) ?? known.now;
+    const dueAt = seenAt + known.ownWaitMs;
+    if (known.now < dueAt) {
+      wakeAt = Math.min(wakeAt ?? dueAt, dueAt);
+      continue;
+    }
+    const transaction = proofTransaction(host, incarnation, record, { proof: "waited" }, also);
+    decisions.push({
+      subject,
+      transaction,
+      events: [event("fence-proof", { host }, { host, incarnation, proof: "waited" })],
+    });
+  }
+  return { decisions, notices: [], wakeAt };
+}
+
+type LostOwner = {
+  readonly host: HostId;
+  readonly incarnation: Incarnation;
+  /** A pool of one of its wanted VMs asks for a device's word. */
+  readonly device: boolean;
+};
+
+/** The (host, incarnation) pairs that own a VM and are not what the host runs now, or are fenced. */
+function lostOwners(view: ClusterView): LostOwner[] {
+  const found = new Map<string, LostOwner>();
+  for (const [id, owner] of inKeyOrder(view.owners)) {
+    if (owner.value.kind !== "held") continue;
+    const { host, incarnation } = owner.value;
+    if (fenceOf(view, host, incarnation) === undefined) continue;
+    const vm = view.vms.get(id)?.value;
+    const pools = vm === undefined ? undefined : poolsOf(vm, view);
+    const device = pools !== undefined && needsDevice(pools) && vm?.requested === "started";
+    const key = fenceKey(host, incarnation);
+    found.set(key, { host, incarnation, device: device || (found.get(key)?.device ?? false) });
+  }
+  return [...found.values()];
+}
+
+export type DeviceWork = { readonly host: HostId; readonly incarnation: Incarnation };
+
+/** S9.2: the incarnations whose power is to be cut now: recorded as begun, not proven yet, and not living on as another. */
+export function deviceWork(view: ClusterView): DeviceWork[] {
+  const work: DeviceWork[] = [];
+  for (const { host, incarnation } of lostOwners(view)) {
+    const record = fenceOf(view, host, incarnation)?.value;
+    const runsNow = view.hosts.get(host)?.value.incarnation === incarnation;
+    if (record?.device === "begun" && !record.proofs.includes("power-off") && runsNow) work.push({ host, incarnation });
+  }
+  return work;
+}

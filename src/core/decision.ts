@@ -1,0 +1,45 @@
+import type { HostId, Incarnation, VmId, WallMs } from "../model/ids.ts";
+import type { Alternative, Params, Reason } from "../model/reason.ts";
+import { type EventDraft, systemActor } from "../model/records.ts";
+import type { Transaction } from "../model/transaction.ts";
+import type { Knowledge } from "./placement.ts";
+
+/** What the manager's process knows beside the store when it decides. */
+export type ManagerKnowledge = Knowledge & {
+  readonly wall: WallMs;
+  readonly self: HostId;
+  /** Since when this process has seen a fence record that carries no proof of its own, by `fenceKey` (S9). */
+  readonly fencesSeenAt: ReadonlyMap<string, number>;
+  readonly ownWaitMs: number;
+};
+
+/** One transaction with the events that tell of it. `subject`: what is busy until the view has caught up with it. */
+export type Decision = {
+  readonly subject: string;
+  readonly transaction: Transaction;
+  readonly events: readonly EventDraft[];
+};
+
+/** Something to be said once while it lasts, without a change of its own. */
+export type Notice = { readonly subject: string; readonly event: EventDraft };
+
+export type Decided = {
+  readonly decisions: readonly Decision[];
+  readonly notices: readonly Notice[];
+  /** Decide again at this moment even if nothing changes; undefined: only on a change. */
+  readonly wakeAt: number | undefined;
+};
+
+export function fenceKey(host: HostId, incarnation: Incarnation): string {
+  return `${host}/${incarnation}`;
+}
+
+export function event(
+  type: string,
+  subjects: { readonly vm?: VmId; readonly host?: HostId },
+  params: Params,
+  reason: Reason | null = null,
+  alternatives: readonly Alternative[] = [],
+): EventDraft {
+  return { type, subjects, params, reason, alternatives: [...alternatives], actor: systemActor };
+}

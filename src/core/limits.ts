@@ -1,0 +1,75 @@
+import { assert } from "../base/assert.ts";
+import type { Profile } from "../model/config.ts";
+
+/**
+ * Every bound that safety rests on, with the relations between them asserted here, in one place.
+ * D and M travel in heartbeats (S7); these are the values of this process.
+ */
+export const limits = {
+  /** Guard lateness (0.1 s) + freeze and its verification (0.3 s) + clock rate + reserve (S7). */
+  marginMinMs: 600,
+  guardLatenessMaxMs: 100,
+  freezeVerifiedMaxMs: 300,
+  /** 500 ppm on both sides over the longest deadline of any profile. */
+  clockSlewPpmMax: 500,
+  /** A manager that saw no commit for this long may itself be the one cut off: it fences nobody for a grace (S8). */
+  ownGapMaxMs: 1_000,
+  graceMs: 3_000,
+  graceAfterLongGapMs: 10_000,
+  /** A host that this process never heard is not fenced by silence before this age: the whole cluster may be starting (S8). */
+  unheardMs: 180_000,
+  /** Standbys leave a due fence to the leader for this long (S12). */
+  standbyFenceDelayMs: 700,
+  /** The leader counts as gone after this long without a tick of its term (S12). */
+  leaderSilenceMs: 2_000,
+  tickMs: 500,
+  /** How long one attempt of a transaction is waited for. */
+  commitTimeoutMs: 1_500,
+  heartbeatsInFlightMax: 3,
+  /** The agent of a host is silent: no placements on it (S13). */
+  agentSilentMs: 60_000,
+  /** A host counts as alive for a placement while its last heartbeat is younger than this. */
+  aliveMs: 2_000,
+  deviceRetryFirstMs: 1_000,
+  deviceRetryMaxMs: 15_000,
+  /** A VM that ran this long without trouble starts its count of restarts anew. */
+  quietRunMs: 60_000,
+  /** Hosts / P: heartbeats a second that the store bears (S22). */
+  heartbeatsPerSecondMax: 200,
+} as const;
+
+export const profiles = {
+  default: { name: "default", heartbeatMs: 500, deadlineMs: 5_000, marginMs: 600 },
+  fast: { name: "fast", heartbeatMs: 300, deadlineMs: 3_000, marginMs: 600 },
+  slow: { name: "slow", heartbeatMs: 1_000, deadlineMs: 15_000, marginMs: 1_000 },
+} as const satisfies Record<string, Profile>;
+
+/** Throws where a profile would break what fencing rests on; also run on each host's configuration. */
+export function assertProfile(profile: Profile): void {
+  const slewMs = Math.ceil((profile.deadlineMs * 2 * limits.clockSlewPpmMax) / 1_000_000);
+  const needed = limits.guardLatenessMaxMs + limits.freezeVerifiedMaxMs + slewMs;
+  assert(
+    profile.marginMs >= limits.marginMinMs,
+    () => `Cannot use profile ${profile.name}: marginMs ${profile.marginMs} must be >= ${limits.marginMinMs}`,
+  );
+  assert(
+    profile.marginMs >= needed,
+    () =>
+      `Cannot use profile ${profile.name}: marginMs ${profile.marginMs} must cover lateness, freeze and slew (${needed})`,
+  );
+  assert(
+    profile.deadlineMs >= 5 * profile.heartbeatMs,
+    () => `Cannot use profile ${profile.name}: deadlineMs ${profile.deadlineMs} must bear four lost heartbeats`,
+  );
+  assert(
+    profile.deadlineMs > limits.commitTimeoutMs + profile.heartbeatMs,
+    () => `Cannot use profile ${profile.name}: a heartbeat that timed out must leave time for the next`,
+  );
+}
+
+for (const profile of Object.values(profiles)) assertProfile(profile);
+assert(limits.graceAfterLongGapMs > limits.graceMs, "Cannot have a shorter grace after a longer gap");
+assert(
+  limits.leaderSilenceMs + limits.graceMs < profiles.default.deadlineMs + profiles.default.marginMs,
+  "Cannot lose the leader's host within one deadline: a new leader must be in office before the fence is due",
+);

@@ -1,0 +1,184 @@
+import { assert, must } from "../base/assert.ts";
+import { type Epoch, type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { HeldOwner, HostRegistration, Owner, VmExit } from "../model/records.ts";
+import type { Compare, Transaction } from "../model/transaction.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import { assertProves, type FenceProof } from "./fencing.ts";
+import { put, stillIn, transaction, unchanged } from "./transactions.ts";
+
+/** The epoch of the next start: grows at every start of a VM, not only when the owner changes (S14). */
+function epochAfter(owner: Owner | undefined): Epoch {
+  return owner === undefined ? (1 as Epoch) : nextEpoch(owner.epoch);
+}
+
+function registrationOf(view: ClusterView, host: HostId): Stored<HostRegistration> {
+  return must(view.hosts.get(host), () => `Cannot use host ${host}: it never registered`);
+}
+
+/**
+ * Hands a VM that nobody may run to `to`. Without an owner or with a released one no proof is needed; a held one needs
+ * the proof of its holder, and the transaction compares that very record.
+ */
+export function placeTransaction(
+  view: ClusterView,
+  vm: VmId,
+  to: HostId,
+  proof: FenceProof | undefined,
+  also: readonly Compare[],
+): Transaction {
+  const owner = view.owners.get(vm);
+  const registration = registrationOf(view, to);
+  const compares: Compare[] = [
+    unchanged(keys.owner(vm), owner),
+    unchanged(keys.vm(vm), view.vms.get(vm)),
+    ...stillIn(to, registration),
+    ...also,
+  ];
+  compares.push(...proofCompares(owner?.value, proof));
+  const next: HeldOwner = {
+    schema: 1,
+    kind: "held",
+    host: to,
+    incarnation: registration.value.incarnation,
+    epoch: epochAfter(owner?.value),
+    failedHosts: owner?.value.failedHosts ?? [],
+  };
+  return transaction(compares, [put(keys.owner(vm), next)]);
+}
+
+function proofCompares(owner: Owner | undefined, proof: FenceProof | undefined): Compare[] {
+  if (owner === undefined || owner.kind === "released") return [];
+  const given = must(proof, () => `Cannot take a VM from ${owner.host}/${owner.incarnation}: no fence proof`);
+  assertProves(given, owner);
+  return [unchanged(keys.fence(given.host, given.incarnation), given.record)];
+}
+
+/** The holder's own next start after its QEMU ended: same host, same incarnation, next epoch (S14). */
+export function restartTransaction(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>): Transaction {
+  const registration = registrationOf(view, owner.value.host);
+  assert(
+    registration.value.incarnation === owner.value.incarnation,
+    () => `Cannot restart ${vm}: ${owner.value.host} runs incarnation ${registration.value.incarnation} now`,
+  );
+  const next: HeldOwner = { ...owner.value, epoch: nextEpoch(owner.value.epoch) };
+  return transaction(
+    [unchanged(keys.owner(vm), owner), ...stillIn(owner.value.host, registration)],
+    [put(keys.owner(vm), next)],
+  );
+}
+
+/**
+ * The holder gives the VM up, after it verified that nothing of the run is left; `failed` says why where it was not
+ * asked to stop. An older incarnation's record may be released by the same host's new one, which killed what was left (S6).
+ */
+export function releaseTransaction(
+  view: ClusterView,
+  vm: VmId,
+  owner: Stored<HeldOwner>,
+  failed: VmExit | null,
+): Transaction {
+  const { host, epoch, failedHosts } = owner.value;
+  const next: Owner = {
+    schema: 1,
+    kind: "released",
+    host,
+    epoch,
+    failed,
+    failedHosts: failed === null ? [] : [...failedHosts.filter((other) => other !== host), host],
+  };
+  return transaction(
+    [unchanged(keys.owner(vm), owner), ...stillIn(host, registrationOf(view, host))],
+    [put(keys.owner(vm), next)],
+  );
+}
+
+/** A VM of a lost host that nobody wants running: given up with the proof, no start anywhere. */
+export function releaseLostTransaction(
+  view: ClusterView,
+  vm: VmId,
+  proof: FenceProof,
+  also: readonly Compare[],
+): Transaction {
+  const owner = must(view.owners.get(vm), () => `Cannot release ${vm}: it has no owner`);
+  const next: Owner = {
+    schema: 1,
+    kind: "released",
+    host: owner.value.host,
+    epoch: owner.value.epoch,
+    failed: null,
+    failedHosts: [],
+  };
+  return transaction(
+    [
+      unchanged(keys.owner(vm), owner),
+      unchanged(keys.vm(vm), view.vms.get(vm)),
+      ...proofCompares(owner.value, proof),
+      ...also,
+    ],
+    [put(keys.owner(vm), next)],
+  );
+}
+
+/** A failed VM that was asked to stop: its failures are forgotten, which is the way out of them. */
+export function forgetFailuresTransaction(
+  view: ClusterView,
+  vm: VmId,
+  also: readonly Compare[],
+): Transaction | undefined {
+  const owner = view.owners.get(vm);
+  if (owner === undefined || owner.value.kind === "held") return undefined;
+  if (owner.value.failed === null && owner.value.failedHosts.length === 0) return undefined;
+  const next: Owner = { ...owner.value, failed: null, failedHosts: [] };
+  return transaction(
+    [unchanged(keys.owner(vm), owner), unchanged(keys.vm(vm), view.vms.get(vm)), ...also],
+    [put(keys.owner(vm), next)],
+  );
+}
+
+/**
+ * S11: a host that was fenced, but whose VM nobody took, claims it back for its new incarnation. Not while a device may
+ * still cut its power. Undefined: it may not; the old copy is killed.
+ */
+export function adoptTransaction(
+  view: ClusterView,
+  vm: VmId,
+  self: { readonly host: HostId; readonly incarnation: Incarnation },
+): Transaction | undefined {
+  const owner = view.owners.get(vm);
+  if (owner === undefined || owner.value.kind !== "held") return undefined;
+  if (owner.value.host !== self.host || owner.value.incarnation >= self.incarnation) return undefined;
+  const registration = registrationOf(view, self.host);
+  if (registration.value.incarnation !== self.incarnation) return undefined;
+  const fence = fenceOf(view, self.host, owner.value.incarnation);
+  if (fence?.value.device === "begun") return undefined;
+  const next: HeldOwner = { ...owner.value, incarnation: self.incarnation, epoch: nextEpoch(owner.value.epoch) };
+  return transaction(
+    [
+      unchanged(keys.owner(vm), owner),
+      unchanged(keys.fence(self.host, owner.value.incarnation), fence),
+      ...stillIn(self.host, registration),
+    ],
+    [put(keys.owner(vm), next)],
+  );
+}
+
+/** Asserted again by the agent, right before the start effect leaves. */
+export function assertMayStart(
+  view: ClusterView,
+  run: { readonly vm: VmId; readonly incarnation: Incarnation; readonly epoch: Epoch },
+  self: HostId,
+): void {
+  const owner = must(view.owners.get(run.vm), () => `Cannot start ${run.vm}: it has no owner`).value;
+  assert(owner.kind === "held", () => `Cannot start ${run.vm}: its owner record is released`);
+  assert(owner.host === self, () => `Cannot start ${run.vm} on ${self}: the owner is ${owner.host}`);
+  assert(
+    owner.incarnation === run.incarnation,
+    () => `Cannot start ${run.vm}: owner incarnation ${owner.incarnation}, mine ${run.incarnation}`,
+  );
+  assert(owner.epoch === run.epoch, () => `Cannot start ${run.vm} epoch ${run.epoch}: the owner's is ${owner.epoch}`);
+  assert(
+    fenceOf(view, self, run.incarnation) === undefined,
+    () => `Cannot start ${run.vm}: ${self}/${run.incarnation} is fenced`,
+  );
+}

@@ -1,0 +1,340 @@
+import { must } from "../base/assert.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
+import { evidence, hasContact, hear } from "../core/contact.ts";
+import { decideFences, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideTasks } from "../core/decide-tasks.ts";
+import { decideVms } from "../core/decide-vms.ts";
+import { type Decided, event, fenceKey, type ManagerKnowledge, type Notice } from "../core/decision.ts";
+import { proofTransaction } from "../core/fencing.ts";
+import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
+import { limits } from "../core/limits.ts";
+import { inTerm, transaction } from "../core/transactions.ts";
+import type { Profile } from "../model/config.ts";
+import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
+import type { EventDraft } from "../model/records.ts";
+import type { Compare, Transaction } from "../model/transaction.ts";
+import { fenceOf, heartbeatOf } from "../model/view.ts";
+import type { ManagerEffect, ManagerEvent, ManagerState, ManagerStep, Pending } from "./state.ts";
+
+export function startManager(self: HostId, profile: Profile, now: InstantMs): ManagerState {
+  return {
+    self,
+    profile,
+    startedAt: now,
+    synced: false,
+    own: { lastAt: now, since: now, graceUntil: now },
+    contacts: new Map(),
+    leader: { revision: noRevision, seenAt: now },
+    leadership: { kind: "standby" },
+    fencesSeenAt: new Map(),
+    pending: new Map(),
+    devices: new Map(),
+    announced: new Map(),
+    nextId: 1,
+  };
+}
+
+/** One step: note what the event tells, then decide on what is known now. */
+export function stepManager(state: ManagerState, happened: ManagerEvent): ManagerStep {
+  const noted = note(state, happened);
+  if (!noted.synced) return { state: noted, effects: [] };
+  // Heartbeats and ticks alone change no decision; their absence is noticed by the wake-up.
+  const quiet = happened.kind === "changed" && !happened.touched.others;
+  if (quiet) return { state: forgetCaughtUp(noted, happened), effects: [] };
+  return decide(forgetCaughtUp(noted, happened), happened);
+}
+
+function ownWaitMs(profile: Profile): number {
+  return profile.deadlineMs + profile.marginMs;
+}
+
+function note(state: ManagerState, happened: ManagerEvent): ManagerState {
+  switch (happened.kind) {
+    case "synced":
+      return noteContacts({ ...state, synced: true }, happened, false);
+    case "changed":
+      return noteChanges(state, happened);
+    case "woke":
+      return state;
+    case "commit-ended":
+      return noteCommit(state, happened);
+    case "power-off-ended":
+      return noteDevice(state, happened);
+  }
+}
+
+function noteChanges(state: ManagerState, happened: ManagerEvent & { kind: "changed" }): ManagerState {
+  const own = evidence(state.own, state.profile.deadlineMs, happened.now);
+  const { touched } = happened;
+  const heard =
+    touched.heartbeats.length > 0 || touched.others
+      ? noteContacts({ ...state, own }, happened, true)
+      : { ...state, own };
+  return touched.tick ? noteTick(heard, happened) : heard;
+}
+
+function noteTick(state: ManagerState, happened: ManagerEvent): ManagerState {
+  const revision = happened.view.tick?.revision ?? noRevision;
+  return revision === state.leader.revision ? state : { ...state, leader: { revision, seenAt: happened.now } };
+}
+
+/** Restarts the timer of each host at the receipt of its newest heartbeat, and of each fence record at its receipt. */
+function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean): ManagerState {
+  const { view, now } = happened;
+  const contacts = new Map(state.contacts);
+  const fencesSeenAt = new Map(state.fencesSeenAt);
+  for (const [host, registration] of view.hosts) {
+    const { incarnation } = registration.value;
+    const heartbeat = heartbeatOf(view, host, incarnation);
+    if (heartbeat === undefined) continue;
+    const heard = { incarnation, revision: heartbeat.revision, heartbeat: heartbeat.value };
+    contacts.set(host, hear(contacts.get(host), heard, ownWaitMs(state.profile), now, live));
+  }
+  for (const [host, fences] of view.fences) {
+    for (const incarnation of fences.keys()) {
+      const key = fenceKey(host, incarnation);
+      if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
+    }
+  }
+  return { ...state, contacts, fencesSeenAt };
+}
+
+function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
+  const ended = state.pending.get(happened.id);
+  if (ended === undefined) return state;
+  const { end, now } = happened;
+  const pending = new Map(state.pending);
+  if (end.kind === "unknown") {
+    pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tickMs) } });
+  } else pending.set(happened.id, { ...ended, until: { kind: "answered", revision: end.revision } });
+  const own = end.kind === "committed" ? evidence(state.own, state.profile.deadlineMs, now) : state.own;
+  const next = { ...state, own, pending };
+  if (end.kind === "committed") return next;
+  if (ended.kind === "notice") return { ...next, announced: without(state.announced, ended.subject) };
+  // A refused tick means that another term is in force; a claim that did not surely succeed is claimed anew.
+  const resigns = (ended.kind === "tick" && end.kind === "refused") || ended.kind === "claim";
+  return resigns ? { ...next, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } } : next;
+}
+
+function without(map: ReadonlyMap<string, string>, key: string): Map<string, string> {
+  const copy = new Map(map);
+  copy.delete(key);
+  return copy;
+}
+
+function noteDevice(state: ManagerState, happened: ManagerEvent & { kind: "power-off-ended" }): ManagerState {
+  const devices = new Map(state.devices);
+  const run = devices.get(happened.key);
+  const attempt = (run?.attempt ?? 0) + 1;
+  const waitMs = backoffMs(attempt - 1, limits.deviceRetryFirstMs, limits.deviceRetryMaxMs);
+  devices.set(happened.key, { attempt, running: false, retryAt: later(happened.now, happened.off ? 0 : waitMs) });
+  return { ...state, devices };
+}
+
+/** A subject is free again once the view shows how its transaction ended. */
+function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerState {
+  const over = ({ until }: Pending) =>
+    (until.kind === "answered" && until.revision <= happened.view.revision) ||
+    (until.kind === "unclear" && until.freeAt <= happened.now);
+  if (![...state.pending.values()].some(over)) return state;
+  return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
+}
+
+function decide(state: ManagerState, happened: ManagerEvent): ManagerStep {
+  const led = lead(state, happened);
+  const leading = led.state.leadership.kind === "leading";
+  const term = happened.view.term;
+  const also = leading && term !== undefined ? [inTerm(term)] : [];
+  const known = knowledge(led.state, happened);
+  const judge = {
+    own: state.own,
+    startedAt: state.startedAt,
+    extraMs: leading ? 0 : limits.standbyFenceDelayMs,
+    also,
+  };
+  const parts: Decided[] = [decideFences(happened.view, known, judge)];
+  if (leading) parts.push(...decideAsLeader(led.state, happened, known, also));
+  const applied = applyDecided(led.state, parts, happened, also);
+  const devices = leading ? workDevices(applied.state, happened, also) : applied;
+  const effects = [...led.effects, ...applied.effects, ...(leading ? devices.effects : [])];
+  return withWake({ state: devices.state, effects }, parts, happened);
+}
+
+function decideAsLeader(
+  state: ManagerState,
+  happened: ManagerEvent,
+  known: ManagerKnowledge,
+  also: readonly Compare[],
+): Decided[] {
+  const tasks = decideTasks(happened.view, known, also);
+  return [
+    decideProofs(happened.view, known, also),
+    decideVms(happened.view, known, also, busySubjects(state)),
+    { decisions: tasks, notices: [], wakeAt: undefined },
+  ];
+}
+
+function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {
+  return {
+    now: happened.now,
+    wall: happened.wall,
+    self: state.self,
+    contacts: state.contacts,
+    fencesSeenAt: state.fencesSeenAt,
+    ownWaitMs: ownWaitMs(state.profile),
+  };
+}
+
+function busySubjects(state: ManagerState): Set<string> {
+  const busy = new Set<string>();
+  for (const entry of state.pending.values()) {
+    busy.add(entry.kind === "notice" ? noticeSubject(entry.subject) : entry.subject);
+  }
+  for (const [key, run] of state.devices) if (run.running) busy.add(`host ${key.slice(0, key.lastIndexOf("/"))}`);
+  return busy;
+}
+
+/** A notice never keeps the subject's own decisions waiting. */
+function noticeSubject(subject: string): string {
+  return `notice ${subject}`;
+}
+
+type Building = { state: ManagerState; effects: ManagerEffect[] };
+
+function commit(
+  building: Building,
+  subject: string,
+  kind: Pending["kind"],
+  write: Transaction,
+  events: readonly EventDraft[],
+): void {
+  const id = building.state.nextId;
+  const pending = new Map(building.state.pending).set(id, { subject, kind, until: { kind: "sent" } });
+  building.state = { ...building.state, nextId: id + 1, pending };
+  building.effects.push({ kind: "commit", id, transaction: write, events });
+}
+
+/** The office (S12): claim it when its holder is silent, tick while holding it. */
+function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
+  const building: Building = { state, effects: [] };
+  const { view, now } = happened;
+  const mine = view.term?.value.host === state.self;
+  if (state.leadership.kind === "leading" && (!mine || view.term?.value.term !== state.leadership.term)) {
+    building.state = { ...state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
+  }
+  const { leadership } = building.state;
+  if (leadership.kind === "claiming" && mine && view.term !== undefined && claimCaughtUp(building.state)) {
+    const { term } = view.term.value;
+    building.state = { ...building.state, leadership: { kind: "leading", term, tick: 0, nextTickAt: now } };
+  } else if (leadership.kind === "standby") claim(building, happened);
+  if (building.state.leadership.kind === "leading") tick(building, happened);
+  return building;
+}
+
+function claimCaughtUp(state: ManagerState): boolean {
+  return ![...state.pending.values()].some((entry) => entry.kind === "claim");
+}
+
+function claim(building: Building, happened: ManagerEvent): void {
+  const { state } = building;
+  if (!hasContact(state.own, happened.now) || happened.now < claimDueAt(state.leader, state.own)) return;
+  const write = claimTransaction(happened.view, state.self, happened.wall);
+  const told = event("leader-elected", { host: state.self }, { host: state.self });
+  building.state = { ...state, leadership: { kind: "claiming" } };
+  commit(building, "office", "claim", write, [told]);
+}
+
+function tick(building: Building, happened: ManagerEvent): void {
+  const { leadership } = building.state;
+  if (leadership.kind !== "leading" || happened.now < leadership.nextTickAt) return;
+  const inFlight = [...building.state.pending.values()].filter((entry) => entry.kind === "tick").length;
+  const nextTickAt = later(happened.now, limits.tickMs);
+  building.state = { ...building.state, leadership: { ...leadership, tick: leadership.tick + 1, nextTickAt } };
+  if (inFlight >= limits.heartbeatsInFlightMax) return;
+  const term = must(happened.view.term, "Cannot tick without a term");
+  commit(building, "tick", "tick", tickTransaction(term, leadership.tick + 1), []);
+}
+
+function applyDecided(
+  state: ManagerState,
+  parts: readonly Decided[],
+  happened: ManagerEvent,
+  also: readonly Compare[],
+): ManagerStep {
+  const building: Building = { state, effects: [] };
+  for (const decision of parts.flatMap((part) => part.decisions)) {
+    if (busySubjects(building.state).has(decision.subject)) continue;
+    commit(building, decision.subject, "decision", decision.transaction, decision.events);
+  }
+  const notices = parts.flatMap((part) => part.notices);
+  if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, notices, also);
+  return building;
+}
+
+/** Says each notice once while it lasts; one that no longer holds may be said again later. */
+function announce(building: Building, notices: readonly Notice[], also: readonly Compare[]): void {
+  const current = new Map(notices.map((notice) => [notice.subject, notice]));
+  const announced = new Map([...building.state.announced].filter(([subject]) => current.has(subject)));
+  building.state = { ...building.state, announced };
+  for (const notice of valuesInKeyOrder(current)) {
+    const text = `${notice.event.type} ${JSON.stringify(notice.event.reason?.code ?? "")}`;
+    if (announced.get(notice.subject) === text) continue;
+    if (busySubjects(building.state).has(noticeSubject(notice.subject))) continue;
+    announced.set(notice.subject, text);
+    commit(building, notice.subject, "notice", transaction(also, []), [notice.event]);
+  }
+}
+
+/** S9.2 and S9.3: cut the power of what is recorded as begun, then commit the device's word. */
+function workDevices(state: ManagerState, happened: ManagerEvent, also: readonly Compare[]): ManagerStep {
+  const building: Building = { state, effects: [] };
+  const confirmed = happened.kind === "power-off-ended" && happened.off ? happened.key : undefined;
+  for (const { host, incarnation } of deviceWork(happened.view)) {
+    const key = fenceKey(host, incarnation);
+    if (key === confirmed) commitConfirmed(building, host, incarnation, happened, also);
+    else powerOff(building, host, key, happened);
+  }
+  if (happened.kind === "power-off-ended" && !happened.off) {
+    const host = happened.key.slice(0, happened.key.lastIndexOf("/")) as HostId;
+    const told = event("fence-device-failed", { host }, { host, cause: happened.cause });
+    commit(building, `device ${host}`, "notice", transaction(also, []), [told]);
+  }
+  return building;
+}
+
+function commitConfirmed(
+  building: Building,
+  host: HostId,
+  incarnation: Incarnation,
+  happened: ManagerEvent,
+  also: readonly Compare[],
+): void {
+  const record = must(fenceOf(happened.view, host, incarnation), () => `Cannot prove ${host} off: no fence record`);
+  const write = proofTransaction(host, incarnation, record, { proof: "power-off", device: "confirmed" }, also);
+  const told = event("fence-proof", { host }, { host, incarnation, proof: "power-off" });
+  commit(building, `host ${host}`, "decision", write, [told]);
+}
+
+function powerOff(building: Building, host: HostId, key: string, happened: ManagerEvent): void {
+  const device = happened.view.devices.get(host)?.value;
+  const run = building.state.devices.get(key);
+  if (device === undefined || run?.running === true || (run !== undefined && happened.now < run.retryAt)) return;
+  if (busySubjects(building.state).has(`host ${host}`)) return;
+  const devices = new Map(building.state.devices);
+  devices.set(key, { attempt: run?.attempt ?? 0, running: true, retryAt: happened.now });
+  building.state = { ...building.state, devices };
+  building.effects.push({ kind: "power-off", key, device });
+}
+
+/** The next moment at which something may be due although nothing changes. */
+function withWake(step: ManagerStep, parts: readonly Decided[], happened: ManagerEvent): ManagerStep {
+  const { state } = step;
+  const moments: number[] = [];
+  for (const part of parts) if (part.wakeAt !== undefined) moments.push(part.wakeAt);
+  if (state.leadership.kind === "leading") moments.push(state.leadership.nextTickAt);
+  else moments.push(claimDueAt(state.leader, state.own), happened.now + limits.tickMs);
+  for (const [, run] of inKeyOrder(state.devices)) if (!run.running) moments.push(run.retryAt);
+  const soonest = Math.min(...moments.filter((moment) => moment > happened.now), happened.now + limits.leaderSilenceMs);
+  return { state, effects: [...step.effects, { kind: "wake-at", at: soonest as InstantMs }] };
+}

@@ -1,0 +1,116 @@
+import { limits } from "../core/limits.ts";
+import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
+import type { EventDraft } from "../model/records.ts";
+import type { Transaction } from "../model/transaction.ts";
+import { type ClusterView, fenceOf } from "../model/view.ts";
+import { decideFacts } from "./facts.ts";
+import { note } from "./note.ts";
+import { reconcile } from "./reconcile.ts";
+import type { AgentEffect, AgentEvent, AgentOp, AgentPending, AgentState, AgentStep } from "./state.ts";
+
+export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): AgentState {
+  return {
+    self,
+    accel,
+    heart: "lost",
+    locals: new Map(),
+    restarts: new Map(),
+    synced: false,
+    syncedRevision: noRevision,
+    listing: "wanted",
+    pending: new Map(),
+    ops: new Map(),
+    reading: undefined,
+    readAt: now,
+    readRunning: false,
+    aliveAt: now,
+    nextId: 1,
+  };
+}
+
+/** What a step gathers while it decides. */
+export class Building {
+  state: AgentState;
+  readonly effects: AgentEffect[] = [];
+  readonly happened: AgentEvent;
+
+  constructor(state: AgentState, happened: AgentEvent) {
+    this.state = state;
+    this.happened = happened;
+  }
+
+  busy(subject: string): boolean {
+    for (const entry of this.state.pending.values()) if (entry.subject === subject) return true;
+    return false;
+  }
+
+  /** Sends a transaction; `subject` waits until the view shows its outcome. */
+  commit(subject: string, transaction: Transaction, events: readonly EventDraft[]): void {
+    const id = this.state.nextId;
+    const pending = new Map(this.state.pending).set(id, { subject, until: { kind: "sent" } } as AgentPending);
+    this.state = { ...this.state, nextId: id + 1, pending };
+    this.effects.push({ kind: "commit", id, transaction, events });
+  }
+
+  /** Begins a hypervisor operation and returns its number. */
+  op(op: AgentOp): number {
+    const id = this.state.nextId;
+    this.state = { ...this.state, nextId: id + 1, ops: new Map(this.state.ops).set(id, op) };
+    return id;
+  }
+}
+
+/** One step: note what the event tells, then bring what runs here to what the records say. */
+export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
+  const building = new Building(forgetCaughtUp(note(state, happened), happened), happened);
+  const quiet = happened.kind === "changed" && !happened.touched.others;
+  if (quiet) return { state: building.state, effects: [] };
+  sayAlive(building);
+  if (building.state.listing === "wanted") {
+    building.state = { ...building.state, listing: "running" };
+    building.effects.push({ kind: "list" });
+  }
+  if (building.state.synced && building.state.listing === "done") {
+    const incarnation = myIncarnation(building.state, happened.view);
+    if (incarnation !== undefined) {
+      reconcile(building, incarnation);
+      decideFacts(building, incarnation);
+    }
+  }
+  building.effects.push({ kind: "wake-at", at: wakeAt(building.state, happened.now) });
+  return { state: building.state, effects: building.effects };
+}
+
+function forgetCaughtUp(state: AgentState, happened: AgentEvent): AgentState {
+  const over = ({ until }: AgentPending) =>
+    (until.kind === "answered" && until.revision <= happened.view.revision) ||
+    (until.kind === "unclear" && until.freeAt <= happened.now);
+  if (![...state.pending.values()].some(over)) return state;
+  return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
+}
+
+/** S13: the heart counts the agent's age from these words. */
+function sayAlive(building: Building): void {
+  if (building.happened.now < building.state.aliveAt) return;
+  building.state = { ...building.state, aliveAt: later(building.happened.now, 1_000) };
+  building.effects.push({ kind: "alive", poolAgeMs: null });
+}
+
+/**
+ * The incarnation this agent may act for: the heart's word, the store's registration and its nonce agree, and nobody
+ * fenced it as far as this view goes. The store decides again in each transaction.
+ */
+function myIncarnation(state: AgentState, view: ClusterView): Incarnation | undefined {
+  if (state.heart === "lost" || state.heart.incarnation === null || state.heart.phase !== "beating") return undefined;
+  const registration = view.hosts.get(state.self)?.value;
+  if (registration?.incarnation !== state.heart.incarnation || registration.nonce !== state.heart.nonce)
+    return undefined;
+  if (fenceOf(view, state.self, registration.incarnation) !== undefined) return undefined;
+  return registration.incarnation;
+}
+
+function wakeAt(state: AgentState, now: InstantMs): InstantMs {
+  const moments: number[] = [state.aliveAt];
+  for (const { until } of state.pending.values()) if (until.kind === "unclear") moments.push(until.freeAt);
+  return Math.min(...moments.filter((moment) => moment > now), later(now, limits.tickMs * 2)) as InstantMs;
+}

@@ -1,0 +1,38 @@
+import { event } from "../core/decision.ts";
+import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
+import type { Incarnation } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { HostFacts } from "../model/records.ts";
+import type { Building } from "./agent.ts";
+
+const readEveryMs = 10_000;
+const subject = "facts";
+
+/** Reads what this host is and writes it where it has changed: placement rests on it. */
+export function decideFacts(building: Building, incarnation: Incarnation): void {
+  const { state, happened } = building;
+  const due = state.reading === undefined || happened.now - state.readAt >= readEveryMs;
+  if (due && !state.readRunning) {
+    building.state = { ...building.state, readRunning: true };
+    building.effects.push({ kind: "read" });
+  }
+  if (state.reading === undefined || building.busy(subject)) return;
+  const before = happened.view.facts.get(state.self);
+  const registration = happened.view.hosts.get(state.self);
+  const next: HostFacts = { ...state.reading, schema: 1, incarnation, accel: state.accel, at: happened.wall };
+  if (registration === undefined || (before !== undefined && sameFacts(before.value, next))) return;
+  const key = keys.hostFacts(state.self);
+  const joined = before?.value.incarnation !== incarnation;
+  const told = joined
+    ? [event("host-joined", { host: state.self }, { host: state.self, incarnation, accel: state.accel })]
+    : [];
+  building.commit(
+    subject,
+    transaction([unchanged(key, before), ...stillIn(state.self, registration)], [put(key, next)]),
+    told,
+  );
+}
+
+function sameFacts(a: HostFacts, b: HostFacts): boolean {
+  return JSON.stringify({ ...a, at: 0 }) === JSON.stringify({ ...b, at: 0 });
+}

@@ -1,0 +1,39 @@
+import { inKeyOrder } from "../base/order.ts";
+import { put, transaction, unchanged } from "../core/transactions.ts";
+import type { Incarnation } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { Intent } from "../model/records.ts";
+import type { Stored } from "../model/view.ts";
+import type { Building } from "./agent.ts";
+import { isNamed } from "./reconcile.ts";
+import { runKey } from "./state.ts";
+
+/** Carries out open intents for VMs that run here, and answers each in place: a wish is never swallowed. */
+export function answerIntents(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  for (const [id, intent] of inKeyOrder(view.intents)) {
+    if (intent.value.answer.kind !== "open" || building.busy(id)) continue;
+    const owner = view.owners.get(intent.value.vm)?.value;
+    if (owner?.kind !== "held" || owner.host !== building.state.self || owner.incarnation !== incarnation) continue;
+    const run = { vm: intent.value.vm, incarnation, epoch: owner.epoch };
+    const local = building.state.locals.get(runKey(run));
+    if (local?.phase !== "running" || !isNamed(view, building.state.self, run) || owner.epoch !== intent.value.epoch) {
+      answer(building, intent, {
+        kind: "refused",
+        code: "vm-not-running",
+        params: { vm: intent.value.vm },
+        at: building.happened.wall,
+      });
+      continue;
+    }
+    const op = building.op({ kind: "reset", runKey: runKey(run), intent: id });
+    building.effects.push({ kind: "reset", op, run });
+    answer(building, intent, { kind: "done", at: building.happened.wall });
+  }
+}
+
+function answer(building: Building, intent: Stored<Intent>, how: Intent["answer"]): void {
+  const key = keys.intent(intent.value.id);
+  const next: Intent = { ...intent.value, answer: how };
+  building.commit(intent.value.id, transaction([unchanged(key, intent)], [put(key, next)]), []);
+}

@@ -1,0 +1,205 @@
+import { backoffMs } from "../base/backoff.ts";
+import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
+import { event } from "../core/decision.ts";
+import { poolsOf } from "../core/fencing.ts";
+import { limits } from "../core/limits.ts";
+import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
+import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
+import type { Building } from "./agent.ts";
+import { answerIntents } from "./intents.ts";
+import { fresh, withLocal } from "./note.ts";
+import { type Local, runKey } from "./state.ts";
+import { reportStatus } from "./status.ts";
+
+/** Brings every run on this host to what its owner record says, and every VM owned here to a run. */
+export function reconcile(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  for (const local of valuesInKeyOrder(building.state.locals)) settleLocal(building, local, incarnation);
+  for (const [id, owner] of inKeyOrder(view.owners)) {
+    if (owner.value.kind !== "held" || owner.value.host !== building.state.self) continue;
+    settleOwned(building, id, owner as Stored<HeldOwner>, incarnation);
+  }
+  answerIntents(building, incarnation);
+  reportStatus(building, incarnation);
+}
+
+/** The owner record names exactly this run. */
+export function isNamed(view: ClusterView, self: HeldOwner["host"], run: VmRun): boolean {
+  const owner = view.owners.get(run.vm)?.value;
+  if (owner === undefined || owner.kind === "released" || owner.host !== self) return false;
+  return owner.incarnation === run.incarnation && owner.epoch === run.epoch;
+}
+
+function settleLocal(building: Building, local: Local, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const { run } = local;
+  if (["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
+  const named = isNamed(view, building.state.self, run);
+  if (local.phase === "gone") {
+    if (!named) dropLocal(building, run);
+    return;
+  }
+  if (local.phase === "unclear") {
+    // Its QEMU ended by itself: clean up and verify before anything else is decided about the VM.
+    if (local.exit === null) relist(building);
+    else kill(building, local);
+    return;
+  }
+  if (isClaimed(building, run, incarnation)) return;
+  if (!named) {
+    kill(building, local);
+    return;
+  }
+  const requested = view.vms.get(run.vm)?.value.requested;
+  const wanted = requested === "started" || requested === "ignored";
+  if (run.incarnation !== incarnation) settleOlder(building, local, incarnation, wanted);
+  else if (!wanted) stop(building, local, view.vms.get(run.vm)?.value);
+}
+
+/** S11: a run of an earlier incarnation that still owns its VM stands frozen; claim the VM back, then let it go on. */
+function settleOlder(building: Building, local: Local, incarnation: Incarnation, wanted: boolean): void {
+  const { run } = local;
+  const { view } = building.happened;
+  if (!wanted) {
+    kill(building, local);
+    return;
+  }
+  if (building.busy(run.vm)) return;
+  // The power may go at any moment: neither adopt nor kill until the manager confirmed or abandoned it.
+  if (fenceOf(view, building.state.self, run.incarnation)?.value.device === "begun") return;
+  const transaction = adoptTransaction(view, run.vm, { host: building.state.self, incarnation });
+  if (transaction === undefined) {
+    kill(building, local);
+    return;
+  }
+  const vm = view.vms.get(run.vm)?.value;
+  const reason = { rule: "S11", code: "nobody-took-it", params: { vm: vm?.name ?? run.vm } };
+  const told = event("vm-adopted", { vm: run.vm, host: building.state.self }, { vm: vm?.name ?? run.vm }, reason);
+  building.commit(run.vm, transaction, [told]);
+}
+
+/** The owner record already names the run that this older copy is to become (S11); `continueAdoption` moves it over. */
+function isClaimed(building: Building, run: VmRun, incarnation: Incarnation): boolean {
+  const next: VmRun = { vm: run.vm, incarnation, epoch: nextEpoch(run.epoch) };
+  return run.incarnation < incarnation && isNamed(building.happened.view, building.state.self, next);
+}
+
+function relist(building: Building): void {
+  if (building.state.listing === "done") building.state = { ...building.state, listing: "wanted" };
+}
+
+function dropLocal(building: Building, run: VmRun): void {
+  const locals = new Map(building.state.locals);
+  locals.delete(runKey(run));
+  building.state = { ...building.state, locals };
+}
+
+function kill(building: Building, local: Local): void {
+  const op = building.op({ kind: "kill", runKey: runKey(local.run) });
+  building.state = withLocal(building.state, { ...local, phase: "killing" });
+  building.effects.push({ kind: "kill", op, run: local.run });
+}
+
+function stop(building: Building, local: Local, vm: Vm | undefined): void {
+  const op = building.op({ kind: "stop", runKey: runKey(local.run) });
+  building.state = withLocal(building.state, { ...local, phase: "stopping" });
+  building.effects.push({ kind: "stop", op, run: local.run, graceMs: vm?.stopGraceMs ?? 0 });
+}
+
+/** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
+function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
+  if (building.busy(id)) return;
+  const { view } = building.happened;
+  const run: VmRun = { vm: id, incarnation: owner.value.incarnation, epoch: owner.value.epoch };
+  const local = building.state.locals.get(runKey(run));
+  if (local !== undefined && local.phase !== "gone") return;
+  if (continueAdoption(building, run, incarnation)) return;
+  const vm = view.vms.get(id)?.value;
+  const wanted = vm?.requested === "started" || vm?.requested === "ignored";
+  if (vm === undefined || !wanted || run.incarnation !== incarnation) release(building, id, owner, null, vm);
+  else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);
+  else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
+  else if (mayRestart(building, vm)) restart(building, id, owner, vm, local.exit ?? "killed");
+  else release(building, id, owner, local.exit ?? "killed", vm);
+}
+
+/** The claim of S11 is committed, the frozen copy still lies in the old folder: move it over. */
+function continueAdoption(building: Building, run: VmRun, incarnation: Incarnation): boolean {
+  if (run.incarnation !== incarnation) return false;
+  for (const local of building.state.locals.values()) {
+    if (local.run.vm !== run.vm || !isClaimed(building, local.run, incarnation) || local.phase === "gone") continue;
+    if (local.phase !== "running" && local.phase !== "paused") return true;
+    const op = building.op({ kind: "adopt", runKey: runKey(local.run), as: run });
+    building.state = withLocal(building.state, { ...local, phase: "adopting" });
+    building.effects.push({ kind: "adopt", op, run: local.run, as: run });
+    return true;
+  }
+  return false;
+}
+
+function start(building: Building, run: VmRun, vm: Vm): void {
+  const { view, now, wall } = building.happened;
+  if (building.state.heart === "lost" || building.state.heart.frozen) return;
+  assertMayStart(view, run, building.state.self);
+  const pools = poolsOf(vm, view);
+  if (pools === undefined) return;
+  const op = building.op({ kind: "start", runKey: runKey(run) });
+  building.state = withLocal(building.state, fresh(run, "starting", wall));
+  const before = building.state.restarts.get(vm.id);
+  const restarts = { count: before?.count ?? 0, startedAt: now };
+  building.state = { ...building.state, restarts: new Map(building.state.restarts).set(vm.id, restarts) };
+  building.effects.push({ kind: "start", op, request: { run, vm, pools } });
+}
+
+function mayRestart(building: Building, vm: Vm): boolean {
+  return countOf(building, vm.id) < vm.maxRestart;
+}
+
+/** Restarts in a row: a run that lasted a quiet minute starts the count anew. */
+function countOf(building: Building, id: VmId): number {
+  const known = building.state.restarts.get(id);
+  if (known === undefined) return 0;
+  return building.happened.now - known.startedAt > limits.quietRunMs ? 0 : known.count;
+}
+
+function restart(building: Building, id: VmId, owner: Stored<HeldOwner>, vm: Vm, exit: string): void {
+  const { now, view } = building.happened;
+  const count = countOf(building, id) + (exit === "agent-restarted" ? 0 : 1);
+  const last = building.state.restarts.get(id);
+  // The first restart is immediate; a VM that keeps failing gets a little time.
+  const waitMs = count <= 1 ? 0 : backoffMs(count - 2, 1_000, 30_000);
+  if (last !== undefined && now - last.startedAt < waitMs) return;
+  const params = { vm: vm.name, exit, restarts: count, maxRestart: vm.maxRestart };
+  const reason = { rule: "S14", code: "run-ended", params };
+  const told = event(
+    "vm-restarted",
+    { vm: id, host: building.state.self },
+    { ...params, epoch: owner.value.epoch + 1 },
+    reason,
+  );
+  const restarts = { count, startedAt: last?.startedAt ?? now };
+  building.state = { ...building.state, restarts: new Map(building.state.restarts).set(id, restarts) };
+  building.commit(id, restartTransaction(view, id, owner), [told]);
+}
+
+/** Nothing of the run is left on this host (S6): whoever is next needs no proof. */
+function release(
+  building: Building,
+  id: VmId,
+  owner: Stored<HeldOwner>,
+  failed: Local["exit"],
+  vm: Vm | undefined,
+): void {
+  const transaction = releaseTransaction(building.happened.view, id, owner, failed);
+  const type = failed === null ? "vm-stopped" : "vm-failed";
+  const local = building.state.locals.get(runKey({ vm: id, ...owner.value }));
+  const params = { vm: vm?.name ?? id, exit: failed ?? "", detail: local?.detail ?? "" };
+  const told = event(type, { vm: id, host: building.state.self }, params);
+  const restarts = new Map(building.state.restarts);
+  restarts.delete(id);
+  building.state = { ...building.state, restarts };
+  building.commit(id, transaction, [told]);
+}

@@ -1,0 +1,94 @@
+import type { HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { EventDraft, VmExit } from "../model/records.ts";
+import type { CommitEnd, Transaction } from "../model/transaction.ts";
+import type { ClusterView, Touched } from "../model/view.ts";
+import type { HeartSays } from "../ports/heart.ts";
+import type { HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
+import type { HostReading } from "../ports/sensors.ts";
+
+/**
+ * One run on this host, as this agent last saw it.
+ * `gone`: nothing of it is left and its cgroup is removed; `exit` says how it ended.
+ * `unclear`: an operation ended unknown; listed again before anything else happens to it.
+ */
+export type Local = {
+  readonly run: VmRun;
+  readonly phase: "starting" | "running" | "paused" | "stopping" | "killing" | "adopting" | "gone" | "unclear";
+  readonly exit: VmExit | null;
+  readonly detail: string | null;
+  readonly pausedBy: readonly string[];
+  readonly since: WallMs;
+};
+
+/** Starts in a row of one VM, for `maxRestart`. */
+export type Restarts = { readonly count: number; readonly startedAt: InstantMs };
+
+export type AgentState = {
+  readonly self: HostId;
+  readonly accel: "kvm" | "tcg";
+  readonly heart: HeartSays | "lost";
+  /** By `runKey`. */
+  readonly locals: ReadonlyMap<string, Local>;
+  readonly restarts: ReadonlyMap<VmId, Restarts>;
+  readonly synced: boolean;
+  /** An owner record that is not newer than this was there before this agent: whether its epoch ran is not known (S14). */
+  readonly syncedRevision: Revision;
+  readonly listing: "wanted" | "running" | "done";
+  /** Subjects with a transaction under way, until the view shows its outcome. */
+  readonly pending: ReadonlyMap<number, AgentPending>;
+  readonly ops: ReadonlyMap<number, AgentOp>;
+  readonly reading: HostReading | undefined;
+  readonly readAt: InstantMs;
+  readonly readRunning: boolean;
+  readonly aliveAt: InstantMs;
+  readonly nextId: number;
+};
+
+export type AgentPending = {
+  readonly subject: string;
+  readonly until:
+    | { readonly kind: "sent" }
+    | { readonly kind: "answered"; readonly revision: Revision }
+    | { readonly kind: "unclear"; readonly freeAt: InstantMs };
+};
+
+export type AgentOp = {
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset";
+  readonly runKey: string;
+  readonly intent?: IntentId;
+  readonly as?: VmRun;
+};
+
+export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; readonly view: ClusterView } & (
+  | { readonly kind: "synced" }
+  | { readonly kind: "changed"; readonly touched: Touched }
+  | { readonly kind: "woke" }
+  | { readonly kind: "heart"; readonly says: HeartSays | "lost" }
+  | { readonly kind: "vm"; readonly event: VmEvent }
+  | { readonly kind: "listed"; readonly runs: readonly RunningVm[] }
+  | { readonly kind: "op-ended"; readonly op: number; readonly end: HypervisorEnd }
+  | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitEnd }
+  | { readonly kind: "read"; readonly reading: HostReading }
+);
+
+export type AgentEffect =
+  | {
+      readonly kind: "commit";
+      readonly id: number;
+      readonly transaction: Transaction;
+      readonly events: readonly EventDraft[];
+    }
+  | { readonly kind: "start"; readonly op: number; readonly request: StartRequest }
+  | { readonly kind: "stop"; readonly op: number; readonly run: VmRun; readonly graceMs: number }
+  | { readonly kind: "kill" | "reset"; readonly op: number; readonly run: VmRun }
+  | { readonly kind: "adopt"; readonly op: number; readonly run: VmRun; readonly as: VmRun }
+  | { readonly kind: "list" }
+  | { readonly kind: "read" }
+  | { readonly kind: "alive"; readonly poolAgeMs: number | null }
+  | { readonly kind: "wake-at"; readonly at: InstantMs };
+
+export type AgentStep = { readonly state: AgentState; readonly effects: readonly AgentEffect[] };
+
+export function runKey(run: VmRun): string {
+  return `${run.incarnation}/${run.vm}.${run.epoch}`;
+}

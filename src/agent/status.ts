@@ -1,0 +1,74 @@
+import { valuesInKeyOrder } from "../base/order.ts";
+import { event } from "../core/decision.ts";
+import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
+import type { Incarnation } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { EventDraft, VmStatus } from "../model/records.ts";
+import type { Building } from "./agent.ts";
+import { isNamed } from "./reconcile.ts";
+import type { Local } from "./state.ts";
+
+const phases: { readonly [P in Local["phase"]]: VmStatus["phase"] } = {
+  starting: "starting",
+  running: "running",
+  paused: "paused",
+  stopping: "stopping",
+  killing: "stopping",
+  adopting: "paused",
+  gone: "failed",
+  unclear: "failed",
+};
+
+/** Writes what is seen of each VM owned here where it differs from the record. */
+export function reportStatus(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  for (const local of valuesInKeyOrder(building.state.locals)) {
+    const { run } = local;
+    const subject = `status ${run.vm}`;
+    if (run.incarnation !== incarnation || !isNamed(view, building.state.self, run) || building.busy(subject)) continue;
+    const before = view.statuses.get(run.vm);
+    const next = statusOf(building, local);
+    if (before !== undefined && sameStatus(before.value, next)) continue;
+    const registration = view.hosts.get(building.state.self);
+    const owner = view.owners.get(run.vm);
+    if (registration === undefined) continue;
+    const compares = [
+      unchanged(keys.owner(run.vm), owner),
+      unchanged(keys.vmStatus(run.vm), before),
+      ...stillIn(building.state.self, registration),
+    ];
+    const events =
+      before?.value.epoch === next.epoch && before.value.phase === next.phase ? [] : told(building, next, local);
+    building.commit(subject, transaction(compares, [put(keys.vmStatus(run.vm), next)]), events);
+  }
+}
+
+function statusOf(building: Building, local: Local): VmStatus {
+  const { run } = local;
+  return {
+    schema: 1,
+    host: building.state.self,
+    incarnation: run.incarnation,
+    epoch: run.epoch,
+    phase: phases[local.phase],
+    pausedBy: local.phase === "paused" ? [...local.pausedBy] : [],
+    accel: building.state.accel,
+    restarts: building.state.restarts.get(run.vm)?.count ?? 0,
+    lastExit: local.exit,
+    detail: local.detail,
+    since: local.since,
+  };
+}
+
+function sameStatus(a: VmStatus, b: VmStatus): boolean {
+  return JSON.stringify({ ...a, since: 0 }) === JSON.stringify({ ...b, since: 0 });
+}
+
+function told(building: Building, status: VmStatus, local: Local): EventDraft[] {
+  const vm = local.run.vm;
+  const name = building.happened.view.vms.get(vm)?.value.name ?? vm;
+  const subjects = { vm, host: building.state.self };
+  if (status.phase === "running") return [event("vm-running", subjects, { vm: name, epoch: status.epoch })];
+  if (status.phase === "paused") return [event("vm-paused", subjects, { vm: name, by: status.pausedBy.join(", ") })];
+  return [];
+}

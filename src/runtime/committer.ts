@@ -1,0 +1,120 @@
+import { limits } from "../core/limits.ts";
+import { type HostId, type InstantMs, later } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { Event, EventDraft } from "../model/records.ts";
+import type { Compare, Transaction, Write } from "../model/transaction.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import type { CommitEnd, Store } from "../ports/store.ts";
+
+export type CommitWithEvents = (
+  transaction: Transaction,
+  events: readonly EventDraft[],
+  done: (end: CommitEnd) => void,
+) => void;
+
+type Waiting = {
+  readonly transaction: Transaction;
+  readonly events: readonly EventDraft[];
+  readonly done: (end: CommitEnd) => void;
+};
+
+/** How long an unknown outcome is asked again before it is passed on as unknown. */
+const insistMs = 10_000;
+
+/**
+ * Writes transactions together with the events that tell of them, hash-chained per host and boot. One at a time, because
+ * each event names the one before it; the event's key, which must be absent, also makes a repetition after an unknown
+ * outcome harmless: it either finds its own event or happens once.
+ */
+export function createCommitter(deps: {
+  readonly host: HostId;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly digest: (text: string) => string;
+}): CommitWithEvents {
+  const waiting: Waiting[] = [];
+  let chain = { boot: deps.random.hex(8), seq: 0, previous: "" };
+  let running = false;
+
+  function next(): void {
+    const job = waiting.shift();
+    running = job !== undefined;
+    if (job === undefined) return;
+    const events = chained(job.events);
+    const transaction = withEvents(job.transaction, events);
+    attempt(transaction, later(deps.clock.now(), insistMs), (end) => {
+      const last = events.at(-1);
+      if (end.kind === "committed" && last !== undefined) {
+        chain = { ...chain, seq: last.seq, previous: deps.digest(JSON.stringify(last)) };
+      }
+      // Whether the events stand is not known: a new chain begins, so that no number can come twice.
+      if (end.kind === "unknown") chain = { boot: deps.random.hex(8), seq: 0, previous: chain.previous };
+      job.done(end);
+      next();
+    });
+  }
+
+  function chained(drafts: readonly EventDraft[]): Event[] {
+    let { seq, previous } = chain;
+    return drafts.map((draft) => {
+      seq += 1;
+      const event: Event = {
+        schema: 1,
+        host: deps.host,
+        boot: chain.boot,
+        seq,
+        ...draft,
+        at: deps.clock.wall(),
+        previous,
+      };
+      previous = deps.digest(JSON.stringify(event));
+      return event;
+    });
+  }
+
+  function attempt(transaction: Transaction, until: InstantMs, done: (end: CommitEnd) => void): void {
+    deps.store.commit(transaction, limits.commitTimeoutMs, (end) => {
+      if (end.kind !== "unknown") {
+        done(end.kind === "refused" ? ownEventFound(transaction, end) : end);
+        return;
+      }
+      const now = deps.clock.now();
+      if (now >= until) done(end);
+      else deps.clock.wakeAt(later(now, limits.tickMs), () => attempt(transaction, until, done));
+    });
+  }
+
+  return (transaction, events, done) => {
+    if (events.length === 0) {
+      deps.store.commit(transaction, limits.commitTimeoutMs, done);
+      return;
+    }
+    waiting.push({ transaction, events, done });
+    if (!running) next();
+  };
+}
+
+function withEvents(transaction: Transaction, events: readonly Event[]): Transaction {
+  const writes: Write[] = [...transaction.writes];
+  const compares: Compare[] = [...transaction.compares];
+  for (const event of events) {
+    const key = keys.event(event.host, event.boot, event.seq);
+    writes.push({ kind: "put", key, text: JSON.stringify(event) });
+    compares.push({ kind: "absent", key });
+  }
+  return { compares, writes };
+}
+
+/** Refused because its own event is there already: an earlier attempt, whose answer was lost, had been committed. */
+function ownEventFound(transaction: Transaction, end: CommitEnd & { kind: "refused" }): CommitEnd {
+  const own = new Map(transaction.writes.flatMap((write) => (write.kind === "put" ? [[write.key, write.text]] : [])));
+  const absent = transaction.compares.filter((compare) => compare.kind === "absent").map((compare) => compare.key);
+  for (const found of end.found) {
+    if (found.key.startsWith("/events/") && absent.includes(found.key) && own.get(found.key) === found.text) {
+      return { kind: "committed", revision: found.revision };
+    }
+  }
+  return end;
+}

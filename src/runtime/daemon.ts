@@ -1,0 +1,194 @@
+import { startAgent, stepAgent } from "../agent/agent.ts";
+import type { AgentEffect, AgentEvent, AgentState } from "../agent/state.ts";
+import { startManager, stepManager } from "../manager/manager.ts";
+import type { ManagerEffect, ManagerEvent, ManagerState } from "../manager/state.ts";
+import type { Profile } from "../model/config.ts";
+import type { HostId, InstantMs, WallMs } from "../model/ids.ts";
+import { type ClusterView, emptyView } from "../model/view.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Fencing } from "../ports/fencing.ts";
+import type { HeartLink } from "../ports/heart.ts";
+import type { Hypervisor, HypervisorEnd } from "../ports/hypervisor.ts";
+import type { Journal } from "../ports/journal.ts";
+import type { Random } from "../ports/random.ts";
+import type { Sensors } from "../ports/sensors.ts";
+import type { Store } from "../ports/store.ts";
+import { type CommitWithEvents, createCommitter } from "./committer.ts";
+import { feedView } from "./view-feed.ts";
+
+export type DaemonPorts = {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly journal: Journal;
+  readonly hypervisor: Hypervisor;
+  readonly fencing: Fencing;
+  readonly sensors: Sensors;
+  readonly heart: HeartLink;
+  /** SHA-256, hexadecimal. */
+  readonly digest: (text: string) => string;
+};
+
+export type DaemonOptions = {
+  readonly self: HostId;
+  readonly profile: Profile;
+  /** A witness votes and may manage; it has no agent (design: it runs no VM). */
+  readonly role: "host" | "witness";
+};
+
+export type Daemon = {
+  readonly view: () => ClusterView;
+  /** When the store last told this process anything. */
+  readonly heardAt: () => InstantMs;
+  readonly commit: CommitWithEvents;
+  readonly stop: () => void;
+};
+
+type Moment = { readonly now: InstantMs; readonly wall: WallMs; readonly view: ClusterView };
+type Untimed<E> = E extends Moment ? Omit<E, keyof Moment> : never;
+
+/**
+ * The only loop: event in → step → effects out through ports; completions come back as events. It performs and decides
+ * nothing. A broken assertion in a step ends the process: a supervisor restarts it, and what runs is adopted again.
+ */
+export function runDaemon(options: DaemonOptions, ports: DaemonPorts): Daemon {
+  const { clock } = ports;
+  let view = emptyView();
+  let heardAt = clock.now();
+  let manager: ManagerState = startManager(options.self, options.profile, clock.now());
+  let agent: AgentState = startAgent(options.self, ports.hypervisor.accel, clock.now());
+  const commit = createCommitter({ host: options.self, ...ports });
+  const wakeManager = singleTimer(clock, () => toManager({ kind: "woke" }));
+  const wakeAgent = singleTimer(clock, () => toAgent({ kind: "woke" }));
+  let stopped = false;
+  const queue: (() => void)[] = [];
+  let draining = false;
+
+  // Steps never nest: an effect that completes at once queues its event behind the step that is running.
+  function enqueue(work: () => void): void {
+    queue.push(work);
+    if (draining) return;
+    draining = true;
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) if (!stopped) job();
+    draining = false;
+  }
+
+  function moment(): Moment {
+    return { now: clock.now(), wall: clock.wall(), view };
+  }
+
+  function toManager(event: Untimed<ManagerEvent>): void {
+    enqueue(() => {
+      const step = stepManager(manager, { ...event, ...moment() } as ManagerEvent);
+      manager = step.state;
+      for (const effect of step.effects) performForManager(effect);
+    });
+  }
+
+  function toAgent(event: Untimed<AgentEvent>): void {
+    if (options.role === "witness") return;
+    enqueue(() => {
+      const step = stepAgent(agent, { ...event, ...moment() } as AgentEvent);
+      agent = step.state;
+      for (const effect of step.effects) performForAgent(effect);
+    });
+  }
+
+  function performForManager(effect: ManagerEffect): void {
+    switch (effect.kind) {
+      case "commit":
+        commit(effect.transaction, effect.events, (end) => toManager({ kind: "commit-ended", id: effect.id, end }));
+        return;
+      case "power-off":
+        ports.fencing.powerOff(effect.device, (end) => {
+          const cause = end.kind === "off" ? "" : end.cause;
+          toManager({ kind: "power-off-ended", key: effect.key, off: end.kind === "off", cause });
+        });
+        return;
+      case "wake-at":
+        wakeManager(effect.at);
+        return;
+    }
+  }
+
+  function performForAgent(effect: AgentEffect): void {
+    switch (effect.kind) {
+      case "commit":
+        commit(effect.transaction, effect.events, (end) => toAgent({ kind: "commit-ended", id: effect.id, end }));
+        return;
+      case "list":
+        ports.hypervisor.list((runs) => toAgent({ kind: "listed", runs }));
+        return;
+      case "read":
+        ports.sensors.read((reading) => toAgent({ kind: "read", reading }));
+        return;
+      case "alive":
+        ports.heart.alive(effect.poolAgeMs);
+        return;
+      case "wake-at":
+        wakeAgent(effect.at);
+        return;
+      default:
+        performOnVm(effect);
+    }
+  }
+
+  function performOnVm(effect: Extract<AgentEffect, { op: number }>): void {
+    const done = (end: HypervisorEnd): void => toAgent({ kind: "op-ended", op: effect.op, end });
+    switch (effect.kind) {
+      case "start":
+        ports.hypervisor.start(effect.request, done);
+        return;
+      case "stop":
+        ports.hypervisor.stop(effect.run, effect.graceMs, done);
+        return;
+      case "kill":
+        ports.hypervisor.kill(effect.run, done);
+        return;
+      case "reset":
+        ports.hypervisor.reset(effect.run, done);
+        return;
+      case "adopt":
+        ports.hypervisor.adopt(effect.run, effect.as, done);
+        return;
+    }
+  }
+
+  ports.hypervisor.listen((event) => toAgent({ kind: "vm", event }));
+  ports.heart.listen((says) => toAgent({ kind: "heart", says }));
+  const stopFeed = feedView(ports, {
+    synced: (next) => {
+      view = next;
+      heardAt = clock.now();
+      toManager({ kind: "synced" });
+      toAgent({ kind: "synced" });
+    },
+    changed: (next, touched) => {
+      view = next;
+      heardAt = clock.now();
+      toManager({ kind: "changed", touched });
+      toAgent({ kind: "changed", touched });
+    },
+  });
+  toAgent({ kind: "woke" });
+  return {
+    view: () => view,
+    heardAt: () => heardAt,
+    commit,
+    stop: () => {
+      stopped = true;
+      stopFeed();
+      wakeManager(undefined);
+      wakeAgent(undefined);
+    },
+  };
+}
+
+/** A timer that knows one moment: setting it replaces the one before. */
+function singleTimer(clock: Clock, wake: () => void): (at: InstantMs | undefined) => void {
+  let cancel = (): void => {};
+  return (at) => {
+    cancel();
+    cancel = at === undefined ? (): void => {} : clock.wakeAt(at, wake);
+  };
+}

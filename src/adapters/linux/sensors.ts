@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { access, readFile, statfs } from "node:fs/promises";
+import { release } from "node:os";
+import type { HostConfig } from "../../model/config.ts";
+import type { NetworkId } from "../../model/ids.ts";
+import type { Check } from "../../model/reason.ts";
+import type { Pool } from "../../model/records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import type { HostReading, Sensors } from "../../ports/sensors.ts";
+
+/** Free space is rounded down to this, so that not every written block becomes a new record of facts. */
+const spaceStepMiB = 64;
+const mebibyte = 1024 * 1024;
+
+/**
+ * Reads this Linux host: processor, memory, bridges of the cluster's networks, folders of its pools, versions.
+ * `view` gives the pools and the policy; what cannot be read is said in `unfit` or as a check, never guessed.
+ */
+export function openLinuxSensors(config: HostConfig, version: string, view: () => ClusterView): Sensors {
+  let fixed: Promise<FixedReading> | undefined;
+  return {
+    read: (done) => {
+      fixed ??= readFixed(version);
+      void readAll(config, fixed, view()).then(done);
+    },
+  };
+}
+
+type FixedReading = Pick<HostReading, "cpuVendor" | "cpuModel" | "cpuFlags" | "cores" | "memoryMiB" | "versions">;
+
+/** What does not change while the machine is up. */
+async function readFixed(version: string): Promise<FixedReading> {
+  const cpu = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
+  const field = (name: string): string =>
+    new RegExp(`^${name}\\s*:\\s*(.*)$`, "mu").exec(cpu)?.[1]?.trim() ?? "unknown";
+  const memory = await readFile("/proc/meminfo", "utf8").catch(() => "");
+  const totalKiB = Number(/^MemTotal:\s+(\d+)/mu.exec(memory)?.[1] ?? 0);
+  return {
+    cpuVendor: field("vendor_id"),
+    cpuModel: field("model name"),
+    cpuFlags: field("flags").split(/\s+/u).sort(),
+    cores: cpu.match(/^processor\s*:/gmu)?.length ?? 1,
+    memoryMiB: Math.floor(totalKiB / 1024),
+    versions: { holdfast: version, qemu: await qemuVersion(), kernel: release() },
+  };
+}
+
+function qemuVersion(): Promise<string> {
+  return new Promise((resolve) => {
+    execFile("qemu-system-x86_64", ["--version"], { timeout: 10_000 }, (error, stdout) => {
+      resolve(error === null ? (/version (\S+)/u.exec(stdout)?.[1] ?? "unknown") : "missing");
+    });
+  });
+}
+
+async function readAll(config: HostConfig, fixed: Promise<FixedReading>, view: ClusterView): Promise<HostReading> {
+  const base = await fixed;
+  const reserveMiB = view.policy?.value.hostReserveMiB ?? 0;
+  const networks = Object.entries(config.networks).map(([network, bridge]) => readBridge(network as NetworkId, bridge));
+  const pools = [...view.pools.values()].map(({ value }) => readPool(value, config.pools[value.id] ?? value.path));
+  return {
+    ...base,
+    memoryForVmsMiB: config.memoryForVmsMiB ?? Math.max(0, base.memoryMiB - reserveMiB),
+    clockOffsetMs: null,
+    networks: await Promise.all(networks),
+    pools: await Promise.all(pools),
+    checks: checksOf(config),
+  };
+}
+
+/** S4: without a watchdog the guards are the only stop, and the host says so. */
+function checksOf(config: HostConfig): Check[] {
+  const level = config.watchdog === null ? "warn" : "ok";
+  return [
+    { id: "watchdog", subject: config.host, level, params: { host: config.host, device: config.watchdog ?? "" } },
+  ];
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+async function readBridge(network: NetworkId, bridge: string): Promise<HostReading["networks"][number]> {
+  if (!(await exists(`/sys/class/net/${bridge}`))) return { network, bridge, unfit: "bridge-missing" };
+  return { network, bridge, unfit: (await exists(`/sys/class/net/${bridge}/bridge`)) ? null : "not-a-bridge" };
+}
+
+async function readPool(pool: Pool, path: string): Promise<HostReading["pools"][number]> {
+  try {
+    await access(`${path}/.holdfast-pool`);
+    const space = await statfs(path);
+    const inMiB = (blocks: number): number =>
+      Math.floor((blocks * space.bsize) / mebibyte / spaceStepMiB) * spaceStepMiB;
+    return { pool: pool.id, capacityMiB: inMiB(space.blocks), freeMiB: inMiB(space.bavail), unfit: null };
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    return { pool: pool.id, capacityMiB: 0, freeMiB: 0, unfit: missing ? "folder-or-mark-missing" : "unreadable" };
+  }
+}

@@ -10,7 +10,7 @@ export function unchanged(key: StoreKey, stored: Stored<unknown> | undefined): C
   return stored === undefined ? { kind: "absent", key } : { kind: "revision", key, revision: stored.revision };
 }
 
-export function put(key: StoreKey, record: { readonly schema: 1 }): Write {
+export function put<T extends { readonly schema: 1 }>(key: StoreKey, record: T): Write {
   return { kind: "put", key, text: JSON.stringify(record) };
 }
 

@@ -1,0 +1,81 @@
+/** Parts of the tree between which the arrows of docs/ARCHITECTURE.md run. The first pattern that matches a path wins. */
+export const parts = {
+  base: "^src/base/",
+  model: "^src/model/",
+  core: "^src/core/",
+  manager: "^src/manager/",
+  agent: "^src/agent/",
+  heart: "^src/heart/",
+  ports: "^src/ports/",
+  runtime: "^src/runtime/",
+  adapters: "^src/adapters/",
+  sim: "^src/sim/",
+  contract: "^src/api/contract/",
+  server: "^src/api/server/",
+  client: "^src/api/client/",
+  imagining: "^src/cli/(?:simulate|whatif)",
+  cli: "^src/cli/",
+  main: "^src/main/",
+  console: "^console/",
+  lab: "^lab/",
+  bench: "^bench/",
+} as const;
+export type Part = keyof typeof parts;
+
+const pure = ["base", "model"] as const;
+const thinking = [...pure, "core", "ports"] as const;
+const outside = [...pure, "core", "ports", "manager", "agent", "heart", "runtime", "adapters"] as const;
+
+/** What each part may import, besides itself. The arrow always points to the calmer thing. */
+export const mayImport: Readonly<Record<Part, readonly Part[]>> = {
+  base: [],
+  model: ["base"],
+  core: [...pure, "ports"],
+  ports: [...pure],
+  manager: thinking,
+  agent: thinking,
+  heart: thinking,
+  runtime: [...thinking, "manager", "agent", "heart"],
+  adapters: [...pure, "ports"],
+  sim: [...thinking, "manager", "agent", "heart", "runtime"],
+  contract: [...pure],
+  server: [...thinking, "contract"],
+  client: [...pure, "contract"],
+  imagining: [...pure, "contract", "client", "cli", "sim"],
+  cli: [...pure, "contract", "client", "imagining"],
+  main: [...outside, "contract", "server", "client", "cli"],
+  console: ["model", "contract", "client"],
+  lab: [...outside, "contract", "client", "cli", "main"],
+  bench: [...outside, "contract", "client", "cli", "main", "lab"],
+};
+
+/** Parts that are free of I/O by construction: not even a type of `node:`. */
+export const withoutNode: readonly Part[] = [
+  "base",
+  "model",
+  "core",
+  "manager",
+  "agent",
+  "heart",
+  "ports",
+  "runtime",
+  "sim",
+  "contract",
+  "client",
+];
+
+/** npm packages that the calm parts may use; every other part is free in its choice. */
+export const packagesOf: Readonly<Partial<Record<Part, readonly string[]>>> = {
+  base: [],
+  model: ["zod"],
+  core: [],
+  manager: [],
+  agent: [],
+  heart: [],
+  ports: [],
+  runtime: [],
+  sim: [],
+};
+
+/** Parts besides `packagesOf` that may import zod: untrusted data are parsed once, where they enter. */
+export const mayParse: readonly Part[] = ["model", "contract", "server", "client"];

@@ -1,0 +1,30 @@
+import { defineConfig } from "vitest/config";
+
+const setupFiles = ["test/fixed-seed.ts"];
+const quick = { testTimeout: 20_000, hookTimeout: 20_000, setupFiles };
+// Suites that drive real processes wait for conditions; the limits only end a test that hangs. One file at a time:
+// two of them on two cores would measure each other.
+const real = {
+  testTimeout: 240_000,
+  hookTimeout: 240_000,
+  teardownTimeout: 60_000,
+  setupFiles,
+  fileParallelism: false,
+  maxWorkers: 1,
+};
+
+export default defineConfig({
+  test: {
+    pool: "forks",
+    allowOnly: false,
+    passWithNoTests: false,
+    projects: [
+      { test: { name: "unit", include: ["src/**/*.test.ts", "tools/**/*.test.ts"], ...quick } },
+      { test: { name: "properties", include: ["test/properties/**/*.test.ts"], ...quick } },
+      { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...quick } },
+      { test: { name: "contracts", include: ["test/contracts/**/*.test.ts"], ...real } },
+      { test: { name: "lab", include: ["test/lab/**/*.test.ts"], ...real } },
+      { test: { name: "long", include: ["test/long/**/*.test.ts"], ...real, testTimeout: 1_800_000 } },
+    ],
+  },
+});

@@ -1,0 +1,34 @@
+import ts from "typescript";
+import { type Finding, findingAt, type ParsedFile, walk } from "./finding.ts";
+
+export const fileLinesMax = 400;
+export const functionLinesMax = 70;
+
+/** Files that are long by nature: generated, quoted or foreign text. */
+const longByNature = [/^package-lock\.json$/u, /^LICENSE$/u, /\.proto$/u, /^docs\//u, /\.md$/u];
+
+/** Every text file of ours, the guard's C included. */
+export function checkFileLength(file: string, text: string): Finding[] {
+  const lines = text.split("\n").length - 1;
+  if (lines <= fileLinesMax || longByNature.some((pattern) => pattern.test(file))) return [];
+  return [{ file, line: fileLinesMax + 1, rule: "size", message: `${lines} lines, at most ${fileLinesMax}: split it` }];
+}
+
+export function checkFunctionLength(parsed: ParsedFile): Finding[] {
+  const findings: Finding[] = [];
+  walk(parsed.tree, (node) => {
+    if (!ts.isFunctionLike(node) || isSuiteBody(node)) return;
+    const start = parsed.tree.getLineAndCharacterOfPosition(node.getStart(parsed.tree)).line;
+    const lines = parsed.tree.getLineAndCharacterOfPosition(node.getEnd()).line - start + 1;
+    if (lines > functionLinesMax)
+      findings.push(findingAt(parsed, node, "size", `a function of ${lines} lines, at most ${functionLinesMax}`));
+  });
+  return findings;
+}
+
+/** `describe(…, () => { … })` and a contract suite's outermost function only hold tests together. */
+function isSuiteBody(node: ts.SignatureDeclaration): boolean {
+  const call = node.parent;
+  if (call !== undefined && ts.isCallExpression(call) && /^describe\b/u.test(call.expression.getText())) return true;
+  return ts.isFunctionDeclaration(node) && /Suite$|Contract$/u.test(node.name?.text ?? "");
+}

@@ -1,5 +1,6 @@
 import ts from "typescript";
 import { type Finding, findingAt, isTestFile, type ParsedFile, walk } from "./finding.ts";
+import { isBoundLocally } from "./scope.ts";
 
 /** Everything that can hurt a VM is decided here, without waiting and without asking the machine anything. */
 const pureFolders = ["base", "model", "core", "manager", "agent", "heart", "ports"].map((name) => `src/${name}/`);
@@ -54,7 +55,7 @@ function checkWorld(node: ts.Node, add: Add): void {
   }
   if (!ts.isIdentifier(node) || isMemberName(node)) return;
   const why = globals.get(node.text);
-  if (why !== undefined) add(node, "pure", `${node.text}: ${why}`);
+  if (why !== undefined && !isBoundLocally(node)) add(node, "pure", `${node.text}: ${why}`);
 }
 
 /** True where the identifier only names a member: `effect.process`, `{ process: 1 }`, `process(): void`. */

@@ -14,16 +14,27 @@ export function checkFileLength(file: string, text: string): Finding[] {
   return [{ file, line: fileLinesMax + 1, rule: "size", message: `${lines} lines, at most ${fileLinesMax}: split it` }];
 }
 
+/** Lines of functions declared inside count for themselves: a function that only holds others is like a class. */
 export function checkFunctionLength(parsed: ParsedFile): Finding[] {
   const findings: Finding[] = [];
   walk(parsed.tree, (node) => {
     if (!ts.isFunctionLike(node) || isSuiteBody(node)) return;
-    const start = parsed.tree.getLineAndCharacterOfPosition(node.getStart(parsed.tree)).line;
-    const lines = parsed.tree.getLineAndCharacterOfPosition(node.getEnd()).line - start + 1;
+    const lines = ownLines(parsed, node);
     if (lines > functionLinesMax)
       findings.push(findingAt(parsed, node, "size", `a function of ${lines} lines, at most ${functionLinesMax}`));
   });
   return findings;
+}
+
+function ownLines(parsed: ParsedFile, node: ts.Node): number {
+  const lineOf = (position: number) => parsed.tree.getLineAndCharacterOfPosition(position).line;
+  let lines = lineOf(node.getEnd()) - lineOf(node.getStart(parsed.tree)) + 1;
+  const subtract = (child: ts.Node) => {
+    if (ts.isFunctionDeclaration(child)) lines -= lineOf(child.getEnd()) - lineOf(child.getStart(parsed.tree)) + 1;
+    else ts.forEachChild(child, subtract);
+  };
+  ts.forEachChild(node, subtract);
+  return lines;
 }
 
 /** `describe(…, () => { … })` and a contract suite's outermost function only hold tests together. */

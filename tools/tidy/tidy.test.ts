@@ -41,6 +41,8 @@ const bad: readonly (readonly [rule: string, file: string, text: string])[] = [
   ["size", "src/cli/x.ts", "//\n".repeat(fileLinesMax + 1)],
   ["size", "guard/x.c", "//\n".repeat(fileLinesMax + 1)],
   ["size", "lab/x.ts", `function x() {${"\n".repeat(functionLinesMax)}}`],
+  ["size", "lab/x.ts", `function x() {\nfunction y() {${"\n".repeat(functionLinesMax)}}\n}`],
+  ["pure", "src/core/x.ts", "export const x = (process: P) => y;\nexport const z = process.pid;"],
   ["size", "lab/x.ts", `const x = { y() {${"\n".repeat(functionLinesMax)}} };`],
   ["sleeping-test", "src/core/x.test.ts", 'test.skip("x", () => {});'],
   ["sleeping-test", "test/lab/x.test.ts", 'describe.concurrent.only("x", () => {});'],
@@ -67,6 +69,9 @@ for (const [rule, file, text] of bad)
 const good: readonly (readonly [file: string, text: string])[] = [
   ["src/core/x.ts", "export const x = { process: 1, date: y.Date, console: y.console.fetch };"],
   ["src/core/x.ts", "// Date.now() and await are only words here; /hosts/root/ is a key\nexport const x = 'async';"],
+  ["src/core/x.ts", "export const x = (process: P) => process.startedAt;\nexport const y = ({ crypto }: P) => crypto;"],
+  ["src/core/x.ts", "for (const process of list) { const performance = process; use(performance); }"],
+  ["lab/x.ts", `function x() {${"\n".repeat(40)}function y() {${"\n".repeat(40)}}\n}`],
   ["src/core/x.ts", "try { x(); } finally { y(); }"],
   ["src/adapters/x.ts", "try { await x(Date.now()); } catch { y(); }"],
   ["src/core/fencing.ts", "export type FenceProof = { a: 1 };\nexport const x = y as FenceProof;"],

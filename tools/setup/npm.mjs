@@ -29,13 +29,24 @@ export function installNpm() {
     const end = npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
     if (end.missing || !end.ok)
       throw new SetupError(
-        end.missing ? "npm was not found." : `npm ci failed (exit ${end.status}):\n${tail(end.output)}`,
+        end.missing ? "npm was not found." : `npm ci failed (exit ${end.status}):\n${npmErrors(end.output)}`,
         "Neither Node 24 nor the libraries are there: nothing of Holdfast can run.",
         "Check that npm 11 is installed and its registry can be reached (npm ping), then try again.",
       );
   }
   checkNode24();
   writeFileSync(stampFile, stamp());
+}
+
+/** npm says why first and prints its help afterwards. @param {string} output */
+function npmErrors(output) {
+  const lines = output.split("\n").filter((line) => /^npm (?:error|ERR!) \S/u.test(line));
+  return lines.length === 0
+    ? tail(output)
+    : lines
+        .slice(0, 6)
+        .map((line) => `    ${line}`)
+        .join("\n");
 }
 
 /** @param {readonly string[]} args */

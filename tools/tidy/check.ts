@@ -1,6 +1,7 @@
 import { checkBans, checkProof } from "./bans.ts";
 import { type Finding, findingAt, isTestFile, parseFile } from "./finding.ts";
 import { checkLinks } from "./links.ts";
+import { checkLock } from "./lock-file.ts";
 import { checkRules, readRulesPage } from "./rules-page.ts";
 import { checkFileLength, checkFunctionLength } from "./sizes.ts";
 import { checkSleepingTests, rulesInTitles } from "./tests.ts";
@@ -18,6 +19,7 @@ export function checkTidy(sources: readonly SourceText[], rulesText: string): Fi
     findings.push(...checkName(file));
     if (text === null) continue;
     findings.push(...checkText(file, text), ...checkFileLength(file, text), ...checkLinks(file, text, files));
+    findings.push(...checkLock(file, text));
     if (!/\.(?:ts|tsx|mjs)$/u.test(file)) continue;
     const parsed = parseFile(file, text);
     findings.push(...checkBans(parsed), ...checkProof(parsed), ...checkFunctionLength(parsed));

@@ -1,12 +1,11 @@
 import { limits } from "../core/limits.ts";
 import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
-import type { EventDraft } from "../model/records.ts";
-import type { Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
+import { Building } from "./building.ts";
 import { decideFacts } from "./facts.ts";
 import { note } from "./note.ts";
 import { reconcile } from "./reconcile.ts";
-import type { AgentEffect, AgentEvent, AgentOp, AgentPending, AgentState, AgentStep } from "./state.ts";
+import type { AgentEvent, AgentPending, AgentState, AgentStep } from "./state.ts";
 
 export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): AgentState {
   return {
@@ -26,38 +25,6 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     aliveAt: now,
     nextId: 1,
   };
-}
-
-/** What a step gathers while it decides. */
-export class Building {
-  state: AgentState;
-  readonly effects: AgentEffect[] = [];
-  readonly happened: AgentEvent;
-
-  constructor(state: AgentState, happened: AgentEvent) {
-    this.state = state;
-    this.happened = happened;
-  }
-
-  busy(subject: string): boolean {
-    for (const entry of this.state.pending.values()) if (entry.subject === subject) return true;
-    return false;
-  }
-
-  /** Sends a transaction; `subject` waits until the view shows its outcome. */
-  commit(subject: string, transaction: Transaction, events: readonly EventDraft[]): void {
-    const id = this.state.nextId;
-    const pending = new Map(this.state.pending).set(id, { subject, until: { kind: "sent" } } as AgentPending);
-    this.state = { ...this.state, nextId: id + 1, pending };
-    this.effects.push({ kind: "commit", id, transaction, events });
-  }
-
-  /** Begins a hypervisor operation and returns its number. */
-  op(op: AgentOp): number {
-    const id = this.state.nextId;
-    this.state = { ...this.state, nextId: id + 1, ops: new Map(this.state.ops).set(id, op) };
-    return id;
-  }
 }
 
 /** One step: note what the event tells, then bring what runs here to what the records say. */

@@ -3,7 +3,7 @@ import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HostFacts } from "../model/records.ts";
-import type { Building } from "./agent.ts";
+import type { Building } from "./building.ts";
 
 const readEveryMs = 10_000;
 const subject = "facts";

@@ -4,8 +4,7 @@ import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Intent } from "../model/records.ts";
 import type { Stored } from "../model/view.ts";
-import type { Building } from "./agent.ts";
-import { isNamed } from "./reconcile.ts";
+import { type Building, isNamed } from "./building.ts";
 import { runKey } from "./state.ts";
 
 /** Carries out open intents for VMs that run here, and answers each in place: a wish is never swallowed. */

@@ -6,9 +6,9 @@ import { limits } from "../core/limits.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
 import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
-import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import { fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
-import type { Building } from "./agent.ts";
+import { type Building, isNamed } from "./building.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, withLocal } from "./note.ts";
 import { type Local, runKey } from "./state.ts";
@@ -24,13 +24,6 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
   }
   answerIntents(building, incarnation);
   reportStatus(building, incarnation);
-}
-
-/** The owner record names exactly this run. */
-export function isNamed(view: ClusterView, self: HeldOwner["host"], run: VmRun): boolean {
-  const owner = view.owners.get(run.vm)?.value;
-  if (owner === undefined || owner.kind === "released" || owner.host !== self) return false;
-  return owner.incarnation === run.incarnation && owner.epoch === run.epoch;
 }
 
 function settleLocal(building: Building, local: Local, incarnation: Incarnation): void {

@@ -4,8 +4,7 @@ import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { EventDraft, VmStatus } from "../model/records.ts";
-import type { Building } from "./agent.ts";
-import { isNamed } from "./reconcile.ts";
+import { type Building, isNamed } from "./building.ts";
 import type { Local } from "./state.ts";
 
 const phases: { readonly [P in Local["phase"]]: VmStatus["phase"] } = {

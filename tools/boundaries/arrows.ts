@@ -2,6 +2,8 @@
 export const parts = {
   base: "^src/base/",
   model: "^src/model/",
+  /** D, P, M and their relations: constants that whoever reads a configuration holds it against. */
+  limits: "^src/core/limits\\.ts$",
   core: "^src/core/",
   manager: "^src/manager/",
   agent: "^src/agent/",
@@ -30,13 +32,14 @@ const outside = [...pure, "core", "ports", "manager", "agent", "heart", "runtime
 export const mayImport: Readonly<Record<Part, readonly Part[]>> = {
   base: [],
   model: ["base"],
-  core: [...pure, "ports"],
+  limits: [...pure],
+  core: [...pure, "ports", "limits"],
   ports: [...pure],
   manager: thinking,
   agent: thinking,
   heart: thinking,
   runtime: [...thinking, "manager", "agent", "heart"],
-  adapters: [...pure, "ports"],
+  adapters: [...pure, "ports", "limits"],
   sim: [...thinking, "manager", "agent", "heart", "runtime"],
   contract: [...pure],
   server: [...thinking, "contract"],

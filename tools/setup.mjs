@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { installPackages, missingPackages } from "./setup/apt.mjs";
+import { installPackages, mayInstall, missingPackages } from "./setup/apt.mjs";
 import { root, SetupError, setQuiet } from "./setup/common.mjs";
 import { installNpm, packagesAreInstalled } from "./setup/npm.mjs";
 
@@ -35,17 +35,19 @@ function main() {
       "The lab needs namespaces, cgroups and QEMU.",
       "Use a Debian machine.",
     );
-  const wantsApt = lab && missingPackages().length > 0;
+  const missing = lab ? missingPackages() : [];
+  mayInstall(missing);
+  const wantsApt = missing.length > 0;
   const wantsNpm = !packagesAreInstalled();
   if ((wantsApt || wantsNpm) && process.env[lockedMark] === undefined) return againUnderLock();
-  if (wantsApt) installPackages(missingPackages());
+  if (wantsApt) installPackages(missing);
   if (wantsNpm) installNpm();
   return lab ? build() : 0;
 }
 
 /** Two set-ups at once (two terminals, two clones) wait for each other; the lock ends with its process, however that ends. */
 function againUnderLock() {
-  const dir = lab ? "/run/lock" : join(root, ".build");
+  const dir = process.getuid?.() === 0 ? "/run/lock" : join(root, ".build");
   mkdirSync(dir, { recursive: true });
   const self = fileURLToPath(import.meta.url);
   const end = spawnSync(

@@ -36,32 +36,30 @@ export function missingPackages() {
   return packages.filter((name) => !installed.has(name));
 }
 
-/** Installs what is missing. @param {readonly string[]} names */
-export function installPackages(names) {
-  if (process.getuid?.() !== 0)
+/** Before anything is begun. @param {readonly string[]} names */
+export function mayInstall(names) {
+  if (names.length > 0 && process.getuid?.() !== 0)
     throw new SetupError(
       `Debian packages are missing (${names.join(" ")}) and this user is not root.`,
       "The lab and the tests on real processes cannot run.",
       `Run the command as root, or once: apt-get install --no-install-recommends ${names.join(" ")}`,
     );
+}
+
+/** Installs what is missing; only one set-up at a time may do so. @param {readonly string[]} names */
+export function installPackages(names) {
   say(`installing ${names.join(" ")}`);
   const listening = portIsListening(etcdPort);
   const lift = forbidServiceStarts();
   try {
-    if (!listsAreFresh()) aptGet(["update"]);
-    if (!tryInstall(names).ok) {
-      aptGet(["update"]);
-      aptGet(["install", "--yes", "--no-install-recommends", ...names]);
-    }
+    const install = ["install", "--yes", "--no-install-recommends", ...names];
+    if (listsAreFresh() && apt(install).ok) return;
+    const update = apt(["update"]);
+    mustSucceed(apt(install), update);
   } finally {
     lift();
+    if (names.includes("etcd-server")) keepEtcdDown(listening);
   }
-  if (names.includes("etcd-server")) keepEtcdDown(listening);
-}
-
-/** @param {readonly string[]} names */
-function tryInstall(names) {
-  return apt(["install", "--yes", "--no-install-recommends", ...names]);
 }
 
 /** @param {readonly string[]} args */
@@ -70,21 +68,26 @@ function apt(args) {
   return run("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=300", ...args], { env });
 }
 
-/** @param {readonly string[]} args */
-function aptGet(args) {
-  const end = apt(args);
-  if (end.missing)
+/**
+ * apt-get update ends well even where it reached no mirror, so its complaints belong to the install's failure.
+ * @param {ReturnType<typeof run>} install @param {ReturnType<typeof run>} update
+ */
+function mustSucceed(install, update) {
+  if (install.missing)
     throw new SetupError(
       "This machine has no apt-get.",
       "The missing Debian packages cannot be installed.",
       `Install these by hand: ${packages.join(" ")}`,
     );
-  if (!end.ok)
-    throw new SetupError(
-      `apt-get ${args[0]} failed (exit ${end.status}):\n${tail(end.output)}`,
-      "The lab and the tests on real processes cannot run.",
-      "Check that the Debian mirrors in /etc/apt can be reached and that no other apt holds its lock, then try again.",
-    );
+  if (install.ok) return;
+  const complaints = [
+    ...new Set(`${update.output}\n${install.output}`.split("\n").filter((line) => /^[EW]: /u.test(line))),
+  ];
+  throw new SetupError(
+    `apt-get install failed (exit ${install.status}):\n${tail(complaints.slice(0, 8).join("\n"))}`,
+    "The lab and the tests on real processes cannot run.",
+    "Check that the Debian mirrors in /etc/apt can be reached and that no other apt holds its lock, then try again.",
+  );
 }
 
 function listsAreFresh() {

@@ -70,9 +70,7 @@ async function runSuite(step: Step & { kind: "suite" }): Promise<Row[]> {
   console.log(`\n── ${step.name}`);
   const dir = mkdtempSync(join(tmpdir(), "holdfast-lane-"));
   const file = join(dir, "report.json");
-  const projects = present.flatMap((project) => ["--project", project]);
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const end = await runStep(["vitest", "run", ...projects, ...reporters], env, step.limitMinutes);
+  const end = await runStep(["node", "tools/lanes/run-vitest.ts", file, ...present], env, step.limitMinutes);
   const report = readReport(file);
   rmSync(dir, { recursive: true });
   if (report === null) return [{ name: step.name, passed: 0, failed: 1, seconds: end.seconds, note: "no report" }];

@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 
 export type RunEnd = { readonly ok: boolean; readonly seconds: number; readonly note: string };
 
-const killAfterMs = 30_000;
+/** What a cancelled suite has for its clean-up. */
+const killAfterMs = 90_000;
 let current: ChildProcess | null = null;
 let stopped: NodeJS.Signals | null = null;
 
@@ -12,15 +13,15 @@ export function stopSignal(): NodeJS.Signals | null {
 }
 
 /**
- * Passes SIGINT and SIGTERM on to the running step, once each: the step sits in a process group of its own, so that a
- * Ctrl-C (which terminal and npm both deliver) does not reach a test run twice and cut its clean-up short.
+ * Passes SIGINT and SIGTERM on to the running step's first process, once each. The step sits in a process group of its
+ * own: a Ctrl-C, which terminal and npm both deliver, would reach vitest's workers too and cut their clean-up short.
  */
 export function passSignals(): void {
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.on(signal, () => {
       if (stopped === signal) return;
       stopped = signal;
-      signalGroup(signal);
+      current?.kill(signal);
     });
 }
 
@@ -33,8 +34,8 @@ export function runStep(command: readonly string[], env: NodeJS.ProcessEnv, limi
   let late = false;
   const limit = setTimeout(() => {
     late = true;
-    signalGroup("SIGTERM");
-    setTimeout(() => signalGroup("SIGKILL"), killAfterMs).unref();
+    child.kill("SIGTERM");
+    setTimeout(() => killGroup(child), killAfterMs).unref();
   }, limitMinutes * 60_000);
   return new Promise((resolve) => {
     const end = (ok: boolean, note: string) => {
@@ -47,10 +48,10 @@ export function runStep(command: readonly string[], env: NodeJS.ProcessEnv, limi
   });
 }
 
-function signalGroup(signal: NodeJS.Signals): void {
-  if (current?.pid === undefined) return;
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined || child.exitCode !== null) return;
   try {
-    process.kill(-current.pid, signal);
+    process.kill(-child.pid, "SIGKILL");
   } catch {
     // The group ended between the check and the signal: nothing is left to stop.
   }

@@ -47,8 +47,9 @@ async function readImports(root: string, files: readonly string[]): Promise<ICru
     tsPreCompilationDeps: true,
     doNotFollow: { path: "node_modules" },
     enhancedResolveOptions: {
+      exportsFields: ["exports"],
       extensions: [".ts", ".mjs", ".js", ".json"],
-      conditionNames: ["import", "node", "types"],
+      conditionNames: ["import", "node", "types", "default"],
     },
   });
   if (typeof output === "string") throw new Error("Cannot read the imports: dependency-cruiser answered with text");

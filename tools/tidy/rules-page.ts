@@ -56,3 +56,18 @@ export function checkRules(
     if (!rulesPage.rules.has(id)) findings.push({ ...where, rule: "rules", message: `${id} is no rule of ${page}` });
   return findings;
 }
+
+/** The page with the files that test each rule filled in, and without "open" lines of rules that have tests by now. */
+export function refreshRulesPage(text: string, files: ReadonlyMap<string, ReadonlySet<string>>): string {
+  const lines = text.split("\n").flatMap((line) => {
+    const open = /^- ([A-Z]+\d+): /u.exec(line)?.[1];
+    if (open !== undefined && files.has(open)) return [];
+    const row = /^\| ([A-Z]+\d+) +\|/u.exec(line)?.[1];
+    if (row === undefined) return [line];
+    const cells = line.split("|");
+    const tests = [...(files.get(row) ?? [])].sort().map((file) => `\`${file}\``);
+    cells[cells.length - 2] = ` ${tests.length === 0 ? "—" : tests.join(", ")} `;
+    return [cells.join("|")];
+  });
+  return lines.join("\n");
+}

@@ -14,6 +14,8 @@ export const parts = {
   sim: "^src/sim/",
   contract: "^src/api/contract/",
   server: "^src/api/server/",
+  /** The client's way over a unix socket, for programs of this machine; a browser brings its own. */
+  socket: "^src/api/client/socket-",
   client: "^src/api/client/",
   imagining: "^src/cli/(?:simulate|whatif)",
   cli: "^src/cli/",
@@ -43,13 +45,14 @@ export const mayImport: Readonly<Record<Part, readonly Part[]>> = {
   sim: [...thinking, "manager", "agent", "heart", "runtime"],
   contract: [...pure],
   server: [...thinking, "contract"],
-  client: [...pure, "contract"],
-  imagining: [...pure, "contract", "client", "cli", "sim"],
-  cli: [...pure, "contract", "client", "imagining"],
-  main: [...outside, "contract", "server", "client", "cli"],
+  socket: [...pure, "contract", "client"],
+  client: [...pure, "contract", "socket"],
+  imagining: [...pure, "contract", "client", "socket", "cli", "sim"],
+  cli: [...pure, "contract", "client", "socket", "imagining"],
+  main: [...outside, "contract", "server", "client", "socket", "cli"],
   console: ["model", "contract", "client"],
-  lab: [...outside, "contract", "client", "cli", "main"],
-  bench: [...outside, "contract", "client", "cli", "main", "lab"],
+  lab: [...outside, "contract", "client", "socket", "cli", "main"],
+  bench: [...outside, "contract", "client", "socket", "cli", "main", "lab"],
 };
 
 /** Parts that are free of I/O by construction: not even a type of `node:`. */
@@ -81,4 +84,4 @@ export const packagesOf: Readonly<Partial<Record<Part, readonly string[]>>> = {
 };
 
 /** Parts besides `packagesOf` that may import zod: untrusted data are parsed once, where they enter. */
-export const mayParse: readonly Part[] = ["model", "contract", "server", "client"];
+export const mayParse: readonly Part[] = ["model", "adapters", "contract", "server", "client", "socket"];

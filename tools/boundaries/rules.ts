@@ -12,7 +12,7 @@ export function boundaryRules(): IForbiddenRuleType[] {
     ...names.filter((name) => packagesOf[name] !== undefined).map(packagesRule),
     {
       name: "zod-at-the-edge",
-      comment: "Untrusted data are parsed once, where they enter: zod only in model and api.",
+      comment: "Untrusted data are parsed once, where they enter: zod only in model, api and adapters.",
       severity: "error",
       from: { path: "^src/", pathNot: [tests, ...mayParse.map((name) => parts[name])] },
       to: { path: "node_modules/zod/" },

@@ -20,7 +20,6 @@ const globals = new Map([
   ["setTimeout", "wake up through ports/clock"],
   ["setInterval", "wake up through ports/clock"],
   ["setImmediate", "wake up through ports/clock"],
-  ["queueMicrotask", "completions come back as events"],
   ["crypto", "chance comes through ports/random"],
 ]);
 const members = new Map([
@@ -74,6 +73,7 @@ function isMemberName(node: ts.Identifier): boolean {
 
 function checkAsync(node: ts.Node, add: Add): void {
   if (node.kind === ts.SyntaxKind.AsyncKeyword) add(node, "pure", `async: ${asyncWhy}`);
+  if (ts.isIdentifier(node) && node.text === "queueMicrotask") add(node, "pure", `queueMicrotask: ${asyncWhy}`);
   if (ts.isAwaitExpression(node)) add(node, "pure", `await: ${asyncWhy}`);
   if (ts.isForOfStatement(node) && node.awaitModifier !== undefined) add(node, "pure", `for await: ${asyncWhy}`);
   if (ts.isIdentifier(node) && node.text === "Promise" && !isMemberName(node))

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { checkTidy } from "./check.ts";
 import { refreshRulesPage } from "./rules-page.ts";
-import { fileLinesMax, functionLinesMax } from "./sizes.ts";
+import { cLinesMax, fileLinesMax, functionLinesMax } from "./sizes.ts";
 
 const coverage = "## Coverage\n\n| S1 | — |\n| S2 | — |\n\n";
 const rules = `### S1 Incarnations\n\n### S2 Deadline\n\n${coverage}## Open\n\n- S2: the guard is not written yet\n`;
@@ -30,6 +30,7 @@ const bad: readonly (readonly [rule: string, file: string, text: string])[] = [
   ["pure", "src/core/x.ts", "export const x = globalThis;"],
   ["pure", "src/ports/x.ts", "export const x = fetch;"],
   ["pure", "src/core/x.ts", "export const x = { process };"],
+  ["pure", "src/core/x.ts", "queueMicrotask(x);"],
   ["pure", "src/sim/x.ts", "export const x = Math.random();"],
   ["pure", "src/runtime/x.ts", "export const x = Date.now();"],
   ["catch", "src/core/x.ts", "try { x(); } catch { y(); }"],
@@ -40,7 +41,7 @@ const bad: readonly (readonly [rule: string, file: string, text: string])[] = [
   ["proof", "test/properties/x.test.ts", "export const x = {} as FenceProof | null;"],
   ["proof", "src/agent/x.ts", "export type FenceProof = 1;"],
   ["size", "src/cli/x.ts", "//\n".repeat(fileLinesMax + 1)],
-  ["size", "guard/x.c", "//\n".repeat(fileLinesMax + 1)],
+  ["size", "guard/x.c", "//\n".repeat(cLinesMax + 1)],
   ["size", "lab/x.ts", `function x() {${"\n".repeat(functionLinesMax)}}`],
   ["size", "lab/x.ts", `function x() {\nfunction y() {${"\n".repeat(functionLinesMax)}}\n}`],
   ["pure", "src/core/x.ts", "export const x = (process: P) => y;\nexport const z = process.pid;"],
@@ -80,7 +81,8 @@ const good: readonly (readonly [file: string, text: string])[] = [
   ["src/core/x.test.ts", "test('x', async () => { await y(Date.now()); });"],
   ["src/model/json.ts", "try { x(); } catch { y(); }"],
   ["src/core/x.ts", `// TO${"DO"}(#12): think`],
-  ["test/lab/x.test.ts", `describe("x", () => {${"\n".repeat(functionLinesMax + 1)}});`],
+  ["test/lab/x.test.ts", `describe("x", () => {test("y", z);${"\n".repeat(functionLinesMax + 1)}});`],
+  ["test/contracts/x.ts", `export function suite() { for (const a of b) test(a, c);${"\n".repeat(functionLinesMax)}}`],
   ["test/lab/x.test.ts", 'test.skipIf(noKvm)("x", () => {});'],
   ["docs/ARCHITECTURE.md", "//\n".repeat(fileLinesMax + 1)],
   ["docs/a/x.md", "[a](../../test/properties/a.test.ts) [b](#here) [c](https://example.invalid/) [d](../../test)"],

@@ -69,7 +69,7 @@ function noNodeRule(name: Part): IForbiddenRuleType {
     name: `${name}-without-node`,
     comment: `${name} is free of I/O: no node: module, not even for a type. Ask for what you need through a port.`,
     severity: "error",
-    from: { path: parts[name], pathNot: [tests] },
+    from: { path: parts[name], pathNot: [tests, ...earlierThan(name)] },
     to: { dependencyTypes: ["core"] },
   };
 }
@@ -80,7 +80,7 @@ function packagesRule(name: Part): IForbiddenRuleType {
     name: `${name}-packages`,
     comment: `${name} uses ${allowed.length === 0 ? "no npm package" : `only ${allowed.join(", ")} from npm`}.`,
     severity: "error",
-    from: { path: parts[name], pathNot: [tests] },
+    from: { path: parts[name], pathNot: [tests, ...earlierThan(name)] },
     to: { path: "node_modules/", pathNot: allowed.map((allowedName) => `node_modules/${allowedName}/`) },
   };
 }

@@ -82,6 +82,7 @@ class GrpcEndpoint implements Endpoint {
     this.#credentials = credentials;
     this.#events = events;
     this.#client = this.#open();
+    this.#connect();
   }
 
   ready(): boolean {
@@ -199,10 +200,7 @@ class GrpcEndpoint implements Endpoint {
   }
 
   #open(): Client {
-    const client = new Client(this.address, this.#credentials, channelOptions);
-    this.#follow(client, connectivityState.IDLE);
-    client.getChannel().getConnectivityState(true);
-    return client;
+    return new Client(this.address, this.#credentials, channelOptions);
   }
 
   #renew(): void {
@@ -211,7 +209,13 @@ class GrpcEndpoint implements Endpoint {
     this.#ticksConnecting = 0;
     const old = this.#client;
     this.#client = this.#open();
+    this.#connect();
     old.close();
+  }
+
+  #connect(): void {
+    this.#follow(this.#client, connectivityState.IDLE);
+    this.#client.getChannel().getConnectivityState(true);
   }
 
   /** Keeps the channel connected and `ready` true to its state, without a timer. */

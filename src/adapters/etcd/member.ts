@@ -81,7 +81,7 @@ export function etcdArguments(spec: StoreMemberSpec, initial: InitialCluster): r
  * and nothing else.
  */
 export function etcdEnvironment(): Readonly<Record<string, string>> {
-  return { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", GOGC: "50" };
+  return { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 }
 
 /** The start of a fresh cluster: each member's arguments, by name. */

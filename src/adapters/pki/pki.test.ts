@@ -62,7 +62,10 @@ describe("checkCertificates()", () => {
       params: { address: "10.1.0.9" },
     });
     expect(code({ ca: issued.cert, ...issued })).toMatchObject({ code: "certificate-ca-not-a-ca" });
-    expect(code({ ...texts(issued), cert: "rubbish" })).toMatchObject({ code: "certificate-not-pem", params: { part: "cert" } });
+    expect(code({ ...texts(issued), cert: "rubbish" })).toMatchObject({
+      code: "certificate-not-pem",
+      params: { part: "cert" },
+    });
     expect(code({ ...texts(issued), key: "" })).toMatchObject({ code: "certificate-not-pem", params: { part: "key" } });
   });
 
@@ -99,8 +102,14 @@ describe.runIf(openssl)("openssl", () => {
     try {
       writeFileSync(join(dir, "ca.pem"), ca.cert);
       writeFileSync(join(dir, "cert.pem"), pair.cert);
-      for (const extra of [["-purpose", "sslserver"], ["-purpose", "sslclient"], ["-verify_ip", "10.1.0.1"]]) {
-        const out = execFileSync("openssl", ["verify", "-x509_strict", ...extra, "-CAfile", "ca.pem", "cert.pem"], { cwd: dir });
+      for (const extra of [
+        ["-purpose", "sslserver"],
+        ["-purpose", "sslclient"],
+        ["-verify_ip", "10.1.0.1"],
+      ]) {
+        const out = execFileSync("openssl", ["verify", "-x509_strict", ...extra, "-CAfile", "ca.pem", "cert.pem"], {
+          cwd: dir,
+        });
         expect(out.toString()).toBe("cert.pem: OK\n");
       }
     } finally {

@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { MemberHealth } from "../../src/adapters/etcd/maintenance.ts";
 import {
   clientUrl,
   etcdArguments,
@@ -32,6 +33,10 @@ export interface EtcdCluster {
   start(member: number): void;
   freeze(member: number): void;
   thaw(member: number): void;
+  /** Thaws and starts it where needed. */
+  revive(member: number): void;
+  /** Waits until every member answers and knows a leader. */
+  allAnswer(): Promise<void>;
   log(member: number): string;
   /** What all clients that were opened here have logged. */
   readonly clientLog: readonly string[];
@@ -103,12 +108,26 @@ class LoopbackCluster implements EtcdCluster {
   }
 
   async leader(): Promise<number> {
+    const health = await this.#healthWith((all) => all.some((each) => each.kind === "answered" && each.leads));
+    return health.findIndex((each) => each.kind === "answered" && each.leads);
+  }
+
+  revive(member: number): void {
+    const child = this.#processes[member];
+    if (child === undefined) this.start(member);
+    else child.kill("SIGCONT");
+  }
+
+  async allAnswer(): Promise<void> {
+    await this.#healthWith((all) => all.every((each) => each.kind === "answered" && each.knowsLeader));
+  }
+
+  async #healthWith(holds: (all: readonly MemberHealth[]) => boolean): Promise<readonly MemberHealth[]> {
     const store = this.open();
     try {
       for (let tries = 0; tries < 300; tries++) {
         const health = await store.maintenance.health();
-        const leader = health.findIndex((each) => each.kind === "answered" && each.leads);
-        if (leader >= 0) return leader;
+        if (holds(health)) return health;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     } finally {
@@ -116,7 +135,7 @@ class LoopbackCluster implements EtcdCluster {
       this.#stores.delete(store);
     }
     const logs = this.#specs.map((_, i) => this.log(i).slice(-1000));
-    throw new Error(`No leader of the test's etcd within 30 s: ${[...logs, ...this.clientLog].join("\n---\n")}`);
+    throw new Error(`The test's etcd is not as wanted after 30 s: ${[...logs, ...this.clientLog].join("\n---\n")}`);
   }
 
   start(member: number): void {

@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import type { ClusterId } from "../../model/ids.ts";
+
+/** Where a member of the store listens, and with which names: everything but the settings that are the same for all. */
+export type StoreMemberSpec = {
+  /** The host's id; also the member's name in etcd. */
+  readonly name: string;
+  readonly cluster: ClusterId;
+  /** An address of this host; it stands in its certificate. Peers and clients of other hosts come here. */
+  readonly address: string;
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly dataDir: string;
+  /** Files (PEM): the cluster's CA, this host's certificate and key, used towards peers and clients alike. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly profile?: StoreProfile;
+  readonly quotaBytes?: number;
+  /** A loopback-only port with Prometheus metrics without TLS; none by default. */
+  readonly metricsPort?: number;
+};
+
+/** etcd's own heartbeat and election, ms. `fast` belongs to D = 3 s and a network that is never late. */
+export type StoreProfile = "default" | "fast";
+
+/** `new`: the first start of a cluster's first members. `existing`: a member that was added to a running cluster. */
+export type InitialCluster = {
+  readonly state: "new" | "existing";
+  readonly members: readonly { readonly name: string; readonly peerUrl: string }[];
+};
+
+const timings = { default: { heartbeat: 100, election: 1000 }, fast: { heartbeat: 50, election: 500 } } as const;
+const quotaBytesDefault = 2 * 1024 ** 3;
+
+export function peerUrl(member: Pick<StoreMemberSpec, "address" | "peerPort">): string {
+  return `https://${bracketed(member.address)}:${member.peerPort}`;
+}
+
+export function clientUrl(member: Pick<StoreMemberSpec, "address" | "clientPort">): string {
+  return `https://${bracketed(member.address)}:${member.clientPort}`;
+}
+
+/** The arguments of `etcd` for one member. On a restart with data `initial` is ignored by etcd and may stay as it is. */
+export function etcdArguments(spec: StoreMemberSpec, initial: InitialCluster): readonly string[] {
+  const timing = timings[spec.profile ?? "default"];
+  const { ca, cert, key } = spec.tls;
+  return flags({
+    name: spec.name,
+    "data-dir": spec.dataDir,
+    "listen-peer-urls": peerUrl(spec),
+    "listen-client-urls": clientUrl(spec),
+    "initial-advertise-peer-urls": peerUrl(spec),
+    "advertise-client-urls": clientUrl(spec),
+    "initial-cluster": initial.members.map((member) => `${member.name}=${member.peerUrl}`).join(","),
+    "initial-cluster-state": initial.state,
+    // A member of another cluster is refused by etcd itself.
+    "initial-cluster-token": spec.cluster,
+    "heartbeat-interval": String(timing.heartbeat),
+    "election-timeout": String(timing.election),
+    // Without it a member that comes back from a cut disturbs the others for seconds (facts/etcd.md).
+    "pre-vote": "true",
+    "auto-compaction-mode": "periodic",
+    "auto-compaction-retention": "5m",
+    "quota-backend-bytes": String(spec.quotaBytes ?? quotaBytesDefault),
+    // Nobody reads or writes without a certificate of the cluster's own CA, peers included.
+    "client-cert-auth": "true",
+    "trusted-ca-file": ca,
+    "cert-file": cert,
+    "key-file": key,
+    "peer-client-cert-auth": "true",
+    "peer-trusted-ca-file": ca,
+    "peer-cert-file": cert,
+    "peer-key-file": key,
+    ...(spec.metricsPort === undefined ? {} : { "listen-metrics-urls": `http://127.0.0.1:${spec.metricsPort}` }),
+    logger: "zap",
+    "log-outputs": "stderr",
+  });
+}
+
+/**
+ * etcd also reads its settings from `ETCD_*`: none of the surroundings may change a member, so it gets this environment
+ * and nothing else.
+ */
+export function etcdEnvironment(): Readonly<Record<string, string>> {
+  return { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
+}
+
+/** The start of a fresh cluster: each member's arguments, by name. */
+export function freshCluster(specs: readonly StoreMemberSpec[]): ReadonlyMap<string, readonly string[]> {
+  const members = specs.map((spec) => ({ name: spec.name, peerUrl: peerUrl(spec) }));
+  return new Map(specs.map((spec) => [spec.name, etcdArguments(spec, { state: "new", members })]));
+}
+
+/** The host's folder for its member: kept over boots, wiped only before it rejoins as a new member. */
+export function memberDataDir(stateDir: string): string {
+  return join(stateDir, "etcd");
+}
+
+function flags(values: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(values).map(([name, value]) => `--${name}=${value}`);
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}

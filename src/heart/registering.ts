@@ -10,8 +10,8 @@ import { startBeating } from "./beating.ts";
 import { askGuards, bothHere, bothReady, knownIncarnation, leftovers } from "./guards.ts";
 import { heartLimits } from "./limits.ts";
 import { look, rest } from "./moves.ts";
-import { type Candidate, type Evidence, type Found, type HeartState, type HeartStep, nonceOf } from "./state.ts";
 import type { Phase } from "./state.ts";
+import { type Candidate, type Evidence, type Found, type HeartState, type HeartStep, nonceOf } from "./state.ts";
 
 type Registering = Extract<Phase, { kind: "registering" }>;
 

@@ -1,0 +1,37 @@
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { z } from "zod";
+import type { Incarnation, Nonce } from "../../model/ids.ts";
+import { parseJson } from "../../model/json.ts";
+import type { IncarnationFile, OwnIncarnation } from "../../ports/heart-host.ts";
+
+const schema = z.object({ incarnation: z.int().min(1), nonce: z.string().min(1) });
+
+/** `incarnation.json` in the run folder: it must be gone after a boot (tmpfs), for then nothing of the host runs. */
+export function incarnationFile(path: string, log: (line: string) => void): IncarnationFile {
+  return {
+    read: () => {
+      const parsed = schema.safeParse(parseJson(readText(path)));
+      return parsed.success ? (parsed.data as { incarnation: Incarnation; nonce: Nonce }) : null;
+    },
+    write: (own, done) => done(write(path, own, log)),
+  };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // absent and unreadable are the same here: not known to be ours
+  }
+}
+
+function write(path: string, own: OwnIncarnation, log: (line: string) => void): boolean {
+  try {
+    writeFileSync(`${path}.new`, `${JSON.stringify(own)}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    return true;
+  } catch (error) {
+    log(`Cannot write ${path}: ${String(error)}. The host does not register until this works: free space there.`);
+    return false;
+  }
+}

@@ -1,4 +1,3 @@
-import type { z } from "zod";
 import { type InstantMs, later } from "../model/ids.ts";
 import { parseJson } from "../model/json.ts";
 import { fenceSchema, type Heartbeat, type HostRegistration, heartbeatSchema, hostSchema } from "../model/records.ts";
@@ -88,7 +87,11 @@ function unreadable(state: HeartState, at: InstantMs): HeartStep {
   return rest(state, "heart-store-unreadable", later(at, heartLimits.retryMs));
 }
 
-function read<T>(schema: z.ZodType<T>, stored: StoredValue): Stored<T> | undefined {
+type Schema<T> = {
+  safeParse(data: unknown): { readonly success: true; readonly data: T } | { readonly success: false };
+};
+
+function read<T>(schema: Schema<T>, stored: StoredValue): Stored<T> | undefined {
   const result = schema.safeParse(parseJson(stored.text));
   return result.success ? { value: result.data, revision: stored.revision } : undefined;
 }

@@ -54,23 +54,28 @@ export function runHeart(config: HeartConfig, ports: HeartPorts): RunningHeart {
   const perform = (effect: HeartEffect): void => {
     switch (effect.kind) {
       case "guard":
-        return command(guards[effect.name], effect.command);
+        command(guards[effect.name], effect.command);
+        break;
       case "snapshot":
-        return ports.store.snapshot(effect.prefix, (end) => take({ kind: "snapshot", ticket: effect.ticket, end }));
+        ports.store.snapshot(effect.prefix, (end) => take({ kind: "snapshot", ticket: effect.ticket, end }));
+        break;
       case "commit":
-        return ports.store.commit(effect.transaction, effect.timeoutMs, (end) =>
+        ports.store.commit(effect.transaction, effect.timeoutMs, (end) =>
           take({ kind: "commit", ticket: effect.ticket, end }),
         );
+        break;
       case "write-incarnation":
-        return ports.file.write(effect.own, (written) =>
+        ports.file.write(effect.own, (written) =>
           take({ kind: "incarnation-written", ticket: effect.ticket, written }),
         );
+        break;
       case "tell-agent":
-        return ports.agents.tell(effect.says);
+        ports.agents.tell(effect.says);
+        break;
       case "wake-at":
         cancelWake();
         cancelWake = clock.wakeAt(effect.at, () => take({ kind: "tick" }));
-        return;
+        break;
     }
   };
 
@@ -92,12 +97,16 @@ function stamped(event: Unstamped, at: InstantMs, wall: WallMs): HeartEvent {
 function command(guard: Guard, what: GuardCommand): void {
   switch (what.kind) {
     case "incarnation":
-      return guard.incarnation(what.incarnation);
+      guard.incarnation(what.incarnation);
+      break;
     case "stamp":
-      return guard.stamp(what.stamp);
+      guard.stamp(what.stamp);
+      break;
     case "committed":
-      return guard.committed(what.stamp);
+      guard.committed(what.stamp);
+      break;
     case "freeze":
-      return guard.freeze();
+      guard.freeze();
+      break;
   }
 }

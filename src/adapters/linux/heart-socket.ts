@@ -1,7 +1,6 @@
 import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { z } from "zod";
-import type { Incarnation, Nonce } from "../../model/ids.ts";
+import { agentAliveSchema, heartSaysSchema } from "../../model/heart-line.ts";
 import { parseJson } from "../../model/json.ts";
 import type { HeartLink, HeartSays } from "../../ports/heart.ts";
 import type { AgentLine } from "../../ports/heart-host.ts";
@@ -9,26 +8,11 @@ import { lineCutter, openLineClient, unreadBytesMax } from "./lines.ts";
 
 // JSON lines on `heart.sock`: the agent says {"alive":{"poolAgeMs":N|null}}, the heart says its newest HeartSays.
 
-const aliveSchema = z.object({ alive: z.object({ poolAgeMs: z.number().min(0).nullable() }) });
-const saysSchema = z.object({
-  phase: z.enum(["waiting", "registering", "beating", "fenced", "refused"]),
-  incarnation: z
-    .int()
-    .transform((n) => n as Incarnation)
-    .nullable(),
-  nonce: z
-    .string()
-    .transform((text) => text as Nonce)
-    .nullable(),
-  frozen: z.boolean(),
-  trouble: z.string().nullable(),
-});
-
 export interface AgentServer extends AgentLine {
   close(): void;
 }
 
-/** The heart's side. `trouble`: the socket cannot be had; the heart beats on without agents. */
+/** The heart's side. Where the socket cannot be had, the heart beats on without an agent and says so in its log. */
 export function serveAgents(path: string, log: (line: string) => void): AgentServer {
   const sockets = new Set<Socket>();
   let newest: HeartSays | null = null;
@@ -40,7 +24,7 @@ export function serveAgents(path: string, log: (line: string) => void): AgentSer
       socket.destroy();
     };
     const hear = (text: string): void => {
-      const parsed = aliveSchema.safeParse(parseJson(text));
+      const parsed = agentAliveSchema.safeParse(parseJson(text));
       if (parsed.success) alive(parsed.data.alive.poolAgeMs);
       else log(`The agent says what this heart does not understand: ${text.slice(0, 200)}`);
     };
@@ -50,7 +34,7 @@ export function serveAgents(path: string, log: (line: string) => void): AgentSer
     if (newest !== null) write(socket, newest, drop);
   });
   server.on("error", (error) => log(`Cannot listen on ${path}: ${error.message}. The agent cannot reach this heart.`));
-  rmSync(path, { force: true }); // a dead heart's socket; a live one has the incarnation's guards and would lose them too
+  rmSync(path, { force: true }); // left by a heart that was killed
   server.listen(path);
   return {
     tell: (says) => {
@@ -88,7 +72,7 @@ export function openHeartLink(path: string, log: (line: string) => void): HeartC
     path,
     onOpen: () => {},
     onLine: (text) => {
-      const parsed = saysSchema.safeParse(parseJson(text));
+      const parsed = heartSaysSchema.safeParse(parseJson(text));
       if (parsed.success) hear(parsed.data);
       else log(`The heart says what this agent does not understand: ${text.slice(0, 200)}`);
     },

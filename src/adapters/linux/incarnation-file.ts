@@ -1,17 +1,14 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { z } from "zod";
-import type { Incarnation, Nonce } from "../../model/ids.ts";
+import { ownIncarnationSchema } from "../../model/heart-line.ts";
 import { parseJson } from "../../model/json.ts";
 import type { IncarnationFile, OwnIncarnation } from "../../ports/heart-host.ts";
-
-const schema = z.object({ incarnation: z.int().min(1), nonce: z.string().min(1) });
 
 /** `incarnation.json` in the run folder: it must be gone after a boot (tmpfs), for then nothing of the host runs. */
 export function incarnationFile(path: string, log: (line: string) => void): IncarnationFile {
   return {
     read: () => {
-      const parsed = schema.safeParse(parseJson(readText(path)));
-      return parsed.success ? (parsed.data as { incarnation: Incarnation; nonce: Nonce }) : null;
+      const parsed = ownIncarnationSchema.safeParse(parseJson(readText(path)));
+      return parsed.success ? parsed.data : null;
     },
     write: (own, done) => done(write(path, own, log)),
   };

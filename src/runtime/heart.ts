@@ -32,7 +32,7 @@ export function runHeart(config: HeartConfig, ports: HeartPorts): RunningHeart {
   const { clock } = ports;
   let state = start(config, ports.file.read(), ports.random.hex(32), clock.now());
   let stopped = false;
-  let busy = false;
+  let busy = true; // until everything is wired
   let cancelWake = (): void => {};
   const waiting: Unstamped[] = [];
 
@@ -80,6 +80,7 @@ export function runHeart(config: HeartConfig, ports: HeartPorts): RunningHeart {
   };
 
   ports.agents.listen((poolAgeMs) => take({ kind: "agent-alive", poolAgeMs }));
+  busy = false;
   take({ kind: "tick" });
   return {
     stop: () => {

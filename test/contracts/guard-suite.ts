@@ -91,7 +91,7 @@ export class TestHeart {
 }
 
 export function guardContract(title: string, open: () => GuardWorld): void {
-  describe(title, () => {
+  describe(title, { timeout: 60_000 }, () => {
     let world: GuardWorld | undefined;
     const opened = (): GuardWorld => {
       world = open();

@@ -11,7 +11,7 @@ import { anyFrozen, askGuards, bothReady, freezeBoth } from "./guards.ts";
 import { heartLimits } from "./limits.ts";
 import { giveUp, look } from "./moves.ts";
 import type { GuardView, HeartEffect, HeartState, HeartStep, InFlight, Phase, Stamping } from "./state.ts";
-import { then } from "./state.ts";
+import { andThen } from "./state.ts";
 
 type Beating = Extract<Phase, { kind: "beating" }>;
 
@@ -28,8 +28,7 @@ export function startBeating(state: HeartState, registration: Stored<HostRegistr
     nextBeatAt: at,
     stamping: null,
     inFlight: [],
-    committedAt: null,
-    since: at,
+    unansweredSince: null,
   };
   // Of a rejoin the agent has to be heard anew: it must have seen that its VMs are over (S13).
   const agent = state.fenced === null ? state.agent : null;
@@ -46,11 +45,11 @@ export function goOnBeating(state: HeartState, phase: Beating, at: InstantMs): H
   if (!bothReady(asked.state.guards, phase.own.incarnation)) return asked;
   const { stamping } = phase;
   if (stamping !== null && guardNames.every((name) => stamping.by[name])) {
-    return then(asked, (next) => send(next, phase, stamping, at));
+    return andThen(asked, (next) => send(next, phase, stamping, at));
   }
   const waits = stamping !== null && at < later(stamping.askedAt, heartLimits.stampTimeoutMs);
   if (waits || at < phase.nextBeatAt || phase.inFlight.length >= limits.heartbeatsInFlightMax) return asked;
-  return then(asked, (next) => askStamps(next, phase, at));
+  return andThen(asked, (next) => askStamps(next, phase, at));
 }
 
 function askStamps(state: HeartState, phase: Beating, at: InstantMs): HeartStep {
@@ -72,7 +71,8 @@ function send(state: HeartState, phase: Beating, stamping: Stamping, at: Instant
   const ticket = state.lastTicket + 1;
   const { a, b } = state.guards;
   const flight: InFlight = { ticket, stamp: stamping.stamp, sessions: { a: sessionOf(a), b: sessionOf(b) } };
-  const next: Beating = { ...phase, stamping: null, inFlight: [...phase.inFlight, flight] };
+  const inFlight = [...phase.inFlight, flight];
+  const next: Beating = { ...phase, stamping: null, inFlight, unansweredSince: phase.unansweredSince ?? at };
   return {
     state: { ...state, lastTicket: ticket, phase: next },
     effects: [
@@ -134,7 +134,7 @@ export function hearBeat(state: HeartState, phase: Beating, ticket: number, end:
   switch (end.kind) {
     case "committed":
       return {
-        state: { ...state, phase: { ...rest, committedAt: at } },
+        state: { ...state, phase: { ...rest, unansweredSince: null } },
         effects: guardNames
           .filter((name) => sessionOf(state.guards[name]) === flight.sessions[name])
           .map((name) => ({ kind: "guard", name, command: { kind: "committed", stamp: flight.stamp } })),
@@ -161,5 +161,5 @@ function hearRefused(
   if (!fenced) return { state, effects: [] };
   // Answers of this incarnation's other heartbeats find no phase that waits for them: nothing of it thaws any more.
   const over: HeartState = { ...state, fenced: phase.own.incarnation };
-  return then(freezeBoth(over), (next) => look(next, "host", null, at));
+  return andThen(freezeBoth(over), (next) => look(next, "host", null, at));
 }

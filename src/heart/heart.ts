@@ -7,7 +7,7 @@ import { hearSnapshot } from "./looking.ts";
 import { look } from "./moves.ts";
 import { goOnRegistering, hearRegistered, hearWritten } from "./registering.ts";
 import { tell } from "./say.ts";
-import { type HeartEvent, type HeartState, type HeartStep, stay, then } from "./state.ts";
+import { andThen, type HeartEvent, type HeartState, type HeartStep, stay } from "./state.ts";
 
 /**
  * The heart of a host: registers an incarnation, commits its heartbeats and hands the guards what was committed
@@ -16,9 +16,9 @@ import { type HeartEvent, type HeartState, type HeartStep, stay, then } from "./
  */
 export function step(state: HeartState, event: HeartEvent): HeartStep {
   const taken = take(state, event);
-  const gone = then(taken, (next) => goOn(next, event));
-  const told = then(gone, (next) => tell(next, event.at));
-  return then(told, (next) => ({ state: next, effects: [{ kind: "wake-at", at: dueAt(next, event.at) }] }));
+  const gone = andThen(taken, (next) => goOn(next, event));
+  const told = andThen(gone, (next) => tell(next, event.at));
+  return andThen(told, (next) => ({ state: next, effects: [{ kind: "wake-at", at: dueAt(next, event.at) }] }));
 }
 
 function take(state: HeartState, event: HeartEvent): HeartStep {
@@ -49,13 +49,13 @@ function take(state: HeartState, event: HeartEvent): HeartStep {
 function takeGuard(state: HeartState, event: Extract<HeartEvent, { kind: "guard" }>): HeartStep {
   const heard = hearGuard(state, event.name, event.says, event.at);
   const { phase } = state;
-  if (phase.kind === "beating") return then(heard, (next) => hearStamp(next, phase, event.name, event.says));
+  if (phase.kind === "beating") return andThen(heard, (next) => hearStamp(next, phase, event.name, event.says));
   if (event.says.kind !== "hello") return heard;
   // A guard that comes back may still hold a deadline of an incarnation that is over.
   const isOver = phase.kind === "refused" || (state.fenced !== null && phase.kind !== "registering");
-  const frozen = isOver ? then(heard, freezeBoth) : heard;
+  const frozen = isOver ? andThen(heard, freezeBoth) : heard;
   if (phase.kind !== "idle" || phase.trouble !== "heart-guard-away") return frozen;
-  return then(frozen, (next) => stay({ ...next, phase: { ...phase, dueAt: event.at } }));
+  return andThen(frozen, (next) => stay({ ...next, phase: { ...phase, dueAt: event.at } }));
 }
 
 /** What time or the guards' readiness makes possible, whatever the event was. */

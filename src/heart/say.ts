@@ -58,7 +58,7 @@ function troubleOf(state: HeartState, phase: Phase, at: InstantMs): Trouble | nu
       return phase.stage === "guards" ? guardTrouble(state) : null;
     case "beating": {
       if (!bothReady(state.guards, phase.own.incarnation)) return guardTrouble(state);
-      const silentMs = at - (phase.committedAt ?? phase.since);
+      const silentMs = phase.unansweredSince === null ? 0 : at - phase.unansweredSince;
       // Two beats without a commit are no trouble yet; four are.
       return silentMs > 4 * state.config.heartbeatMs ? "heart-store-silent" : guardTrouble(state);
     }

@@ -120,9 +120,8 @@ export type Phase =
       readonly nextBeatAt: InstantMs;
       readonly stamping: Stamping | null;
       readonly inFlight: readonly InFlight[];
-      /** When the store last said committed; null before the first. */
-      readonly committedAt: InstantMs | null;
-      readonly since: InstantMs;
+      /** When the oldest heartbeat since the last commit was sent; null: none is without an end or came to nothing. */
+      readonly unansweredSince: InstantMs | null;
     }
   | { readonly kind: "refused"; readonly trouble: Trouble };
 
@@ -203,7 +202,7 @@ export function stay(state: HeartState): HeartStep {
 }
 
 /** `next` after `step`; effects keep their order. */
-export function then(step: HeartStep, next: (state: HeartState) => HeartStep): HeartStep {
+export function andThen(step: HeartStep, next: (state: HeartState) => HeartStep): HeartStep {
   const after = next(step.state);
   return { state: after.state, effects: [...step.effects, ...after.effects] };
 }

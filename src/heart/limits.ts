@@ -1,0 +1,19 @@
+import { assert } from "../base/assert.ts";
+
+/** The heart's own bounds beside core/limits.ts; D, P and M are the host's profile (config.ts). */
+export const heartLimits = {
+  /** A stamp that a guard has not answered by then is given up; the next one has a later deadline anyway. */
+  stampTimeoutMs: 1_500,
+  registrationTimeoutMs: 3_000,
+  /** Bounds waiting for any answer that a port owes: a lost one must not end the heart's work. */
+  answerTimeoutMs: 5_000,
+  /** Between two looks at the store, and two requests to a guard that refused. */
+  retryMs: 1_000,
+  /** The agent hears the newest word at least this often. */
+  tellMs: 1_000,
+} as const;
+
+assert(
+  heartLimits.registrationTimeoutMs < heartLimits.answerTimeoutMs,
+  "Cannot bound a registration: its own timeout must come first",
+);

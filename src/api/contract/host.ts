@@ -6,8 +6,9 @@ import { asOfMsSchema, base, nameOrIdSchema, wallMsSchema } from "./base.ts";
 /**
  * `up`: heartbeats come. `silent`: none for longer than its deadline; its VMs stand still or soon will, which is not the
  * same as gone. `fenced`: it may run nothing until it rejoins. `absent`: never seen since it became a member.
+ * `unknown`: the host that answers hears nothing itself.
  */
-export const hostStateSchema = z.enum(["up", "silent", "fenced", "absent"]);
+export const hostStateSchema = z.enum(["up", "silent", "fenced", "absent", "unknown"]);
 
 export const hostSummarySchema = z.object({
   id: z.string(),

@@ -15,12 +15,14 @@ export type VmState =
 
 /** `silent`: the hosts that have not been heard for longer than their deadline. */
 export function vmState(view: ClusterView, id: VmId, silent: ReadonlySet<string>): VmState {
-  const wanted = view.vms.get(id)?.value.requested === "started";
+  const vm = view.vms.get(id)?.value;
+  const wanted = vm?.requested === "started";
   const owner = view.owners.get(id)?.value;
   if (owner === undefined) return wanted ? "waiting" : "stopped";
   if (owner.kind === "released") {
-    if (owner.failed !== null) return "failed";
-    return wanted ? "waiting" : "stopped";
+    const gaveUp = owner.failedHosts.length > (vm?.maxRelocate ?? 0);
+    if (wanted) return gaveUp ? "failed" : "waiting";
+    return owner.failed === null ? "stopped" : "failed";
   }
   if (fenceOf(view, owner.host, owner.incarnation) !== undefined) return "recovering";
   if (silent.has(owner.host)) return "lost";

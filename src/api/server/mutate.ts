@@ -1,10 +1,11 @@
-import { absent, type Planned, put } from "../../core/requests/plan.ts";
+import type { Planned } from "../../core/requests/plan.ts";
+import { put, transaction, unchanged } from "../../core/transactions.ts";
 import { type InstantMs, later, type Revision, type StoreKey, type WallMs } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import { keys } from "../../model/keys.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
 import { type Outcome, requestSchema } from "../../model/records.ts";
-import type { CommitEnd, SnapshotEnd } from "../../ports/store.ts";
+import type { CommitEnd, SnapshotEnd, Transaction } from "../../ports/store.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
 import { answered, waitFor } from "./wait.ts";
 
@@ -56,12 +57,10 @@ async function attemptOnce(options: ApiOptions, mutation: Mutation, until: Insta
   }
   const planned = mutation.plan();
   if (planned.kind === "refused") return planned;
-  const record = { schema: 1, asked: mutation.asked, outcome: planned.outcome, at: mutation.at };
+  const record = { schema: 1 as const, asked: mutation.asked, outcome: planned.outcome, at: mutation.at };
   const { compares, writes } = planned.transaction;
-  const end = await commit(options, {
-    compares: [absent(key), ...compares],
-    writes: [...writes, put(key, record)],
-  });
+  const write = transaction([unchanged(key, undefined), ...compares], [...writes, put(key, record)]);
+  const end = await commit(options, write);
   switch (end.kind) {
     case "committed":
       options.record?.(planned.events);
@@ -95,10 +94,10 @@ function snapshot(options: ApiOptions, prefix: StoreKey): Promise<SnapshotEnd> {
   return answered<SnapshotEnd>(options.clock, apiLimits.storeMs, late, (done) => options.store.snapshot(prefix, done));
 }
 
-function commit(options: ApiOptions, transaction: Parameters<ApiOptions["store"]["commit"]>[0]): Promise<CommitEnd> {
+function commit(options: ApiOptions, write: Transaction): Promise<CommitEnd> {
   const late = { kind: "unknown", cause: "no answer" } as const;
   // The store's own limit comes first; ours only guards against a lost callback.
   return answered<CommitEnd>(options.clock, apiLimits.storeMs + 1_000, late, (done) =>
-    options.store.commit(transaction, apiLimits.storeMs, done),
+    options.store.commit(write, apiLimits.storeMs, done),
   );
 }

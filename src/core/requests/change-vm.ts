@@ -2,8 +2,9 @@ import { keys } from "../../model/keys.ts";
 import { refuse } from "../../model/reason.ts";
 import type { RequestedState, Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
+import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { findVm, hostName } from "./find.ts";
-import { type Asked, type Planned, put, remove, unchanged } from "./plan.ts";
+import type { Asked, Planned } from "./plan.ts";
 import { told } from "./power.ts";
 
 export type SetVmRequest = {
@@ -33,7 +34,7 @@ export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked
   const to = changed.map((field) => `${field} ${vm[field]}`).join(", ");
   return {
     kind: "plan",
-    transaction: { compares: [unchanged(keys.vm(vm.id), found.stored)], writes: [put(keys.vm(vm.id), vm)] },
+    transaction: transaction([unchanged(keys.vm(vm.id), found.stored)], [put(keys.vm(vm.id), vm)]),
     outcome: { kind: "vm-changed", vm: vm.id, name: vm.name },
     events: [{ ...told("vm-changed", vm, asked), params: { vm: vm.name, to } }],
   };
@@ -56,19 +57,19 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
   const status = view.statuses.get(vm.id);
   return {
     kind: "plan",
-    transaction: {
-      compares: [
+    transaction: transaction(
+      [
         unchanged(keys.vm(vm.id), found.stored),
         unchanged(keys.owner(vm.id), owner),
         unchanged(keys.vmStatus(vm.id), status),
       ],
-      writes: [
+      [
         remove(keys.vm(vm.id)),
         remove(keys.vmName(vm.name)),
         ...(owner === undefined ? [] : [remove(keys.owner(vm.id))]),
         ...(status === undefined ? [] : [remove(keys.vmStatus(vm.id))]),
       ],
-    },
+    ),
     outcome: {
       kind: "vm-deleted",
       vm: vm.id,

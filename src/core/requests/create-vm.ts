@@ -4,8 +4,9 @@ import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Pool, Vm, VmSpec } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
+import { put, transaction, unchanged } from "../transactions.ts";
 import { findNetwork, findPool } from "./find.ts";
-import { type Asked, absent, type Planned, put, unchanged } from "./plan.ts";
+import type { Asked, Planned } from "./plan.ts";
 
 export type CreateVmRequest = {
   readonly name: string;
@@ -61,20 +62,20 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
   const networks = [...new Set(nics.nics.map((nic) => nic.network))];
   return {
     kind: "plan",
-    transaction: {
-      compares: [
-        absent(keys.vmName(vm.name)),
-        absent(keys.vm(vm.id)),
-        absent(keys.owner(vm.id)),
+    transaction: transaction(
+      [
+        unchanged(keys.vmName(vm.name), undefined),
+        unchanged(keys.vm(vm.id), undefined),
+        unchanged(keys.owner(vm.id), undefined),
         // A pool or network that goes or changes meanwhile makes this a new question.
         ...pools.map((pool) => unchanged(keys.pool(pool), view.pools.get(pool))),
         ...networks.map((network) => unchanged(keys.network(network), view.networks.get(network))),
       ],
-      writes: [
+      [
         put(keys.vm(vm.id), vm),
         { kind: "put", key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: vm.id }) },
       ],
-    },
+    ),
     outcome: { kind: "vm-created", vm: vm.id, name: vm.name },
     events: [
       {

@@ -4,9 +4,10 @@ import { keys } from "../../model/keys.ts";
 import { refuse } from "../../model/reason.ts";
 import type { EventDraft, Intent, Owner, Task, Vm } from "../../model/records.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
+import { put, transaction, unchanged } from "../transactions.ts";
 import { isRunning } from "../vm-state.ts";
 import { findVm, hostName } from "./find.ts";
-import { type Asked, absent, type Planned, put, unchanged } from "./plan.ts";
+import type { Asked, Planned } from "./plan.ts";
 
 /** Tasks of a VM that have not ended, oldest id first. */
 export function openTasks(view: ClusterView, vm: VmId): Stored<Task>[] {
@@ -53,7 +54,7 @@ function planPower(view: ClusterView, stored: Stored<Vm>, order: PowerOrder, ask
   if (same !== undefined && vm.requested === order.requested) {
     return {
       kind: "plan",
-      transaction: { compares: [...compares, unchanged(keys.task(same.value.id), same)], writes: [] },
+      transaction: transaction([...compares, unchanged(keys.task(same.value.id), same)], []),
       outcome: { kind: "task", vm: vm.id, task: same.value.id },
       events: [],
     };
@@ -68,31 +69,23 @@ function planPower(view: ClusterView, stored: Stored<Vm>, order: PowerOrder, ask
     end: null,
     at: asked.at,
   };
-  const superseded = open.map((old) => ({
-    compare: unchanged(keys.task(old.value.id), old),
-    write: put(keys.task(old.value.id), {
-      ...old.value,
-      end: { kind: "failed", code: "task-superseded", params: { by: order.kind }, at: asked.at },
-    }),
-  }));
+  const wantedVm: Vm = { ...vm, requested: order.requested };
   const owner = view.owners.get(vm.id);
   const forgiven = order.kind === "start-vm" && owner !== undefined ? forgive(owner.value) : undefined;
   return {
     kind: "plan",
-    transaction: {
-      compares: [
+    transaction: transaction(
+      [
         ...compares,
-        absent(keys.task(task.id)),
-        ...superseded.map((old) => old.compare),
+        unchanged(keys.task(task.id), undefined),
         ...(forgiven === undefined ? [] : [unchanged(keys.owner(vm.id), owner)]),
       ],
-      writes: [
-        put(keys.vm(vm.id), { ...vm, requested: order.requested }),
+      [
+        put(keys.vm(vm.id), wantedVm),
         put(keys.task(task.id), task),
-        ...superseded.map((old) => old.write),
         ...(forgiven === undefined ? [] : [put(keys.owner(vm.id), forgiven)]),
       ],
-    },
+    ),
     outcome: { kind: "task", vm: vm.id, task: task.id },
     events: [told(order.kind === "start-vm" ? "vm-start-requested" : "vm-stop-requested", vm, asked)],
   };
@@ -124,10 +117,10 @@ export function planResetVm(view: ClusterView, wanted: string, intent: IntentId,
   };
   return {
     kind: "plan",
-    transaction: {
-      compares: [absent(keys.intent(intent)), unchanged(keys.owner(vm.id), owner)],
-      writes: [put(keys.intent(intent), record)],
-    },
+    transaction: transaction(
+      [unchanged(keys.intent(intent), undefined), unchanged(keys.owner(vm.id), owner)],
+      [put(keys.intent(intent), record)],
+    ),
     outcome: { kind: "intent", vm: vm.id, name: vm.name, intent },
     events: [told("vm-reset-requested", vm, asked)],
   };

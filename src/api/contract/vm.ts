@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { alternativeSchema } from "../../model/reason.ts";
 import { requestedStateSchema, vmExitSchema } from "../../model/records.ts";
-import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, troubleSchema, wallMsSchema } from "./base.ts";
 import { eventSchema } from "./event.ts";
 import { taskSchema } from "./task.ts";
 
@@ -137,7 +137,7 @@ export const vmContract = {
           z.object({
             volume: z.string(),
             pool: z.string(),
-            kept: z.object({ code: z.string(), cause: z.string() }).nullable(),
+            kept: troubleSchema.nullable(),
           }),
         ),
       }),

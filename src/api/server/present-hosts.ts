@@ -109,15 +109,15 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
     const params = { host: host.name };
     if (host.state === "silent") {
       checks.push({
-        id: "host-silent",
+        id: "heartbeats-missing",
         subject: host.id,
         level: "fail",
         params: { ...params, ageMs: host.heartbeatAgeMs ?? 0 },
       });
     }
-    if (host.state === "fenced") checks.push({ id: "host-fenced", subject: host.id, level: "fail", params });
+    if (host.state === "fenced") checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
     if (host.state === "up" && host.frozen === true) {
-      checks.push({ id: "host-frozen", subject: host.id, level: "fail", params });
+      checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
     }
     if (host.state === "up" && host.role === "host" && (host.agentAgeMs ?? Number.POSITIVE_INFINITY) > agentLateMs) {
       checks.push({ id: "agent-silent", subject: host.id, level: "warn", params });

@@ -145,7 +145,7 @@ function refuseNoRoom(view: ClusterView, pool: Pool, wantedMiB: number): Refusal
   if (readings.length === 0) return undefined;
   const fit = readings.filter((reading) => reading.unfit === null);
   const unfit = readings[0]?.unfit;
-  if (fit.length === 0) return refuse("pool-unfit", { pool: pool.name, cause: unfit ?? "" });
+  if (fit.length === 0) return refuse("pool-unfit-everywhere", { pool: pool.name, cause: unfit ?? "" });
   const freeMiB = Math.max(...fit.map((reading) => reading.freeMiB));
   return wantedMiB > freeMiB ? refuse("pool-no-room", { pool: pool.name, wantedMiB, freeMiB }) : undefined;
 }

@@ -20,6 +20,8 @@ const newestSchema = z.object({ revision: z.int().nullable() });
 
 /** The layout's number, in the file: a later version's file is refused rather than misread. */
 const layoutVersion = 1;
+/** Events kept for a later try. The store keeps the recent ones: a restart reads them again. */
+const waitingMax = 10_000;
 
 export type OpenJournal = Journal & { readonly close: () => void };
 export type OpenJournalEnd =
@@ -30,8 +32,11 @@ export type OpenJournalEnd =
       readonly params: { readonly path: string; readonly cause: string };
     };
 
-/** Opens or makes this host's own copy of the history. It checks nothing: `verifyChain` does, for whoever asks. */
-export function openJournal(path: string): OpenJournalEnd {
+/**
+ * Opens or makes this host's own copy of the history. It checks nothing: `verifyChain` does, for whoever asks. Events
+ * that cannot be written (a full disk) are kept in memory and written with the next ones; `onTrouble` is told.
+ */
+export function openJournal(path: string, onTrouble: (cause: string) => void): OpenJournalEnd {
   try {
     const db = new DatabaseSync(path);
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;");
@@ -41,29 +46,36 @@ export function openJournal(path: string): OpenJournalEnd {
       return { kind: "refused", code: "journal-too-new", params: { path, cause: String(found) } };
     }
     db.exec(`${layout} PRAGMA user_version = ${layoutVersion};`);
-    return { kind: "open", journal: journalOn(db) };
+    return { kind: "open", journal: journalOn(db, onTrouble) };
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     return { kind: "refused", code: "journal-unreadable", params: { path, cause } };
   }
 }
 
-function journalOn(db: DatabaseSync): OpenJournal {
+function journalOn(db: DatabaseSync, onTrouble: (cause: string) => void): OpenJournal {
   const insert = db.prepare("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   const newest = db.prepare("SELECT max(revision) AS revision FROM events");
-  const add = (events: readonly StoredEvent[]) => {
-    if (events.length === 0) return;
+  let waiting: readonly StoredEvent[] = [];
+  const insertAll = (events: readonly StoredEvent[]) => {
     db.exec("BEGIN");
+    for (const { event, revision } of events) {
+      const { host, boot, seq, type, subjects } = event;
+      const { vm = null, host: subjectHost = null } = subjects;
+      insert.run(host, boot, seq, revision, type, vm, subjectHost, JSON.stringify(event));
+    }
+    db.exec("COMMIT");
+  };
+  const add = (events: readonly StoredEvent[]) => {
+    const all = [...waiting, ...events];
+    if (all.length === 0) return;
     try {
-      for (const { event, revision } of events) {
-        const { host, boot, seq, type, subjects } = event;
-        const { vm = null, host: subjectHost = null } = subjects;
-        insert.run(host, boot, seq, revision, type, vm, subjectHost, JSON.stringify(event));
-      }
-      db.exec("COMMIT");
+      insertAll(all);
+      waiting = [];
     } catch (error) {
-      db.exec("ROLLBACK");
-      throw error;
+      if (db.isTransaction) db.exec("ROLLBACK");
+      waiting = all.slice(-waitingMax);
+      onTrouble(error instanceof Error ? error.message : String(error));
     }
   };
   return {

@@ -4,7 +4,7 @@ import { type InstantMs, later, type Revision, type StoreKey, type WallMs } from
 import { parseJson } from "../../model/json.ts";
 import { keys } from "../../model/keys.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
-import { type Outcome, requestSchema } from "../../model/records.ts";
+import { type EventDraft, type Outcome, requestSchema } from "../../model/records.ts";
 import type { CommitEnd, SnapshotEnd, Transaction } from "../../ports/store.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
 import { answered, waitFor } from "./wait.ts";
@@ -60,10 +60,9 @@ async function attemptOnce(options: ApiOptions, mutation: Mutation, until: Insta
   const record = { schema: 1 as const, asked: mutation.asked, outcome: planned.outcome, at: mutation.at };
   const { compares, writes } = planned.transaction;
   const write = transaction([unchanged(key, undefined), ...compares], [...writes, put(key, record)]);
-  const end = await commit(options, write);
+  const end = await commit(options, write, planned.events);
   switch (end.kind) {
     case "committed":
-      options.record?.(planned.events);
       await viewReaches(options, end.revision, until);
       return { kind: "done", outcome: planned.outcome };
     case "refused": {
@@ -94,10 +93,10 @@ function snapshot(options: ApiOptions, prefix: StoreKey): Promise<SnapshotEnd> {
   return answered<SnapshotEnd>(options.clock, apiLimits.storeMs, late, (done) => options.store.snapshot(prefix, done));
 }
 
-function commit(options: ApiOptions, write: Transaction): Promise<CommitEnd> {
+function commit(options: ApiOptions, write: Transaction, events: readonly EventDraft[]): Promise<CommitEnd> {
   const late = { kind: "unknown", cause: "no answer" } as const;
-  // The store's own limit comes first; ours only guards against a lost callback.
-  return answered<CommitEnd>(options.clock, apiLimits.storeMs + 1_000, late, (done) =>
-    options.store.commit(write, apiLimits.storeMs, done),
-  );
+  return answered<CommitEnd>(options.clock, apiLimits.commitMs, late, (done) => {
+    if (options.commit === undefined) options.store.commit(write, apiLimits.storeMs, done);
+    else options.commit(write, events, done);
+  });
 }

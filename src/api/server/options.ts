@@ -1,11 +1,11 @@
-import type { HostId } from "../../model/ids.ts";
+import type { HostId, InstantMs } from "../../model/ids.ts";
 import type { EventDraft } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Volumes } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Random } from "../../ports/random.ts";
-import type { Store } from "../../ports/store.ts";
+import type { CommitEnd, Store, Transaction } from "../../ports/store.ts";
 
 export type ApiOptions = {
   /** This process's own view, kept current by its runtime; at revision 0 it was never read. */
@@ -18,8 +18,12 @@ export type ApiOptions = {
   readonly volumes?: Volumes | undefined;
   readonly self: HostId;
   readonly version: string;
-  /** Gets what was asked for, once it is committed, for this host's event chain. */
-  readonly record?: ((events: readonly EventDraft[]) => void) | undefined;
+  /** Commits together with the events that tell of it (runtime/committer.ts). Without it no event is written. */
+  readonly commit?:
+    | ((write: Transaction, events: readonly EventDraft[], done: (end: CommitEnd) => void) => void)
+    | undefined;
+  /** When the store last told this process anything; without it: when the view last changed. */
+  readonly heardAt?: (() => InstantMs) | undefined;
   /** Gets one line for each failure that is this program's own mistake. */
   readonly log?: ((line: string) => void) | undefined;
 };
@@ -28,8 +32,10 @@ export type ApiOptions = {
 export const apiLimits = {
   /** One commit or read; the store's own client fails over between members within this. */
   storeMs: 5_000,
+  /** One commit: the committer insists for 10 s on an outcome that it does not know. */
+  commitMs: 12_000,
   /** All attempts of one request. */
-  requestMs: 15_000,
+  requestMs: 20_000,
   /** For the view to reach a revision that was read or written: a watch delivers within milliseconds. */
   viewMs: 2_000,
   attempts: 5,

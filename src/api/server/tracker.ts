@@ -1,4 +1,4 @@
-import { type HostId, type InstantMs, later, type Revision } from "../../model/ids.ts";
+import { type HostId, type InstantMs, later, noRevision, type Revision } from "../../model/ids.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { apiLimits } from "./options.ts";
@@ -19,7 +19,11 @@ export interface Tracker {
 
 type Seen = { readonly revision: Revision; readonly at: InstantMs };
 
-export function trackContacts(view: () => ClusterView, clock: Clock): Tracker {
+export function trackContacts(
+  view: () => ClusterView,
+  clock: Clock,
+  heardAt: (() => InstantMs) | undefined = undefined,
+): Tracker {
   let viewSeen: Seen | null = null;
   const beats = new Map<HostId, Seen>();
   const observe = () => {
@@ -41,7 +45,6 @@ export function trackContacts(view: () => ClusterView, clock: Clock): Tracker {
   tick();
 
   const age = (seen: Seen | null | undefined) => {
-    observe();
     return seen === null || seen === undefined ? null : Math.max(0, Math.round(clock.now() - seen.at));
   };
   const contact = (host: HostId): HostContact => {
@@ -58,8 +61,11 @@ export function trackContacts(view: () => ClusterView, clock: Clock): Tracker {
   };
   const tracker: Tracker = {
     asOfMs: () => {
-      observe();
-      return age(viewSeen);
+      if (heardAt === undefined || view().revision === noRevision) {
+        observe();
+        return age(viewSeen);
+      }
+      return Math.max(0, Math.round(clock.now() - heardAt()));
     },
     heartbeatAgeMs: (host) => {
       observe();

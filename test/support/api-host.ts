@@ -2,19 +2,19 @@ import { createHash, randomBytes, randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createApi } from "../../src/api/server/index.ts";
-import { createMemoryStore, type MemoryStore } from "../../src/sim/memory-store.ts";
+import { createApi, type ListenEnd } from "../../src/api/server/index.ts";
 import type { InstantMs, StoreKey, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
+import type { ClusterView } from "../../src/model/view.ts";
+import { emptyView } from "../../src/model/view.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Volumes } from "../../src/ports/hypervisor.ts";
 import type { Journal } from "../../src/ports/journal.ts";
 import type { CommitEnd, Store } from "../../src/ports/store.ts";
-import type { ClusterView } from "../../src/model/view.ts";
-import { emptyView } from "../../src/model/view.ts";
 import { createCommitter } from "../../src/runtime/committer.ts";
 import { feedView } from "../../src/runtime/view-feed.ts";
 import { memoryJournal } from "../../src/sim/journal.ts";
+import { createMemoryStore, type MemoryStore } from "../../src/sim/memory-store.ts";
 import { facts, heartbeat, host, incarnation, member, pool } from "./records.ts";
 
 export const testClock: Clock = {
@@ -42,13 +42,16 @@ export type ApiHost = {
   readonly removed: string[];
   /** Writes records as the other processes of a cluster would. */
   readonly put: (key: StoreKey, record: object) => Promise<void>;
+  readonly listenAgain: (socket: string) => Promise<ListenEnd>;
   readonly close: () => Promise<void>;
 };
 
 /** One host's API over a memory store that holds a cluster of two hosts, a pool `shared` and a network `lan`. */
-export async function startApiHost(wrap: (store: MemoryStore) => Store = (store) => store): Promise<ApiHost> {
+export async function startApiHost(
+  options: { readonly wrap?: (store: MemoryStore) => Store; readonly events?: boolean } = {},
+): Promise<ApiHost> {
   const memory = createMemoryStore();
-  const store = wrap(memory);
+  const store = options.wrap?.(memory) ?? memory;
   const journal = memoryJournal();
   const removed: string[] = [];
   const put = async (key: StoreKey, record: object) => {
@@ -81,7 +84,9 @@ export async function startApiHost(wrap: (store: MemoryStore) => Store = (store)
     volumes: volumesInto(removed),
     self: host("h1"),
     version: "0.0.0-test",
-    commit: createCommitter({ host: host("h1"), store, clock: testClock, random: testRandom, digest }),
+    ...(options.events === false
+      ? {}
+      : { commit: createCommitter({ host: host("h1"), store, clock: testClock, random: testRandom, digest }) }),
   });
   const folder = await mkdtemp(join(tmpdir(), "holdfast-api-"));
   const socket = join(folder, "api.sock");
@@ -93,7 +98,7 @@ export async function startApiHost(wrap: (store: MemoryStore) => Store = (store)
     await end.server.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { socket, folder, store: memory, journal, view: () => view, removed, put, close };
+  return { socket, folder, store: memory, journal, view: () => view, removed, put, listenAgain: api.listen, close };
 }
 
 async function fillCluster(put: ApiHost["put"]): Promise<void> {

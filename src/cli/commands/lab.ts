@@ -68,7 +68,10 @@ function exchange(socket: string, line: string): Promise<Answer | undefined> {
     const connection = connect(socket);
     connection.once("error", () => resolve(undefined));
     connection.once("close", () => resolve(undefined));
-    createInterface({ input: connection }).once("line", (text) => {
+    const lines = createInterface({ input: connection });
+    // readline passes the connection's own error on.
+    lines.once("error", () => resolve(undefined));
+    lines.once("line", (text) => {
       connection.end();
       resolve(parseAnswer(text));
     });

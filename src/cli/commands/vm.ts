@@ -78,7 +78,7 @@ function deleteCommand(vm: Parent, cli: Cli): void {
     .description("remove a stopped VM and its disks; there is no way back")
     .argument("<vm>", "name or id")
     .option("--json", "print the answer as JSON")
-    .addHelpText("after", examples("holdfast vm stop web && holdfast vm delete web"))
+    .addHelpText("after", examples("holdfast vm delete web", "holdfast vm stop web && holdfast vm delete web"))
     .action(async (name, options) => {
       const answer = await (await cli.session()).change((client, requestId) =>
         client.vm.delete({ vm: name, requestId }),

@@ -2,11 +2,18 @@ import type { Params } from "../reason.ts";
 import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
+import { hostMessages } from "./host.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { requestMessages } from "./requests.ts";
 
 /** The catalogue's parts. A code stands in exactly one of them. */
-export const parts: readonly Catalogue[] = [requestMessages, decisionMessages, checkMessages, clientMessages];
+export const parts: readonly Catalogue[] = [
+  requestMessages,
+  decisionMessages,
+  checkMessages,
+  clientMessages,
+  hostMessages,
+];
 
 /** Every code of Holdfast in English. */
 export const messages: ReadonlyMap<string, Message> = new Map(parts.flatMap((part) => Object.entries(part)));

@@ -21,6 +21,9 @@ export const keys = {
   network: (network: NetworkId) => `/networks/${network}/` as StoreKey,
   intent: (intent: IntentId) => `/intents/${intent}/` as StoreKey,
   task: (task: TaskId) => `/tasks/${task}/` as StoreKey,
+  /** What was answered to a request; not part of the view: only a repeated request asks for it. */
+  requests: "/requests/" as StoreKey,
+  request: (requestId: string) => `/requests/${requestId}/` as StoreKey,
   event: (host: HostId, boot: string, seq: number) => `/events/${host}/${boot}-${seq}/` as StoreKey,
 } as const;
 

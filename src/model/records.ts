@@ -300,6 +300,34 @@ export const taskSchema = z.object({
 });
 export type Task = z.infer<typeof taskSchema>;
 
+/** What a request came to. A task's and an intent's further course stands in their own records. */
+export const outcomeSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("vm-created"), vm: brandedText<VmId>(), name: z.string() }),
+  z.object({ kind: z.literal("vm-changed"), vm: brandedText<VmId>(), name: z.string() }),
+  z.object({
+    kind: z.literal("vm-deleted"),
+    vm: brandedText<VmId>(),
+    name: z.string(),
+    disks: z.array(z.object({ volume: brandedText<VolumeId>(), pool: brandedText<PoolId>() })),
+  }),
+  z.object({ kind: z.literal("task"), vm: brandedText<VmId>(), task: brandedText<TaskId>() }),
+  z.object({ kind: z.literal("intent"), vm: brandedText<VmId>(), name: z.string(), intent: brandedText<IntentId>() }),
+]);
+export type Outcome = z.infer<typeof outcomeSchema>;
+
+/**
+ * `/requests/R/`: written in the transaction of what was asked, so that the same request repeated, or one whose commit
+ * had no answer, is never carried out twice. Removed after a day.
+ */
+export const requestSchema = z.object({
+  schema: schema1,
+  /** The procedure and its input as text: another request with the same id is a mistake of the caller. */
+  asked: z.string(),
+  outcome: outcomeSchema,
+  at: wallMs,
+});
+export type RequestRecord = z.infer<typeof requestSchema>;
+
 /** `/policy/`: what holds for the whole cluster. */
 export const policySchema = z.object({
   schema: schema1,

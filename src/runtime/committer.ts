@@ -1,3 +1,4 @@
+import { hashOf } from "../core/events.ts";
 import { limits } from "../core/limits.ts";
 import { type HostId, type InstantMs, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -47,7 +48,7 @@ export function createCommitter(deps: {
     attempt(transaction, later(deps.clock.now(), insistMs), (end) => {
       const last = events.at(-1);
       if (end.kind === "committed" && last !== undefined) {
-        chain = { ...chain, seq: last.seq, previous: deps.digest(JSON.stringify(last)) };
+        chain = { ...chain, seq: last.seq, previous: hashOf(last, deps.digest) };
       }
       // Whether the events stand is not known: a new chain begins, so that no number can come twice.
       if (end.kind === "unknown") chain = { boot: deps.random.hex(8), seq: 0, previous: chain.previous };
@@ -69,7 +70,7 @@ export function createCommitter(deps: {
         at: deps.clock.wall(),
         previous,
       };
-      previous = deps.digest(JSON.stringify(event));
+      previous = hashOf(event, deps.digest);
       return event;
     });
   }

@@ -1,0 +1,31 @@
+import { oc } from "@orpc/contract";
+import { z } from "zod";
+import { paramsSchema } from "../../model/reason.ts";
+
+/** What every error carries: a code of `messages` and what fills its blanks. Never a finished sentence. */
+export const troubleSchema = z.object({ code: z.string(), params: paramsSchema });
+export type Trouble = z.infer<typeof troubleSchema>;
+
+/**
+ * REFUSED: nothing has changed and the same request will be refused again until something else changes.
+ * UNAVAILABLE: the cluster's store gave no answer; a request with a `requestId` may be repeated as it is.
+ */
+export const base = oc.errors({
+  REFUSED: { status: 409, data: troubleSchema },
+  UNAVAILABLE: { status: 503, data: troubleSchema },
+});
+
+/** Repeating a request with the same id never does it twice: it gets the first one's answer. */
+export const requestIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{8,64}$/u, "must be 8 to 64 letters, digits, hyphens or underscores")
+  .optional();
+
+/** Milliseconds since this host last heard from the store: how old the answer may be. Null: it never heard from it. */
+export const asOfMsSchema = z.int().min(0).nullable();
+
+/** Names what it is about by name or by id. */
+export const nameOrIdSchema = z.string().min(1).max(200);
+
+/** Milliseconds since 1970, for people. */
+export const wallMsSchema = z.int().min(0);

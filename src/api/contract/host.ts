@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { checkSchema } from "../../model/reason.ts";
+import { linkKindSchema } from "../../model/records.ts";
+import { asOfMsSchema, base, nameOrIdSchema, wallMsSchema } from "./base.ts";
+
+/**
+ * `up`: heartbeats come. `silent`: none for longer than its deadline; its VMs stand still or soon will, which is not the
+ * same as gone. `fenced`: it may run nothing until it rejoins. `absent`: never seen since it became a member.
+ * `unknown`: the host that answers hears nothing itself.
+ */
+export const hostStateSchema = z.enum(["up", "silent", "fenced", "absent", "unknown"]);
+
+export const hostSummarySchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.enum(["host", "witness"]),
+  state: hostStateSchema,
+  incarnation: z.int().nullable(),
+  /** Since this host saw its last heartbeat; null: never. */
+  heartbeatAgeMs: z.int().nullable(),
+  /** True where its guards held the VMs frozen at the last heartbeat; null: unknown. */
+  frozen: z.boolean().nullable(),
+  agentAgeMs: z.int().nullable(),
+  accel: z.enum(["kvm", "tcg"]).nullable(),
+  cores: z.int().nullable(),
+  /** What VMs may use in all, and what those that it holds take; null: unknown. */
+  memoryForVmsMiB: z.int().nullable(),
+  memoryUsedMiB: z.int(),
+  vms: z.int(),
+});
+export type HostSummary = z.infer<typeof hostSummarySchema>;
+
+export const hostDetailSchema = hostSummarySchema.extend({
+  machine: z.string().nullable(),
+  registeredAt: wallMsSchema.nullable(),
+  joinedAt: wallMsSchema.nullable(),
+  links: z.array(z.object({ kind: linkKindSchema, address: z.string(), subnet: z.string() })),
+  cpuVendor: z.string().nullable(),
+  cpuModel: z.string().nullable(),
+  memoryMiB: z.int().nullable(),
+  versions: z.record(z.string(), z.string()),
+  clockOffsetMs: z.number().nullable(),
+  networks: z.array(z.object({ network: z.string(), bridge: z.string(), unfit: z.string().nullable() })),
+  pools: z.array(z.object({ pool: z.string(), capacityMiB: z.int(), freeMiB: z.int(), unfit: z.string().nullable() })),
+  checks: z.array(checkSchema),
+  fence: z
+    .object({
+      cause: z.string(),
+      by: z.string(),
+      device: z.string(),
+      proofs: z.array(z.string()),
+      at: wallMsSchema,
+    })
+    .nullable(),
+  holds: z.array(z.object({ id: z.string(), name: z.string(), epoch: z.int() })),
+});
+export type HostDetail = z.infer<typeof hostDetailSchema>;
+
+export const hostContract = {
+  list: base
+    .route({ method: "GET", path: "/hosts", summary: "All members of the cluster" })
+    .output(z.object({ asOfMs: asOfMsSchema, hosts: z.array(hostSummarySchema) })),
+  show: base
+    .route({ method: "GET", path: "/hosts/{host}", summary: "One host" })
+    .input(z.object({ host: nameOrIdSchema }))
+    .output(z.object({ asOfMs: asOfMsSchema, host: hostDetailSchema })),
+};

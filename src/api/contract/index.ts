@@ -1,0 +1,17 @@
+import { clusterContract } from "./cluster.ts";
+import { eventContract } from "./event.ts";
+import { hostContract } from "./host.ts";
+import { poolContract } from "./pool.ts";
+import { taskContract } from "./task.ts";
+import { vmContract } from "./vm.ts";
+
+/** The one contract: REST API, OpenAPI, client, CLI and console all come from it. */
+export const contract = {
+  cluster: clusterContract,
+  host: hostContract,
+  vm: vmContract,
+  pool: poolContract,
+  event: eventContract,
+  task: taskContract,
+};
+export type Contract = typeof contract;

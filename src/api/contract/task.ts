@@ -1,0 +1,31 @@
+import { eventIterator } from "@orpc/contract";
+import { z } from "zod";
+import { actorSchema } from "../../model/records.ts";
+import { base, troubleSchema, wallMsSchema } from "./base.ts";
+
+export const taskSchema = z.object({
+  id: z.string(),
+  kind: z.enum(["start-vm", "stop-vm", "delete-vm"]),
+  vm: z.string(),
+  percent: z.int(),
+  /** Null while it runs. */
+  end: z
+    .discriminatedUnion("kind", [
+      z.object({ kind: z.literal("done"), at: wallMsSchema }),
+      z.object({ kind: z.literal("failed"), at: wallMsSchema, ...troubleSchema.shape }),
+    ])
+    .nullable(),
+  actor: actorSchema,
+  at: wallMsSchema,
+});
+export type TaskOutput = z.infer<typeof taskSchema>;
+
+const input = z.object({ task: z.string().min(1) });
+
+export const taskContract = {
+  show: base.route({ method: "GET", path: "/tasks/{task}", summary: "One task" }).input(input).output(taskSchema),
+  follow: base
+    .route({ method: "GET", path: "/tasks/{task}/follow", summary: "A task's progress until its end" })
+    .input(input)
+    .output(eventIterator(taskSchema)),
+};

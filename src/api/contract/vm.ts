@@ -1,0 +1,175 @@
+import { z } from "zod";
+import { alternativeSchema } from "../../model/reason.ts";
+import { requestedStateSchema, vmExitSchema } from "../../model/records.ts";
+import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, troubleSchema, wallMsSchema } from "./base.ts";
+import { eventSchema } from "./event.ts";
+import { taskSchema } from "./task.ts";
+
+/**
+ * `waiting`: wanted, but no host has it yet. `recovering`: its host was fenced and it is on its way to another.
+ * `lost`: its host is silent; whether it runs is not known until the host speaks or is fenced.
+ */
+export const vmStateSchema = z.enum([
+  "stopped",
+  "waiting",
+  "starting",
+  "running",
+  "paused",
+  "stopping",
+  "failed",
+  "lost",
+  "recovering",
+]);
+
+export const vmSummarySchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  requested: requestedStateSchema,
+  state: vmStateSchema,
+  /** Who may run it; null: nobody. */
+  host: z.string().nullable(),
+  epoch: z.int().nullable(),
+  cpus: z.int(),
+  memoryMiB: z.int(),
+  since: wallMsSchema.nullable(),
+});
+export type VmSummary = z.infer<typeof vmSummarySchema>;
+
+export const vmDetailSchema = vmSummarySchema.extend({
+  cpuModel: z.string(),
+  disks: z.array(
+    z.object({ volume: z.string(), pool: z.string(), sizeMiB: z.int(), format: z.enum(["raw", "qcow2"]) }),
+  ),
+  nics: z.array(z.object({ network: z.string(), mac: z.string() })),
+  kernel: z.object({ path: z.string(), initrd: z.string(), append: z.string() }).nullable(),
+  guestAgent: z.boolean(),
+  maxRestart: z.int(),
+  maxRelocate: z.int(),
+  stopGraceMs: z.int(),
+  createdAt: wallMsSchema,
+  accel: z.enum(["kvm", "tcg"]).nullable(),
+  pausedBy: z.array(z.string()),
+  restarts: z.int(),
+  lastExit: vmExitSchema.nullable(),
+  detail: z.string().nullable(),
+  /** Tasks that have not ended. */
+  tasks: z.array(taskSchema),
+});
+export type VmDetail = z.infer<typeof vmDetailSchema>;
+
+const limits = {
+  maxRestart: z.int().min(0).max(100),
+  maxRelocate: z.int().min(0).max(100),
+  stopGraceMs: z.int().min(0).max(3_600_000),
+};
+
+/** Also the form of a spec file. Pools and networks by name or id. */
+export const vmCreateSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "must be 1 to 63 lower-case letters, digits and inner hyphens"),
+  cpus: z.int().min(1).max(512),
+  memoryMiB: z.int().min(16).max(16_777_216),
+  /** A named model is the same on every host that can run it; the default is the one that every host can. */
+  cpuModel: z
+    .string()
+    .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "must be the name of a CPU model as QEMU knows it")
+    .default("qemu64"),
+  disks: z
+    .array(
+      z.strictObject({
+        pool: nameOrIdSchema,
+        sizeMiB: z.int().min(1).max(1_073_741_824),
+        format: z.enum(["raw", "qcow2"]).default("qcow2"),
+      }),
+    )
+    .max(16)
+    .default([]),
+  networks: z.array(nameOrIdSchema).max(8).default([]),
+  kernel: z
+    .strictObject({ path: z.string().startsWith("/"), initrd: z.string().startsWith("/"), append: z.string() })
+    .nullable()
+    .default(null),
+  guestAgent: z.boolean().default(false),
+  maxRestart: limits.maxRestart.default(2),
+  maxRelocate: limits.maxRelocate.default(2),
+  stopGraceMs: limits.stopGraceMs.default(60_000),
+});
+export type VmCreateInput = z.input<typeof vmCreateSchema>;
+
+const vmInput = z.object({ vm: nameOrIdSchema });
+const vmChange = vmInput.extend({ requestId: requestIdSchema });
+const vmAnswer = z.object({ id: z.string(), name: z.string() });
+
+export const vmContract = {
+  create: base
+    .route({ method: "POST", path: "/vms", summary: "Define a VM; it is not started" })
+    .input(vmCreateSchema.extend({ requestId: requestIdSchema }))
+    .output(vmAnswer),
+  list: base
+    .route({ method: "GET", path: "/vms", summary: "All VMs" })
+    .output(z.object({ asOfMs: asOfMsSchema, vms: z.array(vmSummarySchema) })),
+  show: base
+    .route({ method: "GET", path: "/vms/{vm}", summary: "One VM" })
+    .input(vmInput)
+    .output(z.object({ asOfMs: asOfMsSchema, vm: vmDetailSchema })),
+  start: base
+    .route({ method: "POST", path: "/vms/{vm}/start", summary: "Want the VM started" })
+    .input(vmChange)
+    .output(taskSchema),
+  stop: base
+    .route({ method: "POST", path: "/vms/{vm}/stop", summary: "Want the VM stopped: asks the guest, then ends QEMU" })
+    .input(vmChange)
+    .output(taskSchema),
+  reset: base
+    .route({
+      method: "POST",
+      path: "/vms/{vm}/reset",
+      summary: "Press the VM's reset button; answers when it was done",
+    })
+    .input(vmChange)
+    .output(vmAnswer),
+  delete: base
+    .route({ method: "DELETE", path: "/vms/{vm}", summary: "Remove a stopped VM and its disks" })
+    .input(vmChange)
+    .output(
+      vmAnswer.extend({
+        /** What became of its disks: `kept` says why the image still lies in the pool. */
+        volumes: z.array(
+          z.object({
+            volume: z.string(),
+            pool: z.string(),
+            kept: troubleSchema.nullable(),
+          }),
+        ),
+      }),
+    ),
+  set: base
+    .route({ method: "PATCH", path: "/vms/{vm}", summary: "Change what is wanted of a VM" })
+    .input(
+      vmChange.extend({
+        requested: requestedStateSchema.optional(),
+        maxRestart: limits.maxRestart.optional(),
+        maxRelocate: limits.maxRelocate.optional(),
+        stopGraceMs: limits.stopGraceMs.optional(),
+      }),
+    )
+    .output(
+      vmAnswer.extend({
+        requested: requestedStateSchema,
+        maxRestart: z.int(),
+        maxRelocate: z.int(),
+        stopGraceMs: z.int(),
+      }),
+    ),
+  explain: base
+    .route({ method: "GET", path: "/vms/{vm}/explain", summary: "The last decisions about a VM, and why" })
+    .input(vmInput.extend({ limit: z.coerce.number<number>().int().min(1).max(100).default(10) }))
+    .output(
+      z.object({
+        asOfMs: asOfMsSchema,
+        vm: vmSummarySchema,
+        decisions: z.array(eventSchema.extend({ alternatives: z.array(alternativeSchema) })),
+      }),
+    ),
+};

@@ -1,0 +1,31 @@
+import { type ListenEnd, listenOnSocket } from "./listen.ts";
+import type { ApiOptions } from "./options.ts";
+import { type ApiRouter, createRouter } from "./router.ts";
+import { sweepRegularly } from "./sweep.ts";
+import { trackContacts } from "./tracker.ts";
+
+export type { ListenEnd } from "./listen.ts";
+export type { ApiOptions } from "./options.ts";
+
+export type Api = {
+  readonly router: ApiRouter;
+  /** Serves on a unix socket (mode 0600). */
+  readonly listen: (socket: string) => Promise<ListenEnd>;
+  /** Ends its timers; a server that listens is closed by its own `close`. */
+  readonly stop: () => void;
+};
+
+/** The API of one host. Reads come from the process's own view, changes are one guarded transaction each. */
+export function createApi(options: ApiOptions): Api {
+  const tracker = trackContacts(options.view, options.clock, options.heardAt);
+  const stopSweeping = sweepRegularly(options);
+  const router = createRouter(options, tracker);
+  return {
+    router,
+    listen: (socket) => listenOnSocket(options, router, socket),
+    stop: () => {
+      tracker.stop();
+      stopSweeping();
+    },
+  };
+}

@@ -1,0 +1,51 @@
+import type { HostId, InstantMs } from "../../model/ids.ts";
+import type { EventDraft } from "../../model/records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Volumes } from "../../ports/hypervisor.ts";
+import type { Journal } from "../../ports/journal.ts";
+import type { Random } from "../../ports/random.ts";
+import type { CommitEnd, Store, Transaction } from "../../ports/store.ts";
+
+export type ApiOptions = {
+  /** This process's own view, kept current by its runtime; at revision 0 it was never read. */
+  readonly view: () => ClusterView;
+  readonly store: Store;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** This host's pools. Without it a deleted VM's images stay, and the answer says so. */
+  readonly volumes?: Volumes | undefined;
+  readonly self: HostId;
+  readonly version: string;
+  /** Commits together with the events that tell of it (runtime/committer.ts). Without it no event is written. */
+  readonly commit?:
+    | ((write: Transaction, events: readonly EventDraft[], done: (end: CommitEnd) => void) => void)
+    | undefined;
+  /** When the store last told this process anything; without it: when the view last changed. */
+  readonly heardAt?: (() => InstantMs) | undefined;
+  /** Gets one line for each failure that is this program's own mistake. */
+  readonly log?: ((line: string) => void) | undefined;
+};
+
+/** Bounds of the waits. Nothing here decides about a VM: they only say how long a person waits for an answer. */
+export const apiLimits = {
+  /** One commit or read; the store's own client fails over between members within this. */
+  storeMs: 5_000,
+  /** One commit: the committer insists for 10 s on an outcome that it does not know. */
+  commitMs: 12_000,
+  /** All attempts of one request. */
+  requestMs: 20_000,
+  /** For the view to reach a revision that was read or written: a watch delivers within milliseconds. */
+  viewMs: 2_000,
+  attempts: 5,
+  /** For an agent to answer an intent. */
+  intentMs: 20_000,
+  pollMs: 10,
+  followMs: 150,
+  trackMs: 250,
+  /** A view in which nothing has changed for so long is not a ground to call a host silent: heartbeats change it. */
+  staleMs: 3_000,
+  sweepMs: 3_600_000,
+  keepMs: 86_400_000,
+} as const;

@@ -1,0 +1,133 @@
+import { compareNatural, compareText, inKeyOrder } from "../../base/order.ts";
+import { promisedMiB } from "../../core/requests/create-vm.ts";
+import { findHost, networkName, poolName } from "../../core/requests/find.ts";
+import type { HostId, PoolId } from "../../model/ids.ts";
+import type { Check, Refusal } from "../../model/reason.ts";
+import type { Member, Vm } from "../../model/records.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
+import type { HostDetail, HostSummary } from "../contract/host.ts";
+import type { PoolSummary } from "../contract/pool.ts";
+import type { Tracker } from "./tracker.ts";
+
+/** Agents older than this are being restarted (S13). */
+const agentLateMs = 5_000;
+
+type Held = { readonly vm: Vm; readonly epoch: number };
+
+function heldBy(view: ClusterView, host: HostId): Held[] {
+  return inKeyOrder(view.owners).flatMap(([id, owner]) => {
+    const vm = view.vms.get(id)?.value;
+    return vm !== undefined && owner.value.kind === "held" && owner.value.host === host
+      ? [{ vm, epoch: owner.value.epoch }]
+      : [];
+  });
+}
+
+export function presentHost(view: ClusterView, member: Member, tracker: Tracker): HostSummary {
+  const registration = view.hosts.get(member.id)?.value;
+  const facts = view.facts.get(member.id)?.value;
+  const beat = registration && heartbeatOf(view, member.id, registration.incarnation)?.value;
+  const held = heldBy(view, member.id);
+  return {
+    id: member.id,
+    name: member.name,
+    role: member.role,
+    state: tracker.contact(member.id),
+    incarnation: registration?.incarnation ?? null,
+    heartbeatAgeMs: tracker.heartbeatAgeMs(member.id),
+    frozen: beat?.frozen ?? null,
+    agentAgeMs: beat?.agentAgeMs ?? null,
+    accel: facts?.accel ?? null,
+    cores: facts?.cores ?? null,
+    memoryForVmsMiB: facts?.memoryForVmsMiB ?? null,
+    memoryUsedMiB: held.reduce((sum, { vm }) => sum + vm.spec.memoryMiB, 0),
+    vms: held.length,
+  };
+}
+
+export function presentHosts(view: ClusterView, tracker: Tracker): HostSummary[] {
+  return [...view.members.values()]
+    .map(({ value }) => presentHost(view, value, tracker))
+    .sort((a, b) => compareNatural(a.name, b.name));
+}
+
+export function presentHostDetail(view: ClusterView, wanted: string, tracker: Tracker): HostDetail | Refusal {
+  const found = findHost(view, wanted);
+  if (found.kind === "refused") return found;
+  const member = found.stored.value;
+  const registration = view.hosts.get(member.id)?.value;
+  const facts = view.facts.get(member.id)?.value;
+  const fence = registration && fenceOf(view, member.id, registration.incarnation)?.value;
+  return {
+    ...presentHost(view, member, tracker),
+    machine: registration?.machine ?? null,
+    registeredAt: registration?.registeredAt ?? null,
+    joinedAt: member.joinedAt,
+    links: member.links,
+    cpuVendor: facts?.cpuVendor ?? null,
+    cpuModel: facts?.cpuModel ?? null,
+    memoryMiB: facts?.memoryMiB ?? null,
+    versions: facts?.versions ?? {},
+    clockOffsetMs: facts?.clockOffsetMs ?? null,
+    networks: (facts?.networks ?? []).map((reading) => ({ ...reading, network: networkName(view, reading.network) })),
+    pools: (facts?.pools ?? []).map((reading) => ({ ...reading, pool: poolName(view, reading.pool) })),
+    checks: facts?.checks ?? [],
+    fence:
+      fence === undefined
+        ? null
+        : { cause: fence.cause, by: fence.by, device: fence.device, proofs: fence.proofs, at: fence.at },
+    holds: heldBy(view, member.id).map(({ vm, epoch }) => ({ id: vm.id, name: vm.name, epoch })),
+  };
+}
+
+export function presentPools(view: ClusterView): PoolSummary[] {
+  return [...view.pools.values()]
+    .map(({ value: pool }) => ({
+      id: pool.id,
+      name: pool.name,
+      kind: pool.kind,
+      path: pool.path,
+      quotaMiB: pool.quotaMiB,
+      promisedMiB: promisedMiB(view, pool.id),
+      hosts: readingsOf(view, pool.id),
+    }))
+    .sort((a, b) => compareText(a.name, b.name));
+}
+
+function readingsOf(view: ClusterView, pool: PoolId): PoolSummary["hosts"] {
+  return inKeyOrder(view.facts).flatMap(([host, facts]) =>
+    facts.value.pools
+      .filter((reading) => reading.pool === pool)
+      .map(({ capacityMiB, freeMiB, unfit }) => ({ host, capacityMiB, freeMiB, unfit })),
+  );
+}
+
+/** What needs somebody's attention, worst first. */
+export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
+  const checks: Check[] = [];
+  for (const host of presentHosts(view, tracker)) {
+    const params = { host: host.name };
+    if (host.state === "silent") {
+      checks.push({
+        id: "heartbeats-missing",
+        subject: host.id,
+        level: "fail",
+        params: { ...params, ageMs: host.heartbeatAgeMs ?? 0 },
+      });
+    }
+    if (host.state === "fenced") checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
+    if (host.state === "up" && host.frozen === true) {
+      checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
+    }
+    if (host.state === "up" && host.role === "host" && (host.agentAgeMs ?? Number.POSITIVE_INFINITY) > agentLateMs) {
+      checks.push({ id: "agent-silent", subject: host.id, level: "warn", params });
+    }
+    const facts = view.facts.get(host.id as HostId)?.value;
+    checks.push(...(facts?.checks ?? []).filter((check) => check.level !== "ok"));
+  }
+  for (const [key, trouble] of inKeyOrder(view.unreadable)) {
+    checks.push({ id: "record-unreadable", subject: key, level: "fail", params: { key, trouble } });
+  }
+  const order = { fail: 0, warn: 1, unknown: 2, ok: 3 } as const;
+  return checks.sort((a, b) => order[a.level] - order[b.level] || compareText(a.subject, b.subject));
+}

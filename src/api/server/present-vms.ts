@@ -1,0 +1,76 @@
+import { compareNatural } from "../../base/order.ts";
+import { findVm, hostName, networkName, poolName } from "../../core/requests/find.ts";
+import { openTasks } from "../../core/requests/power.ts";
+import { vmState } from "../../core/vm-state.ts";
+import type { Refusal } from "../../model/reason.ts";
+import type { Task, Vm, VmStatus } from "../../model/records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import type { StoredEvent } from "../../ports/journal.ts";
+import type { EventOutput } from "../contract/event.ts";
+import type { TaskOutput } from "../contract/task.ts";
+import type { VmDetail, VmSummary } from "../contract/vm.ts";
+import type { Tracker } from "./tracker.ts";
+
+/** The status, where it speaks of the run that the owner record names. */
+function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
+  const status = view.statuses.get(vm.id)?.value;
+  const owner = view.owners.get(vm.id)?.value;
+  return status !== undefined && status.epoch === owner?.epoch ? status : undefined;
+}
+
+export function presentVm(view: ClusterView, vm: Vm, silent: ReadonlySet<string>): VmSummary {
+  const owner = view.owners.get(vm.id)?.value;
+  return {
+    id: vm.id,
+    name: vm.name,
+    requested: vm.requested,
+    state: vmState(view, vm.id, silent),
+    host: owner?.kind === "held" ? hostName(view, owner.host) : null,
+    epoch: owner?.epoch ?? null,
+    cpus: vm.spec.cpus,
+    memoryMiB: vm.spec.memoryMiB,
+    since: currentStatus(view, vm)?.since ?? null,
+  };
+}
+
+export function presentVms(view: ClusterView, tracker: Tracker): VmSummary[] {
+  const silent = tracker.silent();
+  return [...view.vms.values()]
+    .map(({ value }) => presentVm(view, value, silent))
+    .sort((a, b) => compareNatural(a.name, b.name));
+}
+
+export function presentVmDetail(view: ClusterView, wanted: string, tracker: Tracker): VmDetail | Refusal {
+  const found = findVm(view, wanted);
+  if (found.kind === "refused") return found;
+  const vm = found.stored.value;
+  const status = currentStatus(view, vm);
+  return {
+    ...presentVm(view, vm, tracker.silent()),
+    cpuModel: vm.spec.cpuModel,
+    disks: vm.spec.disks.map((disk) => ({ ...disk, pool: poolName(view, disk.pool) })),
+    nics: vm.spec.nics.map((nic) => ({ ...nic, network: networkName(view, nic.network) })),
+    kernel: vm.spec.kernel,
+    guestAgent: vm.spec.guestAgent,
+    maxRestart: vm.maxRestart,
+    maxRelocate: vm.maxRelocate,
+    stopGraceMs: vm.stopGraceMs,
+    createdAt: vm.createdAt,
+    accel: status?.accel ?? null,
+    pausedBy: status?.pausedBy ?? [],
+    restarts: status?.restarts ?? 0,
+    lastExit: status?.lastExit ?? null,
+    detail: status?.detail ?? null,
+    tasks: openTasks(view, vm.id).map(({ value }) => presentTask(value)),
+  };
+}
+
+export function presentTask(task: Task): TaskOutput {
+  const { id, kind, vm, percent, end, actor, at } = task;
+  return { id, kind, vm, percent, end, actor, at };
+}
+
+export function presentEvent({ event, revision }: StoredEvent): EventOutput {
+  const { host, boot, seq, type, subjects, params, reason, alternatives, actor, at } = event;
+  return { revision, host, boot, seq, type, subjects, params, reason, alternatives, actor, at };
+}

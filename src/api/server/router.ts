@@ -1,0 +1,147 @@
+import { implement, ORPCError } from "@orpc/server";
+import { findVm } from "../../core/requests/find.ts";
+import { noRevision, type Revision, type TaskId } from "../../model/ids.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { ClusterView } from "../../model/view.ts";
+import type { EventFilter } from "../../ports/journal.ts";
+import type { Trouble } from "../contract/base.ts";
+import { contract } from "../contract/index.ts";
+import { type Answer, changes } from "./change.ts";
+import { followEvents, followTask } from "./follow.ts";
+import type { ApiOptions } from "./options.ts";
+import { presentChecks, presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
+import { presentEvent, presentTask, presentVm, presentVmDetail, presentVms } from "./present-vms.ts";
+import type { Tracker } from "./tracker.ts";
+
+/** The contract's two errors, as the client gets them. */
+export function refused(data: Trouble): ORPCError<"REFUSED", Trouble> {
+  return new ORPCError("REFUSED", { defined: true, status: 409, data });
+}
+export function unavailable(data: Trouble): ORPCError<"UNAVAILABLE", Trouble> {
+  return new ORPCError("UNAVAILABLE", { defined: true, status: 503, data });
+}
+
+/** A reading, or the refusal as an error. */
+function must<T extends object>(value: T | Refusal): Exclude<T, Refusal> {
+  if ("kind" in value && value.kind === "refused") {
+    const { code, params } = value as Refusal;
+    throw refused({ code, params });
+  }
+  return value as Exclude<T, Refusal>;
+}
+
+function settle<T>(answer: Answer<T>): T {
+  if (answer.kind === "ok") return answer.value;
+  const data = { code: answer.code, params: answer.params };
+  throw answer.kind === "refused" ? refused(data) : unavailable(data);
+}
+
+export type ApiRouter = ReturnType<typeof createRouter>;
+
+export function createRouter(options: ApiOptions, tracker: Tracker) {
+  const api = implement(contract);
+  const change = changes(options);
+  /** A view that was never read is not an empty cluster. */
+  const view = (): ClusterView => {
+    const current = options.view();
+    if (current.revision === noRevision)
+      throw unavailable({ code: "store-never-read", params: { host: options.self } });
+    return current;
+  };
+  const asOf = <T extends object>(rest: T) => ({ asOfMs: tracker.asOfMs(), ...rest });
+
+  return api.router({
+    cluster: { status: api.cluster.status.handler(() => presentStatus(options, view(), tracker)) },
+    host: {
+      list: api.host.list.handler(() => asOf({ hosts: presentHosts(view(), tracker) })),
+      show: api.host.show.handler(({ input }) => asOf({ host: must(presentHostDetail(view(), input.host, tracker)) })),
+    },
+    vm: {
+      create: api.vm.create.handler(async ({ input }) => settle(await change.create(input))),
+      list: api.vm.list.handler(() => asOf({ vms: presentVms(view(), tracker) })),
+      show: api.vm.show.handler(({ input }) => asOf({ vm: must(presentVmDetail(view(), input.vm, tracker)) })),
+      start: api.vm.start.handler(async ({ input }) => settle(await change.start(input))),
+      stop: api.vm.stop.handler(async ({ input }) => settle(await change.stop(input))),
+      reset: api.vm.reset.handler(async ({ input }) => settle(await change.reset(input))),
+      delete: api.vm.delete.handler(async ({ input }) => settle(await change.delete(input))),
+      set: api.vm.set.handler(async ({ input }) => settle(await change.set(input))),
+      explain: api.vm.explain.handler(({ input }) => asOf(must(explain(options, view(), tracker, input)))),
+    },
+    pool: { list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })) },
+    event: {
+      list: api.event.list.handler(({ input }) => ({
+        events: options.journal.read(must(filterOf(options.view(), input))).map(presentEvent),
+      })),
+      follow: api.event.follow.handler(({ input, signal }) =>
+        followEvents(options, must(filterOf(options.view(), input)), signal),
+      ),
+    },
+    task: {
+      show: api.task.show.handler(({ input }) => presentTask(must(findTask(view(), input.task)))),
+      follow: api.task.follow.handler(({ input, signal }) =>
+        followTask(options, must(findTask(view(), input.task)).id, signal),
+      ),
+    },
+  });
+}
+
+function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker) {
+  const cluster = view.cluster?.value;
+  const term = view.term?.value;
+  return {
+    asOfMs: tracker.asOfMs(),
+    cluster: cluster === undefined ? null : { id: cluster.id, name: cluster.name },
+    answeredBy: options.self,
+    version: options.version,
+    manager: term === undefined ? null : { host: term.host, term: term.term },
+    hosts: presentHosts(view, tracker),
+    vms: presentVms(view, tracker),
+    networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),
+    checks: presentChecks(view, tracker),
+  };
+}
+
+/** How far back the decisions about one VM are looked for. */
+const explainDepth = 1_000;
+
+function explain(
+  options: ApiOptions,
+  view: ClusterView,
+  tracker: Tracker,
+  input: { readonly vm: string; readonly limit: number },
+) {
+  const found = findVm(view, input.vm);
+  if (found.kind === "refused") return found;
+  const vm = found.stored.value;
+  const decisions = options.journal
+    .read({ vm: vm.id, limit: explainDepth })
+    .filter(({ event }) => event.reason !== null)
+    .slice(-input.limit);
+  return { vm: presentVm(view, vm, tracker.silent()), decisions: decisions.map(presentEvent) };
+}
+
+function findTask(view: ClusterView, id: string) {
+  return view.tasks.get(id as TaskId)?.value ?? refuse("task-unknown", { task: id });
+}
+
+type WantedEvents = {
+  readonly vm?: string | undefined;
+  readonly host?: string | undefined;
+  readonly type?: string | undefined;
+  readonly after?: number | undefined;
+  readonly limit: number;
+};
+
+/** Names become ids; an id of something that is gone still finds its history. */
+function filterOf(view: ClusterView, wanted: WantedEvents): EventFilter | Refusal {
+  const vm = wanted.vm === undefined || wanted.vm.startsWith("vm:") ? wanted.vm : findVm(view, wanted.vm);
+  if (typeof vm === "object" && vm.kind === "refused") return vm;
+  const host = [...view.members.values()].find(({ value }) => value.name === wanted.host)?.value.id ?? wanted.host;
+  return {
+    vm: typeof vm === "object" ? vm.stored.value.id : vm,
+    host,
+    type: wanted.type,
+    after: wanted.after as Revision | undefined,
+    limit: wanted.limit,
+  };
+}

@@ -1,0 +1,79 @@
+import { type HostId, type InstantMs, later, noRevision, type Revision } from "../../model/ids.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { apiLimits } from "./options.ts";
+
+export type HostContact = "up" | "silent" | "fenced" | "absent" | "unknown";
+
+/** How old what this process knows is: measured on its own clock from what it saw change, never from a record's time. */
+export interface Tracker {
+  /** Milliseconds since the view last changed; null: it was never read. */
+  asOfMs(): number | null;
+  /** Milliseconds since the host's last heartbeat was first seen here; null: none was. */
+  heartbeatAgeMs(host: HostId): number | null;
+  contact(host: HostId): HostContact;
+  /** Hosts whose state is `silent`. */
+  silent(): ReadonlySet<string>;
+  stop(): void;
+}
+
+type Seen = { readonly revision: Revision; readonly at: InstantMs };
+
+export function trackContacts(
+  view: () => ClusterView,
+  clock: Clock,
+  heardAt: (() => InstantMs) | undefined = undefined,
+): Tracker {
+  let viewSeen: Seen | null = null;
+  const beats = new Map<HostId, Seen>();
+  const observe = () => {
+    const current = view();
+    const at = clock.now();
+    if (current.revision > (viewSeen?.revision ?? 0)) viewSeen = { revision: current.revision, at };
+    for (const [host, registration] of current.hosts) {
+      const beat = heartbeatOf(current, host, registration.value.incarnation);
+      if (beat !== undefined && beat.revision !== beats.get(host)?.revision) {
+        beats.set(host, { revision: beat.revision, at });
+      }
+    }
+  };
+  let cancel = () => {};
+  const tick = () => {
+    observe();
+    cancel = clock.wakeAt(later(clock.now(), apiLimits.trackMs), tick);
+  };
+  tick();
+
+  const age = (seen: Seen | null | undefined) => {
+    return seen === null || seen === undefined ? null : Math.max(0, Math.round(clock.now() - seen.at));
+  };
+  const contact = (host: HostId): HostContact => {
+    const current = view();
+    const registration = current.hosts.get(host)?.value;
+    if (registration === undefined) return "absent";
+    if (fenceOf(current, host, registration.incarnation) !== undefined) return "fenced";
+    const beat = heartbeatOf(current, host, registration.incarnation)?.value;
+    if (beat === undefined) return "absent";
+    const ageMs = tracker.heartbeatAgeMs(host);
+    if (ageMs !== null && ageMs <= beat.deadlineMs) return "up";
+    // Where nothing at all arrives, it is this process that is deaf.
+    return (tracker.asOfMs() ?? Number.POSITIVE_INFINITY) > apiLimits.staleMs ? "unknown" : "silent";
+  };
+  const tracker: Tracker = {
+    asOfMs: () => {
+      if (heardAt === undefined || view().revision === noRevision) {
+        observe();
+        return age(viewSeen);
+      }
+      return Math.max(0, Math.round(clock.now() - heardAt()));
+    },
+    heartbeatAgeMs: (host) => {
+      observe();
+      return age(beats.get(host));
+    },
+    contact,
+    silent: () => new Set([...view().hosts.keys()].filter((host) => contact(host) === "silent")),
+    stop: () => cancel(),
+  };
+  return tracker;
+}

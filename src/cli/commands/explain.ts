@@ -1,0 +1,38 @@
+import type { EventOutput } from "../../api/contract/event.ts";
+import { render } from "../../model/messages/index.ts";
+import { wholeNumber } from "../numbers.ts";
+import { examples, type Group, jsonOption } from "../program.ts";
+import { moment, staleness } from "../text.ts";
+
+export const explainCommands: Group = (program, cli) => {
+  program
+    .command("explain")
+    .description("the last decisions about a VM: what, why, and what was not chosen")
+    .argument("<vm>", "name or id")
+    .option("--limit <n>", "how many decisions", wholeNumber, 10)
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast explain web", "holdfast explain web --limit 1 --json"))
+    .action(async (name, { json, limit }) => {
+      const answer = await (await cli.session()).call((client) => client.vm.explain({ vm: name, limit }));
+      if (json === true) {
+        cli.json(answer);
+        return;
+      }
+      const { vm, decisions } = answer;
+      const where = vm.host === null ? "" : ` on ${vm.host}`;
+      cli.io.out(`${staleness(answer.asOfMs)}${vm.name} is wanted ${vm.requested}; it is ${vm.state}${where}.\n`);
+      cli.io.out(
+        decisions.length === 0 ? "No decision about it is on record.\n" : decisions.map(decisionText).join(""),
+      );
+    });
+};
+
+function decisionText(event: EventOutput): string {
+  const lines = [`\n${moment(event.at)}  ${render(event.type, event.params).cause}`];
+  if (event.reason !== null)
+    lines.push(`  because  ${render(event.reason.code, event.reason.params).cause} (${event.reason.rule})`);
+  for (const { option, why } of event.alternatives) {
+    lines.push(`  not ${option}  ${render(why.code, why.params).cause} (${why.rule})`);
+  }
+  return `${lines.join("\n")}\n`;
+}

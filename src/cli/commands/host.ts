@@ -1,0 +1,89 @@
+import type { HostDetail, HostSummary } from "../../api/contract/host.ts";
+import { render } from "../../model/messages/index.ts";
+import { examples, type Group, jsonOption } from "../program.ts";
+import { age, fields, moment, orDash, staleness, table } from "../text.ts";
+
+export const hostCommands: Group = (program, cli) => {
+  const host = program.command("host").description("the members of the cluster");
+  host.addHelpText("after", examples("holdfast host list", "holdfast host show h1"));
+  host
+    .command("list")
+    .description("all hosts and witnesses with their state")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast host list", "holdfast host list --json"))
+    .action(async (options) => {
+      const answer = await (await cli.session()).call((client) => client.host.list());
+      if (options.json === true) cli.json(answer);
+      else cli.io.out(staleness(answer.asOfMs) + hostTable(answer.hosts));
+    });
+  host
+    .command("show")
+    .description("one host: what it is, what it has, what it holds")
+    .argument("<host>", "name or id")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast host show h1", "holdfast host show h1 --json"))
+    .action(async (name, options) => {
+      const answer = await (await cli.session()).call((client) => client.host.show({ host: name }));
+      if (options.json === true) cli.json(answer);
+      else cli.io.out(staleness(answer.asOfMs) + hostText(answer.host));
+    });
+};
+
+export function hostTable(hosts: readonly HostSummary[]): string {
+  return table(
+    ["HOST", "ROLE", "STATE", "HEARTBEAT", "VMS", "MEMORY MIB", "ACCEL"],
+    hosts.map((host) => [
+      host.name,
+      host.role,
+      host.frozen === true && host.state === "up" ? "up, VMs frozen" : host.state,
+      host.heartbeatAgeMs === null ? "never" : `${age(host.heartbeatAgeMs)} ago`,
+      String(host.vms),
+      `${host.memoryUsedMiB}/${orDash(host.memoryForVmsMiB)}`,
+      orDash(host.accel),
+    ]),
+  );
+}
+
+function hostText(host: HostDetail): string {
+  const pools = host.pools.map(
+    (pool) => `${pool.pool}: ${pool.unfit ?? `${pool.freeMiB} of ${pool.capacityMiB} MiB free`}`,
+  );
+  const networks = host.networks.map((network) => `${network.network}: ${network.unfit ?? `bridge ${network.bridge}`}`);
+  const fence = host.fence;
+  return fields([
+    ["Host", `${host.name} (${host.id}), ${host.role}`],
+    ["State", host.state],
+    ["Incarnation", orDash(host.incarnation)],
+    ["Heartbeat", host.heartbeatAgeMs === null ? "never" : `${age(host.heartbeatAgeMs)} ago`],
+    ["VMs frozen", host.frozen === null ? "unknown" : host.frozen ? "yes" : "no"],
+    ["Agent", host.agentAgeMs === null ? "not heard" : `${age(host.agentAgeMs)} before the heartbeat`],
+    [
+      "Fence",
+      fence === null
+        ? "none"
+        : `${fence.cause}, by ${fence.by} at ${moment(fence.at)}; proofs: ${fence.proofs.join(", ") || "none yet"}`,
+    ],
+    ["Holds", host.holds.map((held) => `${held.name} (epoch ${held.epoch})`).join(", ") || "nothing"],
+    ["CPU", `${orDash(host.cores)} × ${orDash(host.cpuModel)}, ${orDash(host.accel)}`],
+    [
+      "Memory",
+      `${host.memoryUsedMiB} of ${orDash(host.memoryForVmsMiB)} MiB for VMs used, ${orDash(host.memoryMiB)} MiB in all`,
+    ],
+    ["Pools", pools.join("; ") || "-"],
+    ["Networks", networks.join("; ") || "-"],
+    ["Links", host.links.map((link) => `${link.kind} ${link.address}`).join(", ") || "-"],
+    [
+      "Versions",
+      Object.entries(host.versions)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(", ") || "-",
+    ],
+    [
+      "Checks",
+      host.checks
+        .filter((check) => check.level !== "ok")
+        .map((check) => `${check.level}: ${render(check.id, check.params).cause}`)
+        .join("; ") || "all well",
+    ],
+  ]);
+}

@@ -1,0 +1,27 @@
+import { examples, type Group, jsonOption } from "../program.ts";
+import { orDash, staleness, table } from "../text.ts";
+
+export const poolCommands: Group = (program, cli) => {
+  const pool = program.command("pool").description("where disks lie");
+  pool.addHelpText("after", examples("holdfast pool list"));
+  pool
+    .command("list")
+    .description("all pools, what is promised in them and what the hosts find free")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast pool list", "holdfast pool list --json"))
+    .action(async (options) => {
+      const answer = await (await cli.session()).call((client) => client.pool.list());
+      if (options.json === true) {
+        cli.json(answer);
+        return;
+      }
+      const rows = answer.pools.map((one) => [
+        one.name,
+        one.kind,
+        one.path,
+        `${one.promisedMiB}/${orDash(one.quotaMiB)}`,
+        one.hosts.map((host) => `${host.host}: ${host.unfit ?? host.freeMiB}`).join(", ") || "-",
+      ]);
+      cli.io.out(staleness(answer.asOfMs) + table(["POOL", "KIND", "PATH", "PROMISED/QUOTA MIB", "FREE MIB"], rows));
+    });
+};

@@ -1,0 +1,41 @@
+import type { TaskOutput } from "../../api/contract/task.ts";
+import type { Cli } from "../program.ts";
+import type { Session } from "../session.ts";
+import { fail } from "../trouble.ts";
+
+/** Shows a task's progress until its end. Ends the command where it fails, or does not end in time. */
+export async function watchTask(
+  cli: Cli,
+  session: Session,
+  task: TaskOutput,
+  name: string,
+  limits: { readonly seconds: number; readonly quiet: boolean },
+): Promise<TaskOutput> {
+  const timeout = AbortSignal.timeout(limits.seconds * 1_000);
+  const signal = AbortSignal.any([timeout, cli.io.stop]);
+  const show = limits.quiet ? () => {} : progressTo(cli);
+  const open = () => fail("task-still-open", { vm: name, task: task.id, seconds: limits.seconds }, 3);
+  let last: TaskOutput | undefined;
+  await session.call(async (client) => {
+    try {
+      for await (const now of await client.task.follow({ task: task.id }, { signal })) {
+        last = now;
+        const { vm } = await client.vm.show({ vm: task.vm }, { signal });
+        show(`${name}: ${vm.state}${vm.host === null ? "" : ` on ${vm.host}`} (${now.percent} %)`, now.end !== null);
+      }
+    } catch (error) {
+      if (signal.aborted) throw open();
+      throw error;
+    }
+  });
+  if (signal.aborted) throw open();
+  const end = last?.end;
+  if (last === undefined || end === undefined || end === null) throw fail("task-lost", { task: task.id, vm: name }, 3);
+  if (end.kind === "failed") throw fail(end.code, end.params, 1);
+  return last;
+}
+
+/** On a terminal one line that changes, else a line each. */
+function progressTo(cli: Cli): (text: string, last: boolean) => void {
+  return (text, last) => cli.io.err(cli.io.tty ? `\r\u001b[K${text}${last ? "\n" : ""}` : `${text}\n`);
+}

@@ -1,0 +1,25 @@
+import { clusterCommands } from "./commands/cluster.ts";
+import { explainCommands } from "./commands/explain.ts";
+import { hostCommands } from "./commands/host.ts";
+import { labCommands } from "./commands/lab.ts";
+import { logCommands } from "./commands/log.ts";
+import { poolCommands } from "./commands/pool.ts";
+import { vmCommands } from "./commands/vm.ts";
+import type { Io } from "./io.ts";
+import { type Group, runCli } from "./program.ts";
+import type { ExitCode } from "./trouble.ts";
+
+const groups: readonly Group[] = [
+  clusterCommands,
+  hostCommands,
+  vmCommands,
+  poolCommands,
+  logCommands,
+  explainCommands,
+  labCommands,
+];
+
+/** The command `holdfast`. */
+export function cli(argv: readonly string[], io: Io): Promise<ExitCode> {
+  return runCli(argv, io, groups);
+}

@@ -1,0 +1,55 @@
+import type { EventOutput } from "../api/contract/event.ts";
+import { render } from "../model/messages/index.ts";
+
+/** Columns under headings, two blanks apart. */
+export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [headings, ...rows];
+  const widths = headings.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+  return `${all.map(line).join("\n")}\n`;
+}
+
+/** `name  value` lines. */
+export function fields(pairs: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...pairs.map(([name]) => name.length));
+  return pairs.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+}
+
+export function age(ms: number | null): string {
+  if (ms === null) return "never";
+  if (ms < 1_000) return `${ms} ms`;
+  if (ms < 120_000) return `${(ms / 1_000).toFixed(1)} s`;
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
+  return `${Math.round(ms / 3_600_000)} h`;
+}
+
+const two = (number: number, width = 2) => String(number).padStart(width, "0");
+
+/** This machine's local time. */
+export function moment(wallMs: number): string {
+  const at = new Date(wallMs);
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${date} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${two(at.getMilliseconds(), 3)}`;
+}
+
+export function orDash(value: string | number | null | undefined): string {
+  return value === null || value === undefined || value === "" ? "-" : String(value);
+}
+
+/** One line of the history: when, which host wrote it, what, and why. */
+export function eventLine(event: EventOutput): string {
+  const what = render(event.type, event.params).cause;
+  const why =
+    event.reason === null ? "" : ` [${event.reason.rule}: ${render(event.reason.code, event.reason.params).cause}]`;
+  return `${moment(event.at)}  ${event.host}  ${what}${why}\n`;
+}
+
+/** How old the answer may be, where that is worth saying. */
+export function staleness(asOfMs: number | null): string {
+  if (asOfMs !== null && asOfMs < 3_000) return "";
+  return `This host last heard from the cluster's store ${asOfMs === null ? "never" : `${age(asOfMs)} ago`}: what follows may be old.\n`;
+}

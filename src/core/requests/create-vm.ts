@@ -1,0 +1,165 @@
+import { valuesInKeyOrder } from "../../base/order.ts";
+import type { NetworkId, PoolId, VmId, VolumeId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { Pool, Vm, VmSpec } from "../../model/records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import { put, transaction, unchanged } from "../transactions.ts";
+import { findNetwork, findPool } from "./find.ts";
+import type { Asked, Planned } from "./plan.ts";
+
+export type CreateVmRequest = {
+  readonly name: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly cpuModel: string;
+  readonly disks: readonly { readonly pool: string; readonly sizeMiB: number; readonly format: "raw" | "qcow2" }[];
+  readonly networks: readonly string[];
+  readonly kernel: VmSpec["kernel"];
+  readonly guestAgent: boolean;
+  readonly maxRestart: number;
+  readonly maxRelocate: number;
+  readonly stopGraceMs: number;
+};
+
+/** Random values that nobody uses yet: an id, and one MAC address per network. */
+export type FreshVm = { readonly id: VmId; readonly macs: readonly string[] };
+
+type Disk = VmSpec["disks"][number];
+
+/** Defines a VM that is stopped. The name key makes its name unique: two requests at once cannot both get it. */
+export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh: FreshVm, asked: Asked): Planned {
+  const taken = valuesInKeyOrder(view.vms).find((stored) => stored.value.name === request.name);
+  if (taken !== undefined) return refuse("vm-name-taken", { name: request.name, vm: taken.value.id });
+  if (request.disks.length === 0 && request.kernel === null) return refuse("vm-nothing-to-boot", { vm: request.name });
+  const tooBig = refuseTooBig(view, request);
+  if (tooBig !== undefined) return tooBig;
+  const disks = placeDisks(view, request, fresh.id);
+  if (disks.kind === "refused") return disks;
+  const nics = attachNics(view, request, fresh.macs);
+  if (nics.kind === "refused") return nics;
+
+  const vm: Vm = {
+    schema: 1,
+    id: fresh.id,
+    name: request.name,
+    spec: {
+      cpus: request.cpus,
+      memoryMiB: request.memoryMiB,
+      cpuModel: request.cpuModel,
+      disks: disks.disks,
+      nics: nics.nics,
+      kernel: request.kernel,
+      guestAgent: request.guestAgent,
+    },
+    requested: "stopped",
+    maxRestart: request.maxRestart,
+    maxRelocate: request.maxRelocate,
+    stopGraceMs: request.stopGraceMs,
+    createdAt: asked.at,
+  };
+  const pools = [...new Set(disks.disks.map((disk) => disk.pool))];
+  const networks = [...new Set(nics.nics.map((nic) => nic.network))];
+  return {
+    kind: "plan",
+    transaction: transaction(
+      [
+        unchanged(keys.vmName(vm.name), undefined),
+        unchanged(keys.vm(vm.id), undefined),
+        unchanged(keys.owner(vm.id), undefined),
+        // A pool or network that goes or changes meanwhile makes this a new question.
+        ...pools.map((pool) => unchanged(keys.pool(pool), view.pools.get(pool))),
+        ...networks.map((network) => unchanged(keys.network(network), view.networks.get(network))),
+      ],
+      [
+        put(keys.vm(vm.id), vm),
+        { kind: "put", key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: vm.id }) },
+      ],
+    ),
+    outcome: { kind: "vm-created", vm: vm.id, name: vm.name },
+    events: [
+      {
+        type: "vm-created",
+        subjects: { vm: vm.id },
+        params: { vm: vm.name, cpus: vm.spec.cpus, memoryMiB: vm.spec.memoryMiB },
+        reason: null,
+        alternatives: [],
+        actor: asked.actor,
+      },
+    ],
+  };
+}
+
+/** No host could ever run it. Where no host has said what it has, nothing is known and nothing is refused. */
+function refuseTooBig(view: ClusterView, request: CreateVmRequest): Refusal | undefined {
+  const facts = valuesInKeyOrder(view.facts).map((stored) => stored.value);
+  if (facts.length === 0) return undefined;
+  const memoryMiB = Math.max(...facts.map((fact) => fact.memoryForVmsMiB));
+  if (request.memoryMiB > memoryMiB) {
+    return refuse("vm-memory-too-large", { vm: request.name, wantedMiB: request.memoryMiB, largestMiB: memoryMiB });
+  }
+  const cores = Math.max(...facts.map((fact) => fact.cores));
+  if (request.cpus > cores) {
+    return refuse("vm-cpus-too-many", { vm: request.name, wanted: request.cpus, largest: cores });
+  }
+  return undefined;
+}
+
+function placeDisks(
+  view: ClusterView,
+  request: CreateVmRequest,
+  id: VmId,
+): { readonly kind: "disks"; readonly disks: Disk[] } | Refusal {
+  const disks: Disk[] = [];
+  const wantedMiB = new Map<PoolId, number>();
+  for (const [index, wanted] of request.disks.entries()) {
+    const found = findPool(view, wanted.pool);
+    if (found.kind === "refused") return found;
+    const pool = found.stored.value;
+    wantedMiB.set(pool.id, (wantedMiB.get(pool.id) ?? 0) + wanted.sizeMiB);
+    const refused = refuseNoRoom(view, pool, wantedMiB.get(pool.id) ?? 0);
+    if (refused !== undefined) return refused;
+    const volume = `${id.replace(":", "")}-disk-${index}` as VolumeId;
+    disks.push({ volume, pool: pool.id, sizeMiB: wanted.sizeMiB, format: wanted.format });
+  }
+  return { kind: "disks", disks };
+}
+
+/** MiB that the disks of all VMs in this pool may grow to. */
+export function promisedMiB(view: ClusterView, pool: PoolId): number {
+  let sum = 0;
+  for (const { value } of view.vms.values()) {
+    for (const disk of value.spec.disks) if (disk.pool === pool) sum += disk.sizeMiB;
+  }
+  return sum;
+}
+
+function refuseNoRoom(view: ClusterView, pool: Pool, wantedMiB: number): Refusal | undefined {
+  if (pool.quotaMiB !== null) {
+    const leftMiB = pool.quotaMiB - promisedMiB(view, pool.id);
+    if (wantedMiB > leftMiB) return refuse("pool-quota-exceeded", { pool: pool.name, wantedMiB, leftMiB });
+  }
+  const readings = valuesInKeyOrder(view.facts)
+    .flatMap((stored) => stored.value.pools)
+    .filter((reading) => reading.pool === pool.id);
+  if (readings.length === 0) return undefined;
+  const fit = readings.filter((reading) => reading.unfit === null);
+  const unfit = readings[0]?.unfit;
+  if (fit.length === 0) return refuse("pool-unfit-everywhere", { pool: pool.name, cause: unfit ?? "" });
+  const freeMiB = Math.max(...fit.map((reading) => reading.freeMiB));
+  return wantedMiB > freeMiB ? refuse("pool-no-room", { pool: pool.name, wantedMiB, freeMiB }) : undefined;
+}
+
+function attachNics(
+  view: ClusterView,
+  request: CreateVmRequest,
+  macs: readonly string[],
+): { readonly kind: "nics"; readonly nics: { network: NetworkId; mac: string }[] } | Refusal {
+  const nics: { network: NetworkId; mac: string }[] = [];
+  for (const [index, wanted] of request.networks.entries()) {
+    const found = findNetwork(view, wanted);
+    if (found.kind === "refused") return found;
+    nics.push({ network: found.stored.value.id, mac: macs[index] ?? "" });
+  }
+  return { kind: "nics", nics };
+}

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { fence, held, host, incarnation, Records, status, vm, vmId } from "../../test/support/records.ts";
+import { keys } from "../model/keys.ts";
+import type { VmStatus } from "../model/records.ts";
+import { vmState } from "./vm-state.ts";
+
+const db = vmId("db");
+const nobody = new Set<string>();
+
+function owned(phase: VmStatus["phase"] | undefined, epoch = 7): Records {
+  const records = new Records()
+    .host("h1")
+    .put(keys.vm(db), vm("db"))
+    .put(keys.owner(db), held("h1", 1, 7));
+  return phase === undefined ? records : records.put(keys.vmStatus(db), status("h1", 1, epoch, phase));
+}
+
+test("a held VM is what its agent last saw of this very epoch", () => {
+  expect(vmState(owned("running").view, db, nobody)).toBe("running");
+  expect(vmState(owned("running", 6).view, db, nobody)).toBe("starting");
+  expect(vmState(owned(undefined).view, db, nobody)).toBe("starting");
+});
+
+test("a VM of a silent host is lost, of a fenced one recovering", () => {
+  expect(vmState(owned("running").view, db, new Set(["h1"]))).toBe("lost");
+  const fenced = owned("running").put(keys.fence(host("h1"), incarnation(1)), fence());
+  expect(vmState(fenced.view, db, new Set(["h1"]))).toBe("recovering");
+});
+
+test("a VM that nobody holds waits, has failed or is stopped", () => {
+  const base = () => new Records().host("h1").put(keys.vm(db), vm("db"));
+  const released = { ...held("h1", 1, 7), kind: "released", failed: "panicked" };
+  expect(vmState(base().view, db, nobody)).toBe("waiting");
+  expect(vmState(base().put(keys.owner(db), { ...released, failedHosts: ["h1"] }).view, db, nobody)).toBe("waiting");
+  expect(vmState(base().put(keys.owner(db), { ...released, failedHosts: ["h1", "h2"] }).view, db, nobody)).toBe(
+    "failed",
+  );
+  expect(vmState(base().put(keys.vm(db), vm("db", { requested: "stopped" })).view, db, nobody)).toBe("stopped");
+});

@@ -1,0 +1,41 @@
+import type { VmId } from "../model/ids.ts";
+import { type ClusterView, fenceOf } from "../model/view.ts";
+
+/** What a VM is doing, as far as the records say. For people and for the checks of requests: never a ground for a start. */
+export type VmState =
+  | "stopped"
+  | "waiting"
+  | "starting"
+  | "running"
+  | "paused"
+  | "stopping"
+  | "failed"
+  | "lost"
+  | "recovering";
+
+/** `silent`: the hosts that have not been heard for longer than their deadline. */
+export function vmState(view: ClusterView, id: VmId, silent: ReadonlySet<string>): VmState {
+  const vm = view.vms.get(id)?.value;
+  const wanted = vm?.requested === "started";
+  const owner = view.owners.get(id)?.value;
+  if (owner === undefined) return wanted ? "waiting" : "stopped";
+  if (owner.kind === "released") {
+    const gaveUp = owner.failedHosts.length > (vm?.maxRelocate ?? 0);
+    if (wanted) return gaveUp ? "failed" : "waiting";
+    return owner.failed === null ? "stopped" : "failed";
+  }
+  if (fenceOf(view, owner.host, owner.incarnation) !== undefined) return "recovering";
+  if (silent.has(owner.host)) return "lost";
+  const status = view.statuses.get(id)?.value;
+  const current =
+    status !== undefined &&
+    status.host === owner.host &&
+    status.incarnation === owner.incarnation &&
+    status.epoch === owner.epoch;
+  return current ? status.phase : "starting";
+}
+
+/** The owner's agent last saw it run. */
+export function isRunning(view: ClusterView, id: VmId): boolean {
+  return vmState(view, id, new Set()) === "running";
+}

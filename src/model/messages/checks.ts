@@ -1,0 +1,30 @@
+import type { Catalogue } from "./message.ts";
+
+/** What needs somebody's attention in the cluster's status. */
+export const checkMessages = {
+  "heartbeats-missing": {
+    cause: "Host {host} has sent no heartbeat for {ageMs} ms.",
+    effect: "Its VMs stand still or soon will; they are started elsewhere once their pools' proof is there.",
+    remedy: "Check its power and its links. If it is being repaired, nothing needs to be done for its VMs.",
+  },
+  "fence-in-force": {
+    cause: "Host {host} is fenced.",
+    effect: "It may run no VM until it rejoins, which it does by itself when it can reach the cluster.",
+    remedy: "Find out why it was silent (`holdfast log --host {host}`) and start it again.",
+  },
+  "vms-frozen": {
+    cause: "The guards of host {host} hold its VMs frozen although it beats.",
+    effect: "Its VMs do not answer.",
+    remedy: "See `holdfast log --host {host}`. If it lasts longer than some seconds, look at the guards on that host.",
+  },
+  "agent-silent": {
+    cause: "The agent of host {host} does not answer; its heart beats.",
+    effect: "Its VMs go on running, but are not watched, and no new one is started there.",
+    remedy: "It is restarted by its supervisor. If it stays so for a minute, look at its log on that host.",
+  },
+  "record-unreadable": {
+    cause: "The record {key} cannot be read by this version: {trouble}.",
+    effect: "Nothing is decided about what it stands for.",
+    remedy: "Bring this host's Holdfast to the version of the others.",
+  },
+} satisfies Catalogue;

@@ -1,0 +1,92 @@
+import type { Catalogue } from "./message.ts";
+
+/** What the command itself, the API's socket and this host's own files can run into. */
+export const clientMessages = {
+  "daemon-not-answering": {
+    cause: "Nothing answers at {socket} ({cause}).",
+    effect: "Nothing was asked and nothing was changed. VMs run on without this.",
+    remedy: "Start holdfastd on this host, or name another host's socket with --socket or HOLDFAST_SOCKET.",
+  },
+  "socket-forbidden": {
+    cause: "The socket {socket} may not be opened by this user.",
+    effect: "Nothing was asked and nothing was changed.",
+    remedy: "Run the command as root.",
+  },
+  "daemon-broke-off": {
+    cause: "The daemon at {socket} ended the connection ({cause}).",
+    effect: "The answer is not known. What was asked may have been done.",
+    remedy: "Look at the present state, then ask again if need be.",
+  },
+  "daemon-failed": {
+    cause: "The daemon could not answer because of a mistake of its own ({cause}).",
+    effect: "What was asked may or may not have been done.",
+    remedy: "See the daemon's log on that host, and report it.",
+  },
+  "option-missing": {
+    cause: "The option {option} is missing.",
+    effect: "Nothing was asked.",
+    remedy: "Give it on the command line or in the spec file (--file); see --help.",
+  },
+  "option-needs-format": {
+    cause: "{value} is not a format of disks.",
+    effect: "Nothing was asked.",
+    remedy: "Give raw or qcow2.",
+  },
+  "option-needs-number": {
+    cause: "{value} is not a whole number.",
+    effect: "Nothing was asked.",
+    remedy: "Give a whole number, without a unit.",
+  },
+  "options-belong-together": {
+    cause: "{option} was given without {other}.",
+    effect: "Nothing was asked.",
+    remedy: "Give both or neither.",
+  },
+  "spec-file-unreadable": {
+    cause: "The spec file {file} cannot be read ({cause}).",
+    effect: "No VM was created.",
+    remedy: "Name a file that exists and may be read.",
+  },
+  "spec-file-broken": {
+    cause: "{file}, line {line}, column {column}: {problem}",
+    effect: "No VM was created.",
+    remedy: "Correct the file at that place; `holdfast vm create --help` shows an example.",
+  },
+  "task-still-open": {
+    cause: "VM {vm} has not come to the end of it within {seconds} s.",
+    effect: "It goes on in the background as task {task}.",
+    remedy: "See `holdfast explain {vm}` for what it waits for, and `holdfast vm show {vm}` for its state.",
+  },
+  "task-lost": {
+    cause: "The daemon stopped telling of task {task} before its end.",
+    effect: "The task goes on without this command.",
+    remedy: "See `holdfast vm show {vm}` for the VM's state.",
+  },
+  "lab-not-running": {
+    cause: "No lab answers on this machine.",
+    effect: "No fault was made.",
+    remedy: "Start one with `npm run lab`, or name its socket with HOLDFAST_LAB.",
+  },
+  "lab-refused": { cause: "{cause}", effect: "{effect}", remedy: "{remedy}" },
+  "api-socket-in-use": {
+    cause: "Another daemon answers at {socket}.",
+    effect: "This one does not serve the API.",
+    remedy: "Stop the other one, or give this host another runDir.",
+  },
+  "api-socket-failed": {
+    cause: "The socket {socket} cannot be opened ({cause}).",
+    effect: "This host does not serve the API; its VMs run on.",
+    remedy: "Make the folder of the socket writable, or free the disk if it is full.",
+  },
+  "journal-unreadable": {
+    cause: "The journal {path} cannot be opened ({cause}).",
+    effect: "This host keeps no history.",
+    remedy:
+      "Free the disk if it is full. A damaged file may be moved away: the history is copied anew from the others.",
+  },
+  "journal-too-new": {
+    cause: "The journal {path} was written by a later version (layout {cause}).",
+    effect: "It was left as it is; this host keeps no history.",
+    remedy: "Bring this host's Holdfast to the later version again.",
+  },
+} satisfies Catalogue;

@@ -1,0 +1,62 @@
+import type { Catalogue } from "./message.ts";
+
+/** Events: what happened. */
+const events = {
+  "vm-created": "VM {vm} was created: {cpus} CPUs, {memoryMiB} MiB.",
+  "vm-deleted": "VM {vm} was deleted.",
+  "vm-changed": "VM {vm} was changed: {to}.",
+  "vm-start-requested": "VM {vm} was ordered to start.",
+  "vm-stop-requested": "VM {vm} was ordered to stop.",
+  "vm-reset-requested": "VM {vm} was ordered to reset.",
+  "vm-placed": "VM {vm} starts on {host} as epoch {epoch}.",
+  "vm-recovered": "VM {vm} is taken over from {from}: it starts on {host} as epoch {epoch}.",
+  "vm-released": "VM {vm} was let go by {host}, which is gone; it is not wanted started.",
+  "vm-running": "VM {vm} runs as epoch {epoch}.",
+  "vm-paused": "VM {vm} is paused: {by}.",
+  "vm-restarted":
+    "VM {vm} ended ({exit}) and is restarted in place as epoch {epoch} (restart {restarts} of {maxRestart}).",
+  "vm-stopped": "VM {vm} has stopped.",
+  "vm-failed": "VM {vm} failed on {host}: {exit}.",
+  "vm-adopted": "VM {vm} goes on where it was: nobody had taken it over.",
+  "vm-failures-forgotten": "The earlier failures of VM {vm} are forgotten.",
+  "vm-nowhere": "VM {vm} cannot start anywhere now; it is tried again as soon as a host fits.",
+  "vm-waits-for-proof":
+    "VM {vm} is not started elsewhere: that its old host {host} (incarnation {incarnation}) is off is not proven.",
+  "host-joined": "Host {host} joined as incarnation {incarnation} ({accel}).",
+  "host-fenced":
+    "Host {host} (incarnation {incarnation}) is fenced because of {cause}: none of its VMs may run there any more.",
+  "host-silent-not-fenced":
+    "Host {host} has been silent for {silentMs} ms; it is not fenced, because none of its {vms} VMs could start elsewhere.",
+  "fence-proof": "It is proven that nothing of host {host} (incarnation {incarnation}) runs any more: {proof}.",
+  "fence-device-begun": "The power of host {host} (incarnation {incarnation}) is being cut.",
+  "fence-device-failed": "The power of host {host} could not be cut: {cause}. It is tried again.",
+  "fence-device-abandoned": "The power of host {host} is left alone: it came back after incarnation {incarnation}.",
+  "leader-elected": "Host {host} is the manager now.",
+} satisfies Catalogue;
+
+/** Reasons: why it was decided, and why an alternative was not taken. */
+const reasons = {
+  "vm-wanted-and-free": "VM {vm} is wanted started and nobody holds it.",
+  "holder-proven-gone": "The host that held VM {vm}, {host} (incarnation {incarnation}), is proven gone: {proof}.",
+  "proof-missing": "Its pool asks for a proof that {host} (incarnation {incarnation}) is off, and there is none yet.",
+  "host-silent": "Host {host} sent no heartbeat for {silentMs} ms; its own guards stop its VMs before {waitMs} ms.",
+  "nobody-took-it": "The host was fenced, but VM {vm} was not started elsewhere, so that its own copy may go on.",
+  "run-ended": "The run of VM {vm} ended: {exit}.",
+  "host-is-lost": "{host} is the host that was lost.",
+  "host-has-more-vms": "{host} has {vms} VMs, the chosen one {best}.",
+  "host-is-witness": "{host} is a witness: it runs no VMs.",
+  "host-never-registered": "{host} has never joined.",
+  "host-is-fenced": "{host} is fenced.",
+  "host-not-heard": "{host} has not been heard since the manager started.",
+  "host-is-silent": "{host} has been silent for {silentMs} ms.",
+  "agent-is-silent": "{host} beats, but its agent does not answer.",
+  "host-facts-unknown": "{host} has not said what it has.",
+  "host-memory-short": "{host} has {freeMiB} MiB free; {neededMiB} MiB are needed.",
+  "pool-not-on-host": "{host} does not have pool {pool}.",
+  "pool-unfit": "{host} cannot use pool {pool}: {cause}.",
+  "network-not-on-host": "{host} does not have network {network}.",
+  "network-unfit": "{host} cannot use network {network}: {cause}.",
+  "vm-failed-here": "The VM failed on {host} before.",
+} satisfies Catalogue;
+
+export const decisionMessages = { ...events, ...reasons } satisfies Catalogue;

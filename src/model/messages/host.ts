@@ -1,0 +1,25 @@
+import type { Catalogue } from "./message.ts";
+
+/** A host's own configuration and equipment. */
+export const hostMessages = {
+  "config-unreadable": {
+    cause: "The configuration {file} cannot be read ({cause}).",
+    effect: "The process did not start. VMs that run on this host are not touched.",
+    remedy: "Name the right file with --config, and make it readable for root.",
+  },
+  "config-not-yaml": {
+    cause: "The configuration {file} is not YAML: {cause}.",
+    effect: "The process did not start. VMs that run on this host are not touched.",
+    remedy: "Correct the file at the place that is named.",
+  },
+  "config-invalid": {
+    cause: "The configuration {file} does not fit at {field}: {cause}.",
+    effect: "The process did not start. VMs that run on this host are not touched.",
+    remedy: "Correct that field.",
+  },
+  watchdog: {
+    cause: "Host {host} has no watchdog device.",
+    effect: "Its two guards are the only stop: if both fail at once, nothing resets the host.",
+    remedy: "Name a watchdog device in the host's configuration (`watchdog: /dev/watchdog`).",
+  },
+} satisfies Catalogue;

@@ -1,0 +1,47 @@
+import type { Params } from "../reason.ts";
+import { checkMessages } from "./checks.ts";
+import { clientMessages } from "./client.ts";
+import { decisionMessages } from "./decisions.ts";
+import { hostMessages } from "./host.ts";
+import type { Catalogue, Message } from "./message.ts";
+import { requestMessages } from "./requests.ts";
+
+/** The catalogue's parts. A code stands in exactly one of them. */
+export const parts: readonly Catalogue[] = [
+  requestMessages,
+  decisionMessages,
+  checkMessages,
+  clientMessages,
+  hostMessages,
+];
+
+/** Every code of Holdfast in English. */
+export const messages: ReadonlyMap<string, Message> = new Map(parts.flatMap((part) => Object.entries(part)));
+
+/** `effect` and `remedy` are null where the code is a plain sentence. */
+export type Rendered = {
+  readonly code: string;
+  readonly cause: string;
+  readonly effect: string | null;
+  readonly remedy: string | null;
+};
+
+/** A code that this version does not know (a newer daemon sent it) is shown as it came rather than hidden. */
+export function render(code: string, params: Params): Rendered {
+  const message = messages.get(code);
+  if (message === undefined) {
+    const rest = Object.entries(params).map(([name, value]) => `${name}=${value}`);
+    return { code, cause: [code, ...rest].join(" "), effect: null, remedy: null };
+  }
+  if (typeof message === "string") return { code, cause: fill(message, params), effect: null, remedy: null };
+  return {
+    code,
+    cause: fill(message.cause, params),
+    effect: fill(message.effect, params),
+    remedy: fill(message.remedy, params),
+  };
+}
+
+function fill(text: string, params: Params): string {
+  return text.replace(/\{([A-Za-z]+)\}/gu, (_, name: string) => String(params[name] ?? "?"));
+}

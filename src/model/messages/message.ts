@@ -1,0 +1,6 @@
+/** What a person is told about a refusal, a check or a failure. `{name}` is filled from the parameters. */
+export type Trouble = { readonly cause: string; readonly effect: string; readonly remedy: string };
+
+/** A sentence for what happened or why it was decided; or the three parts for what needs somebody's attention. */
+export type Message = string | Trouble;
+export type Catalogue = Readonly<Record<string, Message>>;

@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { messages, parts, render } from "./index.ts";
+
+const src = join(import.meta.dirname, "..", "..");
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return path === import.meta.dirname ? [] : sources(path);
+    return path.endsWith(".ts") && !path.endsWith(".test.ts") ? [path] : [];
+  });
+}
+
+const texts = sources(src).map((path) => readFileSync(path, "utf8"));
+
+// Where a code is written down: refusals, reasons, events, checks, troubles.
+const uses = [
+  /\brefuse\(\s*"([a-z][a-z0-9-]*)"/gu,
+  /\bcode: "([a-z][a-z0-9-]*)"/gu,
+  /\bcode:\s*(?:"[a-z0-9-]+"\s*\|\s*)*"([a-z][a-z0-9-]*)"/gu,
+  /\b(?:event|told|failed|fail)\(\s*"([a-z][a-z0-9-]*)"/gu,
+  /\breason\(\s*"[A-Z0-9]+",\s*"([a-z][a-z0-9-]*)"/gu,
+  /\bid: "([a-z][a-z0-9-]*)",\s*subject/gu,
+  /\btrouble: "([a-z][a-z0-9-]*)"/gu,
+];
+// zod's own code for a hand-made issue.
+const foreign = new Set(["custom"]);
+
+test("every code that is used has its words", () => {
+  const used = new Set(
+    texts.flatMap((text) => uses.flatMap((use) => [...text.matchAll(use)].map((hit) => hit[1] ?? ""))),
+  );
+  expect(used.size).toBeGreaterThan(50);
+  expect([...used].filter((code) => !messages.has(code) && !foreign.has(code))).toEqual([]);
+});
+
+test("no words are left of a code that nobody uses", () => {
+  const unused = [...messages.keys()].filter((code) => !texts.some((text) => text.includes(`"${code}"`)));
+  expect(unused).toEqual([]);
+});
+
+test("a code stands in one part only", () => {
+  expect(parts.reduce((sum, part) => sum + Object.keys(part).length, 0)).toBe(messages.size);
+});
+
+test("blanks are filled, and what is missing is shown as missing", () => {
+  expect(render("vm-name-taken", { name: "web", vm: "vm:abc123" }).cause).toBe("The name web is taken by vm:abc123.");
+  expect(render("vm-running", { vm: "web" }).cause).toBe("VM web runs as epoch ?.");
+});
+
+test("a code of a later version is shown as it came", () => {
+  expect(render("from-the-future", { a: 1 })).toEqual({
+    code: "from-the-future",
+    cause: "from-the-future a=1",
+    effect: null,
+    remedy: null,
+  });
+});
+
+test("each message ends like a sentence and has no empty part", () => {
+  for (const [code, message] of messages) {
+    const texts = typeof message === "string" ? [message] : [message.cause, message.effect, message.remedy];
+    for (const text of texts) expect(text, code).toMatch(/([.!?]|\{[a-z]+\})$/u);
+  }
+});

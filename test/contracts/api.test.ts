@@ -1,0 +1,410 @@
+import { existsSync, statSync } from "node:fs";
+import { request } from "node:http";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Client, connectClient, failureOf } from "../../src/api/client/index.ts";
+import { contract } from "../../src/api/contract/index.ts";
+import { verifyChain } from "../../src/core/events.ts";
+import type { IntentId, Revision, TaskId, VmId, WallMs } from "../../src/model/ids.ts";
+import { keys } from "../../src/model/keys.ts";
+import { systemActor } from "../../src/model/records.ts";
+import type { Store } from "../../src/ports/store.ts";
+import type { MemoryStore } from "../../src/sim/memory-store.ts";
+import { type ApiHost, digest, startApiHost, until } from "../support/api-host.ts";
+import { fence, heartbeat, held, host, incarnation, status } from "../support/records.ts";
+
+let api: ApiHost;
+let client: Client;
+const others: ApiHost[] = [];
+
+beforeEach(async () => {
+  api = await startApiHost();
+  client = connectClient(api.socket);
+});
+afterEach(async () => {
+  await api.close();
+  for (const other of others.splice(0)) await other.close();
+});
+
+const spec = { name: "web", cpus: 1, memoryMiB: 80, disks: [{ pool: "shared", sizeMiB: 64 }], networks: ["lan"] };
+
+async function failure(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
+/** Makes the VM run, as manager and agent would. */
+async function run(id: string, epoch = 1): Promise<void> {
+  await api.put(keys.owner(id as VmId), held("h1", 1, epoch));
+  await api.put(keys.vmStatus(id as VmId), status("h1", 1, epoch, "running"));
+}
+
+async function endTask(id: string, end: object): Promise<void> {
+  const task = api.view().tasks.get(id as TaskId)?.value;
+  if (task === undefined) throw new Error(`no task ${id}`);
+  await api.put(keys.task(id as TaskId), { ...task, percent: 100, end });
+}
+
+describe("reading", () => {
+  test("an empty cluster", async () => {
+    const answer = await client.cluster.status();
+    expect(answer).toMatchObject({
+      cluster: { name: "test" },
+      answeredBy: "h1",
+      manager: { host: "h1", term: 1 },
+      vms: [],
+      checks: [],
+    });
+    expect(answer.hosts.map((one) => [one.name, one.state])).toEqual([
+      ["h1", "up"],
+      ["h2", "up"],
+    ]);
+    expect(answer.asOfMs).toBeGreaterThanOrEqual(0);
+  });
+
+  test("hosts and pools, by name; an unknown one is refused by name", async () => {
+    expect((await client.host.list()).hosts).toHaveLength(2);
+    expect((await client.host.show({ host: "h2" })).host).toMatchObject({
+      name: "h2",
+      cores: 4,
+      holds: [],
+      fence: null,
+    });
+    expect(await failure(client.host.show({ host: "h9" }))).toEqual({
+      kind: "refused",
+      code: "host-unknown",
+      params: { host: "h9", known: "h1, h2" },
+    });
+    expect((await client.pool.list()).pools).toMatchObject([{ name: "shared", quotaMiB: 4_000, promisedMiB: 0 }]);
+  });
+
+  test("a fenced and a frozen host are told with what needs attention", async () => {
+    await api.put(keys.fence(host("h2"), incarnation(1)), fence());
+    await api.put(keys.heartbeat(host("h1"), incarnation(1)), heartbeat({ frozen: true, deadlineMs: 600_000 }));
+    const { hosts, checks } = await client.cluster.status();
+    expect(hosts.map((one) => one.state)).toEqual(["up", "fenced"]);
+    expect(checks.map((check) => check.id)).toEqual(["vms-frozen", "fence-in-force"]);
+  });
+
+  test("a host whose heartbeats stop is silent, and its VMs are lost rather than stopped", async () => {
+    const { id } = await client.vm.create(spec);
+    await client.vm.start({ vm: id });
+    await api.put(keys.owner(id as VmId), held("h2", 1, 1));
+    await api.put(keys.heartbeat(host("h2"), incarnation(1)), heartbeat({ deadlineMs: 1 }));
+    await expect
+      .poll(async () => {
+        // Others go on: this host is not the deaf one.
+        await api.put(keys.heartbeat(host("h1"), incarnation(1)), heartbeat({ deadlineMs: 600_000 }));
+        return (await client.vm.show({ vm: "web" })).vm.state;
+      })
+      .toBe("lost");
+    expect((await client.cluster.status()).checks.map((check) => check.id)).toEqual(["heartbeats-missing"]);
+  });
+
+  test("what this version cannot read is shown and not taken for absent", async () => {
+    await api.put(keys.vm("vm:future" as VmId), { schema: 99 });
+    expect((await client.cluster.status()).checks).toMatchObject([{ id: "record-unreadable", level: "fail" }]);
+    expect(await failure(client.vm.show({ vm: "vm:future" }))).toMatchObject({ code: "vm-unreadable" });
+  });
+});
+
+describe("changing", () => {
+  test("create, list, show; the name is unique", async () => {
+    const created = await client.vm.create(spec);
+    expect(created).toMatchObject({ name: "web", id: expect.stringMatching(/^vm:[a-z0-9]{6}$/u) });
+    expect((await client.vm.list()).vms).toMatchObject([{ id: created.id, requested: "stopped", state: "stopped" }]);
+    const { vm } = await client.vm.show({ vm: "web" });
+    expect(vm.disks).toMatchObject([
+      { volume: `${created.id.replace(":", "")}-disk-0`, pool: "shared", format: "qcow2" },
+    ]);
+    expect(vm.nics).toMatchObject([{ network: "lan", mac: expect.stringMatching(/^52:54:00(:[0-9a-f]{2}){3}$/u) }]);
+    expect(await failure(client.vm.create(spec))).toMatchObject({ kind: "refused", code: "vm-name-taken" });
+    expect((await client.vm.list()).vms).toHaveLength(1);
+  });
+
+  test("of many at once with one name exactly one is created", async () => {
+    const ends = await Promise.all(Array.from({ length: 8 }, () => failure(client.vm.create(spec))));
+    expect(ends.filter((end) => typeof end === "object" && end !== null && "id" in end)).toHaveLength(1);
+    expect(ends.filter((end) => typeof end === "object" && end !== null && "code" in end)).toHaveLength(7);
+    expect((await client.vm.list()).vms).toHaveLength(1);
+  });
+
+  test("input that does not fit is a refusal that names the field", async () => {
+    expect(await failure(client.vm.create({ ...spec, name: "Not A Name" }))).toMatchObject({
+      kind: "refused",
+      code: "input-does-not-fit",
+      params: { field: "name" },
+    });
+    expect(await failure(client.vm.create({ ...spec, memoryMiB: 1 }))).toMatchObject({
+      params: { field: "memoryMiB" },
+    });
+    const typo = { ...spec, memory: 80 } as never;
+    expect(await failure(client.vm.create(typo))).toMatchObject({ code: "input-does-not-fit" });
+  });
+
+  test("a repeated request id answers as the first time and does nothing", async () => {
+    const requestId = "request-0001";
+    const first = await client.vm.create({ ...spec, requestId });
+    expect(await client.vm.create({ ...spec, requestId })).toEqual(first);
+    const task = await client.vm.start({ vm: "web", requestId: "request-0002" });
+    expect(await client.vm.start({ vm: "web", requestId: "request-0002" })).toEqual(task);
+    expect(await failure(client.vm.create({ ...spec, name: "other", requestId }))).toMatchObject({
+      code: "request-id-reused",
+    });
+    expect((await client.vm.list()).vms).toHaveLength(1);
+  });
+
+  test("start writes the wish and a task, which is followed to its end", async () => {
+    const { id } = await client.vm.create(spec);
+    const task = await client.vm.start({ vm: "web" });
+    expect(task).toMatchObject({ kind: "start-vm", vm: id, percent: 0, end: null });
+    expect((await client.vm.show({ vm: "web" })).vm).toMatchObject({ state: "waiting", tasks: [{ id: task.id }] });
+    expect((await client.vm.start({ vm: "web" })).id).toBe(task.id);
+    const seen: number[] = [];
+    const followed = (async () => {
+      for await (const now of await client.task.follow({ task: task.id })) seen.push(now.percent);
+    })();
+    await run(id);
+    await endTask(task.id, { kind: "done", at: 1 });
+    await followed;
+    expect(seen.at(-1)).toBe(100);
+    expect((await client.task.show({ task: task.id })).end).toEqual({ kind: "done", at: 1 });
+    expect(await failure(client.vm.start({ vm: "web" }))).toMatchObject({ code: "vm-already-running" });
+    expect(await failure(client.task.show({ task: "task-nix" }))).toMatchObject({ code: "task-unknown" });
+  });
+
+  test("stop and delete: only what nobody holds is deleted, with its volumes", async () => {
+    const { id } = await client.vm.create(spec);
+    expect(await failure(client.vm.stop({ vm: "web" }))).toMatchObject({ code: "vm-already-stopped" });
+    await client.vm.start({ vm: "web" });
+    expect(await failure(client.vm.delete({ vm: "web" }))).toMatchObject({ code: "vm-wanted-started" });
+    await run(id);
+    expect(await failure(client.vm.delete({ vm: "web" }))).toMatchObject({
+      code: "vm-not-stopped",
+      params: { host: "h1" },
+    });
+    expect(await client.vm.stop({ vm: "web" })).toMatchObject({ kind: "stop-vm" });
+    await api.put(keys.owner(id as VmId), { ...held("h1", 1, 1), kind: "released", failed: null });
+    expect(await client.vm.delete({ vm: "web" })).toMatchObject({ id, volumes: [{ pool: "shared", kept: null }] });
+    expect(api.removed).toEqual([`${id.replace(":", "")}-disk-0`]);
+    expect(await failure(client.vm.show({ vm: "web" }))).toMatchObject({ code: "vm-unknown" });
+    expect(await client.vm.create(spec)).toMatchObject({ name: "web" });
+  });
+
+  test("a reset waits for the agent's answer, and a refused one is told", async () => {
+    const { id } = await client.vm.create(spec);
+    expect(await failure(client.vm.reset({ vm: "web" }))).toMatchObject({ code: "vm-not-running" });
+    await client.vm.start({ vm: "web" });
+    await run(id);
+    const answers = [
+      { kind: "done", at: 1 as WallMs },
+      { kind: "refused", code: "vm-not-running", params: { vm: "web" }, at: 1 as WallMs },
+    ];
+    const ends: unknown[] = [];
+    for (const answer of answers) {
+      const asked = failure(client.vm.reset({ vm: "web" }));
+      await until(() => openIntent() !== undefined, "the intent");
+      const intent = openIntent();
+      if (intent === undefined) throw new Error("no intent");
+      await api.put(keys.intent(intent.id as IntentId), { ...intent, answer });
+      ends.push(await asked);
+    }
+    expect(ends).toEqual([
+      { id, name: "web" },
+      { kind: "refused", code: "vm-not-running", params: { vm: "web" } },
+    ]);
+  });
+
+  test("set changes what is wanted", async () => {
+    await client.vm.create(spec);
+    expect(await client.vm.set({ vm: "web", requested: "ignored", maxRestart: 7 })).toMatchObject({
+      requested: "ignored",
+      maxRestart: 7,
+    });
+    expect(await failure(client.vm.set({ vm: "web", maxRestart: 7 }))).toMatchObject({ code: "vm-nothing-to-change" });
+  });
+});
+
+function openIntent() {
+  return [...api.view().intents.values()].map(({ value }) => value).find((intent) => intent.answer.kind === "open");
+}
+
+describe("history", () => {
+  test("each change tells of itself in its own transaction, in an intact chain", async () => {
+    const { id } = await client.vm.create({ ...spec, requestId: "request-0003" });
+    const createdAt = api.view().vms.get(id as VmId)?.revision;
+    await client.vm.start({ vm: "web" });
+    const { events } = await client.event.list({ vm: "web" });
+    expect(events.map((event) => event.type)).toEqual(["vm-created", "vm-start-requested"]);
+    expect(events[0]).toMatchObject({
+      revision: createdAt,
+      actor: { name: "root", requestId: "request-0003" },
+      subjects: { vm: id },
+    });
+    const chain = api.journal.read({ limit: 100 }).map((stored) => stored.event);
+    expect(verifyChain(chain, digest)).toEqual({ kind: "intact", events: 2 });
+    expect(await failure(client.event.list({ vm: "nix" }))).toMatchObject({ code: "vm-unknown" });
+    expect((await client.event.list({ type: "vm-created", limit: 1 })).events).toHaveLength(1);
+  });
+
+  test("following gives the newest first and then each one once", async () => {
+    await client.vm.create(spec);
+    const types: string[] = [];
+    const stop = new AbortController();
+    const following = (async () => {
+      for await (const event of await client.event.follow({ limit: 10 }, { signal: stop.signal }))
+        types.push(event.type);
+    })().catch(() => {});
+    await until(() => types.length === 1, "the first event");
+    await client.vm.start({ vm: "web" });
+    await client.vm.set({ vm: "web", maxRestart: 9 });
+    await until(() => types.length === 3, "the events that follow");
+    stop.abort();
+    await following;
+    expect(types).toEqual(["vm-created", "vm-start-requested", "vm-changed"]);
+  });
+
+  test("explain shows decisions with reason and alternatives, and nothing else", async () => {
+    const { id } = await client.vm.create(spec);
+    const reason = { rule: "S14", code: "vm-wanted-and-free", params: { vm: "web" } };
+    const why = { rule: "PL1", code: "host-is-witness", params: { host: "w1" } };
+    const base = { schema: 1 as const, host: host("h1"), boot: "b", seq: 1, actor: systemActor, at: 1 as WallMs };
+    const event = {
+      ...base,
+      type: "vm-placed",
+      subjects: { vm: id as VmId },
+      params: { vm: "web", host: "h1", epoch: 1 },
+      reason,
+      alternatives: [{ option: "w1", why }],
+      previous: "",
+    };
+    api.journal.add([{ event, revision: 1_000 as Revision }]);
+    const { decisions } = await client.vm.explain({ vm: "web" });
+    expect(decisions).toMatchObject([{ type: "vm-placed", reason, alternatives: [{ option: "w1", why }] }]);
+  });
+});
+
+/** Answers that get lost: `carry` decides for each commit whether it happens and whether the caller hears of it. */
+function lossy(store: MemoryStore, carry: (attempt: number) => "happens-unheard" | "lost" | "heard"): Store {
+  let attempt = 0;
+  return {
+    snapshot: (prefix, done) => store.snapshot(prefix, done),
+    watch: (prefix, after, listen) => store.watch(prefix, after, listen),
+    commit: (write, timeoutMs, done) => {
+      attempt += 1;
+      const how = carry(attempt);
+      const lost = () => done({ kind: "unknown", cause: "test" });
+      if (how === "heard") store.commit(write, timeoutMs, done);
+      else if (how === "happens-unheard") store.commit(write, timeoutMs, lost);
+      else lost();
+    },
+  };
+}
+
+async function lossyHost(carry: Parameters<typeof lossy>[1]): Promise<Client> {
+  const other = await startApiHost({ wrap: (store) => lossy(store, carry), events: false });
+  others.push(other);
+  return connectClient(other.socket);
+}
+
+describe("a store in trouble", () => {
+  test("a commit whose answer was lost is answered as done, and done once", async () => {
+    const troubled = await lossyHost((attempt) => (attempt === 1 ? "happens-unheard" : "heard"));
+    expect(await troubled.vm.create(spec)).toMatchObject({ name: "web" });
+    expect((await troubled.vm.list()).vms).toHaveLength(1);
+  });
+
+  test("a commit that was lost is done by the next attempt", async () => {
+    const troubled = await lossyHost((attempt) => (attempt === 1 ? "lost" : "heard"));
+    expect(await troubled.vm.create(spec)).toMatchObject({ name: "web" });
+    expect((await troubled.vm.list()).vms).toHaveLength(1);
+  });
+
+  test("where no answer comes, the outcome is called unknown, and the same request id tells later", async () => {
+    let healed = false;
+    const troubled = await lossyHost(() => (healed ? "heard" : "lost"));
+    const request = { ...spec, requestId: "request-0004" };
+    expect(await failure(troubled.vm.create(request))).toMatchObject({
+      kind: "unavailable",
+      code: "request-outcome-unknown",
+      params: { requestId: "request-0004" },
+    });
+    healed = true;
+    expect(await troubled.vm.create(request)).toMatchObject({ name: "web" });
+  });
+
+  test("a store that cannot be read makes changes unavailable, reading goes on", async () => {
+    const other = await startApiHost({
+      wrap: (store) => ({
+        watch: (prefix, after, listen) => store.watch(prefix, after, listen),
+        snapshot: (_, done) => done({ kind: "unknown", cause: "no quorum" }),
+        commit: (_write, _ms, done) => done({ kind: "unknown", cause: "no quorum" }),
+      }),
+    });
+    others.push(other);
+    const troubled = connectClient(other.socket);
+    expect(await failure(troubled.vm.create(spec))).toMatchObject({ kind: "unavailable", code: "store-not-reachable" });
+    expect((await troubled.host.list()).hosts).toHaveLength(2);
+  });
+});
+
+type Plain = { readonly status: number; readonly body: unknown };
+
+function rest(method: string, path: string, body?: object): Promise<Plain> {
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": "application/json" };
+    const sent = request({ socketPath: api.socket, method, path, headers }, (answer) => {
+      let text = "";
+      answer.on("data", (piece) => {
+        text += piece;
+      });
+      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: JSON.parse(text) }));
+    });
+    sent.once("error", reject);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+describe("REST", () => {
+  test("the same procedures by path, with the contract's errors", async () => {
+    expect(await rest("POST", "/api/vms", spec)).toMatchObject({ status: 200, body: { name: "web" } });
+    expect(await rest("GET", "/api/vms/web")).toMatchObject({ status: 200, body: { vm: { name: "web" } } });
+    expect(await rest("GET", "/api/events?limit=1")).toMatchObject({ body: { events: [{ type: "vm-created" }] } });
+    expect(await rest("POST", "/api/vms", spec)).toMatchObject({
+      status: 409,
+      body: { data: { code: "vm-name-taken" } },
+    });
+    expect(await rest("PATCH", "/api/vms/web", { maxRestart: 5 })).toMatchObject({ body: { maxRestart: 5 } });
+    expect(await rest("DELETE", "/api/vms/web")).toMatchObject({ status: 200, body: { name: "web" } });
+    expect(await rest("GET", "/nowhere")).toMatchObject({ status: 404, body: { data: { code: "path-unknown" } } });
+  });
+
+  test("OpenAPI describes every procedure of the contract", async () => {
+    const { body } = await rest("GET", "/api/openapi.json");
+    const paths = (body as { paths: Record<string, Record<string, { operationId: string }>> }).paths;
+    const described = Object.values(paths).flatMap((methods) => Object.values(methods).map((one) => one.operationId));
+    const wanted = Object.entries(contract).flatMap(([noun, verbs]) =>
+      Object.keys(verbs).map((verb) => `${noun}.${verb}`),
+    );
+    expect(described.sort()).toEqual(wanted.sort());
+    expect(await rest("GET", "/health")).toMatchObject({ status: 200, body: { host: "h1" } });
+  });
+});
+
+test("the socket is for root alone, is not taken from a daemon that answers, and goes with the server", async () => {
+  expect(statSync(api.socket).mode & 0o777).toBe(0o600);
+  const second = await startApiHost();
+  others.push(second);
+  expect(await second.listenAgain(api.socket)).toMatchObject({ kind: "refused", code: "api-socket-in-use" });
+  expect((await client.host.list()).hosts).toHaveLength(2);
+  expect(existsSync(second.socket)).toBe(true);
+});
+
+test("a client without a daemon says so", async () => {
+  expect(await failure(connectClient(`${api.folder}/nobody.sock`).host.list())).toEqual({
+    kind: "no-daemon",
+    cause: "ENOENT",
+  });
+});

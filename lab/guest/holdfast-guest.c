@@ -64,7 +64,7 @@ struct connection {
 
 static int disk = -1;
 static uint64_t capacity, records, last_number, boots, epoch;
-static char name[64] = "guest", address[64] = "";
+static char name[64] = "guest", address[64] = "", then[16] = "";
 static long tick_ms;
 static struct connection served[connections];
 static uint8_t block[sector] __attribute__((aligned(4096)));
@@ -377,6 +377,7 @@ static void read_arguments(void) {
   argument(line, "holdfast.ip=", address, sizeof address);
   argument(line, "holdfast.epoch=", number, sizeof number);
   epoch = strtoull(number, NULL, 10);
+  argument(line, "holdfast.then=", then, sizeof then);
   number[0] = 0;
   argument(line, "holdfast.tick=", number, sizeof number);
   tick_ms = atol(number);
@@ -402,6 +403,13 @@ static void read_button(int fd) {
     if (event.type == EV_KEY && event.code == KEY_POWER && event.value == 1) power_off();
 }
 
+/* `holdfast.then=`: what tests of a hypervisor need a guest to do by itself, where nobody can reach it over a network. */
+static void do_then(void) {
+  if (strcmp(then, "poweroff") == 0) power_off();
+  if (strcmp(then, "panic") == 0) crash();
+  if (strcmp(then, "reboot") == 0 && boots == 1) reboot(LINUX_REBOOT_CMD_RESTART);
+}
+
 static void serve(int listener) {
   struct pollfd polled[1 + inputs + connections];
   int buttons = -1;
@@ -415,7 +423,7 @@ static void serve(int listener) {
     if (tick_ms > 0 && wait < 0) wait = 0;
     if (buttons < 0) wait = 0;
     int ready = poll(polled, count, wait);
-    if (ready == 0 && buttons < 0) buttons = load_late(polled + 1);
+    if (ready == 0 && buttons < 0) buttons = load_late(polled + 1), do_then();
     if (tick_ms > 0 && uptime_ms() >= next_tick) append(0, "tick"), next_tick = uptime_ms() + tick_ms;
     if (ready <= 0) continue;
     for (int i = 1; i < before; i++)

@@ -3,7 +3,16 @@
 // Plain Node 20 without dependencies: set-up runs it before anything is installed.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
@@ -24,7 +33,9 @@ if (readStamp() === stamp) process.exit(0);
 build();
 
 function findKernelPackage() {
-  const text = execFileSync("apt-cache", ["show", "--no-all-versions", "linux-image-cloud-amd64"], { encoding: "utf8" });
+  const text = execFileSync("apt-cache", ["show", "--no-all-versions", "linux-image-cloud-amd64"], {
+    encoding: "utf8",
+  });
   const name = /^Depends:.*?(linux-image-[^ ,]+)/mu.exec(text)?.[1];
   if (name === undefined) throw new Error("apt-cache knows no linux-image-cloud-amd64: run apt-get update");
   return name;

@@ -58,8 +58,9 @@ export function freezeCgroup(folder: string, frozen: boolean): void {
 export function killCgroup(folder: string): void {
   const file = join(folder, "cgroup.kill");
   try {
-    if (existsSync(file)) return writeFileSync(file, "1", { flag: "r+" });
-    for (const pid of cgroupPids(folder)) process.kill(pid, "SIGKILL");
+    if (existsSync(file)) writeFileSync(file, "1", { flag: "r+" });
+    // Kernels before 5.14.
+    else for (const pid of cgroupPids(folder)) process.kill(pid, "SIGKILL");
   } catch (error) {
     if (hasCode(error, "ENOENT") || hasCode(error, "ENODEV") || hasCode(error, "ESRCH")) return;
     throw error;

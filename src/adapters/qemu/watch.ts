@@ -67,21 +67,22 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
   switch (event) {
     case "SHUTDOWN": {
       const exit = exitByReason[String(data["reason"])] ?? "host-quit";
-      if (data["guest"] === true) return guestDown(host, live, exit);
-      live.exit ??= exit;
-      return;
+      if (data["guest"] === true) guestDown(host, live, exit);
+      else live.exit ??= exit;
+      break;
     }
     case "GUEST_PANICKED":
-      return guestDown(host, live, "panicked");
+      guestDown(host, live, "panicked");
+      break;
     case "RESET":
       if (data["reason"] === "guest-reset" && !live.ending) host.emit({ kind: "guest-rebooted", run: live.run });
-      return;
+      break;
     case "STOP":
       void queryStatus(live).then((status) => emitPaused(host, live, status));
-      return;
+      break;
     case "RESUME":
       if (!live.ending && live.phase === "running") host.emit({ kind: "resumed", run: live.run });
-      return;
+      break;
   }
 }
 

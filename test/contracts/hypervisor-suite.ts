@@ -18,6 +18,8 @@ export interface HypervisorRig {
   killProcess(run: VmRun): void;
   /** SIGTERM from somebody who is not the driver. */
   quitProcess(run: VmRun): void;
+  /** True once the guest of this run has powered off or panicked, whether or not a driver knows. */
+  guestIsDown(run: VmRun): boolean;
   /** The agent dies and a new one comes; `meanwhile` happens in between. */
   reopen(meanwhile?: () => Promise<void>): Promise<void>;
   /** True while a process of this run exists, whoever looks. */
@@ -51,8 +53,7 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
     const start = (of: VmRun, then: GuestThen = "stay", disk: string = of.vm) =>
       rig.end<HypervisorEnd>((end) => rig.hypervisor.start(rig.request(of, { then, disk }), end));
     const kill = (of: VmRun) => rig.end<HypervisorEnd>((end) => rig.hypervisor.kill(of, end));
-    const stop = (of: VmRun, graceMs: number) =>
-      rig.end<HypervisorEnd>((end) => rig.hypervisor.stop(of, graceMs, end));
+    const stop = (of: VmRun, graceMs: number) => rig.end<HypervisorEnd>((end) => rig.hypervisor.stop(of, graceMs, end));
     const adopt = (of: VmRun, as: VmRun) => rig.end<HypervisorEnd>((end) => rig.hypervisor.adopt(of, as, end));
     const exits = (of: VmRun) =>
       rig.events.flatMap((event) =>
@@ -105,7 +106,10 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
     });
 
     test("a missing disk image is refused by name", async () => {
-      expect(await start(run("web", 1), "stay", "missing")).toMatchObject({ kind: "refused", code: "vm-image-missing" });
+      expect(await start(run("web", 1), "stay", "missing")).toMatchObject({
+        kind: "refused",
+        code: "vm-image-missing",
+      });
       expect(await list()).toEqual([]);
     });
 
@@ -151,7 +155,6 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
       const web = run("web", 1);
       await start(web);
       await rig.reopen();
-      await rig.until("it is taken up", async () => (await list())[0]?.adopted === true);
       expect(await list()).toEqual([{ run: web, state: "running", adopted: true }]);
       rig.killProcess(web);
       await untilExit(web);
@@ -161,10 +164,24 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
     test("[S13] a guest that powered off while no driver was there is known as such afterwards", async () => {
       const web = run("web", 1);
       await start(web, "poweroff");
-      await rig.reopen(() => new Promise((resolve) => setTimeout(resolve, 0)));
+      await rig.reopen(() => rig.until("the guest is down", () => rig.guestIsDown(web)));
+      expect(exits(web)).toEqual([]);
       await untilExit(web);
       expect(exits(web)).toEqual(["guest-shutdown"]);
       expect(await list()).toEqual([]);
+    });
+
+    test("[S6] a start into a frozen incarnation stands still until the thaw", async () => {
+      const web = run("web", 1);
+      await rig.freeze(one, true);
+      const ends: HypervisorEnd[] = [];
+      rig.hypervisor.start(rig.request(web, { then: "stay", disk: "disk" }), (end) => ends.push(end));
+      await rig.until("it has a process", () => rig.processExists(web));
+      expect((await list()).map(({ state }) => state)).toEqual(["frozen"]);
+      expect(ends).toEqual([]);
+      await rig.freeze(one, false);
+      await rig.until("the start has ended", () => ends.length > 0);
+      expect(ends).toEqual([done]);
     });
 
     test("[S6] a new driver lists a frozen run without waiting for it, and kills it", async () => {

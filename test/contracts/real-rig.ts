@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { guestMemoryMiB } from "../../lab/guest/append.ts";
 import {
@@ -34,7 +34,9 @@ const pool: Pool = {
 };
 
 /** Real QEMUs in real cgroups of their own; the tiny guest must have been built. */
-export async function openRealRig(networks: Record<NetworkId, string> = {}): Promise<HypervisorRig & { runDir: string }> {
+export async function openRealRig(
+  networks: Record<NetworkId, string> = {},
+): Promise<HypervisorRig & { runDir: string }> {
   const runDir = mkdtempSync(join(tmpdir(), "hf-hyp-"));
   const mount = must(findCgroupMount(), "Cannot test: this machine has no cgroup v2");
   const cgroup = join(mount, must(runDir.split("/").at(-1), "Cannot test: no name"));
@@ -89,6 +91,10 @@ export async function openRealRig(networks: Record<NetworkId, string> = {}): Pro
       hypervisor = open();
     },
     processExists: (run) => readCgroupEvents(folder(run))?.populated === true,
+    guestIsDown: (run) => {
+      const log = join(runDir, "vms", `${run.vm}.${run.epoch}`, "serial.log");
+      return existsSync(log) && /reboot: Power down|Kernel panic/u.test(readFileSync(log, "utf8"));
+    },
     until,
     end: (call) => new Promise((done) => call(done)),
     close: async () => {

@@ -57,6 +57,7 @@ export async function openSimRig(): Promise<HypervisorRig> {
       hypervisor = open();
     },
     processExists: (run) => machine.processes.has(runName(run)),
+    guestIsDown: (run) => machine.processes.get(runName(run))?.state === "guest-down",
     until: async (what, holds) => {
       for (let i = 0; !(await holds()); i++)
         if (!clock.step() || i > stepsMax) throw new Error(`Waited in vain until ${what}`);

@@ -25,6 +25,7 @@ export interface QemuHypervisor extends Hypervisor {
 
 const limits = {
   listMs: 300,
+  attachPollMs: 10,
   /** A guest that still boots does not hear the first press of the button; one that goes down ignores the next. */
   pressEveryMs: 3_000,
 } as const;
@@ -145,15 +146,17 @@ async function listRuns(host: QemuHost): Promise<readonly RunningVm[]> {
       if (live === undefined) removeCgroup(folder);
       return [];
     }
-    const adopted = live?.qmp !== undefined;
     // A frozen one cannot answer: nobody waits for it.
-    if (events.frozen) return [{ run, state: "frozen", adopted }];
-    return [{ run, state: await answeredState(live), adopted }];
+    const state = events.frozen ? "frozen" : await answeredState(live);
+    return [{ run, state, adopted: live?.qmp !== undefined }];
   });
   return (await Promise.all(found)).flat();
 }
 
 async function answeredState(live: LiveRun | undefined): Promise<"running" | "paused" | "unresponsive"> {
+  // Right after the driver was opened its connections are still on their way.
+  for (let waited = 0; live?.qmp === undefined && waited < limits.listMs; waited += limits.attachPollMs)
+    await sleep(limits.attachPollMs);
   const status = live === undefined ? undefined : await queryStatus(live, limits.listMs);
   if (status === undefined) return "unresponsive";
   return status === "running" ? "running" : "paused";

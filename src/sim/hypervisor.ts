@@ -40,7 +40,10 @@ function start({ machine, later }: Driver, request: StartRequest, done: Done): v
   const { run, vm } = request;
   const images = vm.spec.disks.map(({ pool, volume }) => `${pool}/${volume}`);
   const refusal = checkStart(machine, run, images);
-  if (refusal !== undefined) return later(1, () => done(refusal));
+  if (refusal !== undefined) {
+    later(1, () => done(refusal));
+    return;
+  }
   const process: SimProcess = { run, vm, images, state: "starting", exit: undefined, deferred: [] };
   machine.processes.set(runName(run), process);
   for (const image of images) machine.disks.locks.set(image, runName(run));
@@ -85,7 +88,10 @@ function doThen(machine: SimMachine, process: SimProcess): void {
 
 function stop({ machine, later }: Driver, run: VmRun, graceMs: number, done: Done): void {
   const process = machine.processes.get(runName(run));
-  if (process === undefined) return later(1, () => done({ kind: "done" }));
+  if (process === undefined) {
+    later(1, () => done({ kind: "done" }));
+    return;
+  }
   // A guest takes its time to go down; one that stands still uses up the grace.
   const waitMs = machine.isFrozen(run.incarnation) ? graceMs : Math.min(graceMs, simTimes.bootMs);
   later(waitMs + simTimes.endMs, () => {
@@ -107,15 +113,13 @@ function reset({ machine, later }: Driver, run: VmRun, done: Done): void {
 
 function adopt({ machine, later }: Driver, run: VmRun, as: VmRun, done: Done): void {
   const process = machine.processes.get(runName(run));
-  if (process === undefined) return later(1, () => done(refuse("vm-not-running", { vm: run.vm })));
-  if (!machine.hasIncarnation(as.incarnation))
-    return later(1, () => done(refuse("incarnation-gone", { vm: as.vm, incarnation: as.incarnation })));
-  machine.processes.delete(runName(run));
-  process.run = as;
-  machine.processes.set(runName(as), process);
-  for (const image of process.images) machine.disks.locks.set(image, runName(as));
-  machine.runDeferred(process);
-  later(simTimes.endMs, () => done({ kind: "done" }));
+  if (process === undefined) later(1, () => done(refuse("vm-not-running", { vm: run.vm })));
+  else if (!machine.hasIncarnation(as.incarnation))
+    later(1, () => done(refuse("incarnation-gone", { vm: as.vm, incarnation: as.incarnation })));
+  else {
+    machine.rename(process, as);
+    later(simTimes.endMs, () => done({ kind: "done" }));
+  }
 }
 
 function list(machine: SimMachine): readonly RunningVm[] {

@@ -88,6 +88,15 @@ export class SimMachine {
     return this.processes.get(runName(process.run)) === process;
   }
 
+  /** Moves it to another incarnation and epoch; where that one is not frozen it goes on. */
+  rename(process: SimProcess, as: VmRun): void {
+    this.processes.delete(runName(process.run));
+    process.run = as;
+    this.processes.set(runName(as), process);
+    for (const image of process.images) this.disks.locks.set(image, runName(as));
+    this.runDeferred(process);
+  }
+
   /** SIGKILL: works on a frozen one too, and frees its locks at once. */
   vanish(process: SimProcess): void {
     this.processes.delete(runName(process.run));

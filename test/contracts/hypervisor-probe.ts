@@ -40,7 +40,7 @@ ip("link", "set", "hfbr", "up");
 const rig = await openRealRig({ [network]: "hfbr", [absent]: "nobridge" });
 try {
   rig.openIncarnation(run.incarnation);
-  const base = rig.request(run, { then: "stay", disk: "web" });
+  const base = rig.request(run, { act: "stay", disk: "web" });
   const kernel = base.vm.spec.kernel;
   if (kernel === null) throw new Error("The tiny guest boots from a kernel");
   const append = guestAppend({ name: "web", address: `${address}/24`, tickMs: 20 });

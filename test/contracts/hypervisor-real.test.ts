@@ -11,47 +11,48 @@ import type { Pool } from "../../src/model/records.ts";
 import type { HypervisorEnd, VmRun } from "../../src/ports/hypervisor.ts";
 import { openRealRig } from "./real-rig.ts";
 
+const limit = { timeout: 90_000 };
 const done: HypervisorEnd = { kind: "done" };
 
-test("a guest on a bridge answers HTTP, its acknowledged writes are on the disk, and no tap is left", async () => {
-  const probe = join(import.meta.dirname, "hypervisor-probe.ts");
-  const { stdout } = await promisify(execFile)("unshare", ["--net", process.execPath, probe], { timeout: 90_000 });
-  const found = JSON.parse(stdout);
-  expect(found.refused).toEqual({ kind: "refused", code: "bridge-missing", params: { bridge: "nobridge" } });
-  expect(found.leftAfterRefusal).toBe("");
-  expect(found.started).toEqual(done);
-  expect(found.status).toMatchObject({ name: "web", boots: 1, epoch: 5 });
-  expect(found.wrote).toMatchObject([
-    { n: 41, epoch: 5 },
-    { n: 42, epoch: 5 },
-  ]);
-  expect(found.adoption).toEqual(done);
-  expect(found.afterAdoption).toMatchObject({ n: 43 });
-  expect(found.killed).toEqual(done);
-  expect(found.numbers).toEqual(["41@5", "42@5", "43@5"]);
-  expect(found.ticks).toBeGreaterThan(0);
-  expect(found.boots).toBe(1);
-  expect(found.left).toEqual({ taps: "", folder: false, process: false });
-});
+test(
+  "a guest on a bridge answers HTTP, its acknowledged writes are on the disk, and no tap is left",
+  limit,
+  async () => {
+    const probe = join(import.meta.dirname, "hypervisor-probe.ts");
+    const { stdout } = await promisify(execFile)("unshare", ["--net", process.execPath, probe], { timeout: 90_000 });
+    const found = JSON.parse(stdout);
+    expect(found.refused).toEqual({ kind: "refused", code: "bridge-missing", params: { bridge: "nobridge" } });
+    expect(found.leftAfterRefusal).toBe("");
+    expect(found.started).toEqual(done);
+    expect(found.status).toMatchObject({ name: "web", boots: 1, epoch: 5 });
+    expect(found.wrote).toMatchObject([
+      { n: 41, epoch: 5 },
+      { n: 42, epoch: 5 },
+    ]);
+    expect(found.adoption).toEqual(done);
+    expect(found.afterAdoption).toMatchObject({ n: 43 });
+    expect(found.killed).toEqual(done);
+    expect(found.numbers).toEqual(["41@5", "42@5", "43@5"]);
+    expect(found.ticks).toBeGreaterThan(0);
+    expect(found.boots).toBe(1);
+    expect(found.left).toEqual({ taps: "", folder: false, process: false });
+  },
+);
 
-test("a disk that cannot be written pauses its guest and is told as a storage error", async () => {
+test("a disk that cannot be written pauses its guest and is told as a storage error", limit, async () => {
   const rig = await openRealRig();
+  const run: VmRun = { vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
   const small = join(rig.runDir, "pool");
   try {
     await runCommand("mount", ["-t", "tmpfs", "-o", "size=64k", "holdfast-test", small], { limitMs: 5_000 });
-    const run: VmRun = { vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
     rig.openIncarnation(run.incarnation);
-    const request = rig.request(run, { then: "stay", disk: "web" });
+    const request = rig.request(run, { act: "stay", disk: "web" });
     writeFileSync(join(small, "filler"), Buffer.alloc(64 * 1024));
     expect(await rig.end<HypervisorEnd>((end) => rig.hypervisor.start(request, end))).toEqual(done);
     await rig.until("the guest is paused", () => rig.events.length > 0);
     expect(rig.events).toEqual([{ kind: "paused", run, by: "storage-error" }]);
   } finally {
-    await rig.hypervisor.kill({ vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch }, () => undefined);
-    await rig.until(
-      "its process is gone",
-      () => !rig.processExists({ vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch }),
-    );
+    await rig.end<HypervisorEnd>((end) => rig.hypervisor.kill(run, end));
     await runCommand("umount", [small], { limitMs: 5_000 });
     await rig.close();
   }

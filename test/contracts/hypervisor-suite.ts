@@ -3,7 +3,7 @@ import type { Epoch, Incarnation, VmId } from "../../src/model/ids.ts";
 import type { Hypervisor, HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../../src/ports/hypervisor.ts";
 
 /** What the tiny guest does by itself once it is up. */
-export type GuestThen = "stay" | "poweroff" | "panic" | "reboot";
+export type GuestAct = "stay" | "poweroff" | "panic" | "reboot";
 
 /** A host of its own for one test: real or simulated. */
 export interface HypervisorRig {
@@ -11,7 +11,7 @@ export interface HypervisorRig {
   /** All that was told since the rig exists, by every driver. */
   readonly events: readonly VmEvent[];
   /** A VM whose disk exists; VMs of the same `disk` share it. */
-  request(run: VmRun, options: { readonly then: GuestThen; readonly disk: string }): StartRequest;
+  request(run: VmRun, options: { readonly act: GuestAct; readonly disk: string }): StartRequest;
   openIncarnation(n: Incarnation): void;
   removeIncarnation(n: Incarnation): void;
   freeze(n: Incarnation, frozen: boolean): Promise<void>;
@@ -41,7 +41,7 @@ function run(vm: string, epoch: number, incarnation = one): VmRun {
 
 /** The contract of `ports/hypervisor.ts`, the same for every driver. */
 export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorRig>): void {
-  describe(name, () => {
+  describe(name, { timeout: 90_000 }, () => {
     let rig: HypervisorRig;
     beforeEach(async () => {
       rig = await openRig();
@@ -50,8 +50,8 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
     afterEach(() => rig.close());
 
     const list = () => rig.end<readonly RunningVm[]>((end) => rig.hypervisor.list(end));
-    const start = (of: VmRun, then: GuestThen = "stay", disk: string = of.vm) =>
-      rig.end<HypervisorEnd>((end) => rig.hypervisor.start(rig.request(of, { then, disk }), end));
+    const start = (of: VmRun, act: GuestAct = "stay", disk: string = of.vm) =>
+      rig.end<HypervisorEnd>((end) => rig.hypervisor.start(rig.request(of, { act, disk }), end));
     const kill = (of: VmRun) => rig.end<HypervisorEnd>((end) => rig.hypervisor.kill(of, end));
     const stop = (of: VmRun, graceMs: number) => rig.end<HypervisorEnd>((end) => rig.hypervisor.stop(of, graceMs, end));
     const adopt = (of: VmRun, as: VmRun) => rig.end<HypervisorEnd>((end) => rig.hypervisor.adopt(of, as, end));
@@ -175,7 +175,7 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
       const web = run("web", 1);
       await rig.freeze(one, true);
       const ends: HypervisorEnd[] = [];
-      rig.hypervisor.start(rig.request(web, { then: "stay", disk: "disk" }), (end) => ends.push(end));
+      rig.hypervisor.start(rig.request(web, { act: "stay", disk: "disk" }), (end) => ends.push(end));
       await rig.until("it has a process", () => rig.processExists(web));
       expect((await list()).map(({ state }) => state)).toEqual(["frozen"]);
       expect(ends).toEqual([]);
@@ -196,12 +196,12 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
 
     test("ends are told apart: power-off and panic from inside, kill -9, SIGTERM", async () => {
       const cases = [
-        { of: run("off", 1), then: "poweroff", exit: "guest-shutdown" },
-        { of: run("panic", 1), then: "panic", exit: "panicked" },
+        { of: run("off", 1), act: "poweroff", exit: "guest-shutdown" },
+        { of: run("panic", 1), act: "panic", exit: "panicked" },
       ] as const;
       const killed = run("killed", 1);
       const quit = run("quit", 1);
-      for (const { of, then } of cases) await start(of, then);
+      for (const { of, act } of cases) await start(of, act);
       await start(killed);
       await start(quit);
       rig.killProcess(killed);

@@ -19,7 +19,7 @@ import { must } from "../../src/base/assert.ts";
 import type { ClusterId, NetworkId, PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
 import type { Pool, Vm } from "../../src/model/records.ts";
 import type { StartRequest, VmEvent, VmRun } from "../../src/ports/hypervisor.ts";
-import type { GuestThen, HypervisorRig } from "./hypervisor-suite.ts";
+import type { GuestAct, HypervisorRig } from "./hypervisor-suite.ts";
 
 const limitMs = 60_000;
 const guestFolder = resolve(import.meta.dirname, "../../.build/guest");
@@ -37,6 +37,8 @@ const pool: Pool = {
 export async function openRealRig(
   networks: Record<NetworkId, string> = {},
 ): Promise<HypervisorRig & { runDir: string }> {
+  if (!existsSync(join(guestFolder, "vmlinuz")))
+    throw new Error("The tiny guest is not built: run `node lab/guest/build.mjs`");
   const runDir = mkdtempSync(join(tmpdir(), "hf-hyp-"));
   const mount = must(findCgroupMount(), "Cannot test: this machine has no cgroup v2");
   const cgroup = join(mount, must(runDir.split("/").at(-1), "Cannot test: no name"));
@@ -76,7 +78,7 @@ export async function openRealRig(
       return hypervisor;
     },
     events,
-    request: (run, { then, disk }) => request(poolFolder, run, then, disk),
+    request: (run, { act, disk }) => request(poolFolder, run, act, disk),
     openIncarnation: (n) => void makeCgroup(incarnation(n)),
     removeIncarnation: (n) => void removeCgroup(incarnation(n)),
     freeze: async (n, frozen) => {
@@ -107,7 +109,7 @@ export async function openRealRig(
   };
 }
 
-function request(poolFolder: string, run: VmRun, then: GuestThen, disk: string): StartRequest {
+function request(poolFolder: string, run: VmRun, act: GuestAct, disk: string): StartRequest {
   const image = join(poolFolder, `${disk}.raw`);
   if (disk !== "missing") {
     writeFileSync(image, "", { flag: "a" });
@@ -126,7 +128,7 @@ function request(poolFolder: string, run: VmRun, then: GuestThen, disk: string):
       kernel: {
         path: join(guestFolder, "vmlinuz"),
         initrd: join(guestFolder, "initrd.gz"),
-        append: `console=ttyS0 quiet holdfast.then=${then} holdfast.epoch={epoch}`,
+        append: `console=ttyS0 quiet holdfast.then=${act} holdfast.epoch={epoch}`,
       },
       guestAgent: true,
     },

@@ -42,9 +42,9 @@ export async function openSimRig(): Promise<HypervisorRig> {
       return hypervisor;
     },
     events,
-    request: (run, { then, disk }) => {
+    request: (run, { act, disk }) => {
       if (disk !== "missing") machine.disks.images.add(`pool/${disk}`);
-      return { run, vm: simVm(run.vm, then, disk), pools: [] };
+      return { run, vm: simVm(run.vm, act, disk), pools: [] };
     },
     openIncarnation: (n) => machine.openIncarnation(n),
     removeIncarnation: (n) => machine.removeIncarnation(n),
@@ -74,7 +74,7 @@ export async function openSimRig(): Promise<HypervisorRig> {
   };
 }
 
-function simVm(id: Vm["id"], then: string, disk: string): Vm {
+function simVm(id: Vm["id"], act: string, disk: string): Vm {
   return {
     schema: 1,
     id,
@@ -85,7 +85,7 @@ function simVm(id: Vm["id"], then: string, disk: string): Vm {
       cpuModel: "host",
       disks: [{ volume: disk as VolumeId, pool: "pool" as PoolId, sizeMiB: 4, format: "raw" }],
       nics: [],
-      kernel: { path: "", initrd: "", append: `holdfast.then=${then}` },
+      kernel: { path: "", initrd: "", append: `holdfast.then=${act}` },
       guestAgent: false,
     },
     requested: "started",

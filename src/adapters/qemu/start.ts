@@ -10,7 +10,7 @@ import { commandLine, type DiskImage } from "./command-line.ts";
 import { type LiveRun, newLiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
 import { lastWords, pathsFit, runPaths, writeRunRecord } from "./run-folder.ts";
-import { attach, clearAway, follow, queryStatus, takeStatus } from "./watch.ts";
+import { announce, attach, clearAway, follow, queryStatus, takeStatus } from "./watch.ts";
 
 const limits = {
   /** Until QEMU answers and says that the guest executes; in a frozen folder it never does. */
@@ -57,6 +57,7 @@ async function bringUp(host: QemuHost, live: LiveRun, request: StartRequest, tap
   if (refusal !== undefined) return refusal;
   writeRunRecord(live.paths, { schema: 1, ...live.run, phase: "running", taps: [...live.taps] });
   live.phase = "running";
+  announce(live);
   // What happened between the first sign of life and here is read from the state; told after the start's own end.
   setImmediate(() => void (live.qmp === undefined ? follow(host, live) : takeStatus(host, live)));
   return { kind: "done" };

@@ -55,6 +55,11 @@ export async function queryStatus(live: LiveRun, limitMs?: number): Promise<stri
   return typeof status === "string" ? status : undefined;
 }
 
+/** Sends a frame from each of its NICs: the bridges learn where this VM is now, before its guest has anything to say. */
+export function announce(live: LiveRun): void {
+  void live.qmp?.execute("announce-self", { initial: 20, max: 500, rounds: 6, step: 60 });
+}
+
 /** Acts on what happened before anybody listened: the guest may have ended while no agent was there. */
 export async function takeStatus(host: QemuHost, live: LiveRun): Promise<void> {
   const status = await queryStatus(live);
@@ -64,10 +69,11 @@ export async function takeStatus(host: QemuHost, live: LiveRun): Promise<void> {
 }
 
 function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void {
+  const { reason, guest } = data;
   switch (event) {
     case "SHUTDOWN": {
-      const exit = exitByReason[String(data["reason"])] ?? "host-quit";
-      if (data["guest"] === true) guestDown(host, live, exit);
+      const exit = exitByReason[String(reason)] ?? "host-quit";
+      if (guest === true) guestDown(host, live, exit);
       else live.exit ??= exit;
       break;
     }
@@ -75,7 +81,7 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
       guestDown(host, live, "panicked");
       break;
     case "RESET":
-      if (data["reason"] === "guest-reset" && !live.ending) host.emit({ kind: "guest-rebooted", run: live.run });
+      if (reason === "guest-reset" && !live.ending) host.emit({ kind: "guest-rebooted", run: live.run });
       break;
     case "STOP":
       void queryStatus(live).then((status) => emitPaused(host, live, status));

@@ -25,6 +25,11 @@ export type RunningVm = {
   readonly adopted: boolean;
 };
 
+/**
+ * What happens by itself. `exited` comes once nothing of the run is left, so that its disks are free; a run that `stop`
+ * or `kill` ends is answered there and gives no `exited`. What happened while no driver was open is told to the first
+ * listener of the next one.
+ */
 export type VmEvent =
   | { readonly kind: "exited"; readonly run: VmRun; readonly exit: VmExit; readonly detail: string | null }
   | { readonly kind: "paused"; readonly run: VmRun; readonly by: string }
@@ -38,7 +43,7 @@ export interface Hypervisor {
    * incarnation folder makes it fail or stand still. A run that exists already is refused.
    */
   start(request: StartRequest, done: (end: HypervisorEnd) => void): void;
-  /** Asks the guest to power off, after `graceMs` ends QEMU, then kills; `done` once nothing of the run is left. */
+  /** Also what does not run is `done`. Asks the guest to power off, after `graceMs` ends QEMU, then kills; `done` once nothing of the run is left. */
   stop(run: VmRun, graceMs: number, done: (end: HypervisorEnd) => void): void;
   /** Kills the run's cgroup, also a frozen one, without thawing; `done` once `populated 0` was read and it is removed (S6). */
   kill(run: VmRun, done: (end: HypervisorEnd) => void): void;

@@ -1,0 +1,171 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { refuse } from "../../model/reason.ts";
+import type { Hypervisor, HypervisorEnd, RunningVm, VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import { readCgroupEvents, removeCgroup } from "../linux/cgroup.ts";
+import { adoptRun } from "./adopt.ts";
+import {
+  type LiveRun,
+  newLiveRun,
+  type QemuHost,
+  type QemuOptions,
+  runCgroup,
+  runKey,
+  runsWithCgroup,
+} from "./host.ts";
+import { readRunRecords } from "./run-folder.ts";
+import { startRun } from "./start.ts";
+import { clearAway, follow, queryStatus, quit } from "./watch.ts";
+
+export type { QemuOptions } from "./host.ts";
+
+/** `close` lets go of everything and touches no VM: the next driver takes them up again. */
+export interface QemuHypervisor extends Hypervisor {
+  close(): void;
+}
+
+const limits = {
+  listMs: 300,
+  attachPollMs: 10,
+  /** A guest that still boots does not hear the first press of the button; one that goes down ignores the next. */
+  pressEveryMs: 3_000,
+} as const;
+
+/**
+ * The driver of this host's QEMUs. Takes up at once what an earlier agent left running; what ended meanwhile is told as
+ * an event once somebody listens.
+ */
+export function openQemuHypervisor(options: QemuOptions): QemuHypervisor {
+  const listeners: ((event: VmEvent) => void)[] = [];
+  const unheard: VmEvent[] = [];
+  const host: QemuHost = {
+    options,
+    runs: new Map(),
+    closed: false,
+    emit: (event) => {
+      if (listeners.length === 0) unheard.push(event);
+      for (const listener of listeners) listener(event);
+    },
+  };
+  takeUpRuns(host);
+  return {
+    accel: options.accel,
+    start: (request, done) => answer(startRun(host, request), done),
+    stop: (run, graceMs, done) => answer(stopRun(host, run, graceMs), done),
+    kill: (run, done) => answer(killRun(host, run), done),
+    reset: (run, done) => answer(resetRun(host, run), done),
+    adopt: (run, as, done) => answer(adoptRun(host, run, as), done),
+    list: (done) => void listRuns(host).then(done),
+    listen: (listener) => {
+      listeners.push(listener);
+      for (const event of unheard.splice(0)) listener(event);
+    },
+    close: () => close(host),
+  };
+}
+
+/** What a system call refused to do in mid-work leaves the outcome open: `list` tells. */
+function answer(work: Promise<HypervisorEnd>, done: (end: HypervisorEnd) => void): void {
+  void work
+    .catch((error: unknown): HypervisorEnd => ({ kind: "unknown", cause: String(error) }))
+    .then((end) => done(end));
+}
+
+function takeUpRuns(host: QemuHost): void {
+  const records = readRunRecords(host.options.runDir);
+  const alive = runsWithCgroup(host.options).filter(
+    (run) => readCgroupEvents(runCgroup(host.options, run))?.populated === true,
+  );
+  const recordOf = (run: VmRun) => records.find(({ vm, epoch }) => vm === run.vm && epoch === run.epoch);
+  for (const run of alive) void follow(host, newLiveRun(host, run, recordOf(run)?.taps ?? [], "running"));
+  // An adoption that was interrupted has moved the folder already and not yet the processes: its run lives.
+  const inAdoption = new Set(alive.filter((run) => recordOf(run) === undefined).map(({ vm }) => vm));
+  for (const record of records) {
+    const { vm, incarnation, epoch, taps, phase } = record;
+    if (inAdoption.has(vm) || alive.some((run) => recordOf(run) === record)) continue;
+    void follow(host, newLiveRun(host, { vm, incarnation, epoch }, taps, phase));
+  }
+}
+
+async function stopRun(host: QemuHost, run: VmRun, graceMs: number): Promise<HypervisorEnd> {
+  const live = known(host, run);
+  live.ending = true;
+  if (live.qmp !== undefined && live.exit === undefined && graceMs > 0) await powerDown(live, graceMs);
+  await quit(live);
+  return ended(host, live);
+}
+
+/** The guest may do what it likes with the request: the limit is what counts. */
+async function powerDown(live: LiveRun, graceMs: number): Promise<void> {
+  const giveUp = new AbortController();
+  const down = new Promise<void>((resolve) => {
+    live.onGuestDown = resolve;
+    live.abort.signal.addEventListener("abort", () => resolve());
+  });
+  const press = () => void live.qmp?.execute("system_powerdown");
+  press();
+  const again = setInterval(press, limits.pressEveryMs);
+  await Promise.race([down, sleep(graceMs, undefined, { signal: giveUp.signal }).catch(() => undefined)]);
+  giveUp.abort();
+  clearInterval(again);
+}
+
+async function killRun(host: QemuHost, run: VmRun): Promise<HypervisorEnd> {
+  const live = known(host, run);
+  live.ending = true;
+  return ended(host, live);
+}
+
+async function ended(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
+  if (await clearAway(host, live)) return { kind: "done" };
+  return { kind: "unknown", cause: `the cgroup of ${runKey(live.run)} did not become empty` };
+}
+
+async function resetRun(host: QemuHost, run: VmRun): Promise<HypervisorEnd> {
+  const live = host.runs.get(runKey(run));
+  if (live === undefined) return refuse("vm-not-running", { vm: run.vm });
+  const end = await live.qmp?.execute("system_reset");
+  if (end === undefined) return refuse("vm-unresponsive", { vm: run.vm });
+  if (end.kind === "failed") return refuse("vm-reset-failed", { vm: run.vm, detail: end.description });
+  return end.kind === "done" ? { kind: "done" } : { kind: "unknown", cause: `QEMU's answer to the reset: ${end.kind}` };
+}
+
+/** Also a run that only the file system knows of is ended the same way. */
+function known(host: QemuHost, run: VmRun): LiveRun {
+  const live = host.runs.get(runKey(run));
+  if (live !== undefined) return live;
+  const record = readRunRecords(host.options.runDir).find(({ vm, epoch }) => vm === run.vm && epoch === run.epoch);
+  return newLiveRun(host, run, record?.taps ?? [], "running");
+}
+
+async function listRuns(host: QemuHost): Promise<readonly RunningVm[]> {
+  const found = runsWithCgroup(host.options).map(async (run): Promise<RunningVm[]> => {
+    const live = host.runs.get(runKey(run));
+    const folder = runCgroup(host.options, run);
+    const events = readCgroupEvents(folder);
+    if (events?.populated !== true) {
+      if (live === undefined) removeCgroup(folder);
+      return [];
+    }
+    // A frozen one cannot answer: nobody waits for it.
+    const state = events.frozen ? "frozen" : await answeredState(live);
+    return [{ run, state, adopted: live?.qmp !== undefined }];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+async function answeredState(live: LiveRun | undefined): Promise<"running" | "paused" | "unresponsive"> {
+  // Right after the driver was opened its connections are still on their way.
+  for (let waited = 0; live?.qmp === undefined && waited < limits.listMs; waited += limits.attachPollMs)
+    await sleep(limits.attachPollMs);
+  const status = live === undefined ? undefined : await queryStatus(live, limits.listMs);
+  if (status === undefined) return "unresponsive";
+  return status === "running" ? "running" : "paused";
+}
+
+function close(host: QemuHost): void {
+  host.closed = true;
+  for (const live of host.runs.values()) {
+    live.abort.abort();
+    live.qmp?.close();
+  }
+}

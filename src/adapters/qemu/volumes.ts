@@ -1,0 +1,154 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { ClusterId, PoolId } from "../../model/ids.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { Pool } from "../../model/records.ts";
+import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
+import { runCommand } from "../linux/command.ts";
+import { imagePath, poolFolder } from "./pool-folder.ts";
+
+export type VolumesOptions = {
+  readonly cluster: ClusterId;
+  /** Pool → folder, where it is not the pool's own path. */
+  readonly pools: Readonly<Record<PoolId, string>>;
+};
+
+const mebibyte = 1024 * 1024;
+const commandLimitMs = 60_000;
+/** Says whose pool a folder is: two clusters, or two pools, never share one. */
+const markFile = ".holdfast-pool";
+const markSchema = z.object({ schema: z.literal(1), cluster: z.string(), pool: z.string() });
+
+/** Disk images as files of a pool's folder: sparse, never more of them than the folder has room for when all are full. */
+export function openVolumes(options: VolumesOptions): Volumes {
+  return {
+    create: (pool, volume, sizeMiB, format, done) =>
+      answer(create(options, pool, imagePath(poolFolder(options.pools, pool), volume, format), sizeMiB, format), done),
+    remove: (pool, volume, done) => answer(remove(options, pool, volume), done),
+  };
+}
+
+function answer(work: Promise<HypervisorEnd>, done: (end: HypervisorEnd) => void): void {
+  void work
+    .catch((error: unknown): HypervisorEnd => ({ kind: "unknown", cause: String(error) }))
+    .then((end) => done(end));
+}
+
+async function create(
+  options: VolumesOptions,
+  pool: Pool,
+  path: string,
+  sizeMiB: number,
+  format: "raw" | "qcow2",
+): Promise<HypervisorEnd> {
+  const folder = poolFolder(options.pools, pool);
+  const refusal = checkFolder(options, pool, folder);
+  if (refusal !== undefined) return refusal;
+  if (existsSync(path)) return { kind: "done" };
+  const noRoom = checkRoom(pool, folder, sizeMiB);
+  if (noRoom !== undefined) return noRoom;
+  if (!existsSync(join(folder, markFile))) writeMark(options, pool, folder);
+  // Under its own name only when it is whole and on the disk.
+  const part = `${path}.${process.pid}.part`;
+  const end = await runCommand("qemu-img", ["create", "-q", "-f", format, part, `${sizeMiB}M`], {
+    limitMs: commandLimitMs,
+  });
+  if (end.status !== 0) {
+    rmSync(part, { force: true });
+    return refuse("volume-create-failed", { pool: pool.name, path, detail: end.stderr.trim() });
+  }
+  sync(part);
+  renameSync(part, path);
+  sync(folder);
+  return { kind: "done" };
+}
+
+async function remove(options: VolumesOptions, pool: Pool, volume: string): Promise<HypervisorEnd> {
+  const folder = poolFolder(options.pools, pool);
+  const refusal = checkFolder(options, pool, folder);
+  if (refusal !== undefined) return refusal;
+  for (const format of ["raw", "qcow2"] as const) {
+    const path = imagePath(folder, volume, format);
+    if (!existsSync(path)) continue;
+    // Without -U this asks for QEMU's own lock: a disk that somebody has open is never pulled away.
+    const end = await runCommand("qemu-img", ["info", "-f", format, path], { limitMs: commandLimitMs });
+    if (/Failed to get ".*" lock/u.test(end.stderr)) return refuse("volume-in-use", { volume, pool: pool.name });
+    rmSync(path, { force: true });
+  }
+  sync(folder);
+  return { kind: "done" };
+}
+
+function checkFolder(options: VolumesOptions, pool: Pool, folder: string): Refusal | undefined {
+  if (!existsSync(folder)) return refuse("pool-folder-missing", { pool: pool.name, path: folder });
+  const file = join(folder, markFile);
+  if (!existsSync(file)) return undefined;
+  const mark = markSchema.safeParse(parseJson(readFileSync(file, "utf8")));
+  if (mark.success && mark.data.cluster === options.cluster && mark.data.pool === pool.id) return undefined;
+  const owner = mark.success ? `${mark.data.cluster}/${mark.data.pool}` : "?";
+  return refuse("pool-foreign", { pool: pool.name, path: folder, owner });
+}
+
+function writeMark(options: VolumesOptions, pool: Pool, folder: string): void {
+  const file = join(folder, markFile);
+  writeFileSync(`${file}.new`, JSON.stringify({ schema: 1, cluster: options.cluster, pool: pool.id }));
+  renameSync(`${file}.new`, file);
+}
+
+/** Sparse images grow: what they may still take counts as taken, or a guest's write would fail one day. */
+function checkRoom(pool: Pool, folder: string, sizeMiB: number): Refusal | undefined {
+  const images = readdirSync(folder)
+    .filter((name) => /\.(raw|qcow2)$/u.test(name))
+    .map((name) => imageSizes(join(folder, name)));
+  const promised = images.reduce((sum, { fullBytes }) => sum + fullBytes, 0);
+  const growth = images.reduce((sum, { fullBytes, takenBytes }) => sum + Math.max(0, fullBytes - takenBytes), 0);
+  const disk = statfsSync(folder);
+  const freeMiB = Math.max(0, Math.floor((disk.bavail * disk.bsize - growth) / mebibyte));
+  if (sizeMiB > freeMiB) return refuse("pool-full", { pool: pool.name, needMiB: sizeMiB, freeMiB });
+  if (pool.quotaMiB === null) return undefined;
+  const quotaFreeMiB = Math.max(0, pool.quotaMiB - Math.ceil(promised / mebibyte));
+  if (sizeMiB <= quotaFreeMiB) return undefined;
+  return refuse("pool-quota", { pool: pool.name, needMiB: sizeMiB, freeMiB: quotaFreeMiB, quotaMiB: pool.quotaMiB });
+}
+
+function imageSizes(path: string): { readonly fullBytes: number; readonly takenBytes: number } {
+  const { size, blocks } = statSync(path);
+  return { fullBytes: path.endsWith(".qcow2") ? qcow2Bytes(path) : size, takenBytes: blocks * 512 };
+}
+
+/** The virtual size stands in the header, big-endian, at byte 24. */
+function qcow2Bytes(path: string): number {
+  const file = openSync(path, "r");
+  const header = Buffer.alloc(32);
+  const got = readSync(file, header, 0, 32, 0);
+  closeSync(file);
+  return got === 32 && header.toString("latin1", 0, 3) === "QFI" ? Number(header.readBigUInt64BE(24)) : 0;
+}
+
+function sync(path: string): void {
+  const file = openSync(path, "r");
+  fsyncSync(file);
+  closeSync(file);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,151 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { backoffMs } from "../../base/backoff.ts";
+import type { VmExit } from "../../model/records.ts";
+import { killCgroupVerified, readCgroupEvents, waitCgroupEmpty } from "../linux/cgroup.ts";
+import { removeTaps } from "../linux/tap.ts";
+import { type LiveRun, type QemuHost, runKey } from "./host.ts";
+import { connectQmp, type QmpEvent } from "./qmp.ts";
+import { lastWords, removeRunFolder } from "./run-folder.ts";
+
+const limits = {
+  /** From the end of QMP until the last thread of a QEMU that exits has left its cgroup. */
+  dyingMs: 3_000,
+  quitMs: 2_000,
+  killMs: 10_000,
+  retryFirstMs: 50,
+  retryMaxMs: 1_000,
+} as const;
+
+/** What QEMU calls its own end, as far as it still says something (facts: "What proves which state"). */
+const exitByReason: Readonly<Record<string, VmExit>> = {
+  "guest-shutdown": "guest-shutdown",
+  "guest-panic": "panicked",
+  "host-qmp-quit": "host-quit",
+  "host-signal": "host-quit",
+  "host-ui": "host-quit",
+};
+
+/** Connects QMP and keeps the run's state up to date. False: nobody answers at its socket. */
+export async function attach(host: QemuHost, live: LiveRun, limitMs: number | null): Promise<boolean> {
+  const listener = { event: (event: QmpEvent) => onEvent(host, live, event), end: () => onEnd(host, live) };
+  const qmp = await connectQmp(live.paths.qmp, listener, limitMs, live.abort.signal);
+  if (qmp === undefined) return false;
+  live.qmp = qmp;
+  return true;
+}
+
+/**
+ * Follows a run whose QMP is not connected, until it is or until nothing of it is left. A frozen QEMU accepts and says
+ * nothing: this waits for its greeting without polling.
+ */
+export async function follow(host: QemuHost, live: LiveRun): Promise<void> {
+  for (let attempt = 0; !host.closed && !live.ending; attempt++) {
+    if (readCgroupEvents(live.cgroup)?.populated !== true) return endOfRun(host, live);
+    if (await attach(host, live, null)) return takeStatus(host, live);
+    if (await waitCgroupEmpty(live.cgroup, backoffMs(attempt, limits.retryFirstMs, limits.retryMaxMs))) continue;
+  }
+}
+
+/** QEMU's word for its guest's state; undefined: it does not say. */
+export async function queryStatus(live: LiveRun, limitMs?: number): Promise<string | undefined> {
+  const end = await live.qmp?.execute("query-status", undefined, limitMs === undefined ? {} : { limitMs });
+  if (end?.kind !== "done") return undefined;
+  const { value } = end;
+  const status = typeof value === "object" && value !== null && "status" in value ? value.status : undefined;
+  return typeof status === "string" ? status : undefined;
+}
+
+/** Sends a frame from each of its NICs: the bridges learn where this VM is now, before its guest has anything to say. */
+export function announce(live: LiveRun): void {
+  void live.qmp?.execute("announce-self", { initial: 20, max: 500, rounds: 6, step: 60 });
+}
+
+/** Acts on what happened before anybody listened: the guest may have ended while no agent was there. */
+export async function takeStatus(host: QemuHost, live: LiveRun): Promise<void> {
+  const status = await queryStatus(live);
+  if (status === "shutdown") guestDown(host, live, "guest-shutdown");
+  else if (status === "guest-panicked") guestDown(host, live, "panicked");
+  else if (status === "io-error" || status === "paused") emitPaused(host, live, status);
+}
+
+function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void {
+  const { reason, guest } = data;
+  switch (event) {
+    case "SHUTDOWN": {
+      const exit = exitByReason[String(reason)] ?? "host-quit";
+      if (guest === true) guestDown(host, live, exit);
+      else live.exit ??= exit;
+      break;
+    }
+    case "GUEST_PANICKED":
+      guestDown(host, live, "panicked");
+      break;
+    case "RESET":
+      if (reason === "guest-reset" && !live.ending) host.emit({ kind: "guest-rebooted", run: live.run });
+      break;
+    case "STOP":
+      void queryStatus(live).then((status) => emitPaused(host, live, status));
+      break;
+    case "RESUME":
+      if (!live.ending && live.phase === "running") host.emit({ kind: "resumed", run: live.run });
+      break;
+  }
+}
+
+/** Where a run stands still by itself: a disk that failed, or somebody's order. An ended guest is no paused one. */
+function emitPaused(host: QemuHost, live: LiveRun, status: string | undefined): void {
+  if (live.ending || host.closed) return;
+  if (status === "io-error") host.emit({ kind: "paused", run: live.run, by: "storage-error" });
+  else if (status === "paused") host.emit({ kind: "paused", run: live.run, by: "host" });
+}
+
+function onEnd(host: QemuHost, live: LiveRun): void {
+  live.qmp = undefined;
+  live.onGuestDown();
+  if (host.closed || live.ending || live.phase === "starting") return;
+  // The sockets close some milliseconds before the cgroup is empty.
+  void waitCgroupEmpty(live.cgroup, limits.dyingMs).then(() => follow(host, live));
+}
+
+function guestDown(host: QemuHost, live: LiveRun, exit: VmExit): void {
+  live.exit ??= exit;
+  live.onGuestDown();
+  // A start that still waits for the first sign of life goes on by itself and comes back here.
+  if (!live.ending && live.phase === "running") void endOfRun(host, live);
+}
+
+/** Its guest or its QEMU has ended by itself: clears away and tells, in this order, so that a restart finds the disk free. */
+async function endOfRun(host: QemuHost, live: LiveRun): Promise<void> {
+  if (live.ending || host.closed) return;
+  live.ending = true;
+  const { run } = live;
+  const neverRan = live.phase === "starting";
+  const detail = lastWords(live.paths);
+  await quit(live);
+  // The next driver takes it up where this one was closed before it was done.
+  for (;;) {
+    if (host.closed) return;
+    if (await clearAway(host, live)) break;
+    await sleep(limits.retryMaxMs);
+  }
+  const exit = live.exit ?? (neverRan ? "start-failed" : "killed");
+  host.emit({ kind: "exited", run, exit, detail: detail === "" ? null : detail });
+}
+
+/** Asks QEMU to end and waits; a frozen one is never asked (S6). */
+export async function quit(live: LiveRun): Promise<void> {
+  if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen !== false) return;
+  const end = await live.qmp.execute("quit", undefined, { limitMs: limits.quitMs });
+  if (end.kind !== "late") await waitCgroupEmpty(live.cgroup, limits.dyingMs);
+}
+
+/** Kills what is left, verifies that nothing is, and removes all traces. False: something of it still lives. */
+export async function clearAway(host: QemuHost, live: LiveRun): Promise<boolean> {
+  if (!(await killCgroupVerified(live.cgroup, limits.killMs))) return false;
+  live.abort.abort();
+  live.qmp?.close();
+  await removeTaps(live.taps);
+  removeRunFolder(live.paths);
+  host.runs.delete(runKey(live.run));
+  return true;
+}

@@ -1,0 +1,122 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runCommand } from "../../src/adapters/linux/command.ts";
+import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
+import type { ClusterId, Epoch, Incarnation, PoolId, VmId, WallMs } from "../../src/model/ids.ts";
+import type { Pool } from "../../src/model/records.ts";
+import type { HypervisorEnd, VmRun } from "../../src/ports/hypervisor.ts";
+import { openRealRig } from "./real-rig.ts";
+
+const limit = { timeout: 90_000 };
+const done: HypervisorEnd = { kind: "done" };
+
+test(
+  "a guest on a bridge answers HTTP, its acknowledged writes are on the disk, and no tap is left",
+  limit,
+  async () => {
+    const probe = join(import.meta.dirname, "hypervisor-probe.ts");
+    const { stdout } = await promisify(execFile)("unshare", ["--net", process.execPath, probe], { timeout: 90_000 });
+    const found = JSON.parse(stdout);
+    expect(found.refused).toEqual({ kind: "refused", code: "bridge-missing", params: { bridge: "nobridge" } });
+    expect(found.leftAfterRefusal).toBe("");
+    expect(found.started).toEqual(done);
+    expect(found.status).toMatchObject({ name: "web", boots: 1, epoch: 5 });
+    expect(found.wrote).toMatchObject([
+      { n: 41, epoch: 5 },
+      { n: 42, epoch: 5 },
+    ]);
+    expect(found.adoption).toEqual(done);
+    expect(found.afterAdoption).toMatchObject({ n: 43 });
+    expect(found.killed).toEqual(done);
+    expect(found.numbers).toEqual(["41@5", "42@5", "43@5"]);
+    expect(found.ticks).toBeGreaterThan(0);
+    expect(found.boots).toBe(1);
+    expect(found.left).toEqual({ taps: "", folder: false, process: false });
+  },
+);
+
+test("a disk that cannot be written pauses its guest and is told as a storage error", limit, async () => {
+  const rig = await openRealRig();
+  const run: VmRun = { vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
+  const small = join(rig.runDir, "pool");
+  try {
+    await runCommand("mount", ["-t", "tmpfs", "-o", "size=64k", "holdfast-test", small], { limitMs: 5_000 });
+    rig.openIncarnation(run.incarnation);
+    const request = rig.request(run, { act: "stay", disk: "web" });
+    writeFileSync(join(small, "filler"), Buffer.alloc(64 * 1024));
+    expect(await rig.end<HypervisorEnd>((end) => rig.hypervisor.start(request, end))).toEqual(done);
+    await rig.until("the guest is paused", () => rig.events.length > 0);
+    expect(rig.events).toEqual([{ kind: "paused", run, by: "storage-error" }]);
+  } finally {
+    await rig.end<HypervisorEnd>((end) => rig.hypervisor.kill(run, end));
+    await runCommand("umount", [small], { limitMs: 5_000 });
+    await rig.close();
+  }
+});
+
+describe("volumes", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "hf-vol-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const pool = (quotaMiB: number | null = null): Pool => ({
+    schema: 1,
+    id: "p1" as PoolId,
+    name: "first",
+    kind: "local-dir",
+    path: folder,
+    quotaMiB,
+    createdAt: 0 as WallMs,
+  });
+  const volumes = (cluster = "c1") => openVolumes({ cluster: cluster as ClusterId, pools: {} });
+  const create = (of: Pool, name: string, sizeMiB: number, format: "raw" | "qcow2" = "raw", by = volumes()) =>
+    new Promise<HypervisorEnd>((end) => by.create(of, name, sizeMiB, format, end));
+  const remove = (of: Pool, name: string) => new Promise<HypervisorEnd>((end) => volumes().remove(of, name, end));
+
+  test("images are sparse, made once, and removed", async () => {
+    expect(await create(pool(), "v1", 64)).toEqual(done);
+    expect(await create(pool(), "v2", 64, "qcow2")).toEqual(done);
+    const raw = statSync(join(folder, "v1.raw"));
+    expect([raw.size, raw.blocks < 100]).toEqual([64 * 1024 * 1024, true]);
+    expect(await create(pool(), "v1", 128)).toEqual(done);
+    expect(statSync(join(folder, "v1.raw")).size).toBe(raw.size);
+    expect(await remove(pool(), "v1")).toEqual(done);
+    expect(await remove(pool(), "v2")).toEqual(done);
+    expect(await remove(pool(), "v2")).toEqual(done);
+    expect(readdirSync(folder)).toEqual([".holdfast-pool"]);
+  });
+
+  test("a pool's quota counts what its disks may grow to", async () => {
+    expect(await create(pool(100), "v1", 60, "qcow2")).toEqual(done);
+    expect(await create(pool(100), "v2", 60)).toEqual({
+      kind: "refused",
+      code: "pool-quota",
+      params: { pool: "first", needMiB: 60, freeMiB: 40, quotaMiB: 100 },
+    });
+  });
+
+  test("a disk larger than what the pool has room for is refused, promises of other disks included", async () => {
+    expect(await create(pool(), "huge", 1024 ** 3)).toMatchObject({ kind: "refused", code: "pool-full" });
+    writeFileSync(join(folder, "other.raw"), "");
+    truncateSync(join(folder, "other.raw"), 8 * 1024 ** 4);
+    expect(await create(pool(), "small", 1)).toMatchObject({ kind: "refused", code: "pool-full" });
+  });
+
+  test("a folder that is missing or belongs to another cluster is not touched", async () => {
+    expect(await create({ ...pool(), path: join(folder, "no") }, "v1", 1)).toMatchObject({
+      code: "pool-folder-missing",
+    });
+    expect(await create(pool(), "v1", 1)).toEqual(done);
+    expect(await create(pool(), "v2", 1, "raw", volumes("c2"))).toEqual({
+      kind: "refused",
+      code: "pool-foreign",
+      params: { pool: "first", path: folder, owner: "c1/p1" },
+    });
+  });
+});

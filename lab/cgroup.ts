@@ -78,6 +78,11 @@ export function innerPid(pid: number): number | undefined {
   return line === undefined ? undefined : Number(line.split(/\s+/u).at(-1));
 }
 
+/** The kernel's letter for a process (R, S, D, T, Z …); undefined once it is gone. */
+export function processState(pid: number): string | undefined {
+  return /^State:\s+(\w)/mu.exec(readText(`/proc/${pid}/status`))?.[1];
+}
+
 function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");

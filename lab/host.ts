@@ -28,7 +28,14 @@ export type HostPlan = {
   readonly powerState: string;
 };
 
-export function planHost(run: string, dir: string, cgroup: string, index: number, password: string, port: number): HostPlan {
+export function planHost(
+  run: string,
+  dir: string,
+  cgroup: string,
+  index: number,
+  password: string,
+  port: number,
+): HostPlan {
   const name = `h${index}`;
   const home = join(dir, name);
   const own = join(cgroup, name);
@@ -88,7 +95,8 @@ export class LabHost {
     const { plan } = this;
     const pids = join(plan.dirs.etc, "pids");
     for (const folder of [plan.dirs.etc, plan.dirs.log, pids]) mkdirSync(folder, { recursive: true });
-    for (const entry of readdirSync(plan.dirs.run)) rmSync(join(plan.dirs.run, entry), { recursive: true, force: true });
+    for (const entry of readdirSync(plan.dirs.run))
+      rmSync(join(plan.dirs.run, entry), { recursive: true, force: true });
     for (const entry of readdirSync(pids)) rmSync(join(pids, entry), { force: true });
     removeCgroupSync(plan.cgroup);
     for (const folder of ["system", "vms"]) makeCgroup(join(plan.cgroup, folder));
@@ -178,5 +186,9 @@ export class LabHost {
 
 function hostEnvironment(): NodeJS.ProcessEnv {
   const here = join(import.meta.dirname, "..", "node_modules", ".bin");
-  return { PATH: `${here}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`, LANG: "C.UTF-8", HOME: "/root" };
+  return {
+    PATH: `${here}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`,
+    LANG: "C.UTF-8",
+    HOME: "/root",
+  };
 }

@@ -31,7 +31,11 @@ export function keepBooted(hosts: readonly LabHost[], switchDir: string, log: (l
   };
   const bootOnce = async (host: LabHost): Promise<void> => {
     // The first process is gone before the last one is: memory of a big guest takes a moment to be given back.
-    await until(() => (isPopulated(host.plan.cgroup) ? undefined : true), emptyLimitMs, () => stuck(host));
+    await until(
+      () => (isPopulated(host.plan.cgroup) ? undefined : true),
+      emptyLimitMs,
+      () => stuck(host),
+    );
     if (host.boots > 0) log(`${host.name} boots.`);
     await host.boot(() => setTimeout(() => lookAgain(host), pauseMs).unref());
   };

@@ -71,7 +71,11 @@ async function plugIn(run: string, host: string, index: number): Promise<void> {
   if (existsSync(`/run/netns/${namespace}`)) await succeed("ip", ["netns", "del", namespace]);
   await succeed("ip", ["netns", "add", namespace]);
   // The old cables vanish with the old namespace, but not at once.
-  await inNamespace(lab, [], linkNames.map((link) => `link del ${portName(link, host)}`));
+  await inNamespace(
+    lab,
+    [],
+    linkNames.map((link) => `link del ${portName(link, host)}`),
+  );
   await inNamespace(
     lab,
     linkNames.flatMap((link) => [

@@ -36,7 +36,17 @@ export async function startBmc(plan: BmcPlan): Promise<Bmc> {
   const commands = join(plan.dir, `${plan.name}.cmd`);
   writeFileSync(lan, lanConfig(plan), { mode: 0o600 });
   writeFileSync(commands, "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02\nmc_enable 0x20\n");
-  const [file = "ipmi_sim", ...args] = [...(plan.prefix ?? []), "ipmi_sim", "-n", "-c", lan, "-f", commands, "-s", state];
+  const [file = "ipmi_sim", ...args] = [
+    ...(plan.prefix ?? []),
+    "ipmi_sim",
+    "-n",
+    "-c",
+    lan,
+    "-f",
+    commands,
+    "-s",
+    state,
+  ];
   const logPath = join(plan.dir, `${plan.name}.log`);
   const log = openSync(logPath, "a");
   // A session of its own: Ctrl-C on the lab's terminal must not reach it before the clean-up does.

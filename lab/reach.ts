@@ -14,7 +14,9 @@ export type HttpRequest = {
   readonly timeoutMs?: number;
 };
 /** `failed` says why: the connection's error code, or `timeout`. */
-export type HttpEnd = ({ readonly kind: "answered" } & HttpAnswer) | { readonly kind: "failed"; readonly cause: string };
+export type HttpEnd =
+  | ({ readonly kind: "answered" } & HttpAnswer)
+  | { readonly kind: "failed"; readonly cause: string };
 
 /** From outside into the lab's networks. */
 export interface Reach {
@@ -116,7 +118,9 @@ async function http(connect: Reach["connect"], to: Address, wish: HttpRequest): 
     const headers = { connection: "close", "content-length": Buffer.byteLength(body) };
     const outgoing = httpRequest({ createConnection: () => socket, host: to.address, path, method, headers });
     outgoing.once("socket", () => socket.resume());
-    outgoing.once("error", (error: NodeJS.ErrnoException) => end({ kind: "failed", cause: error.code ?? error.message }));
+    outgoing.once("error", (error: NodeJS.ErrnoException) =>
+      end({ kind: "failed", cause: error.code ?? error.message }),
+    );
     outgoing.once("response", (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));

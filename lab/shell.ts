@@ -13,8 +13,11 @@ export function command(
 ): Promise<CommandEnd> {
   return new Promise((resolve) => {
     const timeout = options.timeoutMs ?? commandTimeoutMs;
-    const child = execFile(file, args, { timeout, killSignal: "SIGKILL", maxBuffer: 1 << 24 }, (error, stdout, stderr) =>
-      resolve({ code: exitCode(error), stdout, stderr }),
+    const child = execFile(
+      file,
+      args,
+      { timeout, killSignal: "SIGKILL", maxBuffer: 1 << 24 },
+      (error, stdout, stderr) => resolve({ code: exitCode(error), stdout, stderr }),
     );
     // A program that ends without reading its input breaks the pipe; its exit code tells the story.
     child.stdin?.on("error", () => undefined);

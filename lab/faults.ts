@@ -105,7 +105,13 @@ async function signalProcess(host: LabHost, fault: keyof typeof signals, name: s
   for (const pid of pids) process.kill(pid, signals[fault]);
   // A signal takes effect only when each thread has seen it. What a cgroup holds frozen never does: it stands still anyway.
   const settled = (pid: number): boolean => isFrozen(host.plan.cgroup) || inForce[fault](processState(pid));
-  for (const pid of pids) await until(() => settled(pid) || undefined, 5_000, () => notInForce(name, signals[fault]), 1);
+  for (const pid of pids)
+    await until(
+      () => settled(pid) || undefined,
+      5_000,
+      () => notInForce(name, signals[fault]),
+      1,
+    );
   return `${signals[fault]} was sent to ${name} of ${host.name}.`;
 }
 

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { request as httpRequest } from "node:http";
 import { createConnection, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
+import { connect as tlsConnect } from "node:tls";
 import { LabError } from "./lab-error.ts";
 import { until } from "./shell.ts";
 
@@ -86,7 +87,10 @@ function connectThrough(path: string, to: Address, timeoutMs: number): Promise<S
       if (end < 0) return;
       socket.off("data", onData);
       socket.pause();
-      if (!head.startsWith("ok\n")) return give(head.slice("failed ".length, end));
+      if (!head.startsWith("ok\n")) {
+        give(head.slice("failed ".length, end));
+        return;
+      }
       clearTimeout(timer);
       socket.removeAllListeners("error");
       socket.removeAllListeners("close");
@@ -105,14 +109,17 @@ async function http(connect: Reach["connect"], to: Address, wish: HttpRequest): 
   const started = performance.now();
   const socket = await connect(to, timeoutMs).catch((error: Error) => error.message);
   if (typeof socket === "string") return { kind: "failed", cause: socket };
+  return requestOver(socket, to, wish, Math.max(1, timeoutMs - (performance.now() - started)));
+}
+
+function requestOver(socket: Socket, to: Address, wish: HttpRequest, limitMs: number): Promise<HttpEnd> {
   return new Promise((resolve) => {
     const end = (answer: HttpEnd): void => {
       clearTimeout(timer);
       socket.destroy();
       resolve(answer);
     };
-    const left = Math.max(1, timeoutMs - (performance.now() - started));
-    const timer = setTimeout(() => end({ kind: "failed", cause: "timeout" }), left);
+    const timer = setTimeout(() => end({ kind: "failed", cause: "timeout" }), limitMs);
     socket.on("error", (error: NodeJS.ErrnoException) => end({ kind: "failed", cause: error.code ?? error.message }));
     const { path, method = "GET", body = "" } = wish;
     const headers = { connection: "close", "content-length": Buffer.byteLength(body) };
@@ -170,4 +177,16 @@ async function pass(connect: Reach["connect"], to: Address | undefined, client: 
   socket.once("close", () => client.destroy());
   client.once("close", () => socket.destroy());
   client.pipe(socket).pipe(client);
+}
+
+/** One GET with the lab's certificate; the server's is checked against the cluster's own CA. */
+export async function labHttps(
+  reach: Reach,
+  to: Address,
+  path: string,
+  identity: { readonly ca: string; readonly cert: string; readonly key: string },
+): Promise<HttpEnd> {
+  const raw = await reach.connect(to).catch((error: Error) => error.message);
+  if (typeof raw === "string") return { kind: "failed", cause: raw };
+  return requestOver(tlsConnect({ socket: raw, host: to.address, ...identity }), to, { path }, connectMs);
 }

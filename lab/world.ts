@@ -12,7 +12,7 @@ import { type Network, openNetwork } from "./network.ts";
 import { startBmc } from "./power.ts";
 import { openReach, type Reach } from "./reach.ts";
 import { type RunRecord, removeDeadRuns, removeRun, startTimeOf, writeRecord } from "./record.ts";
-import { command, quote } from "./shell.ts";
+import { command, quote, sleepSync } from "./shell.ts";
 
 export type WorldOptions = {
   readonly hosts: number;
@@ -57,19 +57,26 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   const startTime = startTimeOf(process.pid) ?? "";
   const record: RunRecord = { run, pid: process.pid, startTime, dir, cgroup, keep: options.keep ?? false };
   writeRecord(record);
-  const remove = (): void => removeRun(record);
   // The last resort, for an exit that nobody planned. A killed lab is cleaned up by the next one.
-  process.once("exit", remove);
+  const atExit = (): void => removeTwice(record);
+  const remove = (): void => {
+    process.off("exit", atExit);
+    removeRun(record);
+  };
+  process.once("exit", atExit);
   try {
-    return await buildWorld(options, record, () => {
-      process.off("exit", remove);
-      remove();
-    });
+    return await buildWorld(options, record, remove);
   } catch (error) {
-    process.off("exit", remove);
     remove();
     throw error;
   }
+}
+
+/** An exit in mid-start may leave a command that is just making something: look again after it. */
+function removeTwice(record: RunRecord): void {
+  removeRun(record);
+  sleepSync(200);
+  removeRun(record);
 }
 
 async function checkMachine({ hosts, dir }: WorldOptions): Promise<void> {

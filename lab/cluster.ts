@@ -1,0 +1,223 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import {
+  clientUrl,
+  etcdArguments,
+  etcdEnvironment,
+  memberDataDir,
+  peerUrl,
+  type StoreMemberSpec,
+} from "../src/adapters/etcd/member.ts";
+import { createAuthority, issueHostCertificate, type KeyPair } from "../src/adapters/pki/authority.ts";
+import type { ClusterPlan } from "../src/core/cluster-creation.ts";
+import { profiles } from "../src/core/limits.ts";
+import type { HostConfig } from "../src/model/config.ts";
+import type { ClusterId, HostId, NetworkId, PoolId } from "../src/model/ids.ts";
+import type { HostPlan } from "./host.ts";
+import type { HostProgram } from "./host-init.ts";
+import { LabError } from "./lab-error.ts";
+import { linkSubnet, vmBridge } from "./names.ts";
+import { type Forward, labHttps } from "./reach.ts";
+import { until } from "./shell.ts";
+import { openWorld, type World, type WorldOptions } from "./world.ts";
+
+export type ClusterOptions = Omit<WorldOptions, "programs" | "prepare"> & {
+  readonly profile: "default" | "fast";
+  readonly accel: HostConfig["accel"];
+  /** What a host runs besides etcd and the guards, for instance heart and holdfastd with `--config FILE`. */
+  readonly daemons: (host: HostPlan, configFile: string) => readonly HostProgram[];
+};
+
+/** PEM texts of an identity of the cluster. */
+export type Identity = KeyPair & { readonly ca: string };
+
+/** A world whose hosts carry a store, each host's certificates and its configuration. */
+export interface Cluster {
+  readonly world: World;
+  readonly id: ClusterId;
+  /** The lab's own certificate towards the store, for tests and measurements that look from outside. */
+  readonly identity: Identity;
+  /** What `createClusterTransaction` writes into the empty store. */
+  readonly plan: ClusterPlan;
+  readonly configFile: (host: string) => string;
+  /** `https://127.0.0.1:PORT` of each member's client port, passed through the lab; stays while the world is open. */
+  storeEndpoints(): Promise<readonly string[]>;
+}
+
+export const labPool = "pool1";
+export const labNetwork = "lan";
+export const guardBinary = join(import.meta.dirname, "..", ".build", "holdfast-guard");
+
+const clientPort = 2379;
+const peerPort = 2380;
+/** Below the host's own small disk, so that the store says NOSPACE before the disk does. */
+const storeQuotaBytes = 512 * 1024 ** 2;
+const healthLimitMs = 30_000;
+const hostReserveMiB = 512;
+
+/** Starts a world and its store; ends once each member serves. On failure everything is removed again; throws `LabError`. */
+export async function openCluster(options: ClusterOptions): Promise<Cluster> {
+  if (!existsSync(guardBinary))
+    throw new LabError("The guard is not compiled.", "No host could run a VM.", "Run: node tools/setup.mjs --lab");
+  const id = `lab-${randomBytes(4).toString("hex")}` as ClusterId;
+  const authority = await createAuthority(id);
+  const own = await issueHostCertificate(authority, { host: "lab" as HostId, addresses: [], names: [] });
+  let members: readonly StoreMemberSpec[] = [];
+  const world = await openWorld({
+    ...options,
+    prepare: async (hosts, { poolDir }) => {
+      members = hosts.map((host) => memberOf(host, id, options));
+      await Promise.all(hosts.map((host) => writeCertificates(host, authority)));
+      for (const host of hosts) writeConfig(host, id, poolDir, members, options);
+    },
+    programs: (host) => [
+      ...storePrograms(host, members),
+      ...guardPrograms(host, options),
+      ...options.daemons(host, configFile(host)),
+    ],
+  });
+  const identity = { ...own, ca: authority.cert };
+  try {
+    await Promise.all(world.hosts.map((host) => waitForMember(world, host.plan, identity)));
+  } catch (error) {
+    await world.close();
+    throw error;
+  }
+  let forwards: Promise<readonly Forward[]> | undefined;
+  return {
+    world,
+    id,
+    identity,
+    plan: planOf(id, world),
+    configFile: (name) => configFile(world.host(name).plan),
+    storeEndpoints: async () => {
+      forwards ??= Promise.all(world.hosts.map(({ plan }) => world.reach.forward(() => storeAddress(plan), 0)));
+      return (await forwards).map(({ port }) => `https://127.0.0.1:${port}`);
+    },
+  };
+}
+
+const configFile = (host: HostPlan): string => join(host.dirs.etc, "holdfast.yaml");
+const storeAddress = (host: HostPlan) => ({ address: host.addresses.management, port: clientPort });
+const tlsFiles = (host: HostPlan) => ({
+  ca: join(host.dirs.etc, "ca.pem"),
+  cert: join(host.dirs.etc, "host.pem"),
+  key: join(host.dirs.etc, "host.key"),
+});
+
+function memberOf(host: HostPlan, cluster: ClusterId, options: ClusterOptions): StoreMemberSpec {
+  return {
+    name: host.name,
+    cluster,
+    address: host.addresses.management,
+    clientPort,
+    peerPort,
+    dataDir: memberDataDir(host.dirs.state),
+    tls: tlsFiles(host),
+    profile: options.profile,
+    quotaBytes: storeQuotaBytes,
+  };
+}
+
+/** 127.0.0.1 stands in it for the ports that the lab opens for tests. */
+async function writeCertificates(host: HostPlan, authority: KeyPair): Promise<void> {
+  const addresses = [host.addresses.management, host.addresses.availability, "127.0.0.1"];
+  const pair = await issueHostCertificate(authority, { host: host.name as HostId, addresses, names: [host.name] });
+  const files = tlsFiles(host);
+  mkdirSync(host.dirs.etc, { recursive: true });
+  writeFileSync(files.ca, authority.cert);
+  writeFileSync(files.cert, pair.cert);
+  writeFileSync(files.key, pair.key, { mode: 0o600 });
+}
+
+function writeConfig(
+  host: HostPlan,
+  cluster: ClusterId,
+  poolDir: string,
+  members: readonly StoreMemberSpec[],
+  options: ClusterOptions,
+): void {
+  const own = members.filter((member) => member.name === host.name);
+  const others = members.filter((member) => member.name !== host.name);
+  const config: HostConfig = {
+    host: host.name as HostId,
+    cluster,
+    machine: `lab-${host.namespace}`,
+    role: "host",
+    runDir: host.dirs.run,
+    stateDir: host.dirs.state,
+    cgroup: host.vmsCgroup,
+    store: { endpoints: [...own, ...others].map(clientUrl), ...tlsFiles(host) },
+    profile: profiles[options.profile],
+    networks: { [labNetwork as NetworkId]: vmBridge },
+    pools: { [labPool as PoolId]: poolDir },
+    memoryForVmsMiB: null,
+    accel: options.accel,
+    watchdog: null,
+  };
+  writeFileSync(configFile(host), stringify(config));
+}
+
+function storePrograms(host: HostPlan, members: readonly StoreMemberSpec[]): readonly HostProgram[] {
+  const own = members.find((member) => member.name === host.name);
+  if (own === undefined) return [];
+  const initial = members.map((member) => ({ name: member.name, peerUrl: peerUrl(member) }));
+  const args = etcdArguments(own, { state: "new", members: initial });
+  return [{ name: "etcd", argv: ["etcd", ...args], env: etcdEnvironment() }];
+}
+
+/** Level `a` holds level `b`, which holds the incarnations (docs/designs/0001): each guard can freeze all of them alone. */
+function guardPrograms(host: HostPlan, options: ClusterOptions): readonly HostProgram[] {
+  const levels = { a: join(host.vmsCgroup, "a"), b: join(host.vmsCgroup, "a", "b") };
+  const { deadlineMs, marginMs } = profiles[options.profile];
+  return (["a", "b"] as const).map((name) => ({
+    name: `guard-${name}`,
+    argv: [
+      guardBinary,
+      ...["--name", name, "--level", levels[name], "--runs", levels.b, "--run-dir", host.dirs.run],
+      ...["--deadline-ms", String(deadlineMs), "--margin-ms", String(marginMs)],
+    ],
+  }));
+}
+
+function planOf(id: ClusterId, world: World): ClusterPlan {
+  const plans = world.hosts.map((host) => host.plan);
+  return {
+    id,
+    name: `lab ${world.run}`,
+    members: plans.map((plan) => ({
+      id: plan.name as HostId,
+      name: plan.name,
+      role: "host",
+      links: (["management", "availability"] as const).map((kind) => ({
+        kind,
+        address: plan.addresses[kind],
+        subnet: linkSubnet(kind),
+      })),
+    })),
+    pools: [{ name: labPool, kind: "shared-dir", path: world.poolDir, quotaMiB: null }],
+    networks: [labNetwork],
+    devices: new Map(plans.map((plan) => [plan.name as HostId, plan.device])),
+    hostReserveMiB,
+  };
+}
+
+async function waitForMember(world: World, host: HostPlan, identity: Identity): Promise<void> {
+  const healthy = async (): Promise<true | undefined> => {
+    const end = await labHttps(world.reach, storeAddress(host), "/health", identity);
+    return end.kind === "answered" && end.body.includes('"true"') ? true : undefined;
+  };
+  await until(
+    healthy,
+    healthLimitMs,
+    () =>
+      new LabError(
+        `The store's member on ${host.name} does not serve.`,
+        "Without a store nothing is decided; the lab ends.",
+        `Its words are in ${join(host.dirs.log, "etcd.log")}; start again with --keep to keep them.`,
+      ),
+    50,
+  );
+}

@@ -1,0 +1,158 @@
+import { parseArgs } from "node:util";
+import { type Cluster, openCluster } from "./cluster.ts";
+import { serveControl } from "./control.ts";
+import { faultCommand } from "./fault-command.ts";
+import { faultMenu, faultNames, usage } from "./fault-menu.ts";
+import { describeError, LabError } from "./lab-error.ts";
+import { daemons, openSession } from "./session.ts";
+
+const help = `Turns this machine into a cluster of test hosts. Needs root.
+
+  npm run lab [-- OPTIONS]      start; Ctrl-C ends it and cleans up
+  npm run lab -- fault …        make trouble in a running lab
+
+  --demo               play a failover and end; exit code 0: it went well
+  --hosts N            hosts (default 3)
+  --port N             port of the first VM's page on 127.0.0.1 (default: a free one)
+  --profile NAME       default (takeover after about 5.6 s) or fast (3.6 s)
+  --accel NAME         auto, kvm or tcg
+  --keep               leave the hosts' logs and disks`;
+
+type Options = {
+  readonly demo: boolean;
+  readonly hosts: number;
+  readonly port: number;
+  readonly profile: "default" | "fast";
+  readonly accel: "auto" | "kvm" | "tcg";
+  readonly keep: boolean;
+};
+
+/** Throws `LabError` for what it does not know. */
+function parseOptions(args: readonly string[]): Options {
+  const { values } = parseWords(args);
+  return {
+    demo: values.demo,
+    keep: values.keep,
+    hosts: wholeNumber("hosts", values.hosts, 16),
+    port: values.port === undefined ? 0 : wholeNumber("port", values.port, 65_535),
+    profile: oneOf("profile", values.profile, ["default", "fast"]),
+    accel: oneOf("accel", values.accel, ["auto", "kvm", "tcg"]),
+  };
+}
+
+function parseWords(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        demo: { type: "boolean", default: false },
+        keep: { type: "boolean", default: false },
+        hosts: { type: "string", default: "3" },
+        port: { type: "string" },
+        profile: { type: "string", default: "default" },
+        accel: { type: "string", default: "auto" },
+      },
+    });
+  } catch (error) {
+    throw wrongWords(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function wholeNumber(name: string, text: string, max: number): number {
+  const number = Number(text);
+  if (/^\d+$/u.test(text) && number >= 1 && number <= max) return number;
+  throw wrongWords(`--${name} ${text} is not a whole number from 1 to ${max}.`);
+}
+
+function oneOf<const T extends string>(name: string, text: string, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === text);
+  if (found !== undefined) return found;
+  throw wrongWords(`--${name} ${text} is not one of: ${choices.join(", ")}.`);
+}
+
+const wrongWords = (cause: string): LabError => new LabError(cause, "Nothing was started.", "See --help.");
+
+const started = performance.now();
+function show(line: string): void {
+  const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(7);
+  process.stdout.write(`${seconds}  ${line}\n`);
+}
+
+/** What has to end before the process may; the newest first. */
+const closers: (() => Promise<void> | void)[] = [];
+let ending = false;
+
+/** Cleans up once, whatever asks for it; a second Ctrl-C does not cut it short. */
+async function end(code: number): Promise<void> {
+  if (ending) return;
+  ending = true;
+  for (const close of closers.reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      process.stderr.write(`${describeError(error)}\n`);
+    }
+  }
+  process.exit(code); // what was made in mid-start is removed by the world's own exit handler
+}
+
+function fail(error: unknown): void {
+  process.stderr.write(`${describeError(error)}\n`);
+  void end(1);
+}
+
+function endOnSignals(): void {
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)
+    process.on(signal, () => void end(code));
+  process.on("uncaughtException", fail);
+  process.on("unhandledRejection", fail);
+  // The reader of a pipe went away: nobody watches this lab any more.
+  process.stdout.on("error", () => void end(1));
+}
+
+async function runLab(options: Options): Promise<void> {
+  endOnSignals();
+  show(`Starting ${options.hosts} hosts …`);
+  const { hosts, profile, accel, keep } = options;
+  const cluster = await openCluster({ hosts, profile, accel, keep, log: show, daemons });
+  closers.push(() => cluster.world.close());
+  closers.push(await serveControl(cluster.world));
+  const session = openSession(cluster, show);
+  closers.push(() => session.stop());
+  const page = await cluster.world.reach.forward(() => session.page(), options.port);
+  for (const line of await session.start()) show(line);
+  show(`The first VM's page: http://127.0.0.1:${page.port}/`);
+  show(`Logs: ${cluster.world.dir}/HOST/log`);
+  if (options.demo) await end(await session.demo());
+  else showFaults(cluster);
+}
+
+function showFaults(cluster: Cluster): void {
+  const width = Math.max(...faultNames.map((name) => usage(name).length));
+  const lines = faultNames.map((name) => `  ${usage(name).padEnd(width)}  ${faultMenu[name].help}`);
+  const programs = cluster.world.hosts[0]?.programNames().join(", ") ?? "";
+  const text = [
+    "",
+    "Make trouble from another terminal:",
+    ...lines,
+    `  PROCESS: ${programs}, qemu:VM`,
+    "Ctrl-C ends the lab.",
+    "",
+  ];
+  process.stdout.write(`${text.join("\n")}\n`);
+}
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === "--help" || first === "-h") process.stdout.write(`${help}\n`);
+else if (first === "fault") process.exitCode = await faultCommand(rest);
+else {
+  try {
+    await runLab(parseOptions(process.argv.slice(2)));
+  } catch (error) {
+    fail(error);
+  }
+}

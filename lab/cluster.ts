@@ -11,6 +11,7 @@ import {
   type StoreMemberSpec,
 } from "../src/adapters/etcd/member.ts";
 import { createAuthority, issueHostCertificate, type KeyPair } from "../src/adapters/pki/authority.ts";
+import { chooseAccel } from "../src/adapters/qemu/accel.ts";
 import type { ClusterPlan } from "../src/core/cluster-creation.ts";
 import { profiles } from "../src/core/limits.ts";
 import type { HostConfig } from "../src/model/config.ts";
@@ -48,7 +49,9 @@ export interface Cluster {
 
 export const labPool = "pool1";
 export const labNetwork = "lan";
-export const guardBinary = join(import.meta.dirname, "..", ".build", "holdfast-guard");
+const buildDir = join(import.meta.dirname, "..", ".build");
+export const guardBinary = join(buildDir, "holdfast-guard");
+export const labKernel = { path: join(buildDir, "guest", "vmlinuz"), initrd: join(buildDir, "guest", "initrd.gz") };
 
 const clientPort = 2379;
 const peerPort = 2380;
@@ -61,6 +64,7 @@ const hostReserveMiB = 512;
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   if (!existsSync(guardBinary))
     throw new LabError("The guard is not compiled.", "No host could run a VM.", "Run: node tools/setup.mjs --lab");
+  const accel = await chooseLabAccel(options.accel);
   const id = `lab-${randomBytes(4).toString("hex")}` as ClusterId;
   const authority = await createAuthority(id);
   const own = await issueHostCertificate(authority, { host: "lab" as HostId, addresses: [], names: [] });
@@ -70,7 +74,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     prepare: async (hosts, { poolDir }) => {
       members = hosts.map((host) => memberOf(host, id, options));
       await Promise.all(hosts.map((host) => writeCertificates(host, authority)));
-      for (const host of hosts) writeConfig(host, id, poolDir, members, options);
+      for (const host of hosts) writeConfig(host, id, poolDir, members, { ...options, accel });
     },
     programs: (host) => [
       ...storePrograms(host, members),
@@ -97,6 +101,12 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
       return (await forwards).map(({ port }) => `https://127.0.0.1:${port}`);
     },
   };
+}
+
+/** The hosts share one machine: it is probed once per boot, not once per host. */
+async function chooseLabAccel(wanted: HostConfig["accel"]): Promise<HostConfig["accel"]> {
+  const choice = await chooseAccel({ wanted, cacheFile: join(buildDir, "accel.json"), kernel: labKernel });
+  return choice.accel;
 }
 
 const configFile = (host: HostPlan): string => join(host.dirs.etc, "holdfast.yaml");

@@ -5,14 +5,9 @@ import { keys } from "../model/keys.ts";
 import type { Event, EventDraft } from "../model/records.ts";
 import type { Compare, Transaction, Write } from "../model/transaction.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Random } from "../ports/random.ts";
 import type { CommitEnd, Store } from "../ports/store.ts";
-
-export type CommitWithEvents = (
-  transaction: Transaction,
-  events: readonly EventDraft[],
-  done: (end: CommitEnd) => void,
-) => void;
 
 type Waiting = {
   readonly transaction: Transaction;

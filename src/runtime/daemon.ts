@@ -6,6 +6,7 @@ import type { Profile } from "../model/config.ts";
 import type { HostId, InstantMs, WallMs } from "../model/ids.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Fencing } from "../ports/fencing.ts";
 import type { HeartLink } from "../ports/heart.ts";
 import type { Hypervisor, HypervisorEnd } from "../ports/hypervisor.ts";
@@ -13,7 +14,7 @@ import type { Journal } from "../ports/journal.ts";
 import type { Random } from "../ports/random.ts";
 import type { Sensors } from "../ports/sensors.ts";
 import type { Store } from "../ports/store.ts";
-import { type CommitWithEvents, createCommitter } from "./committer.ts";
+import { createCommitter } from "./committer.ts";
 import { feedView } from "./view-feed.ts";
 
 export type DaemonPorts = {

@@ -7,10 +7,10 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Outcome } from "../../model/records.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { freshIntentId, freshMacs, freshTaskId, freshVmId } from "./fresh.ts";
-import { mutate, type Unavailable } from "./mutate.ts";
+import { type Mutation, mutate, type Unavailable } from "./mutate.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
 import { presentTask } from "./present-vms.ts";
-import { type RemovedVolume, removeVolumes } from "./remove-volumes.ts";
+import { type RemovedVolume, removeVolumes, volumesFirst } from "./volumes.ts";
 import { waitFor } from "./wait.ts";
 
 export type Answer<T> = { readonly kind: "ok"; readonly value: T } | Refusal | Unavailable;
@@ -27,13 +27,20 @@ export function changes(options: ApiOptions) {
     kind: K,
     input: WithRequestId,
     plan: (asked: Asked) => Planned,
+    prepare?: Mutation["prepare"],
   ): Promise<Answer<OutcomeOf<K>>> => {
     const { requestId = options.random.hex(24), ...rest } = input;
     const at = options.clock.wall();
     // The socket is open to root alone.
     const asked: Asked = { actor: { name: "root", role: "admin", requestId }, at };
     const text = JSON.stringify([procedure, rest]);
-    const end = await mutate(options, { requestId, asked: text, at, plan: () => plan(asked) });
+    const end = await mutate(options, {
+      requestId,
+      asked: text,
+      at,
+      plan: () => plan(asked),
+      ...(prepare === undefined ? {} : { prepare }),
+    });
     if (end.kind !== "done") return end;
     if (end.outcome.kind !== kind) return refuse("request-id-reused", { requestId });
     return { kind: "ok", value: end.outcome as OutcomeOf<K> };
@@ -55,11 +62,17 @@ export function changes(options: ApiOptions) {
 
   return {
     create: async (input: CreateVmRequest & WithRequestId): Promise<Answer<Named>> => {
-      const end = await ask("vm.create", "vm-created", input, (asked) => {
-        const view = options.view();
-        const macs = freshMacs(view, input.networks.length, options.random);
-        return planCreateVm(view, input, { id: freshVmId(view, options.random), macs }, asked);
-      });
+      const end = await ask(
+        "vm.create",
+        "vm-created",
+        input,
+        (asked) => {
+          const view = options.view();
+          const macs = freshMacs(view, input.networks.length, options.random);
+          return planCreateVm(view, input, { id: freshVmId(view, options.random), macs }, asked);
+        },
+        volumesFirst(options),
+      );
       return end.kind === "ok" ? { kind: "ok", value: { id: end.value.vm, name: end.value.name } } : end;
     },
     start: (input: WithRequestId & { readonly vm: string }) => power("vm.start", input),

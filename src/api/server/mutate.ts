@@ -1,4 +1,4 @@
-import type { Planned } from "../../core/requests/plan.ts";
+import type { Plan, Planned } from "../../core/requests/plan.ts";
 import { put, transaction, unchanged } from "../../core/transactions.ts";
 import { type InstantMs, later, type Revision, type StoreKey, type WallMs } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
@@ -20,6 +20,11 @@ export type Mutation = {
   readonly at: WallMs;
   /** Called again where somebody else was first. */
   readonly plan: () => Planned;
+  /** What must exist before the records do: made before the commit of a plan, undone where it surely did not happen. */
+  readonly prepare?: {
+    readonly make: (plan: Plan) => Promise<Refusal | undefined>;
+    readonly undo: (plan: Plan) => Promise<void>;
+  };
 };
 
 type Attempt = Mutated | { readonly kind: "again"; readonly cause: string; readonly unknown: boolean };
@@ -57,6 +62,8 @@ async function attemptOnce(options: ApiOptions, mutation: Mutation, until: Insta
   }
   const planned = mutation.plan();
   if (planned.kind === "refused") return planned;
+  const unprepared = await mutation.prepare?.make(planned);
+  if (unprepared !== undefined) return unprepared;
   const record = { schema: 1 as const, asked: mutation.asked, outcome: planned.outcome, at: mutation.at };
   const { compares, writes } = planned.transaction;
   const write = transaction([unchanged(key, undefined), ...compares], [...writes, put(key, record)]);
@@ -66,6 +73,7 @@ async function attemptOnce(options: ApiOptions, mutation: Mutation, until: Insta
       await viewReaches(options, end.revision, until);
       return { kind: "done", outcome: planned.outcome };
     case "refused": {
+      await mutation.prepare?.undo(planned);
       const first = end.found.find((value) => value.key === key);
       if (first !== undefined) return repeated(mutation, first.text);
       await viewReaches(options, end.revision, until);

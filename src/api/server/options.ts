@@ -1,11 +1,11 @@
 import type { HostId, InstantMs } from "../../model/ids.ts";
-import type { EventDraft } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { CommitWithEvents } from "../../ports/committer.ts";
 import type { Volumes } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Random } from "../../ports/random.ts";
-import type { CommitEnd, Store, Transaction } from "../../ports/store.ts";
+import type { Store } from "../../ports/store.ts";
 
 export type ApiOptions = {
   /** This process's own view, kept current by its runtime; at revision 0 it was never read. */
@@ -19,9 +19,7 @@ export type ApiOptions = {
   readonly self: HostId;
   readonly version: string;
   /** Commits together with the events that tell of it (runtime/committer.ts). Without it no event is written. */
-  readonly commit?:
-    | ((write: Transaction, events: readonly EventDraft[], done: (end: CommitEnd) => void) => void)
-    | undefined;
+  readonly commit?: CommitWithEvents | undefined;
   /** When the store last told this process anything; without it: when the view last changed. */
   readonly heardAt?: (() => InstantMs) | undefined;
   /** Gets one line for each failure that is this program's own mistake. */
@@ -34,6 +32,8 @@ export const apiLimits = {
   storeMs: 5_000,
   /** One commit: the committer insists for 10 s on an outcome that it does not know. */
   commitMs: 12_000,
+  /** Making or removing one image. */
+  volumeMs: 60_000,
   /** All attempts of one request. */
   requestMs: 20_000,
   /** For the view to reach a revision that was read or written: a watch delivers within milliseconds. */

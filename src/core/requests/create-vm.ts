@@ -77,6 +77,7 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
       ],
     ),
     outcome: { kind: "vm-created", vm: vm.id, name: vm.name },
+    volumes: vm.spec.disks,
     events: [
       {
         type: "vm-created",

@@ -1,6 +1,6 @@
 import type { WallMs } from "../../model/ids.ts";
 import type { Refusal } from "../../model/reason.ts";
-import type { Actor, EventDraft, Outcome } from "../../model/records.ts";
+import type { Actor, EventDraft, Outcome, VmSpec } from "../../model/records.ts";
 import type { Transaction } from "../../model/transaction.ts";
 
 /** Who asks, and when by the wall clock (for people only). */
@@ -13,5 +13,7 @@ export type Plan = {
   readonly outcome: Outcome;
   /** What is to be told once it is committed. */
   readonly events: readonly EventDraft[];
+  /** Images that must exist before it is committed. */
+  readonly volumes?: VmSpec["disks"];
 };
 export type Planned = Plan | Refusal;

@@ -1,0 +1,9 @@
+import type { EventDraft } from "../model/records.ts";
+import type { CommitEnd, Transaction } from "../model/transaction.ts";
+
+/** Commits a transaction together with the events that tell of it, in this host's chain; `done` is called once. */
+export type CommitWithEvents = (
+  transaction: Transaction,
+  events: readonly EventDraft[],
+  done: (end: CommitEnd) => void,
+) => void;

@@ -34,6 +34,8 @@ export const deviceName = (link: LinkName): string => links[link].device;
 /** The switch inside a host on which its VMs' taps are. */
 export const vmBridge = "br-vm";
 
+export const labMac = (link: LinkName): string => hostMac(link, 254);
+
 /** Stays over reboots, as a real card's address does: neighbours keep their ARP entries. */
 export function hostMac(link: LinkName, index: number): string {
   const last = index.toString(16).padStart(2, "0");

@@ -7,6 +7,7 @@ import {
   hostNamespace,
   type LinkName,
   labAddress,
+  labMac,
   labNamespace,
   linkNames,
   portName,
@@ -59,7 +60,9 @@ export async function openNetwork(run: string): Promise<Network> {
 function bridgeCommands(link: LinkName): string[] {
   const bridge = bridgeName(link);
   return [
-    `link add ${bridge} type bridge forward_delay 0 mcast_snooping 0`,
+    // Without an address of its own a bridge takes one of its ports', which changes whenever a host boots: the others'
+    // ARP entries for the power controllers would be wrong for half a minute.
+    `link add ${bridge} address ${labMac(link)} type bridge forward_delay 0 mcast_snooping 0`,
     `addr add ${labAddress(link)}/24 dev ${bridge}`,
     `link set ${bridge} up`,
   ];

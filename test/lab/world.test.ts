@@ -65,6 +65,26 @@ describe("A world of three hosts", () => {
     forward.close();
   });
 
+  it("reaches an address behind a host's switch, and follows it to another host", async () => {
+    const page = { address: "10.93.0.50", port: 80 };
+    const look = () => world.reach.http(page, { path: "/init.sh", timeoutMs: 500 });
+    // As a VM would be: one address and one card's number, now behind this switch, now behind that.
+    const move = async (host: LabHost): Promise<void> => {
+      const script = `ip link add vm0 address 02:48:46:00:00:50 type veth peer name tap0 && ip link set tap0 master br-vm up &&
+        ip addr add 10.93.0.50/24 dev vm0 && ip link set vm0 up && busybox httpd -p 10.93.0.50:80 -h ${host.plan.dirs.etc} &&
+        busybox arping -A -c 1 -I vm0 10.93.0.50`;
+      expect(await host.exec(["sh", "-c", script])).toMatchObject({ code: 0 });
+    };
+    await move(h1);
+    await expect.poll(look, long).toMatchObject({ kind: "answered", status: 200 });
+    await applyFault(world, { fault: "cut", host: "h1", link: "vm" });
+    expect(await look()).toEqual({ kind: "failed", cause: "timeout" });
+    await move(h2);
+    await expect.poll(look, long).toMatchObject({ kind: "answered", status: 200 });
+    await applyFault(world, { fault: "heal" });
+    await h1.exec(["ip", "link", "del", "vm0"]);
+  });
+
   it("says who should choose another port where one is in use", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await new Promise((resolve) => taken.once("listening", resolve));

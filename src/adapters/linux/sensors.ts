@@ -1,8 +1,10 @@
 import { execFile } from "node:child_process";
 import { access, readFile, statfs } from "node:fs/promises";
 import { release } from "node:os";
+import { z } from "zod";
 import type { HostConfig } from "../../model/config.ts";
 import type { NetworkId } from "../../model/ids.ts";
+import { parseJson } from "../../model/json.ts";
 import type { Check } from "../../model/reason.ts";
 import type { Pool } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
@@ -11,6 +13,8 @@ import type { HostReading, Sensors } from "../../ports/sensors.ts";
 /** Free space is rounded down to this, so that not every written block becomes a new record of facts. */
 const spaceStepMiB = 64;
 const mebibyte = 1024 * 1024;
+/** `ip` prints an empty object for a link that its filter left out. */
+const linksSchema = z.array(z.object({ ifname: z.string().optional() }));
 
 /**
  * Reads this Linux host: processor, memory, bridges of the cluster's networks, folders of its pools, versions.
@@ -56,13 +60,14 @@ function qemuVersion(): Promise<string> {
 async function readAll(config: HostConfig, fixed: Promise<FixedReading>, view: ClusterView): Promise<HostReading> {
   const base = await fixed;
   const reserveMiB = view.policy?.value.hostReserveMiB ?? 0;
-  const networks = Object.entries(config.networks).map(([network, bridge]) => readBridge(network as NetworkId, bridge));
+  const bridges = await readBridges();
+  const networks = Object.entries(config.networks).map(([id, bridge]) => fitness(id as NetworkId, bridge, bridges));
   const pools = [...view.pools.values()].map(({ value }) => readPool(value, config.pools[value.id] ?? value.path));
   return {
     ...base,
     memoryForVmsMiB: config.memoryForVmsMiB ?? Math.max(0, base.memoryMiB - reserveMiB),
     clockOffsetMs: null,
-    networks: await Promise.all(networks),
+    networks,
     pools: await Promise.all(pools),
     checks: checksOf(config),
   };
@@ -76,15 +81,19 @@ function checksOf(config: HostConfig): Check[] {
   ];
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
+/** The names of this network namespace's bridges, asked of the kernel: /sys may show another namespace. */
+function readBridges(): Promise<ReadonlySet<string> | undefined> {
+  return new Promise((resolve) => {
+    execFile("ip", ["-j", "link", "show", "type", "bridge"], { timeout: 5_000 }, (error, stdout) => {
+      const links = linksSchema.safeParse(error === null ? parseJson(stdout || "[]") : undefined);
+      resolve(links.success ? new Set(links.data.flatMap((link) => link.ifname ?? [])) : undefined);
+    });
+  });
+}
 
-async function readBridge(network: NetworkId, bridge: string): Promise<HostReading["networks"][number]> {
-  if (!(await exists(`/sys/class/net/${bridge}`))) return { network, bridge, unfit: "bridge-missing" };
-  return { network, bridge, unfit: (await exists(`/sys/class/net/${bridge}/bridge`)) ? null : "not-a-bridge" };
+function fitness(network: NetworkId, bridge: string, bridges: ReadonlySet<string> | undefined) {
+  const unfit = bridges === undefined ? "bridges-unreadable" : bridges.has(bridge) ? null : "bridge-missing";
+  return { network, bridge, unfit };
 }
 
 async function readPool(pool: Pool, path: string): Promise<HostReading["pools"][number]> {

@@ -84,7 +84,7 @@ export const requestMessages = {
   },
   "vm-not-running": {
     cause: "VM {vm} is not running.",
-    effect: "It was not reset.",
+    effect: "Nothing was done with it.",
     remedy: "See `holdfast vm show {vm}` for its state; start it with `holdfast vm start {vm}`.",
   },
   "vm-not-stopped": {

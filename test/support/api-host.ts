@@ -2,6 +2,7 @@ import { createHash, randomBytes, randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { failureOf } from "../../src/api/client/index.ts";
 import { createApi, type ListenEnd } from "../../src/api/server/index.ts";
 import type { InstantMs, StoreKey, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
@@ -152,5 +153,23 @@ export async function until(holds: () => boolean, what = "the condition"): Promi
   while (!holds()) {
     if (Date.now() > end) throw new Error(`Waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A VM that fits the test cluster. */
+export const webSpec = {
+  name: "web",
+  cpus: 1,
+  memoryMiB: 80,
+  disks: [{ pool: "shared", sizeMiB: 64 }],
+  networks: ["lan"],
+};
+
+/** What a call answered, or why it rejected. */
+export async function failure(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    return failureOf(error);
   }
 }

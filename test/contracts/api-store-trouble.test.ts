@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
+import type { HypervisorEnd } from "../../src/ports/hypervisor.ts";
 import type { Store } from "../../src/ports/store.ts";
 import type { MemoryStore } from "../../src/sim/memory-store.ts";
 import { type ApiHost, failure, webSpec as spec, startApiHost } from "../support/api-host.ts";
@@ -31,6 +32,35 @@ async function lossyHost(carry: Parameters<typeof lossy>[1]): Promise<Client> {
   others.push(other);
   return connectClient(other.socket);
 }
+
+describe("a pool in trouble", () => {
+  const two = { ...spec, disks: [...spec.disks, ...spec.disks] };
+  const secondFails = (end: HypervisorEnd) => (volume: string) =>
+    volume.endsWith("-disk-1") ? end : ({ kind: "done" } as const);
+
+  test.each<[string, HypervisorEnd]>([
+    ["pool-full", { kind: "refused", code: "pool-full", params: { pool: "shared" } }],
+    ["volume-create-unclear", { kind: "unknown", cause: "no answer" }],
+  ])("%s: no VM is created and no image is left", async (code, end) => {
+    const other = await startApiHost({ create: secondFails(end) });
+    others.push(other);
+    const troubled = connectClient(other.socket);
+    expect(await failure(troubled.vm.create(two))).toMatchObject({ kind: "refused", code });
+    expect((await troubled.vm.list()).vms).toEqual([]);
+    expect(other.removed).toHaveLength(2);
+  });
+
+  test("an image made for a commit that somebody else won is removed", async () => {
+    const other = await startApiHost();
+    others.push(other);
+    const several = connectClient(other.socket);
+    const ends = await Promise.all(Array.from({ length: 4 }, () => failure(several.vm.create(spec))));
+    const made = ends.filter((end) => typeof end === "object" && end !== null && "id" in end);
+    expect(made).toHaveLength(1);
+    const kept = (await several.vm.show({ vm: "web" })).vm.disks.map((disk) => disk.volume);
+    expect(other.removed).not.toContain(kept[0]);
+  });
+});
 
 describe("a store in trouble", () => {
   test("a commit whose answer was lost is answered as done, and done once", async () => {

@@ -19,8 +19,6 @@ type WithRequestId = { readonly requestId?: string | undefined };
 type OutcomeOf<K extends Outcome["kind"]> = Extract<Outcome, { kind: K }>;
 
 /** Everything that changes something, answered when it is committed. */
-export type Changes = ReturnType<typeof changes>;
-
 export function changes(options: ApiOptions) {
   return {
     create: async (input: CreateVmRequest & WithRequestId): Promise<Answer<Named>> => {

@@ -22,10 +22,12 @@ export const keys = {
   intent: (intent: IntentId) => `/intents/${intent}/` as StoreKey,
   task: (task: TaskId) => `/tasks/${task}/` as StoreKey,
   /** What was answered to a request; not part of the view: only a repeated request asks for it. */
-  requests: "/requests/" as StoreKey,
   request: (requestId: string) => `/requests/${requestId}/` as StoreKey,
   event: (host: HostId, boot: string, seq: number) => `/events/${host}/${boot}-${seq}/` as StoreKey,
 } as const;
+
+/** All requests: for the sweep that removes old ones. */
+export const requestsPrefix = "/requests/" as StoreKey;
 
 /** What a key names. `unknown` keys are left alone: a newer version may have written them. */
 export type KeyName =
@@ -38,6 +40,7 @@ export type KeyName =
   | { readonly kind: "network"; readonly network: NetworkId }
   | { readonly kind: "intent"; readonly intent: IntentId }
   | { readonly kind: "task"; readonly task: TaskId }
+  | { readonly kind: "request"; readonly requestId: string }
   | { readonly kind: "event"; readonly host: HostId; readonly boot: string; readonly seq: number }
   | { readonly kind: "unknown" };
 
@@ -77,6 +80,8 @@ export function parseKey(key: string): KeyName {
       return first === undefined ? unknownKey : { kind: "intent", intent: first as IntentId };
     case "tasks":
       return first === undefined ? unknownKey : { kind: "task", task: first as TaskId };
+    case "requests":
+      return first === undefined ? unknownKey : { kind: "request", requestId: first };
     case "events":
       return parseEventKey(first, second);
     default:

@@ -115,7 +115,7 @@ type Parsed = { readonly name: KeyName; readonly value: unknown; readonly troubl
 // Several views in one process see the same change objects; each is parsed once.
 const parsedChanges = new WeakMap<Change, Parsed>();
 
-const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name">]: z.ZodType } = {
+const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name" | "request">]: z.ZodType } = {
   cluster: clusterSchema,
   policy: policySchema,
   "manager-term": managerTermSchema,
@@ -146,7 +146,8 @@ function parseChange(change: Change): Parsed {
 }
 
 function parseText(name: KeyName, text: string): Parsed {
-  if (name.kind === "unknown" || name.kind === "vm-name") return { name, value: undefined, trouble: null };
+  if (name.kind === "unknown" || name.kind === "vm-name" || name.kind === "request")
+    return { name, value: undefined, trouble: null };
   const json = parseJson(text);
   if (json === undefined) return { name, value: undefined, trouble: "not JSON" };
   const result = schemas[name.kind].safeParse(json);
@@ -242,6 +243,7 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
       return;
     case "event":
     case "vm-name":
+    case "request":
     case "unknown":
       return;
   }

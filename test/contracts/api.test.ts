@@ -1,20 +1,14 @@
-import { existsSync, statSync } from "node:fs";
-import { request } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Client, connectClient, failureOf } from "../../src/api/client/index.ts";
-import { contract } from "../../src/api/contract/index.ts";
+import { type Client, connectClient } from "../../src/api/client/index.ts";
 import { verifyChain } from "../../src/core/events.ts";
 import type { IntentId, Revision, TaskId, VmId, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { systemActor } from "../../src/model/records.ts";
-import type { Store } from "../../src/ports/store.ts";
-import type { MemoryStore } from "../../src/sim/memory-store.ts";
-import { type ApiHost, digest, startApiHost, until } from "../support/api-host.ts";
+import { type ApiHost, digest, failure, webSpec as spec, startApiHost, until } from "../support/api-host.ts";
 import { fence, heartbeat, held, host, incarnation, status } from "../support/records.ts";
 
 let api: ApiHost;
 let client: Client;
-const others: ApiHost[] = [];
 
 beforeEach(async () => {
   api = await startApiHost();
@@ -22,18 +16,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await api.close();
-  for (const other of others.splice(0)) await other.close();
 });
-
-const spec = { name: "web", cpus: 1, memoryMiB: 80, disks: [{ pool: "shared", sizeMiB: 64 }], networks: ["lan"] };
-
-async function failure(call: Promise<unknown>): Promise<unknown> {
-  try {
-    return await call;
-  } catch (error) {
-    return failureOf(error);
-  }
-}
 
 /** Makes the VM run, as manager and agent would. */
 async function run(id: string, epoch = 1): Promise<void> {
@@ -283,128 +266,5 @@ describe("history", () => {
     api.journal.add([{ event, revision: 1_000 as Revision }]);
     const { decisions } = await client.vm.explain({ vm: "web" });
     expect(decisions).toMatchObject([{ type: "vm-placed", reason, alternatives: [{ option: "w1", why }] }]);
-  });
-});
-
-/** Answers that get lost: `carry` decides for each commit whether it happens and whether the caller hears of it. */
-function lossy(store: MemoryStore, carry: (attempt: number) => "happens-unheard" | "lost" | "heard"): Store {
-  let attempt = 0;
-  return {
-    snapshot: (prefix, done) => store.snapshot(prefix, done),
-    watch: (prefix, after, listen) => store.watch(prefix, after, listen),
-    commit: (write, timeoutMs, done) => {
-      attempt += 1;
-      const how = carry(attempt);
-      const lost = () => done({ kind: "unknown", cause: "test" });
-      if (how === "heard") store.commit(write, timeoutMs, done);
-      else if (how === "happens-unheard") store.commit(write, timeoutMs, lost);
-      else lost();
-    },
-  };
-}
-
-async function lossyHost(carry: Parameters<typeof lossy>[1]): Promise<Client> {
-  const other = await startApiHost({ wrap: (store) => lossy(store, carry), events: false });
-  others.push(other);
-  return connectClient(other.socket);
-}
-
-describe("a store in trouble", () => {
-  test("a commit whose answer was lost is answered as done, and done once", async () => {
-    const troubled = await lossyHost((attempt) => (attempt === 1 ? "happens-unheard" : "heard"));
-    expect(await troubled.vm.create(spec)).toMatchObject({ name: "web" });
-    expect((await troubled.vm.list()).vms).toHaveLength(1);
-  });
-
-  test("a commit that was lost is done by the next attempt", async () => {
-    const troubled = await lossyHost((attempt) => (attempt === 1 ? "lost" : "heard"));
-    expect(await troubled.vm.create(spec)).toMatchObject({ name: "web" });
-    expect((await troubled.vm.list()).vms).toHaveLength(1);
-  });
-
-  test("where no answer comes, the outcome is called unknown, and the same request id tells later", async () => {
-    let healed = false;
-    const troubled = await lossyHost(() => (healed ? "heard" : "lost"));
-    const request = { ...spec, requestId: "request-0004" };
-    expect(await failure(troubled.vm.create(request))).toMatchObject({
-      kind: "unavailable",
-      code: "request-outcome-unknown",
-      params: { requestId: "request-0004" },
-    });
-    healed = true;
-    expect(await troubled.vm.create(request)).toMatchObject({ name: "web" });
-  });
-
-  test("a store that cannot be read makes changes unavailable, reading goes on", async () => {
-    const other = await startApiHost({
-      wrap: (store) => ({
-        watch: (prefix, after, listen) => store.watch(prefix, after, listen),
-        snapshot: (_, done) => done({ kind: "unknown", cause: "no quorum" }),
-        commit: (_write, _ms, done) => done({ kind: "unknown", cause: "no quorum" }),
-      }),
-    });
-    others.push(other);
-    const troubled = connectClient(other.socket);
-    expect(await failure(troubled.vm.create(spec))).toMatchObject({ kind: "unavailable", code: "store-not-reachable" });
-    expect((await troubled.host.list()).hosts).toHaveLength(2);
-  });
-});
-
-type Plain = { readonly status: number; readonly body: unknown };
-
-function rest(method: string, path: string, body?: object): Promise<Plain> {
-  return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/json" };
-    const sent = request({ socketPath: api.socket, method, path, headers }, (answer) => {
-      let text = "";
-      answer.on("data", (piece) => {
-        text += piece;
-      });
-      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body: JSON.parse(text) }));
-    });
-    sent.once("error", reject);
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
-  });
-}
-
-describe("REST", () => {
-  test("the same procedures by path, with the contract's errors", async () => {
-    expect(await rest("POST", "/api/vms", spec)).toMatchObject({ status: 200, body: { name: "web" } });
-    expect(await rest("GET", "/api/vms/web")).toMatchObject({ status: 200, body: { vm: { name: "web" } } });
-    expect(await rest("GET", "/api/events?limit=1")).toMatchObject({ body: { events: [{ type: "vm-created" }] } });
-    expect(await rest("POST", "/api/vms", spec)).toMatchObject({
-      status: 409,
-      body: { data: { code: "vm-name-taken" } },
-    });
-    expect(await rest("PATCH", "/api/vms/web", { maxRestart: 5 })).toMatchObject({ body: { maxRestart: 5 } });
-    expect(await rest("DELETE", "/api/vms/web")).toMatchObject({ status: 200, body: { name: "web" } });
-    expect(await rest("GET", "/nowhere")).toMatchObject({ status: 404, body: { data: { code: "path-unknown" } } });
-  });
-
-  test("OpenAPI describes every procedure of the contract", async () => {
-    const { body } = await rest("GET", "/api/openapi.json");
-    const paths = (body as { paths: Record<string, Record<string, { operationId: string }>> }).paths;
-    const described = Object.values(paths).flatMap((methods) => Object.values(methods).map((one) => one.operationId));
-    const wanted = Object.entries(contract).flatMap(([noun, verbs]) =>
-      Object.keys(verbs).map((verb) => `${noun}.${verb}`),
-    );
-    expect(described.sort()).toEqual(wanted.sort());
-    expect(await rest("GET", "/health")).toMatchObject({ status: 200, body: { host: "h1" } });
-  });
-});
-
-test("the socket is for root alone, is not taken from a daemon that answers, and goes with the server", async () => {
-  expect(statSync(api.socket).mode & 0o777).toBe(0o600);
-  const second = await startApiHost();
-  others.push(second);
-  expect(await second.listenAgain(api.socket)).toMatchObject({ kind: "refused", code: "api-socket-in-use" });
-  expect((await client.host.list()).hosts).toHaveLength(2);
-  expect(existsSync(second.socket)).toBe(true);
-});
-
-test("a client without a daemon says so", async () => {
-  expect(await failure(connectClient(`${api.folder}/nobody.sock`).host.list())).toEqual({
-    kind: "no-daemon",
-    cause: "ENOENT",
   });
 });

@@ -33,9 +33,7 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
   network: id.map((text) => [keys.network(text as NetworkId), { kind: "network", network: text as NetworkId }]),
   intent: id.map((text) => [keys.intent(text as IntentId), { kind: "intent", intent: text as IntentId }]),
   task: id.map((text) => [keys.task(text as TaskId), { kind: "task", task: text as TaskId }]),
-  // Not part of the view: who asks for a request's record reads it by its key.
-  requests: fc.constant([keys.requests, { kind: "unknown" }]),
-  request: id.map((text) => [keys.request(text), { kind: "unknown" }]),
+  request: id.map((requestId) => [keys.request(requestId), { kind: "request", requestId }]),
   event: fc
     .tuple(host, boot, fc.nat())
     .map(([host, boot, seq]) => [keys.event(host, boot, seq), { kind: "event", host, boot, seq }]),

@@ -2,13 +2,14 @@ import { createHash, randomBytes, randomInt } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { failureOf } from "../../src/api/client/index.ts";
 import { createApi, type ListenEnd } from "../../src/api/server/index.ts";
 import type { InstantMs, StoreKey, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { ClusterView } from "../../src/model/view.ts";
 import { emptyView } from "../../src/model/view.ts";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { Volumes } from "../../src/ports/hypervisor.ts";
+import type { HypervisorEnd, Volumes } from "../../src/ports/hypervisor.ts";
 import type { Journal } from "../../src/ports/journal.ts";
 import type { CommitEnd, Store } from "../../src/ports/store.ts";
 import { createCommitter } from "../../src/runtime/committer.ts";
@@ -33,6 +34,9 @@ const testRandom = {
 
 export const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
 
+/** How the pool answers when an image is to be made. */
+export type MakeVolume = (volume: string) => HypervisorEnd;
+
 export type ApiHost = {
   readonly socket: string;
   readonly folder: string;
@@ -48,7 +52,11 @@ export type ApiHost = {
 
 /** One host's API over a memory store that holds a cluster of two hosts, a pool `shared` and a network `lan`. */
 export async function startApiHost(
-  options: { readonly wrap?: (store: MemoryStore) => Store; readonly events?: boolean } = {},
+  options: {
+    readonly wrap?: (store: MemoryStore) => Store;
+    readonly events?: boolean;
+    readonly create?: MakeVolume;
+  } = {},
 ): Promise<ApiHost> {
   const memory = createMemoryStore();
   const store = options.wrap?.(memory) ?? memory;
@@ -81,7 +89,7 @@ export async function startApiHost(
     journal,
     clock: testClock,
     random: testRandom,
-    volumes: volumesInto(removed),
+    volumes: volumesInto(removed, options.create ?? (() => ({ kind: "done" }))),
     self: host("h1"),
     version: "0.0.0-test",
     ...(options.events === false
@@ -116,9 +124,9 @@ async function fillCluster(put: ApiHost["put"]): Promise<void> {
   }
 }
 
-function volumesInto(removed: string[]): Volumes {
+function volumesInto(removed: string[], make: MakeVolume): Volumes {
   return {
-    create: (_pool, _volume, _sizeMiB, _format, done) => done({ kind: "done" }),
+    create: (_pool, volume, _sizeMiB, _format, done) => done(make(volume)),
     remove: (_pool, volume, done) => {
       removed.push(volume);
       done({ kind: "done" });
@@ -152,5 +160,23 @@ export async function until(holds: () => boolean, what = "the condition"): Promi
   while (!holds()) {
     if (Date.now() > end) throw new Error(`Waited in vain for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** A VM that fits the test cluster. */
+export const webSpec = {
+  name: "web",
+  cpus: 1,
+  memoryMiB: 80,
+  disks: [{ pool: "shared", sizeMiB: 64 }],
+  networks: ["lan"],
+};
+
+/** What a call answered, or why it rejected. */
+export async function failure(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return await call;
+  } catch (error) {
+    return failureOf(error);
   }
 }

@@ -123,7 +123,7 @@ function checkRequest(host: QemuHost, { run, vm, pools }: StartRequest): Refusal
   if (!pathsFit(runPaths(options.runDir, run))) return refuse("run-path-too-long", { path: options.runDir });
   for (const disk of vm.spec.disks) {
     const pool = pools.find(({ id }) => id === disk.pool);
-    if (pool === undefined) return refuse("pool-unknown", { pool: disk.pool });
+    if (pool === undefined) return refuse("pool-not-in-cluster", { pool: disk.pool });
     const folder = poolFolder(options.pools, pool);
     if (!existsSync(folder)) return refuse("pool-folder-missing", { pool: pool.name, path: folder });
     const path = imagePath(folder, disk.volume, disk.format);

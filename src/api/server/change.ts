@@ -19,50 +19,11 @@ type WithRequestId = { readonly requestId?: string | undefined };
 type OutcomeOf<K extends Outcome["kind"]> = Extract<Outcome, { kind: K }>;
 
 /** Everything that changes something, answered when it is committed. */
-export type Changes = ReturnType<typeof changes>;
-
 export function changes(options: ApiOptions) {
-  const ask = async <K extends Outcome["kind"]>(
-    procedure: string,
-    kind: K,
-    input: WithRequestId,
-    plan: (asked: Asked) => Planned,
-    prepare?: Mutation["prepare"],
-  ): Promise<Answer<OutcomeOf<K>>> => {
-    const { requestId = options.random.hex(24), ...rest } = input;
-    const at = options.clock.wall();
-    // The socket is open to root alone.
-    const asked: Asked = { actor: { name: "root", role: "admin", requestId }, at };
-    const text = JSON.stringify([procedure, rest]);
-    const end = await mutate(options, {
-      requestId,
-      asked: text,
-      at,
-      plan: () => plan(asked),
-      ...(prepare === undefined ? {} : { prepare }),
-    });
-    if (end.kind !== "done") return end;
-    if (end.outcome.kind !== kind) return refuse("request-id-reused", { requestId });
-    return { kind: "ok", value: end.outcome as OutcomeOf<K> };
-  };
-
-  const power = async (
-    procedure: "vm.start" | "vm.stop",
-    input: WithRequestId & { readonly vm: string },
-  ): Promise<Answer<TaskOutput>> => {
-    const plan = procedure === "vm.start" ? planStartVm : planStopVm;
-    const end = await ask(procedure, "task", input, (asked) =>
-      plan(options.view(), input.vm, freshTaskId(options.random), asked),
-    );
-    if (end.kind !== "ok") return end;
-    const task = options.view().tasks.get(end.value.task)?.value;
-    if (task === undefined) return { kind: "unavailable", code: "task-not-seen-yet", params: { task: end.value.task } };
-    return { kind: "ok", value: presentTask(task) };
-  };
-
   return {
     create: async (input: CreateVmRequest & WithRequestId): Promise<Answer<Named>> => {
       const end = await ask(
+        options,
         "vm.create",
         "vm-created",
         input,
@@ -75,10 +36,10 @@ export function changes(options: ApiOptions) {
       );
       return end.kind === "ok" ? { kind: "ok", value: { id: end.value.vm, name: end.value.name } } : end;
     },
-    start: (input: WithRequestId & { readonly vm: string }) => power("vm.start", input),
-    stop: (input: WithRequestId & { readonly vm: string }) => power("vm.stop", input),
+    start: (input: WithRequestId & { readonly vm: string }) => power(options, "vm.start", input),
+    stop: (input: WithRequestId & { readonly vm: string }) => power(options, "vm.stop", input),
     set: async (input: SetVmRequest & WithRequestId) => {
-      const end = await ask("vm.set", "vm-changed", input, (asked) => planSetVm(options.view(), input, asked));
+      const end = await ask(options, "vm.set", "vm-changed", input, (asked) => planSetVm(options.view(), input, asked));
       if (end.kind !== "ok") return end;
       const vm = options.view().vms.get(end.value.vm)?.value;
       if (vm === undefined) return refuse("vm-unknown", { vm: end.value.vm, known: "" });
@@ -88,18 +49,60 @@ export function changes(options: ApiOptions) {
     delete: async (
       input: WithRequestId & { readonly vm: string },
     ): Promise<Answer<Named & { readonly volumes: RemovedVolume[] }>> => {
-      const end = await ask("vm.delete", "vm-deleted", input, (asked) => planDeleteVm(options.view(), input.vm, asked));
+      const end = await ask(options, "vm.delete", "vm-deleted", input, (asked) =>
+        planDeleteVm(options.view(), input.vm, asked),
+      );
       if (end.kind !== "ok") return end;
       const { vm, name, disks } = end.value;
       return { kind: "ok", value: { id: vm, name, volumes: await removeVolumes(options, disks) } };
     },
     reset: async (input: WithRequestId & { readonly vm: string }): Promise<Answer<Named>> => {
-      const end = await ask("vm.reset", "intent", input, (asked) =>
+      const end = await ask(options, "vm.reset", "intent", input, (asked) =>
         planResetVm(options.view(), input.vm, freshIntentId(options.random), asked),
       );
       return end.kind === "ok" ? awaitIntent(options, end.value) : end;
     },
   };
+}
+
+async function ask<K extends Outcome["kind"]>(
+  options: ApiOptions,
+  procedure: string,
+  kind: K,
+  input: WithRequestId,
+  plan: (asked: Asked) => Planned,
+  prepare?: Mutation["prepare"],
+): Promise<Answer<OutcomeOf<K>>> {
+  const { requestId = options.random.hex(24), ...rest } = input;
+  const at = options.clock.wall();
+  // The socket is open to root alone.
+  const asked: Asked = { actor: { name: "root", role: "admin", requestId }, at };
+  const text = JSON.stringify([procedure, rest]);
+  const end = await mutate(options, {
+    requestId,
+    asked: text,
+    at,
+    plan: () => plan(asked),
+    ...(prepare === undefined ? {} : { prepare }),
+  });
+  if (end.kind !== "done") return end;
+  if (end.outcome.kind !== kind) return refuse("request-id-reused", { requestId });
+  return { kind: "ok", value: end.outcome as OutcomeOf<K> };
+}
+
+async function power(
+  options: ApiOptions,
+  procedure: "vm.start" | "vm.stop",
+  input: WithRequestId & { readonly vm: string },
+): Promise<Answer<TaskOutput>> {
+  const plan = procedure === "vm.start" ? planStartVm : planStopVm;
+  const end = await ask(options, procedure, "task", input, (asked) =>
+    plan(options.view(), input.vm, freshTaskId(options.random), asked),
+  );
+  if (end.kind !== "ok") return end;
+  const task = options.view().tasks.get(end.value.task)?.value;
+  if (task === undefined) return { kind: "unavailable", code: "task-not-seen-yet", params: { task: end.value.task } };
+  return { kind: "ok", value: presentTask(task) };
 }
 
 async function awaitIntent(options: ApiOptions, wanted: OutcomeOf<"intent">): Promise<Answer<Named>> {

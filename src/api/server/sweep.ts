@@ -1,7 +1,7 @@
 import { remove, transaction, unchanged } from "../../core/transactions.ts";
 import { later } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
-import { keys } from "../../model/keys.ts";
+import { requestsPrefix } from "../../model/keys.ts";
 import { requestSchema } from "../../model/records.ts";
 import type { StoredValue } from "../../ports/store.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
@@ -19,7 +19,7 @@ export function sweepRegularly(options: ApiOptions): () => void {
   const sweep = () => {
     cancel = options.clock.wakeAt(later(options.clock.now(), apiLimits.sweepMs), sweep);
     const before = options.clock.wall() - apiLimits.keepMs;
-    options.store.snapshot(keys.requests, (end) => {
+    options.store.snapshot(requestsPrefix, (end) => {
       if (end.kind === "unknown") return;
       removeAll(
         options,

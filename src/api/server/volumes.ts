@@ -69,7 +69,7 @@ async function createOne(options: ApiOptions, disk: VmSpec["disks"][number]): Pr
   const pool = options.view().pools.get(disk.pool)?.value;
   const { volumes } = options;
   if (pool === undefined || volumes === undefined) {
-    return refuse("volume-pool-not-here", { volume: disk.volume, pool: disk.pool });
+    return refuse("volume-pool-absent", { volume: disk.volume, pool: disk.pool });
   }
   const late = { kind: "unknown", cause: "no answer" } as const;
   return answered<HypervisorEnd>(options.clock, apiLimits.volumeMs, late, (done) =>

@@ -17,6 +17,18 @@ export const hostMessages = {
     effect: "The process did not start. VMs that run on this host are not touched.",
     remedy: "Correct that field.",
   },
+  "journal-trouble": {
+    cause: "An event could not be written to this host's journal ({cause}).",
+    effect: "It is kept in memory and written with the next one; the store keeps the recent ones, too.",
+    remedy: "Free the disk of the host's stateDir.",
+  },
+  "cluster-foreign": {
+    cause:
+      "The store holds cluster {found} in format {format}; this host belongs to {wanted} and knows format {known}.",
+    effect: "holdfastd ended. It never works on a store that is not its own.",
+    remedy: "Correct the host's configuration (store endpoints, cluster), or bring Holdfast to the store's version.",
+  },
+  trouble: "{line}",
   watchdog: {
     cause: "Host {host} has no watchdog device.",
     effect: "Its two guards are the only stop: if both fail at once, nothing resets the host.",

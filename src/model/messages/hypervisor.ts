@@ -40,11 +40,6 @@ export const hypervisorMessages = {
     effect: "The attempt was ended; the VM does not run.",
     remedy: "Check whether the host's VMs are frozen and whether its storage answers.",
   },
-  "vm-not-running": {
-    cause: "VM {vm} does not run on this host.",
-    effect: "Nothing was done.",
-    remedy: "Start the VM first.",
-  },
   "vm-unresponsive": {
     cause: "QEMU of VM {vm} does not answer; it may be frozen.",
     effect: "Nothing was done.",
@@ -80,7 +75,7 @@ export const hypervisorMessages = {
     effect: "The VM was not started.",
     remedy: "Choose a shorter `runDir` in the host's configuration.",
   },
-  "pool-unknown": {
+  "pool-not-in-cluster": {
     cause: "The pool {pool} is not known.",
     effect: "Nothing was done.",
     remedy: "Create the pool, or choose one that exists.",

@@ -1,8 +1,11 @@
 import type { Params } from "../reason.ts";
+import { certificateMessages } from "./certificates.ts";
 import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
+import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
+import { hypervisorMessages } from "./hypervisor.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { requestMessages } from "./requests.ts";
 
@@ -13,6 +16,9 @@ export const parts: readonly Catalogue[] = [
   checkMessages,
   clientMessages,
   hostMessages,
+  hypervisorMessages,
+  heartMessages,
+  certificateMessages,
 ];
 
 /** Every code of Holdfast in English. */

@@ -20,10 +20,10 @@ const uses = [
   /\brefuse\(\s*"([a-z][a-z0-9-]*)"/gu,
   /\bcode: "([a-z][a-z0-9-]*)"/gu,
   /\bcode:\s*(?:"[a-z0-9-]+"\s*\|\s*)*"([a-z][a-z0-9-]*)"/gu,
-  /\b(?:event|told|failed|fail)\(\s*"([a-z][a-z0-9-]*)"/gu,
+  /\b(?:event|told|failed|fail|log|no)\(\s*"([a-z][a-z0-9-]*)"/gu,
   /\breason\(\s*"[A-Z0-9]+",\s*"([a-z][a-z0-9-]*)"/gu,
   /\bid: "([a-z][a-z0-9-]*)",\s*subject/gu,
-  /\btrouble: "([a-z][a-z0-9-]*)"/gu,
+  /"((?:heart|certificate|accel)-[a-z-]+)"/gu,
 ];
 // zod's own code for a hand-made issue.
 const foreign = new Set(["custom"]);

@@ -84,7 +84,7 @@ export const requestMessages = {
   },
   "vm-not-running": {
     cause: "VM {vm} is not running.",
-    effect: "It was not reset.",
+    effect: "Nothing was done with it.",
     remedy: "See `holdfast vm show {vm}` for its state; start it with `holdfast vm start {vm}`.",
   },
   "vm-not-stopped": {
@@ -162,6 +162,16 @@ export const requestMessages = {
     cause: "The host that answered has no access to pool {pool}.",
     effect: "The image {volume} stays there; no VM refers to it any more.",
     remedy: "Remove the file on a host that has the pool.",
+  },
+  "volume-pool-absent": {
+    cause: "The host that answered has no access to pool {pool}, so that it cannot make the image {volume}.",
+    effect: "No VM was created.",
+    remedy: "Ask a host that has the pool (`holdfast pool list`), with --socket on that host.",
+  },
+  "volume-create-unclear": {
+    cause: "It is not known whether the image {volume} was made ({cause}).",
+    effect: "No VM was created. A part of the image may lie in the pool; no VM refers to it.",
+    remedy: "Check that the pool's storage answers, remove the file if it is there, and try again.",
   },
   "volume-not-removed": {
     cause: "The image {volume} in pool {pool} could not be removed ({cause}).",

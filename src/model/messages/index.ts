@@ -1,4 +1,5 @@
 import type { Params } from "../reason.ts";
+import { certificateMessages } from "./certificates.ts";
 import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
@@ -13,6 +14,7 @@ export const parts: readonly Catalogue[] = [
   checkMessages,
   clientMessages,
   hostMessages,
+  certificateMessages,
 ];
 
 /** Every code of Holdfast in English. */

@@ -267,5 +267,7 @@ class GrpcEndpoint implements Endpoint {
 
 /** grpc-js wraps what the connection said: `No connection established. Last error: Error: WHAT. Resolution note: …`. */
 function plainTrouble(details: string): string {
-  return /Last error: (?:Error: )?(.*?)(?: \(\d{4}-\d\d-.*)?\.? Resolution note: /su.exec(details)?.[1] ?? details;
+  return (
+    /Last error: (?:Error: )?(.*?)(?: \(\d{4}-\d\d-.*)?\.? Resolution note: /su.exec(details)?.[1]?.trim() ?? details
+  );
 }

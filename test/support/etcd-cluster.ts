@@ -144,7 +144,8 @@ class LoopbackCluster implements EtcdCluster {
     const members = this.#specs.map((each) => ({ name: each.name, peerUrl: peerUrl(each) }));
     const initial: InitialCluster = { state: "new", members };
     const log = openSync(this.#logPath(member), "a");
-    this.#processes[member] = spawn("etcd", [...etcdArguments(spec, initial)], {
+    // A test run that is killed itself leaves no member behind.
+    this.#processes[member] = spawn("setpriv", ["--pdeathsig", "KILL", "etcd", ...etcdArguments(spec, initial)], {
       env: { ...etcdEnvironment() },
       stdio: ["ignore", log, log],
     });

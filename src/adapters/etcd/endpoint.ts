@@ -257,10 +257,17 @@ class GrpcEndpoint implements Endpoint {
       { deadline },
       (error) => {
         if (client !== this.#client || error === null || this.#ready) return;
-        const trouble = error.details.replace(/^No connection established\. Last error: /u, "").split(" (")[0] ?? "";
+        const trouble = plainTrouble(error.details);
         if (trouble !== this.#trouble) this.#events.log(`store member ${this.address} cannot be reached: ${trouble}`);
         this.#trouble = trouble;
       },
     );
   }
+}
+
+/** grpc-js wraps what the connection said: `No connection established. Last error: Error: WHAT. Resolution note: …`. */
+function plainTrouble(details: string): string {
+  return (
+    /Last error: (?:Error: )?(.*?)(?: \(\d{4}-\d\d-.*)?\.? Resolution note: /su.exec(details)?.[1]?.trim() ?? details
+  );
 }

@@ -36,7 +36,10 @@ export function openEtcdStore(options: EtcdStoreOptions): EtcdStore {
     snapshot: (prefix, done) => snapshot(pool, root, prefix, done),
     commit: (transaction, timeoutMs, done) => commit(pool, root, transaction, timeoutMs, done),
     watch(prefix, after, listen) {
-      const watch = openWatch(pool, root, prefix, after, listen);
+      const watch = openWatch(pool, root, prefix, after, (event) => {
+        if (event.kind === "compacted") watches.delete(watch);
+        listen(event);
+      });
       watches.add(watch);
       return () => {
         watch.stop();

@@ -1,62 +1,63 @@
 import type { Catalogue } from "./message.ts";
 
-const notStarted = "The process did not start; it connects to nothing with a certificate that the others would refuse.";
+const notStarted = "Nothing on this host speaks to the store. VMs that run on it are not touched.";
+const issueAnew = "Issue this host's certificate anew with the cluster's authority.";
 
-/** What can be wrong with a host's certificate; found before anything connects. */
+/** What is wrong with a host's certificates; found before anything connects, where it would only show as silence. */
 export const certificateMessages = {
   "certificate-file-unreadable": {
-    cause: "The file {path} ({part}) cannot be read: {detail}.",
+    cause: "The {part} file {path} cannot be read ({detail}).",
     effect: notStarted,
-    remedy: "Put the file in place and make it readable for root.",
+    remedy: "Name the right file in the host's configuration, and make it readable for root.",
   },
   "certificate-not-pem": {
-    cause: "The file of {part} is not PEM: {detail}.",
+    cause: "The {part} file holds no PEM text of that kind ({detail}).",
     effect: notStarted,
-    remedy: "Put the file in place anew, as it was issued.",
+    remedy: "Check that ca, cert and key are not mixed up, and copy the damaged file anew.",
   },
   "certificate-ca-not-a-ca": {
-    cause: "The certificate {subject}, given as the CA, is not a CA.",
+    cause: "{subject} is no certificate authority.",
     effect: notStarted,
-    remedy: "Name the cluster's CA certificate in the host's configuration.",
+    remedy: "Name the cluster's ca file, not a host's certificate.",
   },
   "certificate-foreign-cluster": {
-    cause: "The CA belongs to cluster {found}; this host belongs to {wanted}.",
+    cause: "The certificate authority belongs to cluster {found}, this host to {wanted}.",
     effect: notStarted,
-    remedy: "Use the CA and the certificate that were issued for this cluster.",
+    remedy: "Use the files of cluster {wanted}, or correct the cluster id in the host's configuration.",
   },
   "certificate-foreign-ca": {
-    cause: "The host's certificate was issued by {issuer}, not by the cluster's CA {wanted}.",
+    cause: "The host's certificate was issued by {issuer}, not by this cluster's authority {wanted}.",
     effect: notStarted,
-    remedy: "Have a certificate issued by the cluster's CA.",
+    remedy: issueAnew,
   },
   "certificate-not-yet-valid": {
-    cause: "The certificate ({part}) is valid from {from}; this host's clock says {now}.",
+    cause: "The {part} certificate is valid only from {from}; this host's clock says {now}.",
     effect: notStarted,
-    remedy: "Set this host's clock.",
+    remedy: "Set the host's clock right.",
   },
   "certificate-expired": {
-    cause: "The certificate ({part}) ended at {to}; this host's clock says {now}.",
+    cause: "The {part} certificate ended on {to}; this host's clock says {now}.",
     effect: notStarted,
-    remedy: "If the clock is right, have a new certificate issued.",
+    remedy: "Set the host's clock right if it is wrong; otherwise issue the certificate anew.",
   },
   "certificate-wrong-host": {
-    cause: "The certificate was issued for host {found}; this is {wanted}.",
+    cause: "The certificate belongs to host {found}, this is {wanted}.",
     effect: notStarted,
-    remedy: "Use this host's own certificate.",
+    remedy: "Use the files of host {wanted}.",
   },
   "certificate-wrong-key": {
-    cause: "The private key does not belong to the certificate of host {host}.",
+    cause: "The key file does not belong to the certificate of host {host}.",
     effect: notStarted,
-    remedy: "Put the key and the certificate in place together, as they were issued.",
+    remedy: "Copy certificate and key together from the same place.",
   },
   "certificate-wrong-usage": {
-    cause: "The certificate of host {host} may not serve as both server and client (it has: {found}).",
+    cause: "The certificate of host {host} is not for server and client at once (found: {found}).",
     effect: notStarted,
-    remedy: "Have it issued anew by Holdfast, with both uses.",
+    remedy: issueAnew,
   },
   "certificate-address-missing": {
     cause: "The certificate of host {host} does not name its address {address}.",
-    effect: notStarted,
-    remedy: "Have it issued anew with all addresses of the host.",
+    effect: "Other members would refuse this host without a word; nothing on it speaks to the store.",
+    remedy: "Issue the certificate anew with all addresses of the host.",
   },
 } satisfies Catalogue;

@@ -1,88 +1,18 @@
-import { readFileSync } from "node:fs";
+import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { openEtcdStore } from "../adapters/etcd/store.ts";
-import { readHostConfig } from "../adapters/host-config.ts";
-import { systemClock } from "../adapters/linux/clock.ts";
-import { openGuards } from "../adapters/linux/guard-client.ts";
-import { serveAgents } from "../adapters/linux/heart-socket.ts";
-import { incarnationFile } from "../adapters/linux/incarnation-file.ts";
-import { systemRandom } from "../adapters/linux/random.ts";
-import type { HostConfig } from "../model/config.ts";
-import type { AgentLine } from "../ports/heart-host.ts";
-import { runHeart } from "../runtime/heart.ts";
 
 // holdfast-heart: the process that keeps a host's VMs running, by committing heartbeats (docs/designs/0001).
-
-/** One line of JSON each on stderr, for the supervisor's log. */
-function log(code: string, params: Readonly<Record<string, string | number | boolean | null>>): void {
-  console.error(JSON.stringify({ at: new Date().toISOString(), process: "heart", code, ...params }));
+// It shall stay small (45 MB private). Stripping types loads a compiler of more than 20 MB that never leaves, so it
+// compiles into the cache, and then becomes a fresh process, same pid, that finds everything there. Beside the installed
+// packages, not in a folder that others may write; where it cannot be written the heart is only larger.
+const cache = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "holdfast");
+const isLean = process.env["HOLDFAST_HEART_LEAN"] === "1";
+if (!isLean) enableCompileCache(cache);
+const { main } = await import("./heart-process.ts");
+if (!isLean && process.execve !== undefined) {
+  flushCompileCache();
+  const args = [process.execPath, "--max-semi-space-size=1", ...process.argv.slice(1)];
+  process.execve(process.execPath, args, { ...process.env, NODE_COMPILE_CACHE: cache, HOLDFAST_HEART_LEAN: "1" });
 }
-
-function readTls(config: HostConfig): { ca: string; cert: string; key: string } | null {
-  try {
-    const [ca, cert, key] = [config.store.ca, config.store.cert, config.store.key].map((f) => readFileSync(f, "utf8"));
-    return { ca: ca ?? "", cert: cert ?? "", key: key ?? "" };
-  } catch (error) {
-    log("heart-certificate-unreadable", { cause: (error as Error).message });
-    return null;
-  }
-}
-
-/** Each change of what the agent hears goes to the log too: it is the story of this host's heart. */
-function telling(agents: AgentLine): AgentLine {
-  let last = "";
-  return {
-    listen: (alive) => agents.listen(alive),
-    tell: (says) => {
-      const now = JSON.stringify(says);
-      if (now !== last) log("heart-says", says);
-      last = now;
-      agents.tell(says);
-    },
-  };
-}
-
-function run(config: HostConfig, tls: { ca: string; cert: string; key: string }): void {
-  const warn = (line: string): void => log("heart-trouble", { line });
-  const { host, machine, profile, runDir } = config;
-  const store = openEtcdStore({ endpoints: config.store.endpoints, tls, cluster: config.cluster, log: warn });
-  const heart = runHeart(
-    { host, machine, ...profile },
-    {
-      clock: systemClock(),
-      store,
-      random: systemRandom(),
-      file: incarnationFile(join(runDir, "incarnation.json"), warn),
-      agents: telling(serveAgents(join(runDir, "heart.sock"), warn)),
-      guards: openGuards(runDir, warn),
-    },
-  );
-  const end = (): void => {
-    // The guards keep the deadline; the next heart goes on with this incarnation (S1).
-    heart.stop();
-    process.exit(0);
-  };
-  process.on("SIGTERM", end);
-  process.on("SIGINT", end);
-}
-
-function main(): number | undefined {
-  const { values } = parseArgs({ options: { config: { type: "string" } } });
-  if (values.config === undefined) {
-    console.error("usage: heart --config FILE (the host's configuration, YAML)");
-    return 2;
-  }
-  const end = readHostConfig(values.config);
-  if (end.kind === "refused") {
-    log(end.code, end.params);
-    return 1;
-  }
-  const tls = readTls(end.config);
-  if (tls === null) return 1;
-  run(end.config, tls);
-  return undefined;
-}
-
-const code = main();
+const code = main(process.argv.slice(2));
 if (code !== undefined) process.exitCode = code;

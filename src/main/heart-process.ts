@@ -1,0 +1,84 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { openEtcdStore } from "../adapters/etcd/store.ts";
+import { readHostConfig } from "../adapters/host-config.ts";
+import { systemClock } from "../adapters/linux/clock.ts";
+import { openGuards } from "../adapters/linux/guard-client.ts";
+import { serveAgents } from "../adapters/linux/heart-socket.ts";
+import { incarnationFile } from "../adapters/linux/incarnation-file.ts";
+import { systemRandom } from "../adapters/linux/random.ts";
+import type { HostConfig } from "../model/config.ts";
+import type { AgentLine } from "../ports/heart-host.ts";
+import { runHeart } from "../runtime/heart.ts";
+
+/** One line of JSON each on stderr, for the supervisor's log. */
+function log(code: string, params: Readonly<Record<string, string | number | boolean | null>>): void {
+  console.error(JSON.stringify({ at: new Date().toISOString(), process: "heart", code, ...params }));
+}
+
+function readTls(config: HostConfig): { ca: string; cert: string; key: string } | null {
+  try {
+    const [ca, cert, key] = [config.store.ca, config.store.cert, config.store.key].map((f) => readFileSync(f, "utf8"));
+    return { ca: ca ?? "", cert: cert ?? "", key: key ?? "" };
+  } catch (error) {
+    log("heart-certificate-unreadable", { cause: (error as Error).message });
+    return null;
+  }
+}
+
+/** Each change of what the agent hears goes to the log too: it is the story of this host's heart. */
+function telling(agents: AgentLine): AgentLine {
+  let last = "";
+  return {
+    listen: (alive) => agents.listen(alive),
+    tell: (says) => {
+      const now = JSON.stringify(says);
+      if (now !== last) log("heart-says", says);
+      last = now;
+      agents.tell(says);
+    },
+  };
+}
+
+function run(config: HostConfig, tls: { ca: string; cert: string; key: string }): void {
+  const warn = (line: string): void => log("heart-trouble", { line });
+  const { host, machine, profile, runDir } = config;
+  const store = openEtcdStore({ endpoints: config.store.endpoints, tls, cluster: config.cluster, log: warn });
+  const heart = runHeart(
+    { host, machine, ...profile },
+    {
+      clock: systemClock(),
+      store,
+      random: systemRandom(),
+      file: incarnationFile(join(runDir, "incarnation.json"), warn),
+      agents: telling(serveAgents(join(runDir, "heart.sock"), warn)),
+      guards: openGuards(runDir, warn),
+    },
+  );
+  const end = (): void => {
+    // The guards keep the deadline; the next heart goes on with this incarnation (S1).
+    heart.stop();
+    process.exit(0);
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+}
+
+/** holdfast-heart: `--config FILE`. Returns the exit code where it cannot start; else it runs until a signal. */
+export function main(args: readonly string[]): number | undefined {
+  const { values } = parseArgs({ args: [...args], options: { config: { type: "string" } }, strict: false });
+  if (typeof values["config"] !== "string") {
+    console.error("usage: heart --config FILE (the host's configuration, YAML)");
+    return 2;
+  }
+  const end = readHostConfig(values["config"]);
+  if (end.kind === "refused") {
+    log(end.code, end.params);
+    return 1;
+  }
+  const tls = readTls(end.config);
+  if (tls === null) return 1;
+  run(end.config, tls);
+  return undefined;
+}

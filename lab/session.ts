@@ -1,134 +1,60 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { openEtcdStore } from "../src/adapters/etcd/store.ts";
-import { type Client, connectClient, failureOf } from "../src/api/client/index.ts";
-import { createClusterTransaction } from "../src/core/cluster-creation.ts";
-import type { WallMs } from "../src/model/ids.ts";
-import { type Cluster, labKernel, labNetwork, labPool } from "./cluster.ts";
-import { guestAppend, guestMemoryMiB } from "./guest/append.ts";
-import type { HostPlan } from "./host.ts";
-import type { HostProgram } from "./host-init.ts";
+import { type Client, failureOf } from "../src/api/client/index.ts";
+import { render } from "../src/model/messages/index.ts";
+import { clientOf, createCluster, firstVm, firstVmAddress, startGuest } from "./bootstrap.ts";
+import type { Cluster } from "./cluster.ts";
+import { playFailover } from "./demo.ts";
 import { LabError } from "./lab-error.ts";
 import type { Address } from "./reach.ts";
 import { until } from "./shell.ts";
+import { pageStatus, showEvents, showPage } from "./show.ts";
 
-const root = join(import.meta.dirname, "..");
-const node = join(root, "node_modules", ".bin", "node");
-
-/** What a host runs besides etcd and the guards: heart and holdfastd. */
-export function daemons(_host: HostPlan, configFile: string): readonly HostProgram[] {
-  const main = (name: string): string => join(root, "src", "main", `${name}.ts`);
-  return [
-    { name: "heart", argv: [node, main("heart"), "--config", configFile] },
-    {
-      name: "holdfastd",
-      argv: [node, main("holdfastd"), "--config", configFile],
-    },
-  ];
-}
-
-/** The API of one host of the lab. */
-export function clientOf(cluster: Cluster, host: string): Client {
-  return connectClient(join(cluster.world.host(host).plan.dirs.run, "api.sock"));
-}
-
-/** Writes a new cluster's records and marks the pool; ends once every host has joined with its facts. */
-export async function createCluster(cluster: Cluster): Promise<void> {
-  const mark = { schema: 1, cluster: cluster.id, pool: labPool };
-  writeFileSync(join(cluster.world.poolDir, ".holdfast-pool"), `${JSON.stringify(mark)}\n`);
-  const { cert, key, ca } = cluster.identity;
-  const store = openEtcdStore({
-    endpoints: [...(await cluster.storeEndpoints())],
-    tls: { cert, key, ca },
-    cluster: cluster.id,
-  });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      store.commit(createClusterTransaction(cluster.plan, Date.now() as WallMs), 10_000, (end) => {
-        if (end.kind === "committed") resolve();
-        else
-          reject(
-            new LabError(`The cluster could not be created: ${end.kind}.`, "Nothing runs.", "Start the lab again."),
-          );
-      });
-    });
-  } finally {
-    store.close();
-  }
-  const joined = async (): Promise<true | undefined> => {
-    try {
-      const { hosts } = await clientOf(cluster, "h1").host.list();
-      return hosts.length === cluster.world.hosts.length && hosts.every((host) => host.state === "up")
-        ? true
-        : undefined;
-    } catch {
-      return undefined;
-    }
-  };
-  await until(
-    joined,
-    60_000,
-    () => new LabError("Not all hosts joined within a minute.", "The lab ends.", "Look at HOST/log."),
-    100,
-  );
-}
-
-export const firstVmAddress = "10.93.0.50";
-
-/** Defines and starts a VM that runs the tiny guest. */
-export async function startGuest(client: Client, name: string, address: string, tickMs: number | null): Promise<void> {
-  await client.vm.create({
-    name,
-    cpus: 1,
-    memoryMiB: guestMemoryMiB,
-    cpuModel: "max",
-    disks: [{ pool: labPool, sizeMiB: 64, format: "raw" }],
-    networks: [labNetwork],
-    kernel: {
-      ...labKernel,
-      append: guestAppend({ name, address: `${address}/24`, tickMs }),
-    },
-    maxRestart: 3,
-  });
-  await client.vm.start({ vm: name });
-}
+export { clientOf, createCluster, daemons, firstVm, firstVmAddress, startGuest } from "./bootstrap.ts";
 
 /** What happens in a cluster once its store serves: the first VM, what is shown, the demonstration. */
 export interface Session {
-  /** Where the first VM's page is at this moment; undefined while it has none. */
-  page(): Address | undefined;
-  /** Prepares everything; returns what to tell once. Events are shown through `show` as they come. */
+  /** Where the first VM's page is. */
+  page(): Address;
+  /** Creates the cluster and its first VM; returns what to tell once. Events are shown through `show` as they come. */
   start(): Promise<readonly string[]>;
   /** Plays a failover by itself. Returns the exit code. */
   demo(): Promise<number>;
-  /** Ends what `start` left running; the world is closed afterwards. */
-  stop(): Promise<void>;
+  stop(): void;
 }
 
 export function openSession(cluster: Cluster, show: (line: string) => void): Session {
   const page: Address = { address: firstVmAddress, port: 80 };
+  const stops: (() => void)[] = [];
   return {
     page: () => page,
     start: async () => {
       await createCluster(cluster);
-      show("all hosts joined");
-      try {
-        await startGuest(clientOf(cluster, "h1"), "web", firstVmAddress, 100);
-      } catch (error) {
-        show(JSON.stringify(failureOf(error)));
-      }
-      show("vm wanted");
-      await until(
-        async () => {
-          const end = await cluster.world.reach.http(page, { path: "/status", timeoutMs: 1000 });
-          return end.kind === "answered" ? true : undefined;
-        },
-        60_000,
-        () => new LabError("The VM's page does not answer.", "", ""),
-      );
-      return ["the page answers"];
+      stops.push(showEvents(cluster, show));
+      await startGuest(clientOf(cluster, "h1"), firstVm, firstVmAddress, 500).catch((error: unknown) => {
+        throw refusedBy(error, "The first VM could not be started.");
+      });
+      stops.push(showPage(cluster, page, show));
+      await until(() => pageStatus(cluster, page), 90_000, noPage, 100);
+      return statusLines(await clientOf(cluster, "h1").cluster.status());
     },
-    demo: async () => 0,
-    stop: async () => undefined,
+    demo: () => playFailover(cluster, page, firstVm, show),
+    stop: () => {
+      for (const stop of stops) stop();
+    },
   };
+}
+
+function refusedBy(error: unknown, what: string): LabError {
+  const failure = failureOf(error);
+  if (!("code" in failure)) return new LabError(`${what} ${failure.cause}`, "The lab ends.", "Look at HOST/log.");
+  const { cause, effect, remedy } = render(failure.code, failure.params);
+  return new LabError(`${what} ${cause}`, effect ?? "The lab ends.", remedy ?? "Look at HOST/log.");
+}
+
+const noPage = (): LabError =>
+  new LabError("The first VM's page does not answer.", "The lab ends.", "Start it with --keep and look at HOST/log.");
+
+function statusLines(status: Awaited<ReturnType<Client["cluster"]["status"]>>): string[] {
+  const hosts = status.hosts.map((host) => `${host.name} ${host.state}`).join(", ");
+  const vms = status.vms.map((vm) => `${vm.name} ${vm.state} on ${vm.host ?? "no host"}`).join(", ");
+  return [`Cluster ${status.cluster?.name ?? ""}: ${hosts}; manager ${status.manager?.host ?? "none"}; ${vms}.`];
 }

@@ -11,7 +11,7 @@ const subject = "facts";
 /** Reads what this host is and writes it where it has changed: placement rests on it. */
 export function decideFacts(building: Building, incarnation: Incarnation): void {
   const { state, happened } = building;
-  const due = state.reading === undefined || happened.now - state.readAt >= readEveryMs;
+  const due = state.reading === undefined || happened.now - state.readAt >= readEveryMs || lacksPool(building);
   if (due && !state.readRunning) {
     building.state = { ...building.state, readRunning: true };
     building.effects.push({ kind: "read" });
@@ -31,6 +31,12 @@ export function decideFacts(building: Building, incarnation: Incarnation): void 
     transaction([unchanged(key, before), ...stillIn(state.self, registration)], [put(key, next)]),
     told,
   );
+}
+
+/** A pool that was made after the last reading: VMs may be waiting for a host that has it. */
+function lacksPool(building: Building): boolean {
+  const read = building.state.reading?.pools ?? [];
+  return [...building.happened.view.pools.keys()].some((id) => !read.some((found) => found.pool === id));
 }
 
 function sameFacts(a: HostFacts, b: HostFacts): boolean {

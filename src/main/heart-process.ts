@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openEtcdStore } from "../adapters/etcd/store.ts";
@@ -8,6 +7,7 @@ import { openGuards } from "../adapters/linux/guard-client.ts";
 import { serveAgents } from "../adapters/linux/heart-socket.ts";
 import { incarnationFile } from "../adapters/linux/incarnation-file.ts";
 import { systemRandom } from "../adapters/linux/random.ts";
+import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
 import type { HostConfig } from "../model/config.ts";
 import type { AgentLine } from "../ports/heart-host.ts";
 import { runHeart } from "../runtime/heart.ts";
@@ -15,16 +15,6 @@ import { runHeart } from "../runtime/heart.ts";
 /** One line of JSON each on stderr, for the supervisor's log. */
 function log(code: string, params: Readonly<Record<string, string | number | boolean | null>>): void {
   console.error(JSON.stringify({ at: new Date().toISOString(), process: "heart", code, ...params }));
-}
-
-function readTls(config: HostConfig): { ca: string; cert: string; key: string } | null {
-  try {
-    const [ca, cert, key] = [config.store.ca, config.store.cert, config.store.key].map((f) => readFileSync(f, "utf8"));
-    return { ca: ca ?? "", cert: cert ?? "", key: key ?? "" };
-  } catch (error) {
-    log("heart-certificate-unreadable", { cause: (error as Error).message });
-    return null;
-  }
 }
 
 /** Each change of what the agent hears goes to the log too: it is the story of this host's heart. */
@@ -41,7 +31,7 @@ function telling(agents: AgentLine): AgentLine {
   };
 }
 
-function run(config: HostConfig, tls: { ca: string; cert: string; key: string }): void {
+function run(config: HostConfig, tls: CertificateTexts): void {
   const warn = (line: string): void => log("heart-trouble", { line });
   const { host, machine, profile, runDir } = config;
   const store = openEtcdStore({ endpoints: config.store.endpoints, tls, cluster: config.cluster, log: warn });
@@ -77,8 +67,12 @@ export function main(args: readonly string[]): number | undefined {
     log(end.code, end.params);
     return 1;
   }
-  const tls = readTls(end.config);
-  if (tls === null) return 1;
-  run(end.config, tls);
+  const { cluster, host, store } = end.config;
+  const certificates = loadCertificates(store, { cluster, host, addresses: [], now: new Date() });
+  if (certificates.kind === "refused") {
+    log(certificates.code, certificates.params);
+    return 1;
+  }
+  run(end.config, certificates.tls);
   return undefined;
 }

@@ -54,7 +54,6 @@ export const heartMessages = {
     effect: "This machine stands back: its VMs are frozen, and it does not rejoin by itself.",
     remedy: "Stop the other machine or copy; then restart holdfast-heart here.",
   },
-  "heart-certificate-unreadable": "The host's certificate cannot be read: {cause}.",
   "heart-says": "The heart is {phase} (incarnation {incarnation}, frozen {frozen}, trouble {trouble}).",
   "heart-trouble": "{line}",
 } satisfies Catalogue;

@@ -1,0 +1,124 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { openEtcdStore } from "../adapters/etcd/store.ts";
+import { fenceAgents } from "../adapters/fence/fence-agent.ts";
+import { readHostConfig } from "../adapters/host-config.ts";
+import { systemClock } from "../adapters/linux/clock.ts";
+import { openHeartLink } from "../adapters/linux/heart-socket.ts";
+import { systemRandom } from "../adapters/linux/random.ts";
+import { openLinuxSensors } from "../adapters/linux/sensors.ts";
+import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
+import { chooseAccel } from "../adapters/qemu/accel.ts";
+import { openQemuHypervisor } from "../adapters/qemu/driver.ts";
+import { openVolumes } from "../adapters/qemu/volumes.ts";
+import { openJournal } from "../adapters/sqlite/journal.ts";
+import { createApi } from "../api/server/index.ts";
+import { must } from "../base/assert.ts";
+import { storeFormat } from "../core/cluster-creation.ts";
+import type { HostConfig } from "../model/config.ts";
+import { later } from "../model/ids.ts";
+import type { Params } from "../model/reason.ts";
+import { emptyView } from "../model/view.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { CommitWithEvents } from "../ports/committer.ts";
+import type { Journal } from "../ports/journal.ts";
+import { type Daemon, runDaemon } from "../runtime/daemon.ts";
+import { version } from "./version.ts";
+
+// holdfastd: agent, standby or active manager and API server of one host. It may crash, hang or be upgraded at any time
+// without touching a VM; a supervisor restarts it and it takes up what runs.
+
+/** One line of JSON each on stderr, for the supervisor's log. `code` is explained by `messages`. */
+function log(code: string, params: Params): void {
+  console.error(JSON.stringify({ at: new Date().toISOString(), process: "holdfastd", code, ...params }));
+}
+
+/** Starts the daemon; a number is the exit code where it cannot. */
+export async function main(args: readonly string[]): Promise<number | undefined> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { config: { type: "string" }, kernel: { type: "string" }, initrd: { type: "string" } },
+  });
+  if (values.config === undefined) {
+    console.error(
+      "usage: holdfastd --config FILE (the host's configuration, YAML) [--kernel FILE --initrd FILE (of the KVM probe)]",
+    );
+    return 2;
+  }
+  const read = readHostConfig(values.config);
+  if (read.kind === "refused") return fail(read.code, read.params);
+  const { config } = read;
+  const expected = { cluster: config.cluster, host: config.host, addresses: [], now: new Date() };
+  const certificates = loadCertificates(config.store, expected);
+  if (certificates.kind === "refused") return fail(certificates.code, certificates.params);
+  mkdirSync(config.stateDir, { recursive: true });
+  const journal = openJournal(join(config.stateDir, "events.sqlite"), (cause) => log("journal-trouble", { cause }));
+  if (journal.kind === "refused") return fail(journal.code, journal.params);
+  const probe =
+    values.kernel === undefined || values.initrd === undefined ? null : { path: values.kernel, initrd: values.initrd };
+  const choice = await chooseAccel({
+    wanted: config.accel,
+    cacheFile: join(config.stateDir, "accel.json"),
+    kernel: probe,
+  });
+  log(choice.code, { accel: choice.accel });
+  return run(config, certificates.tls, journal.journal, choice.accel);
+}
+
+function fail(code: string, params: Params): number {
+  log(code, params);
+  return 1;
+}
+
+async function run(
+  config: HostConfig,
+  tls: CertificateTexts,
+  journal: Journal,
+  accel: "kvm" | "tcg",
+): Promise<number | undefined> {
+  const warn = (line: string): void => log("trouble", { line });
+  const clock = systemClock();
+  const random = systemRandom();
+  const store = openEtcdStore({ endpoints: config.store.endpoints, tls, cluster: config.cluster, log: warn });
+  const volumes = openVolumes({ cluster: config.cluster, pools: config.pools });
+  const { host: self, profile, role } = config;
+  let daemon: Daemon | undefined;
+  const view = () => daemon?.view() ?? emptyView();
+  // The socket first: where it is taken another holdfastd serves this host, and two agents must never act for one.
+  const commit: CommitWithEvents = (...args) => must(daemon, "Cannot commit before the daemon runs").commit(...args);
+  const heardAt = () => daemon?.heardAt() ?? clock.now();
+  const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heardAt, log: warn });
+  const served = await api.listen(join(config.runDir, "api.sock"));
+  if (served.kind === "refused") return fail(served.code, served.params);
+  daemon = runDaemon(
+    { self, profile, role },
+    {
+      store,
+      clock,
+      random,
+      journal,
+      hypervisor: openQemuHypervisor({ ...config, accel }),
+      fencing: fenceAgents(),
+      sensors: openLinuxSensors(config, version, view),
+      heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
+      digest: (text) => createHash("sha256").update(text).digest("hex"),
+    },
+  );
+  checkCluster(config, view, clock);
+  return undefined;
+}
+
+/** A store of another format, or another cluster's, is never worked on: the process says so and ends. */
+function checkCluster(config: HostConfig, view: () => ReturnType<Daemon["view"]>, clock: Clock): void {
+  const cluster = view().cluster?.value;
+  if (cluster === undefined) {
+    clock.wakeAt(later(clock.now(), 500), () => checkCluster(config, view, clock));
+    return;
+  }
+  if (cluster.id === config.cluster && cluster.format === storeFormat) return;
+  const params = { found: cluster.id, wanted: config.cluster, format: cluster.format, known: storeFormat };
+  log("cluster-foreign", params);
+  process.exit(1);
+}

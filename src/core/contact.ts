@@ -18,6 +18,8 @@ export type Contact = {
   readonly waitMs: number;
   /** Never before this moment: heard + D+M, and what an earlier heartbeat with a longer D had promised (S7). */
   readonly silentUntil: InstantMs;
+  /** Since when every heartbeat said that the VMs stand frozen although it was committed; null: they run (S13). */
+  readonly frozenSince: InstantMs | null;
 };
 
 /** The larger of what the host's guards enforce and this process's own D+M (S7). */
@@ -43,6 +45,7 @@ export function hear(
     live: live || (known?.incarnation === heard.incarnation && known.live),
     waitMs,
     silentUntil: silentUntil as InstantMs,
+    frozenSince: heard.heartbeat.frozen ? (known?.frozenSince ?? now) : null,
   };
 }
 

@@ -1,10 +1,12 @@
 import { inKeyOrder } from "../base/order.ts";
 import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
+import type { Reason } from "../model/reason.ts";
 import type { Compare } from "../model/transaction.ts";
-import { type ClusterView, fenceOf } from "../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { type Contact, type OwnContact, silenceOf } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction } from "./fencing.ts";
+import { limits } from "./limits.ts";
 import { loadOf, place } from "./placement.ts";
 
 /** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
@@ -88,6 +90,61 @@ function fenceBySilence(
     transaction: fenceTransaction(view, order, contact, judge.also),
     events: [event("host-fenced", { host }, { host, incarnation, cause: "silence", device }, reason)],
   };
+}
+
+/**
+ * S13: hosts that beat but do not run their VMs. Frozen for more than two deadlines under committed heartbeats, or the
+ * agent gone with a VM down: fenced by order, which is no proof of itself (S9). Only the leader orders.
+ */
+export function decideOrders(
+  view: ClusterView,
+  known: ManagerKnowledge,
+  own: OwnContact,
+  also: readonly Compare[],
+): Decided {
+  const decisions: Decision[] = [];
+  for (const [host, contact] of inKeyOrder(known.contacts)) {
+    if (host === known.self || !isJudged(view, host, contact) || !contact.live || known.now < own.graceUntil) continue;
+    const reason = whyOrdered(view, host, contact, known.now);
+    if (reason === undefined) continue;
+    const use = whatAFenceWouldStart(view, host, contact.incarnation, known);
+    if (!use.startsElsewhere) continue;
+    const { incarnation } = contact;
+    const order = { host, incarnation, cause: "order" as const, by: known.self, device: use.device, at: known.wall };
+    const told = event("host-fenced", { host }, { host, incarnation, cause: "order", device: use.device }, reason);
+    decisions.push({
+      subject: `host ${host}`,
+      transaction: fenceTransaction(view, order, contact, also),
+      events: [told],
+    });
+  }
+  return { decisions, notices: [], wakeAt: undefined };
+}
+
+function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: InstantMs): Reason | undefined {
+  // A silent host is the business of the deadline, not of an order.
+  if (now - contact.heardAt > limits.aliveMs) return undefined;
+  const beat = heartbeatOf(view, host, contact.incarnation)?.value;
+  if (beat === undefined) return undefined;
+  const frozenMs = contact.frozenSince === null ? 0 : now - contact.frozenSince;
+  if (frozenMs > limits.frozenDeadlinesMax * beat.deadlineMs) {
+    return { rule: "S13", code: "host-keeps-vms-frozen", params: { host, frozenMs } };
+  }
+  if (beat.agentAgeMs === null || beat.agentAgeMs <= limits.agentSilentMs) return undefined;
+  const down = vmKnownDown(view, host, contact.incarnation);
+  return down === undefined ? undefined : { rule: "S13", code: "agent-gone-vm-down", params: { host, vm: down } };
+}
+
+/** The name of a wanted VM that is owned there and by its own record does not run; what nobody recorded is not known. */
+function vmKnownDown(view: ClusterView, host: HostId, incarnation: Incarnation): string | undefined {
+  for (const [id, owner] of inKeyOrder(view.owners)) {
+    if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation !== incarnation) continue;
+    const vm = view.vms.get(id)?.value;
+    const status = view.statuses.get(id)?.value;
+    const runs = status?.epoch === owner.value.epoch && status.phase !== "failed" && status.phase !== "starting";
+    if (vm?.requested === "started" && !runs) return vm.name;
+  }
+  return undefined;
 }
 
 /**

@@ -1,11 +1,23 @@
 import { describe, expect, test } from "vitest";
-import { epoch, fence, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import {
+  epoch,
+  fence,
+  heartbeat,
+  held,
+  host,
+  incarnation,
+  pool,
+  Records,
+  status,
+  vm,
+  vmId,
+} from "../../test/support/records.ts";
 import type { InstantMs, PoolId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Owner } from "../model/records.ts";
 import { heartbeatOf } from "../model/view.ts";
 import { type Contact, hear } from "./contact.ts";
-import { decideFences, decideProofs, deviceWork } from "./decide-fences.ts";
+import { decideFences, decideOrders, decideProofs, deviceWork } from "./decide-fences.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";
 import { adoptTransaction, assertMayStart } from "./ownership.ts";
@@ -96,6 +108,32 @@ describe("fences", () => {
   test("[S8] a host that nobody's VM depends on is left alone", () => {
     const records = cluster("replicated", held("h3", 1, 4));
     expect(decideFences(records.view, knowledge(records, { h1: 60_000 }), judge).decisions).toEqual([]);
+  });
+});
+
+describe("orders", () => {
+  const ordered = (records: Records, known: ManagerKnowledge) => decideOrders(records.view, known, judge.own, []);
+  const frozenFor = (known: ManagerKnowledge, ms: number): ManagerKnowledge => {
+    const contact = known.contacts.get(host("h1"));
+    const frozen = { ...(contact as Contact), frozenSince: (now - ms) as InstantMs };
+    return { ...known, contacts: new Map(known.contacts).set(host("h1"), frozen) };
+  };
+
+  test("[S13] VMs frozen for more than two deadlines under a host that beats: fenced by order, without a proof", () => {
+    const records = cluster("replicated");
+    expect(ordered(records, frozenFor(knowledge(records), 10_000)).decisions).toEqual([]);
+    const decided = ordered(records, frozenFor(knowledge(records), 10_001));
+    const record = written(decided, keys.fence(host("h1"), incarnation(1)));
+    expect(record).toMatchObject({ cause: "order", proofs: [], device: "not-needed" });
+  });
+
+  test("[S13] an agent that is gone costs its host the VM only where the VM is known to be down", () => {
+    const gone = heartbeat({ agentAgeMs: 60_001 });
+    const records = cluster("replicated").put(keys.heartbeat(host("h1"), incarnation(1)), gone);
+    records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running"));
+    expect(ordered(records, knowledge(records)).decisions).toEqual([]);
+    records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "failed"));
+    expect(ordered(records, knowledge(records)).decisions).toHaveLength(1);
   });
 });
 

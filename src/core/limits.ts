@@ -28,6 +28,8 @@ export const limits = {
   heartbeatsInFlightMax: 3,
   /** The agent of a host is silent: no placements on it (S13). */
   agentSilentMs: 60_000,
+  /** Frozen VMs under a host that beats: that many deadlines, then its guards will not thaw them any more (S13). */
+  frozenDeadlinesMax: 2,
   /** A host counts as alive for a placement while its last heartbeat is younger than this. */
   aliveMs: 2_000,
   deviceRetryFirstMs: 1_000,

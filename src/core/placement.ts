@@ -53,10 +53,8 @@ export function place(
   const [best, ...others] = fit;
   if (best === undefined) return { kind: "nowhere", alternatives };
   for (const host of others) {
-    alternatives.push({
-      option: host,
-      why: reason("PL1", "host-has-more-vms", { host, vms: vms(host), best: vms(best) }),
-    });
+    const code = vms(host) > vms(best) ? "host-has-more-vms" : "host-later-in-order";
+    alternatives.push({ option: host, why: reason("PL1", code, { host, vms: vms(host), best: vms(best) }) });
   }
   return { kind: "place", on: best, alternatives };
 }

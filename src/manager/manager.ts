@@ -2,7 +2,7 @@ import { must } from "../base/assert.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
-import { decideFences, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, type Notice } from "../core/decision.ts";
@@ -169,6 +169,7 @@ function decideAsLeader(
 ): Decided[] {
   const tasks = decideTasks(happened.view, known, also);
   return [
+    decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
     decideVms(happened.view, known, also, busySubjects(state)),
     { decisions: tasks, notices: [], wakeAt: undefined },

@@ -18,6 +18,8 @@ export interface HypervisorRig {
   killProcess(run: VmRun): void;
   /** SIGTERM from somebody who is not the driver. */
   quitProcess(run: VmRun): void;
+  /** True once the guest of this run has said that it serves. */
+  guestIsUp(run: VmRun): boolean;
   /** True once the guest of this run has powered off or panicked, whether or not a driver knows. */
   guestIsDown(run: VmRun): boolean;
   /** The agent dies and a new one comes; `meanwhile` happens in between. */
@@ -76,6 +78,7 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
     test("a guest that is asked to power off within its grace does so", async () => {
       const web = run("web", 1);
       await start(web);
+      await rig.until("the guest is up", () => rig.guestIsUp(web));
       expect(await stop(web, 60_000)).toEqual(done);
       expect(rig.processExists(web)).toBe(false);
     });

@@ -62,6 +62,10 @@ export async function openRealRig(
   let hypervisor = open();
   const incarnation = (n: number) => join(cgroup, "a/b", String(n));
   const folder = (run: VmRun) => join(incarnation(run.incarnation), `${run.vm}.${run.epoch}`);
+  const serialLog = (run: VmRun) => {
+    const log = join(runDir, "vms", `${run.vm}.${run.epoch}`, "serial.log");
+    return existsSync(log) ? readFileSync(log, "utf8") : "";
+  };
   const signal = (run: VmRun, name: NodeJS.Signals) => {
     for (const pid of cgroupPids(folder(run))) process.kill(pid, name);
   };
@@ -93,10 +97,8 @@ export async function openRealRig(
       hypervisor = open();
     },
     processExists: (run) => readCgroupEvents(folder(run))?.populated === true,
-    guestIsDown: (run) => {
-      const log = join(runDir, "vms", `${run.vm}.${run.epoch}`, "serial.log");
-      return existsSync(log) && /reboot: Power down|Kernel panic/u.test(readFileSync(log, "utf8"));
-    },
+    guestIsUp: (run) => serialLog(run).includes("holdfast-guest ready"),
+    guestIsDown: (run) => /reboot: Power down|Kernel panic/u.test(serialLog(run)),
     until,
     end: (call) => new Promise((done) => call(done)),
     close: async () => {

@@ -57,6 +57,7 @@ export async function openSimRig(): Promise<HypervisorRig> {
       hypervisor = open();
     },
     processExists: (run) => machine.processes.has(runName(run)),
+    guestIsUp: (run) => machine.processes.get(runName(run))?.state === "running",
     guestIsDown: (run) => machine.processes.get(runName(run))?.state === "guest-down",
     until: async (what, holds) => {
       for (let i = 0; !(await holds()); i++)

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { keepHouse } from "../adapters/etcd/housekeeping.ts";
 import { openEtcdStore } from "../adapters/etcd/store.ts";
 import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
@@ -25,6 +26,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
+import { trimEvents } from "../runtime/trim-events.ts";
 import { version } from "./version.ts";
 
 // holdfastd: agent, standby or active manager and API server of one host. It may crash, hang or be upgraded at any time
@@ -107,6 +109,9 @@ async function run(
     },
   );
   checkCluster(config, view, clock);
+  const isMine = () => view().term?.value.host === self;
+  keepHouse({ maintenance: store.maintenance, isMine, log });
+  trimEvents(store, clock, isMine);
   return undefined;
 }
 

@@ -28,6 +28,8 @@ export const keys = {
 
 /** All requests: for the sweep that removes old ones. */
 export const requestsPrefix = "/requests/" as StoreKey;
+/** All events: for the job that keeps the recent ones. */
+export const eventsPrefix = "/events/" as StoreKey;
 
 /** What a key names. `unknown` keys are left alone: a newer version may have written them. */
 export type KeyName =

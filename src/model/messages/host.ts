@@ -28,6 +28,17 @@ export const hostMessages = {
     effect: "holdfastd ended. It never works on a store that is not its own.",
     remedy: "Correct the host's configuration (store endpoints, cluster), or bring Holdfast to the store's version.",
   },
+  "store-out-of-space": {
+    cause: "The cluster's store is full.",
+    effect: "No heartbeat and no change is taken: VMs freeze at their deadline, and nobody is fenced.",
+    remedy: "Holdfast makes room by itself now; if it comes again, raise the store's quota.",
+  },
+  "store-space-made": "The store has room again.",
+  "store-housekeeping-failed": {
+    cause: "The store could not be tidied ({cause}).",
+    effect: "Its file keeps growing; it is tried again in a minute.",
+    remedy: "Look at the store's members: holdfast cluster status.",
+  },
   trouble: "{line}",
   watchdog: {
     cause: "Host {host} has no watchdog device.",

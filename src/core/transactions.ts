@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.ts";
-import type { HostId, Incarnation, StoreKey } from "../model/ids.ts";
+import type { HostId, StoreKey } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HostRegistration, ManagerTerm } from "../model/records.ts";
 import type { Compare, Transaction, Write } from "../model/transaction.ts";
@@ -37,5 +37,3 @@ export function transaction(compares: readonly Compare[], writes: readonly Write
   assert(compares.length > 0, "Cannot write without having read: a transaction needs a compare");
   return { compares, writes };
 }
-
-export type Incarnated = { readonly host: HostId; readonly incarnation: Incarnation };

@@ -39,12 +39,7 @@ export async function openRealRig(
 ): Promise<HypervisorRig & { runDir: string }> {
   if (!existsSync(join(guestFolder, "vmlinuz")))
     throw new Error("The tiny guest is not built: run `node lab/guest/build.mjs`");
-  const runDir = mkdtempSync(join(tmpdir(), "hf-hyp-"));
-  const mount = must(findCgroupMount(), "Cannot test: this machine has no cgroup v2");
-  const cgroup = join(mount, must(runDir.split("/").at(-1), "Cannot test: no name"));
-  const poolFolder = join(runDir, "pool");
-  mkdirSync(poolFolder);
-  for (const folder of [cgroup, join(cgroup, "a"), join(cgroup, "a/b")]) makeCgroup(folder);
+  const { runDir, cgroup, poolFolder } = makeFolders();
   const options: QemuOptions = {
     cluster: "test" as ClusterId,
     runDir,
@@ -68,13 +63,6 @@ export async function openRealRig(
   };
   const signal = (run: VmRun, name: NodeJS.Signals) => {
     for (const pid of cgroupPids(folder(run))) process.kill(pid, name);
-  };
-  const until: HypervisorRig["until"] = async (what, holds) => {
-    const giveUpAt = performance.now() + limitMs;
-    while (!(await holds())) {
-      if (performance.now() > giveUpAt) throw new Error(`Waited in vain until ${what}`);
-      await sleep(20);
-    }
   };
   return {
     runDir,
@@ -110,6 +98,25 @@ export async function openRealRig(
     },
   };
 }
+
+/** A run folder, a cgroup with both guards' levels, and a pool folder, all with one name of their own. */
+function makeFolders(): { readonly runDir: string; readonly cgroup: string; readonly poolFolder: string } {
+  const runDir = mkdtempSync(join(tmpdir(), "hf-hyp-"));
+  const mount = must(findCgroupMount(), "Cannot test: this machine has no cgroup v2");
+  const cgroup = join(mount, must(runDir.split("/").at(-1), "Cannot test: no name"));
+  const poolFolder = join(runDir, "pool");
+  mkdirSync(poolFolder);
+  for (const folder of [cgroup, join(cgroup, "a"), join(cgroup, "a/b")]) makeCgroup(folder);
+  return { runDir, cgroup, poolFolder };
+}
+
+const until: HypervisorRig["until"] = async (what, holds) => {
+  const giveUpAt = performance.now() + limitMs;
+  while (!(await holds())) {
+    if (performance.now() > giveUpAt) throw new Error(`Waited in vain until ${what}`);
+    await sleep(20);
+  }
+};
 
 function request(poolFolder: string, run: VmRun, act: GuestAct, disk: string): StartRequest {
   const image = join(poolFolder, `${disk}.raw`);

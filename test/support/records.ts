@@ -1,5 +1,4 @@
 import type {
-  ClusterId,
   Epoch,
   HostId,
   Incarnation,
@@ -22,7 +21,6 @@ export const host = (name: string): HostId => name as HostId;
 export const vmId = (name: string): VmId => `vm:${name}` as VmId;
 export const incarnation = (n: number): Incarnation => n as Incarnation;
 export const epoch = (n: number): Epoch => n as Epoch;
-export const clusterId = "test-cluster" as ClusterId;
 const wall = 0 as WallMs;
 
 export function member(id: string, more: Partial<Member> = {}): Member {

@@ -1,3 +1,4 @@
+import { isSame } from "../base/same.ts";
 import { event } from "../core/decision.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
@@ -40,5 +41,5 @@ function lacksPool(building: Building): boolean {
 }
 
 function sameFacts(a: HostFacts, b: HostFacts): boolean {
-  return JSON.stringify({ ...a, at: 0 }) === JSON.stringify({ ...b, at: 0 });
+  return isSame({ ...a, at: 0 }, { ...b, at: 0 });
 }

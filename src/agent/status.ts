@@ -1,4 +1,5 @@
 import { valuesInKeyOrder } from "../base/order.ts";
+import { isSame } from "../base/same.ts";
 import { event } from "../core/decision.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
@@ -60,7 +61,7 @@ function statusOf(building: Building, local: Local): VmStatus {
 }
 
 function sameStatus(a: VmStatus, b: VmStatus): boolean {
-  return JSON.stringify({ ...a, since: 0 }) === JSON.stringify({ ...b, since: 0 });
+  return isSame({ ...a, since: 0 }, { ...b, since: 0 });
 }
 
 function told(building: Building, status: VmStatus, local: Local): EventDraft[] {

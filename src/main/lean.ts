@@ -1,21 +1,27 @@
 import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
 
-// Stripping types loads a compiler of more than 20 MB that never leaves. So a daemon compiles into the cache, and then
-// becomes a fresh process, same pid, that finds everything there. The cache lies beside the installed packages, not in a
-// folder that others may write; where it cannot be written the process is only larger.
+// Stripping types loads a compiler of more than 20 MB that never leaves, and V8 grows its heap generously. So a daemon
+// becomes a fresh process, same pid, twice: with V8's frugal flags (they are part of the cache's key, so the code must be
+// compiled under them), then with everything compiled. The cache lies beside the installed packages, not in a folder
+// that others may write; where it cannot be written the process is only larger.
 const cache = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "holdfast");
+const flags = ["--max-semi-space-size=1", "--optimize-for-size"];
 const mark = "HOLDFAST_LEAN";
 
-/** Loads a daemon's own module and, the first time, starts the process over with it compiled. Returns where it goes on. */
+/** Loads a daemon's own module, starting the process over until it is lean; returns where it goes on. */
 export async function loadLean<T>(load: () => Promise<T>): Promise<T> {
-  if (process.env[mark] === "1") return load();
+  const stage = process.env[mark];
+  if (stage === "lean" || process.execve === undefined) return load();
+  if (stage !== "filling") startOver("filling");
   enableCompileCache(cache);
-  const loaded = await load();
-  if (process.execve === undefined) return loaded;
+  await load();
   flushCompileCache();
-  // Small semispaces: these processes make much short-lived data at a low rate (the flag is part of the cache's key).
-  const args = [process.execPath, "--max-semi-space-size=1", ...process.argv.slice(1)];
-  process.execve(process.execPath, args, { ...process.env, NODE_COMPILE_CACHE: cache, [mark]: "1" });
-  return loaded;
+  return startOver("lean");
+}
+
+function startOver(stage: "filling" | "lean"): never {
+  const environment = { ...process.env, NODE_COMPILE_CACHE: cache, [mark]: stage };
+  process.execve?.(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], environment);
+  throw new Error("Cannot start over: execve returned");
 }

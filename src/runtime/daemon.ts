@@ -37,6 +37,9 @@ export type DaemonOptions = {
   readonly role: "host" | "witness";
 };
 
+/** The two step machines; the simulator looks over their shoulders. */
+export type DaemonSteps = { readonly manager: typeof stepManager; readonly agent: typeof stepAgent };
+
 export type Daemon = {
   readonly view: () => ClusterView;
   /** When the store last told this process anything. */
@@ -52,7 +55,11 @@ type Untimed<E> = E extends Moment ? Omit<E, keyof Moment> : never;
  * The only loop: event in → step → effects out through ports; completions come back as events. It performs and decides
  * nothing. A broken assertion in a step ends the process: a supervisor restarts it, and what runs is adopted again.
  */
-export function runDaemon(options: DaemonOptions, ports: DaemonPorts): Daemon {
+export function runDaemon(
+  options: DaemonOptions,
+  ports: DaemonPorts,
+  steps: DaemonSteps = { manager: stepManager, agent: stepAgent },
+): Daemon {
   const { clock } = ports;
   let view = emptyView();
   let heardAt = clock.now();
@@ -80,7 +87,7 @@ export function runDaemon(options: DaemonOptions, ports: DaemonPorts): Daemon {
 
   function toManager(event: Untimed<ManagerEvent>): void {
     enqueue(() => {
-      const step = stepManager(manager, { ...event, ...moment() } as ManagerEvent);
+      const step = steps.manager(manager, { ...event, ...moment() } as ManagerEvent);
       manager = step.state;
       for (const effect of step.effects) performForManager(effect);
     });
@@ -89,7 +96,7 @@ export function runDaemon(options: DaemonOptions, ports: DaemonPorts): Daemon {
   function toAgent(event: Untimed<AgentEvent>): void {
     if (options.role === "witness") return;
     enqueue(() => {
-      const step = stepAgent(agent, { ...event, ...moment() } as AgentEvent);
+      const step = steps.agent(agent, { ...event, ...moment() } as AgentEvent);
       agent = step.state;
       for (const effect of step.effects) performForAgent(effect);
     });

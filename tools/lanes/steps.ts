@@ -19,6 +19,7 @@ export const projectFolders = {
   unit: ["src", "tools"],
   properties: ["test/properties"],
   scenarios: ["test/scenarios"],
+  seeds: ["test/seeds"],
   contracts: ["test/contracts"],
   lab: ["test/lab"],
   long: ["test/long"],
@@ -47,7 +48,7 @@ const checks: readonly Step[] = [
 const quick: Step = {
   kind: "suite",
   name: "quick tests",
-  projects: ["unit", "properties", "scenarios"],
+  projects: ["unit", "properties", "scenarios", "seeds"],
   limitMinutes: 4,
 };
 const ok = [...checks, quick];

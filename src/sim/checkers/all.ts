@@ -1,0 +1,22 @@
+import { fences, grace, incarnations, terms } from "./fences.ts";
+import type { CheckerKind } from "./kind.ts";
+import { bounds } from "./limits.ts";
+import { oneWriter } from "./one-writer.ts";
+import { owners, starts } from "./ownership.ts";
+import { comesToRest } from "./rest.ts";
+import { deadlines, fencedStandsStill } from "./standing-still.ts";
+
+/** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
+export const allCheckers: readonly CheckerKind[] = [
+  oneWriter,
+  starts,
+  owners,
+  incarnations,
+  terms,
+  fences,
+  grace,
+  deadlines,
+  fencedStandsStill,
+  bounds,
+  comesToRest,
+];

@@ -1,0 +1,80 @@
+import type { Owner } from "../../model/records.ts";
+import { runKey } from "../world/copy.ts";
+import type { World } from "../world/world.ts";
+import type { Fail } from "./checker.ts";
+import type { CheckerKind } from "./kind.ts";
+
+type Held = Extract<Owner, { kind: "held" }>;
+
+/** S14: a start is named by the owner record before it happens, and every start has a higher epoch than all before it. */
+export const starts: CheckerKind = {
+  rule: "S14",
+  make: (world, fail) => {
+    const started = new Map<string, number>();
+    const take = (vm: string, epoch: number, what: string): void => {
+      const before = started.get(vm) ?? 0;
+      if (epoch <= before) fail(`${what} ${vm} with epoch ${epoch}, after epoch ${before} had started`);
+      started.set(vm, epoch);
+    };
+    return {
+      starting: ({ run, host }) => {
+        if (!world.truth.named.has(`${host.id} ${runKey(run)}`))
+          fail(`${run.vm} epoch ${run.epoch} starts on ${host.id}, no owner record ever said so`);
+        take(run.vm, run.epoch, "started");
+      },
+      adopting: ({ host, run }, as) => {
+        if (!world.truth.isNamed(run.vm, host.id, as))
+          fail(`${run.vm} becomes epoch ${as.epoch} on ${host.id}, the owner record does not say so`);
+        take(run.vm, as.epoch, "adopted");
+      },
+    };
+  },
+};
+
+/** S14: epochs in owner records only grow, and a hand-over needs nothing of the VM to be left, or the pool's proof (S10). */
+export const owners: CheckerKind = {
+  rule: "S10",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }) => {
+      if (name.kind !== "owner") return;
+      const was = before as Owner | undefined;
+      const is = value as Owner | undefined;
+      if (was === undefined) return;
+      if (is !== undefined) checkEpoch(name.vm, was, is, fail);
+      if (was.kind !== "held") return;
+      if (is === undefined) return fail(`the owner record of ${name.vm} was deleted while ${was.host} held it`);
+      if (is.kind === "released") checkRelease(world, name.vm, was, fail);
+      else if (is.host !== was.host) checkTakeover(world, name.vm, was, is, fail);
+      else if (is.incarnation !== was.incarnation) checkAdoption(world, name.vm, was, fail);
+    },
+  }),
+};
+
+function checkEpoch(vm: string, was: Owner, is: Owner, fail: Fail): void {
+  if (is.epoch < was.epoch) fail(`epoch of ${vm} fell from ${was.epoch} to ${is.epoch}`);
+  if (is.kind === "held" && is.epoch === was.epoch) fail(`${vm} was handed out twice with epoch ${is.epoch}`);
+}
+
+function checkRelease(world: World, vm: string, was: Held, fail: Fail): void {
+  for (const copy of world.copiesOf(vm)) {
+    if (copy.host.id !== was.host || copy.run.epoch > was.epoch) continue;
+    if (copy.strict || copy.host.executes(copy))
+      fail(`${vm} was released while ${runKey(copy.run)} is left on ${was.host}`);
+  }
+}
+
+/** S11: not while a device may still cut the power of what is claimed back. */
+function checkAdoption(world: World, vm: string, was: Held, fail: Fail): void {
+  const fence = world.truth.fences.get(`${was.host}/${was.incarnation}`);
+  if (fence?.record.device === "begun") fail(`${was.host} claims ${vm} back while its power may still be cut`);
+}
+
+function checkTakeover(world: World, vm: string, was: Held, is: Held, fail: Fail): void {
+  world.count("takeovers");
+  const fence = world.truth.fences.get(`${was.host}/${was.incarnation}`);
+  if (fence === undefined) fail(`${is.host} took ${vm} from ${was.host}/${was.incarnation}, which nobody fenced`);
+  for (const copy of world.copiesOf(vm)) {
+    const blocks = copy.strict ? copy.alive : copy.host.executes(copy);
+    if (blocks) fail(`${is.host} took ${vm} from ${was.host}/${was.incarnation} while ${runKey(copy.run)} is there`);
+  }
+}

@@ -1,0 +1,75 @@
+import type { Vm } from "../../model/records.ts";
+import type { World } from "../world/world.ts";
+import type { CheckerKind } from "./kind.ts";
+
+/** What may be said of a VM that does not run: a reason that a person can act on. */
+const reasons = ["vm-nowhere", "vm-gave-up", "vm-waits-for-proof", "vm-failed"];
+const lookEveryMs = 1_000;
+
+/**
+ * LIVE: some time after the last fault is over, each wanted VM runs exactly once or has a stated reason, nothing else
+ * runs, every host beats, and no task or wish stays open.
+ */
+export const comesToRest: CheckerKind = {
+  rule: "LIVE",
+  make: (world, fail) => {
+    let said = false;
+    const look = (): void => {
+      const open = unrest(world);
+      if (open.length > 0 && !said) {
+        said = true;
+        for (const text of open) fail(text);
+      }
+    };
+    // From the bound on it has to stay at rest until the end.
+    for (let at = world.plan.restByMs; at <= world.plan.endAtMs; at += lookEveryMs) world.scheduler.at(at, look);
+    return {};
+  },
+};
+
+/** Everything that is not as it should be in a healed world. */
+function unrest(world: World): string[] {
+  const found: string[] = [];
+  for (const [id, vm] of world.truth.vms) found.push(...unrestOf(world, id, vm));
+  for (const host of world.hosts) {
+    if (!host.works) found.push(`${host.id} is off or frozen`);
+    else if (!world.isWitness(host)) found.push(...unrestOfHost(world, host.id));
+    for (const copy of host.copies.values()) {
+      if (!world.truth.vms.has(copy.run.vm)) found.push(`a copy of the deleted ${copy.run.vm} is left on ${host.id}`);
+    }
+  }
+  for (const task of world.truth.tasks.values()) {
+    if (task.end === null && !hasReason(world, task.vm)) found.push(`task ${task.kind} of ${task.vm} stays open`);
+  }
+  for (const intent of world.truth.intents.values()) {
+    if (intent.answer.kind === "open") found.push(`the wish ${intent.kind} for ${intent.vm} is never answered`);
+  }
+  return found;
+}
+
+function unrestOfHost(world: World, host: string): string[] {
+  const beat = [...world.truth.beats].find(([id]) => id === host)?.[1];
+  const silentMs = world.scheduler.now - (beat?.at ?? 0);
+  return silentMs > 4 * world.profile.heartbeatMs ? [`${host} has not beaten for ${Math.floor(silentMs)} ms`] : [];
+}
+
+function unrestOf(world: World, id: string, vm: Vm): string[] {
+  const copies = world.copiesOf(id);
+  const running = copies.filter((copy) => copy.host.executes(copy));
+  const only = running[0];
+  if (vm.requested === "started") {
+    if (copies.length === 1 && only !== undefined) {
+      const named = world.truth.isNamed(vm.id, only.host.id, only.run);
+      return named ? [] : [`${id} runs on ${only.host.id} as epoch ${only.run.epoch}, its owner record says otherwise`];
+    }
+    if (copies.length === 0 && hasReason(world, id)) return [];
+    return [`${id} is wanted: ${copies.length} copies, ${running.length} of them run, and no reason is stated`];
+  }
+  if (vm.requested === "ignored") return copies.length > 1 ? [`${id} has ${copies.length} copies`] : [];
+  return copies.length === 0 ? [] : [`${id} is not wanted, but ${copies.length} copies are there`];
+}
+
+function hasReason(world: World, id: string): boolean {
+  for (const [vm, event] of world.truth.lastWord) if (vm === id) return reasons.includes(event.type);
+  return false;
+}

@@ -1,0 +1,150 @@
+import { stepAgent } from "../../agent/agent.ts";
+import type { AgentEvent, AgentState } from "../../agent/state.ts";
+import type { SeededRandom } from "../../base/random.ts";
+import { stepManager } from "../../manager/manager.ts";
+import type { ManagerEvent, ManagerState, ManagerStep } from "../../manager/state.ts";
+import type { Revision } from "../../model/ids.ts";
+import type { Change, Transaction } from "../../model/transaction.ts";
+import { applyChanges, type ClusterView } from "../../model/view.ts";
+import type { World } from "../world/world.ts";
+import type { StepChecks } from "./checker.ts";
+
+/** Of the steps that decide nothing one in this many is looked at; of those that decide, one in `decidingEvery`. */
+const idleEvery = 60;
+const decidingEvery = 3;
+
+/** STEP: deciding twice gives the same, the order of maps does not matter, and the result of a decision needs no other. */
+export function stepChecks(world: World): StepChecks {
+  const random = world.random.for("step checks");
+  const due = sampler();
+  const fail = (text: string): void => world.fail("STEP", text);
+  return {
+    forDaemon: (host) => ({
+      manager: (state, event) => {
+        const step = stepManager(state, event);
+        if (!due(step.effects)) return step;
+        const text = JSON.stringify(step.effects);
+        if (JSON.stringify(stepManager(state, event).effects) !== text)
+          fail(`manager of ${host.id} decides twice differently`);
+        const other = stepManager(shuffleState(state, random), { ...event, view: shuffleView(event.view, random) });
+        if (JSON.stringify(other.effects) !== text)
+          fail(`manager of ${host.id}: the order of input matters: ${text} ${JSON.stringify(other.effects)}`);
+        checkFixedPoint(state, event, step, random, (problem) => fail(`manager of ${host.id} ${problem}`));
+        return step;
+      },
+      agent: (state, event) => {
+        const step = stepAgent(state, event);
+        if (!due(step.effects)) return step;
+        const text = JSON.stringify(step.effects);
+        if (JSON.stringify(stepAgent(state, event).effects) !== text)
+          fail(`agent of ${host.id} decides twice differently`);
+        const shuffled: AgentEvent = { ...event, view: shuffleView(event.view, random) };
+        const other = stepAgent(shuffleAgent(state, random), shuffled);
+        if (JSON.stringify(other.effects) !== text)
+          fail(`agent of ${host.id}: the order of input matters: ${text} ${JSON.stringify(other.effects)}`);
+        return step;
+      },
+    }),
+  };
+}
+
+function sampler(): (effects: readonly { readonly kind: string }[]) => boolean {
+  let idle = 0;
+  let deciding = 0;
+  return (effects) => {
+    const decides = effects.some(({ kind }) => kind !== "wake-at" && kind !== "alive");
+    if (decides) {
+      deciding += 1;
+      return deciding % decidingEvery === 0;
+    }
+    idle += 1;
+    return idle % idleEvery === 0;
+  };
+}
+
+/** What was decided, done: the same subjects are then at rest. */
+function checkFixedPoint(
+  state: ManagerState,
+  event: ManagerEvent,
+  step: ManagerStep,
+  random: SeededRandom,
+  fail: (problem: string) => void,
+): void {
+  const mine = step.effects.flatMap((effect) => {
+    if (effect.kind !== "commit" || state.pending.has(effect.id)) return [];
+    return step.state.pending.get(effect.id)?.kind === "decision" ? [effect] : [];
+  });
+  if (mine.length === 0) return;
+  const view = shuffleView(event.view, random);
+  let current = step.state;
+  let { revision } = event.view;
+  const { now, wall } = event;
+  for (const effect of mine) {
+    revision = (revision + 1) as Revision;
+    const touched = applyChanges(view, changesOf(effect.transaction, revision), revision);
+    current = stepManager(current, { kind: "changed", touched, now, wall, view }).state;
+  }
+  const written = new Set(mine.flatMap((effect) => effect.transaction.writes.map((write) => write.key)));
+  for (const effect of mine) {
+    const end = { kind: "committed", revision } as const;
+    const after = stepManager(current, { kind: "commit-ended", id: effect.id, end, now, wall, view });
+    current = after.state;
+    for (const next of after.effects) {
+      if (next.kind !== "commit") continue;
+      const again = next.transaction.writes.find(({ key }) => written.has(key) && !key.startsWith("/fence/"));
+      if (again !== undefined) fail(`writes ${again.key} again on the result of its own decision`);
+    }
+  }
+}
+
+function changesOf(transaction: Transaction, revision: Revision): Change[] {
+  return transaction.writes.map((write) => ({ ...write, revision }));
+}
+
+function shuffle<K, V>(map: ReadonlyMap<K, V>, random: SeededRandom): Map<K, V> {
+  const entries = [...map];
+  for (let i = entries.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    const [a, b] = [entries[i], entries[j]];
+    if (a === undefined || b === undefined) continue;
+    entries[i] = b;
+    entries[j] = a;
+  }
+  return new Map(entries);
+}
+
+function shuffleView(view: ClusterView, random: SeededRandom): ClusterView {
+  const nested = <K, A, B>(map: ReadonlyMap<K, ReadonlyMap<A, B>>): Map<K, Map<A, B>> =>
+    new Map([...shuffle(map, random)].map(([key, inner]) => [key, shuffle(inner, random)]));
+  return {
+    ...view,
+    members: shuffle(view.members, random),
+    hosts: shuffle(view.hosts, random),
+    facts: shuffle(view.facts, random),
+    devices: shuffle(view.devices, random),
+    heartbeats: nested(view.heartbeats),
+    fences: nested(view.fences),
+    vms: shuffle(view.vms, random),
+    statuses: shuffle(view.statuses, random),
+    owners: shuffle(view.owners, random),
+    pools: shuffle(view.pools, random),
+    networks: shuffle(view.networks, random),
+    intents: shuffle(view.intents, random),
+    tasks: shuffle(view.tasks, random),
+    unreadable: new Map(view.unreadable),
+  };
+}
+
+function shuffleState(state: ManagerState, random: SeededRandom): ManagerState {
+  return {
+    ...state,
+    contacts: shuffle(state.contacts, random),
+    fencesSeenAt: shuffle(state.fencesSeenAt, random),
+    devices: shuffle(state.devices, random),
+    announced: shuffle(state.announced, random),
+  };
+}
+
+function shuffleAgent(state: AgentState, random: SeededRandom): AgentState {
+  return { ...state, locals: shuffle(state.locals, random), restarts: shuffle(state.restarts, random) };
+}

@@ -1,0 +1,54 @@
+import type { profiles } from "../core/limits.ts";
+import type { Pool, RequestedState } from "../model/records.ts";
+
+export type PlannedVm = {
+  readonly name: string;
+  readonly pool: string;
+  readonly memoryMiB: number;
+  readonly requested: RequestedState;
+  readonly maxRestart: number;
+  readonly maxRelocate: number;
+};
+
+/** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */
+export type FaultEvent = {
+  readonly atMs: number;
+  readonly kind: string;
+  /** Hosts by name, where the kind asks for them. */
+  readonly host?: string;
+  readonly other?: string;
+  readonly vm?: string;
+  /** How long it lasts, where it does. */
+  readonly forMs?: number;
+  /** Milliseconds, parts per million, a name: as the kind wants. */
+  readonly value?: number;
+  readonly text?: string;
+};
+
+/**
+ * Everything a run is made of, as plain data: (code, plan) decide every byte of its story. A seed makes a plan; a
+ * recorded or shrunk plan is replayed as it stands; a scenario file is a plan written by hand.
+ */
+export type WorldPlan = {
+  readonly schema: 1;
+  readonly seed: string;
+  readonly profile: keyof typeof profiles;
+  readonly hosts: number;
+  /** Of these, the last is a witness: it votes and may manage, and runs no VM. */
+  readonly witness: boolean;
+  /** Members of the store, on the first hosts. */
+  readonly voters: number;
+  readonly hostMemoryMiB: number;
+  readonly devices: boolean;
+  readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
+  readonly vms: readonly PlannedVm[];
+  /** Faults and the operator's orders, by time. */
+  readonly events: readonly FaultEvent[];
+  /** From here on every fault is over; the world heals. */
+  readonly healAtMs: number;
+  /** Everything has come to rest by then (liveness). */
+  readonly restByMs: number;
+  readonly endAtMs: number;
+  /** What of the guarantee's limits this world breaks on purpose; empty: everything must hold. */
+  readonly outside: readonly ("clock-rate" | "device-lies" | "both-guards")[];
+};

@@ -1,0 +1,220 @@
+import type { SeededRandom } from "../../base/random.ts";
+import { hashText } from "../../base/random.ts";
+import type { Fencing } from "../../ports/fencing.ts";
+import { type GuardName, guardNames } from "../../ports/guard.ts";
+import type { HeartLink } from "../../ports/heart.ts";
+import type { Journal } from "../../ports/journal.ts";
+import type { Random } from "../../ports/random.ts";
+import { runDaemon } from "../../runtime/daemon.ts";
+import { runHeart } from "../../runtime/heart.ts";
+import { createSimGuard, createTree } from "../guard.ts";
+import { createCluster, reading } from "./create-cluster.ts";
+import { Driver } from "./driver.ts";
+import { HeartLines } from "./heart-lines.ts";
+import { guardProcess, type ProcessName, type SimHost } from "./host.ts";
+import type { Life } from "./process.ts";
+import { StoreClient } from "./store-client.ts";
+import type { World } from "./world.ts";
+
+/** A supervisor starts a dead process again after this. */
+const restartMs = 300;
+
+/** Creates the cluster and switches everything on, in any order. */
+export function beginWorld(world: World): void {
+  createCluster(world);
+  const random = world.random.for("first boot");
+  for (const host of world.hosts) world.scheduler.after(random.below(3_000), () => bootHost(world, host));
+}
+
+/** Power on: nothing is left of what ran before. Guards first, as the service manager orders them. */
+export function bootHost(world: World, host: SimHost): void {
+  if (host.on) return;
+  host.on = true;
+  host.tree = createTree();
+  const random = world.random.for(`boot ${host.id} ${host.boots}`);
+  host.clock.restart(5_000 + random.below(20_000));
+  world.tell(host.id, "power-on");
+  world.members.refresh();
+  const witness = world.isWitness(host);
+  if (!witness) {
+    for (const name of guardNames) host.after(100 + random.below(400), () => startGuard(world, host, name));
+    host.after(200 + random.below(800), () => startHeart(world, host));
+  }
+  host.after(500 + random.below(2_000), () => startDaemon(world, host));
+}
+
+/** SIGKILL, and what the supervisor does about it. */
+export function killProcess(world: World, host: SimHost, name: ProcessName): void {
+  const process = host.processes[name];
+  if (!host.on || process.life === undefined) return;
+  process.end();
+  world.tell(host.id, "process-killed", { process: name });
+  switch (name) {
+    case "daemon":
+      host.driver = undefined;
+      host.hearHeart = undefined;
+      world.daemons.delete(host.id);
+      host.after(restartMs, () => startDaemon(world, host));
+      return;
+    case "heart":
+      host.heartLines = undefined;
+      host.heartSays = undefined;
+      host.hearAgent = undefined;
+      host.after(1, () => host.hearHeart?.("lost"));
+      host.after(restartMs, () => startHeart(world, host));
+      return;
+    case "guard-a":
+    case "guard-b": {
+      const guard: GuardName = name === "guard-a" ? "a" : "b";
+      delete host.guards[guard];
+      host.heartLines?.lost(guard);
+      host.after(restartMs, () => startGuard(world, host, guard));
+    }
+  }
+}
+
+function startGuard(world: World, host: SimHost, name: GuardName): void {
+  const process = host.processes[guardProcess(name)];
+  if (process.life !== undefined) return;
+  const life = process.begin(host.clock);
+  const random = world.random.for(`guard ${host.id} ${name}`);
+  const guard = createSimGuard({
+    name,
+    clock: life.clock,
+    tree: host.tree,
+    deadlineMs: world.profile.deadlineMs,
+    marginMs: world.profile.marginMs,
+    // Lateness and freeze: mostly quick, on a busy host up to what M covers.
+    freezeMs: () => (random.chance(0.05) ? 32 + random.below(300) : 4 + random.below(28)),
+  });
+  host.guards[name] = guard;
+  guard.start();
+  life.after(20 + random.below(200), () => host.heartLines?.connect(name));
+}
+
+function startHeart(world: World, host: SimHost): void {
+  const process = host.processes.heart;
+  if (process.life !== undefined) return;
+  const life = process.begin(host.clock);
+  const { heartbeatMs, deadlineMs, marginMs } = world.profile;
+  const random = world.random.for(`heart ${host.id} ${world.scheduler.executed}`);
+  runHeart(
+    { host: host.id, machine: `machine-${host.id}`, heartbeatMs, deadlineMs, marginMs },
+    {
+      clock: life.clock,
+      store: storeClient(world, host, life, "heart"),
+      random: portRandom(random),
+      file: {
+        read: () => host.incarnationFile,
+        write: (own, done) => {
+          host.incarnationFile = own;
+          life.after(1 + random.below(4), () => done(true));
+        },
+      },
+      agents: {
+        tell: (says) => {
+          host.heartSays = says;
+          host.after(0.1, () => host.hearHeart?.(says));
+        },
+        listen: (alive) => {
+          host.hearAgent = (age) => life.post(() => alive(age));
+        },
+      },
+      guards: (listener) => {
+        const lines = new HeartLines(host, life, listener, (heart, name, stamp) => {
+          for (const checker of world.checkers) checker.stamped?.(host, heart, name, stamp);
+        });
+        host.heartLines = lines;
+        return lines.guards();
+      },
+    },
+  );
+}
+
+function startDaemon(world: World, host: SimHost): void {
+  const process = host.processes.daemon;
+  if (process.life !== undefined) return;
+  const life = process.begin(host.clock);
+  const random = world.random.for(`daemon ${host.id} ${world.scheduler.executed}`);
+  const daemon = runDaemon(
+    { self: host.id, profile: world.profile, role: world.isWitness(host) ? "witness" : "host" },
+    {
+      store: storeClient(world, host, life, "daemon"),
+      clock: life.clock,
+      random: portRandom(random),
+      journal: noJournal,
+      hypervisor: new Driver(host, life, world.qemus),
+      fencing: fencingFor(world, host, life),
+      sensors: { read: (done) => life.after(1 + random.below(10), () => done(reading(world))) },
+      heart: heartLink(host, life),
+      digest: (text) => hashText(text).toString(16),
+    },
+    world.steps.forDaemon(host),
+  );
+  world.daemons.set(host.id, daemon);
+}
+
+/** Events are read from the store by the world itself. */
+const noJournal: Journal = { add: () => {}, read: () => [], last: () => 0 as ReturnType<Journal["last"]> };
+
+function portRandom(random: SeededRandom): Random {
+  return { hex: (length) => random.hex(length), below: (limit) => random.below(limit) };
+}
+
+/** A command to a device is carried out whether or not its caller lives to hear of it. */
+function fencingFor(world: World, host: SimHost, life: Life): Fencing {
+  return {
+    powerOff: (device, done) => {
+      const target = device.options["device"] ?? "";
+      world.tell(host.id, "power-off-asked", { target }, "S9");
+      for (const checker of world.checkers) checker.powerOffAsked?.(target);
+      world.fencing.powerOff(device, (end) => life.post(() => done(end)));
+    },
+    status: (device, done) => world.fencing.status(device, (end) => life.post(() => done(end))),
+  };
+}
+
+function heartLink(host: SimHost, life: Life): HeartLink {
+  return {
+    alive: (poolAgeMs) => host.after(0.1, () => host.hearAgent?.(poolAgeMs)),
+    listen: (listener) => {
+      host.hearHeart = (says) => life.post(() => listener(says));
+      // The heart greets a new agent with its newest word, as soon as it runs.
+      life.after(20, () =>
+        host.processes.heart.life?.post(() => {
+          const says = host.heartSays;
+          if (says !== undefined) life.post(() => listener(says));
+        }),
+      );
+    },
+  };
+}
+
+function storeClient(world: World, host: SimHost, life: Life, process: ProcessName): StoreClient {
+  const writer = { host, process, life };
+  return new StoreClient({
+    host: host.number,
+    life,
+    scheduler: world.scheduler,
+    network: world.network,
+    members: world.members,
+    memory: world.memory,
+    history: world.history,
+    voters: world.voters(),
+    works: (number) => world.memberWorks(number),
+    watchLagMs: () => host.trouble.watchLagMs,
+    around: (_transaction, apply) => {
+      world.writer = writer;
+      const end = apply();
+      world.writer = null;
+      if (end.kind === "refused") world.count("lostRaces");
+      return end;
+    },
+    heard: () => {
+      for (const checker of world.checkers) checker.heard?.(life);
+    },
+    asked: (transaction, by) => {
+      for (const checker of world.checkers) checker.asked?.(writer, transaction, by);
+    },
+  });
+}

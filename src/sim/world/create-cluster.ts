@@ -1,0 +1,101 @@
+import { createClusterTransaction } from "../../core/cluster-creation.ts";
+import { put } from "../../core/transactions.ts";
+import type { ClusterId, HostId, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import type { HostFacts, Vm } from "../../model/records.ts";
+import type { Transaction } from "../../model/transaction.ts";
+import type { HostReading } from "../../ports/sensors.ts";
+import type { PlannedVm } from "../plan.ts";
+import type { World } from "./world.ts";
+
+export const simNetwork = "lan" as NetworkId;
+
+/** An empty store becomes this world's cluster, with its VMs. */
+export function createCluster(world: World): void {
+  const { plan } = world;
+  const at = 1_800_000_000_000 as WallMs;
+  const members = world.hosts.map((host) => ({
+    id: host.id,
+    name: host.id,
+    role: world.isWitness(host) ? ("witness" as const) : ("host" as const),
+    links: [],
+  }));
+  const devices = new Map<HostId, { agent: string; options: Record<string, string> }>();
+  if (plan.devices)
+    for (const host of world.workers()) devices.set(host.id, { agent: "sim", options: { device: host.id } });
+  commit(
+    world,
+    createClusterTransaction(
+      {
+        id: "sim" as ClusterId,
+        name: "sim",
+        members,
+        pools: plan.pools.map((pool) => ({ ...pool, path: `/pools/${pool.name}`, quotaMiB: null })),
+        networks: [simNetwork],
+        devices,
+        hostReserveMiB: 512,
+      },
+      at,
+    ),
+  );
+  for (const vm of plan.vms) {
+    const record = vmRecord(vm, at);
+    commit(world, {
+      compares: [{ kind: "absent", key: keys.vm(record.id) }],
+      writes: [
+        put(keys.vm(record.id), record),
+        { kind: "put", key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: record.id }) },
+      ],
+    });
+  }
+}
+
+function commit(world: World, transaction: Transaction): void {
+  world.memory.commit(transaction, 0, () => {});
+}
+
+function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
+  const { name, pool, memoryMiB, requested, maxRestart, maxRelocate } = planned;
+  return {
+    schema: 1,
+    id: `vm:${name}` as VmId,
+    name,
+    spec: {
+      cpus: 1,
+      memoryMiB,
+      cpuModel: "max",
+      disks: [{ volume: `vm-${name}-disk-0` as VolumeId, pool: pool as PoolId, sizeMiB: 64, format: "raw" }],
+      nics: [{ network: simNetwork, mac: "52:54:00:00:00:01" }],
+      kernel: null,
+      guestAgent: false,
+    },
+    requested,
+    maxRestart,
+    maxRelocate,
+    stopGraceMs: 2_000,
+    createdAt,
+  };
+}
+
+/** What a host's sensors say: the same each time. */
+export function reading(world: World): HostReading {
+  const facts: Pick<HostFacts, keyof HostReading> = {
+    cpuVendor: "GenuineIntel",
+    cpuModel: "sim",
+    cpuFlags: [],
+    cores: 4,
+    memoryMiB: world.plan.hostMemoryMiB + 512,
+    memoryForVmsMiB: world.plan.hostMemoryMiB,
+    versions: {},
+    clockOffsetMs: null,
+    networks: [{ network: simNetwork, bridge: "br-vm", unfit: null }],
+    pools: world.plan.pools.map(({ name }) => ({
+      pool: name as PoolId,
+      capacityMiB: 10_000,
+      freeMiB: 5_000,
+      unfit: null,
+    })),
+    checks: [],
+  };
+  return facts;
+}

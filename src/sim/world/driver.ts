@@ -1,0 +1,193 @@
+import { refuse } from "../../model/reason.ts";
+import type { VmExit } from "../../model/records.ts";
+import type { Hypervisor, HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import { folderName, runKey } from "./copy.ts";
+import type { Copy, RunRecord, SimHost } from "./host.ts";
+import type { Life } from "./process.ts";
+import type { Qemus } from "./qemus.ts";
+
+type Done = (end: HypervisorEnd) => void;
+
+/** As the real driver's own limits. */
+const startLimitMs = 30_000;
+const killLimitMs = 10_000;
+
+/** The hypervisor port of one daemon's life, over what really runs on its host. It ends with the daemon; QEMUs do not. */
+export class Driver implements Hypervisor {
+  readonly accel = "tcg";
+  readonly #host: SimHost;
+  readonly #life: Life;
+  readonly #qemus: Qemus;
+  #listener: ((event: VmEvent) => void) | undefined;
+  /** Runs that an operation of this driver is ending: their end is no news. */
+  readonly #ending = new Set<string>();
+  readonly #starting = new Set<string>();
+
+  constructor(host: SimHost, life: Life, qemus: Qemus) {
+    this.#host = host;
+    this.#life = life;
+    this.#qemus = qemus;
+    host.driver = this;
+    life.after(5, () => {
+      for (const [key, record] of [...host.records]) {
+        // An earlier driver's start that never came to a process.
+        if (!host.copies.has(key) && !this.#starting.has(key)) record.exit ??= "start-failed";
+        if (record.exit !== undefined) this.tellExit(record);
+      }
+    });
+  }
+
+  listen(listener: (event: VmEvent) => void): void {
+    this.#listener = listener;
+  }
+
+  tell(event: VmEvent): void {
+    this.#life.post(() => this.#listener?.(event));
+  }
+
+  /** A run ended by itself: clears away, then tells. */
+  tellExit(record: RunRecord): void {
+    const key = runKey(record.run);
+    this.#life.after(this.#qemus.drawMs(10, 50), () => {
+      if (record.told || this.#ending.has(key) || this.#starting.has(key)) return;
+      record.told = true;
+      this.#host.records.delete(key);
+      const exit: VmExit = record.exit ?? "killed";
+      this.#listener?.({ kind: "exited", run: record.run, exit, detail: null });
+    });
+  }
+
+  start(request: StartRequest, done: Done): void {
+    const { run } = request;
+    const key = runKey(run);
+    const host = this.#host;
+    const refused = (code: string): void =>
+      this.#life.after(2, () => done(refuse(code, { vm: run.vm, epoch: run.epoch })));
+    if (host.copies.has(key) || host.records.has(key)) {
+      refused("vm-run-exists");
+      return;
+    }
+    if (!host.tree.folders.has(run.incarnation)) {
+      refused("incarnation-gone");
+      return;
+    }
+    host.records.set(key, { run, exit: undefined, told: false });
+    this.#starting.add(key);
+    const spawnMs = this.#qemus.drawMs(5, 60) + (host.trouble.startsSlow > 0 ? this.#qemus.drawMs(500, 8_000) : 0);
+    this.#life.after(spawnMs, () => this.#spawn(request, done));
+  }
+
+  #spawn(request: StartRequest, done: Done): void {
+    const { run } = request;
+    const end = this.#qemus.spawn(this.#host, request);
+    if (end.kind === "refused") {
+      this.#forget(run);
+      this.#life.after(this.#qemus.drawMs(20, 200), () => done(end));
+      return;
+    }
+    const until = this.#host.scheduler.now + startLimitMs;
+    this.#life.after(this.#qemus.drawMs(50, 600), () => this.#awaitRunning(end.copy, until, done));
+  }
+
+  #awaitRunning(copy: Copy, until: number, done: Done): void {
+    if (!copy.alive) {
+      this.#forget(copy.run);
+      done(refuse("vm-start-failed", { vm: copy.run.vm }));
+    } else if (this.#host.executes(copy) || copy.paused) {
+      this.#starting.delete(runKey(copy.run));
+      done({ kind: "done" });
+    } else if (this.#host.scheduler.now < until) {
+      this.#life.after(50, () => this.#awaitRunning(copy, until, done));
+    } else {
+      const late = refuse("vm-start-late", { vm: copy.run.vm, seconds: startLimitMs / 1000 });
+      this.#end(copy.run, (end) => done(end.kind === "done" ? late : end));
+    }
+  }
+
+  #forget(run: VmRun): void {
+    this.#starting.delete(runKey(run));
+    this.#host.records.delete(runKey(run));
+  }
+
+  stop(run: VmRun, graceMs: number, done: Done): void {
+    const copy = this.#host.copies.get(runKey(run));
+    this.#ending.add(runKey(run));
+    if (copy === undefined) {
+      this.#end(run, done);
+      return;
+    }
+    // A guest goes down in its own time, or never; one that stands still uses up the grace.
+    const hears = this.#host.executes(copy) && this.#qemus.chance(0.8);
+    this.#life.after(hears ? Math.min(graceMs, this.#qemus.drawMs(100, 2_000)) : graceMs, () => this.#end(run, done));
+  }
+
+  kill(run: VmRun, done: Done): void {
+    this.#end(run, done);
+  }
+
+  /** Done once nothing of it is left; unknown where it does not die. */
+  #end(run: VmRun, done: Done): void {
+    const key = runKey(run);
+    this.#ending.add(key);
+    const until = this.#host.scheduler.now + killLimitMs;
+    const copy = this.#host.copies.get(key);
+    if (copy !== undefined) this.#qemus.kill(copy, "killed");
+    const look = (): void => {
+      if (copy?.alive === true && this.#host.scheduler.now < until) {
+        this.#life.after(20, look);
+        return;
+      }
+      if (copy?.alive === true) {
+        this.#ending.delete(key);
+        done({ kind: "unknown", cause: `the cgroup of ${key} did not become empty` });
+        return;
+      }
+      this.#forget(run);
+      done({ kind: "done" });
+    };
+    this.#life.after(this.#qemus.drawMs(8, 40), look);
+  }
+
+  reset(run: VmRun, done: Done): void {
+    this.#life.after(this.#qemus.drawMs(1, 10), () => {
+      const copy = this.#host.copies.get(runKey(run));
+      if (copy === undefined) done(refuse("vm-not-running", { vm: run.vm }));
+      else if (!this.#host.executes(copy)) done(refuse("vm-unresponsive", { vm: run.vm }));
+      else done({ kind: "done" });
+    });
+  }
+
+  adopt(run: VmRun, as: VmRun, done: Done): void {
+    this.#life.after(this.#qemus.drawMs(2, 20), () => {
+      const { copies, tree, records } = this.#host;
+      const copy = copies.get(runKey(run)) ?? copies.get(runKey(as));
+      if (copy === undefined) return done(refuse("vm-not-running", { vm: run.vm }));
+      const folder = tree.folders.get(as.incarnation);
+      if (folder === undefined) return done(refuse("incarnation-gone", { vm: as.vm, incarnation: as.incarnation }));
+      if (copy.run !== as) {
+        tree.folders.get(copy.run.incarnation)?.runs.delete(folderName(copy.run));
+        copies.delete(runKey(copy.run));
+        records.delete(runKey(copy.run));
+        this.#qemus.adopted(copy, as);
+        copies.set(runKey(as), copy);
+        records.set(runKey(as), { run: as, exit: undefined, told: false });
+        folder.runs.add(folderName(as));
+      }
+      done({ kind: "done" });
+    });
+  }
+
+  list(done: (runs: readonly RunningVm[]) => void): void {
+    this.#life.after(this.#qemus.drawMs(2, 20), () => {
+      const runs: RunningVm[] = [];
+      for (const copy of this.#host.copies.values()) runs.push(this.#seen(copy));
+      done(runs);
+    });
+  }
+
+  #seen(copy: Copy): RunningVm {
+    const { run } = copy;
+    if (this.#host.executes(copy)) return { run, state: "running", adopted: true };
+    return { run, state: copy.paused ? "paused" : "frozen", adopted: true };
+  }
+}

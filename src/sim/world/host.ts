@@ -1,0 +1,175 @@
+import type { HostId } from "../../model/ids.ts";
+import type { Vm, VmExit } from "../../model/records.ts";
+import { type GuardName, guardNames } from "../../ports/guard.ts";
+import type { HeartSays } from "../../ports/heart.ts";
+import type { OwnIncarnation } from "../../ports/heart-host.ts";
+import type { VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import { createTree, type SimGuard, type SimTree } from "../guard.ts";
+import type { HostClock } from "./clock.ts";
+import { folderName, runKey } from "./copy.ts";
+import { Process } from "./process.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+export const processNames = ["guard-a", "guard-b", "heart", "daemon"] as const;
+export type ProcessName = (typeof processNames)[number];
+
+export function guardProcess(name: GuardName): ProcessName {
+  return `guard-${name}`;
+}
+
+/** Stacked faults of a host that its parts look at. */
+export type HostTrouble = {
+  startsFail: number;
+  startsSlow: number;
+  watchLagMs: number;
+  memberDown: number;
+  /** Writes under way when a freeze comes land later than usual. */
+  slowStorage: number;
+};
+
+/** One QEMU process as it really is. It changes its run where it is adopted; it is never two processes. */
+export type Copy = {
+  readonly id: number;
+  readonly host: SimHost;
+  readonly vm: Vm;
+  /** A disk of it lies where storage itself does not refuse an old epoch's writes: shared or local folders (S10). */
+  readonly strict: boolean;
+  run: VmRun;
+  alive: boolean;
+  /** Its guest stands still by itself: a disk that failed. */
+  paused: boolean;
+  /** Signals do not end it before this moment: a thread in uninterruptible I/O. */
+  diesNotBefore: number;
+};
+
+/** What `run.json` holds: tells the next driver what was there. Gone after a boot. */
+export type RunRecord = { readonly run: VmRun; exit: VmExit | undefined; told: boolean };
+
+/** What the machine itself needs of the driver that is open on it. */
+export type OpenDriver = { readonly tell: (event: VmEvent) => void; readonly tellExit: (record: RunRecord) => void };
+/** What a guard that comes or goes needs of the heart that is there. */
+export type OpenLines = { readonly connect: (name: GuardName) => void; readonly lost: (name: GuardName) => void };
+
+/** One machine: power, clocks, processes, cgroups, QEMUs. Processes come and go; what is here stays until the power goes. */
+export class SimHost {
+  readonly id: HostId;
+  readonly number: number;
+  readonly clock: HostClock;
+  readonly processes: Readonly<Record<ProcessName, Process>>;
+  readonly scheduler: Scheduler;
+  readonly trouble: HostTrouble = { startsFail: 0, startsSlow: 0, watchLagMs: 0, memberDown: 0, slowStorage: 0 };
+  on = false;
+  /** Stacked: the whole host stands still while above zero. */
+  freezes = 0;
+  boots = 0;
+  poweredOffAt = -1;
+  tree: SimTree = createTree();
+  incarnationFile: OwnIncarnation | null = null;
+  guards: Partial<Record<GuardName, SimGuard>> = {};
+  heartLines: OpenLines | undefined;
+  heartSays: HeartSays | undefined;
+  /** Set by a daemon that listens to its heart. */
+  hearHeart: ((says: HeartSays | "lost") => void) | undefined;
+  hearAgent: ((poolAgeMs: number | null) => void) | undefined;
+  driver: OpenDriver | undefined;
+  readonly copies = new Map<string, Copy>();
+  readonly records = new Map<string, RunRecord>();
+  readonly #thawed: (() => void)[] = [];
+
+  constructor(id: HostId, number: number, scheduler: Scheduler, clock: HostClock) {
+    this.id = id;
+    this.number = number;
+    this.scheduler = scheduler;
+    this.clock = clock;
+    const make = (name: ProcessName): Process => new Process(name, scheduler, () => this.freezes > 0);
+    this.processes = {
+      "guard-a": make("guard-a"),
+      "guard-b": make("guard-b"),
+      heart: make("heart"),
+      daemon: make("daemon"),
+    };
+  }
+
+  get frozen(): boolean {
+    return this.freezes > 0;
+  }
+
+  get works(): boolean {
+    return this.on && this.freezes === 0;
+  }
+
+  /** Something of the machine itself: waits while the host is frozen, is lost with the power. */
+  after(ms: number, run: () => void): void {
+    const boot = this.boots;
+    this.scheduler.after(ms, () => this.#whenWorking(boot, run));
+  }
+
+  whenThawed(run: () => void): void {
+    const boot = this.boots;
+    this.#whenWorking(boot, run);
+  }
+
+  #whenWorking(boot: number, run: () => void): void {
+    if (!this.on || this.boots !== boot) return;
+    if (this.frozen) this.#thawed.push(() => this.#whenWorking(boot, run));
+    else run();
+  }
+
+  /** Its vCPUs run, and its writes go out. */
+  executes(copy: Copy): boolean {
+    if (!copy.alive || copy.paused || !this.works || this.tree.frozenLevels.size > 0) return false;
+    return this.tree.folders.get(copy.run.incarnation)?.frozen === false;
+  }
+
+  cutPower(): void {
+    this.on = false;
+    this.poweredOffAt = this.scheduler.now;
+    this.boots += 1;
+    for (const name of processNames) this.processes[name].end();
+    for (const copy of this.copies.values()) copy.alive = false;
+    this.copies.clear();
+    this.records.clear();
+    this.#thawed.length = 0;
+    this.tree = createTree();
+    this.guards = {};
+    this.incarnationFile = null;
+    this.heartLines = undefined;
+    this.heartSays = undefined;
+    this.hearHeart = undefined;
+    this.hearAgent = undefined;
+    this.driver = undefined;
+  }
+
+  freeze(): void {
+    this.freezes += 1;
+  }
+
+  /** The guards come first: they have real-time priority, and the deadline is the first thing they look at. */
+  thaw(): void {
+    this.freezes -= 1;
+    if (this.frozen || !this.on) return;
+    for (const name of guardNames) this.processes[guardProcess(name)].catchUpAtOnce();
+    for (const name of ["heart", "daemon"] as const) this.processes[name].catchUp();
+    for (const run of this.#thawed.splice(0)) run();
+  }
+
+  stopProcess(name: ProcessName): void {
+    this.processes[name].stopped = true;
+  }
+
+  continueProcess(name: ProcessName): void {
+    const process = this.processes[name];
+    process.stopped = false;
+    if (name === "guard-a" || name === "guard-b") process.catchUpAtOnce();
+    else process.catchUp();
+  }
+
+  /** The process is gone, its cgroup is empty; what is left of it is its record. */
+  bury(copy: Copy, exit: VmExit): void {
+    copy.alive = false;
+    this.copies.delete(runKey(copy.run));
+    this.tree.folders.get(copy.run.incarnation)?.runs.delete(folderName(copy.run));
+    const record = this.records.get(runKey(copy.run));
+    if (record !== undefined) record.exit ??= exit;
+  }
+}

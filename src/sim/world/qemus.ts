@@ -1,0 +1,83 @@
+import type { SeededRandom } from "../../base/random.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { VmExit } from "../../model/records.ts";
+import type { StartRequest, VmRun } from "../../ports/hypervisor.ts";
+import { folderName, runKey } from "./copy.ts";
+import type { Copy, SimHost } from "./host.ts";
+
+/** What the ground truth is told of QEMUs. */
+export type QemuWitness = {
+  /** Right before the process opens its images: whatever the image lock then says, it would have been a second writer. */
+  readonly starting: (copy: Copy) => void;
+  readonly adopting: (copy: Copy, as: VmRun) => void;
+  readonly ended: (copy: Copy, exit: VmExit) => void;
+};
+
+/** All QEMU processes of the world, and the image locks of the storage that hosts share. */
+export class Qemus {
+  readonly #random: SeededRandom;
+  readonly #witness: QemuWitness;
+  /** Which process holds an image open for writing; kept also while it is frozen. */
+  readonly #locks = new Map<string, Copy>();
+  #lastId = 0;
+
+  constructor(random: SeededRandom, witness: QemuWitness) {
+    this.#random = random;
+    this.#witness = witness;
+  }
+
+  drawMs(min: number, max: number): number {
+    return min + this.#random.below(Math.max(1, max - min));
+  }
+
+  chance(probability: number): boolean {
+    return this.#random.chance(probability);
+  }
+
+  /** The process is inside its cgroup before exec: a removed incarnation starts nothing (S6). */
+  spawn(host: SimHost, request: StartRequest): Refusal | { readonly kind: "spawned"; readonly copy: Copy } {
+    const { run, vm } = request;
+    const folder = host.tree.folders.get(run.incarnation);
+    if (folder === undefined) return refuse("incarnation-gone", { vm: run.vm, incarnation: run.incarnation });
+    if (host.trouble.startsFail > 0) return refuse("vm-start-failed", { vm: run.vm, detail: "as the fault wants" });
+    const strict = request.pools.some((pool) => pool.kind !== "replicated");
+    this.#lastId += 1;
+    const copy: Copy = { id: this.#lastId, host, vm, strict, run, alive: true, paused: false, diesNotBefore: 0 };
+    this.#witness.starting(copy);
+    const images = vm.spec.disks.map((disk) => disk.volume);
+    if (strict && images.some((image) => this.#locks.get(image)?.alive === true)) {
+      copy.alive = false;
+      return refuse("vm-image-locked", { vm: run.vm, detail: "another process holds the image" });
+    }
+    if (strict) for (const image of images) this.#locks.set(image, copy);
+    host.copies.set(runKey(run), copy);
+    folder.runs.add(folderName(run));
+    return { kind: "spawned", copy };
+  }
+
+  adopted(copy: Copy, as: VmRun): void {
+    this.#witness.adopting(copy, as);
+    copy.run = as;
+  }
+
+  /** SIGKILL by the cgroup: works on what is frozen; a thread in uninterruptible I/O ends when its I/O does. */
+  kill(copy: Copy, exit: VmExit): void {
+    const now = copy.host.scheduler.now;
+    copy.host.after(Math.max(this.drawMs(4, 30), copy.diesNotBefore - now), () => {
+      if (!copy.alive) return;
+      if (copy.host.scheduler.now < copy.diesNotBefore) return this.kill(copy, exit);
+      copy.host.bury(copy, exit);
+      this.#witness.ended(copy, exit);
+    });
+  }
+
+  /** It ends by itself: a crash, a panic, a guest that shuts down. */
+  endByItself(copy: Copy, exit: VmExit): void {
+    if (!copy.alive || copy.host.scheduler.now < copy.diesNotBefore) return;
+    if (exit !== "killed" && !copy.host.executes(copy)) return;
+    copy.host.bury(copy, exit);
+    this.#witness.ended(copy, exit);
+    const record = copy.host.records.get(runKey(copy.run));
+    if (record !== undefined) copy.host.driver?.tellExit(record);
+  }
+}

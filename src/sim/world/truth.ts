@@ -1,0 +1,138 @@
+import type { HostId, Incarnation, StoreKey, VmId } from "../../model/ids.ts";
+import { parseJson } from "../../model/json.ts";
+import { type KeyName, parseKey } from "../../model/keys.ts";
+import type {
+  Event,
+  FenceRecord,
+  Heartbeat,
+  HostRegistration,
+  Intent,
+  ManagerTerm,
+  Owner,
+  Pool,
+  Task,
+  Vm,
+} from "../../model/records.ts";
+import type { VmRun } from "../../ports/hypervisor.ts";
+import { runKey } from "./copy.ts";
+import type { Commit } from "./history.ts";
+
+export type Written = {
+  readonly key: StoreKey;
+  readonly name: KeyName;
+  /** The record as it was written, unchecked; undefined: deleted. */
+  readonly value: unknown;
+  /** What stood there before. */
+  readonly before: unknown;
+};
+
+export type FenceTruth = {
+  readonly host: HostId;
+  readonly incarnation: Incarnation;
+  readonly at: number;
+  record: FenceRecord;
+};
+export type BeatTruth = { readonly at: number; readonly value: Heartbeat };
+
+/** What the store really holds, read without the product's own view: the ground on which checkers stand. */
+export class Truth {
+  readonly values = new Map<StoreKey, unknown>();
+  readonly owners = new Map<VmId, Owner>();
+  readonly vms = new Map<VmId, Vm>();
+  readonly pools = new Map<string, Pool>();
+  readonly registrations = new Map<HostId, HostRegistration>();
+  /** When each incarnation was registered, by `H/N`. */
+  readonly registeredAt = new Map<string, number>();
+  readonly fences = new Map<string, FenceTruth>();
+  readonly beats = new Map<HostId, BeatTruth>();
+  readonly tasks = new Map<string, Task>();
+  readonly intents = new Map<string, Intent>();
+  term: ManagerTerm | undefined;
+  /** Every run that an owner record ever named, with its host. */
+  readonly named = new Set<string>();
+  /** The last thing that was said of a VM in the events. */
+  readonly lastWord = new Map<VmId, Event>();
+
+  take(commit: Commit, now: number): Written[] {
+    return commit.changes.map((change) => {
+      const name = parseKey(change.key);
+      const before = this.values.get(change.key);
+      const value = change.kind === "put" ? parseJson(change.text) : undefined;
+      if (name.kind !== "event") {
+        if (value === undefined) this.values.delete(change.key);
+        else this.values.set(change.key, value);
+      }
+      this.#place(name, value, now);
+      return { key: change.key, name, value, before };
+    });
+  }
+
+  #place(name: KeyName, value: unknown, now: number): void {
+    switch (name.kind) {
+      case "owner":
+        this.#placeOwner(name.vm, value as Owner | undefined);
+        return;
+      case "vm":
+        putOrDelete(this.vms, name.vm, value as Vm | undefined);
+        return;
+      case "pool":
+        putOrDelete(this.pools, name.pool as string, value as Pool | undefined);
+        return;
+      case "task":
+        putOrDelete(this.tasks, name.task as string, value as Task | undefined);
+        return;
+      case "intent":
+        putOrDelete(this.intents, name.intent as string, value as Intent | undefined);
+        return;
+      case "host":
+        if (value !== undefined) {
+          this.registeredAt.set(`${name.host}/${(value as HostRegistration).incarnation}`, now);
+        }
+        putOrDelete(this.registrations, name.host, value as HostRegistration | undefined);
+        return;
+      case "heartbeat":
+        if (value !== undefined) this.beats.set(name.host, { at: now, value: value as Heartbeat });
+        return;
+      case "fence":
+        this.#placeFence(name.host, name.incarnation, value as FenceRecord | undefined, now);
+        return;
+      case "manager-term":
+        this.term = value as ManagerTerm | undefined;
+        return;
+      case "event":
+        this.#hear(value as Event);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #placeOwner(vm: VmId, owner: Owner | undefined): void {
+    putOrDelete(this.owners, vm, owner);
+    if (owner?.kind === "held") this.named.add(`${owner.host} ${runKey({ vm, ...owner })}`);
+  }
+
+  #placeFence(host: HostId, incarnation: Incarnation, record: FenceRecord | undefined, now: number): void {
+    const key = `${host}/${incarnation}`;
+    const known = this.fences.get(key);
+    if (record === undefined) this.fences.delete(key);
+    else if (known !== undefined) known.record = record;
+    else this.fences.set(key, { host, incarnation, at: now, record });
+  }
+
+  #hear(event: Event): void {
+    const { vm } = event.subjects;
+    if (vm !== undefined) this.lastWord.set(vm, event);
+  }
+
+  isNamed(vm: VmId, host: HostId, run: VmRun): boolean {
+    const owner = this.owners.get(vm);
+    if (owner?.kind !== "held" || owner.host !== host) return false;
+    return owner.incarnation === run.incarnation && owner.epoch === run.epoch;
+  }
+}
+
+function putOrDelete<K, T>(map: Map<K, T>, key: K, value: T | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}

@@ -1,0 +1,288 @@
+import { must } from "../../base/assert.ts";
+import { hashText, type SeededRandom, seededRandom } from "../../base/random.ts";
+import { profiles } from "../../core/limits.ts";
+import type { Profile } from "../../model/config.ts";
+import type { HostId, Revision } from "../../model/ids.ts";
+import type { Params } from "../../model/reason.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Fencing } from "../../ports/fencing.ts";
+import { type GuardName, guardNames } from "../../ports/guard.ts";
+import type { Daemon } from "../../runtime/daemon.ts";
+import type { Checker, StepChecks, Violation, Writer } from "../checkers/checker.ts";
+import { add, type Counts, type OutcomeName } from "../counts.ts";
+import { goodMood, type SimDevice, simFencing } from "../fencing.ts";
+import { createMemoryStore, type MemoryStore } from "../memory-store.ts";
+import type { WorldPlan } from "../plan.ts";
+import { HostClock } from "./clock.ts";
+import { type Commit, History } from "./history.ts";
+import type { Copy } from "./host.ts";
+import { SimHost } from "./host.ts";
+import { Members } from "./members.ts";
+import { Network } from "./network.ts";
+import { Qemus } from "./qemus.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Story } from "./story.ts";
+import { Truth } from "./truth.ts";
+
+export type WorldOptions = {
+  readonly keepStory: boolean;
+  readonly checkers: (world: World) => readonly Checker[];
+  readonly steps: (world: World) => StepChecks;
+  /** Power on, with everything that starts then. */
+  readonly boot: (world: World, host: SimHost) => void;
+};
+
+const auditEveryMs = 20;
+
+/** A cluster under virtual time, with its ground truth and everything that watches it. */
+export class World {
+  readonly plan: WorldPlan;
+  readonly profile: Profile;
+  readonly random: SeededRandom;
+  readonly scheduler = new Scheduler();
+  readonly story: Story;
+  readonly counts: Counts = new Map();
+  readonly network: Network;
+  readonly memory: MemoryStore;
+  readonly history: History;
+  readonly members: Members;
+  readonly truth = new Truth();
+  readonly qemus: Qemus;
+  readonly hosts: readonly SimHost[];
+  readonly devices = new Map<string, SimDevice>();
+  readonly fencing: Fencing;
+  readonly daemons = new Map<HostId, Daemon>();
+  readonly violations: Violation[] = [];
+  readonly checkers: readonly Checker[];
+  readonly steps: StepChecks;
+  /** Who asks the store at this moment. */
+  writer: Writer | null = null;
+  /** A fault that waits for a commit of a certain kind; true: it struck and is over. */
+  readonly traps = new Set<(commit: Commit, writer: Writer | null) => boolean>();
+  readonly #boot: WorldOptions["boot"];
+  #nextAudit = 0;
+  readonly #levels: number[] = [];
+
+  constructor(plan: WorldPlan, options: WorldOptions) {
+    this.plan = plan;
+    this.#boot = options.boot;
+    this.profile = profiles[plan.profile];
+    this.random = seededRandom(plan.seed);
+    const { scheduler } = this;
+    this.story = new Story(() => scheduler.now, options.keepStory);
+    this.network = new Network(plan.hosts, this.random.for("network"));
+    this.memory = createMemoryStore({ schedule: (deliver) => deliver() });
+    this.history = new History(this.memory);
+    this.hosts = Array.from({ length: plan.hosts }, (_, i) => this.#makeHost(i));
+    this.members = this.#makeMembers();
+    this.network.changed = () => this.members.refresh();
+    this.qemus = new Qemus(this.random.for("qemu"), {
+      starting: (copy) => this.#starting(copy),
+      adopting: (copy, as) => {
+        this.count("adoptions");
+        for (const checker of this.checkers) checker.adopting?.(copy, as);
+      },
+      ended: (copy, exit) => {
+        this.tell(copy.host.id, "qemu-ended", { vm: copy.run.vm, epoch: copy.run.epoch, exit });
+        for (const checker of this.checkers) checker.ended?.(copy, exit);
+      },
+    });
+    this.fencing = simFencing(this.#worldClock(), this.devices);
+    this.checkers = options.checkers(this);
+    this.steps = options.steps(this);
+    this.history.onCommit((commit) => this.#committed(commit));
+  }
+
+  /** One event, and everything that looks at it. False: there is none before `limitMs`. */
+  step(limitMs: number): boolean {
+    if (!this.scheduler.step(limitMs)) return false;
+    this.#lookAtLevels();
+    for (const checker of this.checkers) checker.afterEvent?.();
+    if (this.scheduler.now >= this.#nextAudit) {
+      this.#nextAudit = this.scheduler.now + auditEveryMs;
+      for (const checker of this.checkers) checker.audit?.();
+    }
+    return true;
+  }
+
+  host(name: string | undefined): SimHost {
+    return must(
+      this.hosts.find((host) => host.id === name),
+      () => `Cannot find host ${name} in this world`,
+    );
+  }
+
+  /** Hosts that run VMs. */
+  workers(): readonly SimHost[] {
+    return this.plan.witness ? this.hosts.slice(0, -1) : this.hosts;
+  }
+
+  isWitness(host: SimHost): boolean {
+    return this.plan.witness && host.number === this.hosts.length - 1;
+  }
+
+  /** Numbers of the hosts that carry a member of the store. */
+  voters(): readonly number[] {
+    return this.hosts.filter((host) => this.members.isVoter(host.number)).map((host) => host.number);
+  }
+
+  memberWorks(number: number): boolean {
+    const host = this.hosts[number];
+    return host?.works === true && host.trouble.memberDown === 0;
+  }
+
+  tell(who: string, code: string, params: Params = {}, rule = ""): void {
+    this.story.tell(who, code, params, rule);
+  }
+
+  count(name: OutcomeName | `fault ${string}`): void {
+    add(this.counts, name);
+  }
+
+  fail(rule: string, text: string): void {
+    this.violations.push({ rule, text, atMs: this.scheduler.now });
+    this.tell("checker", "violation", { text }, rule);
+  }
+
+  /** All live copies of a VM, wherever they are. */
+  copiesOf(vm: string): Copy[] {
+    return this.hosts.flatMap((host) => [...host.copies.values()].filter((copy) => copy.run.vm === vm));
+  }
+
+  cutPower(host: SimHost, by: string, offMs: number): void {
+    if (!host.on) return;
+    host.cutPower();
+    this.daemons.delete(host.id);
+    this.#levels[host.number] = 0;
+    this.tell(host.id, "power-off", { by });
+    this.members.refresh();
+    const { boots } = host;
+    this.scheduler.after(offMs, () => {
+      if (!host.on && host.boots === boots) this.#boot(this, host);
+    });
+  }
+
+  freezeHost(host: SimHost): void {
+    host.freeze();
+    this.tell(host.id, "host-frozen");
+    if (host.freezes === 1) this.writesInFlight(host);
+    this.members.refresh();
+  }
+
+  thawHost(host: SimHost): void {
+    this.tell(host.id, "host-continues");
+    host.thaw();
+    this.members.refresh();
+  }
+
+  compact(revision: Revision): void {
+    this.memory.compact(revision);
+    this.history.compact(revision);
+  }
+
+  digest(): string {
+    return hashText(`${this.scheduler.executed}/${this.memory.revision()}/${this.story.count}`).toString(16);
+  }
+
+  #makeHost(number: number): SimHost {
+    const id = `h${number + 1}` as HostId;
+    const host = new SimHost(id, number, this.scheduler, new HostClock(this.scheduler, 1_000 + number * 1_000_003));
+    const random = this.random.for(`device ${id}`);
+    const power = { isOn: () => host.on, cut: () => this.#cutByDevice(host, random) };
+    this.devices.set(id, { power, mood: goodMood });
+    return host;
+  }
+
+  #cutByDevice(host: SimHost, random: SeededRandom): void {
+    this.count("powerOffs");
+    this.cutPower(host, "device", 15_000 + random.below(45_000));
+  }
+
+  #makeMembers(): Members {
+    const voters = this.hosts.slice(0, this.plan.voters).map((host) => host.number);
+    return new Members({
+      scheduler: this.scheduler,
+      network: this.network,
+      random: this.random.for("members"),
+      voters,
+      works: (number) => this.memberWorks(number),
+      isFrozen: (number) => this.hosts[number]?.frozen === true,
+      whenThawed: (number, run) => this.hosts[number]?.whenThawed(run),
+    });
+  }
+
+  #worldClock(): Clock {
+    const { scheduler } = this;
+    return {
+      now: () => scheduler.now as ReturnType<Clock["now"]>,
+      wall: () => scheduler.now as ReturnType<Clock["wall"]>,
+      wakeAt: (at, wake) => {
+        const timer = scheduler.at(at, wake);
+        return () => {
+          timer.run = undefined;
+        };
+      },
+    };
+  }
+
+  #starting(copy: Copy): void {
+    this.tell(copy.host.id, "qemu-started", {
+      vm: copy.run.vm,
+      epoch: copy.run.epoch,
+      incarnation: copy.run.incarnation,
+    });
+    for (const checker of this.checkers) checker.starting?.(copy);
+  }
+
+  #committed(commit: Commit): void {
+    const { writer } = this;
+    for (const written of this.truth.take(commit, this.scheduler.now)) {
+      for (const checker of this.checkers) checker.committed?.(written, writer);
+    }
+    for (const trap of this.traps) if (trap(commit, writer)) this.traps.delete(trap);
+  }
+
+  #lookAtLevels(): void {
+    for (const host of this.hosts) {
+      const levels = host.tree.frozenLevels;
+      const now = (levels.has("a") ? 1 : 0) | (levels.has("b") ? 2 : 0);
+      const before = this.#levels[host.number] ?? 0;
+      if (now === before) continue;
+      this.#levels[host.number] = now;
+      this.#levelsChanged(host, setOf(before), setOf(now));
+    }
+  }
+
+  #levelsChanged(host: SimHost, before: ReadonlySet<GuardName>, after: ReadonlySet<GuardName>): void {
+    const concerns = [...host.copies.values()].some(
+      (copy) => copy.alive && host.tree.folders.get(copy.run.incarnation)?.frozen === false,
+    );
+    if (before.size === 0 && concerns) {
+      this.count("freezes");
+      this.writesInFlight(host);
+    }
+    if (after.size === 0 && concerns) this.count("thaws");
+    if (concerns) this.tell(host.id, after.size === 0 ? "thawed" : "frozen", { levels: [...after].join("") }, "S2");
+    for (const checker of this.checkers) checker.levels?.(host, before, after);
+  }
+
+  /** A write that the kernel took before the freeze lands later although its process stands still; power-off ends it. */
+  writesInFlight(host: SimHost): void {
+    const random = this.random.for(`in flight ${host.id} ${this.scheduler.executed}`);
+    for (const copy of host.copies.values()) {
+      if (!copy.strict || copy.paused || !random.chance(0.3)) continue;
+      const ms = 1 + random.below(host.trouble.slowStorage > 0 ? 20_000 : 300);
+      const { boots } = host;
+      copy.diesNotBefore = this.scheduler.now + ms;
+      this.scheduler.after(ms, () => {
+        if (host.boots !== boots || !copy.alive) return;
+        this.count("lateWrites");
+        for (const checker of this.checkers) checker.landed?.(copy);
+      });
+    }
+  }
+}
+
+function setOf(levels: number): ReadonlySet<GuardName> {
+  return new Set(guardNames.filter((name) => (levels & (name === "a" ? 1 : 2)) !== 0));
+}

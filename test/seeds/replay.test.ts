@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { drawPlan } from "../../src/sim/draw-plan.ts";
+import type { WorldPlan } from "../../src/sim/plan.ts";
+import { Totals } from "../../src/sim/report.ts";
+import { shrink } from "../../src/sim/shrink.ts";
+import { renderStory } from "../../src/sim/world/story.ts";
+import { play } from "../../tools/sim/play.ts";
+
+function storyOf(plan: WorldPlan): string {
+  const { run, report } = play(plan, true);
+  return `${run.world.story.all().map(renderStory).join("\n")}\n${report.digest}`;
+}
+
+test("a seed played twice gives the same story, byte by byte", () => {
+  const first = storyOf(drawPlan("7"));
+  expect(first.split("\n").length).toBeGreaterThan(30);
+  expect(storyOf(drawPlan("7"))).toBe(first);
+});
+
+test("a recorded plan gives the story of its seed", () => {
+  const plan = drawPlan("8");
+  expect(storyOf(JSON.parse(JSON.stringify(plan)) as WorldPlan)).toBe(storyOf(plan));
+});
+
+test("a plan is at least as rough as it should be", () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const plan = drawPlan(String(seed));
+    expect(plan.endAtMs).toBeGreaterThanOrEqual(600_000);
+    expect(plan.hosts).toBeGreaterThanOrEqual(3);
+    expect(plan.hosts).toBeLessThanOrEqual(5);
+    expect(plan.vms.length).toBeGreaterThanOrEqual(6);
+    expect(plan.events.filter((event) => !event.kind.startsWith("operator")).length).toBeGreaterThanOrEqual(5);
+    expect(new Set(plan.vms.map((vm) => vm.pool))).toEqual(new Set(["shared", "replicated"]));
+  }
+});
+
+test("shrinking keeps what a failure needs and nothing else", () => {
+  const plan = drawPlan("9");
+  const needed = plan.events.filter((_, i) => i === 2 || i === 5);
+  const kept = shrink(plan, (candidate) => needed.every((event) => candidate.events.includes(event)), 400);
+  expect(kept.events).toEqual(needed);
+  expect(kept.vms).toHaveLength(1);
+});
+
+test("a count that stays zero over 200 seeds is named, one over fewer seeds is not", () => {
+  const report = { seed: "1", virtualSeconds: 600, failure: null, trace: [], counts: [], digest: "" };
+  const totals = new Totals();
+  for (let i = 0; i < 199; i++) totals.add(report);
+  expect(totals.missing()).toEqual([]);
+  totals.add(report);
+  expect(totals.missing()).toContain("fencings never happened in 200 seeds");
+  expect(totals.missing()).toContain("fault power-loss never happened in 200 seeds");
+});

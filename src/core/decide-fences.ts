@@ -89,6 +89,8 @@ function fenceBySilence(
     subject: `host ${host}`,
     transaction: fenceTransaction(view, order, contact, judge.also),
     events: [event("host-fenced", { host }, { host, incarnation, cause: "silence", device }, reason)],
+    // Sent again after a gap of this process's own, it would fence without the grace (S8).
+    once: true,
   };
 }
 

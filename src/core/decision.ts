@@ -18,6 +18,8 @@ export type Decision = {
   readonly subject: string;
   readonly transaction: Transaction;
   readonly events: readonly EventDraft[];
+  /** It rests on what was true at this moment alone: where its outcome is unknown it is decided anew, not sent again. */
+  readonly once?: true;
 };
 
 /** Something to be said once while it lasts, without a change of its own. */

@@ -209,11 +209,12 @@ function commit(
   kind: Pending["kind"],
   write: Transaction,
   events: readonly EventDraft[],
+  once = false,
 ): void {
   const id = building.state.nextId;
   const pending = new Map(building.state.pending).set(id, { subject, kind, until: { kind: "sent" } });
   building.state = { ...building.state, nextId: id + 1, pending };
-  building.effects.push({ kind: "commit", id, transaction: write, events });
+  building.effects.push({ kind: "commit", id, transaction: write, events, once });
 }
 
 /** The office (S12): claim it when its holder is silent, tick while holding it. */
@@ -266,7 +267,7 @@ function applyDecided(
   const building: Building = { state, effects: [] };
   for (const decision of parts.flatMap((part) => part.decisions)) {
     if (busySubjects(building.state).has(decision.subject)) continue;
-    commit(building, decision.subject, "decision", decision.transaction, decision.events);
+    commit(building, decision.subject, "decision", decision.transaction, decision.events, decision.once);
   }
   const notices = parts.flatMap((part) => part.notices);
   if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, notices, also);

@@ -61,6 +61,8 @@ export type ManagerEffect =
       readonly id: number;
       readonly transaction: Transaction;
       readonly events: readonly EventDraft[];
+      /** Not to be sent again by itself where its outcome is unknown (S8). */
+      readonly once: boolean;
     }
   | { readonly kind: "power-off"; readonly key: string; readonly device: FenceDevice }
   | { readonly kind: "wake-at"; readonly at: InstantMs };

@@ -13,6 +13,8 @@ type Waiting = {
   readonly transaction: Transaction;
   readonly events: readonly EventDraft[];
   readonly done: (end: CommitEnd) => void;
+  /** Waiting longer than this for its turn it is not sent any more; nor is it sent twice. */
+  readonly onceUntil: InstantMs | null;
 };
 
 /** How long an unknown outcome is asked again before it is passed on as unknown. */
@@ -38,9 +40,15 @@ export function createCommitter(deps: {
     const job = waiting.shift();
     running = job !== undefined;
     if (job === undefined) return;
+    const now = deps.clock.now();
+    if (job.onceUntil !== null && now > job.onceUntil) {
+      job.done({ kind: "unknown", cause: "its moment was over before its turn came" });
+      next();
+      return;
+    }
     const events = chained(job.events);
     const transaction = withEvents(job.transaction, events);
-    attempt(transaction, later(deps.clock.now(), insistMs), (end) => {
+    attempt(transaction, job.onceUntil === null ? later(now, insistMs) : now, (end) => {
       const last = events.at(-1);
       if (end.kind === "committed" && last !== undefined) {
         chain = { ...chain, seq: last.seq, previous: hashOf(last, deps.digest) };
@@ -82,12 +90,12 @@ export function createCommitter(deps: {
     });
   }
 
-  return (transaction, events, done) => {
+  return (transaction, events, done, once = false) => {
     if (events.length === 0) {
       deps.store.commit(transaction, limits.commitTimeoutMs, done);
       return;
     }
-    waiting.push({ transaction, events, done });
+    waiting.push({ transaction, events, done, onceUntil: once ? later(deps.clock.now(), limits.tickMs) : null });
     if (!running) next();
   };
 }

@@ -105,7 +105,12 @@ export function runDaemon(
   function performForManager(effect: ManagerEffect): void {
     switch (effect.kind) {
       case "commit":
-        commit(effect.transaction, effect.events, (end) => toManager({ kind: "commit-ended", id: effect.id, end }));
+        commit(
+          effect.transaction,
+          effect.events,
+          (end) => toManager({ kind: "commit-ended", id: effect.id, end }),
+          effect.once,
+        );
         return;
       case "power-off":
         ports.fencing.powerOff(effect.device, (end) => {

@@ -36,7 +36,7 @@ export interface TestLab {
   client(host?: string): Client;
   fault(fault: string, where?: Omit<FaultRequest, "fault">): Promise<string>;
   guest(name: string, last: number): Promise<TestVm>;
-  /** Undoes every fault, boots what is off, and waits until all hosts are in and all wanted VMs run. */
+  /** Undoes every fault, boots what is off, and waits until all hosts are in and all wanted VMs execute. */
   settle(): Promise<void>;
   /** ./holdfast as a process of its own, told which lab is meant. */
   holdfast(...line: readonly string[]): Promise<Ended>;
@@ -156,7 +156,7 @@ async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {
     [...history.view.facts.values()].filter((one) => one.value.pools.some((p) => p.pool === pool && p.unfit === null));
   if (pool !== undefined)
     await waitFor("the pool on all hosts", () => hasPool().length === world.hosts.length || undefined);
-  for (const vm of vms) if (isWanted(history, vm)) await vm.answers();
+  for (const vm of vms) if (isWanted(history, vm)) await waitFor(`${vm.name} to run`, vm.running);
 }
 
 function isWanted(history: History, vm: TestVm): boolean {

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { LabHost } from "../../lab/host.ts";
 
 /** One copy of a VM as seen from outside: its cgroup `HOST/…/N/VM.EPOCH`. Times are this process's `performance.now()`. */
@@ -64,6 +64,7 @@ type Run = {
   readonly epoch: number;
   readonly frozen: boolean;
   readonly populated: boolean;
+  readonly folder: string;
 };
 
 function see(copies: Map<string, Copy>, seen: Set<string>, host: string, run: Run, at: number): void {
@@ -80,7 +81,8 @@ function see(copies: Map<string, Copy>, seen: Set<string>, host: string, run: Ru
   // A folder that was empty for a look and holds processes again: the shell that becomes QEMU was just entering.
   known.goneAt = null;
   if (run.frozen) known.frozenAt ??= at;
-  else {
+  // What is killed while it is frozen leaves the frozen state to die, and executes nothing of its own any more (S6).
+  else if (known.frozenAt === null || !isHeld(run.folder)) {
     if (known.frozenAt !== null) known.thaws += 1;
     known.frozenAt = null;
     known.lastRanAt = at;
@@ -97,12 +99,18 @@ function runsOf(host: LabHost): readonly Run[] {
         const events = readText(join(root, n, name, "cgroup.events"));
         if (vm === "" || events === "") return [];
         const [populated, frozen] = [events.includes("populated 1"), events.includes("frozen 1")];
-        return [{ incarnation: Number(n), vm, epoch: Number(epoch), populated, frozen }];
+        return [{ incarnation: Number(n), vm, epoch: Number(epoch), populated, frozen, folder: join(root, n, name) }];
       }),
     );
 }
 
-/** Of a folder in cgroupfs only folders have no dot in front of what they do: entries are asked for their kind. */
+/** Somebody wants it to stand still: `cgroup.freeze` of a folder above it is 1. */
+function isHeld(folder: string): boolean {
+  for (let at = folder; at !== dirname(at); at = dirname(at))
+    if (readText(join(at, "cgroup.freeze")).startsWith("1")) return true;
+  return false;
+}
+
 function folders(path: string): readonly string[] {
   try {
     return readdirSync(path, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));

@@ -60,9 +60,13 @@ export interface TestVm {
   disk(): GuestDisk;
 }
 
-/** Throws after the limit with what was waited for. */
+/** What the lab of this test file did last: told with each failure. */
+let lastEvents = (): string => "";
+
+/** Throws after the limit with what was waited for and what happened last. */
 export function waitFor<T>(what: string, probe: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  return until(probe, limitMs, () => new Error(`Waited ${limitMs / 1000} s in vain for: ${what}`), 10);
+  const late = () => new Error(`Waited ${limitMs / 1000} s in vain for: ${what}${lastEvents()}`);
+  return until(probe, limitMs, late, 10);
 }
 
 export async function openTestLab(profile: "default" | "fast" = "default"): Promise<TestLab> {
@@ -81,6 +85,7 @@ async function populate(cluster: Cluster): Promise<TestLab> {
   const stopControl = await serveControl(world);
   const history = await readHistory(cluster);
   const watcher = watchCopies(world.hosts);
+  lastEvents = () => tellLast(history, watcher);
   await createCluster(cluster);
   const vms: TestVm[] = [];
   const lab: TestLab = {
@@ -110,6 +115,19 @@ async function populate(cluster: Cluster): Promise<TestLab> {
   };
   await settle(lab, []);
   return lab;
+}
+
+/** The last events with their reasons, and what runs. */
+function tellLast(history: History, watcher: Watcher): string {
+  const events = history
+    .events()
+    .slice(-20)
+    .map(({ event }) => {
+      const reason = event.reason === null ? "" : ` because ${event.reason.code}`;
+      return `${event.host} ${event.type} ${JSON.stringify(event.params)}${reason}`;
+    });
+  const copies = watcher.copies.slice(-4).map((copy) => JSON.stringify(copy));
+  return ["", ...events, ...copies].join("\n    ");
 }
 
 function testVm(lab: TestLab, name: string, address: string): TestVm {

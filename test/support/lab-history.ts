@@ -15,13 +15,15 @@ export type Entry = {
   readonly value: unknown;
 };
 
+export type FenceName = Extract<KeyName, { kind: "heartbeat" | "fence" }>;
+
 /** All that was ever committed in this lab, in order: the store itself is the witness of what came before what. */
 export interface History {
   readonly entries: readonly Entry[];
   readonly view: ClusterView;
   /** When a heartbeat of a host was last received; -Infinity: never. */
   heardAt(host: string): number;
-  fences(host?: string): readonly (Entry & { readonly fence: FenceRecord })[];
+  fences(host?: string): readonly (Entry & { readonly name: FenceName; readonly fence: FenceRecord })[];
   owners(vm: string): readonly (Entry & { readonly owner: Owner })[];
   events(type?: string): readonly (Entry & { readonly event: Event })[];
   close(): void;
@@ -52,7 +54,7 @@ export async function readHistory(cluster: Cluster): Promise<History> {
     fences: (host) =>
       entries.flatMap((entry) =>
         entry.name.kind === "fence" && (host === undefined || entry.name.host === host)
-          ? [{ ...entry, fence: entry.value as FenceRecord }]
+          ? [{ ...entry, name: entry.name, fence: entry.value as FenceRecord }]
           : [],
       ),
     owners: (vm) =>

@@ -7,9 +7,11 @@ import type { FaultRequest } from "./fault-menu.ts";
 import { applyFault } from "./faults.ts";
 import { LabError } from "./lab-error.ts";
 import { isAlive, type RunRecord, readRecords } from "./record.ts";
+import { type LabStatus, labStatus } from "./status.ts";
 import type { World } from "./world.ts";
 
 /** JSON lines on `DIR/lab.sock`: one request, one answer. */
+const statusSchema = z.object({ status: z.literal(true) });
 const requestSchema = z.object({
   fault: z.string(),
   host: z.string().optional(),
@@ -21,7 +23,7 @@ const answerSchema = z.union([
   z.object({ done: z.string() }),
   z.object({ cause: z.string(), effect: z.string(), remedy: z.string() }),
 ]);
-type Answer = z.infer<typeof answerSchema>;
+type Answer = z.infer<typeof answerSchema> | LabStatus;
 
 const socketPath = (dir: string): string => join(dir, "lab.sock");
 
@@ -44,7 +46,9 @@ async function serveClient(world: World, client: Socket): Promise<void> {
 
 async function answer(world: World, line: string): Promise<Answer> {
   try {
-    const parsed = requestSchema.safeParse(JSON.parse(line));
+    const asked: unknown = JSON.parse(line);
+    if (statusSchema.safeParse(asked).success) return await labStatus(world);
+    const parsed = requestSchema.safeParse(asked);
     if (!parsed.success)
       throw new LabError("This is not a fault request.", "Nothing was done.", 'Send {"fault": NAME, "host": …}.');
     return { done: await applyFault(world, parsed.data) };

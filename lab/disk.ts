@@ -37,6 +37,11 @@ export async function fillDisk(folder: string): Promise<void> {
   }
 }
 
+/** True while `fillDisk` is in force. */
+export function isFilled(folder: string): boolean {
+  return existsSync(`${join(folder, fillName)}-0`);
+}
+
 export function freeDisk(folder: string): void {
   for (let attempt = 0; attempt < 64; attempt++) rmSync(join(folder, `${fillName}-${attempt}`), { force: true });
 }

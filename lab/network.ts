@@ -27,6 +27,8 @@ export interface Network {
   heal(hosts: readonly string[], links: readonly LinkName[]): Promise<void>;
   /** Limits both directions of a host's cables to `rate` (tc's notation: `10mbit`). */
   slow(hosts: readonly string[], links: readonly LinkName[], rate: string): Promise<void>;
+  /** What is wrong with each host's cables now, in words. */
+  faults(hosts: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
 }
 
 /**
@@ -54,6 +56,7 @@ export async function openNetwork(run: string): Promise<Network> {
       await shape(run, hosts, links, undefined);
     },
     slow: (hosts, links, rate) => shape(run, hosts, links, rate),
+    faults: (hosts) => cableFaults(lab, hosts),
   };
 }
 
@@ -143,6 +146,27 @@ async function shape(
     // Removing a limit that is not there is an error to tc: -force goes on, and the outcome is what was wanted.
     else await command("tc", ["-n", namespace, "-force", "-batch", "-"], { input: lines });
   }
+}
+
+async function cableFaults(lab: string, hosts: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>> {
+  const inside = `--net=/run/netns/${lab}`;
+  const list = async (set: string) =>
+    [...(await succeed("nsenter", [inside, "nft", "list", "set", "bridge", "lab", set])).matchAll(/"([^"]+)"/gu)].map(
+      ([, port]) => port ?? "",
+    );
+  const [from, to, shapes] = await Promise.all([list("from"), list("to"), succeed("tc", ["-n", lab, "qdisc", "show"])]);
+  const rateOf = (port: string) => new RegExp(`qdisc tbf .* dev ${port} .*rate (\\S+)`, "u").exec(shapes)?.[1];
+  const faultOf = (link: LinkName, host: string): readonly string[] => {
+    const port = portName(link, host);
+    const [mute, deaf, rate] = [from.includes(port), to.includes(port), rateOf(port)];
+    const words = rate === undefined ? [] : [`the ${link} cable is limited to ${rate}`];
+    if (!mute && !deaf) return words;
+    return [
+      ...words,
+      `the ${link} cable ${mute && deaf ? "is cut" : mute ? "carries nothing from it" : "carries nothing to it"}`,
+    ];
+  };
+  return new Map(hosts.map((host) => [host, linkNames.flatMap((link) => faultOf(link, host))]));
 }
 
 /** `ip` commands in a namespace, in one process; `harmless` ones may fail. */

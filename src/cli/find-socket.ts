@@ -1,57 +1,140 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { request } from "node:http";
 import { connect } from "node:net";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Io } from "./io.ts";
+import { fail } from "./trouble.ts";
 
 export const defaultSocket = "/run/holdfast/api.sock";
-const labRoot = "/run/holdfast-lab";
-const probeMs = 500;
+/** Where labs leave a record each, as long as they run (lab/record.ts). */
+const labRecords = "/run/holdfast-lab";
+const probeMs = 700;
+/** A host that heard from the store this lately is as good as any other. */
+const freshMs = 2_000;
 
-/** The option, else the environment, else this host's own daemon, else a host of the newest lab on this machine. */
-export async function findSocket(io: Io, option: string | undefined): Promise<string> {
+/** A lab that answers: its folder holds `lab.sock` and, per host, `HOST/run/api.sock`. */
+export type FoundLab = { readonly run: string; readonly folder: string };
+
+/** The option, else the environment, else this host's own daemon, else a host of the lab on this machine. */
+export async function findSocket(io: Io, option: string | undefined, records = labRecords): Promise<string> {
   const given = option ?? io.env.HOLDFAST_SOCKET;
   if (given !== undefined && given !== "") return given;
-  if (await answers(defaultSocket)) return defaultSocket;
-  for (const lab of labsNewestFirst()) {
-    for (const socket of socketsBelow(lab, "api.sock", 3)) if (await answers(socket)) return socket;
+  if (isUnset(io.env.HOLDFAST_LAB) && (await answers(defaultSocket))) return defaultSocket;
+  const lab = await findLab(io, records);
+  return lab === undefined ? defaultSocket : hostSocket(lab.folder);
+}
+
+/** The control socket of the lab; undefined: none runs. Throws `CliTrouble` where several do, and none was named. */
+export async function findLabSocket(io: Io, records = labRecords): Promise<string | undefined> {
+  const lab = await findLab(io, records);
+  return lab === undefined ? undefined : join(lab.folder, "lab.sock");
+}
+
+/** HOLDFAST_LAB names a lab by its run id or by its control socket; without it there must be only one. */
+async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
+  const wanted = io.env.HOLDFAST_LAB;
+  if (!isUnset(wanted) && wanted.includes("/")) return { run: basename(dirname(wanted)), folder: dirname(wanted) };
+  const running = await runningLabs(records);
+  const runs = running.map((lab) => lab.run).join(", ");
+  if (!isUnset(wanted)) {
+    const found = running.find((lab) => lab.run === wanted);
+    if (found === undefined) throw fail("lab-unknown", { run: wanted, runs: runs === "" ? "none" : runs }, 3);
+    return found;
   }
-  return defaultSocket;
+  if (running.length > 1) throw fail("labs-several", { runs }, 2);
+  return running[0];
 }
 
-/** The control socket of the newest lab that answers. */
-export async function findLabSocket(io: Io): Promise<string | undefined> {
-  const given = io.env.HOLDFAST_LAB;
-  if (given !== undefined && given !== "") return given;
-  for (const lab of labsNewestFirst()) {
-    const socket = join(lab, "lab.sock");
-    if (await answers(socket)) return socket;
+function isUnset(text: string | undefined): text is undefined | "" {
+  return text === undefined || text === "";
+}
+
+async function runningLabs(records: string): Promise<readonly FoundLab[]> {
+  const known = recordNames(records).flatMap((name) => readRecord(join(records, name)));
+  const alive = await Promise.all(known.map((lab) => answers(join(lab.folder, "lab.sock"))));
+  return known.filter((_, i) => alive[i]);
+}
+
+function recordNames(records: string): readonly string[] {
+  try {
+    return readdirSync(records)
+      .filter((name) => name.endsWith(".json"))
+      .sort();
+  } catch (error) {
+    // Labs belong to root: for anybody else one may well be running.
+    if (error instanceof Error && "code" in error && error.code === "EACCES")
+      throw fail("socket-forbidden", { socket: records }, 3);
+    return [];
   }
-  return undefined;
 }
 
-function labsNewestFirst(): string[] {
-  return entries(labRoot)
-    .map((name) => join(labRoot, name))
-    .map((path) => ({ path, at: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
-    .sort((a, b) => b.at - a.at)
-    .map(({ path }) => path);
+function readRecord(path: string): FoundLab[] {
+  try {
+    const { run, dir }: { run?: unknown; dir?: unknown } = JSON.parse(readFileSync(path, "utf8"));
+    return typeof run === "string" && typeof dir === "string" ? [{ run, folder: dir }] : [];
+  } catch {
+    return []; // ended meanwhile, or just being written
+  }
 }
 
-function socketsBelow(folder: string, name: string, depth: number): string[] {
-  return entries(folder).flatMap((entry) => {
-    const path = join(folder, entry);
-    if (entry === name) return [path];
-    const isFolder = depth > 1 && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-    return isFolder ? socketsBelow(path, name, depth - 1) : [];
+/** Of the lab's hosts the first that answers and hears the store; else the one that heard from it last. */
+async function hostSocket(folder: string): Promise<string> {
+  const sockets = hostNames(folder).map((host) => join(folder, host, "run", "api.sock"));
+  const ages = await Promise.all(sockets.map(ageOfAnswers));
+  const answering = sockets.flatMap((socket, i) => {
+    const age = ages[i];
+    return age === undefined ? [] : [{ socket, age: Math.max(age, freshMs) }];
+  });
+  const [best] = answering.sort((a, b) => a.age - b.age);
+  return best?.socket ?? sockets[0] ?? defaultSocket;
+}
+
+/** h2 before h10. */
+function hostNames(folder: string): readonly string[] {
+  const isHost = (name: string) =>
+    statSync(join(folder, name, "run"), { throwIfNoEntry: false })?.isDirectory() === true;
+  return entries(folder)
+    .filter(isHost)
+    .sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+}
+
+/** A lab that ends meanwhile has none. */
+function entries(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** How long ago the daemon behind `socket` heard from the store; undefined: it does not answer. */
+function ageOfAnswers(socket: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const asked = request({
+      socketPath: socket,
+      path: "/api/hosts",
+      agent: false,
+      signal: AbortSignal.timeout(probeMs),
+    });
+    asked.once("error", () => resolve(undefined));
+    asked.once("response", (answer) => {
+      let text = "";
+      answer.on("data", (piece) => {
+        text += piece;
+      });
+      answer.once("error", () => resolve(undefined));
+      answer.once("end", () => resolve(ageIn(text)));
+    });
+    asked.end();
   });
 }
 
-/** In code-unit order; a folder that is not there or not readable has none. */
-function entries(folder: string): string[] {
+function ageIn(text: string): number | undefined {
   try {
-    return readdirSync(folder).sort();
+    const { asOfMs }: { asOfMs?: unknown } = JSON.parse(text);
+    return typeof asOfMs === "number" ? asOfMs : Number.MAX_SAFE_INTEGER;
   } catch {
-    return [];
+    return undefined;
   }
 }
 

@@ -5,7 +5,7 @@ import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { type Contact, type OwnContact, silenceOf } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
-import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction } from "./fencing.ts";
+import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
 import { loadOf, place } from "./placement.ts";
 
@@ -60,15 +60,19 @@ export function whatAFenceWouldStart(
   let device = false;
   for (const [id, owner] of view.owners) {
     const vm = view.vms.get(id)?.value;
-    if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation !== incarnation) continue;
+    if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation > incarnation) continue;
     if (vm === undefined || vm.requested !== "started") continue;
-    held++;
     const pools = poolsOf(vm, view);
+    // Of an earlier incarnation: the host came back, and is gone again before it claimed the VM (S11).
+    const earlier = owner.value.incarnation < incarnation;
+    if (earlier && pools !== undefined && proveGone(view, host, owner.value.incarnation, pools) !== undefined) continue;
+    held++;
     if (pools === undefined) continue;
     const obtainable = proofsAcceptedBy(pools).includes("silence") || (needsDevice(pools) && hasDevice);
     if (!obtainable || place(view, vm, loads, known, host).kind === "nowhere") continue;
     startsElsewhere = true;
-    device ||= needsDevice(pools);
+    // The device works on the record of the incarnation that owns the VM.
+    device ||= needsDevice(pools) && !earlier;
   }
   return { held, startsElsewhere, device };
 }
@@ -166,7 +170,7 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
     ) {
       continue;
     }
-    const livesOn = (view.hosts.get(host)?.value.incarnation ?? 0) > incarnation;
+    const livesOn = livesOnAfter(view, host, incarnation);
     const subject = `host ${host}`;
     if (livesOn && record.value.device === "begun") {
       const transaction = proofTransaction(host, incarnation, record, { device: "abandoned" }, also);
@@ -177,7 +181,9 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
       });
       continue;
     }
-    if (!livesOn && record.value.device === "not-needed" && lost.device && view.devices.has(host)) {
+    // `abandoned` once, because the host had come back; by now it is gone again.
+    const idle = record.value.device === "not-needed" || record.value.device === "abandoned";
+    if (!livesOn && idle && lost.device && view.devices.has(host)) {
       const transaction = proofTransaction(host, incarnation, record, { device: "begun" }, also);
       decisions.push({ subject, transaction, events: [event("fence-device-begun", { host }, { host, incarnation })] });
       continue;
@@ -229,8 +235,14 @@ export function deviceWork(view: ClusterView): DeviceWork[] {
   const work: DeviceWork[] = [];
   for (const { host, incarnation } of lostOwners(view)) {
     const record = fenceOf(view, host, incarnation)?.value;
-    const runsNow = view.hosts.get(host)?.value.incarnation === incarnation;
-    if (record?.device === "begun" && !record.proofs.includes("power-off") && runsNow) work.push({ host, incarnation });
+    if (record?.device !== "begun" || record.proofs.includes("power-off")) continue;
+    if (!livesOnAfter(view, host, incarnation)) work.push({ host, incarnation });
   }
   return work;
+}
+
+/** The host came back as a later incarnation, which nobody has fenced: its power is left alone, and it may adopt (S11). */
+function livesOnAfter(view: ClusterView, host: HostId, incarnation: Incarnation): boolean {
+  const now = view.hosts.get(host)?.value.incarnation;
+  return now !== undefined && now > incarnation && fenceOf(view, host, now) === undefined;
 }

@@ -170,6 +170,32 @@ describe("proofs", () => {
     const decided = decideProofs(records.view, knowledge(records), []);
     expect(written(decided, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "abandoned" });
   });
+
+  test("[S9, S11] a host that came back and died again before it claimed its VM is fenced and switched off for it", () => {
+    const records = cluster("shared-dir")
+      .put(keys.fenceDevice(host("h1")), { schema: 1, agent: "fence_ipmilan", options: {} })
+      .put(keys.fence(host("h1"), incarnation(1)), fence({ device: "abandoned" }))
+      .host("h1", 2);
+    const known = knowledge(records, { h1: 6_000 });
+    // Nobody owns a VM as h1/2; still its fence is what lets the VM of h1/1 go on.
+    const fenced = decideFences(records.view, known, judge);
+    expect(written(fenced, keys.fence(host("h1"), incarnation(2)))).toMatchObject({ device: "not-needed" });
+    expect(decideProofs(records.view, known, []).decisions).toEqual([]);
+    records.put(keys.fence(host("h1"), incarnation(2)), fence({ device: "not-needed" }));
+    const again = decideProofs(records.view, known, []);
+    expect(written(again, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "begun" });
+    records.put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun" }));
+    expect(deviceWork(records.view)).toEqual([{ host: "h1", incarnation: 1 }]);
+  });
+
+  test("[S8] an earlier incarnation that is proven gone is no reason for another fence", () => {
+    const proven = fence({ device: "confirmed", proofs: ["silence", "power-off"] });
+    const records = cluster("shared-dir")
+      .put(keys.fenceDevice(host("h1")), { schema: 1, agent: "fence_ipmilan", options: {} })
+      .put(keys.fence(host("h1"), incarnation(1)), proven)
+      .host("h1", 2);
+    expect(decideFences(records.view, knowledge(records, { h1: 6_000 }), judge).decisions).toEqual([]);
+  });
 });
 
 describe("owners", () => {

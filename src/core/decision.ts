@@ -36,6 +36,12 @@ export function fenceKey(host: HostId, incarnation: Incarnation): string {
   return `${host}/${incarnation}`;
 }
 
+/** The inverse of `fenceKey`. */
+export function parseFenceKey(key: string): { readonly host: HostId; readonly incarnation: Incarnation } {
+  const cut = key.lastIndexOf("/");
+  return { host: key.slice(0, cut) as HostId, incarnation: Number(key.slice(cut + 1)) as Incarnation };
+}
+
 export function event(
   type: string,
   subjects: { readonly vm?: VmId; readonly host?: HostId },

@@ -5,13 +5,13 @@ import { evidence, hasContact, hear } from "../core/contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
-import { type Decided, event, fenceKey, type ManagerKnowledge, type Notice } from "../core/decision.ts";
+import { type Decided, event, fenceKey, type ManagerKnowledge, type Notice, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
-import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
+import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
 import type { EventDraft } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
@@ -153,12 +153,13 @@ function decide(state: ManagerState, happened: ManagerEvent): ManagerStep {
     extraMs: leading ? 0 : limits.standbyFenceDelayMs,
     also,
   };
+  // What a device confirmed comes first: nothing else is decided about that host before it is on record.
+  const devices = leading ? workDevices(led.state, happened, also) : { state: led.state, effects: [] };
   const parts: Decided[] = [decideFences(happened.view, known, judge)];
-  if (leading) parts.push(...decideAsLeader(led.state, happened, known, also));
-  const applied = applyDecided(led.state, parts, happened, also);
-  const devices = leading ? workDevices(applied.state, happened, also) : applied;
-  const effects = [...led.effects, ...applied.effects, ...(leading ? devices.effects : [])];
-  return withWake({ state: devices.state, effects }, parts, happened);
+  if (leading) parts.push(...decideAsLeader(devices.state, happened, known, also));
+  const applied = applyDecided(devices.state, parts, happened, also);
+  const effects = [...led.effects, ...devices.effects, ...applied.effects];
+  return withWake({ state: applied.state, effects }, parts, happened);
 }
 
 function decideAsLeader(
@@ -291,28 +292,30 @@ function announce(building: Building, notices: readonly Notice[], also: readonly
 /** S9.2 and S9.3: cut the power of what is recorded as begun, then commit the device's word. */
 function workDevices(state: ManagerState, happened: ManagerEvent, also: readonly Compare[]): ManagerStep {
   const building: Building = { state, effects: [] };
-  const confirmed = happened.kind === "power-off-ended" && happened.off ? happened.key : undefined;
+  if (happened.kind === "power-off-ended" && happened.off) commitConfirmed(building, happened, also);
   for (const { host, incarnation } of deviceWork(happened.view)) {
-    const key = fenceKey(host, incarnation);
-    if (key === confirmed) commitConfirmed(building, host, incarnation, happened, also);
-    else powerOff(building, host, key, happened);
+    powerOff(building, host, fenceKey(host, incarnation), happened);
   }
   if (happened.kind === "power-off-ended" && !happened.off) {
-    const host = happened.key.slice(0, happened.key.lastIndexOf("/")) as HostId;
+    const { host } = parseFenceKey(happened.key);
     const told = event("fence-device-failed", { host }, { host, cause: happened.cause });
     commit(building, `device ${host}`, "notice", transaction(also, []), [told]);
   }
   return building;
 }
 
+/**
+ * The machine was seen off after the record said `begun`: nothing of that incarnation is left, even where the host had
+ * come back meanwhile, since that went dark too. Whoever adopts compares the record (S11).
+ */
 function commitConfirmed(
   building: Building,
-  host: HostId,
-  incarnation: Incarnation,
-  happened: ManagerEvent,
+  happened: ManagerEvent & { kind: "power-off-ended" },
   also: readonly Compare[],
 ): void {
-  const record = must(fenceOf(happened.view, host, incarnation), () => `Cannot prove ${host} off: no fence record`);
+  const { host, incarnation } = parseFenceKey(happened.key);
+  const record = fenceOf(happened.view, host, incarnation);
+  if (record?.value.device !== "begun" || record.value.proofs.includes("power-off")) return;
   const write = proofTransaction(host, incarnation, record, { proof: "power-off", device: "confirmed" }, also);
   const told = event("fence-proof", { host }, { host, incarnation, proof: "power-off" });
   commit(building, `host ${host}`, "decision", write, [told]);

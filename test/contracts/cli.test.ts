@@ -336,21 +336,19 @@ describe("lab", () => {
   }
 
   test("a fault goes to the lab as one line of JSON", async () => {
-    const lab = await labAnswering({ ok: true, done: "Host h1 is off." });
-    const { code, out } = await begin(["lab", "fault", "power-off", "--host", "h1"], { HOLDFAST_LAB: lab.socket })
-      .ended;
+    const lab = await labAnswering({ done: "Host h1 is off." });
+    const { code, out } = await begin(["lab", "fault", "power-off", "h1"], { HOLDFAST_LAB: lab.socket }).ended;
     expect([code, lab.asked()]).toEqual([0, { fault: "power-off", host: "h1" }]);
-    expect(out).toContain("Host h1 is off.");
+    expect(out).toBe("Host h1 is off.\n");
   });
 
   test("a refused fault ends with 1 and the lab's own words", async () => {
     const lab = await labAnswering({
-      ok: false,
       cause: "No host h9.",
       effect: "Nothing was done.",
       remedy: "Hosts: h1.",
     });
-    const { code, err } = await begin(["lab", "fault", "cut", "--host", "h9"], { HOLDFAST_LAB: lab.socket }).ended;
+    const { code, err } = await begin(["lab", "fault", "cut", "h9"], { HOLDFAST_LAB: lab.socket }).ended;
     expect(code).toBe(1);
     expect(err).toMatch(/^Cause: {3}No host h9\.\nEffect: {2}Nothing was done\.\nRemedy: {2}Hosts: h1\.\n/u);
   });

@@ -2,34 +2,36 @@ import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import { findLabSocket } from "../find-socket.ts";
 import { type Cli, examples, type Group } from "../program.ts";
+import { fields } from "../text.ts";
 import { fail } from "../trouble.ts";
 
 export const labCommands: Group = (program, cli) => {
   const lab = program.command("lab").description("the test cluster on this machine (npm run lab)");
-  lab.addHelpText("after", examples("holdfast lab status", "holdfast lab fault power-off --host h1"));
+  lab.addHelpText("after", examples("holdfast lab status", "holdfast lab fault power-off h1"));
   lab
     .command("fault")
-    .description("make a fault in the running lab, or heal one")
+    .description("make a fault in the running lab, or heal one; the lab's own start-up text lists all of them")
     .argument("<fault>", "such as power-off, power-on, cut, heal, freeze, thaw, kill, fill-disk")
-    .option("--host <host>", "on this host")
-    .option("--process <process>", "of this process, such as agent, heart, guard-a, etcd")
+    .argument("[host]", "on this host")
+    .option("--process <process>", "of this process, such as agent, heart, guard-a, etcd, qemu:VM")
     .option("--link <link>", "of this link, such as management")
     .option("--rate <rate>", "how slow a slow link is")
     .option("--json", "print the lab's answer as JSON")
     .addHelpText(
       "after",
       examples(
-        "holdfast lab fault power-off --host h1",
-        "holdfast lab fault cut --host h2 --link management",
-        "holdfast lab fault freeze --host h1 --process heart",
+        "holdfast lab fault power-off h1",
+        "holdfast lab fault cut h2 --link management",
+        "holdfast lab fault freeze h1 --process heart",
+        "HOLDFAST_LAB=a1b2c3 holdfast lab fault heal   (where several labs run)",
       ),
     )
-    .action(async (fault, { json, ...where }) => {
-      await ask(cli, { fault, ...where }, json === true);
+    .action(async (fault, host, { json, ...where }) => {
+      await ask(cli, { fault, host, ...where }, json === true);
     });
   lab
     .command("status")
-    .description("the lab's hosts, VMs and faults in force")
+    .description("the lab's hosts and the faults in force")
     .option("--json", "print the lab's answer as JSON")
     .addHelpText("after", examples("holdfast lab status", "holdfast lab status --json"))
     .action(async ({ json }) => {
@@ -44,23 +46,23 @@ async function ask(cli: Cli, question: object, json: boolean): Promise<void> {
   const socket = await findLabSocket(cli.io);
   const answer = socket === undefined ? undefined : await exchange(socket, JSON.stringify(question));
   if (answer === undefined) throw fail("lab-not-running", {}, 3);
-  const { ok, cause, effect, remedy, ...rest } = answer;
+  const { cause, effect, remedy } = answer;
   if (json) cli.json(answer);
-  if (ok === false || typeof cause === "string") {
-    throw fail("lab-refused", { cause: text(cause), effect: text(effect), remedy: text(remedy) }, 1);
+  if (typeof cause === "string") {
+    throw fail("lab-refused", { cause, effect: text(effect), remedy: text(remedy) }, 1);
   }
-  if (!json) cli.io.out(plain(rest));
+  if (!json) cli.io.out(plain(answer));
 }
 
 function text(value: unknown): string {
   return typeof value === "string" ? value : "The lab did not say.";
 }
 
-function plain(answer: Readonly<Record<string, unknown>>): string {
-  const lines = Object.entries(answer).map(
-    ([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}\n`,
-  );
-  return lines.length === 0 ? "Done.\n" : lines.join("");
+/** A fault's answer is one sentence; the status is a table of names and what is with them. */
+function plain(answer: Answer): string {
+  if (typeof answer["done"] === "string") return `${answer["done"]}\n`;
+  const said = (value: unknown) => (Array.isArray(value) ? value.join("; ") || "well" : text(value));
+  return fields(Object.entries(answer).map(([name, value]) => [name, said(value)]));
 }
 
 function exchange(socket: string, line: string): Promise<Answer | undefined> {

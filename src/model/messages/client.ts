@@ -67,6 +67,16 @@ export const clientMessages = {
     effect: "No fault was made.",
     remedy: "Start one with `npm run lab`, or name its socket with HOLDFAST_LAB.",
   },
+  "lab-unknown": {
+    cause: "No lab {run} is running on this machine; running are: {runs}.",
+    effect: "Nothing was asked and nothing was changed.",
+    remedy: "Name a running one with HOLDFAST_LAB, or start one with `npm run lab`.",
+  },
+  "labs-several": {
+    cause: "Several labs are running on this machine: {runs}.",
+    effect: "Nothing was asked and nothing was changed.",
+    remedy: "Say which one is meant, for instance HOLDFAST_LAB=RUN holdfast vm list.",
+  },
   "lab-refused": { cause: "{cause}", effect: "{effect}", remedy: "{remedy}" },
   "api-socket-in-use": {
     cause: "Another daemon answers at {socket}.",

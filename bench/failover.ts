@@ -98,7 +98,7 @@ const isGood = (trial: TrialEnd): boolean => trial.times !== undefined && isUnha
 /** Returns the exit code: 1 where a trial failed, a write was lost or a VM ran twice. */
 async function runBench(options: Options): Promise<number> {
   const seed = options.seed ?? randomBytes(4).toString("hex");
-  log(`Seed: ${seed}`);
+  log(`Seed ${seed}, started at ${new Date().toISOString()}`);
   const labs = labOf(options);
   let good = true;
   for (const fault of options.faults) {

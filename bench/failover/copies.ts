@@ -100,8 +100,8 @@ function note(world: World, known: Map<string, Copy>, at: number): readonly Copy
       known.set(key, copy);
       seen.add(key);
       if (copy.runningAt === undefined && isQemu(folder)) copy.runningAt = at;
-      if (!events.includes("frozen 1")) copy.stillSince = undefined;
-      else copy.stillSince ??= at;
+      if (events.includes("frozen 1")) copy.stillSince ??= at;
+      else if (copy.stillSince !== undefined && !isDying(folder)) copy.stillSince = undefined;
       if (copy.runningAt !== undefined && runs(copy)) running.push(copy);
     }
   }
@@ -131,6 +131,29 @@ function runFolders(vmsCgroup: string): readonly RunFolder[] {
 function isQemu(folder: string): boolean {
   const pids = readText(join(folder, "cgroup.procs")).split("\n").filter(Boolean);
   return pids.some((pid) => readText(`/proc/${pid}/comm`).startsWith("qemu-system"));
+}
+
+/**
+ * A process that is killed while it is frozen leaves the freezer to die: `frozen 0` for a moment, and yet no instruction
+ * of it runs any more. The kernel says so of each of its threads: SIGKILL pending, or PF_EXITING.
+ */
+function isDying(folder: string): boolean {
+  const pids = readText(join(folder, "cgroup.procs")).split("\n").filter(Boolean);
+  return pids.every((pid) => {
+    const threads = subfolders(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
+    return threads.length === 0 || threads.some(isLeaving);
+  });
+}
+
+function isLeaving(thread: string): boolean {
+  const pending = readText(`${thread}/status`).matchAll(/^(?:SigPnd|ShdPnd):\s+([0-9a-f]+)$/gmu);
+  const killBit = 1n << 8n;
+  if ([...pending].some(([, mask]) => (BigInt(`0x${mask}`) & killBit) !== 0n)) return true;
+  const stat = readText(`${thread}/stat`);
+  if (stat === "") return true;
+  const [state = "", , , , , , flags] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const exiting = 0x4;
+  return "ZX".includes(state) || (Number(flags) & exiting) !== 0;
 }
 
 /** QEMUs of this cluster whose cgroup is none of the hosts' VM cgroups. */

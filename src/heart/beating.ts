@@ -7,6 +7,7 @@ import type { Heartbeat, HostRegistration } from "../model/records.ts";
 import type { CommitEnd, Transaction } from "../model/transaction.ts";
 import type { Stored } from "../model/view.ts";
 import { type GuardName, type GuardSays, guardNames } from "../ports/guard.ts";
+import type { SnapshotEnd } from "../ports/store.ts";
 import { anyFrozen, askGuards, bothReady, freezeBoth } from "./guards.ts";
 import { heartLimits } from "./limits.ts";
 import { giveUp, look } from "./moves.ts";
@@ -29,6 +30,8 @@ export function startBeating(state: HeartState, registration: Stored<HostRegistr
     stamping: null,
     inFlight: [],
     unansweredSince: null,
+    unheard: false,
+    asking: null,
   };
   // Of a rejoin the agent has to be heard anew: it must have seen that its VMs are over (S13).
   const agent = state.fenced === null ? state.agent : null;
@@ -49,7 +52,28 @@ export function goOnBeating(state: HeartState, phase: Beating, at: InstantMs): H
   }
   const waits = stamping !== null && at < later(stamping.askedAt, heartLimits.stampTimeoutMs);
   if (waits || at < phase.nextBeatAt || phase.inFlight.length >= limits.heartbeatsInFlightMax) return asked;
-  return andThen(asked, (next) => askStamps(next, phase, at));
+  return andThen(asked, (next) => (phase.unheard ? askStore(next, phase, at) : askStamps(next, phase, at)));
+}
+
+/**
+ * A heartbeat that is committed while its answer is lost extends nothing here, and elsewhere the wait for this host
+ * begins anew: one that hears nothing but is heard would be taken over seconds later than one that is cut off. So none
+ * is sent into silence; a read asks first.
+ */
+function askStore(state: HeartState, phase: Beating, at: InstantMs): HeartStep {
+  if (phase.asking !== null && at < phase.asking.againAt) return { state, effects: [] };
+  const ticket = state.lastTicket + 1;
+  const asking = { from: phase.asking?.from ?? ticket, againAt: later(at, heartLimits.askAgainMs) };
+  return {
+    state: { ...state, lastTicket: ticket, phase: { ...phase, asking } },
+    effects: [{ kind: "snapshot", ticket, prefix: keys.host(state.config.host) }],
+  };
+}
+
+/** Any answer will do, also a late one: what it says is not looked at. */
+export function hearAnswer(state: HeartState, phase: Beating, ticket: number, end: SnapshotEnd): HeartStep {
+  if (end.kind === "unknown" || phase.asking === null || ticket < phase.asking.from) return { state, effects: [] };
+  return { state: { ...state, phase: { ...phase, unheard: false, asking: null } }, effects: [] };
 }
 
 function askStamps(state: HeartState, phase: Beating, at: InstantMs): HeartStep {
@@ -72,7 +96,8 @@ function send(state: HeartState, phase: Beating, stamping: Stamping, at: Instant
   const { a, b } = state.guards;
   const flight: InFlight = { ticket, stamp: stamping.stamp, sessions: { a: sessionOf(a), b: sessionOf(b) } };
   const inFlight = [...phase.inFlight, flight];
-  const next: Beating = { ...phase, stamping: null, inFlight, unansweredSince: phase.unansweredSince ?? at };
+  const unansweredSince = phase.unansweredSince ?? at;
+  const next: Beating = { ...phase, stamping: null, inFlight, unansweredSince, unheard: true, asking: null };
   return {
     state: { ...state, lastTicket: ticket, phase: next },
     effects: [
@@ -134,7 +159,7 @@ export function hearBeat(state: HeartState, phase: Beating, ticket: number, end:
   switch (end.kind) {
     case "committed":
       return {
-        state: { ...state, phase: { ...rest, unansweredSince: null } },
+        state: { ...state, phase: { ...rest, unansweredSince: null, unheard: false, asking: null } },
         effects: guardNames
           .filter((name) => sessionOf(state.guards[name]) === flight.sessions[name])
           .map((name) => ({ kind: "guard", name, command: { kind: "committed", stamp: flight.stamp } })),
@@ -143,7 +168,7 @@ export function hearBeat(state: HeartState, phase: Beating, ticket: number, end:
       // It may have happened: then the guards' deadline is merely earlier than it could be (S2).
       return { state: { ...state, phase: rest }, effects: [] };
     case "refused":
-      return hearRefused({ ...state, phase: rest }, phase, end, at);
+      return hearRefused({ ...state, phase: { ...rest, unheard: false, asking: null } }, phase, end, at);
   }
 }
 

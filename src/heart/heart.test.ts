@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fenceOf, HeartRig, host, registrationOf, stored } from "../../test/support/heart-rig.ts";
-import type { Incarnation } from "../model/ids.ts";
+import type { Incarnation, Revision } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 
 const one = 1 as Incarnation;
@@ -52,6 +52,7 @@ describe("beating", () => {
     const rig = HeartRig.beating();
     const first = rig.stampBoth();
     rig.tick(500);
+    rig.heard();
     const second = rig.stampBoth();
     rig.committed(second.ticket);
     rig.committed(first.ticket);
@@ -72,12 +73,47 @@ describe("beating", () => {
     const first = rig.stampBoth();
     for (let beat = 2; beat <= 3; beat++) {
       rig.tick(500);
+      rig.heard();
       rig.stampBoth();
     }
     rig.tick(500);
     expect(rig.commands()).toEqual([]);
     rig.unknown(first.ticket);
+    rig.heard();
     expect(rig.commands()).toEqual(["a stamp 4", "b stamp 4"]);
+  });
+
+  test("[S2] no heartbeat follows one without an answer before the store was heard: it might be committed for nothing", () => {
+    const rig = HeartRig.beating();
+    const first = rig.stampBoth();
+    rig.tick(500);
+    expect(rig.commands()).toEqual([]);
+    expect(rig.one("snapshot").prefix).toBe(keys.host(host));
+    rig.tick(200);
+    expect(rig.take("snapshot")).toEqual([]);
+    rig.tick(50);
+    const { ticket } = rig.one("snapshot");
+    rig.send({ kind: "snapshot", ticket, end: { kind: "unknown", cause: "timeout" } });
+    rig.unknown(first.ticket);
+    expect(rig.commands()).toEqual([]);
+    rig.tick(250);
+    rig.heard();
+    expect(rig.commands()).toEqual(["a stamp 2", "b stamp 2"]);
+  });
+
+  test("[S2] a heartbeat's own late answer ends the asking; an answer to an earlier question does not", () => {
+    const rig = HeartRig.beating();
+    const first = rig.stampBoth();
+    rig.tick(500);
+    const asked = rig.one("snapshot");
+    rig.committed(first.ticket);
+    expect(rig.commands()).toEqual(["a committed 1", "b committed 1", "a stamp 2", "b stamp 2"]);
+    for (const name of ["a", "b"] as const) rig.guard(name, { kind: "stamped", stamp: 2 });
+    rig.tick(500);
+    rig.one("snapshot");
+    const end = { kind: "done", values: [], revision: 99 as Revision } as const;
+    rig.send({ kind: "snapshot", ticket: asked.ticket, end });
+    expect(rig.commands()).toEqual([]);
   });
 
   test("[S4] with one guard missing no heartbeat is sent, and its return is told the incarnation first", () => {
@@ -129,9 +165,11 @@ describe("beating", () => {
     rig.stampBoth();
     rig.send({ kind: "agent-alive", poolAgeMs: 40 });
     rig.tick(500);
+    rig.heard();
     expect(rig.stampBoth().heartbeat).toMatchObject({ agentAgeMs: 500, poolAgeMs: 540 });
     rig.send({ kind: "agent-alive", poolAgeMs: null });
     rig.tick(500);
+    rig.heard();
     expect(rig.stampBoth().heartbeat).toMatchObject({ agentAgeMs: 500, poolAgeMs: null });
   });
 
@@ -159,6 +197,7 @@ describe("fenced and replaced", () => {
     rig.send({ kind: "agent-alive", poolAgeMs: null });
     const first = rig.stampBoth();
     rig.tick(500);
+    rig.heard();
     const second = rig.stampBoth();
     const registration = registeredAs(1, "seed-0", 10);
     const fence = stored(keys.fence(host, one), fenceOf(), 40);

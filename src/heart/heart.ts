@@ -1,6 +1,6 @@
 import { limits } from "../core/limits.ts";
 import { type InstantMs, later } from "../model/ids.ts";
-import { goOnBeating, hearBeat, hearStamp } from "./beating.ts";
+import { goOnBeating, hearAnswer, hearBeat, hearStamp } from "./beating.ts";
 import { bothReady, freezeBoth, hearGuard } from "./guards.ts";
 import { heartLimits } from "./limits.ts";
 import { hearSnapshot } from "./looking.ts";
@@ -31,6 +31,7 @@ function take(state: HeartState, event: HeartEvent): HeartStep {
     case "guard":
       return takeGuard(state, event);
     case "snapshot":
+      if (phase.kind === "beating") return hearAnswer(state, phase, event.ticket, event.end);
       return phase.kind === "looking" && phase.ticket === event.ticket
         ? hearSnapshot(state, phase, event.end, event.at)
         : stay(state);
@@ -88,7 +89,8 @@ function dueAt(state: HeartState, at: InstantMs): InstantMs {
     case "beating": {
       if (!bothReady(state.guards, phase.own.incarnation)) return until();
       if (phase.stamping !== null) return until(later(phase.stamping.askedAt, heartLimits.stampTimeoutMs));
-      return phase.inFlight.length >= limits.heartbeatsInFlightMax ? until() : until(phase.nextBeatAt);
+      if (phase.inFlight.length >= limits.heartbeatsInFlightMax) return until();
+      return until(phase.asking?.againAt ?? phase.nextBeatAt);
     }
     case "refused":
       return until();

@@ -7,6 +7,8 @@ export const heartLimits = {
   registrationTimeoutMs: 3_000,
   /** Bounds waiting for any answer that a port owes: a lost one must not end the heart's work. */
   answerTimeoutMs: 5_000,
+  /** Between two questions of a heart that does not hear the store: short beside an election, which ends them too. */
+  askAgainMs: 250,
   /** Between two looks at the store, and two requests to a guard that refused. */
   retryMs: 1_000,
   /** The agent hears the newest word at least this often. */

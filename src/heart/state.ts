@@ -122,6 +122,10 @@ export type Phase =
       readonly inFlight: readonly InFlight[];
       /** When the oldest heartbeat since the last commit was sent; null: none is without an end or came to nothing. */
       readonly unansweredSince: InstantMs | null;
+      /** Nothing was heard of the store since the newest heartbeat was sent. */
+      readonly unheard: boolean;
+      /** The reads that ask whether the store is heard at all, from the first ticket on; null: none was needed. */
+      readonly asking: { readonly from: Ticket; readonly againAt: InstantMs } | null;
     }
   | { readonly kind: "refused"; readonly trouble: Trouble };
 

@@ -115,6 +115,11 @@ export class HeartRig {
     this.send({ kind: "snapshot", ticket, end: { kind: "done", values, revision: 99 as Revision } });
   }
 
+  /** After a heartbeat without an answer the heart asks whether the store is there: it is. */
+  heard(): void {
+    this.answer(keys.host(host), []);
+  }
+
   written(): OwnIncarnation {
     const { ticket, own: registration } = this.one("write-incarnation");
     this.send({ kind: "incarnation-written", ticket, written: true });

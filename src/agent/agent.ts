@@ -16,7 +16,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     restarts: new Map(),
     synced: false,
     syncedRevision: noRevision,
-    listing: "wanted",
+    listing: { needed: true, asked: undefined, nextAt: now },
     pending: new Map(),
     ops: new Map(),
     reading: undefined,
@@ -33,11 +33,8 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
   const quiet = happened.kind === "changed" && !happened.touched.others;
   if (quiet) return { state: building.state, effects: [] };
   sayAlive(building);
-  if (building.state.listing === "wanted") {
-    building.state = { ...building.state, listing: "running" };
-    building.effects.push({ kind: "list" });
-  }
-  if (building.state.synced && building.state.listing === "done") {
+  askList(building);
+  if (building.state.synced && !building.state.listing.needed && building.state.listing.asked?.needed !== true) {
     const incarnation = myIncarnation(building.state, happened.view);
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
@@ -54,6 +51,19 @@ function forgetCaughtUp(state: AgentState, happened: AgentEvent): AgentState {
     (until.kind === "unclear" && until.freeAt <= happened.now);
   if (![...state.pending.values()].some(over)) return state;
   return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
+}
+
+/** One question at a time: an older answer must never come after a newer one. */
+function askList(building: Building): void {
+  const { listing, locals } = building.state;
+  const { now } = building.happened;
+  if (listing.asked !== undefined || (!listing.needed && now < listing.nextAt)) return;
+  const asked = { needed: listing.needed, locals };
+  building.state = {
+    ...building.state,
+    listing: { needed: false, asked, nextAt: later(now, limits.agentListMs) },
+  };
+  building.effects.push({ kind: "list" });
 }
 
 /** S13: the heart counts the agent's age from these words. */

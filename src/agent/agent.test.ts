@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { epoch, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { fence, heartbeat, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
-import type { InstantMs, Nonce, PoolId, WallMs } from "../model/ids.ts";
+import type { Epoch, InstantMs, Nonce, PoolId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HypervisorEnd, RunningVm, VmRun } from "../ports/hypervisor.ts";
 import { startAgent, stepAgent } from "./agent.ts";
@@ -80,7 +80,7 @@ class Agent {
   }
 }
 
-const web = (e: number, n = 1): VmRun => ({ vm: vmId("web"), incarnation: incarnation(n), epoch: epoch(e) });
+const web = (e: number): VmRun => ({ vm: vmId("web"), incarnation: incarnation(1), epoch: e as Epoch });
 const seen = (run: VmRun, state: RunningVm["state"] = "running"): RunningVm => ({ run, state, adopted: true });
 
 /** h1 is up; `web` is wanted and, where `e` is given, owned by h1 with that epoch. */
@@ -151,5 +151,21 @@ describe("what a list says", () => {
     agent.wait(limits.agentListMs);
     agent.lists(seen(web(1), "frozen"));
     expect(agent.phaseOf(web(1))).toBe("paused");
+  });
+});
+
+describe("the incarnation it acts for", () => {
+  test("[S8] nothing is claimed for an incarnation before its first heartbeat: nobody could find it silent", () => {
+    const records = hostWith(1);
+    const registration = { schema: 1, incarnation: 2, nonce: "nonce-h1-2", machine: "h1", registeredAt: 0 };
+    records.put(keys.fence(host("h1"), incarnation(1)), fence()).put(keys.host(host("h1")), registration);
+    const agent = new Agent(records);
+    agent.beats(2);
+    agent.lists();
+    agent.lists(seen(web(1), "frozen"));
+    expect(agent.written(keys.owner(vmId("web")))).toBeUndefined();
+    records.put(keys.heartbeat(host("h1"), incarnation(2)), heartbeat());
+    agent.wait(1_000);
+    expect(agent.written(keys.owner(vmId("web")))).toEqual(held("h1", 2, 2));
   });
 });

@@ -1,6 +1,6 @@
 import { limits } from "../core/limits.ts";
 import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
-import { type ClusterView, fenceOf } from "../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building } from "./building.ts";
 import { decideFacts } from "./facts.ts";
 import { note } from "./note.ts";
@@ -75,7 +75,8 @@ function sayAlive(building: Building): void {
 
 /**
  * The incarnation this agent may act for: the heart's word, the store's registration and its nonce agree, and nobody
- * fenced it as far as this view goes. The store decides again in each transaction.
+ * fenced it as far as this view goes. The store decides again in each transaction. Not before its first heartbeat: an
+ * incarnation that owns VMs and was never heard could never be found silent (S8).
  */
 function myIncarnation(state: AgentState, view: ClusterView): Incarnation | undefined {
   if (state.heart === "lost" || state.heart.incarnation === null || state.heart.phase !== "beating") return undefined;
@@ -83,6 +84,7 @@ function myIncarnation(state: AgentState, view: ClusterView): Incarnation | unde
   if (registration?.incarnation !== state.heart.incarnation || registration.nonce !== state.heart.nonce)
     return undefined;
   if (fenceOf(view, state.self, registration.incarnation) !== undefined) return undefined;
+  if (heartbeatOf(view, state.self, registration.incarnation) === undefined) return undefined;
   return registration.incarnation;
 }
 

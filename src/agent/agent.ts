@@ -1,6 +1,6 @@
 import { limits } from "../core/limits.ts";
 import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
-import { type ClusterView, fenceOf } from "../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building } from "./building.ts";
 import { decideFacts } from "./facts.ts";
 import { note } from "./note.ts";
@@ -16,7 +16,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     restarts: new Map(),
     synced: false,
     syncedRevision: noRevision,
-    listing: "wanted",
+    listing: { needed: true, asked: undefined, nextAt: now },
     pending: new Map(),
     ops: new Map(),
     reading: undefined,
@@ -33,11 +33,8 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
   const quiet = happened.kind === "changed" && !happened.touched.others;
   if (quiet) return { state: building.state, effects: [] };
   sayAlive(building);
-  if (building.state.listing === "wanted") {
-    building.state = { ...building.state, listing: "running" };
-    building.effects.push({ kind: "list" });
-  }
-  if (building.state.synced && building.state.listing === "done") {
+  askList(building);
+  if (building.state.synced && !building.state.listing.needed && building.state.listing.asked?.needed !== true) {
     const incarnation = myIncarnation(building.state, happened.view);
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
@@ -56,6 +53,19 @@ function forgetCaughtUp(state: AgentState, happened: AgentEvent): AgentState {
   return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
 }
 
+/** One question at a time: an older answer must never come after a newer one. */
+function askList(building: Building): void {
+  const { listing, locals } = building.state;
+  const { now } = building.happened;
+  if (listing.asked !== undefined || (!listing.needed && now < listing.nextAt)) return;
+  const asked = { needed: listing.needed, locals };
+  building.state = {
+    ...building.state,
+    listing: { needed: false, asked, nextAt: later(now, limits.agentListMs) },
+  };
+  building.effects.push({ kind: "list" });
+}
+
 /** S13: the heart counts the agent's age from these words. */
 function sayAlive(building: Building): void {
   if (building.happened.now < building.state.aliveAt) return;
@@ -65,7 +75,8 @@ function sayAlive(building: Building): void {
 
 /**
  * The incarnation this agent may act for: the heart's word, the store's registration and its nonce agree, and nobody
- * fenced it as far as this view goes. The store decides again in each transaction.
+ * fenced it as far as this view goes. The store decides again in each transaction. Not before its first heartbeat: an
+ * incarnation that owns VMs and was never heard could never be found silent (S8).
  */
 function myIncarnation(state: AgentState, view: ClusterView): Incarnation | undefined {
   if (state.heart === "lost" || state.heart.incarnation === null || state.heart.phase !== "beating") return undefined;
@@ -73,6 +84,7 @@ function myIncarnation(state: AgentState, view: ClusterView): Incarnation | unde
   if (registration?.incarnation !== state.heart.incarnation || registration.nonce !== state.heart.nonce)
     return undefined;
   if (fenceOf(view, state.self, registration.incarnation) !== undefined) return undefined;
+  if (heartbeatOf(view, state.self, registration.incarnation) === undefined) return undefined;
   return registration.incarnation;
 }
 

@@ -32,7 +32,11 @@ function noteHeart(state: AgentState, says: AgentState["heart"]): AgentState {
   const before = state.heart === "lost" ? null : state.heart.incarnation;
   const after = says === "lost" ? null : says.incarnation;
   const changed = after !== null && after !== before;
-  return { ...state, heart: says, listing: changed ? "wanted" : state.listing };
+  return changed ? needList({ ...state, heart: says }) : { ...state, heart: says };
+}
+
+export function needList(state: AgentState): AgentState {
+  return { ...state, listing: { ...state.listing, needed: true } };
 }
 
 export function fresh(run: VmRun, phase: Local["phase"], since: WallMs): Local {
@@ -72,21 +76,36 @@ function isBusy(local: Local): boolean {
   return ["starting", "stopping", "killing", "adopting"].includes(local.phase);
 }
 
-/** What really runs replaces what was believed; operations under way speak for themselves when they end. */
+/**
+ * What really runs replaces what was believed, but only where nothing happened since the question: a run that started
+ * meanwhile is not in the answer and yet lives, one that ended meanwhile is in it and yet is gone (S14).
+ */
 function noteList(state: AgentState, runs: readonly RunningVm[], wall: WallMs): AgentState {
-  const locals = new Map<string, Local>();
-  for (const [key, local] of state.locals) if (isBusy(local) || local.phase === "gone") locals.set(key, local);
+  const { asked } = state.listing;
+  const locals = new Map(state.locals);
+  const untouched = (key: string) => asked?.locals.get(key) === state.locals.get(key);
+  const listed = new Set<string>();
   for (const { run, state: seen } of runs) {
     const key = runKey(run);
+    listed.add(key);
     const known = state.locals.get(key);
-    if (known !== undefined && isBusy(known)) continue;
-    const phase = seen === "paused" ? "paused" : "running";
-    locals.set(key, known?.phase === phase ? known : fresh(run, phase, wall));
+    if (untouched(key) && (known === undefined || !isBusy(known))) locals.set(key, afterList(known, run, seen, wall));
   }
   for (const [key, local] of state.locals) {
-    if (!locals.has(key)) locals.set(key, { ...local, phase: "gone", exit: local.exit ?? "killed", since: wall });
+    if (listed.has(key) || isBusy(local) || local.phase === "gone" || !untouched(key)) continue;
+    locals.set(key, { ...local, phase: "gone", exit: local.exit ?? "killed", since: wall });
   }
-  return { ...state, locals, listing: "done" };
+  return { ...state, locals, listing: { ...state.listing, asked: undefined } };
+}
+
+function afterList(known: Local | undefined, run: VmRun, seen: RunningVm["state"], wall: WallMs): Local {
+  // It was told that this one has ended, and something of it is still there: it is to be cleared away.
+  if (known?.phase === "unclear" && known.exit !== null) return known;
+  // One that cannot answer now has not changed by that.
+  const silent = seen === "frozen" || seen === "unresponsive";
+  if (silent && (known?.phase === "running" || known?.phase === "paused")) return known;
+  const phase = seen === "paused" ? "paused" : "running";
+  return known?.phase === phase ? known : fresh(run, phase, wall);
 }
 
 function noteOp(state: AgentState, id: number, end: HypervisorEnd, wall: WallMs): AgentState {
@@ -96,7 +115,7 @@ function noteOp(state: AgentState, id: number, end: HypervisorEnd, wall: WallMs)
   const next = { ...state, ops };
   const local = state.locals.get(op.runKey);
   if (local === undefined || op.kind === "reset") return next;
-  if (end.kind === "unknown") return { ...withLocal(next, { ...local, phase: "unclear" }), listing: "wanted" };
+  if (end.kind === "unknown") return needList(withLocal(next, { ...local, phase: "unclear" }));
   return end.kind === "done" ? noteDone(next, op, local, wall) : noteRefused(next, op, local, end, wall);
 }
 
@@ -129,7 +148,7 @@ function noteRefused(
     const detail = `${end.code} ${JSON.stringify(end.params)}`;
     return withLocal(state, { ...local, phase: "gone", exit: "start-failed", detail, since: wall });
   }
-  return { ...withLocal(state, { ...local, phase: "unclear" }), listing: "wanted" };
+  return needList(withLocal(state, { ...local, phase: "unclear" }));
 }
 
 function noteCommit(state: AgentState, happened: AgentEvent & { kind: "commit-ended" }): AgentState {

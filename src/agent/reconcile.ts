@@ -10,7 +10,7 @@ import { fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { answerIntents } from "./intents.ts";
-import { fresh, withLocal } from "./note.ts";
+import { fresh, needList, withLocal } from "./note.ts";
 import { type Local, runKey } from "./state.ts";
 import { reportStatus } from "./status.ts";
 
@@ -37,7 +37,7 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
   }
   if (local.phase === "unclear") {
     // Its QEMU ended by itself: clean up and verify before anything else is decided about the VM.
-    if (local.exit === null) relist(building);
+    if (local.exit === null) building.state = needList(building.state);
     else kill(building, local);
     return;
   }
@@ -78,10 +78,6 @@ function settleOlder(building: Building, local: Local, incarnation: Incarnation,
 function isClaimed(building: Building, run: VmRun, incarnation: Incarnation): boolean {
   const next: VmRun = { vm: run.vm, incarnation, epoch: nextEpoch(run.epoch) };
   return run.incarnation < incarnation && isNamed(building.happened.view, building.state.self, next);
-}
-
-function relist(building: Building): void {
-  if (building.state.listing === "done") building.state = { ...building.state, listing: "wanted" };
 }
 
 function dropLocal(building: Building, run: VmRun): void {

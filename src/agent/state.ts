@@ -33,7 +33,7 @@ export type AgentState = {
   readonly synced: boolean;
   /** An owner record that is not newer than this was there before this agent: whether its epoch ran is not known (S14). */
   readonly syncedRevision: Revision;
-  readonly listing: "wanted" | "running" | "done";
+  readonly listing: Listing;
   /** Subjects with a transaction under way, until the view shows its outcome. */
   readonly pending: ReadonlyMap<number, AgentPending>;
   readonly ops: ReadonlyMap<number, AgentOp>;
@@ -42,6 +42,18 @@ export type AgentState = {
   readonly readRunning: boolean;
   readonly aliveAt: InstantMs;
   readonly nextId: number;
+};
+
+/**
+ * What is asked of `Hypervisor.list`. An answer speaks of the past: it counts only for runs to which nothing has happened
+ * since it was asked, which `asked` holds as they were then.
+ */
+export type Listing = {
+  /** Nothing is decided before an answer to a question of after this. */
+  readonly needed: boolean;
+  readonly asked: { readonly needed: boolean; readonly locals: ReadonlyMap<string, Local> } | undefined;
+  /** Asked again then, needed or not: an end that nobody told must not stay unknown. */
+  readonly nextAt: InstantMs;
 };
 
 export type AgentPending = {

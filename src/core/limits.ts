@@ -28,6 +28,8 @@ export const limits = {
   heartbeatsInFlightMax: 3,
   /** The agent of a host is silent: no placements on it (S13). */
   agentSilentMs: 60_000,
+  /** An agent looks afresh at what runs on its host at least this often. */
+  agentListMs: 15_000,
   /** Frozen VMs under a host that beats: that many deadlines, then its guards will not thaw them any more (S13). */
   frozenDeadlinesMax: 2,
   /** A host counts as alive for a placement while its last heartbeat is younger than this. */

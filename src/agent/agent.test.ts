@@ -1,0 +1,171 @@
+import { describe, expect, test } from "vitest";
+import { fence, heartbeat, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { limits } from "../core/limits.ts";
+import type { Epoch, InstantMs, Nonce, PoolId, WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { HypervisorEnd, RunningVm, VmRun } from "../ports/hypervisor.ts";
+import { startAgent, stepAgent } from "./agent.ts";
+import type { AgentEffect, AgentEvent, AgentState } from "./state.ts";
+import { runKey } from "./state.ts";
+
+type Told<E> = E extends AgentEvent ? Omit<E, "now" | "wall" | "view"> : never;
+type Kind = AgentEffect["kind"];
+
+/** The agent of h1, whose heart beats as incarnation 1. Effects stay in `effects` until a test takes them. */
+class Agent {
+  readonly records: Records;
+  effects: AgentEffect[] = [];
+  state: AgentState;
+  #now = 10_000;
+
+  constructor(records: Records) {
+    this.records = records;
+    this.state = startAgent(host("h1"), "tcg", this.#now as InstantMs);
+    this.tell({ kind: "synced" });
+    this.beats(1);
+  }
+
+  tell(event: Told<AgentEvent>): void {
+    const moment = { now: this.#now as InstantMs, wall: 0 as WallMs, view: this.records.view };
+    const step = stepAgent(this.state, { ...event, ...moment } as AgentEvent);
+    this.state = step.state;
+    this.effects.push(...step.effects);
+  }
+
+  beats(n: number): void {
+    const nonce = `nonce-h1-${n}` as Nonce;
+    const says = { phase: "beating", incarnation: incarnation(n), nonce, frozen: false, trouble: null } as const;
+    this.tell({ kind: "heart", says });
+  }
+
+  changes(): void {
+    const touched = { heartbeats: [], tick: false, others: true, vms: new Set<never>(), events: [] };
+    this.tell({ kind: "changed", touched });
+  }
+
+  wait(ms: number): void {
+    this.#now += ms;
+    this.tell({ kind: "woke" });
+  }
+
+  lists(...runs: readonly RunningVm[]): void {
+    this.take("list");
+    this.tell({ kind: "listed", runs });
+  }
+
+  /** The oldest effect of this kind that no test has taken yet. */
+  take<K extends Kind>(kind: K): Extract<AgentEffect, { kind: K }> | undefined {
+    const index = this.effects.findIndex((effect) => effect.kind === kind);
+    return index < 0 ? undefined : (this.effects.splice(index, 1)[0] as Extract<AgentEffect, { kind: K }>);
+  }
+
+  ends(kind: "start" | "kill" | "stop" | "adopt", end: HypervisorEnd = { kind: "done" }): void {
+    const effect = this.take(kind);
+    if (effect === undefined) throw new Error(`h1's agent did not ${kind}`);
+    this.tell({ kind: "op-ended", op: effect.op, end });
+  }
+
+  phaseOf(run: VmRun): string | undefined {
+    return this.state.locals.get(runKey(run))?.phase;
+  }
+
+  /** What it wants written into a record. */
+  written(key: string): unknown {
+    for (const effect of this.effects) {
+      if (effect.kind !== "commit") continue;
+      for (const write of effect.transaction.writes)
+        if (write.key === key && write.kind === "put") return JSON.parse(write.text);
+    }
+    return undefined;
+  }
+}
+
+const web = (e: number): VmRun => ({ vm: vmId("web"), incarnation: incarnation(1), epoch: e as Epoch });
+const seen = (run: VmRun, state: RunningVm["state"] = "running"): RunningVm => ({ run, state, adopted: true });
+
+/** h1 is up; `web` is wanted and, where `e` is given, owned by h1 with that epoch. */
+function hostWith(e: number | null): Records {
+  const records = new Records().host("h1");
+  records.put(keys.pool("shared" as PoolId), pool("shared", "shared-dir")).put(keys.vm(vmId("web")), vm("web"));
+  return e === null ? records : records.put(keys.owner(vmId("web")), held("h1", 1, e));
+}
+
+/** `web` was placed on h1 as epoch 1 and is being started. */
+function starting(): Agent {
+  const agent = new Agent(hostWith(null));
+  agent.lists();
+  agent.lists();
+  agent.records.put(keys.owner(vmId("web")), held("h1", 1, 1));
+  agent.changes();
+  expect(agent.phaseOf(web(1))).toBe("starting");
+  return agent;
+}
+
+describe("what a list says", () => {
+  test("[S14] a run that started while a list was under way is not taken for gone", () => {
+    const agent = starting();
+    agent.wait(limits.agentListMs);
+    expect(agent.take("list"), "asked while web is being started").toBeDefined();
+    agent.ends("start");
+    agent.tell({ kind: "listed", runs: [] });
+    expect(agent.phaseOf(web(1))).toBe("running");
+    expect(agent.written(keys.owner(vmId("web")))).toBeUndefined();
+  });
+
+  test("[S14] a run that ended while a list was under way is not taken for running again", () => {
+    const agent = new Agent(hostWith(1));
+    agent.lists();
+    agent.lists(seen(web(1)));
+    agent.records.put(keys.vm(vmId("web")), vm("web", { requested: "stopped" }));
+    agent.changes();
+    agent.wait(limits.agentListMs);
+    expect(agent.take("list")).toBeDefined();
+    agent.ends("stop");
+    agent.tell({ kind: "listed", runs: [seen(web(1))] });
+    expect(agent.phaseOf(web(1))).toBe("gone");
+  });
+
+  test("a run whose end nobody told is found gone by the next list", () => {
+    const agent = new Agent(hostWith(1));
+    agent.lists();
+    agent.lists(seen(web(1)));
+    agent.wait(limits.agentListMs);
+    agent.lists();
+    expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "held", epoch: 2 });
+  });
+
+  test("nothing is decided between a new incarnation and a list that was asked after it", () => {
+    const agent = new Agent(hostWith(null));
+    agent.records.put(keys.owner(vmId("web")), held("h1", 1, 1));
+    agent.lists();
+    agent.changes();
+    expect(agent.take("start"), "the first list was asked before the heart spoke").toBeUndefined();
+    agent.lists();
+    expect(agent.take("start") ?? agent.written(keys.owner(vmId("web")))).toBeDefined();
+  });
+
+  test("a paused run that cannot answer now stays a paused one", () => {
+    const agent = new Agent(hostWith(1));
+    agent.lists();
+    agent.lists(seen(web(1), "paused"));
+    agent.wait(limits.agentListMs);
+    agent.lists(seen(web(1), "frozen"));
+    expect(agent.phaseOf(web(1))).toBe("paused");
+  });
+});
+
+describe("the incarnation it acts for", () => {
+  test("[S8] nothing is claimed for an incarnation before its first heartbeat: nobody could find it silent", () => {
+    const records = hostWith(1);
+    const registration = { schema: 1, incarnation: 2, nonce: "nonce-h1-2", machine: "h1", registeredAt: 0 };
+    records.put(keys.fence(host("h1"), incarnation(1)), fence()).put(keys.host(host("h1")), registration);
+    const agent = new Agent(records);
+    agent.beats(2);
+    agent.lists();
+    agent.lists(seen(web(1), "frozen"));
+    expect(agent.written(keys.owner(vmId("web")))).toBeUndefined();
+    records.put(keys.heartbeat(host("h1"), incarnation(2)), heartbeat());
+    agent.wait(1_000);
+    expect(agent.written(keys.owner(vmId("web")))).toEqual(held("h1", 2, 2));
+  });
+});

@@ -8,7 +8,7 @@ import type { Address } from "./reach.ts";
 import { until } from "./shell.ts";
 import { pageStatus, showEvents, showPage } from "./show.ts";
 
-export { clientOf, createCluster, daemons, firstVm, firstVmAddress, startGuest } from "./bootstrap.ts";
+export { clientOf, createCluster, daemons, startGuest } from "./bootstrap.ts";
 
 /** What happens in a cluster once its store serves: the first VM, what is shown, the demonstration. */
 export interface Session {

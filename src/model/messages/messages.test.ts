@@ -8,7 +8,8 @@ const src = join(import.meta.dirname, "..", "..");
 function sources(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) return path === import.meta.dirname ? [] : sources(path);
+    // The simulator's names are for its own reports: nobody renders them.
+    if (entry.isDirectory()) return path === import.meta.dirname || entry.name === "sim" ? [] : sources(path);
     return path.endsWith(".ts") && !path.endsWith(".test.ts") ? [path] : [];
   });
 }

@@ -169,3 +169,15 @@ describe("the incarnation it acts for", () => {
     expect(agent.written(keys.owner(vmId("web")))).toEqual(held("h1", 2, 2));
   });
 });
+
+describe("records that cannot be read", () => {
+  test.each([keys.owner(vmId("web")), keys.vm(vmId("web"))])("[S14] a VM runs on while %s is unreadable", (key) => {
+    const agent = new Agent(hostWith(1));
+    agent.lists();
+    agent.lists(seen(web(1)));
+    agent.records.put(key, { schema: 2, what: "newer" });
+    agent.changes();
+    expect(agent.take("kill") ?? agent.take("stop")).toBeUndefined();
+    expect(agent.phaseOf(web(1))).toBe("running");
+  });
+});

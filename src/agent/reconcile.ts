@@ -5,8 +5,9 @@ import { poolsOf } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
 import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
-import { fenceOf, type Stored } from "../model/view.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { answerIntents } from "./intents.ts";
@@ -29,7 +30,7 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
 function settleLocal(building: Building, local: Local, incarnation: Incarnation): void {
   const { view } = building.happened;
   const { run } = local;
-  if (["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
+  if (isUnreadable(view, run.vm) || ["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
   const named = isNamed(view, building.state.self, run);
   if (local.phase === "gone") {
     if (!named) dropLocal(building, run);
@@ -50,6 +51,11 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
   const wanted = requested === "started" || requested === "ignored";
   if (run.incarnation !== incarnation) settleOlder(building, local, incarnation, wanted);
   else if (!wanted) stop(building, local, view.vms.get(run.vm)?.value);
+}
+
+/** Unread is not absent: a VM whose records a newer version wrote is neither stopped nor killed for that. */
+function isUnreadable(view: ClusterView, vm: VmId): boolean {
+  return view.unreadable.has(keys.vm(vm)) || view.unreadable.has(keys.owner(vm));
 }
 
 /** S11: a run of an earlier incarnation that still owns its VM stands frozen; claim the VM back, then let it go on. */
@@ -100,7 +106,7 @@ function stop(building: Building, local: Local, vm: Vm | undefined): void {
 
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
 function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
-  if (building.busy(id)) return;
+  if (building.busy(id) || isUnreadable(building.happened.view, id)) return;
   const { view } = building.happened;
   const run: VmRun = { vm: id, incarnation: owner.value.incarnation, epoch: owner.value.epoch };
   const local = building.state.locals.get(runKey(run));

@@ -4,7 +4,7 @@ import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
-import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { type Epoch, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
@@ -117,7 +117,7 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   if (vm === undefined || !wanted || run.incarnation !== incarnation) release(building, id, owner, null, vm);
   else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);
   else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
-  else if (mayRestart(building, vm)) restart(building, id, owner, vm, local.exit ?? "killed");
+  else if (mayRestart(building, vm, owner.value.epoch)) restart(building, id, owner, vm, local.exit ?? "killed");
   else release(building, id, owner, local.exit ?? "killed", vm);
 }
 
@@ -144,13 +144,13 @@ function start(building: Building, run: VmRun, vm: Vm): void {
   const op = building.op({ kind: "start", runKey: runKey(run) });
   building.state = withLocal(building.state, fresh(run, "starting", wall));
   const before = building.state.restarts.get(vm.id);
-  const restarts = { count: before?.count ?? 0, startedAt: now };
+  const restarts = { count: before?.count ?? 0, startedAt: now, counted: before?.counted ?? null };
   building.state = { ...building.state, restarts: new Map(building.state.restarts).set(vm.id, restarts) };
   building.effects.push({ kind: "start", op, request: { run, vm, pools } });
 }
 
-function mayRestart(building: Building, vm: Vm): boolean {
-  return countOf(building, vm.id) < vm.maxRestart;
+function mayRestart(building: Building, vm: Vm, ended: Epoch): boolean {
+  return building.state.restarts.get(vm.id)?.counted === ended || countOf(building, vm.id) < vm.maxRestart;
 }
 
 /** Restarts in a row: a run that lasted a quiet minute starts the count anew. */
@@ -162,20 +162,17 @@ function countOf(building: Building, id: VmId): number {
 
 function restart(building: Building, id: VmId, owner: Stored<HeldOwner>, vm: Vm, exit: string): void {
   const { now, view } = building.happened;
-  const count = countOf(building, id) + (exit === "agent-restarted" ? 0 : 1);
   const last = building.state.restarts.get(id);
+  const ended = owner.value.epoch;
+  const isCounted = exit === "agent-restarted" || last?.counted === ended;
+  const count = isCounted ? (last?.count ?? 0) : countOf(building, id) + 1;
   // The first restart is immediate; a VM that keeps failing gets a little time.
   const waitMs = count <= 1 ? 0 : backoffMs(count - 2, 1_000, 30_000);
   if (last !== undefined && now - last.startedAt < waitMs) return;
   const params = { vm: vm.name, exit, restarts: count, maxRestart: vm.maxRestart };
   const reason = { rule: "S14", code: "run-ended", params };
-  const told = event(
-    "vm-restarted",
-    { vm: id, host: building.state.self },
-    { ...params, epoch: owner.value.epoch + 1 },
-    reason,
-  );
-  const restarts = { count, startedAt: last?.startedAt ?? now };
+  const told = event("vm-restarted", { vm: id, host: building.state.self }, { ...params, epoch: ended + 1 }, reason);
+  const restarts = { count, startedAt: last?.startedAt ?? now, counted: ended };
   building.state = { ...building.state, restarts: new Map(building.state.restarts).set(id, restarts) };
   building.commit(id, restartTransaction(view, id, owner), [told]);
 }

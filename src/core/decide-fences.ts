@@ -3,7 +3,7 @@ import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
-import { type Contact, type OwnContact, silenceOf } from "./contact.ts";
+import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction } from "./fencing.ts";
 import { limits } from "./limits.ts";
@@ -181,8 +181,7 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
       continue;
     }
     if (record.value.proofs.length > 0) continue;
-    const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation)) ?? known.now;
-    const dueAt = seenAt + known.ownWaitMs;
+    const dueAt = waitedAt(view, host, incarnation, known);
     if (known.now < dueAt) {
       wakeAt = Math.min(wakeAt ?? dueAt, dueAt);
       continue;
@@ -195,6 +194,14 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
     });
   }
   return { decisions, notices: [], wakeAt };
+}
+
+/** D+M from the receipt of the record; the host's guards may enforce a longer D than ours (S7). */
+function waitedAt(view: ClusterView, host: HostId, incarnation: Incarnation, known: ManagerKnowledge): number {
+  const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation)) ?? known.now;
+  const heartbeat = heartbeatOf(view, host, incarnation)?.value;
+  const waitMs = heartbeat === undefined ? known.ownWaitMs : waitFor(heartbeat, known.ownWaitMs);
+  return seenAt + waitMs;
 }
 
 type LostOwner = {

@@ -152,6 +152,18 @@ describe("proofs", () => {
     expect(written(due, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ proofs: ["waited"] });
   });
 
+  test("[S7, S9] a host whose guards enforce a longer D than this manager's is waited for as long as that", () => {
+    const records = cluster("replicated").put(
+      keys.fence(host("h1"), incarnation(1)),
+      fence({ cause: "order", proofs: [] }),
+    );
+    records.put(keys.heartbeat(host("h1"), incarnation(1)), heartbeat({ deadlineMs: 15_000, marginMs: 1_000 }));
+    const waited = (ms: number) =>
+      decideProofs(records.view, { ...knowledge(records), fencesSeenAt: new Map([["h1/1", now - ms]]) }, []);
+    expect(waited(15_999).decisions).toEqual([]);
+    expect(written(waited(16_000), keys.fence(host("h1"), incarnation(1)))).toMatchObject({ proofs: ["waited"] });
+  });
+
   test("[S10] silence proves a lost host for a replicated pool, never for a shared folder", () => {
     const replicated = cluster("replicated").put(keys.fence(host("h1"), incarnation(1)), fence());
     expect(decideVms(replicated.view, knowledge(replicated), [], none).decisions).toHaveLength(1);

@@ -37,15 +37,17 @@ export function hear(
   if (known !== undefined && known.revision >= heard.revision) return known;
   const waitMs = waitFor(heard.heartbeat, ownWaitMs);
   // A shorter D counts only from the heartbeat that states it: what the one before it promised is waited for too (S7).
-  const silentUntil = Math.max(now + waitMs, known?.incarnation === heard.incarnation ? known.silentUntil : 0);
+  const before = known?.incarnation === heard.incarnation ? known : undefined;
+  const silentUntil = Math.max(now + waitMs, before?.silentUntil ?? 0);
   return {
     incarnation: heard.incarnation,
     revision: heard.revision,
     heardAt: now,
-    live: live || (known?.incarnation === heard.incarnation && known.live),
+    live: live || (before?.live ?? false),
     waitMs,
     silentUntil: silentUntil as InstantMs,
-    frozenSince: heard.heartbeat.frozen ? (known?.frozenSince ?? now) : null,
+    // Each incarnation begins frozen: what the one before it did not manage is not held against it.
+    frozenSince: heard.heartbeat.frozen ? (before?.frozenSince ?? now) : null,
   };
 }
 

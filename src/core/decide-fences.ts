@@ -1,5 +1,6 @@
 import { inKeyOrder } from "../base/order.ts";
 import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
@@ -8,6 +9,7 @@ import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, ty
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction } from "./fencing.ts";
 import { limits } from "./limits.ts";
 import { loadOf, place } from "./placement.ts";
+import { unchanged } from "./transactions.ts";
 
 /** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
 export type Judge = {
@@ -176,7 +178,9 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
       continue;
     }
     if (!livesOn && record.value.device === "not-needed" && lost.device && view.devices.has(host)) {
-      const transaction = proofTransaction(host, incarnation, record, { device: "begun" }, also);
+      // A host that registers meanwhile is not to be cut: it may adopt (S11).
+      const stillDown = unchanged(keys.host(host), view.hosts.get(host));
+      const transaction = proofTransaction(host, incarnation, record, { device: "begun" }, [stillDown, ...also]);
       decisions.push({ subject, transaction, events: [event("fence-device-begun", { host }, { host, incarnation })] });
       continue;
     }

@@ -164,6 +164,17 @@ describe("proofs", () => {
     expect(written(waited(16_000), keys.fence(host("h1"), incarnation(1)))).toMatchObject({ proofs: ["waited"] });
   });
 
+  test("[S9] a device is begun only for the registration that was read: a host that rejoined meanwhile refuses it", () => {
+    const records = cluster("shared-dir")
+      .put(keys.fenceDevice(host("h1")), { schema: 1, agent: "fence_ipmilan", options: {} })
+      .put(keys.fence(host("h1"), incarnation(1)), fence());
+    const decided = decideProofs(records.view, knowledge(records), []);
+    expect(written(decided, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "begun" });
+    const revision = records.view.hosts.get(host("h1"))?.revision;
+    const compare = { kind: "revision", key: keys.host(host("h1")), revision };
+    expect(decided.decisions[0]?.transaction.compares).toContainEqual(compare);
+  });
+
   test("[S10] silence proves a lost host for a replicated pool, never for a shared folder", () => {
     const replicated = cluster("replicated").put(keys.fence(host("h1"), incarnation(1)), fence());
     expect(decideVms(replicated.view, knowledge(replicated), [], none).decisions).toHaveLength(1);
@@ -252,6 +263,19 @@ describe("owners", () => {
     records.put(keys.vm(vmId("web")), vm("web", { requested: "stopped" }));
     const forgotten = decideVms(records.view, knowledge(records), [], none);
     expect(written(forgotten, keys.owner(vmId("web")))).toMatchObject({ failedHosts: [], epoch: 9 });
+  });
+
+  test("[S11, S14] a lost VM that nobody wants is given up with a new epoch: its frozen copy is never gone on with", () => {
+    const records = cluster("replicated")
+      .put(keys.fence(host("h1"), incarnation(1)), fence())
+      .put(keys.vm(vmId("web")), vm("web", { requested: "stopped" }))
+      .host("h1", 2);
+    const released = written(decideVms(records.view, knowledge(records), [], none), keys.owner(vmId("web"))) as Owner;
+    expect(released).toMatchObject({ kind: "released", epoch: 5 });
+    // Wanted again and placed on h1: what adoption of epoch 4 would have written is 5.
+    records.put(keys.owner(vmId("web")), released).put(keys.vm(vmId("web")), vm("web"));
+    const placed = written(decideVms(records.view, knowledge(records), [], none), keys.owner(vmId("web")));
+    expect(placed).toMatchObject({ kind: "held", epoch: 6 });
   });
 
   test("an owner record that cannot be read is not an absent one: nothing is decided", () => {

@@ -228,6 +228,9 @@ function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
   if (leadership.kind === "claiming" && mine && view.term !== undefined && claimCaughtUp(building.state)) {
     const { term } = view.term.value;
     building.state = { ...building.state, leadership: { kind: "leading", term, tick: 0, nextTickAt: now } };
+  } else if (leadership.kind === "claiming" && claimCaughtUp(building.state)) {
+    // Somebody took the office before this process saw its own claim.
+    building.state = { ...building.state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
   } else if (leadership.kind === "standby") claim(building, happened);
   if (building.state.leadership.kind === "leading") tick(building, happened);
   return building;

@@ -12,6 +12,8 @@ export type Contact = {
   readonly incarnation: Incarnation;
   readonly revision: Revision;
   readonly heardAt: InstantMs;
+  /** When this process first heard this incarnation. */
+  readonly since: InstantMs;
   /** True once a heartbeat arrived while this process watched, not only in its first snapshot (S8). */
   readonly live: boolean;
   /** D+M that counts for this host: the larger of its own word and ours (S7). */
@@ -43,6 +45,7 @@ export function hear(
     incarnation: heard.incarnation,
     revision: heard.revision,
     heardAt: now,
+    since: before?.since ?? now,
     live: live || (before?.live ?? false),
     waitMs,
     silentUntil: silentUntil as InstantMs,

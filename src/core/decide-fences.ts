@@ -169,6 +169,11 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
     const livesOn = (view.hosts.get(host)?.value.incarnation ?? 0) > incarnation;
     const subject = `host ${host}`;
     if (livesOn && record.value.device === "begun") {
+      const freeAt = noCallAfter(host, incarnation, known);
+      if (known.now < freeAt) {
+        wakeAt = Math.min(wakeAt ?? freeAt, freeAt);
+        continue;
+      }
       const transaction = proofTransaction(host, incarnation, record, { device: "abandoned" }, also);
       decisions.push({
         subject,
@@ -198,6 +203,19 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
     });
   }
   return { decisions, notices: [], wakeAt };
+}
+
+/**
+ * From when on no device can still be at work on `incarnation`. A process that led before it saw the record knows of every
+ * call, and waits for its own. The call of an earlier leader, which may have died or lost contact in the midst of it,
+ * began at the latest when that one heard of the host's return, or lost contact itself (S9).
+ */
+function noCallAfter(host: HostId, incarnation: Incarnation, known: ManagerKnowledge): number {
+  const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation)) ?? known.now;
+  if (known.leadingSince !== null && known.leadingSince < seenAt) return known.now;
+  const contact = known.contacts.get(host);
+  const backSince = contact !== undefined && contact.incarnation > incarnation ? contact.since : known.now;
+  return backSince + limits.deviceCallMaxMs + 2 * limits.ownGapMaxMs;
 }
 
 /** D+M from the receipt of the record; the host's guards may enforce a longer D than ours (S7). */

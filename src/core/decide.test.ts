@@ -20,6 +20,7 @@ import { type Contact, hear } from "./contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "./decide-fences.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";
+import { limits } from "./limits.ts";
 import { adoptTransaction, assertMayStart } from "./ownership.ts";
 
 const now = 100_000 as InstantMs;
@@ -44,7 +45,15 @@ function knowledge(records: Records, silentSinceMs: Record<string, number> = {})
     const at = (now - (silentSinceMs[id] ?? 100)) as InstantMs;
     contacts.set(id, hear(undefined, heard, 5_600, at, true));
   }
-  return { now, wall: 0 as WallMs, self: host("h2"), contacts, fencesSeenAt: new Map(), ownWaitMs: 5_600 };
+  return {
+    now,
+    wall: 0 as WallMs,
+    self: host("h2"),
+    contacts,
+    fencesSeenAt: new Map(),
+    ownWaitMs: 5_600,
+    leadingSince: 0 as InstantMs,
+  };
 }
 
 const judge = {
@@ -192,6 +201,19 @@ describe("proofs", () => {
     expect(deviceWork(records.view)).toEqual([]);
     const decided = decideProofs(records.view, knowledge(records), []);
     expect(written(decided, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "abandoned" });
+  });
+
+  test("[S9, S11] a device that an earlier leader may have called is given up only once that call must be over", () => {
+    const records = cluster("shared-dir")
+      .put(keys.fenceDevice(host("h1")), { schema: 1, agent: "fence_ipmilan", options: {} })
+      .put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun" }))
+      .host("h1", 2);
+    const known = { ...knowledge(records), fencesSeenAt: new Map([["h1/1", 1_000]]), leadingSince: 2_000 as InstantMs };
+    const early = decideProofs(records.view, known, []);
+    expect(early.decisions).toEqual([]);
+    const due = decideProofs(records.view, { ...known, now: early.wakeAt as InstantMs }, []);
+    expect(written(due, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "abandoned" });
+    expect(early.wakeAt).toBe(now - 100 + limits.deviceCallMaxMs + 2 * limits.ownGapMaxMs);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { host, Records } from "../../test/support/records.ts";
+import { fence, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits, profiles } from "../core/limits.ts";
-import type { InstantMs, WallMs } from "../model/ids.ts";
+import type { InstantMs, PoolId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { CommitEnd } from "../model/transaction.ts";
 import { startManager, stepManager } from "./manager.ts";
@@ -38,6 +38,12 @@ class Manager {
     }
   }
 
+  /** Time passes without a word of the store. */
+  silence(ms: number): void {
+    this.#now += ms;
+    this.tell({ kind: "woke" });
+  }
+
   /** Waits until it claims the office; `end` answers the claim. */
   claims(end: () => CommitEnd): void {
     for (let rounds = 0; rounds < 20; rounds++) {
@@ -72,5 +78,29 @@ describe("the office", () => {
     manager.wait(limits.leaderSilenceMs);
     manager.claims(() => manager.term("h2", 3).committed());
     expect(manager.state.leadership.kind).toBe("leading");
+  });
+});
+
+describe("the fence device", () => {
+  const isCut = (manager: Manager) => manager.effects.some((effect) => effect.kind === "power-off");
+
+  test("[S9] a leader that has lost contact cuts no power: the host may be back, and another may lead", () => {
+    const manager = new Manager(threeHosts());
+    manager.claims(() => manager.term("h2", 1).committed());
+    manager.records
+      .put(keys.pool("shared" as PoolId), pool("shared", "shared-dir"))
+      .put(keys.vm(vmId("web")), vm("web"))
+      .put(keys.owner(vmId("web")), held("h1", 1, 4))
+      .put(keys.fenceDevice(host("h1")), { schema: 1, agent: "fence_ipmilan", options: {} })
+      .put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun" }));
+    manager.wait(250);
+    expect(isCut(manager)).toBe(true);
+    manager.tell({ kind: "power-off-ended", key: "h1/1", off: false, cause: "unreachable" });
+    manager.silence(limits.deviceRetryMaxMs);
+    expect(isCut(manager)).toBe(false);
+    manager.wait(limits.graceAfterLongGapMs);
+    expect(isCut(manager)).toBe(false);
+    manager.wait(250);
+    expect(isCut(manager)).toBe(true);
   });
 });

@@ -34,6 +34,8 @@ export const limits = {
   frozenDeadlinesMax: 2,
   /** A host counts as alive for a placement while its last heartbeat is younger than this. */
   aliveMs: 2_000,
+  /** One call of a device, whatever it does (ports/fencing.ts). */
+  deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
   /** A VM that ran this long without trouble starts its count of restarts anew. */

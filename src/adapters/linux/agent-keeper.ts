@@ -9,7 +9,7 @@ export interface KeptAgent {
 
 /**
  * S13: an agent that hangs (stopped, blocked) is ended, so that its supervisor starts a new one, which takes up what
- * runs; no VM notices. Counting begins with its first word. The time in which this process itself stood still does not
+ * runs; no VM notices. The time in which this process itself stood still does not
  * count: a host that was frozen as a whole must not end its agents when it goes on.
  */
 export function keepAgent(pid: number, hungMs: number, log: (line: string) => void): KeptAgent {
@@ -17,7 +17,6 @@ export function keepAgent(pid: number, hungMs: number, log: (line: string) => vo
   const everyMs = hungMs / 5;
   let lastLook = performance.now();
   let silentMs = 0;
-  let timer: ReturnType<typeof setInterval> | undefined;
   const release = (): void => clearInterval(timer);
   const look = (): void => {
     const now = performance.now();
@@ -30,13 +29,11 @@ export function keepAgent(pid: number, hungMs: number, log: (line: string) => vo
     log(`The agent (pid ${pid}) has said nothing for ${Math.round(silentMs)} ms: it is ended, to be started anew.`);
     end(pid);
   };
+  const timer = setInterval(look, everyMs);
+  timer.unref();
   return {
     heard: () => {
       silentMs = 0;
-      if (timer !== undefined) return;
-      lastLook = performance.now();
-      timer = setInterval(look, everyMs);
-      timer.unref();
     },
     release,
   };

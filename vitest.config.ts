@@ -22,7 +22,7 @@ export default defineConfig({
       { test: { name: "unit", include: ["src/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts"], ...quick } },
       { test: { name: "properties", include: ["test/properties/**/*.test.ts"], ...quick } },
       { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...quick } },
-      { test: { name: "seeds", include: ["test/seeds/**/*.test.ts"], ...quick } },
+      { test: { name: "seeds", include: ["test/seeds/**/*.test.ts"], ...quick, testTimeout: 120_000 } },
       { test: { name: "contracts", include: ["test/contracts/**/*.test.ts"], ...real } },
       { test: { name: "lab", include: ["test/lab/**/*.test.ts"], ...real } },
       { test: { name: "long", include: ["test/long/**/*.test.ts"], ...real, testTimeout: 1_800_000 } },

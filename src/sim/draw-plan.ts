@@ -4,6 +4,9 @@ import type { DrawContext, FaultKind } from "./faults/fault.ts";
 import { faultMenu, orderMenu } from "./faults/menu.ts";
 import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
 
+/** A story that single draws would tell too seldom: faults that belong together, with times that matter. */
+type Recipe = (random: SeededRandom, context: DrawContext, atMs: number) => FaultEvent[];
+
 const quietStartMs = 40_000;
 const healAtMs = 440_000;
 
@@ -45,6 +48,90 @@ export function drawPlan(seed: string): WorldPlan {
   };
 }
 
+/** A host that comes back right when it is fenced, while whoever fenced it dies before it acts on it (S11, S12). */
+const rejoinRace: Recipe = (random, context, atMs) => {
+  const host = random.pick(context.workers);
+  const silentMs = context.deadlineMs + 500 + random.below(3_500);
+  const away = random.pick(["cut", "heart-stop", "host-freeze", "one-way-cut-out"]);
+  return [
+    { atMs, kind: away, host, forMs: silentMs },
+    { atMs, kind: "kill-after-commit", text: "/fence/", forMs: 20_000 },
+    { atMs: atMs + 2_000, kind: "stale-watch", host, forMs: 12_000, value: 200 + random.below(2_500) },
+    { atMs: atMs + random.below(8_000), kind: "operator-stop", host, vm: random.pick(context.vms) },
+  ];
+};
+
+/** The device does not do its work: nobody can take the shared VMs, and the host wants them back (S9, S11). */
+const deviceInTheWay: Recipe = (random, context, atMs) => {
+  const host = random.pick(context.workers);
+  const kind = random.pick(["device-unreachable", "device-ignores", "device-slow"]);
+  return [
+    { atMs: atMs - 1_000, kind, host, forMs: 15_000 + random.below(60_000), value: 2_000 + random.below(25_000) },
+    {
+      atMs,
+      kind: random.pick(["cut", "heart-stop", "host-freeze"]),
+      host,
+      forMs: context.deadlineMs + 1_000 + random.below(20_000),
+    },
+    { atMs: atMs + random.below(30_000), kind: "agent-kill", host },
+    {
+      atMs: atMs + random.below(30_000),
+      kind: "operator-stop",
+      host: random.pick(context.workers),
+      vm: random.pick(context.vms),
+    },
+  ];
+};
+
+/** A leader that stands still over a failover and goes on in the middle of it (S12). */
+const twoManagers: Recipe = (random, context, atMs) => {
+  const forMs = 2_500 + random.below(8_000);
+  return [
+    { atMs, kind: "leader-stop", forMs },
+    { atMs: atMs - 3_000 + random.below(3_000), kind: "power-loss", host: random.pick(context.workers), forMs: 30_000 },
+    { atMs: atMs + forMs - 500, kind: "answers-lost", host: random.pick(context.hosts), forMs: 4_000 },
+  ];
+};
+
+/** Everything stands still for about as long as it takes to be fenced; nobody may be (S8). */
+const longOutage: Recipe = (random, context, atMs) => [
+  {
+    atMs,
+    kind: random.pick(["network-outage", "store-unavailable", "store-full"]),
+    forMs: context.deadlineMs + random.below(20_000),
+  },
+  {
+    atMs: atMs - 2_000 + random.below(4_000),
+    kind: "cut",
+    host: random.pick(context.hosts),
+    forMs: 3_000 + random.below(9_000),
+  },
+];
+
+/** A start, a stop or an adoption in the middle of which the agent dies (S14). */
+const agentDiesBetween: Recipe = (random, context, atMs) => {
+  const vm = random.pick(context.vms);
+  const host = random.pick(context.workers);
+  const text = random.pick(["/owner/", "/vms/"]);
+  return [
+    { atMs, kind: "operator-stop", host, vm },
+    { atMs: atMs + random.below(2_000), kind: "kill-after-commit", text, forMs: 30_000 },
+    { atMs: atMs + 4_000 + random.below(4_000), kind: "operator-start", host, vm },
+    { atMs: atMs + 5_000 + random.below(4_000), kind: "kill-after-commit", text, forMs: 30_000 },
+    { atMs: atMs + 5_000 + random.below(3_000), kind: "start-slow", host: random.pick(context.workers), forMs: 8_000 },
+  ];
+};
+
+const recipes: readonly Recipe[] = [
+  rejoinRace,
+  rejoinRace,
+  deviceInTheWay,
+  deviceInTheWay,
+  twoManagers,
+  longOutage,
+  agentDiesBetween,
+];
+
 function drawVms(random: SeededRandom, memoryMiB: number): PlannedVm[] {
   return Array.from({ length: 6 + random.below(5) }, (_, i) => ({
     name: `vm${i + 1}`,
@@ -61,6 +148,12 @@ function drawEvents(random: SeededRandom, context: DrawContext): FaultEvent[] {
   const orders = random.for("orders");
   const events: FaultEvent[] = [];
   for (let i = 6 + faults.below(10); i > 0; i--) events.push(...drawOne(faults, context, faultMenu));
+  const recipe = random.for("recipe");
+  if (recipe.chance(0.6)) {
+    events.push(
+      ...recipe.pick(recipes)(recipe, context, quietStartMs + recipe.below(healAtMs - quietStartMs - 90_000)),
+    );
+  }
   for (let i = 2 + orders.below(8); i > 0; i--) events.push(...drawOne(orders, context, orderMenu));
   return events.sort((a, b) => a.atMs - b.atMs);
 }

@@ -2,7 +2,7 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
 import { oneWriter } from "./one-writer.ts";
-import { owners, starts } from "./ownership.ts";
+import { leaders, owners, starts } from "./ownership.ts";
 import { comesToRest } from "./rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
 
@@ -11,6 +11,7 @@ export const allCheckers: readonly CheckerKind[] = [
   oneWriter,
   starts,
   owners,
+  leaders,
   incarnations,
   terms,
   fences,

@@ -50,6 +50,29 @@ export const owners: CheckerKind = {
   }),
 };
 
+/** S12: what only the leader may write is written in its own term. */
+export const leaders: CheckerKind = {
+  rule: "S12",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }, writer) => {
+      if (writer === null || writer.process !== "daemon" || !isLeadersAlone(name.kind, before, value)) return;
+      const leader = world.truth.term?.host;
+      if (writer.host.id !== leader) fail(`${writer.host.id} writes ${name.kind} as a leader; ${leader} leads`);
+    },
+  }),
+};
+
+function isLeadersAlone(kind: string, before: unknown, value: unknown): boolean {
+  if (kind === "manager-tick") return true;
+  // Standbys may commit a fence that is due; what is proven later is the leader's business.
+  if (kind === "fence") return before !== undefined;
+  if (kind !== "owner" || value === undefined) return false;
+  const was = before as Owner | undefined;
+  const is = value as Owner;
+  if (is.kind === "released") return false;
+  return was === undefined || was.kind === "released" || was.host !== is.host;
+}
+
 function checkEpoch(vm: string, was: Owner, is: Owner, fail: Fail): void {
   if (is.epoch < was.epoch) fail(`epoch of ${vm} fell from ${was.epoch} to ${is.epoch}`);
   if (is.kind === "held" && is.epoch === was.epoch) fail(`${vm} was handed out twice with epoch ${is.epoch}`);

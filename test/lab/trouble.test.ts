@@ -121,10 +121,18 @@ describe("Trouble in a living cluster", () => {
     const pids = web.pids();
     const page = watchPage(lab.world.reach, web.address);
     await lab.fault("fill-disk", { host });
-    // Its store member and its daemon write there; both must bear it. Some rounds of work for them:
-    for (const grace of [50_000, 51_000, 52_000])
-      await lab.client(otherThan(host)).vm.set({ vm: "web", stopGraceMs: grace });
-    await lab.client(otherThan(host)).vm.set({ vm: "web", stopGraceMs: 53_000 });
+    // Its store member and its daemon write there; both must bear it, also a daemon that starts in the middle of it.
+    const old = lab.host(host).pidOf("holdfastd");
+    await lab.fault("kill", { host, process: "agent" });
+    await waitFor("a new holdfastd", () => ![undefined, old].includes(lab.host(host).pidOf("holdfastd")) || undefined);
+    for (const stopGraceMs of [50_000, 51_000, 52_000, 53_000])
+      await lab.client(otherThan(host)).vm.set({ vm: "web", stopGraceMs });
+    const shown = () =>
+      lab
+        .client(host)
+        .vm.show({ vm: "web" })
+        .catch(() => undefined);
+    await waitFor("its daemon to know", async () => (await shown())?.vm.stopGraceMs === 53_000 || undefined);
     const beats = lab.history.entries.length;
     const ofHost = () =>
       lab.history.entries.slice(beats).filter(({ name }) => name.kind === "heartbeat" && name.host === host);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import {
@@ -58,6 +58,8 @@ const peerPort = 2380;
 /** Below the host's own small disk, so that the store says NOSPACE before the disk does. */
 const storeQuotaBytes = 512 * 1024 ** 2;
 const healthLimitMs = 30_000;
+/** A member that was started more often than this in its first seconds will not serve. */
+const storeStartsMax = 4;
 const hostReserveMiB = 512;
 
 /** Starts a world and its store; ends once each member serves. On failure everything is removed again; throws `LabError`. */
@@ -215,19 +217,23 @@ function planOf(id: ClusterId, world: World): ClusterPlan {
 }
 
 async function waitForMember(world: World, host: HostPlan, identity: Identity): Promise<void> {
+  const starts = new Set<number>();
   const healthy = async (): Promise<true | undefined> => {
+    const pid = world.host(host.name).pidOf("etcd");
+    if (pid !== undefined) starts.add(pid);
+    if (starts.size > storeStartsMax) throw notServing(host, "it ends again and again");
     const end = await labHttps(world.reach, storeAddress(host), "/health", identity);
     return end.kind === "answered" && end.body.includes('"true"') ? true : undefined;
   };
-  await until(
-    healthy,
-    healthLimitMs,
-    () =>
-      new LabError(
-        `The store's member on ${host.name} does not serve.`,
-        "Without a store nothing is decided; the lab ends.",
-        `Its words are in ${join(host.dirs.log, "etcd.log")}; start again with --keep to keep them.`,
-      ),
-    50,
+  await until(healthy, healthLimitMs, () => notServing(host, `not within ${healthLimitMs / 1000} s`), 50);
+}
+
+function notServing(host: HostPlan, how: string): LabError {
+  const log = join(host.dirs.log, "etcd.log");
+  const words = readFileSync(log, "utf8").trim().split("\n").at(-1)?.slice(0, 300) ?? "";
+  return new LabError(
+    `The store's member on ${host.name} does not serve: ${how}. Its last words: ${words === "" ? "none" : words}`,
+    "Without a store nothing is decided; the lab ends.",
+    `Look for what it says there; all its words are in ${log} where the lab is started with --keep.`,
   );
 }

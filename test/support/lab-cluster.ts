@@ -35,7 +35,8 @@ export interface TestLab {
   /** The API of the first host whose power is on, or of the one named. */
   client(host?: string): Client;
   fault(fault: string, where?: Omit<FaultRequest, "fault">): Promise<string>;
-  guest(name: string, last: number): Promise<TestVm>;
+  /** Ends once its page answers. `tickMs`: how often the guest writes by itself; null: never. */
+  guest(name: string, last: number, tickMs?: number | null): Promise<TestVm>;
   /** Undoes every fault, boots what is off, and waits until all hosts are in and all wanted VMs execute. */
   settle(): Promise<void>;
   /** ./holdfast as a process of its own, told which lab is meant. */
@@ -96,9 +97,9 @@ async function populate(cluster: Cluster): Promise<TestLab> {
     host: (name) => world.host(name),
     client: (host) => clientOf(cluster, host ?? world.hosts.find((one) => one.isOn)?.name ?? "h1"),
     fault: (fault, where = {}) => applyFault(world, { fault, ...where }),
-    guest: async (name, last) => {
+    guest: async (name, last, tickMs = 100) => {
       const address = `10.93.0.${last}`;
-      await startGuest(lab.client(), name, address, 100);
+      await startGuest(lab.client(), name, address, tickMs);
       const vm = testVm(lab, name, address);
       vms.push(vm);
       await vm.answers();

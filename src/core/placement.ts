@@ -80,7 +80,8 @@ function whyNotAlive(view: ClusterView, host: HostId, known: Knowledge): Reason 
   if (registration === undefined) return reason("PL1", "host-never-registered", { host });
   if (fenceOf(view, host, registration.incarnation) !== undefined) return reason("PL1", "host-is-fenced", { host });
   const contact = known.contacts.get(host);
-  if (contact === undefined || contact.incarnation !== registration.incarnation) {
+  // What stood in this process's first snapshot may be of long ago: only a heartbeat that came since tells of life.
+  if (contact === undefined || contact.incarnation !== registration.incarnation || !contact.live) {
     return reason("PL1", "host-not-heard", { host });
   }
   const silentMs = known.now - contact.heardAt;

@@ -73,6 +73,24 @@ function isLeadersAlone(kind: string, before: unknown, value: unknown): boolean 
   return was === undefined || was.kind === "released" || was.host !== is.host;
 }
 
+/** A bound for what a placement rests on: heard within 2 s, by a watch that may lag, over a store that may be slow. */
+const placementMs = 12_000;
+
+/** PL1: a VM is given to a host only while that host beats. */
+export const placements: CheckerKind = {
+  rule: "PL1",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }, writer) => {
+      if (name.kind !== "owner" || writer === null || !isLeadersAlone(name.kind, before, value)) return;
+      const { host, incarnation } = value as Held;
+      const silentMs = world.scheduler.now - (world.truth.beats.get(host)?.at ?? 0);
+      if (silentMs > placementMs) {
+        fail(`${name.vm} was given to ${host}/${incarnation}, which has not beaten for ${Math.floor(silentMs)} ms`);
+      }
+    },
+  }),
+};
+
 function checkEpoch(vm: string, was: Owner, is: Owner, fail: Fail): void {
   if (is.epoch < was.epoch) fail(`epoch of ${vm} fell from ${was.epoch} to ${is.epoch}`);
   if (is.kind === "held" && is.epoch === was.epoch) fail(`${vm} was handed out twice with epoch ${is.epoch}`);

@@ -215,6 +215,7 @@ static int freeze_others(char *cause, size_t cause_bytes) {
   char own[32], path[PATH_MAX], events[PATH_MAX], folder[PATH_MAX];
   int leftovers = 0;
   Instant end = after(now(), VERIFY_MS);
+  if (!frozen && remaining_ns(deadline) < VERIFY_MS * NS_PER_MS) end = deadline; // never later to the freeze than that
   snprintf(own, sizeof own, "%" PRIu64, incarnation);
   DIR *dir = opendir(runs);
   if (!dir) return snprintf(cause, cause_bytes, "cannot list the incarnations: %s", strerror(errno)), -1;

@@ -138,7 +138,9 @@ function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: Inst
   if (frozenMs > limits.frozenDeadlinesMax * beat.deadlineMs) {
     return { rule: "S13", code: "host-keeps-vms-frozen", params: { host, frozenMs } };
   }
-  if (beat.agentAgeMs === null || beat.agentAgeMs <= limits.agentSilentMs) return undefined;
+  // Not heard at all under this heart: counted from when the incarnation was first heard here.
+  const agentSilentMs = beat.agentAgeMs ?? now - contact.since;
+  if (agentSilentMs <= limits.agentSilentMs) return undefined;
   const down = vmKnownDown(view, host, contact.incarnation);
   return down === undefined ? undefined : { rule: "S13", code: "agent-gone-vm-down", params: { host, vm: down } };
 }

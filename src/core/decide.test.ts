@@ -136,6 +136,21 @@ describe("orders", () => {
     expect(record).toMatchObject({ cause: "order", proofs: [], device: "not-needed" });
   });
 
+  test("[S13] an agent that this heart never heard is gone a minute after the incarnation was first heard", () => {
+    const records = cluster("replicated").put(
+      keys.heartbeat(host("h1"), incarnation(1)),
+      heartbeat({ agentAgeMs: null }),
+    );
+    records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "failed"));
+    const since = (ms: number): ManagerKnowledge => {
+      const known = knowledge(records);
+      const contact = { ...(known.contacts.get(host("h1")) as Contact), since: (now - ms) as InstantMs };
+      return { ...known, contacts: new Map(known.contacts).set(host("h1"), contact) };
+    };
+    expect(ordered(records, since(60_000)).decisions).toEqual([]);
+    expect(ordered(records, since(60_001)).decisions).toHaveLength(1);
+  });
+
   test("[S13] an agent that is gone costs its host the VM only where the VM is known to be down", () => {
     const gone = heartbeat({ agentAgeMs: 60_001 });
     const records = cluster("replicated").put(keys.heartbeat(host("h1"), incarnation(1)), gone);

@@ -37,7 +37,7 @@ export function startBeating(state: HeartState, registration: Stored<HostRegistr
   const agent = state.fenced === null ? state.agent : null;
   const registered = phase.own;
   return {
-    state: { ...state, phase, registered, agent, candidate: null, silence: null, fenced: null },
+    state: { ...state, phase, registered, agent, candidate: null, silence: null, ordered: null, fenced: null },
     effects: [],
   };
 }

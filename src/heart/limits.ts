@@ -11,6 +11,8 @@ export const heartLimits = {
   askAgainMs: 250,
   /** Between two looks at the store, and two requests to a guard that refused. */
   retryMs: 1_000,
+  /** A host whose power was ordered off stays away this long: coming back at once it would only be in the way (S9, S13). */
+  orderedRestMs: 60_000,
   /** The agent hears the newest word at least this often. */
   tellMs: 1_000,
 } as const;

@@ -44,7 +44,18 @@ function hearFence(
   if (stored === undefined) return look(state, "heartbeat", found, at);
   const record = read(fenceSchema, stored);
   if (record === undefined) return unreadable(state, at);
-  return register(state, found, { kind: "fenced", incarnation: found.value.incarnation, record }, at);
+  const { incarnation } = found.value;
+  if (record.value.cause === "order" && record.value.device === "begun") {
+    const ordered = state.ordered?.incarnation === incarnation ? state.ordered : { incarnation, since: at };
+    const next: HeartState = { ...state, ordered };
+    // The order was given because VMs do not run under a host that beats: a new incarnation would call the device off
+    // (S11) and change nothing. Where the device does not come either, the host is needed after all.
+    if (at < later(ordered.since, heartLimits.orderedRestMs)) {
+      return rest(next, "heart-power-ordered", later(at, heartLimits.retryMs));
+    }
+    return register(next, found, { kind: "fenced", incarnation, record }, at);
+  }
+  return register(state, found, { kind: "fenced", incarnation, record }, at);
 }
 
 /**

@@ -31,6 +31,7 @@ export type Trouble =
   | "heart-earlier-incarnation"
   | "heart-incarnation-file"
   | "heart-fenced"
+  | "heart-power-ordered"
   | "heart-other-machine"
   | "heart-registration-changed";
 
@@ -139,6 +140,8 @@ export type HeartState = {
   readonly own: OwnIncarnation | null;
   readonly candidate: Candidate | null;
   readonly silence: Silence | null;
+  /** Since when this heart has seen its incarnation's power ordered off. */
+  readonly ordered: { readonly incarnation: Incarnation; readonly since: InstantMs } | null;
   /** The last registration of this boot whose commit was seen. */
   readonly registered: OwnIncarnation | null;
   /** The own incarnation that was fenced, until the next one is registered. */
@@ -190,6 +193,7 @@ export function start(config: HeartConfig, own: OwnIncarnation | null, seed: str
     own,
     candidate: null,
     silence: null,
+    ordered: null,
     registered: null,
     fenced: null,
     phase: { kind: "idle", trouble: null, dueAt: at },

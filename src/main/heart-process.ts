@@ -17,7 +17,13 @@ function log(code: string, params: Readonly<Record<string, string | number | boo
   console.error(JSON.stringify({ at: new Date().toISOString(), process: "heart", code, ...params }));
 }
 
-/** Each change of what the agent hears goes to the log too: it is the story of this host's heart. */
+/** For the guards' commands to leave this process, and for the agent to hear why. */
+const lastWordsMs = 1_000;
+
+/**
+ * Each change of what the agent hears goes to the log too: it is the story of this host's heart. A heart that gave up
+ * has frozen the VMs and ends (S1); the one that the supervisor starts looks at the store afresh.
+ */
 function telling(agents: AgentLine): AgentLine {
   let last = "";
   return {
@@ -25,6 +31,7 @@ function telling(agents: AgentLine): AgentLine {
     tell: (says) => {
       const now = JSON.stringify(says);
       if (now !== last) log("heart-says", says);
+      if (now !== last && says.phase === "refused") setTimeout(() => process.exit(1), lastWordsMs);
       last = now;
       agents.tell(says);
     },

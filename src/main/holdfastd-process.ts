@@ -19,10 +19,8 @@ import { createApi } from "../api/server/index.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { HostConfig } from "../model/config.ts";
-import { later } from "../model/ids.ts";
 import type { Params } from "../model/reason.ts";
-import { emptyView } from "../model/view.ts";
-import type { Clock } from "../ports/clock.ts";
+import { type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
@@ -95,7 +93,7 @@ async function run(
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
   daemon = runDaemon(
-    { self, profile, role },
+    { self, profile, role, check: (snapshot) => checkCluster(config, snapshot) },
     {
       store,
       clock,
@@ -108,21 +106,16 @@ async function run(
       digest: (text) => createHash("sha256").update(text).digest("hex"),
     },
   );
-  checkCluster(config, view, clock);
   const isMine = () => view().term?.value.host === self;
   keepHouse({ maintenance: store.maintenance, isMine, log });
   trimEvents(store, clock, isMine);
   return undefined;
 }
 
-/** A store of another format, or another cluster's, is never worked on: the process says so and ends. */
-function checkCluster(config: HostConfig, view: () => ReturnType<Daemon["view"]>, clock: Clock): void {
-  const cluster = view().cluster?.value;
-  if (cluster === undefined) {
-    clock.wakeAt(later(clock.now(), 500), () => checkCluster(config, view, clock));
-    return;
-  }
-  if (cluster.id === config.cluster && cluster.format === storeFormat) return;
+/** A store of another format is never worked on: the process says so and ends before anything acts on what it read. */
+function checkCluster(config: HostConfig, view: ClusterView): void {
+  const cluster = view.cluster?.value;
+  if (cluster === undefined || (cluster.id === config.cluster && cluster.format === storeFormat)) return;
   const params = { found: cluster.id, wanted: config.cluster, format: cluster.format, known: storeFormat };
   log("cluster-foreign", params);
   process.exit(1);

@@ -37,7 +37,6 @@ export type DeviceRun = { readonly attempt: number; readonly running: boolean; r
 export type ManagerState = {
   readonly self: HostId;
   readonly profile: Profile;
-  /** False on a witness of a layout where it must not decide. */
   readonly startedAt: InstantMs;
   /** True from the first snapshot on. */
   readonly synced: boolean;

@@ -35,6 +35,8 @@ export type DaemonOptions = {
   readonly profile: Profile;
   /** A witness votes and may manage; it has no agent (design: it runs no VM). */
   readonly role: "host" | "witness";
+  /** Called with each snapshot before anything acts on it; ends the process where the store is not this cluster's. */
+  readonly check?: (view: ClusterView) => void;
 };
 
 /** The two step machines; the simulator looks over their shoulders. */
@@ -171,6 +173,7 @@ export function runDaemon(
   ports.heart.listen((says) => toAgent({ kind: "heart", says }));
   const stopFeed = feedView(ports, {
     synced: (next) => {
+      options.check?.(next);
       view = next;
       heardAt = clock.now();
       toManager({ kind: "synced" });

@@ -117,6 +117,8 @@ function placeDisks(
     const found = findPool(view, wanted.pool);
     if (found.kind === "refused") return found;
     const pool = found.stored.value;
+    // Nothing records yet on which host a local image lies: a failover would look for it where it is not.
+    if (pool.kind !== "shared-dir") return refuse("pool-kind-not-usable", { pool: pool.name, kind: pool.kind });
     wantedMiB.set(pool.id, (wantedMiB.get(pool.id) ?? 0) + wanted.sizeMiB);
     const refused = refuseNoRoom(view, pool, wantedMiB.get(pool.id) ?? 0);
     if (refused !== undefined) return refused;

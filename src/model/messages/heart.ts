@@ -29,6 +29,11 @@ export const heartMessages = {
     effect: notBeating,
     remedy: "Bring this host's Holdfast to the version of the others.",
   },
+  "heart-power-ordered": {
+    cause: "The manager ordered this host's power off, because its VMs did not run although it was heard.",
+    effect: "It joins again a minute later, if nothing has cut its power by then.",
+    remedy: "Look at this host's holdfastd and guards: the event log says why the order was given.",
+  },
   "heart-earlier-incarnation": {
     cause: "An earlier incarnation of this host may still be alive.",
     effect: "This one joins once the earlier one is fenced, or has been silent for its whole deadline.",

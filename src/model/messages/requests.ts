@@ -158,6 +158,11 @@ export const requestMessages = {
     effect: "Nothing was changed: an answer would rest on an old state.",
     remedy: "Try again, or ask another host.",
   },
+  "pool-kind-not-usable": {
+    cause: "Pool {pool} is of the kind {kind}; VMs can use shared folders only so far.",
+    effect: "The VM was not created.",
+    remedy: "Choose a pool of the kind shared-dir: holdfast pool list.",
+  },
   "volume-pool-not-here": {
     cause: "The host that answered has no access to pool {pool}.",
     effect: "The image {volume} stays there; no VM refers to it any more.",

@@ -2,7 +2,7 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
 import { oneWriter } from "./one-writer.ts";
-import { leaders, owners, placements, starts } from "./ownership.ts";
+import { claims, leaders, owners, placements, starts } from "./ownership.ts";
 import { comesToRest } from "./rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
 
@@ -12,6 +12,7 @@ export const allCheckers: readonly CheckerKind[] = [
   starts,
   owners,
   leaders,
+  claims,
   placements,
   incarnations,
   terms,

@@ -1,4 +1,4 @@
-import type { Owner } from "../../model/records.ts";
+import type { Event, Owner } from "../../model/records.ts";
 import { runKey } from "../world/copy.ts";
 import type { World } from "../world/world.ts";
 import type { Fail } from "./checker.ts";
@@ -45,7 +45,6 @@ export const owners: CheckerKind = {
       if (is === undefined) return fail(`the owner record of ${name.vm} was deleted while ${was.host} held it`);
       if (is.kind === "released") checkRelease(world, name.vm, was, fail);
       else if (is.host !== was.host) checkTakeover(world, name.vm, was, is, fail);
-      else if (is.incarnation !== was.incarnation) checkAdoption(world, name.vm, was, fail);
     },
   }),
 };
@@ -72,6 +71,26 @@ function isLeadersAlone(kind: string, before: unknown, value: unknown): boolean 
   if (is.kind === "released") return false;
   return was === undefined || was.kind === "released" || was.host !== is.host;
 }
+
+/** S11: a host claims nothing back while a device may still cut its power. A recovery onto it by the leader is no claim. */
+export const claims: CheckerKind = {
+  rule: "S11",
+  make: (world, fail) => {
+    const left = new Map<string, Held>();
+    return {
+      committed: ({ name, value, before }) => {
+        if (name.kind === "owner" && (before as Owner | undefined)?.kind === "held") left.set(name.vm, before as Held);
+        if (name.kind !== "event") return;
+        const { type, subjects } = value as Event;
+        const was = subjects.vm === undefined ? undefined : left.get(subjects.vm);
+        if (type !== "vm-adopted" || was === undefined) return;
+        const fence = world.truth.fences.get(`${was.host}/${was.incarnation}`);
+        if (fence?.record.device === "begun")
+          fail(`${was.host} claims ${subjects.vm} back while its power may still be cut`);
+      },
+    };
+  },
+};
 
 /** A bound for what a placement rests on: heard within 2 s, by a watch that may lag, over a store that may be slow. */
 const placementMs = 12_000;
@@ -102,12 +121,6 @@ function checkRelease(world: World, vm: string, was: Held, fail: Fail): void {
     if (copy.strict || copy.host.executes(copy))
       fail(`${vm} was released while ${runKey(copy.run)} is left on ${was.host}`);
   }
-}
-
-/** S11: not while a device may still cut the power of what is claimed back. */
-function checkAdoption(world: World, vm: string, was: Held, fail: Fail): void {
-  const fence = world.truth.fences.get(`${was.host}/${was.incarnation}`);
-  if (fence?.record.device === "begun") fail(`${was.host} claims ${vm} back while its power may still be cut`);
 }
 
 function checkTakeover(world: World, vm: string, was: Held, is: Held, fail: Fail): void {

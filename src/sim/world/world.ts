@@ -28,6 +28,8 @@ export type WorldOptions = {
   readonly keepStory: boolean;
   readonly checkers: (world: World) => readonly Checker[];
   readonly steps: (world: World) => StepChecks;
+  /** Where all draws come from; by default the plan's seed. */
+  readonly random?: SeededRandom;
   /** Power on, with everything that starts then. */
   readonly boot: (world: World, host: SimHost) => void;
 };
@@ -67,7 +69,7 @@ export class World {
     this.plan = plan;
     this.#boot = options.boot;
     this.profile = profiles[plan.profile];
-    this.random = seededRandom(plan.seed);
+    this.random = options.random ?? seededRandom(plan.seed);
     const { scheduler } = this;
     this.story = new Story(() => scheduler.now, options.keepStory);
     this.network = new Network(plan.hosts, this.random.for("network"));
@@ -110,6 +112,12 @@ export class World {
       this.hosts.find((host) => host.id === name),
       () => `Cannot find host ${name} in this world`,
     );
+  }
+
+  /** What a host's heart and guards hold to; the manager's own is `profile`. */
+  profileOf(host: SimHost): Profile {
+    const name = this.plan.hostProfiles?.[host.id];
+    return name === undefined ? this.profile : profiles[name];
   }
 
   /** Hosts that run VMs. */

@@ -33,7 +33,8 @@ export function checkScenario(scenario: Scenario): Checked {
   complaints.push(...complaintsOf(shuffled).map((text) => `on shuffled input: ${text}`));
   if (shuffled.trace !== played.trace)
     complaints.push(`the order of input matters:\n${firstDifference(played.trace, shuffled.trace)}`);
-  if (scenario.expected === undefined) complaints.push("it expects nothing: npm run scenarios -- --rewrite, then read what it wrote");
+  if (scenario.expected === undefined)
+    complaints.push("it expects nothing: npm run scenarios -- --rewrite, then read what it wrote");
   else if (scenario.expected !== played.trace)
     complaints.push(`it went otherwise:\n${firstDifference(scenario.expected, played.trace)}`);
   return { played, complaints };

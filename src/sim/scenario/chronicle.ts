@@ -1,7 +1,8 @@
 import { limits } from "../../core/limits.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
-import { parseKey } from "../../model/keys.ts";
+import { type KeyName, parseKey } from "../../model/keys.ts";
+import type { Transaction } from "../../model/transaction.ts";
 import type { Checker, Writer } from "../checkers/checker.ts";
 import type { Commit } from "../world/history.ts";
 import type { Copy, SimHost } from "../world/host.ts";
@@ -23,6 +24,18 @@ export type TraceLine = {
 const managers: readonly Decision["kind"][] = ["device", "placed", "taken-over", "lost-released", "leads", "forgiven"];
 const managerSays = ["vm-nowhere", "vm-waits-for-proof", "vm-gave-up", "host-silent-not-fenced", "fence-device-failed"];
 
+type Refusal = { readonly by: "manager" | "host"; readonly what: string; readonly rule: string };
+/** What a refused transaction would have written, for people; what is not listed is everyday work. */
+const refusals: Readonly<Partial<Record<KeyName["kind"], Refusal>>> = {
+  heartbeat: { by: "host", what: "its heartbeat is refused", rule: "S1" },
+  host: { by: "host", what: "its registration is refused", rule: "S1" },
+  fence: { by: "manager", what: "its fence record is refused", rule: "S9" },
+  owner: { by: "manager", what: "its owner record is refused", rule: "S14" },
+  "manager-tick": { by: "manager", what: "its tick is refused: the term is over", rule: "S12" },
+  "manager-term": { by: "manager", what: "its claim of the office is refused", rule: "S12" },
+};
+const refusalsFoldMs = 5_000;
+
 /** Writes down every change of state and every effect of a world, from what was committed and what really happened. */
 export class Chronicle {
   readonly lines: TraceLine[] = [];
@@ -31,6 +44,7 @@ export class Chronicle {
   readonly #silent = new Set<HostId>();
   readonly #beatAt = new Map<HostId, number>();
   readonly #frozen = new Set<HostId>();
+  readonly #refusedAt = new Map<string, number>();
   readonly #heartPhases = new Map<HostId, string>();
 
   constructor(world: World) {
@@ -56,6 +70,7 @@ export class Chronicle {
       },
       landed: (copy) => this.#tell(copy.host.id, `a write of ${describe(copy)} lands late`, "S5"),
       powerOffAsked: (target) => this.#tell(this.#manager(), `orders the power of ${target} off`, "S9"),
+      refused: (writer, transaction) => this.#refused(writer, transaction),
       levels: (host, before, after) => this.#levels(host, before.size, after.size),
       audit: () => this.#audit(),
     };
@@ -123,6 +138,17 @@ export class Chronicle {
       const { what, rule } = tellDecision(decision, nameOf);
       this.#tell(actorOf(decision, writer), what, rule, decision);
     }
+  }
+
+  /** A compare that did not hold, said once while the same is refused again and again. */
+  #refused(writer: Writer, { writes }: Transaction): void {
+    const name = writes[0] === undefined ? undefined : parseKey(writes[0].key);
+    const told = name === undefined ? undefined : refusals[name.kind];
+    if (told === undefined) return;
+    const who = writer.process === "daemon" && told.by === "manager" ? `manager@${writer.host.id}` : writer.host.id;
+    const last = this.#refusedAt.get(`${who} ${told.what}`) ?? Number.NEGATIVE_INFINITY;
+    this.#refusedAt.set(`${who} ${told.what}`, this.#world.scheduler.now);
+    if (this.#world.scheduler.now - last > refusalsFoldMs) this.#tell(who, told.what, told.rule);
   }
 
   #levels(host: SimHost, before: number, after: number): void {

@@ -85,10 +85,19 @@ const prefixes: Readonly<Record<string, string>> = {
   status: "/vms/",
 };
 
-/** The API of any host that works, as a person would ask it. */
+/** Whom a person would ask: a host whose API answers and that hears the store, the manager's if it does. */
+function apiHost(world: World): SimHost | undefined {
+  const answers = world
+    .workers()
+    .filter(
+      (one) => world.members.seesQuorum(one.number) && world.daemons.has(one.id) && !one.processes.daemon.stopped,
+    );
+  return answers.find((one) => one.id === world.truth.term?.host) ?? answers[0];
+}
+
 function order(plan: Ask): Play {
   return (world, args) => {
-    const host = world.workers().find((one) => one.works && world.daemons.has(one.id) && !one.processes.daemon.stopped);
+    const host = apiHost(world);
     if (host === undefined) return undefined;
     const event: FaultEvent = { atMs: world.scheduler.now, kind: "order", host: host.id, vm: args.vm };
     ask(world, event, steadyRandom(`order ${world.scheduler.now}`), plan);
@@ -111,6 +120,8 @@ const secondMachine: Play = (world, args) => {
   const at = before.registeredAt;
   const incarnation = (before.incarnation + 1) as Incarnation;
   const next: HostRegistration = { ...before, incarnation, nonce: "second-machine" as Nonce };
+  // What stands there already is kept: the transaction adds no fence to a fence.
+  const fenced = world.truth.fences.has(`${id}/${before.incarnation}`);
   const fence: FenceRecord = {
     schema: 1,
     cause: "self",
@@ -123,7 +134,7 @@ const secondMachine: Play = (world, args) => {
   };
   const writes = [
     { kind: "put" as const, key: keys.host(id), text: JSON.stringify(next) },
-    { kind: "put" as const, key: keys.fence(id, before.incarnation), text: JSON.stringify(fence) },
+    ...(fenced ? [] : [{ kind: "put" as const, key: keys.fence(id, before.incarnation), text: JSON.stringify(fence) }]),
   ];
   world.memory.commit({ compares: [], writes }, 0, () => {});
   return undefined;

@@ -48,7 +48,7 @@ function tellOwner(decision: OwnerDecision, vm: string): Told {
       return { what: `${vm} ${run(decision.from)} -> ${run(decision.to)}, claimed back`, rule: "S11" };
     case "released":
       return {
-        what: `${vm} ${run(decision.from)} -> free, ${decision.failed === null ? "stopped" : `failed: ${decision.failed}`}`,
+        what: `${vm} ${run(decision.from)} -> free, ${decision.failed === null ? "nothing of it is left" : `failed: ${decision.failed}`}`,
         rule: "S14",
       };
     case "lost-released":

@@ -203,11 +203,13 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
     voters: world.voters(),
     works: (number) => world.memberWorks(number),
     watchLagMs: () => host.trouble.watchLagMs,
-    around: (_transaction, apply) => {
+    around: (transaction, apply) => {
       world.writer = writer;
       const end = apply();
       world.writer = null;
-      if (end.kind === "refused") world.count("lostRaces");
+      if (end.kind !== "refused") return end;
+      world.count("lostRaces");
+      for (const checker of world.checkers) checker.refused?.(writer, transaction);
       return end;
     },
     heard: () => {

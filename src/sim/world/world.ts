@@ -278,7 +278,7 @@ export class World {
   writesInFlight(host: SimHost): void {
     const random = this.random.for(`in flight ${host.id} ${this.scheduler.executed}`);
     for (const copy of host.copies.values()) {
-      if (!copy.strict || copy.paused || !random.chance(0.3)) continue;
+      if (!copy.strict || copy.paused || !random.chance(host.trouble.slowStorage > 0 ? 0.7 : 0.3)) continue;
       const ms = 1 + random.below(host.trouble.slowStorage > 0 ? 20_000 : 300);
       const { boots } = host;
       copy.diesNotBefore = this.scheduler.now + ms;

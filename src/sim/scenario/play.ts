@@ -121,7 +121,9 @@ function whatIsNotAsTold(world: World, { cluster }: Scenario): string[] {
     const on = world.copiesOf(`vm:${vm.name}`).filter((copy) => copy.host.executes(copy));
     const [copy] = on;
     if (copy === undefined || (vm.host !== undefined && copy.host.id !== vm.host))
-      problems.push(`${vm.name} runs on ${copy?.host.id ?? "no host"} when the story begins, not on ${vm.host}`);
+      problems.push(
+        `${vm.name} runs on ${copy?.host.id ?? "no host"} when the story begins${vm.host === undefined ? "" : `, not on ${vm.host}`}`,
+      );
   }
   return problems;
 }

@@ -32,7 +32,6 @@ export type Project = keyof typeof projectFolders;
  */
 export const awaited: ReadonlyMap<Project | "dead code", string> = new Map([
   ["scenarios", "the simulator is being written"],
-  ["long", "nothing needs more than the ordinary lane yet"],
 ]);
 
 /** Tests that may be skipped, by a part of their full name, and why. Any other skipped test counts as failed. */

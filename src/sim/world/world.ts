@@ -4,6 +4,7 @@ import { profiles } from "../../core/limits.ts";
 import type { Profile } from "../../model/config.ts";
 import type { HostId, Revision } from "../../model/ids.ts";
 import type { Params } from "../../model/reason.ts";
+import type { Event } from "../../model/records.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
@@ -245,9 +246,17 @@ export class World {
   #committed(commit: Commit): void {
     const { writer } = this;
     for (const written of this.truth.take(commit, this.scheduler.now)) {
+      if (written.name.kind === "event") this.#retell(written.value as Event);
       for (const checker of this.checkers) checker.committed?.(written, writer);
     }
     for (const trap of this.traps) if (trap(commit, writer)) this.traps.delete(trap);
+  }
+
+  /** What the product itself says of its decisions. */
+  #retell(event: Event): void {
+    const { host, type, params, reason } = event;
+    const why: Params = reason === null ? {} : { because: reason.code };
+    this.tell(host, type, { ...params, ...why }, reason?.rule ?? "");
   }
 
   #lookAtLevels(): void {

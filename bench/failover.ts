@@ -3,7 +3,7 @@ import { describeError } from "../lab/lab-error.ts";
 import { seededRandom } from "../src/base/random.ts";
 import { profiles } from "../src/core/limits.ts";
 import { type BenchLab, openBenchLab, waitUntilReady } from "./failover/bench-lab.ts";
-import type { FailoverFault } from "./failover/faults.ts";
+import type { FailoverFault } from "./failover/fault-kinds.ts";
 import { measureIdle } from "./failover/idle.ts";
 import { help, type Options, parseOptions } from "./failover/options.ts";
 import { runOutage } from "./failover/outage.ts";

@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { connectClient } from "../src/api/client/index.ts";
 import { isFrozen, processState } from "./cgroup.ts";
 import { fillDisk, freeDisk, noOwnDisk } from "./disk.ts";
 import { type CheckedFault, checkFault, type FaultRequest, nothingDone } from "./fault-menu.ts";
@@ -5,6 +7,9 @@ import type { LabHost } from "./host.ts";
 import { LabError } from "./lab-error.ts";
 import { until } from "./shell.ts";
 import type { World } from "./world.ts";
+
+/** A daemon that is frozen or hung does not answer at all. */
+const askMs = 1_000;
 
 /** What people call a program, where its own name differs. */
 const aliases: Readonly<Record<string, string>> = { agent: "holdfastd", daemon: "holdfastd" };
@@ -59,7 +64,7 @@ async function applyToHost(world: World, host: LabHost, checked: CheckedFault): 
     case "freeze":
     case "thaw":
     case "kill":
-      return signalProcess(host, fault, checked.process ?? "");
+      return signalProcess(world, host, fault, checked.process ?? "");
     case "cut":
       await world.network.cut([host.name], links, "both");
       return `${cables} are cut.`;
@@ -100,8 +105,8 @@ async function freezeHost(host: LabHost, frozen: boolean): Promise<string> {
 
 const signals = { freeze: "SIGSTOP", thaw: "SIGCONT", kill: "SIGKILL" } as const;
 
-async function signalProcess(host: LabHost, fault: keyof typeof signals, name: string): Promise<string> {
-  const pids = pidsOf(host, name);
+async function signalProcess(world: World, host: LabHost, fault: keyof typeof signals, name: string): Promise<string> {
+  const pids = await pidsOf(world, host, name);
   for (const pid of pids) process.kill(pid, signals[fault]);
   // A signal takes effect only when each thread has seen it. What a cgroup holds frozen never does: it stands still anyway.
   const settled = (pid: number): boolean => isFrozen(host.plan.cgroup) || inForce[fault](processState(pid));
@@ -130,12 +135,8 @@ function notInForce(name: string, signal: string): LabError {
   );
 }
 
-function pidsOf(host: LabHost, name: string): readonly number[] {
-  if (name.startsWith("qemu:")) {
-    const pids = host.vmPids(name.slice("qemu:".length));
-    if (pids.length > 0) return pids;
-    throw nothingDone(`${name.slice("qemu:".length)} does not run on ${host.name}.`, "Ask where: ./holdfast vm list");
-  }
+async function pidsOf(world: World, host: LabHost, name: string): Promise<readonly number[]> {
+  if (name.startsWith("qemu:")) return qemuPids(world, host, name.slice("qemu:".length));
   const program = Object.hasOwn(aliases, name) ? (aliases[name] ?? name) : name;
   const known = host.programNames();
   if (!known.includes(program))
@@ -143,4 +144,24 @@ function pidsOf(host: LabHost, name: string): readonly number[] {
   const pid = host.pidOf(program);
   if (pid === undefined) throw nothingDone(`${name} of ${host.name} is not running at this moment.`, "Try again.");
   return [pid];
+}
+
+/** `vm`: its id, which the cgroup bears, or its name, which only the cluster knows. */
+async function qemuPids(world: World, host: LabHost, vm: string): Promise<readonly number[]> {
+  const byId = host.vmPids(vm);
+  if (byId.length > 0) return byId;
+  const id = await idOf(world, vm);
+  const pids = id === undefined ? [] : host.vmPids(id);
+  if (pids.length > 0) return pids;
+  throw nothingDone(`${vm} does not run on ${host.name}.`, "Ask where: ./holdfast vm list");
+}
+
+/** Any host that answers knows the names; undefined: none does, or there is no such VM. */
+async function idOf(world: World, name: string): Promise<string | undefined> {
+  for (const host of world.hosts) {
+    const client = connectClient(join(host.plan.dirs.run, "api.sock"));
+    const found = await client.vm.show({ vm: name }, { signal: AbortSignal.timeout(askMs) }).catch(() => undefined);
+    if (found !== undefined) return found.vm.id;
+  }
+  return undefined;
 }

@@ -5,30 +5,7 @@ import { isFrozen, processState } from "../../lab/cgroup.ts";
 import { applyFault } from "../../lab/faults.ts";
 import { LabError } from "../../lab/lab-error.ts";
 import type { BenchLab } from "./bench-lab.ts";
-
-export const failoverFaults = [
-  "power-off",
-  "cut",
-  "one-way-cut",
-  "freeze-heart",
-  "freeze-host",
-  "kill-store-leader-host",
-  "qemu-crash",
-] as const;
-export type FailoverFault = (typeof failoverFaults)[number];
-export const faultKinds = [...failoverFaults, "network-outage"] as const;
-export type FaultKind = (typeof faultKinds)[number];
-
-/** After these the old copy is still there and must be frozen in time; after the others nothing of it can run. */
-export const leavesCopy: Readonly<Record<FailoverFault, boolean>> = {
-  "power-off": false,
-  cut: true,
-  "one-way-cut": true,
-  "freeze-heart": true,
-  "freeze-host": false,
-  "kill-store-leader-host": false,
-  "qemu-crash": false,
-};
+import type { FailoverFault } from "./fault-kinds.ts";
 
 export type Target = { readonly host: string; readonly vm: string };
 

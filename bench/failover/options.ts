@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { LabError } from "../../lab/lab-error.ts";
-import { type FaultKind, faultKinds } from "./faults.ts";
+import { type FaultKind, faultKinds } from "./fault-kinds.ts";
 
 export const help = `Measures failovers from outside, in a lab of its own. Needs root.
 

@@ -1,4 +1,4 @@
-import type { FaultKind } from "./faults.ts";
+import type { FaultKind } from "./fault-kinds.ts";
 
 /** Whole milliseconds; null where no trial gave a value. */
 export type Spread = { readonly min: number | null; readonly median: number | null; readonly max: number | null };

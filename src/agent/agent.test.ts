@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { fence, heartbeat, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
-import type { Epoch, InstantMs, Nonce, PoolId, WallMs } from "../model/ids.ts";
+import type { Epoch, InstantMs, IntentId, Nonce, PoolId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import { systemActor } from "../model/records.ts";
 import type { HypervisorEnd, RunningVm, VmRun } from "../ports/hypervisor.ts";
 import { startAgent, stepAgent } from "./agent.ts";
 import type { AgentEffect, AgentEvent, AgentState } from "./state.ts";
@@ -167,5 +168,55 @@ describe("the incarnation it acts for", () => {
     records.put(keys.heartbeat(host("h1"), incarnation(2)), heartbeat());
     agent.wait(1_000);
     expect(agent.written(keys.owner(vmId("web")))).toEqual(held("h1", 2, 2));
+  });
+});
+
+describe("records that cannot be read", () => {
+  test.each([keys.owner(vmId("web")), keys.vm(vmId("web"))])("[S14] a VM runs on while %s is unreadable", (key) => {
+    const agent = new Agent(hostWith(1));
+    agent.lists();
+    agent.lists(seen(web(1)));
+    agent.records.put(key, { schema: 2, what: "newer" });
+    agent.changes();
+    expect(agent.take("kill") ?? agent.take("stop")).toBeUndefined();
+    expect(agent.phaseOf(web(1))).toBe("running");
+  });
+});
+
+describe("commits whose outcome is unknown", () => {
+  const unknown = (agent: Agent): void => {
+    const effect = agent.take("commit");
+    if (effect === undefined) throw new Error("h1's agent commits nothing");
+    agent.tell({ kind: "commit-ended", id: effect.id, end: { kind: "unknown", cause: "timeout: test" } });
+  };
+
+  test("a reset is carried out once, however often its answer has to be written", () => {
+    const agent = new Agent(hostWith(1));
+    agent.lists();
+    agent.lists(seen(web(1)));
+    agent.effects = [];
+    const intent = { schema: 1, id: "i1", actor: systemActor, kind: "reset-vm", vm: vmId("web"), epoch: 1 };
+    const key = keys.intent("i1" as IntentId);
+    agent.records.put(key, { ...intent, answer: { kind: "open" }, at: 0 });
+    agent.changes();
+    expect(agent.take("reset")).toBeDefined();
+    unknown(agent);
+    agent.wait(1_000);
+    expect(agent.written(key)).toMatchObject({ answer: { kind: "done" } });
+    expect(agent.take("reset")).toBeUndefined();
+  });
+
+  test("a restart that is tried again counts once", () => {
+    const agent = new Agent(hostWith(1).put(keys.vm(vmId("web")), vm("web", { maxRestart: 1 })));
+    agent.lists();
+    agent.lists(seen(web(1)));
+    agent.effects = [];
+    agent.tell({ kind: "vm", event: { kind: "exited", run: web(1), exit: "killed", detail: null } });
+    agent.ends("kill");
+    for (let tries = 0; tries < 3; tries++) {
+      expect(agent.written(keys.owner(vmId("web"))), `try ${tries}`).toMatchObject({ kind: "held", epoch: 2 });
+      while (agent.effects.some((effect) => effect.kind === "commit")) unknown(agent);
+      agent.wait(1_000);
+    }
   });
 });

@@ -14,6 +14,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     heart: "lost",
     locals: new Map(),
     restarts: new Map(),
+    carriedOut: new Set(),
     synced: false,
     syncedRevision: noRevision,
     listing: { needed: true, asked: undefined, nextAt: now },

@@ -7,15 +7,27 @@ import type { Stored } from "../model/view.ts";
 import { type Building, isNamed } from "./building.ts";
 import { runKey } from "./state.ts";
 
-/** Carries out open intents for VMs that run here, and answers each in place: a wish is never swallowed. */
+/**
+ * Carries out open intents for VMs that run here, and answers each in place: a wish is never swallowed. An answer whose
+ * outcome was unknown is written again; the act is not done again.
+ */
 export function answerIntents(building: Building, incarnation: Incarnation): void {
   const { view } = building.happened;
+  const { carriedOut } = building.state;
+  if ([...carriedOut].some((id) => !view.intents.has(id))) {
+    const left = new Set([...carriedOut].filter((id) => view.intents.has(id)));
+    building.state = { ...building.state, carriedOut: left };
+  }
   for (const [id, intent] of inKeyOrder(view.intents)) {
     if (intent.value.answer.kind !== "open" || building.busy(id)) continue;
     const owner = view.owners.get(intent.value.vm)?.value;
     if (owner?.kind !== "held" || owner.host !== building.state.self || owner.incarnation !== incarnation) continue;
     const run = { vm: intent.value.vm, incarnation, epoch: owner.epoch };
     const local = building.state.locals.get(runKey(run));
+    if (building.state.carriedOut.has(id)) {
+      answer(building, intent, { kind: "done", at: building.happened.wall });
+      continue;
+    }
     if (local?.phase !== "running" || !isNamed(view, building.state.self, run) || owner.epoch !== intent.value.epoch) {
       answer(building, intent, {
         kind: "refused",
@@ -27,6 +39,7 @@ export function answerIntents(building: Building, incarnation: Incarnation): voi
     }
     const op = building.op({ kind: "reset", runKey: runKey(run), intent: id });
     building.effects.push({ kind: "reset", op, run });
+    building.state = { ...building.state, carriedOut: new Set(building.state.carriedOut).add(id) };
     answer(building, intent, { kind: "done", at: building.happened.wall });
   }
 }

@@ -4,9 +4,10 @@ import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
-import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { type Epoch, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
-import { fenceOf, type Stored } from "../model/view.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { answerIntents } from "./intents.ts";
@@ -29,7 +30,7 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
 function settleLocal(building: Building, local: Local, incarnation: Incarnation): void {
   const { view } = building.happened;
   const { run } = local;
-  if (["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
+  if (isUnreadable(view, run.vm) || ["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
   const named = isNamed(view, building.state.self, run);
   if (local.phase === "gone") {
     if (!named) dropLocal(building, run);
@@ -50,6 +51,11 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
   const wanted = requested === "started" || requested === "ignored";
   if (run.incarnation !== incarnation) settleOlder(building, local, incarnation, wanted);
   else if (!wanted) stop(building, local, view.vms.get(run.vm)?.value);
+}
+
+/** Unread is not absent: a VM whose records a newer version wrote is neither stopped nor killed for that. */
+function isUnreadable(view: ClusterView, vm: VmId): boolean {
+  return view.unreadable.has(keys.vm(vm)) || view.unreadable.has(keys.owner(vm));
 }
 
 /** S11: a run of an earlier incarnation that still owns its VM stands frozen; claim the VM back, then let it go on. */
@@ -100,7 +106,7 @@ function stop(building: Building, local: Local, vm: Vm | undefined): void {
 
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
 function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
-  if (building.busy(id)) return;
+  if (building.busy(id) || isUnreadable(building.happened.view, id)) return;
   const { view } = building.happened;
   const run: VmRun = { vm: id, incarnation: owner.value.incarnation, epoch: owner.value.epoch };
   const local = building.state.locals.get(runKey(run));
@@ -111,7 +117,7 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   if (vm === undefined || !wanted || run.incarnation !== incarnation) release(building, id, owner, null, vm);
   else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);
   else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
-  else if (mayRestart(building, vm)) restart(building, id, owner, vm, local.exit ?? "killed");
+  else if (mayRestart(building, vm, owner.value.epoch)) restart(building, id, owner, vm, local.exit ?? "killed");
   else release(building, id, owner, local.exit ?? "killed", vm);
 }
 
@@ -138,13 +144,13 @@ function start(building: Building, run: VmRun, vm: Vm): void {
   const op = building.op({ kind: "start", runKey: runKey(run) });
   building.state = withLocal(building.state, fresh(run, "starting", wall));
   const before = building.state.restarts.get(vm.id);
-  const restarts = { count: before?.count ?? 0, startedAt: now };
+  const restarts = { count: before?.count ?? 0, startedAt: now, counted: before?.counted ?? null };
   building.state = { ...building.state, restarts: new Map(building.state.restarts).set(vm.id, restarts) };
   building.effects.push({ kind: "start", op, request: { run, vm, pools } });
 }
 
-function mayRestart(building: Building, vm: Vm): boolean {
-  return countOf(building, vm.id) < vm.maxRestart;
+function mayRestart(building: Building, vm: Vm, ended: Epoch): boolean {
+  return building.state.restarts.get(vm.id)?.counted === ended || countOf(building, vm.id) < vm.maxRestart;
 }
 
 /** Restarts in a row: a run that lasted a quiet minute starts the count anew. */
@@ -156,20 +162,17 @@ function countOf(building: Building, id: VmId): number {
 
 function restart(building: Building, id: VmId, owner: Stored<HeldOwner>, vm: Vm, exit: string): void {
   const { now, view } = building.happened;
-  const count = countOf(building, id) + (exit === "agent-restarted" ? 0 : 1);
   const last = building.state.restarts.get(id);
+  const ended = owner.value.epoch;
+  const isCounted = exit === "agent-restarted" || last?.counted === ended;
+  const count = isCounted ? (last?.count ?? 0) : countOf(building, id) + 1;
   // The first restart is immediate; a VM that keeps failing gets a little time.
   const waitMs = count <= 1 ? 0 : backoffMs(count - 2, 1_000, 30_000);
   if (last !== undefined && now - last.startedAt < waitMs) return;
   const params = { vm: vm.name, exit, restarts: count, maxRestart: vm.maxRestart };
   const reason = { rule: "S14", code: "run-ended", params };
-  const told = event(
-    "vm-restarted",
-    { vm: id, host: building.state.self },
-    { ...params, epoch: owner.value.epoch + 1 },
-    reason,
-  );
-  const restarts = { count, startedAt: last?.startedAt ?? now };
+  const told = event("vm-restarted", { vm: id, host: building.state.self }, { ...params, epoch: ended + 1 }, reason);
+  const restarts = { count, startedAt: last?.startedAt ?? now, counted: ended };
   building.state = { ...building.state, restarts: new Map(building.state.restarts).set(id, restarts) };
   building.commit(id, restartTransaction(view, id, owner), [told]);
 }

@@ -1,4 +1,4 @@
-import type { HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
 import type { EventDraft, VmExit } from "../model/records.ts";
 import type { CommitEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
@@ -20,8 +20,11 @@ export type Local = {
   readonly since: WallMs;
 };
 
-/** Starts in a row of one VM, for `maxRestart`. */
-export type Restarts = { readonly count: number; readonly startedAt: InstantMs };
+/**
+ * Restarts in a row of one VM, for `maxRestart`. `counted`: the epoch whose end was counted last, so that a restart whose
+ * outcome was unknown and is tried again counts once.
+ */
+export type Restarts = { readonly count: number; readonly startedAt: InstantMs; readonly counted: Epoch | null };
 
 export type AgentState = {
   readonly self: HostId;
@@ -30,6 +33,8 @@ export type AgentState = {
   /** By `runKey`. */
   readonly locals: ReadonlyMap<string, Local>;
   readonly restarts: ReadonlyMap<VmId, Restarts>;
+  /** Intents whose act was done, while their answers may not be on record yet: nothing is done twice. */
+  readonly carriedOut: ReadonlySet<IntentId>;
   readonly synced: boolean;
   /** An owner record that is not newer than this was there before this agent: whether its epoch ran is not known (S14). */
   readonly syncedRevision: Revision;

@@ -46,6 +46,12 @@ describe("silence of a host", () => {
     expect(heardAt(10_500, 2, {}, 2)(longer).silentUntil).toBe(16_100);
   });
 
+  test("[S13] a host that rejoins begins frozen: how long the incarnation before it stood frozen does not count", () => {
+    const frozen = heardAt(10_000, 1, { frozen: true })(undefined);
+    expect(heardAt(20_000, 2, { frozen: true })(frozen).frozenSince).toBe(10_000);
+    expect(heardAt(20_000, 2, { frozen: true }, 2)(frozen).frozenSince).toBe(20_000);
+  });
+
   test("[S8] the same revision heard again, or an older one, restarts nothing", () => {
     const contact = heardAt(10_000, 5)(undefined);
     expect(heardAt(14_000, 5)(contact)).toBe(contact);

@@ -12,6 +12,8 @@ export type Contact = {
   readonly incarnation: Incarnation;
   readonly revision: Revision;
   readonly heardAt: InstantMs;
+  /** When this process first heard this incarnation. */
+  readonly since: InstantMs;
   /** True once a heartbeat arrived while this process watched, not only in its first snapshot (S8). */
   readonly live: boolean;
   /** D+M that counts for this host: the larger of its own word and ours (S7). */
@@ -37,15 +39,18 @@ export function hear(
   if (known !== undefined && known.revision >= heard.revision) return known;
   const waitMs = waitFor(heard.heartbeat, ownWaitMs);
   // A shorter D counts only from the heartbeat that states it: what the one before it promised is waited for too (S7).
-  const silentUntil = Math.max(now + waitMs, known?.incarnation === heard.incarnation ? known.silentUntil : 0);
+  const before = known?.incarnation === heard.incarnation ? known : undefined;
+  const silentUntil = Math.max(now + waitMs, before?.silentUntil ?? 0);
   return {
     incarnation: heard.incarnation,
     revision: heard.revision,
     heardAt: now,
-    live: live || (known?.incarnation === heard.incarnation && known.live),
+    since: before?.since ?? now,
+    live: live || (before?.live ?? false),
     waitMs,
     silentUntil: silentUntil as InstantMs,
-    frozenSince: heard.heartbeat.frozen ? (known?.frozenSince ?? now) : null,
+    // Each incarnation begins frozen: what the one before it did not manage is not held against it.
+    frozenSince: heard.heartbeat.frozen ? (before?.frozenSince ?? now) : null,
   };
 }
 

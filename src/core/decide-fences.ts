@@ -1,13 +1,15 @@
 import { inKeyOrder } from "../base/order.ts";
 import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
-import { type Contact, type OwnContact, silenceOf } from "./contact.ts";
+import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
 import { loadOf, place } from "./placement.ts";
+import { unchanged } from "./transactions.ts";
 
 /** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
 export type Judge = {
@@ -173,6 +175,11 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
     const livesOn = livesOnAfter(view, host, incarnation);
     const subject = `host ${host}`;
     if (livesOn && record.value.device === "begun") {
+      const freeAt = noCallAfter(host, incarnation, known);
+      if (known.now < freeAt) {
+        wakeAt = Math.min(wakeAt ?? freeAt, freeAt);
+        continue;
+      }
       const transaction = proofTransaction(host, incarnation, record, { device: "abandoned" }, also);
       decisions.push({
         subject,
@@ -184,13 +191,14 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
     // `abandoned` once, because the host had come back; by now it is gone again.
     const idle = record.value.device === "not-needed" || record.value.device === "abandoned";
     if (!livesOn && idle && lost.device && view.devices.has(host)) {
-      const transaction = proofTransaction(host, incarnation, record, { device: "begun" }, also);
+      // A host that registers meanwhile is not to be cut: it may adopt (S11).
+      const stillDown = unchanged(keys.host(host), view.hosts.get(host));
+      const transaction = proofTransaction(host, incarnation, record, { device: "begun" }, [stillDown, ...also]);
       decisions.push({ subject, transaction, events: [event("fence-device-begun", { host }, { host, incarnation })] });
       continue;
     }
     if (record.value.proofs.length > 0) continue;
-    const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation)) ?? known.now;
-    const dueAt = seenAt + known.ownWaitMs;
+    const dueAt = waitedAt(view, host, incarnation, known);
     if (known.now < dueAt) {
       wakeAt = Math.min(wakeAt ?? dueAt, dueAt);
       continue;
@@ -203,6 +211,27 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
     });
   }
   return { decisions, notices: [], wakeAt };
+}
+
+/**
+ * From when on no device can still be at work on `incarnation`. A process that led before it saw the record knows of every
+ * call, and waits for its own. The call of an earlier leader, which may have died or lost contact in the midst of it,
+ * began at the latest when that one heard of the host's return, or lost contact itself (S9).
+ */
+function noCallAfter(host: HostId, incarnation: Incarnation, known: ManagerKnowledge): number {
+  const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation)) ?? known.now;
+  if (known.leadingSince !== null && known.leadingSince < seenAt) return known.now;
+  const contact = known.contacts.get(host);
+  const backSince = contact !== undefined && contact.incarnation > incarnation ? contact.since : known.now;
+  return backSince + limits.deviceCallMaxMs + 2 * limits.ownGapMaxMs;
+}
+
+/** D+M from the receipt of the record; the host's guards may enforce a longer D than ours (S7). */
+function waitedAt(view: ClusterView, host: HostId, incarnation: Incarnation, known: ManagerKnowledge): number {
+  const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation)) ?? known.now;
+  const heartbeat = heartbeatOf(view, host, incarnation)?.value;
+  const waitMs = heartbeat === undefined ? known.ownWaitMs : waitFor(heartbeat, known.ownWaitMs);
+  return seenAt + waitMs;
 }
 
 type LostOwner = {

@@ -20,6 +20,7 @@ import { type Contact, hear } from "./contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "./decide-fences.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";
+import { limits } from "./limits.ts";
 import { adoptTransaction, assertMayStart } from "./ownership.ts";
 
 const now = 100_000 as InstantMs;
@@ -44,7 +45,15 @@ function knowledge(records: Records, silentSinceMs: Record<string, number> = {})
     const at = (now - (silentSinceMs[id] ?? 100)) as InstantMs;
     contacts.set(id, hear(undefined, heard, 5_600, at, true));
   }
-  return { now, wall: 0 as WallMs, self: host("h2"), contacts, fencesSeenAt: new Map(), ownWaitMs: 5_600 };
+  return {
+    now,
+    wall: 0 as WallMs,
+    self: host("h2"),
+    contacts,
+    fencesSeenAt: new Map(),
+    ownWaitMs: 5_600,
+    leadingSince: 0 as InstantMs,
+  };
 }
 
 const judge = {
@@ -152,6 +161,29 @@ describe("proofs", () => {
     expect(written(due, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ proofs: ["waited"] });
   });
 
+  test("[S7, S9] a host whose guards enforce a longer D than this manager's is waited for as long as that", () => {
+    const records = cluster("replicated").put(
+      keys.fence(host("h1"), incarnation(1)),
+      fence({ cause: "order", proofs: [] }),
+    );
+    records.put(keys.heartbeat(host("h1"), incarnation(1)), heartbeat({ deadlineMs: 15_000, marginMs: 1_000 }));
+    const waited = (ms: number) =>
+      decideProofs(records.view, { ...knowledge(records), fencesSeenAt: new Map([["h1/1", now - ms]]) }, []);
+    expect(waited(15_999).decisions).toEqual([]);
+    expect(written(waited(16_000), keys.fence(host("h1"), incarnation(1)))).toMatchObject({ proofs: ["waited"] });
+  });
+
+  test("[S9] a device is begun only for the registration that was read: a host that rejoined meanwhile refuses it", () => {
+    const records = cluster("shared-dir")
+      .put(keys.fenceDevice(host("h1")), { schema: 1, agent: "fence_ipmilan", options: {} })
+      .put(keys.fence(host("h1"), incarnation(1)), fence());
+    const decided = decideProofs(records.view, knowledge(records), []);
+    expect(written(decided, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "begun" });
+    const revision = records.view.hosts.get(host("h1"))?.revision;
+    const compare = { kind: "revision", key: keys.host(host("h1")), revision };
+    expect(decided.decisions[0]?.transaction.compares).toContainEqual(compare);
+  });
+
   test("[S10] silence proves a lost host for a replicated pool, never for a shared folder", () => {
     const replicated = cluster("replicated").put(keys.fence(host("h1"), incarnation(1)), fence());
     expect(decideVms(replicated.view, knowledge(replicated), [], none).decisions).toHaveLength(1);
@@ -195,6 +227,19 @@ describe("proofs", () => {
       .put(keys.fence(host("h1"), incarnation(1)), proven)
       .host("h1", 2);
     expect(decideFences(records.view, knowledge(records, { h1: 6_000 }), judge).decisions).toEqual([]);
+  });
+
+  test("[S9, S11] a device that an earlier leader may have called is given up only once that call must be over", () => {
+    const records = cluster("shared-dir")
+      .put(keys.fenceDevice(host("h1")), { schema: 1, agent: "fence_ipmilan", options: {} })
+      .put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun" }))
+      .host("h1", 2);
+    const known = { ...knowledge(records), fencesSeenAt: new Map([["h1/1", 1_000]]), leadingSince: 2_000 as InstantMs };
+    const early = decideProofs(records.view, known, []);
+    expect(early.decisions).toEqual([]);
+    const due = decideProofs(records.view, { ...known, now: early.wakeAt as InstantMs }, []);
+    expect(written(due, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "abandoned" });
+    expect(early.wakeAt).toBe(now - 100 + limits.deviceCallMaxMs + 2 * limits.ownGapMaxMs);
   });
 });
 
@@ -266,6 +311,19 @@ describe("owners", () => {
     records.put(keys.vm(vmId("web")), vm("web", { requested: "stopped" }));
     const forgotten = decideVms(records.view, knowledge(records), [], none);
     expect(written(forgotten, keys.owner(vmId("web")))).toMatchObject({ failedHosts: [], epoch: 9 });
+  });
+
+  test("[S11, S14] a lost VM that nobody wants is given up with a new epoch: its frozen copy is never gone on with", () => {
+    const records = cluster("replicated")
+      .put(keys.fence(host("h1"), incarnation(1)), fence())
+      .put(keys.vm(vmId("web")), vm("web", { requested: "stopped" }))
+      .host("h1", 2);
+    const released = written(decideVms(records.view, knowledge(records), [], none), keys.owner(vmId("web"))) as Owner;
+    expect(released).toMatchObject({ kind: "released", epoch: 5 });
+    // Wanted again and placed on h1: what adoption of epoch 4 would have written is 5.
+    records.put(keys.owner(vmId("web")), released).put(keys.vm(vmId("web")), vm("web"));
+    const placed = written(decideVms(records.view, knowledge(records), [], none), keys.owner(vmId("web")));
+    expect(placed).toMatchObject({ kind: "held", epoch: 6 });
   });
 
   test("an owner record that cannot be read is not an absent one: nothing is decided", () => {

@@ -1,4 +1,4 @@
-import type { HostId, Incarnation, VmId, WallMs } from "../model/ids.ts";
+import type { HostId, Incarnation, InstantMs, VmId, WallMs } from "../model/ids.ts";
 import type { Alternative, Params, Reason } from "../model/reason.ts";
 import { type EventDraft, systemActor } from "../model/records.ts";
 import type { Transaction } from "../model/transaction.ts";
@@ -11,6 +11,8 @@ export type ManagerKnowledge = Knowledge & {
   /** Since when this process has seen a fence record that carries no proof of its own, by `fenceKey` (S9). */
   readonly fencesSeenAt: ReadonlyMap<string, number>;
   readonly ownWaitMs: number;
+  /** Since when this process leads; null where it does not. */
+  readonly leadingSince: InstantMs | null;
 };
 
 /** One transaction with the events that tell of it. `subject`: what is busy until the view has caught up with it. */

@@ -26,6 +26,8 @@ export const limits = {
   /** How long one attempt of a transaction is waited for. */
   commitTimeoutMs: 1_500,
   heartbeatsInFlightMax: 3,
+  /** The agent of a host hangs: its own heart ends it, and its supervisor starts it anew (S13). */
+  agentHungMs: 5_000,
   /** The agent of a host is silent: no placements on it (S13). */
   agentSilentMs: 60_000,
   /** An agent looks afresh at what runs on its host at least this often. */
@@ -34,6 +36,8 @@ export const limits = {
   frozenDeadlinesMax: 2,
   /** A host counts as alive for a placement while its last heartbeat is younger than this. */
   aliveMs: 2_000,
+  /** One call of a device, whatever it does (ports/fencing.ts). */
+  deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
   /** A VM that ran this long without trouble starts its count of restarts anew. */

@@ -93,7 +93,10 @@ export function releaseTransaction(
   );
 }
 
-/** A VM of a lost host that nobody wants running: given up with the proof, no start anywhere. */
+/**
+ * A VM of a lost host that nobody wants running: given up with the proof, no start anywhere. The epoch grows: the frozen
+ * copy that the host may still hold must not be what a later start there takes for its own (S11).
+ */
 export function releaseLostTransaction(
   view: ClusterView,
   vm: VmId,
@@ -105,7 +108,7 @@ export function releaseLostTransaction(
     schema: 1,
     kind: "released",
     host: owner.value.host,
-    epoch: owner.value.epoch,
+    epoch: nextEpoch(owner.value.epoch),
     failed: null,
     failedHosts: [],
   };

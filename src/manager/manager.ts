@@ -185,6 +185,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     contacts: state.contacts,
     fencesSeenAt: state.fencesSeenAt,
     ownWaitMs: ownWaitMs(state.profile),
+    leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
   };
 }
 
@@ -229,7 +230,10 @@ function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
   const { leadership } = building.state;
   if (leadership.kind === "claiming" && mine && view.term !== undefined && claimCaughtUp(building.state)) {
     const { term } = view.term.value;
-    building.state = { ...building.state, leadership: { kind: "leading", term, tick: 0, nextTickAt: now } };
+    building.state = { ...building.state, leadership: { kind: "leading", term, tick: 0, nextTickAt: now, since: now } };
+  } else if (leadership.kind === "claiming" && claimCaughtUp(building.state)) {
+    // Somebody took the office before this process saw its own claim.
+    building.state = { ...building.state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
   } else if (leadership.kind === "standby") claim(building, happened);
   if (building.state.leadership.kind === "leading") tick(building, happened);
   return building;
@@ -322,6 +326,9 @@ function commitConfirmed(
 }
 
 function powerOff(building: Building, host: HostId, key: string, happened: ManagerEvent): void {
+  // Without contact, and right after a gap of it, this view may be old: the host may have come back, another may lead.
+  const { own } = building.state;
+  if (!hasContact(own, happened.now) || happened.now < own.graceUntil) return;
   const device = happened.view.devices.get(host)?.value;
   const run = building.state.devices.get(key);
   if (device === undefined || run?.running === true || (run !== undefined && happened.now < run.retryAt)) return;

@@ -23,7 +23,13 @@ export type Pending = {
 export type Leadership =
   | { readonly kind: "standby" }
   | { readonly kind: "claiming" }
-  | { readonly kind: "leading"; readonly term: Term; readonly tick: number; readonly nextTickAt: InstantMs };
+  | {
+      readonly kind: "leading";
+      readonly term: Term;
+      readonly tick: number;
+      readonly nextTickAt: InstantMs;
+      readonly since: InstantMs;
+    };
 
 export type DeviceRun = { readonly attempt: number; readonly running: boolean; readonly retryAt: InstantMs };
 

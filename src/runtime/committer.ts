@@ -53,8 +53,10 @@ export function createCommitter(deps: {
       if (end.kind === "committed" && last !== undefined) {
         chain = { ...chain, seq: last.seq, previous: hashOf(last, deps.digest) };
       }
-      // Whether the events stand is not known: a new chain begins, so that no number can come twice.
-      if (end.kind === "unknown") chain = { boot: deps.random.hex(8), seq: 0, previous: chain.previous };
+      // Whether the events stand is not known, or an attempt given up as refused came after all and holds a number: a new
+      // chain begins, so that none can come twice and none is refused for ever.
+      if (end.kind === "unknown" || isTaken(events, end))
+        chain = { boot: deps.random.hex(8), seq: 0, previous: chain.previous };
       job.done(end);
       next();
     });
@@ -109,6 +111,12 @@ function withEvents(transaction: Transaction, events: readonly Event[]): Transac
     compares.push({ kind: "absent", key });
   }
   return { compares, writes };
+}
+
+/** Refused, and one of its events' numbers bears another event. */
+function isTaken(events: readonly Event[], end: CommitEnd): boolean {
+  const own = new Set(events.map((event) => keys.event(event.host, event.boot, event.seq)));
+  return end.kind === "refused" && end.found.some((found) => own.has(found.key));
 }
 
 /** Refused because its own event is there already: an earlier attempt, whose answer was lost, had been committed. */

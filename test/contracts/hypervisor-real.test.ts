@@ -39,24 +39,34 @@ test(
   },
 );
 
-test("a disk that cannot be written pauses its guest and is told as a storage error", limit, async () => {
-  const rig = await openRealRig();
-  const run: VmRun = { vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
-  const small = join(rig.runDir, "pool");
-  try {
-    await runCommand("mount", ["-t", "tmpfs", "-o", "size=64k", "holdfast-test", small], { limitMs: 5_000 });
-    rig.openIncarnation(run.incarnation);
-    const request = rig.request(run, { act: "stay", disk: "web" });
-    writeFileSync(join(small, "filler"), Buffer.alloc(64 * 1024));
-    expect(await rig.end<HypervisorEnd>((end) => rig.hypervisor.start(request, end))).toEqual(done);
-    await rig.until("the guest is paused", () => rig.events.length > 0);
-    expect(rig.events).toEqual([{ kind: "paused", run, by: "storage-error" }]);
-  } finally {
-    await rig.end<HypervisorEnd>((end) => rig.hypervisor.kill(run, end));
-    await runCommand("umount", [small], { limitMs: 5_000 });
-    await rig.close();
-  }
-});
+test(
+  "a disk that cannot be written pauses its guest, is told as a storage error, and goes on once it can",
+  limit,
+  async () => {
+    const rig = await openRealRig();
+    const run: VmRun = { vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
+    const small = join(rig.runDir, "pool");
+    try {
+      await runCommand("mount", ["-t", "tmpfs", "-o", "size=64k", "holdfast-test", small], { limitMs: 5_000 });
+      rig.openIncarnation(run.incarnation);
+      const request = rig.request(run, { act: "stay", disk: "web" });
+      writeFileSync(join(small, "filler"), Buffer.alloc(64 * 1024));
+      expect(await rig.end<HypervisorEnd>((end) => rig.hypervisor.start(request, end))).toEqual(done);
+      await rig.until("the guest is paused", () => rig.events.length > 0);
+      expect(rig.events).toEqual([{ kind: "paused", run, by: "storage-error" }]);
+      // The guest is let go on again and again meanwhile: its failures in between are no news.
+      await new Promise((resolve) => setTimeout(resolve, 4_000));
+      expect(rig.events).toHaveLength(1);
+      rmSync(join(small, "filler"));
+      await rig.until("the guest goes on", () => rig.events.length > 1);
+      expect(rig.events.slice(1)).toEqual([{ kind: "resumed", run }]);
+    } finally {
+      await rig.end<HypervisorEnd>((end) => rig.hypervisor.kill(run, end));
+      await runCommand("umount", [small], { limitMs: 5_000 });
+      await rig.close();
+    }
+  },
+);
 
 describe("volumes", () => {
   let folder: string;

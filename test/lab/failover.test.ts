@@ -43,7 +43,7 @@ describe("A VM survives what happens to its host", () => {
 
   it("[S14] whose QEMU is killed: the same host runs it as the next epoch, without any fencing", async () => {
     const before = web.owner();
-    await lab.fault("kill", { host: before.host, process: `qemu:${web.id}` });
+    await lab.fault("kill", { host: before.host, process: `qemu:${web.name}` });
     await waitFor("the next epoch", () => web.running()?.epoch === before.epoch + 1 || undefined);
     expect(
       await waitFor("its page", async () =>

@@ -1,32 +1,48 @@
 import { rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
-import { agentAliveSchema, heartSaysSchema } from "../../model/heart-line.ts";
+import { limits } from "../../core/limits.ts";
+import { agentAliveSchema, agentHelloSchema, heartSaysSchema } from "../../model/heart-line.ts";
 import { parseJson } from "../../model/json.ts";
 import type { HeartLink, HeartSays } from "../../ports/heart.ts";
 import type { AgentLine } from "../../ports/heart-host.ts";
+import { type KeptAgent, keepAgent } from "./agent-keeper.ts";
 import { lineCutter, openLineClient, unreadBytesMax } from "./lines.ts";
 
-// JSON lines on `heart.sock`: the agent says {"alive":{"poolAgeMs":N|null}}, the heart says its newest HeartSays.
+// JSON lines on `heart.sock`: the agent says {"agent":{"pid":N}} once and {"alive":{"poolAgeMs":N|null}} every second,
+// the heart says its newest HeartSays.
 
 export interface AgentServer extends AgentLine {
   close(): void;
 }
 
 /** The heart's side. Where the socket cannot be had, the heart beats on without an agent and says so in its log. */
-export function serveAgents(path: string, log: (line: string) => void): AgentServer {
+export function serveAgents(
+  path: string,
+  log: (line: string) => void,
+  hungMs: number = limits.agentHungMs,
+): AgentServer {
   const sockets = new Set<Socket>();
   let newest: HeartSays | null = null;
   let alive = (_poolAgeMs: number | null): void => {};
   const server: Server = createServer((socket) => {
     sockets.add(socket);
+    let kept: KeptAgent | undefined;
     const drop = (): void => {
       sockets.delete(socket);
+      kept?.release();
       socket.destroy();
     };
     const hear = (text: string): void => {
-      const parsed = agentAliveSchema.safeParse(parseJson(text));
-      if (parsed.success) alive(parsed.data.alive.poolAgeMs);
-      else log(`The agent says what this heart does not understand: ${text.slice(0, 200)}`);
+      const json = parseJson(text);
+      const hello = agentHelloSchema.safeParse(json);
+      const parsed = agentAliveSchema.safeParse(json);
+      if (hello.success) {
+        kept?.release();
+        kept = keepAgent(hello.data.agent.pid, hungMs, log);
+      } else if (parsed.success) {
+        kept?.heard();
+        alive(parsed.data.alive.poolAgeMs);
+      } else log(`The agent says what this heart does not understand: ${text.slice(0, 200)}`);
     };
     socket.on("data", lineCutter(hear, drop));
     socket.on("error", drop);
@@ -70,7 +86,7 @@ export function openHeartLink(path: string, log: (line: string) => void): HeartC
   };
   const lines = openLineClient({
     path,
-    onOpen: () => {},
+    onOpen: () => lines.send(JSON.stringify({ agent: { pid: process.pid } })),
     onLine: (text) => {
       const parsed = heartSaysSchema.safeParse(parseJson(text));
       if (parsed.success) hear(parsed.data);

@@ -31,6 +31,8 @@ export type LiveRun = {
   qmp: Qmp | undefined;
   /** What its events said about its end so far. */
   exit: VmExit | undefined;
+  /** Its disk failed, and it is tried whether it works again: what QEMU says of that is no news. */
+  awaitsDisk: boolean;
   /** Somebody ends it: its end is no news any more. */
   ending: boolean;
   /** The guest is off, or its QEMU is gone. */
@@ -74,6 +76,7 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
     phase,
     qmp: undefined,
     exit: undefined,
+    awaitsDisk: false,
     ending: false,
     onGuestDown: () => undefined,
   };

@@ -14,6 +14,10 @@ const limits = {
   killMs: 10_000,
   retryFirstMs: 50,
   retryMaxMs: 1_000,
+  diskRetryFirstMs: 1_000,
+  diskRetryMaxMs: 10_000,
+  /** A write that fails again stops the guest well within this. */
+  diskSettleMs: 500,
 } as const;
 
 /** What QEMU calls its own end, as far as it still says something (facts: "What proves which state"). */
@@ -87,16 +91,44 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
       void queryStatus(live).then((status) => emitPaused(host, live, status));
       break;
     case "RESUME":
-      if (!live.ending && live.phase === "running") host.emit({ kind: "resumed", run: live.run });
+      if (!live.ending && !live.awaitsDisk && live.phase === "running") host.emit({ kind: "resumed", run: live.run });
       break;
   }
 }
 
 /** Where a run stands still by itself: a disk that failed, or somebody's order. An ended guest is no paused one. */
 function emitPaused(host: QemuHost, live: LiveRun, status: string | undefined): void {
+  if (live.ending || live.awaitsDisk || host.closed) return;
+  if (status === "paused") host.emit({ kind: "paused", run: live.run, by: "host" });
+  if (status !== "io-error") return;
+  host.emit({ kind: "paused", run: live.run, by: "storage-error" });
+  void awaitDisk(host, live);
+}
+
+/**
+ * A full disk gets room one day, a lost path comes back: the guest is let go on now and then. QEMU repeats the write that
+ * failed, and stops the guest again by itself where it fails again; the guest never sees an error.
+ */
+async function awaitDisk(host: QemuHost, live: LiveRun): Promise<void> {
+  live.awaitsDisk = true;
+  const { signal } = live.abort;
+  for (let attempt = 0; !live.ending && !host.closed && live.qmp !== undefined; attempt++) {
+    const waitMs = backoffMs(attempt, limits.diskRetryFirstMs, limits.diskRetryMaxMs);
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    // Without an answer it may stand frozen: then nothing of it is tried.
+    const before = await queryStatus(live);
+    if (before === undefined) continue;
+    if (before !== "io-error") break;
+    await live.qmp?.execute("cont");
+    await sleep(limits.diskSettleMs, undefined, { signal }).catch(() => undefined);
+    const after = await queryStatus(live);
+    if (after !== undefined && after !== "io-error") break;
+  }
+  live.awaitsDisk = false;
+  const status = await queryStatus(live);
   if (live.ending || host.closed) return;
-  if (status === "io-error") host.emit({ kind: "paused", run: live.run, by: "storage-error" });
-  else if (status === "paused") host.emit({ kind: "paused", run: live.run, by: "host" });
+  if (status === "running") host.emit({ kind: "resumed", run: live.run });
+  else emitPaused(host, live, status);
 }
 
 function onEnd(host: QemuHost, live: LiveRun): void {

@@ -1,4 +1,5 @@
 import { compareNatural, compareText, inKeyOrder } from "../../base/order.ts";
+import { limits } from "../../core/limits.ts";
 import { promisedMiB } from "../../core/requests/create-vm.ts";
 import { findHost, networkName, poolName } from "../../core/requests/find.ts";
 import type { HostId, PoolId } from "../../model/ids.ts";
@@ -8,9 +9,6 @@ import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { HostDetail, HostSummary } from "../contract/host.ts";
 import type { PoolSummary } from "../contract/pool.ts";
 import type { Tracker } from "./tracker.ts";
-
-/** Agents older than this are being restarted (S13). */
-const agentLateMs = 5_000;
 
 type Held = { readonly vm: Vm; readonly epoch: number };
 
@@ -119,7 +117,11 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
     if (host.state === "up" && host.frozen === true) {
       checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
     }
-    if (host.state === "up" && host.role === "host" && (host.agentAgeMs ?? Number.POSITIVE_INFINITY) > agentLateMs) {
+    if (
+      host.state === "up" &&
+      host.role === "host" &&
+      (host.agentAgeMs ?? Number.POSITIVE_INFINITY) > limits.agentHungMs
+    ) {
       checks.push({ id: "agent-silent", subject: host.id, level: "warn", params });
     }
     const facts = view.facts.get(host.id as HostId)?.value;

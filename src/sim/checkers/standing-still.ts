@@ -14,9 +14,9 @@ const latenessMs = 400;
 const stampsKept = 400;
 
 /**
- * S2, S3: an own reckoning of deadlines, from the moments of stamping and the commits in the store alone. A level thaws
+ * S2, S3, S4, S5: an own reckoning of deadlines, from the moments of stamping and the commits in the store alone. A level thaws
  * only for a committed heartbeat of the registered incarnation whose stamp + D lies ahead; and nothing runs longer than
- * the last one permits.
+ * the last one permits; nothing is sent without both guards.
  */
 export const deadlines: CheckerKind = {
   rule: "S2",

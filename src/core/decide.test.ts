@@ -292,6 +292,16 @@ describe("owners", () => {
     ]);
   });
 
+  test("[PL1, S9] no VM is placed on a host that came back while its power is being cut", () => {
+    const records = cluster("replicated", null)
+      .host("h1", 2)
+      .put(keys.owner(vmId("db")), held("h1", 1, 3));
+    records.put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun" }));
+    const decided = decideVms(records.view, knowledge(records), [], none);
+    const why = decided.decisions[0]?.events[0]?.alternatives.find((other) => other.option === "h1");
+    expect(why?.why.code).toBe("host-power-being-cut");
+  });
+
   test("[PL1] memory is a hard limit: where no host has room the VM waits and says so", () => {
     const records = cluster("replicated", null).put(keys.vm(vmId("web")), vm("web", { memoryMiB: 4_000 }));
     const decided = decideVms(records.view, knowledge(records), [], none);

@@ -79,6 +79,11 @@ function whyNotAlive(view: ClusterView, host: HostId, known: Knowledge): Reason 
   const registration = view.hosts.get(host)?.value;
   if (registration === undefined) return reason("PL1", "host-never-registered", { host });
   if (fenceOf(view, host, registration.incarnation) !== undefined) return reason("PL1", "host-is-fenced", { host });
+  // Its power may go at any moment, whatever incarnation the order was for (S9).
+  for (const fence of view.fences.get(host)?.values() ?? []) {
+    const { device, proofs } = fence.value;
+    if (device === "begun" && !proofs.includes("power-off")) return reason("S9", "host-power-being-cut", { host });
+  }
   const contact = known.contacts.get(host);
   // What stood in this process's first snapshot may be of long ago: only a heartbeat that came since tells of life.
   if (contact === undefined || contact.incarnation !== registration.incarnation || !contact.live) {

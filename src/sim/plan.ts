@@ -33,6 +33,8 @@ export type WorldPlan = {
   readonly schema: 1;
   readonly seed: string;
   readonly profile: keyof typeof profiles;
+  /** Hosts whose heart and guards hold to another profile (S7). */
+  readonly hostProfiles?: Readonly<Record<string, keyof typeof profiles>>;
   readonly hosts: number;
   /** Of these, the last is a witness: it votes and may manage, and runs no VM. */
   readonly witness: boolean;

@@ -30,12 +30,3 @@ export function checkTidy(sources: readonly SourceText[], rulesText: string): Fi
   findings.push(...checkRules(readRulesPage(rulesText), tested, files));
   return findings;
 }
-
-/** The files whose test titles name a rule, by rule. */
-export function filesByRule(sources: readonly SourceText[]): Map<string, Set<string>> {
-  const files = new Map<string, Set<string>>();
-  for (const { file, text } of sources)
-    if (isTestFile(file) && text !== null)
-      for (const { id } of rulesInTitles(parseFile(file, text))) files.set(id, (files.get(id) ?? new Set()).add(file));
-  return files;
-}

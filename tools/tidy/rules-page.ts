@@ -4,7 +4,7 @@ const page = "docs/RULES.md";
 
 /**
  * The rules of docs/RULES.md: each has a heading `### S3 …` and a row `| S3 | … |` under `## Coverage`; what is open
- * stands as `- S3: reason` under `## Open`.
+ * stands as `- S3: reason` or `- S3 (checker): reason` under `## Open`.
  */
 export type RulesPage = {
   readonly rules: ReadonlyMap<string, number>;
@@ -22,7 +22,7 @@ export function readRulesPage(text: string): RulesPage {
     if (line.startsWith("## ")) chapter = line.slice(3).trim();
     const rule = /^### ([A-Z]+\d+) /u.exec(line)?.[1];
     if (rule !== undefined) rules.set(rule, index + 1);
-    const [, id, reason] = (chapter === "Open" ? /^- ([A-Z]+\d+): (.*)$/u.exec(line) : null) ?? [];
+    const [, id, reason] = (chapter === "Open" ? /^- ([A-Z]+\d+)(?: \([a-z ]+\))?: (.*)$/u.exec(line) : null) ?? [];
     if (id !== undefined && reason !== undefined) open.set(id, reason);
     const row = chapter === "Coverage" ? /^\| ([A-Z]+\d+) +\|/u.exec(line)?.[1] : undefined;
     if (row !== undefined)
@@ -55,19 +55,4 @@ export function checkRules(
   for (const [id, where] of tested)
     if (!rulesPage.rules.has(id)) findings.push({ ...where, rule: "rules", message: `${id} is no rule of ${page}` });
   return findings;
-}
-
-/** The page with the files that test each rule filled in, and without "open" lines of rules that have tests by now. */
-export function refreshRulesPage(text: string, files: ReadonlyMap<string, ReadonlySet<string>>): string {
-  const lines = text.split("\n").flatMap((line) => {
-    const open = /^- ([A-Z]+\d+): /u.exec(line)?.[1];
-    if (open !== undefined && files.has(open)) return [];
-    const row = /^\| ([A-Z]+\d+) +\|/u.exec(line)?.[1];
-    if (row === undefined) return [line];
-    const cells = line.split("|");
-    const tests = [...(files.get(row) ?? [])].sort().map((file) => `\`${file}\``);
-    cells[cells.length - 2] = ` ${tests.length === 0 ? "—" : tests.join(", ")} `;
-    return [cells.join("|")];
-  });
-  return lines.join("\n");
 }

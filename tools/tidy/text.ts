@@ -38,7 +38,7 @@ function isOwnWord(file: string, line: string, pattern: RegExp): boolean {
 }
 
 /** Upper-case names that readers expect, the rest is kebab-case. */
-const wellKnown = /(?:^|\/)(?:[A-Z]+(?:\.unreleased)?\.md|LICENSE|Makefile|holdfast)$/u;
+const wellKnown = /(?:^|\/)(?:[A-Z]+(?:-[A-Z]+)*(?:\.unreleased)?\.md|LICENSE|Makefile|holdfast)$/u;
 const kebab = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*$/u;
 
 export function checkName(file: string): Finding[] {

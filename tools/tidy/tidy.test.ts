@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
 import { checkTidy } from "./check.ts";
-import { refreshRulesPage } from "./rules-page.ts";
 import { cLinesMax, fileLinesMax, functionLinesMax } from "./sizes.ts";
 
 const coverage = "## Coverage\n\n| S1 | — |\n| S2 | — |\n\n";
@@ -114,11 +113,4 @@ test("tidy reads several rules from one title, from templates too", () => {
   const text = `test("[S1, S2] both", () => {}); for (const x of y) test(\`[S2] \${x}\`, () => {});`;
   const page = `### S1 A\n\n### S2 B\n${coverage}`;
   expect(checkTidy([{ file: "src/core/x.test.ts", text }], page)).toEqual([]);
-});
-
-test("tidy --write fills in which files test a rule, and closes what was open", () => {
-  const page = "## Coverage\n\n| S1 | — | x |\n| S2 | a | `gone` |\n\n## Open\n\n- S1: not yet\n- S2: not yet\n";
-  expect(refreshRulesPage(page, new Map([["S1", new Set(["test/b.test.ts", "test/a.test.ts"])]]))).toBe(
-    "## Coverage\n\n| S1 | — | `test/a.test.ts`, `test/b.test.ts` |\n| S2 | a | — |\n\n## Open\n\n- S2: not yet\n",
-  );
 });

@@ -49,6 +49,7 @@ const reasons = {
   "host-has-more-vms": "{host} has {vms} VMs, the chosen one {best}.",
   "host-is-witness": "{host} is a witness: it runs no VMs.",
   "host-never-registered": "{host} has never joined.",
+  "host-power-being-cut": "The power of {host} is being cut for an earlier incarnation of it.",
   "host-is-fenced": "{host} is fenced.",
   "host-not-heard": "{host} has not been heard since the manager started.",
   "host-is-silent": "{host} has been silent for {silentMs} ms.",

@@ -2,6 +2,7 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
 import { oneWriter } from "./one-writer.ts";
+import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
 import { comesToRest } from "./rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
@@ -20,6 +21,7 @@ export const allCheckers: readonly CheckerKind[] = [
   grace,
   deadlines,
   fencedStandsStill,
+  orders,
   bounds,
   comesToRest,
 ];

@@ -29,6 +29,8 @@ export type Checker = {
   /** A guard's level of this host was frozen or thawed. */
   readonly levels?: (host: SimHost, before: ReadonlySet<GuardName>, after: ReadonlySet<GuardName>) => void;
   readonly asked?: (writer: Writer, transaction: Transaction, by: 1 | -1) => void;
+  /** The store refuses a transaction: a compare of it did not hold. */
+  readonly refused?: (writer: Writer, transaction: Transaction) => void;
   /** A process hears the store: a change that was committed, or that its own commit was. */
   readonly heard?: (life: Life) => void;
   readonly powerOffAsked?: (target: string) => void;

@@ -128,7 +128,7 @@ function checkProof(world: World, proof: string, who: string, host: string, fail
 type Hearing = { readonly lastAt: number; readonly graceUntil: number };
 
 /**
- * S8, by what each process really heard: at the moment at which a fence by silence is asked for, its process heard the
+ * S8: by what each process really heard: at the moment at which a fence by silence is asked for, its process heard the
  * store within the last second, and any gap before that lies a grace behind.
  */
 export const grace: CheckerKind = {

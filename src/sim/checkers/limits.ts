@@ -2,7 +2,7 @@ import { limits } from "../../core/limits.ts";
 import type { Transaction } from "../../model/transaction.ts";
 import type { CheckerKind } from "./kind.ts";
 
-/** Bounds that keep a slow store from being buried: heartbeats in flight, one transaction per VM and decider. */
+/** S22: bounds that keep a slow store from being buried: heartbeats in flight, one transaction per VM and decider. */
 export const bounds: CheckerKind = {
   rule: "LIM",
   make: (_world, fail) => {

@@ -2,7 +2,7 @@ import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { CheckerKind } from "./kind.ts";
 
-/** S10, the heart of it all: never two copies of a VM that can write one volume. */
+/** S10, S5: the heart of it all: never two copies of a VM that can write one volume. */
 export const oneWriter: CheckerKind = {
   rule: "S10",
   make: (world, fail) => {

@@ -31,7 +31,7 @@ export const starts: CheckerKind = {
   },
 };
 
-/** S14: epochs in owner records only grow, and a hand-over needs nothing of the VM to be left, or the pool's proof (S10). */
+/** S14, S10, S11: epochs in owner records only grow, and a hand-over needs nothing of the VM to be left, or the pool's proof (S10). */
 export const owners: CheckerKind = {
   rule: "S10",
   make: (world, fail) => ({

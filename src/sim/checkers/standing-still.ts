@@ -14,17 +14,17 @@ const latenessMs = 400;
 const stampsKept = 400;
 
 /**
- * S2, S3: an own reckoning of deadlines, from the moments of stamping and the commits in the store alone. A level thaws
+ * S2, S3, S4, S5: an own reckoning of deadlines, from the moments of stamping and the commits in the store alone. A level thaws
  * only for a committed heartbeat of the registered incarnation whose stamp + D lies ahead; and nothing runs longer than
- * the last one permits.
+ * the last one permits; nothing is sent without both guards.
  */
 export const deadlines: CheckerKind = {
   rule: "S2",
   make: (world, fail) => {
     const stamps = new Map<SimHost, Stamp[]>();
     const permits = new Map<SimHost, Permit>();
-    const untilOf = (permit: Permit, guard: GuardName, rate: number): number =>
-      permit.at[guard] + world.profile.deadlineMs / rate + 2;
+    const untilOf = (permit: Permit, guard: GuardName, host: SimHost): number =>
+      permit.at[guard] + world.profileOf(host).deadlineMs / host.clock.rate + 2;
     return {
       stamped: (host, heart, guard, stamp) => {
         const list = stamps.get(host) ?? [];
@@ -53,7 +53,7 @@ export const deadlines: CheckerKind = {
           if (after.has(guard)) continue;
           const permit = permits.get(host);
           const now = world.scheduler.now;
-          if (permit === undefined || now > untilOf(permit, guard, host.clock.rate)) {
+          if (permit === undefined || now > untilOf(permit, guard, host)) {
             fail(`guard ${guard} of ${host.id} thawed without a committed heartbeat whose deadline lies ahead`);
           } else checkFolders(host, permit, fail);
         }
@@ -75,7 +75,7 @@ function checkFolders(host: SimHost, permit: Permit, fail: (text: string) => voi
 function checkOverrun(world: World, host: SimHost, permit: Permit | undefined, fail: (text: string) => void): void {
   if (!host.works || host.tree.frozenLevels.size > 0 || host.copies.size === 0) return;
   const last = permit === undefined ? 0 : Math.min(permit.at.a, permit.at.b);
-  const until = last + world.profile.deadlineMs / host.clock.rate + latenessMs;
+  const until = last + world.profileOf(host).deadlineMs / host.clock.rate + latenessMs;
   if (world.scheduler.now <= until) return;
   const copy = [...host.copies.values()].find((one) => host.executes(one));
   const sinceMs = Math.floor(world.scheduler.now - last);

@@ -1,6 +1,6 @@
 import { stepAgent } from "../../agent/agent.ts";
 import type { AgentEvent, AgentState } from "../../agent/state.ts";
-import type { SeededRandom } from "../../base/random.ts";
+import { type SeededRandom, seededRandom } from "../../base/random.ts";
 import { stepManager } from "../../manager/manager.ts";
 import type { ManagerEvent, ManagerState, ManagerStep } from "../../manager/state.ts";
 import type { Revision } from "../../model/ids.ts";
@@ -44,6 +44,19 @@ export function stepChecks(world: World): StepChecks {
           fail(`agent of ${host.id}: the order of input matters: ${text} ${JSON.stringify(other.effects)}`);
         return step;
       },
+    }),
+  };
+}
+
+/** Every decision is made on views and states whose maps were shuffled. */
+export function shuffledSteps(seed: string): StepChecks {
+  const random = seededRandom(seed);
+  return {
+    forDaemon: () => ({
+      manager: (state, event) =>
+        stepManager(shuffleState(state, random), { ...event, view: shuffleView(event.view, random) }),
+      agent: (state, event) =>
+        stepAgent(shuffleAgent(state, random), { ...event, view: shuffleView(event.view, random) }),
     }),
   };
 }

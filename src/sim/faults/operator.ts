@@ -14,10 +14,10 @@ import type { DrawContext, FaultKind } from "./fault.ts";
 
 const actor: Actor = { name: "sim", role: "admin", requestId: "" };
 
-type Ask = (view: ClusterView, event: FaultEvent, asked: Asked, random: SeededRandom) => Planned;
+export type Ask = (view: ClusterView, event: FaultEvent, asked: Asked, random: SeededRandom) => Planned;
 
 /** Asks the API of one host, with that host's view, as a person would: whatever comes back is shown and forgotten. */
-function ask(world: World, event: FaultEvent, random: SeededRandom, plan: Ask): void {
+export function ask(world: World, event: FaultEvent, random: SeededRandom, plan: Ask): void {
   const host = world.host(event.host);
   const daemon = world.daemons.get(host.id);
   const { life, stopped } = host.processes.daemon;

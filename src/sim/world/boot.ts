@@ -82,8 +82,8 @@ function startGuard(world: World, host: SimHost, name: GuardName): void {
     name,
     clock: life.clock,
     tree: host.tree,
-    deadlineMs: world.profile.deadlineMs,
-    marginMs: world.profile.marginMs,
+    deadlineMs: world.profileOf(host).deadlineMs,
+    marginMs: world.profileOf(host).marginMs,
     // Lateness and freeze: mostly quick, on a busy host up to what M covers.
     freezeMs: () => (random.chance(0.05) ? 32 + random.below(300) : 4 + random.below(28)),
   });
@@ -96,7 +96,7 @@ function startHeart(world: World, host: SimHost): void {
   const process = host.processes.heart;
   if (process.life !== undefined) return;
   const life = process.begin(host.clock);
-  const { heartbeatMs, deadlineMs, marginMs } = world.profile;
+  const { heartbeatMs, deadlineMs, marginMs } = world.profileOf(host);
   const random = world.random.for(`heart ${host.id} ${world.scheduler.executed}`);
   runHeart(
     { host: host.id, machine: `machine-${host.id}`, heartbeatMs, deadlineMs, marginMs },
@@ -203,11 +203,13 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
     voters: world.voters(),
     works: (number) => world.memberWorks(number),
     watchLagMs: () => host.trouble.watchLagMs,
-    around: (_transaction, apply) => {
+    around: (transaction, apply) => {
       world.writer = writer;
       const end = apply();
       world.writer = null;
-      if (end.kind === "refused") world.count("lostRaces");
+      if (end.kind !== "refused") return end;
+      world.count("lostRaces");
+      for (const checker of world.checkers) checker.refused?.(writer, transaction);
       return end;
     },
     heard: () => {

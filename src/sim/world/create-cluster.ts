@@ -1,19 +1,20 @@
 import { createClusterTransaction } from "../../core/cluster-creation.ts";
 import { put } from "../../core/transactions.ts";
-import type { ClusterId, HostId, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
+import type { ClusterId, Epoch, HostId, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { HostFacts, Vm } from "../../model/records.ts";
+import type { HostFacts, Owner, Vm } from "../../model/records.ts";
 import type { Transaction } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { PlannedVm } from "../plan.ts";
 import type { World } from "./world.ts";
 
+const createdAt = 1_800_000_000_000 as WallMs;
 export const simNetwork = "lan" as NetworkId;
 
 /** An empty store becomes this world's cluster, with its VMs. */
 export function createCluster(world: World): void {
   const { plan } = world;
-  const at = 1_800_000_000_000 as WallMs;
+  const at = createdAt;
   const members = world.hosts.map((host) => ({
     id: host.id,
     name: host.id,
@@ -38,16 +39,29 @@ export function createCluster(world: World): void {
       at,
     ),
   );
-  for (const vm of plan.vms) {
-    const record = vmRecord(vm, at);
-    commit(world, {
-      compares: [{ kind: "absent", key: keys.vm(record.id) }],
-      writes: [
-        put(keys.vm(record.id), record),
-        { kind: "put", key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: record.id }) },
-      ],
-    });
+  for (const vm of plan.vms) addVm(world, vm, undefined);
+}
+
+/** A VM that is there from now on. With a host: as if the manager had just placed it there, whatever else would fit. */
+export function addVm(world: World, vm: PlannedVm, host: string | undefined): void {
+  const record = vmRecord(vm, createdAt);
+  const writes = [
+    put(keys.vm(record.id), record),
+    { kind: "put" as const, key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: record.id }) },
+  ];
+  const registration = world.truth.registrations.get(host as HostId);
+  if (host !== undefined && registration !== undefined) {
+    const owner: Owner = {
+      schema: 1,
+      kind: "held",
+      host: host as HostId,
+      incarnation: registration.incarnation,
+      epoch: 1 as Epoch,
+      failedHosts: [],
+    };
+    writes.push(put(keys.owner(record.id), owner));
   }
+  commit(world, { compares: [{ kind: "absent", key: keys.vm(record.id) }], writes });
 }
 
 function commit(world: World, transaction: Transaction): void {

@@ -66,8 +66,7 @@ export class Qemus {
     copy.host.after(Math.max(this.drawMs(4, 30), copy.diesNotBefore - now), () => {
       if (!copy.alive) return;
       if (copy.host.scheduler.now < copy.diesNotBefore) return this.kill(copy, exit);
-      copy.host.bury(copy, exit);
-      this.#witness.ended(copy, exit);
+      this.#ended(copy, exit);
     });
   }
 
@@ -75,6 +74,11 @@ export class Qemus {
   endByItself(copy: Copy, exit: VmExit): void {
     if (!copy.alive || copy.host.scheduler.now < copy.diesNotBefore) return;
     if (exit !== "killed" && !copy.host.executes(copy)) return;
+    this.#ended(copy, exit);
+  }
+
+  /** The driver looks at the cgroup: it tells of the end unless an operation of its own is waiting for just that. */
+  #ended(copy: Copy, exit: VmExit): void {
     copy.host.bury(copy, exit);
     this.#witness.ended(copy, exit);
     const record = copy.host.records.get(runKey(copy.run));

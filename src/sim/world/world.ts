@@ -29,6 +29,8 @@ export type WorldOptions = {
   readonly keepStory: boolean;
   readonly checkers: (world: World) => readonly Checker[];
   readonly steps: (world: World) => StepChecks;
+  /** Where all draws come from; by default the plan's seed. */
+  readonly random?: SeededRandom;
   /** Power on, with everything that starts then. */
   readonly boot: (world: World, host: SimHost) => void;
 };
@@ -68,7 +70,7 @@ export class World {
     this.plan = plan;
     this.#boot = options.boot;
     this.profile = profiles[plan.profile];
-    this.random = seededRandom(plan.seed);
+    this.random = options.random ?? seededRandom(plan.seed);
     const { scheduler } = this;
     this.story = new Story(() => scheduler.now, options.keepStory);
     this.network = new Network(plan.hosts, this.random.for("network"));
@@ -111,6 +113,12 @@ export class World {
       this.hosts.find((host) => host.id === name),
       () => `Cannot find host ${name} in this world`,
     );
+  }
+
+  /** What a host's heart and guards hold to; the manager's own is `profile`. */
+  profileOf(host: SimHost): Profile {
+    const name = this.plan.hostProfiles?.[host.id];
+    return name === undefined ? this.profile : profiles[name];
   }
 
   /** Hosts that run VMs. */
@@ -279,7 +287,7 @@ export class World {
   writesInFlight(host: SimHost): void {
     const random = this.random.for(`in flight ${host.id} ${this.scheduler.executed}`);
     for (const copy of host.copies.values()) {
-      if (!copy.strict || copy.paused || !random.chance(0.3)) continue;
+      if (!copy.strict || copy.paused || !random.chance(host.trouble.slowStorage > 0 ? 0.7 : 0.3)) continue;
       const ms = 1 + random.below(host.trouble.slowStorage > 0 ? 20_000 : 300);
       const { boots } = host;
       copy.diesNotBefore = this.scheduler.now + ms;

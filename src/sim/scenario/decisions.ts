@@ -1,0 +1,126 @@
+import type { Epoch, HostId, Incarnation, VmId } from "../../model/ids.ts";
+import type { KeyName } from "../../model/keys.ts";
+import type {
+  Event,
+  FenceRecord,
+  HeldOwner,
+  HostRegistration,
+  Intent,
+  ManagerTerm,
+  Owner,
+  ProofKind,
+  Vm,
+} from "../../model/records.ts";
+
+/** One key that a transaction changed; `before` is what stood there. Undefined: nothing does, or did. */
+export type StoreChange = { readonly name: KeyName; readonly value: unknown; readonly before: unknown };
+
+/** Who may run a VM, as an owner record says it. */
+export type Holder = { readonly host: HostId; readonly incarnation: Incarnation; readonly epoch: Epoch };
+
+/** What was decided, as it stands in the store: the same in the simulator and in the lab, free of times. */
+export type Decision =
+  | { readonly kind: "fenced"; readonly host: HostId; readonly incarnation: Incarnation; readonly cause: string }
+  | { readonly kind: "device"; readonly host: HostId; readonly incarnation: Incarnation; readonly device: string }
+  | { readonly kind: "proven"; readonly host: HostId; readonly incarnation: Incarnation; readonly proof: ProofKind }
+  | { readonly kind: "joined"; readonly host: HostId; readonly incarnation: Incarnation }
+  | { readonly kind: "leads"; readonly host: HostId; readonly term: number }
+  | { readonly kind: "placed"; readonly vm: VmId; readonly to: Holder }
+  | { readonly kind: "taken-over"; readonly vm: VmId; readonly from: Holder; readonly to: Holder }
+  | { readonly kind: "restarted"; readonly vm: VmId; readonly to: Holder; readonly exit: string }
+  | { readonly kind: "adopted"; readonly vm: VmId; readonly from: Holder; readonly to: Holder }
+  | { readonly kind: "released"; readonly vm: VmId; readonly from: Holder; readonly failed: string | null }
+  | { readonly kind: "lost-released"; readonly vm: VmId; readonly from: Holder }
+  | { readonly kind: "forgiven"; readonly vm: VmId }
+  | { readonly kind: "wanted"; readonly vm: VmId; readonly requested: string }
+  | { readonly kind: "deleted"; readonly vm: VmId }
+  | { readonly kind: "answered"; readonly vm: VmId; readonly intent: string; readonly answer: string }
+  | { readonly kind: "says"; readonly code: string; readonly vm: VmId | undefined; readonly host: HostId | undefined };
+
+/** What is said without a change of its own: refusals and warnings that a person reads. */
+const said = new Set([
+  "vm-nowhere",
+  "vm-waits-for-proof",
+  "vm-gave-up",
+  "vm-paused",
+  "host-silent-not-fenced",
+  "fence-device-failed",
+]);
+
+/** The decisions of one transaction, in its order. */
+export function decisionsOf(changes: readonly StoreChange[]): Decision[] {
+  const events = changes.flatMap(({ name, value }) => (name.kind === "event" ? [value as Event] : []));
+  const found = changes.flatMap((change) => decisionsOfKey(change, events));
+  for (const { type, subjects } of events)
+    if (said.has(type)) found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host });
+  return found;
+}
+
+function decisionsOfKey({ name, value, before }: StoreChange, events: readonly Event[]): Decision[] {
+  switch (name.kind) {
+    case "fence":
+      return value === undefined ? [] : fenceDecisions(name, value as FenceRecord, before as FenceRecord | undefined);
+    case "host":
+      return value === undefined
+        ? []
+        : [{ kind: "joined", host: name.host, incarnation: (value as HostRegistration).incarnation }];
+    case "manager-term": {
+      const term = value as ManagerTerm | undefined;
+      return term === undefined ? [] : [{ kind: "leads", host: term.host, term: term.term }];
+    }
+    case "owner":
+      return ownerDecisions(name.vm, value as Owner | undefined, before as Owner | undefined, events);
+    case "vm":
+      return vmDecisions(name.vm, value as Vm | undefined, before as Vm | undefined);
+    case "intent": {
+      const intent = value as Intent | undefined;
+      if (intent === undefined || intent.answer.kind === "open") return [];
+      return [{ kind: "answered", vm: intent.vm, intent: intent.kind, answer: intent.answer.kind }];
+    }
+    default:
+      return [];
+  }
+}
+
+function fenceDecisions(
+  { host, incarnation }: { readonly host: HostId; readonly incarnation: Incarnation },
+  is: FenceRecord,
+  was: FenceRecord | undefined,
+): Decision[] {
+  const found: Decision[] = [];
+  if (was === undefined) found.push({ kind: "fenced", host, incarnation, cause: is.cause });
+  const device = was?.device ?? "not-needed";
+  if (is.device !== device && is.device !== "confirmed")
+    found.push({ kind: "device", host, incarnation, device: is.device });
+  for (const proof of is.proofs) {
+    // A fence by silence is its own proof (S9): it goes without saying.
+    const isItself = was === undefined && proof === "silence";
+    if (!isItself && was?.proofs.includes(proof) !== true) found.push({ kind: "proven", host, incarnation, proof });
+  }
+  return found;
+}
+
+function holder({ host, incarnation, epoch }: HeldOwner): Holder {
+  return { host, incarnation, epoch };
+}
+
+function ownerDecisions(vm: VmId, is: Owner | undefined, was: Owner | undefined, events: readonly Event[]): Decision[] {
+  if (is === undefined) return [];
+  if (is.kind === "released") {
+    if (was?.kind !== "held") return [{ kind: "forgiven", vm }];
+    if (events.some((event) => event.type === "vm-released")) return [{ kind: "lost-released", vm, from: holder(was) }];
+    return [{ kind: "released", vm, from: holder(was), failed: is.failed }];
+  }
+  const to = holder(is);
+  if (was?.kind !== "held") return [{ kind: "placed", vm, to }];
+  const from = holder(was);
+  if (events.some((event) => event.type === "vm-recovered")) return [{ kind: "taken-over", vm, from, to }];
+  if (from.incarnation !== to.incarnation) return [{ kind: "adopted", vm, from, to }];
+  const exit = events.find((event) => event.type === "vm-restarted")?.params["exit"];
+  return [{ kind: "restarted", vm, to, exit: String(exit ?? "") }];
+}
+
+function vmDecisions(vm: VmId, is: Vm | undefined, was: Vm | undefined): Decision[] {
+  if (is === undefined) return [{ kind: "deleted", vm }];
+  return is.requested === was?.requested ? [] : [{ kind: "wanted", vm, requested: is.requested }];
+}

@@ -1,0 +1,195 @@
+import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
+import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
+import type { Incarnation, IntentId, Nonce, TaskId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import type { FenceRecord, HostRegistration, RequestedState } from "../../model/records.ts";
+import type { Heal } from "../faults/fault.ts";
+import { faultKind } from "../faults/menu.ts";
+import { type Ask, ask } from "../faults/operator.ts";
+import type { FaultEvent } from "../plan.ts";
+import { bootHost, killProcess } from "../world/boot.ts";
+import type { ProcessName, SimHost } from "../world/host.ts";
+import type { World } from "../world/world.ts";
+import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
+import { steadyRandom } from "./steady.ts";
+
+type Play = (world: World, args: PhraseArgs, forMs: number | undefined) => Heal | undefined;
+
+/** Makes it happen; returns what undoes it, where something lasts. */
+export function playPhrase(world: World, { id, args }: FoundPhrase, forMs: number | undefined): Heal | undefined {
+  return plays[id](world, args, forMs);
+}
+
+/** As the menu of the seeds has it. */
+function menu(kind: string, more: (args: PhraseArgs) => Partial<FaultEvent> = () => ({})): Play {
+  return (world, args, forMs) => {
+    const [host, other] = args.hosts;
+    const event: FaultEvent = {
+      atMs: world.scheduler.now,
+      kind,
+      ...(host === undefined ? {} : { host }),
+      ...(other === undefined ? {} : { other }),
+      ...(args.vm === "" ? {} : { vm: args.vm }),
+      ...(forMs === undefined ? {} : { forMs }),
+      ...(args.value === 0 ? {} : { value: args.value }),
+      ...more(args),
+    };
+    return faultKind(kind).happens(world, event, steadyRandom(`${kind} ${world.scheduler.now}`));
+  };
+}
+
+function processOf(args: PhraseArgs): ProcessName {
+  return args.process === "agent" ? "daemon" : (args.process as ProcessName);
+}
+
+function hostsOf(world: World, args: PhraseArgs): readonly SimHost[] {
+  return args.hosts.length > 0 ? args.hosts.map((name) => world.host(name)) : world.hosts;
+}
+
+const powerOff: Play = (world, args, forMs) => {
+  // Off until somebody orders it on, or as long as the story says.
+  for (const host of hostsOf(world, args)) world.cutPower(host, "story", forMs ?? Number.POSITIVE_INFINITY);
+  return undefined;
+};
+
+const powerOn: Play = (world, args) => {
+  for (const host of hostsOf(world, args)) bootHost(world, host);
+  return undefined;
+};
+
+const stop: Play = (world, args) => {
+  const host = world.host(args.hosts[0]);
+  const name = processOf(args);
+  const { life } = host.processes[name];
+  host.stopProcess(name);
+  return () => {
+    if (life?.ended === false) host.continueProcess(name);
+  };
+};
+
+const kill: Play = (world, args) => {
+  killProcess(world, world.host(args.hosts[0]), processOf(args));
+  return undefined;
+};
+
+const killWithFile: Play = (world, args, forMs) => {
+  world.host(args.hosts[0]).tree.files.delete(args.process === "guard-a" ? "a" : "b");
+  return kill(world, args, forMs);
+};
+
+const prefixes: Readonly<Record<string, string>> = {
+  owner: "/owner/",
+  fence: "/fence/",
+  term: "/manager/term/",
+  registration: "/hosts/",
+  status: "/vms/",
+};
+
+/** Whom a person would ask: a host whose API answers and that hears the store, the manager's if it does. */
+function apiHost(world: World): SimHost | undefined {
+  const answers = world
+    .workers()
+    .filter(
+      (one) => world.members.seesQuorum(one.number) && world.daemons.has(one.id) && !one.processes.daemon.stopped,
+    );
+  return answers.find((one) => one.id === world.truth.term?.host) ?? answers[0];
+}
+
+function order(plan: Ask): Play {
+  return (world, args) => {
+    const host = apiHost(world);
+    if (host === undefined) return undefined;
+    const event: FaultEvent = { atMs: world.scheduler.now, kind: "order", host: host.id, vm: args.vm };
+    ask(world, event, steadyRandom(`order ${world.scheduler.now}`), plan);
+    return undefined;
+  };
+}
+
+function requested(to: RequestedState): Play {
+  return order((view, event, asked) => planSetVm(view, { vm: event.vm ?? "", requested: to }, asked));
+}
+
+/**
+ * A clone of the machine, configuration and all, that saw the first one silent for D+M and registered by the book: the
+ * transaction of registering.ts for a silent predecessor.
+ */
+const secondMachine: Play = (world, args) => {
+  const { id } = world.host(args.hosts[0]);
+  const before = world.truth.registrations.get(id);
+  if (before === undefined) return undefined;
+  const at = before.registeredAt;
+  const incarnation = (before.incarnation + 1) as Incarnation;
+  const next: HostRegistration = { ...before, incarnation, nonce: "second-machine" as Nonce };
+  // What stands there already is kept: the transaction adds no fence to a fence.
+  const fenced = world.truth.fences.has(`${id}/${before.incarnation}`);
+  const fence: FenceRecord = {
+    schema: 1,
+    cause: "self",
+    by: id,
+    heartbeatRevision: null,
+    waitedMs: world.profile.deadlineMs + world.profile.marginMs,
+    device: "not-needed",
+    proofs: ["silence"],
+    at,
+  };
+  const writes = [
+    { kind: "put" as const, key: keys.host(id), text: JSON.stringify(next) },
+    ...(fenced ? [] : [{ kind: "put" as const, key: keys.fence(id, before.incarnation), text: JSON.stringify(fence) }]),
+  ];
+  world.memory.commit({ compares: [], writes }, 0, () => {});
+  return undefined;
+};
+
+const plays: { readonly [Id in PhraseId]: Play } = {
+  "cut HOST": menu("cut"),
+  "cut HOST out": menu("one-way-cut-out"),
+  "cut HOST in": menu("one-way-cut-in"),
+  "cut link HOST HOST": menu("link-cut"),
+  "cut link HOST HOST one-way": menu("link-one-way"),
+  "cut network": menu("network-outage"),
+  "slow network of HOST by TIME": menu("slow-link"),
+  "reorder messages by TIME": menu("reorder"),
+  "freeze HOST": menu("host-freeze"),
+  "power off HOST": powerOff,
+  "power off all": powerOff,
+  "power on HOST": powerOn,
+  "power on all": powerOn,
+  "stop PROCESS of HOST": stop,
+  "kill PROCESS of HOST": kill,
+  "kill PROCESS of HOST with its file": killWithFile,
+  "kill whoever next writes RECORD": menu("kill-after-commit", (args) => ({ text: prefixes[args.record] ?? "" })),
+  "clock of HOST drifts by PPM": menu("clock-rate"),
+  "wall clock of HOST jumps by TIME": menu("wall-jump"),
+  "store leader changes": menu("store-leader-change"),
+  "store is full": menu("store-full"),
+  "store is unavailable": menu("store-unavailable"),
+  "store member of HOST is down": menu("store-member-down"),
+  "lose answers to HOST": menu("answers-lost"),
+  "watch of HOST lags by TIME": menu("stale-watch"),
+  "watch of HOST has a gap": menu("watch-gap"),
+  "crash VM": menu("qemu-crash"),
+  "panic VM": menu("guest-panic"),
+  "shut down VM from inside": menu("guest-shutdown"),
+  "keep VM from dying": menu("qemu-does-not-die"),
+  "fail the disk of VM": menu("storage-error"),
+  "starts on HOST fail": menu("start-fails"),
+  "starts on HOST are slow": menu("start-slow"),
+  "writes of HOST are late": menu("late-writes"),
+  "device of HOST is slow by TIME": menu("device-slow"),
+  "device of HOST is unreachable": menu("device-unreachable"),
+  "device of HOST ignores orders": menu("device-ignores"),
+  "device of HOST is removed": menu("operator-removes-device"),
+  "order start VM": order((view, event, asked) =>
+    planStartVm(view, event.vm ?? "", `task-${event.atMs}` as TaskId, asked),
+  ),
+  "order stop VM": order((view, event, asked) =>
+    planStopVm(view, event.vm ?? "", `task-${event.atMs}` as TaskId, asked),
+  ),
+  "order reset VM": order((view, event, asked) =>
+    planResetVm(view, event.vm ?? "", `intent-${event.atMs}` as IntentId, asked),
+  ),
+  "order delete VM": order((view, event, asked) => planDeleteVm(view, event.vm ?? "", asked)),
+  "order disable VM": requested("disabled"),
+  "order ignore VM": requested("ignored"),
+  "second machine registers as HOST": secondMachine,
+};

@@ -1,0 +1,63 @@
+import type { profiles } from "../../core/limits.ts";
+import type { Pool, RequestedState } from "../../model/records.ts";
+
+export type ProfileName = keyof typeof profiles;
+
+/** A VM of a story: where it runs when the story begins; without a host the manager places it. */
+export type StoryVm = {
+  readonly name: string;
+  readonly host: string | undefined;
+  readonly pool: string;
+  readonly memoryMiB: number;
+  readonly requested: RequestedState;
+  readonly maxRestart: number;
+  readonly maxRelocate: number;
+};
+
+export type StoryCluster = {
+  /** Always h1, h2, …; the last may be a witness. */
+  readonly hosts: number;
+  readonly witness: boolean;
+  readonly voters: number;
+  readonly profile: ProfileName;
+  /** Hosts whose guards and heart hold to another profile than the manager's (S7). */
+  readonly hostProfiles: Readonly<Record<string, ProfileName>>;
+  /** Who holds the office, and who leads the store, when the story begins. */
+  readonly manager: string;
+  readonly storeLeader: string;
+  /** What VMs may use of each host. */
+  readonly memoryMiB: number;
+  readonly devices: boolean;
+  readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
+  readonly vms: readonly StoryVm[];
+};
+
+/** `at 20s cut h1 for 5s`: what happens, in the words of phrases.ts. */
+export type StoryStep = {
+  readonly line: number;
+  readonly atMs: number;
+  readonly words: readonly string[];
+  readonly forMs: number | undefined;
+};
+
+/** One file of test/scenarios, read. */
+export type Scenario = {
+  readonly name: string;
+  readonly why: string;
+  readonly rules: readonly string[];
+  /** Played in the lab, too. */
+  readonly lab: boolean;
+  readonly cluster: StoryCluster;
+  readonly steps: readonly StoryStep[];
+  readonly untilMs: number;
+  /** Everything above the expectation, as it stands in the file. */
+  readonly head: string;
+  /** Undefined: the file has none yet. */
+  readonly expected: string | undefined;
+};
+
+/** What is wrong with a file, and where. */
+export type ScenarioProblem = { readonly line: number; readonly message: string };
+export type Parsed =
+  | { readonly kind: "scenario"; readonly scenario: Scenario }
+  | { readonly kind: "unreadable"; readonly problems: readonly ScenarioProblem[] };

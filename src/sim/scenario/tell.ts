@@ -1,0 +1,81 @@
+import type { VmId } from "../../model/ids.ts";
+import type { Decision, Holder } from "./decisions.ts";
+
+/** What a decision is told as, and the rule that it rests on. */
+export type Told = { readonly what: string; readonly rule: string };
+
+/** `nameOf`: what people call the VM. */
+export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): Told {
+  switch (decision.kind) {
+    case "fenced":
+      return { what: `fences ${of(decision)}, cause ${decision.cause}`, rule: fenceRules[decision.cause] ?? "S9" };
+    case "device":
+      return decision.device === "begun"
+        ? { what: `power of ${of(decision)} is to be cut`, rule: "S9" }
+        : { what: `power of ${of(decision)} is left alone`, rule: "S11" };
+    case "proven":
+      return { what: `${of(decision)} is proven gone: ${decision.proof}`, rule: "S9" };
+    case "joined":
+      return { what: `joins as ${of(decision)}`, rule: "S1" };
+    case "leads":
+      return { what: `takes the office, term ${decision.term}`, rule: "S12" };
+    case "wanted":
+      return { what: `${nameOf(decision.vm)} is wanted ${decision.requested}`, rule: "" };
+    case "deleted":
+      return { what: `${nameOf(decision.vm)} is deleted`, rule: "" };
+    case "answered":
+      return { what: `${decision.intent} of ${nameOf(decision.vm)}: ${decision.answer}`, rule: "" };
+    case "says":
+      return tellSaid(decision, nameOf);
+    default:
+      return tellOwner(decision, nameOf(decision.vm));
+  }
+}
+
+type OwnerDecision = Extract<Decision, { vm: VmId }> & {
+  readonly kind: "placed" | "taken-over" | "restarted" | "adopted" | "released" | "lost-released" | "forgiven";
+};
+
+function tellOwner(decision: OwnerDecision, vm: string): Told {
+  switch (decision.kind) {
+    case "placed":
+      return { what: `${vm} free -> ${run(decision.to)}`, rule: "S14" };
+    case "taken-over":
+      return { what: `${vm} ${run(decision.from)} -> ${run(decision.to)}`, rule: "S10" };
+    case "restarted":
+      return { what: `${vm} again -> ${run(decision.to)}, it ended: ${decision.exit}`, rule: "S14" };
+    case "adopted":
+      return { what: `${vm} ${run(decision.from)} -> ${run(decision.to)}, claimed back`, rule: "S11" };
+    case "released":
+      return {
+        what: `${vm} ${run(decision.from)} -> free, ${decision.failed === null ? "nothing of it is left" : `failed: ${decision.failed}`}`,
+        rule: "S14",
+      };
+    case "lost-released":
+      return { what: `${vm} ${run(decision.from)} -> free, not wanted`, rule: "S10" };
+    case "forgiven":
+      return { what: `${vm}: its failures are forgotten`, rule: "" };
+  }
+}
+
+const fenceRules: Readonly<Record<string, string>> = { silence: "S8", order: "S13", self: "S1", device: "S9" };
+const sayRules: Readonly<Record<string, string>> = {
+  "vm-nowhere": "PL1",
+  "vm-waits-for-proof": "S10",
+  "host-silent-not-fenced": "S8",
+  "fence-device-failed": "S9",
+};
+
+function tellSaid(decision: Extract<Decision, { kind: "says" }>, nameOf: (vm: VmId) => string): Told {
+  const { code, vm, host } = decision;
+  const subjects = [vm === undefined ? [] : [nameOf(vm)], host === undefined ? [] : [host]].flat();
+  return { what: `says ${code}: ${subjects.join(" ")}`, rule: sayRules[code] ?? "" };
+}
+
+function of({ host, incarnation }: { readonly host: string; readonly incarnation: number }): string {
+  return `${host}/${incarnation}`;
+}
+
+function run(holder: Holder): string {
+  return `${of(holder)} epoch ${holder.epoch}`;
+}

@@ -55,7 +55,7 @@ export function whatAFenceWouldStart(
   incarnation: Incarnation,
   known: ManagerKnowledge,
 ): FenceUse {
-  const loads = loadOf(view);
+  const loads = loadOf(view, known.promised);
   const hasDevice = view.devices.has(host);
   let held = 0;
   let startsElsewhere = false;

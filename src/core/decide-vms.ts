@@ -22,7 +22,7 @@ export function decideVms(
 ): Decided {
   const decisions: Decision[] = [];
   const notices: Notice[] = [];
-  const loads = loadOf(view);
+  const loads = loadOf(view, known.promised);
   for (const [id, vm] of inKeyOrder(view.vms)) {
     if (busy.has(subjectOf(id)) || view.unreadable.has(keys.owner(id))) continue;
     const { decision, notice } = decideVm(view, vm.value, loads, known, also);
@@ -106,6 +106,7 @@ function start(
     decision: {
       subject: subjectOf(vm.id),
       transaction: placeTransaction(view, vm.id, placement.on, proof, also),
+      places: { vm: vm.id, on: placement.on },
       events: [event(type, { vm: vm.id, host: placement.on }, params, reason, placement.alternatives)],
     },
   };

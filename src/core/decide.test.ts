@@ -53,6 +53,7 @@ function knowledge(records: Records, silentSinceMs: Record<string, number> = {})
     fencesSeenAt: new Map(),
     ownWaitMs: 5_600,
     leadingSince: 0 as InstantMs,
+    promised: new Map(),
   };
 }
 
@@ -117,6 +118,21 @@ describe("fences", () => {
   test("[S8] a host that nobody's VM depends on is left alone", () => {
     const records = cluster("replicated", held("h3", 1, 4));
     expect(decideFences(records.view, knowledge(records, { h1: 60_000 }), judge).decisions).toEqual([]);
+  });
+});
+
+describe("placement", () => {
+  test("[PL1] what a transaction under way promises to a host counts before the view shows it", () => {
+    const records = cluster("replicated")
+      .put(keys.owner(vmId("web")), held("h1", 1, 4))
+      .put(keys.vm(vmId("big")), vm("big", { memoryMiB: 600 }))
+      .put(keys.vm(vmId("web")), vm("web", { requested: "stopped" }));
+    const known = knowledge(records, { h1: 3_000, h3: 3_000 });
+    const placed = (more: ManagerKnowledge): unknown =>
+      written(decideVms(records.view, more, [], none), keys.owner(vmId("big")));
+    expect(placed(known)).toMatchObject({ host: "h2" });
+    records.put(keys.vm(vmId("other")), vm("other", { requested: "stopped", memoryMiB: 600 }));
+    expect(placed({ ...known, promised: new Map([[vmId("other"), host("h2")]]) })).toBeUndefined();
   });
 });
 

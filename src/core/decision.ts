@@ -22,7 +22,11 @@ export type Decision = {
   readonly events: readonly EventDraft[];
   /** It rests on what was true at this moment alone: where its outcome is unknown it is decided anew, not sent again. */
   readonly once?: true;
+  readonly places?: Placing;
 };
+
+/** Where a VM goes by a decision. */
+export type Placing = { readonly vm: VmId; readonly on: HostId };
 
 /** Something to be said once while it lasts, without a change of its own. */
 export type Notice = { readonly subject: string; readonly event: EventDraft };

@@ -6,19 +6,25 @@ import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import type { Contacts } from "./contact.ts";
 import { limits } from "./limits.ts";
 
-export type Knowledge = { readonly now: InstantMs; readonly contacts: Contacts };
+export type Knowledge = {
+  readonly now: InstantMs;
+  readonly contacts: Contacts;
+  /** Where VMs go by transactions under way, which the view does not show yet: promised like what it shows (PL1). */
+  readonly promised: ReadonlyMap<VmId, HostId>;
+};
 
 export type Placement =
   | { readonly kind: "place"; readonly on: HostId; readonly alternatives: readonly Alternative[] }
   | { readonly kind: "nowhere"; readonly alternatives: readonly Alternative[] };
 
-/** MiB and number of VMs that hosts have promised: owned there now. Kept by the caller while it places several. */
+/** MiB and number of VMs that hosts have promised: owned there now, or on the way. Kept by the caller while it places several. */
 export type Load = { readonly memoryMiB: number; readonly vms: number };
 
-export function loadOf(view: ClusterView): Map<HostId, Load> {
+export function loadOf(view: ClusterView, promised: Knowledge["promised"]): Map<HostId, Load> {
   const loads = new Map<HostId, Load>();
+  for (const [vm, host] of promised) addLoad(loads, host, view.vms.get(vm)?.value);
   for (const [vm, owner] of view.owners) {
-    if (owner.value.kind === "held") addLoad(loads, owner.value.host, view.vms.get(vm)?.value);
+    if (owner.value.kind === "held" && !promised.has(vm)) addLoad(loads, owner.value.host, view.vms.get(vm)?.value);
   }
   return loads;
 }

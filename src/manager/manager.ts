@@ -5,7 +5,15 @@ import { evidence, hasContact, hear } from "../core/contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
-import { type Decided, event, fenceKey, type ManagerKnowledge, type Notice, parseFenceKey } from "../core/decision.ts";
+import {
+  type Decided,
+  type Decision,
+  event,
+  fenceKey,
+  type ManagerKnowledge,
+  type Notice,
+  parseFenceKey,
+} from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
@@ -186,6 +194,9 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     fencesSeenAt: state.fencesSeenAt,
     ownWaitMs: ownWaitMs(state.profile),
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
+    promised: new Map(
+      [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),
+    ),
   };
 }
 
@@ -211,12 +222,13 @@ function commit(
   kind: Pending["kind"],
   write: Transaction,
   events: readonly EventDraft[],
-  once = false,
+  { once, places }: Pick<Decision, "once" | "places"> = {},
 ): void {
   const id = building.state.nextId;
-  const pending = new Map(building.state.pending).set(id, { subject, kind, until: { kind: "sent" } });
+  const entry: Pending = { subject, kind, until: { kind: "sent" }, ...(places === undefined ? {} : { places }) };
+  const pending = new Map(building.state.pending).set(id, entry);
   building.state = { ...building.state, nextId: id + 1, pending };
-  building.effects.push({ kind: "commit", id, transaction: write, events, once });
+  building.effects.push({ kind: "commit", id, transaction: write, events, once: once ?? false });
 }
 
 /** The office (S12): claim it when its holder is silent, tick while holding it. */
@@ -272,7 +284,7 @@ function applyDecided(
   const building: Building = { state, effects: [] };
   for (const decision of parts.flatMap((part) => part.decisions)) {
     if (busySubjects(building.state).has(decision.subject)) continue;
-    commit(building, decision.subject, "decision", decision.transaction, decision.events, decision.once);
+    commit(building, decision.subject, "decision", decision.transaction, decision.events, decision);
   }
   const notices = parts.flatMap((part) => part.notices);
   if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, notices, also);

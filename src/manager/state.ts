@@ -1,4 +1,5 @@
 import type { Contacts, OwnContact } from "../core/contact.ts";
+import type { Placing } from "../core/decision.ts";
 import type { LeaderContact } from "../core/leadership.ts";
 import type { Profile } from "../model/config.ts";
 import type { HostId, InstantMs, Revision, Term, WallMs } from "../model/ids.ts";
@@ -8,6 +9,8 @@ import type { ClusterView, Touched } from "../model/view.ts";
 
 /** What one transaction of this manager keeps busy, until the view has caught up with its revision. */
 export type Pending = {
+  /** Promised until the view shows it, or that it was refused (PL1). */
+  readonly places?: Placing;
   readonly subject: string;
   readonly kind: "decision" | "tick" | "claim" | "notice";
   /**

@@ -30,8 +30,10 @@ describe("stories of the simulator, played with real etcd, QEMU, guards and cabl
   });
   afterAll(() => lab?.close());
 
-  it("there are at least eight of them", () => {
+  it("there are at least eight of them, and in as many something is decided", () => {
     expect(stories.length).toBeGreaterThanOrEqual(8);
+    const withDecisions = stories.filter((story) => orderOf(playScenario(story).decisions).length > 0);
+    expect(withDecisions.length).toBeGreaterThanOrEqual(8);
   });
 
   it.each(stories.map((story) => [`[${story.rules.join(" ")}] ${story.name}`, story] as const))(

@@ -51,7 +51,7 @@ async function answer(world: World, line: string): Promise<Answer> {
     const parsed = requestSchema.safeParse(asked);
     if (!parsed.success)
       throw new LabError("This is not a fault request.", "Nothing was done.", 'Send {"fault": NAME, "host": …}.');
-    return { done: await applyFault(world, parsed.data) };
+    return { done: `Lab ${world.run}: ${await applyFault(world, parsed.data)}` };
   } catch (error) {
     if (error instanceof LabError) return { cause: error.message, effect: error.effect, remedy: error.remedy };
     const cause = error instanceof Error ? error.message : String(error);

@@ -141,6 +141,7 @@ async function pidsOf(world: World, host: LabHost, name: string): Promise<readon
   const known = host.programNames();
   if (!known.includes(program))
     throw nothingDone(`${host.name} has no process ${name}.`, `Known are: ${known.join(", ")}, qemu:VM.`);
+  if (!host.isOn) throw nothingDone(`${host.name} has no power: nothing runs in it.`, "Switch it on: power-on.");
   const pid = host.pidOf(program);
   if (pid === undefined) throw nothingDone(`${name} of ${host.name} is not running at this moment.`, "Try again.");
   return [pid];

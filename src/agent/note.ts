@@ -40,7 +40,7 @@ export function needList(state: AgentState): AgentState {
 }
 
 export function fresh(run: VmRun, phase: Local["phase"], since: WallMs): Local {
-  return { run, phase, exit: null, detail: null, pausedBy: [], since };
+  return { run, phase, exit: null, detail: null, refusal: null, pausedBy: [], since };
 }
 
 export function withLocal(state: AgentState, local: Local): AgentState {
@@ -146,7 +146,8 @@ function noteRefused(
 ): AgentState {
   if (op.kind === "start") {
     const detail = `${end.code} ${JSON.stringify(end.params)}`;
-    return withLocal(state, { ...local, phase: "gone", exit: "start-failed", detail, since: wall });
+    const refusal = { code: end.code, params: end.params };
+    return withLocal(state, { ...local, phase: "gone", exit: "start-failed", detail, refusal, since: wall });
   }
   return needList(withLocal(state, { ...local, phase: "unclear" }));
 }

@@ -6,6 +6,7 @@ import { limits } from "../core/limits.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
 import { type Epoch, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
@@ -170,11 +171,18 @@ function restart(building: Building, id: VmId, owner: Stored<HeldOwner>, vm: Vm,
   const waitMs = count <= 1 ? 0 : backoffMs(count - 2, 1_000, 30_000);
   if (last !== undefined && now - last.startedAt < waitMs) return;
   const params = { vm: vm.name, exit, restarts: count, maxRestart: vm.maxRestart };
-  const reason = { rule: "S14", code: "run-ended", params };
+  const local = building.state.locals.get(runKey({ vm: id, ...owner.value }));
+  const reason = refusalOf(local) ?? { rule: "S14", code: "run-ended", params };
   const told = event("vm-restarted", { vm: id, host: building.state.self }, { ...params, epoch: ended + 1 }, reason);
   const restarts = { count, startedAt: last?.startedAt ?? now, counted: ended };
   building.state = { ...building.state, restarts: new Map(building.state.restarts).set(id, restarts) };
   building.commit(id, restartTransaction(view, id, owner), [told]);
+}
+
+/** The hypervisor's own words for a start that it refused: what an admin needs first. */
+function refusalOf(local: Local | undefined): Reason | null {
+  const refusal = local?.refusal ?? null;
+  return refusal === null ? null : { rule: "S14", ...refusal };
 }
 
 /** Nothing of the run is left on this host (S6): whoever is next needs no proof. */
@@ -188,8 +196,8 @@ function release(
   const transaction = releaseTransaction(building.happened.view, id, owner, failed);
   const type = failed === null ? "vm-stopped" : "vm-failed";
   const local = building.state.locals.get(runKey({ vm: id, ...owner.value }));
-  const params = { vm: vm?.name ?? id, exit: failed ?? "", detail: local?.detail ?? "" };
-  const told = event(type, { vm: id, host: building.state.self }, params);
+  const params = { vm: vm?.name ?? id, host: building.state.self, exit: failed ?? "", detail: local?.detail ?? "" };
+  const told = event(type, { vm: id, host: building.state.self }, params, refusalOf(local));
   const restarts = new Map(building.state.restarts);
   restarts.delete(id);
   building.state = { ...building.state, restarts };

@@ -1,4 +1,5 @@
 import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Params } from "../model/reason.ts";
 import type { EventDraft, VmExit } from "../model/records.ts";
 import type { CommitEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
@@ -16,6 +17,8 @@ export type Local = {
   readonly phase: "starting" | "running" | "paused" | "stopping" | "killing" | "adopting" | "gone" | "unclear";
   readonly exit: VmExit | null;
   readonly detail: string | null;
+  /** Why its start was refused; null where it was not. */
+  readonly refusal: { readonly code: string; readonly params: Params } | null;
   readonly pausedBy: readonly string[];
   readonly since: WallMs;
 };

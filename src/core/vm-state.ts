@@ -13,7 +13,7 @@ export type VmState =
   | "lost"
   | "recovering";
 
-/** `silent`: the hosts that have not been heard for longer than their deadline. */
+/** `silent`: the hosts that have not been heard for several heartbeats: whether their VMs run is not known. */
 export function vmState(view: ClusterView, id: VmId, silent: ReadonlySet<string>): VmState {
   const vm = view.vms.get(id)?.value;
   const wanted = vm?.requested === "started";

@@ -136,7 +136,12 @@ type WantedEvents = {
 function filterOf(view: ClusterView, wanted: WantedEvents): EventFilter | Refusal {
   const vm = wanted.vm === undefined || wanted.vm.startsWith("vm:") ? wanted.vm : findVm(view, wanted.vm);
   if (typeof vm === "object" && vm.kind === "refused") return vm;
-  const host = [...view.members.values()].find(({ value }) => value.name === wanted.host)?.value.id ?? wanted.host;
+  const member = [...view.members.values()].find(({ value }) => [value.name, value.id].includes(wanted.host ?? ""));
+  if (wanted.host !== undefined && member === undefined && view.members.size > 0) {
+    const known = [...view.members.values()].map(({ value }) => value.name).sort();
+    return refuse("host-unknown", { host: wanted.host, known: known.join(", ") });
+  }
+  const host = member?.value.id;
   return {
     vm: typeof vm === "object" ? vm.stored.value.id : vm,
     host,

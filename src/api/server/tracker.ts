@@ -1,3 +1,4 @@
+import { limits } from "../../core/limits.ts";
 import { type HostId, type InstantMs, later, noRevision, type Revision } from "../../model/ids.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -55,7 +56,7 @@ export function trackContacts(
     const beat = heartbeatOf(current, host, registration.incarnation)?.value;
     if (beat === undefined) return "absent";
     const ageMs = tracker.heartbeatAgeMs(host);
-    if (ageMs !== null && ageMs <= beat.deadlineMs) return "up";
+    if (ageMs !== null && ageMs <= Math.min(beat.deadlineMs, limits.aliveMs)) return "up";
     // Where nothing at all arrives, it is this process that is deaf.
     return (tracker.asOfMs() ?? Number.POSITIVE_INFINITY) > apiLimits.staleMs ? "unknown" : "silent";
   };

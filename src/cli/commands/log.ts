@@ -1,6 +1,15 @@
+import type { EventOutput } from "../../api/contract/event.ts";
 import { wholeNumber } from "../numbers.ts";
-import { examples, type Group, jsonOption } from "../program.ts";
+import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { eventLine } from "../text.ts";
+import { CliTrouble } from "../trouble.ts";
+
+type FollowFilter = {
+  readonly vm?: string | undefined;
+  readonly host?: string | undefined;
+  readonly type?: string | undefined;
+  readonly limit: number;
+};
 
 export const logCommands: Group = (program, cli) => {
   program
@@ -22,22 +31,43 @@ export const logCommands: Group = (program, cli) => {
       ),
     )
     .action(async ({ follow, json, ...filter }) => {
-      const session = await cli.session();
       if (follow !== true) {
+        const session = await cli.session();
         const answer = await session.call((client) => client.event.list(filter));
         if (json === true) cli.json(answer);
         else for (const event of answer.events) cli.io.out(eventLine(event));
         return;
       }
-      const { stop } = cli.io;
-      await session.call(async (client) => {
-        try {
-          for await (const event of await client.event.follow(filter, { signal: stop })) {
-            cli.io.out(json === true ? `${JSON.stringify(event)}\n` : eventLine(event));
-          }
-        } catch (error) {
-          if (!stop.aborted) throw error;
-        }
-      });
+      await followOn(cli, filter, (event) =>
+        cli.io.out(json === true ? `${JSON.stringify(event)}\n` : eventLine(event)),
+      );
     });
 };
+
+/** How often, and how far apart, another host is looked for once the one that was followed is gone. */
+const findAnother = { times: 20, everyMs: 500 };
+
+/** Follows until Ctrl-C. The host that tells may be the one that dies: another one goes on where it stopped. */
+async function followOn(cli: Cli, filter: FollowFilter, show: (event: EventOutput) => void): Promise<void> {
+  const { stop } = cli.io;
+  let after: number | undefined;
+  for (let failures = 0; !stop.aborted; failures++) {
+    try {
+      const session = await cli.session();
+      await session.call(async (client) => {
+        const wanted = after === undefined ? filter : { ...filter, after };
+        for await (const event of await client.event.follow(wanted, { signal: stop })) {
+          show(event);
+          after = event.revision;
+          failures = 0;
+        }
+      });
+      return;
+    } catch (error) {
+      if (stop.aborted) return;
+      const gone = error instanceof CliTrouble && error.exitCode === 3;
+      if (!gone || failures >= findAnother.times) throw error;
+      await new Promise((resolve) => setTimeout(resolve, findAnother.everyMs));
+    }
+  }
+}

@@ -1,7 +1,7 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
 import type { DrawContext, FaultKind } from "./faults/fault.ts";
-import { faultMenu, orderMenu } from "./faults/menu.ts";
+import { faultMenu, orderMenu, rareMenu } from "./faults/menu.ts";
 import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
 
 /** A story that single draws would tell too seldom: faults that belong together, with times that matter. */
@@ -132,6 +132,38 @@ const recipes: readonly Recipe[] = [
   agentDiesBetween,
 ];
 
+/** S6: a stop meets a process that no signal ends. */
+const undyingStop: Recipe = (random, context, atMs) => {
+  const vm = random.pick(context.vms);
+  return [
+    { atMs, kind: "qemu-does-not-die", vm, forMs: 15_000 + random.below(30_000) },
+    { atMs: atMs + 100 + random.below(2_000), kind: "operator-stop", host: random.pick(context.workers), vm },
+  ];
+};
+
+/** S14: an agent comes up on a host on which everything takes its time, looking around included. */
+const busyRestart: Recipe = (random, context, atMs) => {
+  const host = random.pick(context.workers);
+  return [
+    { atMs, kind: "start-slow", host, forMs: 20_000 },
+    { atMs: atMs + 500 + random.below(5_000), kind: "agent-kill", host },
+  ];
+};
+
+/** S7: a host whose D was long, and is short again, falls silent before what it had promised is over. */
+const shortenedDeadline: Recipe = (random, context, atMs) => {
+  const host = random.pick(context.workers);
+  const apartMs = 500 + random.below(1_500);
+  const backMs = atMs + 20_000;
+  return [
+    { atMs, kind: "deadline-changes", host, forMs: 20_000, text: "slow", value: apartMs },
+    { atMs: backMs + apartMs + 900 + random.below(3_000), kind: "heart-stop", host, forMs: 18_000 },
+  ];
+};
+
+/** Drawn by themselves, like the rare faults. */
+const rareRecipes: readonly Recipe[] = [undyingStop, busyRestart, shortenedDeadline];
+
 function drawVms(random: SeededRandom, memoryMiB: number): PlannedVm[] {
   return Array.from({ length: 6 + random.below(5) }, (_, i) => ({
     name: `vm${i + 1}`,
@@ -153,6 +185,11 @@ function drawEvents(random: SeededRandom, context: DrawContext): FaultEvent[] {
     events.push(
       ...recipe.pick(recipes)(recipe, context, quietStartMs + recipe.below(healAtMs - quietStartMs - 90_000)),
     );
+  }
+  const rare = random.for("rare");
+  if (rare.chance(0.3)) events.push(...drawOne(rare, context, rareMenu));
+  if (rare.chance(0.15)) {
+    events.push(...rare.pick(rareRecipes)(rare, context, quietStartMs + rare.below(healAtMs - quietStartMs - 60_000)));
   }
   for (let i = 2 + orders.below(8); i > 0; i--) events.push(...drawOne(orders, context, orderMenu));
   return events.sort((a, b) => a.atMs - b.atMs);

@@ -13,8 +13,24 @@ export interface SimTree {
 }
 export type DeadlineFile = { readonly incarnation: Incarnation; readonly deadline: InstantMs | null };
 
-export function createTree(): SimTree {
-  return { frozenLevels: new Set(), folders: new Map(), files: new Map() };
+/** `thawing` is told of each level that is opened, at that very moment: a thaw that ends at once is one, too. */
+export function createTree(thawing: (name: GuardName) => void = () => {}): SimTree {
+  return { frozenLevels: new WatchedLevels(thawing), folders: new Map(), files: new Map() };
+}
+
+class WatchedLevels extends Set<GuardName> {
+  readonly #thawing: (name: GuardName) => void;
+
+  constructor(thawing: (name: GuardName) => void) {
+    super();
+    this.#thawing = thawing;
+  }
+
+  override delete(name: GuardName): boolean {
+    const had = super.delete(name);
+    if (had) this.#thawing(name);
+    return had;
+  }
 }
 
 /** Whether a run could execute now: no level above it and not its incarnation's folder is frozen. */

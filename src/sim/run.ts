@@ -3,7 +3,7 @@ import type { Checker, Violation } from "./checkers/checker.ts";
 import { stepChecks } from "./checkers/steps.ts";
 import { add, type Counts } from "./counts.ts";
 import type { Heal } from "./faults/fault.ts";
-import { faultKind } from "./faults/menu.ts";
+import { faultKind, mayCostContact } from "./faults/menu.ts";
 import type { FaultEvent, WorldPlan } from "./plan.ts";
 import { beginWorld, bootHost } from "./world/boot.ts";
 import { World } from "./world/world.ts";
@@ -40,12 +40,17 @@ export class Run {
     const { kind, atMs: _at, ...params } = event;
     world.tell("fault", kind, params);
     add(world.counts, `fault ${kind}`);
+    const disturbs = mayCostContact(kind) ? 1 : 0;
+    if (disturbs > 0) world.disturb(event.forMs ?? 0);
     const heal = faultKind(kind).happens(world, event, world.random.for(`event ${index} ${kind}`));
     if (heal === undefined) return;
+    world.disturbed.open += disturbs;
     const once: Heal = () => {
       if (!this.#open.delete(once)) return;
       world.tell("fault", "heals", { kind });
       heal();
+      world.disturbed.open -= disturbs;
+      if (disturbs > 0) world.disturb(0);
     };
     this.#open.add(once);
     if (event.forMs !== undefined) world.scheduler.after(event.forMs, once);

@@ -1,4 +1,5 @@
 import { fences, grace, incarnations, terms } from "./fences.ts";
+import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
 import { oneWriter } from "./one-writer.ts";
@@ -22,6 +23,11 @@ export const allCheckers: readonly CheckerKind[] = [
   deadlines,
   fencedStandsStill,
   orders,
+  standbys,
+  calm,
+  reasons,
+  promises,
+  history,
   bounds,
   comesToRest,
 ];

@@ -26,6 +26,8 @@ export type Checker = {
   readonly ended?: (copy: Copy, exit: VmExit) => void;
   /** A write that was under way before a freeze reaches the disk. */
   readonly landed?: (copy: Copy) => void;
+  /** A guard opens its level now. */
+  readonly thawing?: (host: SimHost, guard: GuardName) => void;
   /** A guard's level of this host was frozen or thawed. */
   readonly levels?: (host: SimHost, before: ReadonlySet<GuardName>, after: ReadonlySet<GuardName>) => void;
   readonly asked?: (writer: Writer, transaction: Transaction, by: 1 | -1) => void;

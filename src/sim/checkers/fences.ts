@@ -1,7 +1,8 @@
 import { limits } from "../../core/limits.ts";
-import type { StoreKey } from "../../model/ids.ts";
+import type { HostId, StoreKey } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import type { FenceRecord, Heartbeat, HostRegistration, ManagerTerm } from "../../model/records.ts";
+import type { SimHost } from "../world/host.ts";
 import type { Life } from "../world/process.ts";
 import type { World } from "../world/world.ts";
 import type { Fail, Writer } from "./checker.ts";
@@ -12,31 +13,38 @@ const rateSlack = 0.999;
 /** S1: incarnations grow, a fenced one gets no heartbeat through, and only the registered one beats. */
 export const incarnations: CheckerKind = {
   rule: "S1",
-  make: (world, fail) => ({
-    committed: ({ name, value, before }) => {
-      if (name.kind === "host" && value !== undefined) {
-        const was = before as HostRegistration | undefined;
-        const is = value as HostRegistration;
-        if (was !== undefined && is.incarnation <= was.incarnation) {
-          fail(`${name.host} registered incarnation ${is.incarnation} after ${was.incarnation}`);
+  make: (world, fail) => {
+    /** Who registered what stands at `/hosts/H/`. */
+    const registrants = new Map<string, SimHost | undefined>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        if (name.kind === "host" && value !== undefined) {
+          registrants.set(name.host, writer?.host);
+          const was = before as HostRegistration | undefined;
+          const is = value as HostRegistration;
+          if (was !== undefined && is.incarnation <= was.incarnation) {
+            fail(`${name.host} registered incarnation ${is.incarnation} after ${was.incarnation}`);
+          }
+          if (was !== undefined) {
+            world.count("rejoins");
+            const fenced = world.truth.fences.has(`${name.host}/${was.incarnation}`);
+            // The fence of a silent predecessor is part of the same transaction: it stands a moment later.
+            if (!fenced) world.scheduler.after(0, () => checkEnded(world, name.host, was, fail));
+          }
+          world.tell(name.host, "registered", { incarnation: is.incarnation }, "S1");
         }
-        if (was !== undefined) {
-          world.count("rejoins");
-          const fenced = world.truth.fences.has(`${name.host}/${was.incarnation}`);
-          // The fence of a silent predecessor is part of the same transaction: it stands a moment later.
-          if (!fenced) world.scheduler.after(0, () => checkEnded(world, name.host, was, fail));
+        if (name.kind === "heartbeat" && value !== undefined) {
+          if (world.truth.fences.has(`${name.host}/${name.incarnation}`)) {
+            fail(`a heartbeat of ${name.host}/${name.incarnation} was committed although it is fenced`);
+          }
+          const now = world.truth.registrations.get(name.host)?.incarnation;
+          if (now !== name.incarnation) fail(`${name.host}/${name.incarnation} beats although ${now} is registered`);
+          if (writer?.host !== registrants.get(name.host))
+            fail(`${name.host}/${name.incarnation} beats by a machine that did not register it`);
         }
-        world.tell(name.host, "registered", { incarnation: is.incarnation }, "S1");
-      }
-      if (name.kind === "heartbeat" && value !== undefined) {
-        if (world.truth.fences.has(`${name.host}/${name.incarnation}`)) {
-          fail(`a heartbeat of ${name.host}/${name.incarnation} was committed although it is fenced`);
-        }
-        const now = world.truth.registrations.get(name.host)?.incarnation;
-        if (now !== name.incarnation) fail(`${name.host}/${name.incarnation} beats although ${now} is registered`);
-      }
-    },
-  }),
+      },
+    };
+  },
 };
 
 function checkEnded(world: World, host: string, was: HostRegistration, fail: Fail): void {
@@ -100,10 +108,13 @@ function waitMs(world: World, heartbeat: Heartbeat | undefined): number {
   return Math.max(own, heartbeat === undefined ? 0 : heartbeat.deadlineMs + heartbeat.marginMs) * rateSlack - 2;
 }
 
-function checkSilence(world: World, who: string, host: string, writer: Writer | null, fail: Fail): void {
-  const beat = [...world.truth.beats].find(([id]) => id === host)?.[1];
+function checkSilence(world: World, who: string, host: HostId, writer: Writer | null, fail: Fail): void {
+  const beat = world.truth.beats.get(host);
   const silentMs = world.scheduler.now - (beat?.at ?? 0);
   if (silentMs < waitMs(world, beat?.value)) fail(`${who} was fenced after ${Math.floor(silentMs)} ms of silence`);
+  const earlyMs = (beat?.promisedUntil ?? 0) - world.scheduler.now;
+  if (earlyMs > 0)
+    fail(`${who} was fenced ${Math.ceil(earlyMs)} ms before what an earlier heartbeat promised was over`);
   const ageMs = world.scheduler.now - (writer?.life.beganAt ?? 0);
   if (ageMs < waitMs(world, undefined)) fail(`${who} was fenced by a process that is ${Math.floor(ageMs)} ms old`);
 }
@@ -115,6 +126,10 @@ function checkProof(world: World, proof: string, who: string, host: string, fail
   const lies = world.plan.outside.includes("device-lies");
   if (proof === "power-off" && machine.poweredOffAt < (world.truth.registeredAt.get(who) ?? 0) && !lies) {
     fail(`${who} is said to be off; its power was not cut since it registered`);
+  }
+  const silentMs = world.scheduler.now - (world.truth.beats.get(fence.host)?.at ?? 0);
+  if (proof === "silence" && silentMs < waitMs(world, undefined)) {
+    fail(`${who} is said to be silent, ${Math.floor(silentMs)} ms after its last heartbeat`);
   }
   if (proof === "waited" && world.scheduler.now - fence.at < waitMs(world, undefined)) {
     fail(`${who} is said to be waited for, ${Math.floor(world.scheduler.now - fence.at)} ms after its fence`);

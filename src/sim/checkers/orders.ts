@@ -5,7 +5,12 @@ import type { CheckerKind } from "./kind.ts";
 /** Whole milliseconds, and the agent's own beat to the heart once a second. */
 const slackMs = 1_500;
 
-type Known = { readonly agentAgeMs: number | null; readonly frozenSince: number | undefined };
+type Known = {
+  readonly agentAgeMs: number | null;
+  readonly frozenSince: number | undefined;
+  /** As its guards enforced it at the last heartbeat (S7). */
+  readonly deadlineMs: number;
+};
 
 /**
  * S13: by what the heartbeats in the store say, an ordered fence has its ground (frozen for two deadlines, or the agent
@@ -17,13 +22,14 @@ export const orders: CheckerKind = {
     const known = new Map<string, Known>();
     const take = (host: string, beat: Heartbeat): void => {
       const since = known.get(host)?.frozenSince ?? world.scheduler.now;
-      known.set(host, { agentAgeMs: beat.agentAgeMs, frozenSince: beat.frozen ? since : undefined });
+      const { agentAgeMs, deadlineMs } = beat;
+      known.set(host, { agentAgeMs, deadlineMs, frozenSince: beat.frozen ? since : undefined });
     };
     const checkOrder = (host: string, by: string): void => {
-      const { agentAgeMs, frozenSince } = known.get(host) ?? { agentAgeMs: null, frozenSince: undefined };
+      const { agentAgeMs = null, frozenSince, deadlineMs = 0 } = known.get(host) ?? {};
       const frozenMs = frozenSince === undefined ? 0 : world.scheduler.now - frozenSince;
       const gone = agentAgeMs === null || agentAgeMs > limits.agentSilentMs - slackMs;
-      const long = frozenMs > limits.frozenDeadlinesMax * world.profileOf(world.host(host)).deadlineMs - slackMs;
+      const long = frozenMs > limits.frozenDeadlinesMax * deadlineMs - slackMs;
       if (!gone && !long)
         fail(`${by} orders the fence of ${host}, which beats, has its agent and froze nothing for long`);
     };

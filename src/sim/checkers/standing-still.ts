@@ -6,11 +6,21 @@ import type { Life } from "../world/process.ts";
 import type { World } from "../world/world.ts";
 import type { CheckerKind } from "./kind.ts";
 
-type Stamp = { readonly heart: Life; readonly stamp: number; readonly at: Partial<Record<GuardName, number>> };
-type Permit = { readonly incarnation: number; readonly at: Readonly<Record<GuardName, number>> };
+/** When a guard stamped, and until when that lets its level run. */
+type Mark = { readonly at: number; readonly until: number; readonly deadlineMs: number };
+type Stamp = { readonly heart: Life; readonly stamp: number; readonly by: Partial<Record<GuardName, Mark>> };
+type Permit = {
+  readonly incarnation: number;
+  readonly at: number;
+  readonly until: Readonly<Record<GuardName, number>>;
+};
 
 /** What a guard may be late by, freeze and verification included. */
 const latenessMs = 400;
+/** The clock's rate may have changed since the stamp. */
+const deadlineSlackMs = 20;
+/** Clocks count whole milliseconds. */
+const roundingMs = 2;
 const stampsKept = 400;
 
 /**
@@ -23,43 +33,45 @@ export const deadlines: CheckerKind = {
   make: (world, fail) => {
     const stamps = new Map<SimHost, Stamp[]>();
     const permits = new Map<SimHost, Permit>();
-    const untilOf = (permit: Permit, guard: GuardName, host: SimHost): number =>
-      permit.at[guard] + world.profileOf(host).deadlineMs / host.clock.rate + 2;
     return {
       stamped: (host, heart, guard, stamp) => {
         const list = stamps.get(host) ?? [];
         stamps.set(host, list);
         const known = list.findLast((one) => one.heart === heart && one.stamp === stamp);
-        if (known !== undefined) known.at[guard] = world.scheduler.now;
-        else list.push({ heart, stamp, at: { [guard]: world.scheduler.now } });
+        const at = world.scheduler.now;
+        const deadlineMs = host.guardDeadlinesMs[guard];
+        const mark = { at, until: at + deadlineMs / host.clock.rate + roundingMs, deadlineMs };
+        if (known !== undefined) known.by[guard] = mark;
+        else list.push({ heart, stamp, by: { [guard]: mark } });
         if (list.length > 2 * stampsKept) list.splice(0, stampsKept);
       },
       committed: ({ name, value }, writer) => {
         if (name.kind !== "heartbeat" || value === undefined || writer === null) return;
-        const { seq } = value as Heartbeat;
+        const { seq, deadlineMs } = value as Heartbeat;
         const found = stamps.get(writer.host)?.findLast((one) => one.heart === writer.life && one.stamp === seq);
-        const { a, b } = found?.at ?? {};
+        const { a, b } = found?.by ?? {};
         if (a === undefined || b === undefined)
           return fail(`${name.host} sent heartbeat ${seq} without both guards' stamps`);
-        const before = permits.get(writer.host);
-        const isLater =
-          before === undefined ||
-          before.incarnation !== name.incarnation ||
-          Math.min(a, b) >= Math.min(before.at.a, before.at.b);
-        if (isLater) permits.set(writer.host, { incarnation: name.incarnation, at: { a, b } });
+        const enforcedMs = Math.max(a.deadlineMs, b.deadlineMs);
+        if (deadlineMs < enforcedMs)
+          fail(`${name.host} states a D of ${deadlineMs} ms; its guards enforce ${enforcedMs}`);
+        const known = permits.get(writer.host);
+        const before = known?.incarnation === name.incarnation ? known : undefined;
+        // A guard that was restarted with a shorter D still holds what an earlier heartbeat gave it (S7).
+        const until = { a: Math.max(a.until, before?.until.a ?? 0), b: Math.max(b.until, before?.until.b ?? 0) };
+        permits.set(writer.host, { incarnation: name.incarnation, at: Math.max(a.at, b.at, before?.at ?? 0), until });
       },
-      levels: (host, before, after) => {
-        for (const guard of before) {
-          if (after.has(guard)) continue;
-          const permit = permits.get(host);
-          const now = world.scheduler.now;
-          if (permit === undefined || now > untilOf(permit, guard, host)) {
-            fail(`guard ${guard} of ${host.id} thawed without a committed heartbeat whose deadline lies ahead`);
-          } else checkFolders(host, permit, fail);
-        }
+      thawing: (host, guard) => {
+        const permit = permits.get(host);
+        if (permit === undefined || world.scheduler.now > permit.until[guard]) {
+          fail(`guard ${guard} of ${host.id} thawed without a committed heartbeat whose deadline lies ahead`);
+        } else checkFolders(host, permit, fail);
       },
       audit: () => {
-        for (const host of world.hosts) checkOverrun(world, host, permits.get(host), fail);
+        for (const host of world.hosts) {
+          checkOverrun(world, host, permits.get(host), fail);
+          checkDeadlines(host, permits.get(host), fail);
+        }
       },
     };
   },
@@ -72,13 +84,24 @@ function checkFolders(host: SimHost, permit: Permit, fail: (text: string) => voi
   }
 }
 
+/** S3: no guard holds a deadline later than what a committed heartbeat of its incarnation gave it. */
+function checkDeadlines(host: SimHost, permit: Permit | undefined, fail: (text: string) => void): void {
+  if (!host.works) return;
+  for (const [guard, file] of host.tree.files) {
+    if (file.deadline === null) continue;
+    const until = permit?.incarnation === file.incarnation ? permit.until[guard] : 0;
+    const lateMs = Math.floor(host.clock.when(file.deadline) - until);
+    if (lateMs > deadlineSlackMs)
+      fail(`guard ${guard} of ${host.id} holds a deadline ${lateMs} ms later than its heartbeats give`);
+  }
+}
+
 function checkOverrun(world: World, host: SimHost, permit: Permit | undefined, fail: (text: string) => void): void {
   if (!host.works || host.tree.frozenLevels.size > 0 || host.copies.size === 0) return;
-  const last = permit === undefined ? 0 : Math.min(permit.at.a, permit.at.b);
-  const until = last + world.profileOf(host).deadlineMs / host.clock.rate + latenessMs;
-  if (world.scheduler.now <= until) return;
+  const until = permit === undefined ? 0 : Math.min(permit.until.a, permit.until.b);
+  if (world.scheduler.now <= until + latenessMs) return;
   const copy = [...host.copies.values()].find((one) => host.executes(one));
-  const sinceMs = Math.floor(world.scheduler.now - last);
+  const sinceMs = Math.floor(world.scheduler.now - (permit?.at ?? 0));
   if (copy !== undefined) {
     fail(`${runKey(copy.run)} runs on ${host.id} ${sinceMs} ms after its last committed heartbeat was stamped`);
   }
@@ -95,7 +118,7 @@ export const fencedStandsStill: CheckerKind = {
         for (const copy of host.copies.values()) {
           const fence = world.truth.fences.get(`${host.id}/${copy.run.incarnation}`);
           if (fence === undefined || !host.executes(copy)) continue;
-          const waits = fence.record.cause === "silence" ? 0 : world.profile.deadlineMs + world.profile.marginMs;
+          const waits = fence.record.cause === "silence" ? 0 : longestWaitMs(world, host);
           if (world.scheduler.now >= fence.at + waits)
             fail(`${runKey(copy.run)} runs on ${host.id} although it is fenced`);
         }
@@ -109,3 +132,11 @@ export const fencedStandsStill: CheckerKind = {
     };
   },
 };
+
+/** D+M of the cluster's profile or of what the host's own guards enforce, whichever is longer (S7). */
+function longestWaitMs(world: World, host: SimHost): number {
+  const { deadlineMs, marginMs } = world.profile;
+  return (
+    Math.max(deadlineMs, host.guardDeadlinesMs.a, host.guardDeadlinesMs.b) + Math.max(marginMs, host.timing.marginMs)
+  );
+}

@@ -5,6 +5,7 @@ import { linkFaults } from "./links.ts";
 import { deviceLies, machineFaults } from "./machines.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
+import { rareFaults } from "./rare.ts";
 import { storeFaults } from "./store.ts";
 
 /** Everything that goes wrong in worlds within the guarantee. */
@@ -15,10 +16,25 @@ export const faultMenu: readonly FaultKind[] = [
   ...storeFaults,
   ...machineFaults,
 ];
+/** Drawn by themselves, so that the draws of all others stay as they were. */
+export const rareMenu: readonly FaultKind[] = rareFaults;
 /** What people do meanwhile. */
 export const orderMenu: readonly FaultKind[] = operatorFaults;
 
-const all: readonly FaultKind[] = [...faultMenu, ...orderMenu, deviceLies];
+const all: readonly FaultKind[] = [...faultMenu, ...rareMenu, ...orderMenu, deviceLies];
+
+/** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
+const harmless: ReadonlySet<string> = new Set([
+  ...["agent-kill", "agent-stop", "heart-kill", "guard-kill", "clock-rate", "wall-jump"],
+  ...["device-slow", "device-unreachable", "device-ignores"],
+  ...["qemu-crash", "guest-panic", "guest-shutdown", "qemu-does-not-die", "storage-error"],
+  ...["start-fails", "start-slow", "late-writes"],
+  ...operatorFaults.map((kind) => kind.name),
+]);
+
+export function mayCostContact(kind: string): boolean {
+  return !harmless.has(kind);
+}
 
 export function faultKind(name: string): FaultKind {
   return must(

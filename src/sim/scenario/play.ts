@@ -150,7 +150,9 @@ class Steps {
     const phrase = findPhrase(words, cluster);
     if (typeof phrase === "string") throw new Error(phrase);
     const heal = playPhrase(this.#world, phrase, forMs);
+    this.#world.disturb(0);
     if (heal === undefined) return;
+    this.#world.disturbed.open++;
     this.#open.set(text, heal);
     if (forMs === undefined) return;
     this.#world.scheduler.after(forMs, () => {
@@ -162,6 +164,8 @@ class Steps {
 
   #heal(text: string, heal: Heal): void {
     this.#open.delete(text);
+    this.#world.disturbed.open--;
+    this.#world.disturb(0);
     heal();
   }
 }

@@ -30,7 +30,9 @@ export function beginWorld(world: World): void {
 export function bootHost(world: World, host: SimHost): void {
   if (host.on) return;
   host.on = true;
-  host.tree = createTree();
+  host.tree = createTree((name) => {
+    for (const checker of world.checkers) checker.thawing?.(host, name);
+  });
   const random = world.random.for(`boot ${host.id} ${host.boots}`);
   host.clock.restart(5_000 + random.below(20_000));
   world.tell(host.id, "power-on");
@@ -82,12 +84,13 @@ function startGuard(world: World, host: SimHost, name: GuardName): void {
     name,
     clock: life.clock,
     tree: host.tree,
-    deadlineMs: world.profileOf(host).deadlineMs,
-    marginMs: world.profileOf(host).marginMs,
+    deadlineMs: host.timing.deadlineMs,
+    marginMs: host.timing.marginMs,
     // Lateness and freeze: mostly quick, on a busy host up to what M covers.
     freezeMs: () => (random.chance(0.05) ? 32 + random.below(300) : 4 + random.below(28)),
   });
   host.guards[name] = guard;
+  host.guardDeadlinesMs[name] = host.timing.deadlineMs;
   guard.start();
   life.after(20 + random.below(200), () => host.heartLines?.connect(name));
 }
@@ -108,6 +111,7 @@ function startHeart(world: World, host: SimHost): void {
         read: () => host.incarnationFile,
         write: (own, done) => {
           host.incarnationFile = own;
+          host.whenIncarnationWritten?.(own);
           life.after(1 + random.below(4), () => done(true));
         },
       },

@@ -178,7 +178,9 @@ export class Driver implements Hypervisor {
   }
 
   list(done: (runs: readonly RunningVm[]) => void): void {
-    this.#life.after(this.#qemus.drawMs(2, 20), () => {
+    // On a busy host, looking takes its time like starting does.
+    const ms = this.#qemus.drawMs(2, 20) + (this.#host.trouble.startsSlow > 0 ? this.#qemus.drawMs(200, 4_000) : 0);
+    this.#life.after(ms, () => {
       const runs: RunningVm[] = [];
       for (const copy of this.#host.copies.values()) runs.push(this.#seen(copy));
       done(runs);

@@ -42,6 +42,9 @@ export type Copy = {
   diesNotBefore: number;
 };
 
+/** D and M of a host's guards. */
+export type GuardTiming = { readonly deadlineMs: number; readonly marginMs: number };
+
 /** What `run.json` holds: tells the next driver what was there. Gone after a boot. */
 export type RunRecord = { readonly run: VmRun; exit: VmExit | undefined; told: boolean };
 
@@ -65,6 +68,12 @@ export class SimHost {
   poweredOffAt = -1;
   tree: SimTree = createTree();
   incarnationFile: OwnIncarnation | null = null;
+  /** Set by a fault that acts between a heart's choice of a number and its registration. */
+  whenIncarnationWritten: ((own: OwnIncarnation) => void) | undefined;
+  /** D and M with which its guards are started. */
+  timing: GuardTiming;
+  /** D of the guards as they run. */
+  readonly guardDeadlinesMs: Record<GuardName, number> = { a: 0, b: 0 };
   guards: Partial<Record<GuardName, SimGuard>> = {};
   heartLines: OpenLines | undefined;
   heartSays: HeartSays | undefined;
@@ -76,7 +85,8 @@ export class SimHost {
   readonly records = new Map<string, RunRecord>();
   readonly #thawed: (() => void)[] = [];
 
-  constructor(id: HostId, number: number, scheduler: Scheduler, clock: HostClock) {
+  constructor(id: HostId, number: number, scheduler: Scheduler, clock: HostClock, timing: GuardTiming) {
+    this.timing = timing;
     this.id = id;
     this.number = number;
     this.scheduler = scheduler;

@@ -63,6 +63,8 @@ export class World {
   /** A fault that waits for a commit of a certain kind; true: it struck and is over. */
   readonly traps = new Set<(commit: Commit, writer: Writer | null) => boolean>();
   readonly #boot: WorldOptions["boot"];
+  /** Faults under way that may cost a host its contact, and when the last of them ended. */
+  readonly disturbed = { open: 0, until: 0 };
   #nextAudit = 0;
   readonly #levels: number[] = [];
 
@@ -116,7 +118,7 @@ export class World {
   }
 
   /** What a host's heart and guards hold to; the manager's own is `profile`. */
-  profileOf(host: SimHost): Profile {
+  profileOf(host: Pick<SimHost, "id">): Profile {
     const name = this.plan.hostProfiles?.[host.id];
     return name === undefined ? this.profile : profiles[name];
   }
@@ -138,6 +140,16 @@ export class World {
   memberWorks(number: number): boolean {
     const host = this.hosts[number];
     return host?.works === true && host.trouble.memberDown === 0;
+  }
+
+  /** For how long nothing has been wrong that could cost a host its contact. */
+  quietMs(): number {
+    return this.disturbed.open > 0 ? 0 : this.scheduler.now - this.disturbed.until;
+  }
+
+  /** Something is wrong from now on until at least `ms` later. */
+  disturb(ms: number): void {
+    this.disturbed.until = Math.max(this.disturbed.until, this.scheduler.now + ms);
   }
 
   tell(who: string, code: string, params: Params = {}, rule = ""): void {
@@ -164,6 +176,7 @@ export class World {
     this.daemons.delete(host.id);
     this.#levels[host.number] = 0;
     this.tell(host.id, "power-off", { by });
+    this.disturb(offMs);
     this.members.refresh();
     const { boots } = host;
     this.scheduler.after(offMs, () => {
@@ -195,7 +208,13 @@ export class World {
 
   #makeHost(number: number): SimHost {
     const id = `h${number + 1}` as HostId;
-    const host = new SimHost(id, number, this.scheduler, new HostClock(this.scheduler, 1_000 + number * 1_000_003));
+    const host = new SimHost(
+      id,
+      number,
+      this.scheduler,
+      new HostClock(this.scheduler, 1_000 + number * 1_000_003),
+      this.profileOf({ id }),
+    );
     const random = this.random.for(`device ${id}`);
     const power = { isOn: () => host.on, cut: () => this.#cutByDevice(host, random) };
     this.devices.set(id, { power, mood: goodMood });

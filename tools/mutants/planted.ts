@@ -1,0 +1,17 @@
+import type { Mutant } from "./mutant.ts";
+import { agentMutants } from "./planted/agent.ts";
+import { fencingMutants } from "./planted/fencing.ts";
+import { guardMutants } from "./planted/guard.ts";
+import { heartMutants } from "./planted/heart.ts";
+import { managerMutants } from "./planted/manager.ts";
+import { ownerMutants } from "./planted/owners.ts";
+
+/** Every bug that the simulator has to find. */
+export const planted: readonly Mutant[] = [
+  ...heartMutants,
+  ...guardMutants,
+  ...managerMutants,
+  ...fencingMutants,
+  ...ownerMutants,
+  ...agentMutants,
+];

@@ -1,0 +1,72 @@
+import type { Mutant } from "../mutant.ts";
+
+/** Bugs of proofs and power. */
+export const fencingMutants: readonly Mutant[] = [
+  {
+    id: "power-off-before-the-record",
+    rule: "S9",
+    what: "The power of a silent host is cut in the same breath in which the record is sent.",
+    file: "src/manager/manager.ts",
+    find: '    commit(building, decision.subject, "decision", decision.transaction, decision.events, decision);\n',
+    replace: `    commit(building, decision.subject, "decision", decision.transaction, decision.events, decision);
+    const [told] = decision.events;
+    const target = told?.type === "host-fenced" && told.params["device"] === true ? told.subjects.host : undefined;
+    const device = target === undefined ? undefined : happened.view.devices.get(target)?.value;
+    if (device !== undefined) building.effects.push({ kind: "power-off", key: \`\${target}/0\`, device });
+`,
+  },
+  {
+    id: "order-is-proof-at-once",
+    rule: "S9",
+    what: "A fence by order counts as waited for at once, not D+M after the receipt of its record.",
+    near: ["agent-gone-at-placement"],
+    file: "src/core/decide-fences.ts",
+    find: "return seenAt + waitMs;",
+    replace: "return seenAt + 0 * waitMs;",
+  },
+  {
+    id: "record-without-proof-is-enough",
+    rule: "S10",
+    what: "A fence record alone lets a VM start, whatever is proven in it.",
+    file: "src/core/fencing.ts",
+    find: "const by = record.value.proofs.find((proof) => accepted.includes(proof));",
+    replace: 'const by = record.value.proofs.find((proof) => accepted.includes(proof)) ?? ("waited" as const);',
+  },
+  {
+    id: "silence-accepted-for-a-shared-folder",
+    rule: "S10",
+    what: "Silence is taken as proof for a shared folder, where a frozen writer still holds its file.",
+    file: "src/core/fencing.ts",
+    find: '  "shared-dir": ["power-off", "last-word"],',
+    replace: '  "shared-dir": ["silence", "power-off", "last-word"],',
+  },
+  {
+    id: "rejoin-counts-as-last-word",
+    rule: "S10",
+    what: "A host seen in a later incarnation counts as proof that nothing of the old one is left, on any pool.",
+    near: ["device-unreachable", "device-ignores"],
+    file: "src/core/fencing.ts",
+    find: "  if (by === undefined) return undefined;\n  return { host, incarnation, by, record } as FenceProof;",
+    replace:
+      '  if (by === undefined && (view.hosts.get(host)?.value.incarnation ?? 0) <= incarnation) return undefined;\n  return { host, incarnation, by: by ?? "last-word", record } as FenceProof;',
+  },
+  {
+    id: "unknown-power-counts-as-off",
+    rule: "S9",
+    what: "A device whose answer is unknown counts as one that said off.",
+    near: ["device-unreachable", "device-slow"],
+    file: "src/runtime/daemon.ts",
+    find: 'off: end.kind === "off", cause',
+    replace: 'off: end.kind !== "refused", cause',
+  },
+  {
+    id: "off-without-a-separate-status",
+    rule: "S9",
+    what: "A fence device's yes to the command counts; its status is not asked (planted in the simulated adapter).",
+    near: ["device-ignores"],
+    file: "src/sim/fencing.ts",
+    find: '        ask(device, callLimitMs - delayMs, (status) => {\n          if (status.kind === "on")',
+    replace:
+      '        ask(device, callLimitMs - delayMs, (said) => {\n          const status = said.kind === "on" ? { kind: "off" as const } : said;\n          if (said.kind === "off" && status.kind !== "off")',
+  },
+];

@@ -22,7 +22,7 @@ describe("The command against a living cluster", () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "hf-cli-"));
-    lab = await openTestLab();
+    lab = await openTestLab(true);
     follower = follow();
     web = await lab.guest("web", 50);
   });

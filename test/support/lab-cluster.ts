@@ -70,23 +70,26 @@ export function waitFor<T>(what: string, probe: () => T | undefined | Promise<T 
   return until(probe, limitMs, late, 10);
 }
 
-export async function openTestLab(profile: "default" | "fast" = "default"): Promise<TestLab> {
+/** `control`: takes faults from other processes, as `./holdfast lab fault`; without it nobody else's fault can hit it. */
+export async function openTestLab(control = false): Promise<TestLab> {
   const said: string[] = [];
-  const cluster = await openCluster({ hosts: 3, profile, accel: "auto", log: (line) => said.push(line), daemons });
+  const log = (line: string): number => said.push(line);
+  const cluster = await openCluster({ hosts: 3, profile: "default", accel: "auto", log, daemons });
   try {
-    return await populate(cluster);
+    return await populate(cluster, control, said);
   } catch (error) {
     await cluster.world.close();
     throw error;
   }
 }
 
-async function populate(cluster: Cluster): Promise<TestLab> {
+async function populate(cluster: Cluster, control: boolean, said: readonly string[]): Promise<TestLab> {
   const { world } = cluster;
-  const stopControl = await serveControl(world);
+  const stopControl = control ? await serveControl(world) : () => undefined;
+  const named = control ? world.run : join(world.dir, "lab.sock");
   const history = await readHistory(cluster);
   const watcher = watchCopies(world.hosts);
-  lastEvents = () => tellLast(history, watcher);
+  lastEvents = () => tellLast(history, watcher, said);
   await createCluster(cluster);
   const vms: TestVm[] = [];
   const lab: TestLab = {
@@ -106,7 +109,7 @@ async function populate(cluster: Cluster): Promise<TestLab> {
       return vm;
     },
     settle: () => settle(lab, vms),
-    holdfast: (...line) => runCommand(join(root, "holdfast"), line, { HOLDFAST_LAB: world.run }),
+    holdfast: (...line) => runCommand(join(root, "holdfast"), line, { HOLDFAST_LAB: named }),
     close: async () => {
       watcher.stop();
       history.close();
@@ -118,8 +121,8 @@ async function populate(cluster: Cluster): Promise<TestLab> {
   return lab;
 }
 
-/** The last events with their reasons, and what runs. */
-function tellLast(history: History, watcher: Watcher): string {
+/** The lab's own words (faults and boots), the last events with their reasons, and what runs. */
+function tellLast(history: History, watcher: Watcher, said: readonly string[]): string {
   const events = history
     .events()
     .slice(-20)
@@ -128,7 +131,7 @@ function tellLast(history: History, watcher: Watcher): string {
       return `${event.host} ${event.type} ${JSON.stringify(event.params)}${reason}`;
     });
   const copies = watcher.copies.slice(-4).map((copy) => JSON.stringify(copy));
-  return ["", ...events, ...copies].join("\n    ");
+  return ["", ...said, ...events, ...copies].join("\n    ");
 }
 
 function testVm(lab: TestLab, name: string, address: string): TestVm {

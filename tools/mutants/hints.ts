@@ -24,7 +24,7 @@ export function readPlan(id: string): WorldPlan | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as WorldPlan) : undefined;
 }
 
-export function planNames(): string[] {
+function planNames(): string[] {
   return existsSync(folder) ? readdirSync(folder).map((name) => name.replace(/\.json$/u, "")) : [];
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { drawPlan } from "../../src/sim/draw-plan.ts";
 import type { WorldPlan } from "../../src/sim/plan.ts";
@@ -22,10 +22,6 @@ export function writeFirstSeeds(seeds: ReadonlyMap<string, string>): void {
 export function readPlan(id: string): WorldPlan | undefined {
   const path = join(folder, `${id}.json`);
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as WorldPlan) : undefined;
-}
-
-function planNames(): string[] {
-  return existsSync(folder) ? readdirSync(folder).map((name) => name.replace(/\.json$/u, "")) : [];
 }
 
 /** The seeds that are tried at all. */

@@ -27,7 +27,7 @@ export const limits = {
   commitTimeoutMs: 1_500,
   heartbeatsInFlightMax: 3,
   /** The agent of a host hangs: its own heart ends it, and its supervisor starts it anew (S13). */
-  agentHungMs: 5_000,
+  agentHungMs: 3_000,
   /** The agent of a host is silent: no placements on it (S13). */
   agentSilentMs: 60_000,
   /** An agent looks afresh at what runs on its host at least this often. */

@@ -43,7 +43,7 @@ export const apiLimits = {
   intentMs: 20_000,
   pollMs: 10,
   followMs: 150,
-  trackMs: 250,
+  trackMs: 500,
   /** A view in which nothing has changed for so long is not a ground to call a host silent: heartbeats change it. */
   staleMs: 3_000,
   sweepMs: 3_600_000,

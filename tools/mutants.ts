@@ -1,27 +1,30 @@
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { readFirstSeeds, trialsFor, writeFirstSeeds } from "./mutants/hints.ts";
+import { huntGuard } from "./mutants/guard-suite.ts";
 import { Baseline, type Hunt, hunt } from "./mutants/hunt.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { unplantable } from "./mutants/plant.ts";
+import { realGuardMutants } from "./mutants/planted/c-guard.ts";
 import { planted } from "./mutants/planted.ts";
+import { readFirstTrials, trialsFor, writeFirstTrials } from "./mutants/trials.ts";
 
 // npm run --silent mutants -- --help
 
-const usage = `usage: mutants [--json] [--only ID,ID] [--trials N] [--record]
+const usage = `usage: mutants [--json] [--only ID,ID] [--seeds N] [--record]
+       mutants --guard [--json] [--only ID,ID]      bugs of the real guard, found by its contract suite (root, cgroup v2)
 Plants each bug of tools/mutants in a copy of the sources and plays seeds until a checker finds it. Only a checker, a
-liveness bound or a scenario kills; crashes and time limits do not. --trials: seeds for each bug at most (200, the
-default); --record: writes down the seed that found each, to be played first next time.
+liveness bound or a scenario kills; crashes and time limits do not. --seeds: for each bug at most (200, the default),
+before the scenarios; --record: writes down what found each bug, to be played first next time.
 Exit code 0: every bug was found. 1: some survived, or the unmutated code is red. 2: a bug can no longer be planted.`;
 
-const trialsMax = 200;
+const seedsMax = 200;
 
-function chosen(only: string | undefined): readonly Mutant[] {
-  if (only === undefined) return planted;
+function chosen(all: readonly Mutant[], only: string | undefined): readonly Mutant[] {
+  if (only === undefined) return all;
   const ids = only.split(",");
-  const unknown = ids.filter((id) => !planted.some((mutant) => mutant.id === id));
+  const unknown = ids.filter((id) => !all.some((mutant) => mutant.id === id));
   if (unknown.length > 0) throw new Error(`Cannot hunt ${unknown.join(", ")}: there is no such mutant`);
-  return planted.filter((mutant) => ids.includes(mutant.id));
+  return all.filter((mutant) => ids.includes(mutant.id));
 }
 
 /** As many at once as there are cores; results come as they end. */
@@ -38,6 +41,14 @@ async function huntAll(mutants: readonly Mutant[], max: number, tell: (hunt: Hun
   } finally {
     baseline.close();
   }
+}
+
+/** One after the other: suites on real processes would measure each other. */
+async function huntGuards(mutants: readonly Mutant[], tell: (hunt: Hunt) => void): Promise<void> {
+  const { kill, crashes } = await huntGuard(null);
+  if (kill !== null || crashes > 0)
+    throw new Error(`Cannot judge: the guard as it is fails, too: ${kill?.trial ?? "no report"}`);
+  for (const mutant of mutants) tell({ mutant, ...(await huntGuard(mutant)) });
 }
 
 function rowOf({ mutant, kill, trials, crashes, red, seconds }: Hunt): Record<string, unknown> {
@@ -63,9 +74,10 @@ function lineOf({ mutant, kill, trials, crashes, seconds }: Hunt): string {
 }
 
 function record(hunts: readonly Hunt[]): void {
-  const seeds = new Map(Object.entries(readFirstSeeds()));
-  for (const { mutant, kill } of hunts) if (kill?.trial.startsWith("seed ")) seeds.set(mutant.id, kill.trial.slice(5));
-  writeFirstSeeds(seeds);
+  const names = new Map(Object.entries(readFirstTrials()));
+  for (const { mutant, kill } of hunts) if (kill !== null) names.set(mutant.id, kill.trial);
+  const ids = new Set(planted.map(({ id }) => id));
+  writeFirstTrials(new Map([...names].filter(([id]) => ids.has(id))));
 }
 
 async function main(): Promise<number> {
@@ -73,8 +85,9 @@ async function main(): Promise<number> {
     options: {
       json: { type: "boolean", default: false },
       only: { type: "string" },
-      trials: { type: "string", default: String(trialsMax) },
+      seeds: { type: "string", default: String(seedsMax) },
       record: { type: "boolean", default: false },
+      guard: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -82,17 +95,19 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
-  const mutants = chosen(values.only);
+  const mutants = chosen(values.guard ? realGuardMutants : planted, values.only);
   const stale = unplantable(mutants);
   for (const text of stale) console.error(text);
   if (stale.length > 0) return 2;
   const begun = performance.now();
   const hunts: Hunt[] = [];
-  await huntAll(mutants, Math.min(Number(values.trials), trialsMax), (hunted) => {
+  const tell = (hunted: Hunt): void => {
     hunts.push(hunted);
     console.log(values.json ? JSON.stringify(rowOf(hunted)) : lineOf(hunted));
-  });
-  if (values.record) record(hunts);
+  };
+  if (values.guard) await huntGuards(mutants, tell);
+  else await huntAll(mutants, Math.min(Number(values.seeds), seedsMax), tell);
+  if (values.record && !values.guard) record(hunts);
   const survivors = hunts.filter(({ kill }) => kill === null).map(({ mutant }) => mutant.id);
   const red = [...new Set(hunts.flatMap((hunted) => hunted.red))];
   const seconds = Math.round((performance.now() - begun) / 1000);

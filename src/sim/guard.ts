@@ -87,11 +87,13 @@ class SimGuardProcess implements SimGuard {
   }
 
   start(): void {
-    const { clock, tree, name } = this.#options;
+    const { clock, tree, name, deadlineMs } = this.#options;
     const file = tree.files.get(name);
+    // Farther away than any stamp of this guard could put it: of a longer D, and none of this one's (S4, S7).
+    const isTooFar = (file?.deadline ?? 0) > later(clock.now(), deadlineMs);
     const mine: Memory = {
       incarnation: file?.incarnation ?? null,
-      deadline: file?.deadline ?? null,
+      deadline: isTooFar ? null : (file?.deadline ?? null),
       ready: false,
       lastStamp: 0,
       stamps: new Map(),

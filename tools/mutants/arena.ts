@@ -1,18 +1,14 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { SeedReport } from "../../src/sim/report.ts";
 import type { Mutant } from "./mutant.ts";
 import { copyTree, plant } from "./plant.ts";
-import type { Trial } from "./trial.ts";
-
-/** `dead`: the process died or did not end in time; nothing is known of this trial. */
-export type TrialEnd = { readonly kind: "played"; readonly report: SeedReport } | { readonly kind: "dead" };
+import type { Trial, Verdict } from "./trial.ts";
 
 /** A trial takes about a second; this only ends one that never would. */
 const trialLimitMs = 90_000;
 const player = "tools/mutants/player.ts";
-const parts = ["src", "tools/sim/play.ts", player];
+const parts = ["src", "test/scenarios", "tools/scenarios/files.ts", "tools/sim/play.ts", player];
 
 /** A copy of the sources with a bug in it (or none), and the process that plays trials there. */
 export class Arena {
@@ -24,20 +20,23 @@ export class Arena {
     if (mutant !== null) plant(mutant, this.#dir);
   }
 
-  play(trial: Trial): Promise<TrialEnd> {
+  play(trial: Trial): Promise<Verdict> {
     this.#child ??= fork(join(this.#dir, player), { stdio: ["ignore", "ignore", "ignore", "ipc"] });
     const child = this.#child;
     return new Promise((resolve) => {
-      const end = (result: TrialEnd): void => {
+      const end = (verdict: Verdict): void => {
         clearTimeout(limit);
         child.removeAllListeners();
-        if (result.kind === "dead") this.#end();
-        resolve(result);
+        resolve(verdict);
       };
-      const limit = setTimeout(() => end({ kind: "dead" }), trialLimitMs);
-      child.once("message", (report) => end({ kind: "played", report: report as SeedReport }));
-      child.once("error", () => end({ kind: "dead" }));
-      child.once("exit", () => end({ kind: "dead" }));
+      const die = (): void => {
+        this.#end();
+        end({ kind: "crashed" });
+      };
+      const limit = setTimeout(die, trialLimitMs);
+      child.once("message", (verdict) => end(verdict as Verdict));
+      child.once("error", die);
+      child.once("exit", die);
       child.send(trial);
     });
   }

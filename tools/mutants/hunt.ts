@@ -1,4 +1,3 @@
-import type { SeedReport } from "../../src/sim/report.ts";
 import { Arena } from "./arena.ts";
 import type { Mutant } from "./mutant.ts";
 import { nameOf, type Trial } from "./trial.ts";
@@ -13,7 +12,7 @@ export type Hunt = {
   readonly trials: number;
   /** Trials that ended by an assertion, an exception, a dead process or a time limit: no kills. */
   readonly crashes: number;
-  /** Trials that the unmutated code fails as well: no kills, and the run is worth nothing. */
+  /** Trials that fail without the bug as well: no kills, and the run is worth nothing. */
   readonly red: readonly string[];
   readonly seconds: number;
 };
@@ -28,10 +27,7 @@ export class Baseline {
     const name = nameOf(trial);
     const known = this.#known.get(name);
     if (known !== undefined) return known;
-    const asked = this.#last.then(async () => {
-      const end = await this.#arena.play(trial);
-      return end.kind === "played" && end.report.failure === null;
-    });
+    const asked = this.#last.then(async () => (await this.#arena.play(trial)).kind === "held");
     this.#known.set(name, asked);
     this.#last = asked;
     return asked;
@@ -50,21 +46,21 @@ export async function hunt(mutant: Mutant, trials: readonly Trial[], baseline: B
   let kill: Kill | null = null;
   let count = 0;
   let crashes = 0;
-  for (const trial of trials) {
-    count += 1;
-    const end = await arena.play(trial);
-    const found = end.kind === "played" ? findingOf(end.report) : "crashed";
-    if (found === "crashed") crashes += 1;
-    else if (found !== null && (await baseline.isGreen(trial))) kill = { ...found, trial: nameOf(trial) };
-    else if (found !== null) red.push(nameOf(trial));
-    if (kill !== null) break;
+  try {
+    for (const trial of trials) {
+      count += 1;
+      const verdict = await arena.play(trial);
+      if (verdict.kind === "crashed") crashes += 1;
+      if (verdict.kind !== "found") continue;
+      const trialName = nameOf(trial);
+      if (await baseline.isGreen(trial)) {
+        kill = { by: verdict.by, text: verdict.text, trial: trialName };
+        break;
+      }
+      red.push(trialName);
+    }
+  } finally {
+    arena.close();
   }
-  arena.close();
   return { mutant, kill, trials: count, crashes, red, seconds: Math.round((performance.now() - begun) / 100) / 10 };
-}
-
-/** A broken assertion or an exception of the product ends a process: that is no finding of a checker. */
-function findingOf({ failure }: SeedReport): Omit<Kill, "trial"> | "crashed" | null {
-  if (failure === null) return null;
-  return failure.rule === "ASSERT" ? "crashed" : { by: failure.rule, text: failure.text };
 }

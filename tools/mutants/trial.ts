@@ -1,8 +1,25 @@
-import type { WorldPlan } from "../../src/sim/plan.ts";
+/** One run of the simulator: a seed's drawn plan, or a scenario of test/scenarios. */
+export type Trial =
+  | { readonly kind: "seed"; readonly seed: number }
+  | { readonly kind: "scenario"; readonly scenario: string };
 
-/** One run of the simulator: a seed's own plan, or a recorded one (which names its seed as well). */
-export type Trial = { readonly seed: string; readonly plan?: WorldPlan };
+/** `crashed`: it ended by an assertion, an exception, a dead process or a time limit; that is nobody's finding. */
+export type Verdict =
+  | { readonly kind: "held" | "crashed" }
+  | {
+      readonly kind: "found";
+      /** The rule of the checker, or `scenario`. */
+      readonly by: string;
+      readonly text: string;
+    };
 
 export function nameOf(trial: Trial): string {
-  return trial.plan === undefined ? `seed ${trial.seed}` : `recorded plan of seed ${trial.seed}`;
+  return trial.kind === "seed" ? `seed ${trial.seed}` : `scenario ${trial.scenario}`;
+}
+
+/** The inverse of `nameOf`; undefined: it names no trial. */
+export function trialOf(name: string): Trial | undefined {
+  const [kind, what = ""] = name.split(" ");
+  if (kind === "seed" && Number.isSafeInteger(Number(what))) return { kind: "seed", seed: Number(what) };
+  return kind === "scenario" ? { kind: "scenario", scenario: what } : undefined;
 }

@@ -32,13 +32,7 @@ export type FenceTruth = {
   readonly at: number;
   record: FenceRecord;
 };
-export type BeatTruth = {
-  readonly incarnation: Incarnation;
-  readonly at: number;
-  readonly value: Heartbeat;
-  /** D+M of this heartbeat or of an earlier one of its incarnation, whichever ends later (S7), by a clock 500 ppm fast. */
-  readonly promisedUntil: number;
-};
+export type BeatTruth = { readonly at: number; readonly value: Heartbeat };
 
 /** What the store really holds, read without the product's own view: the ground on which checkers stand. */
 export class Truth {
@@ -97,7 +91,7 @@ export class Truth {
         putOrDelete(this.registrations, name.host, value as HostRegistration | undefined);
         return;
       case "heartbeat":
-        if (value !== undefined) this.#beat(name.host, name.incarnation, value as Heartbeat, now);
+        if (value !== undefined) this.beats.set(name.host, { at: now, value: value as Heartbeat });
         return;
       case "fence":
         this.#placeFence(name.host, name.incarnation, value as FenceRecord | undefined, now);
@@ -111,13 +105,6 @@ export class Truth {
       default:
         return;
     }
-  }
-
-  #beat(host: HostId, incarnation: Incarnation, value: Heartbeat, at: number): void {
-    const before = this.beats.get(host);
-    const promised = before?.incarnation === incarnation ? before.promisedUntil : 0;
-    const promisedUntil = Math.max(at + (value.deadlineMs + value.marginMs) * 0.999 - 2, promised);
-    this.beats.set(host, { incarnation, at, value, promisedUntil });
   }
 
   #placeOwner(vm: VmId, owner: Owner | undefined): void {

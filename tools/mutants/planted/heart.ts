@@ -116,4 +116,20 @@ export const heartMutants: readonly Mutant[] = [
     replace:
       "  if (isOwn(state, found.value) && state.candidate !== null && found.value.incarnation !== state.fenced) return startBeating(state, found, at);\n",
   },
+  {
+    id: "heartbeats-pile-up",
+    rule: "S22",
+    what: "A heart that gets no answer sends on without bound and buries a slow store.",
+    near: ["answers-lost", "store-unavailable"],
+    file: "src/heart/beating.ts",
+    find: " || phase.inFlight.length >= limits.heartbeatsInFlightMax) return asked;",
+    replace: ") return asked;",
+    also: [
+      {
+        file: "src/heart/beating.ts",
+        find: "phase.unheard ? askStore(next, phase, at) : askStamps(next, phase, at)",
+        replace: "askStamps(next, phase, at)",
+      },
+    ],
+  },
 ];

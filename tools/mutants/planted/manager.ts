@@ -83,11 +83,11 @@ export const managerMutants: readonly Mutant[] = [
   {
     id: "shorter-deadline-taken-too-early",
     rule: "S7",
-    what: "A shorter D counts for what earlier heartbeats had promised as well.",
-    near: ["deadline-changes", "heart-stop"],
+    what: "A manager waits for the shorter of its own D+M and the host's.",
+    near: ["deadline-changes"],
     file: "src/core/contact.ts",
-    find: "const silentUntil = Math.max(now + waitMs, before?.silentUntil ?? 0);",
-    replace: "const silentUntil = Math.max(now + waitMs, 0 * (before?.silentUntil ?? 0));",
+    find: "return Math.max(heartbeat.deadlineMs + heartbeat.marginMs, ownWaitMs);",
+    replace: "return Math.min(heartbeat.deadlineMs + heartbeat.marginMs, ownWaitMs);",
   },
   {
     id: "hosts-own-deadline-ignored",
@@ -165,5 +165,14 @@ export const managerMutants: readonly Mutant[] = [
     file: "src/runtime/committer.ts",
     find: '    compares.push({ kind: "absent", key });\n',
     replace: "",
+  },
+  {
+    id: "ordered-after-a-short-silence-of-the-agent",
+    rule: "S13",
+    what: "A host is fenced by order because its agent was restarting.",
+    near: ["agent-stop", "agent-gone-at-placement"],
+    file: "src/core/decide-fences.ts",
+    find: "if (agentSilentMs <= limits.agentSilentMs) return undefined;",
+    replace: "if (agentSilentMs <= limits.agentSilentMs / 10) return undefined;",
   },
 ];

@@ -103,4 +103,13 @@ export const ownerMutants: readonly Mutant[] = [
     find: "    return { notice: { subject: subjectOf(vm.id), event: told } };\n",
     replace: '    return told.type === "" ? { notice: { subject: subjectOf(vm.id), event: told } } : {};\n',
   },
+  {
+    id: "placed-where-the-agent-is-gone",
+    rule: "S13",
+    what: "A VM is placed on a host that beats but whose agent has been silent for minutes.",
+    near: ["agent-gone-at-placement"],
+    file: "src/core/placement.ts",
+    find: "heartbeat.agentAgeMs > limits.agentSilentMs",
+    replace: "heartbeat.agentAgeMs > 100 * limits.agentSilentMs",
+  },
 ];

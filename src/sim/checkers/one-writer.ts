@@ -27,6 +27,7 @@ export const oneWriter: CheckerKind = {
         if (epoch > copy.run.epoch) fail(`a late write of ${name(copy)} lands although epoch ${epoch} has started`);
       },
       adopting: (copy, as) => {
+        doubles = "look";
         newest.set(copy.run.vm, Math.max(newest.get(copy.run.vm) ?? 0, as.epoch));
       },
       afterEvent: () => {

@@ -43,13 +43,12 @@ export class Qemus {
     const strict = request.pools.some((pool) => pool.kind !== "replicated");
     this.#lastId += 1;
     const copy: Copy = { id: this.#lastId, host, vm, strict, run, alive: true, paused: false, diesNotBefore: 0 };
-    this.#witness.starting(copy);
-    const images = vm.spec.disks.map((disk) => disk.volume);
-    if (strict && images.some((image) => this.#locks.get(image)?.alive === true)) {
-      copy.alive = false;
-      return refuse("vm-image-locked", { vm: run.vm, detail: "another process holds the image" });
+    // A late start into the frozen folder of an earlier incarnation stands before its exec: it opens no image (S6).
+    if (!folder.frozen) {
+      this.#witness.starting(copy);
+      if (!this.#open(copy))
+        return refuse("vm-image-locked", { vm: run.vm, detail: "another process holds the image" });
     }
-    if (strict) for (const image of images) this.#locks.set(image, copy);
     host.copies.set(runKey(run), copy);
     folder.runs.add(folderName(run));
     return { kind: "spawned", copy };
@@ -58,6 +57,16 @@ export class Qemus {
   adopted(copy: Copy, as: VmRun): void {
     this.#witness.adopting(copy, as);
     copy.run = as;
+    this.#open(copy);
+  }
+
+  /** False: another process holds an image, and this one has ended for that. */
+  #open(copy: Copy): boolean {
+    if (!copy.strict) return true;
+    const images = copy.vm.spec.disks.map((disk) => disk.volume);
+    copy.alive = images.every((image) => this.#locks.get(image)?.alive !== true || this.#locks.get(image) === copy);
+    if (copy.alive) for (const image of images) this.#locks.set(image, copy);
+    return copy.alive;
   }
 
   /** SIGKILL by the cgroup: works on what is frozen; a thread in uninterruptible I/O ends when its I/O does. */

@@ -156,7 +156,7 @@ describe("The command against a living cluster", () => {
     const { host } = web.owner();
     expect(await done("lab", "fault", "cut", host, "--link", "availability")).toContain("are cut");
     expect(await done("lab", "status")).toMatch(new RegExp(`^${host} +the availability cable is cut$`, "mu"));
-    expect(await done("lab", "fault", "heal")).toBe("All cables are whole.\n");
+    expect(await done("lab", "fault", "heal")).toBe(`Lab ${lab.world.run}: All cables are whole.\n`);
     expect(JSON.parse(await done("lab", "status", "--json"))).toMatchObject({ h1: [], h2: [], h3: [], pool: [] });
     await refused(1, "lab-refused", "lab", "fault", "explode", host);
     await refused(1, "lab-refused", "lab", "fault", "power-off", "h9");

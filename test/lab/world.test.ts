@@ -211,7 +211,7 @@ describe("A world of three hosts", () => {
 
   it("takes faults from another process", async () => {
     const stop = await serveControl(world);
-    expect(await requestFault({ fault: "heal" }, world.run)).toBe("All cables are whole.");
+    expect(await requestFault({ fault: "heal" }, world.run)).toBe(`Lab ${world.run}: All cables are whole.`);
     await expect(requestFault({ fault: "cut", host: "h9" }, world.run)).rejects.toThrow(/no host h9/u);
     await expect(requestFault({ fault: "heal" }, "ffffff")).rejects.toThrow(/No lab ffffff/u);
     stop();

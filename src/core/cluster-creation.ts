@@ -1,5 +1,6 @@
 import type { ClusterId, HostId, NetworkId, PoolId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import { defaultPolicy } from "../model/policy.ts";
 import type { FenceDevice, Member, Pool } from "../model/records.ts";
 import type { Transaction, Write } from "../model/transaction.ts";
 import { put, transaction } from "./transactions.ts";
@@ -21,7 +22,7 @@ export type ClusterPlan = {
 export function createClusterTransaction(plan: ClusterPlan, at: WallMs): Transaction {
   const writes: Write[] = [
     put(keys.cluster, { schema: 1, id: plan.id, name: plan.name, format: storeFormat, createdAt: at }),
-    put(keys.policy, { schema: 1, hostReserveMiB: plan.hostReserveMiB }),
+    put(keys.policy, { ...defaultPolicy, hostReserveMiB: plan.hostReserveMiB }),
     ...plan.members.map((member) => put(keys.member(member.id), { schema: 1, ...member, joinedAt: at })),
     ...plan.pools.map((pool) => {
       const id = pool.name as PoolId;

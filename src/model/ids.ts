@@ -10,6 +10,8 @@ export type PoolId = Branded<string, "PoolId">;
 export type NetworkId = Branded<string, "NetworkId">;
 export type IntentId = Branded<string, "IntentId">;
 export type TaskId = Branded<string, "TaskId">;
+/** Given by whoever made the rule: a word that people say. */
+export type RuleId = Branded<string, "RuleId">;
 /** Random, one per registration of a host: tells two machines that claim the same name apart (S1). */
 export type Nonce = Branded<string, "Nonce">;
 

@@ -1,24 +1,33 @@
-import type { HostId, Incarnation, IntentId, NetworkId, PoolId, StoreKey, TaskId, VmId } from "./ids.ts";
+import type { HostId, Incarnation, IntentId, NetworkId, PoolId, RuleId, StoreKey, TaskId, VmId } from "./ids.ts";
 
 /** Every key of the store. Each ends in a slash, so that no key is a prefix of a sibling (`h1`, `h10`). */
 export const keys = {
   cluster: "/cluster/" as StoreKey,
   policy: "/policy/" as StoreKey,
+  disarm: "/disarm/" as StoreKey,
   managerTerm: "/manager/term/" as StoreKey,
   managerTick: "/manager/tick/" as StoreKey,
   member: (host: HostId) => `/members/${host}/` as StoreKey,
   host: (host: HostId) => `/hosts/${host}/` as StoreKey,
   hostFacts: (host: HostId) => `/hosts/${host}/facts/` as StoreKey,
   fenceDevice: (host: HostId) => `/hosts/${host}/device/` as StoreKey,
+  hostMode: (host: HostId) => `/hosts/${host}/mode/` as StoreKey,
+  maintenance: (host: HostId) => `/hosts/${host}/maintenance/` as StoreKey,
+  hostLosses: (host: HostId) => `/hosts/${host}/losses/` as StoreKey,
+  hostUsage: (host: HostId) => `/hosts/${host}/usage/` as StoreKey,
   heartbeat: (host: HostId, n: Incarnation) => `/hb/${host}/${n}/` as StoreKey,
   fence: (host: HostId, n: Incarnation) => `/fence/${host}/${n}/` as StoreKey,
   vm: (vm: VmId) => `/vms/${vm}/` as StoreKey,
   vmStatus: (vm: VmId) => `/vms/${vm}/status/` as StoreKey,
+  vmOrder: (vm: VmId) => `/vms/${vm}/order/` as StoreKey,
+  vmMove: (vm: VmId) => `/vms/${vm}/move/` as StoreKey,
+  vmPlan: (vm: VmId) => `/vms/${vm}/plan/` as StoreKey,
   owner: (vm: VmId) => `/owner/${vm}/` as StoreKey,
   /** Holds the id of the VM that bears the name: makes a name unique by one compare. */
   vmName: (name: string) => `/names/vm/${name}/` as StoreKey,
   pool: (pool: PoolId) => `/pools/${pool}/` as StoreKey,
   network: (network: NetworkId) => `/networks/${network}/` as StoreKey,
+  rule: (rule: RuleId) => `/rules/${rule}/` as StoreKey,
   intent: (intent: IntentId) => `/intents/${intent}/` as StoreKey,
   task: (task: TaskId) => `/tasks/${task}/` as StoreKey,
   /** What was answered to a request; not part of the view: only a repeated request asks for it. */
@@ -33,13 +42,14 @@ export const eventsPrefix = "/events/" as StoreKey;
 
 /** What a key names. `unknown` keys are left alone: a newer version may have written them. */
 export type KeyName =
-  | { readonly kind: "cluster" | "policy" | "manager-term" | "manager-tick" }
-  | { readonly kind: "member" | "host" | "host-facts" | "fence-device"; readonly host: HostId }
+  | { readonly kind: "cluster" | "policy" | "disarm" | "manager-term" | "manager-tick" }
+  | { readonly kind: "member" | "host" | HostSubKey; readonly host: HostId }
   | { readonly kind: "heartbeat" | "fence"; readonly host: HostId; readonly incarnation: Incarnation }
-  | { readonly kind: "vm" | "vm-status" | "owner"; readonly vm: VmId }
+  | { readonly kind: "vm" | VmSubKey | "owner"; readonly vm: VmId }
   | { readonly kind: "vm-name"; readonly name: string }
   | { readonly kind: "pool"; readonly pool: PoolId }
   | { readonly kind: "network"; readonly network: NetworkId }
+  | { readonly kind: "rule"; readonly rule: RuleId }
   | { readonly kind: "intent"; readonly intent: IntentId }
   | { readonly kind: "task"; readonly task: TaskId }
   | { readonly kind: "request"; readonly requestId: string }
@@ -47,7 +57,17 @@ export type KeyName =
   | { readonly kind: "unknown" };
 
 const unknownKey: KeyName = { kind: "unknown" };
-const subKeys = { facts: "host-facts", device: "fence-device" } as const;
+const hostSubKeys = {
+  facts: "host-facts",
+  device: "fence-device",
+  mode: "host-mode",
+  maintenance: "maintenance",
+  losses: "host-losses",
+  usage: "host-usage",
+} as const;
+type HostSubKey = (typeof hostSubKeys)[keyof typeof hostSubKeys];
+const vmSubKeys = { status: "vm-status", order: "vm-order", move: "vm-move", plan: "vm-plan" } as const;
+type VmSubKey = (typeof vmSubKeys)[keyof typeof vmSubKeys];
 
 /** Takes a key apart; the inverse of `keys`. */
 export function parseKey(key: string): KeyName {
@@ -56,6 +76,7 @@ export function parseKey(key: string): KeyName {
   switch (root) {
     case "cluster":
     case "policy":
+    case "disarm":
       return parts.length === 1 ? { kind: root } : unknownKey;
     case "manager":
       return first === "term" || first === "tick" ? { kind: `manager-${first}` } : unknownKey;
@@ -67,9 +88,7 @@ export function parseKey(key: string): KeyName {
     case "fence":
       return parseIncarnationKey(root === "hb" ? "heartbeat" : "fence", first, second);
     case "vms":
-      if (first === undefined) return unknownKey;
-      if (second === undefined) return { kind: "vm", vm: first as VmId };
-      return second === "status" ? { kind: "vm-status", vm: first as VmId } : unknownKey;
+      return parseVmKey(first, second);
     case "owner":
       return first === undefined ? unknownKey : { kind: "owner", vm: first as VmId };
     case "names":
@@ -78,6 +97,8 @@ export function parseKey(key: string): KeyName {
       return first === undefined ? unknownKey : { kind: "pool", pool: first as PoolId };
     case "networks":
       return first === undefined ? unknownKey : { kind: "network", network: first as NetworkId };
+    case "rules":
+      return first === undefined ? unknownKey : { kind: "rule", rule: first as RuleId };
     case "intents":
       return first === undefined ? unknownKey : { kind: "intent", intent: first as IntentId };
     case "tasks":
@@ -94,8 +115,15 @@ export function parseKey(key: string): KeyName {
 function parseHostKey(host: string | undefined, sub: string | undefined): KeyName {
   if (host === undefined) return unknownKey;
   if (sub === undefined) return { kind: "host", host: host as HostId };
-  const kind = Object.hasOwn(subKeys, sub) ? subKeys[sub as keyof typeof subKeys] : undefined;
+  const kind = Object.hasOwn(hostSubKeys, sub) ? hostSubKeys[sub as keyof typeof hostSubKeys] : undefined;
   return kind === undefined ? unknownKey : { kind, host: host as HostId };
+}
+
+function parseVmKey(vm: string | undefined, sub: string | undefined): KeyName {
+  if (vm === undefined) return unknownKey;
+  if (sub === undefined) return { kind: "vm", vm: vm as VmId };
+  const kind = Object.hasOwn(vmSubKeys, sub) ? vmSubKeys[sub as keyof typeof vmSubKeys] : undefined;
+  return kind === undefined ? unknownKey : { kind, vm: vm as VmId };
 }
 
 function parseIncarnationKey(kind: "heartbeat" | "fence", host: string | undefined, n: string | undefined): KeyName {

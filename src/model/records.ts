@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type Actor, actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
 import type {
   ClusterId,
   Epoch,
@@ -13,24 +14,10 @@ import type {
   Term,
   VmId,
   VolumeId,
-  WallMs,
 } from "./ids.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
-
-const brandedText = <T extends string>() =>
-  z
-    .string()
-    .min(1)
-    .transform((text) => text as T);
-const brandedNumber = <T extends number>() =>
-  z
-    .int()
-    .min(0)
-    .transform((number) => number as T);
-const wallMs = brandedNumber<WallMs>();
-const schema1 = z.literal(1);
 
 export const clusterSchema = z.object({
   schema: schema1,
@@ -174,6 +161,19 @@ export const vmSpecSchema = z.object({
 });
 export type VmSpec = z.infer<typeof vmSpecSchema>;
 
+export const vmLockKindSchema = z.enum([
+  "backup",
+  "clone",
+  "create",
+  "migrate",
+  "mounted",
+  "rollback",
+  "snapshot",
+  "snapshot-delete",
+  "suspending",
+  "suspended",
+]);
+
 /** `/vms/V/`: what is wanted. */
 export const vmSchema = z.object({
   schema: schema1,
@@ -185,9 +185,20 @@ export const vmSchema = z.object({
   maxRestart: z.int().min(0),
   maxRelocate: z.int().min(0),
   stopGraceMs: z.int().min(0),
+  /** Whether it goes back to a host of a higher priority class when that host returns. */
+  failback: z.boolean().default(true),
+  /** In a recovery of many, the larger first; the next lower class starts once these run, or had their time. */
+  startPriority: z.int().min(-1_000).max(1_000).default(0),
+  /** How long the next lower class waits after this one runs. */
+  startDelayMs: z.int().min(0).default(0),
+  /** Some long work has it: it is neither started nor moved meanwhile. Those that a lost host left are removed. */
+  lock: z.object({ kind: vmLockKindSchema, at: wallMs }).nullable().default(null),
   createdAt: wallMs,
 });
 export type Vm = z.infer<typeof vmSchema>;
+
+/** What a new VM has where nobody said otherwise. */
+export const vmDefaults = { failback: true, startPriority: 0, startDelayMs: 0, lock: null } as const;
 
 /** How a QEMU ended, as facts/QMP tell it apart. */
 export const vmExitSchema = z.enum([
@@ -258,13 +269,6 @@ export type ManagerTerm = z.infer<typeof managerTermSchema>;
 export const managerTickSchema = z.object({ schema: schema1, term: brandedNumber<Term>(), tick: z.int() });
 export type ManagerTick = z.infer<typeof managerTickSchema>;
 
-export const actorSchema = z.object({
-  name: z.string(),
-  role: z.enum(["admin", "operator", "viewer", "system"]),
-  requestId: z.string(),
-});
-export type Actor = z.infer<typeof actorSchema>;
-
 /** `/intents/I/`: a wish for one action that an agent carries out, answered in place. */
 export const intentSchema = z.object({
   schema: schema1,
@@ -327,14 +331,6 @@ export const requestSchema = z.object({
   at: wallMs,
 });
 export type RequestRecord = z.infer<typeof requestSchema>;
-
-/** `/policy/`: what holds for the whole cluster. */
-export const policySchema = z.object({
-  schema: schema1,
-  /** Memory that is kept for the host itself, MiB. */
-  hostReserveMiB: z.int().min(0),
-});
-export type Policy = z.infer<typeof policySchema>;
 
 /** `/events/HOST/BOOT-SEQ/`: hash-chained per host and boot; the store's revision orders all of them. */
 export const eventSchema = z.object({

@@ -1,8 +1,31 @@
 import type { z } from "zod";
-import type { HostId, Incarnation, IntentId, NetworkId, PoolId, Revision, StoreKey, TaskId, VmId } from "./ids.ts";
+import {
+  type HostLosses,
+  type HostMode,
+  type HostUsage,
+  hostLossesSchema,
+  hostModeSchema,
+  hostUsageSchema,
+  type Maintenance,
+  maintenanceSchema,
+} from "./host-records.ts";
+import type {
+  HostId,
+  Incarnation,
+  IntentId,
+  NetworkId,
+  PoolId,
+  Revision,
+  RuleId,
+  StoreKey,
+  TaskId,
+  VmId,
+} from "./ids.ts";
 import { noRevision } from "./ids.ts";
 import { parseJson } from "./json.ts";
 import { type KeyName, parseKey } from "./keys.ts";
+import { type VmMove, type VmOrder, type VmPlan, vmMoveSchema, vmOrderSchema, vmPlanSchema } from "./move-records.ts";
+import { type Disarm, disarmSchema, type Policy, policySchema } from "./policy.ts";
 import {
   type Cluster,
   clusterSchema,
@@ -30,9 +53,7 @@ import {
   networkSchema,
   type Owner,
   ownerSchema,
-  type Policy,
   type Pool,
-  policySchema,
   poolSchema,
   type Task,
   taskSchema,
@@ -41,6 +62,7 @@ import {
   vmSchema,
   vmStatusSchema,
 } from "./records.ts";
+import { type Rule, ruleSchema } from "./rules.ts";
 import type { Change } from "./transaction.ts";
 
 /** A record and the revision of its last change: what a compare names. */
@@ -53,23 +75,34 @@ export type ClusterView = {
   readonly revision: Revision;
   readonly cluster: Stored<Cluster> | undefined;
   readonly policy: Stored<Policy> | undefined;
+  readonly disarm: Stored<Disarm> | undefined;
   readonly term: Stored<ManagerTerm> | undefined;
   readonly tick: Stored<ManagerTick> | undefined;
   readonly members: Records<HostId, Member>;
   readonly hosts: Records<HostId, HostRegistration>;
   readonly facts: Records<HostId, HostFacts>;
   readonly devices: Records<HostId, FenceDevice>;
+  readonly modes: Records<HostId, HostMode>;
+  readonly maintenances: Records<HostId, Maintenance>;
+  readonly losses: Records<HostId, HostLosses>;
+  readonly usages: Records<HostId, HostUsage>;
   readonly heartbeats: ReadonlyMap<HostId, Records<Incarnation, Heartbeat>>;
   readonly fences: ReadonlyMap<HostId, Records<Incarnation, FenceRecord>>;
   readonly vms: Records<VmId, Vm>;
   readonly statuses: Records<VmId, VmStatus>;
+  readonly orders: Records<VmId, VmOrder>;
+  readonly moves: Records<VmId, VmMove>;
+  readonly plans: Records<VmId, VmPlan>;
   readonly owners: Records<VmId, Owner>;
+  readonly rules: Records<RuleId, Rule>;
   readonly pools: Records<PoolId, Pool>;
   readonly networks: Records<NetworkId, Network>;
   readonly intents: Records<IntentId, Intent>;
   readonly tasks: Records<TaskId, Task>;
   /** Keys whose text this version cannot read, with why. Unread is not absent: nothing is decided about their subjects. */
   readonly unreadable: ReadonlyMap<StoreKey, string>;
+  /** The revision of the last change to any record of a kind: tells what was derived from them that it is out of date. */
+  readonly changedAt: ReadonlyMap<KeyName["kind"], Revision>;
 };
 type MutableView = Mutable<ClusterView>;
 
@@ -78,22 +111,32 @@ export function emptyView(): ClusterView {
     revision: noRevision,
     cluster: undefined,
     policy: undefined,
+    disarm: undefined,
     term: undefined,
     tick: undefined,
     members: new Map(),
     hosts: new Map(),
     facts: new Map(),
     devices: new Map(),
+    modes: new Map(),
+    maintenances: new Map(),
+    losses: new Map(),
+    usages: new Map(),
     heartbeats: new Map(),
     fences: new Map(),
     vms: new Map(),
     statuses: new Map(),
+    orders: new Map(),
+    moves: new Map(),
+    plans: new Map(),
     owners: new Map(),
+    rules: new Map(),
     pools: new Map(),
     networks: new Map(),
     intents: new Map(),
     tasks: new Map(),
     unreadable: new Map(),
+    changedAt: new Map(),
   };
 }
 
@@ -118,17 +161,26 @@ const parsedChanges = new WeakMap<Change, Parsed>();
 const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name" | "request">]: z.ZodType } = {
   cluster: clusterSchema,
   policy: policySchema,
+  disarm: disarmSchema,
   "manager-term": managerTermSchema,
   "manager-tick": managerTickSchema,
   member: memberSchema,
   host: hostSchema,
   "host-facts": hostFactsSchema,
   "fence-device": fenceDeviceSchema,
+  "host-mode": hostModeSchema,
+  maintenance: maintenanceSchema,
+  "host-losses": hostLossesSchema,
+  "host-usage": hostUsageSchema,
   heartbeat: heartbeatSchema,
   fence: fenceSchema,
   vm: vmSchema,
   "vm-status": vmStatusSchema,
+  "vm-order": vmOrderSchema,
+  "vm-move": vmMoveSchema,
+  "vm-plan": vmPlanSchema,
   owner: ownerSchema,
+  rule: ruleSchema,
   pool: poolSchema,
   network: networkSchema,
   intent: intentSchema,
@@ -171,6 +223,7 @@ export function applyChanges(view: ClusterView, changes: readonly Change[], revi
     if (parsed.trouble !== null) target.unreadable.set(change.key, parsed.trouble);
     else if (target.unreadable.size > 0) target.unreadable.delete(change.key);
     place(target, parsed, change.revision);
+    target.changedAt.set(parsed.name.kind, change.revision);
     const { name } = parsed;
     if (name.kind === "heartbeat") {
       if (parsed.value !== undefined) {
@@ -188,12 +241,32 @@ export function applyChanges(view: ClusterView, changes: readonly Change[], revi
   return touched;
 }
 
+const byHost = {
+  member: "members",
+  host: "hosts",
+  "host-facts": "facts",
+  "fence-device": "devices",
+  "host-mode": "modes",
+  maintenance: "maintenances",
+  "host-losses": "losses",
+  "host-usage": "usages",
+} as const;
+const byVm = {
+  vm: "vms",
+  "vm-status": "statuses",
+  "vm-order": "orders",
+  "vm-move": "moves",
+  "vm-plan": "plans",
+  owner: "owners",
+} as const;
+
 function place(view: MutableView, parsed: Parsed, revision: Revision): void {
   const { name } = parsed;
   const stored = parsed.value === undefined ? undefined : { value: parsed.value as never, revision };
   switch (name.kind) {
     case "cluster":
     case "policy":
+    case "disarm":
       view[name.kind] = stored;
       return;
     case "manager-term":
@@ -203,16 +276,14 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
       view.tick = stored;
       return;
     case "member":
-      put(view.members, name.host, stored);
-      return;
     case "host":
-      put(view.hosts, name.host, stored);
-      return;
     case "host-facts":
-      put(view.facts, name.host, stored);
-      return;
     case "fence-device":
-      put(view.devices, name.host, stored);
+    case "host-mode":
+    case "maintenance":
+    case "host-losses":
+    case "host-usage":
+      put(view[byHost[name.kind]] as Map<HostId, Stored<never>>, name.host, stored);
       return;
     case "heartbeat":
       putNested(view.heartbeats as Map<HostId, Map<Incarnation, Stored<Heartbeat>>>, name, stored);
@@ -221,13 +292,15 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
       putNested(view.fences as Map<HostId, Map<Incarnation, Stored<FenceRecord>>>, name, stored);
       return;
     case "vm":
-      put(view.vms, name.vm, stored);
-      return;
     case "vm-status":
-      put(view.statuses, name.vm, stored);
-      return;
+    case "vm-order":
+    case "vm-move":
+    case "vm-plan":
     case "owner":
-      put(view.owners, name.vm, stored);
+      put(view[byVm[name.kind]] as Map<VmId, Stored<never>>, name.vm, stored);
+      return;
+    case "rule":
+      put(view.rules, name.rule, stored);
       return;
     case "pool":
       put(view.pools, name.pool, stored);

@@ -17,7 +17,7 @@ import {
 import { openQemuHypervisor, type QemuHypervisor, type QemuOptions } from "../../src/adapters/qemu/driver.ts";
 import { must } from "../../src/base/assert.ts";
 import type { ClusterId, NetworkId, PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
-import type { Pool, Vm } from "../../src/model/records.ts";
+import { type Pool, type Vm, vmDefaults } from "../../src/model/records.ts";
 import type { StartRequest, VmEvent, VmRun } from "../../src/ports/hypervisor.ts";
 import type { GuestAct, HypervisorRig } from "./hypervisor-suite.ts";
 
@@ -145,6 +145,7 @@ function request(poolFolder: string, run: VmRun, act: GuestAct, disk: string): S
     maxRestart: 0,
     maxRelocate: 0,
     stopGraceMs: 0,
+    ...vmDefaults,
     createdAt: 0 as WallMs,
   };
   return { run, vm, pools: [pool] };

@@ -1,5 +1,5 @@
 import type { PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
-import type { Vm } from "../../src/model/records.ts";
+import { type Vm, vmDefaults } from "../../src/model/records.ts";
 import type { VmEvent } from "../../src/ports/hypervisor.ts";
 import { openSimHypervisor } from "../../src/sim/hypervisor.ts";
 import { runName, type Scheduler, SimMachine } from "../../src/sim/machine.ts";
@@ -93,6 +93,7 @@ function simVm(id: Vm["id"], act: string, disk: string): Vm {
     maxRestart: 0,
     maxRelocate: 0,
     stopGraceMs: 0,
+    ...vmDefaults,
     createdAt: 0 as WallMs,
   };
 }

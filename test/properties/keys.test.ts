@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { HostId, Incarnation, IntentId, NetworkId, PoolId, TaskId, VmId } from "../../src/model/ids.ts";
+import type { HostId, Incarnation, IntentId, NetworkId, PoolId, RuleId, TaskId, VmId } from "../../src/model/ids.ts";
 import { type KeyName, keys, parseKey } from "../../src/model/keys.ts";
 
 const id = fc.stringMatching(/^[a-z0-9][a-z0-9:._-]{0,20}$/u);
@@ -13,12 +13,17 @@ const boot = fc.stringMatching(/^[a-f0-9]{1,32}(-[a-f0-9]{1,4})?$/u);
 const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> = {
   cluster: fc.constant([keys.cluster, { kind: "cluster" }]),
   policy: fc.constant([keys.policy, { kind: "policy" }]),
+  disarm: fc.constant([keys.disarm, { kind: "disarm" }]),
   managerTerm: fc.constant([keys.managerTerm, { kind: "manager-term" }]),
   managerTick: fc.constant([keys.managerTick, { kind: "manager-tick" }]),
   member: host.map((host) => [keys.member(host), { kind: "member", host }]),
   host: host.map((host) => [keys.host(host), { kind: "host", host }]),
   hostFacts: host.map((host) => [keys.hostFacts(host), { kind: "host-facts", host }]),
   fenceDevice: host.map((host) => [keys.fenceDevice(host), { kind: "fence-device", host }]),
+  hostMode: host.map((host) => [keys.hostMode(host), { kind: "host-mode", host }]),
+  maintenance: host.map((host) => [keys.maintenance(host), { kind: "maintenance", host }]),
+  hostLosses: host.map((host) => [keys.hostLosses(host), { kind: "host-losses", host }]),
+  hostUsage: host.map((host) => [keys.hostUsage(host), { kind: "host-usage", host }]),
   heartbeat: fc
     .tuple(host, incarnation)
     .map(([host, incarnation]) => [keys.heartbeat(host, incarnation), { kind: "heartbeat", host, incarnation }]),
@@ -27,10 +32,14 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
     .map(([host, incarnation]) => [keys.fence(host, incarnation), { kind: "fence", host, incarnation }]),
   vm: vm.map((vm) => [keys.vm(vm), { kind: "vm", vm }]),
   vmStatus: vm.map((vm) => [keys.vmStatus(vm), { kind: "vm-status", vm }]),
+  vmOrder: vm.map((vm) => [keys.vmOrder(vm), { kind: "vm-order", vm }]),
+  vmMove: vm.map((vm) => [keys.vmMove(vm), { kind: "vm-move", vm }]),
+  vmPlan: vm.map((vm) => [keys.vmPlan(vm), { kind: "vm-plan", vm }]),
   owner: vm.map((vm) => [keys.owner(vm), { kind: "owner", vm }]),
   vmName: id.map((name) => [keys.vmName(name), { kind: "vm-name", name }]),
   pool: id.map((text) => [keys.pool(text as PoolId), { kind: "pool", pool: text as PoolId }]),
   network: id.map((text) => [keys.network(text as NetworkId), { kind: "network", network: text as NetworkId }]),
+  rule: id.map((text) => [keys.rule(text as RuleId), { kind: "rule", rule: text as RuleId }]),
   intent: id.map((text) => [keys.intent(text as IntentId), { kind: "intent", intent: text as IntentId }]),
   task: id.map((text) => [keys.task(text as TaskId), { kind: "task", task: text as TaskId }]),
   request: id.map((requestId) => [keys.request(requestId), { kind: "request", requestId }]),

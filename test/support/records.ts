@@ -12,7 +12,17 @@ import type {
   WallMs,
 } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
-import type { FenceRecord, Heartbeat, HostFacts, Member, Owner, Pool, Vm, VmStatus } from "../../src/model/records.ts";
+import {
+  type FenceRecord,
+  type Heartbeat,
+  type HostFacts,
+  type Member,
+  type Owner,
+  type Pool,
+  type Vm,
+  type VmStatus,
+  vmDefaults,
+} from "../../src/model/records.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../src/model/view.ts";
 
 // Records with everything filled in; a test names only what it is about.
@@ -84,6 +94,7 @@ export function vm(name: string, more: Partial<Omit<Vm, "spec">> & { memoryMiB?:
     maxRestart: 3,
     maxRelocate: 1,
     stopGraceMs: 1000,
+    ...vmDefaults,
     createdAt: wall,
     ...rest,
   };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ClusterId, Epoch, Incarnation, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
-import type { Vm } from "../../model/records.ts";
+import { type Vm, vmDefaults } from "../../model/records.ts";
 import { type CommandLineInput, commandLine } from "./command-line.ts";
 import { runPaths } from "./run-folder.ts";
 
@@ -22,6 +22,7 @@ const vm: Vm = {
   maxRestart: 0,
   maxRelocate: 0,
   stopGraceMs: 0,
+  ...vmDefaults,
   createdAt: 0 as WallMs,
 };
 const input: CommandLineInput = {

@@ -1,7 +1,7 @@
 import { eventIterator } from "@orpc/contract";
 import { z } from "zod";
+import { actorSchema } from "../../model/branded.ts";
 import { alternativeSchema, paramsSchema, reasonSchema } from "../../model/reason.ts";
-import { actorSchema } from "../../model/records.ts";
 import { base, nameOrIdSchema, wallMsSchema } from "./base.ts";
 
 export const eventSchema = z.object({

@@ -1,6 +1,6 @@
 import { eventIterator } from "@orpc/contract";
 import { z } from "zod";
-import { actorSchema } from "../../model/records.ts";
+import { actorSchema } from "../../model/branded.ts";
 import { base, troubleSchema, wallMsSchema } from "./base.ts";
 
 export const taskSchema = z.object({

@@ -2,7 +2,7 @@ import { valuesInKeyOrder } from "../../base/order.ts";
 import type { NetworkId, PoolId, VmId, VolumeId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
-import type { Pool, Vm, VmSpec } from "../../model/records.ts";
+import { type Pool, type Vm, type VmSpec, vmDefaults } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { findNetwork, findPool } from "./find.ts";
@@ -56,6 +56,7 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
     maxRestart: request.maxRestart,
     maxRelocate: request.maxRelocate,
     stopGraceMs: request.stopGraceMs,
+    ...vmDefaults,
     createdAt: asked.at,
   };
   const pools = [...new Set(disks.disks.map((disk) => disk.pool))];

@@ -2,7 +2,7 @@ import { createClusterTransaction } from "../../core/cluster-creation.ts";
 import { put } from "../../core/transactions.ts";
 import type { ClusterId, Epoch, HostId, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { HostFacts, Owner, Vm } from "../../model/records.ts";
+import { type HostFacts, type Owner, type Vm, vmDefaults } from "../../model/records.ts";
 import type { Transaction } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { PlannedVm } from "../plan.ts";
@@ -87,6 +87,7 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
     maxRestart,
     maxRelocate,
     stopGraceMs: 2_000,
+    ...vmDefaults,
     createdAt,
   };
 }

@@ -1,0 +1,46 @@
+import { z } from "zod";
+import { actorSchema, brandedNumber, schema1, wallMs } from "./branded.ts";
+import type { Incarnation } from "./ids.ts";
+
+/**
+ * `/hosts/H/mode/`: what the host's agent is about to do, written by it alone. `active`: its work. `restart`: it or its
+ * host comes back soon, its VMs wait for it. `shutdown`: its VMs go elsewhere once they are stopped. `leaving`: it stays
+ * up until all its VMs have been moved away.
+ */
+export const hostModeSchema = z.object({
+  schema: schema1,
+  incarnation: brandedNumber<Incarnation>(),
+  mode: z.enum(["active", "restart", "shutdown", "leaving"]),
+  next: z.enum(["nothing", "agent-restart", "reboot", "power-off"]),
+  at: wallMs,
+});
+export type HostMode = z.infer<typeof hostModeSchema>;
+
+/** `/hosts/H/maintenance/`: asked for by a person; its VMs are moved away and none come. Outlives managers and boots. */
+export const maintenanceSchema = z.object({ schema: schema1, by: actorSchema, reason: z.string(), at: wallMs });
+export type Maintenance = z.infer<typeof maintenanceSchema>;
+
+/** `/hosts/H/losses/`: when the host was lost, newest last; `quarantinedUntil` by the wall clock: never a ground of safety. */
+export const hostLossesSchema = z.object({
+  schema: schema1,
+  /** The last incarnation that is counted. */
+  counted: brandedNumber<Incarnation>(),
+  at: z.array(wallMs),
+  quarantinedUntil: wallMs.nullable(),
+});
+export type HostLosses = z.infer<typeof hostLossesSchema>;
+
+/** Cores in use (1.5: one and a half) and MiB. */
+const usageSchema = z.object({ cores: z.number().min(0), memoryMiB: z.number().min(0) });
+
+/** `/hosts/H/usage/`: measured means of the last while, written by its agent seldom and only where they changed enough. */
+export const hostUsageSchema = z.object({
+  schema: schema1,
+  incarnation: brandedNumber<Incarnation>(),
+  host: usageSchema,
+  /** By VM id. */
+  vms: z.record(z.string(), usageSchema),
+  at: wallMs,
+});
+export type HostUsage = z.infer<typeof hostUsageSchema>;
+export type Usage = z.infer<typeof usageSchema>;

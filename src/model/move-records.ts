@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
+import type { Epoch, HostId, Incarnation, VmId } from "./ids.ts";
+import { paramsSchema, reasonSchema } from "./reason.ts";
+
+export const moveKindSchema = z.enum(["migrate", "relocate"]);
+
+/**
+ * `/vms/V/order/`: what a person asked for and the manager has not done yet. It survives every change of the VM's state;
+ * the manager carries it out or drops it, and says which. A newer order replaces it.
+ */
+export const vmOrderSchema = z.object({
+  schema: schema1,
+  vm: brandedText<VmId>(),
+  order: z.discriminatedUnion("kind", [
+    z.object({ kind: moveKindSchema, to: brandedText<HostId>() }),
+    /** Comes with `requested: stopped`; the agent takes `graceMs` instead of the VM's own. */
+    z.object({ kind: z.literal("stop"), graceMs: z.int().min(0) }),
+  ]),
+  actor: actorSchema,
+  at: wallMs,
+});
+export type VmOrder = z.infer<typeof vmOrderSchema>;
+
+/**
+ * `/vms/V/move/`: a move under way, written by the manager, answered by the agent of `from`. A relocation is a stop
+ * there, then an owner record of the new host; nothing of it touches S14: the holder releases, the manager places.
+ */
+export const vmMoveSchema = z.object({
+  schema: schema1,
+  vm: brandedText<VmId>(),
+  kind: moveKindSchema,
+  from: brandedText<HostId>(),
+  incarnation: brandedNumber<Incarnation>(),
+  /** The run that is moved: a move of any other epoch is over. Null: the VM does not run, only its place changes. */
+  epoch: brandedNumber<Epoch>().nullable(),
+  to: brandedText<HostId>(),
+  reason: reasonSchema,
+  answer: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("open") }),
+    z.object({ kind: z.literal("failed"), code: z.string(), params: paramsSchema }),
+  ]),
+  at: wallMs,
+});
+export type VmMove = z.infer<typeof vmMoveSchema>;
+
+/** `/vms/V/plan/`: what the manager must not forget about a VM. Absent: nothing. */
+export const vmPlanSchema = z.object({
+  schema: schema1,
+  /** Given up until somebody sets it to `disabled`; beside this, too many failed hosts in the owner record (S14). */
+  error: z.object({ code: z.string(), params: paramsSchema, at: wallMs }).nullable(),
+  /** The host that it left for maintenance, and goes back to. */
+  returnTo: brandedText<HostId>().nullable(),
+  /** Moves that failed in a row, and the last one's aim. */
+  failedMoves: z.object({ count: z.int().min(0), to: brandedText<HostId>(), code: z.string() }).nullable(),
+});
+export type VmPlan = z.infer<typeof vmPlanSchema>;

@@ -4,6 +4,7 @@ import { hostCommands } from "./commands/host.ts";
 import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
 import { poolCommands } from "./commands/pool.ts";
+import { ruleCommands } from "./commands/rule.ts";
 import { vmCommands } from "./commands/vm.ts";
 import type { Io } from "./io.ts";
 import { type Group, runCli } from "./program.ts";
@@ -14,6 +15,7 @@ const groups: readonly Group[] = [
   hostCommands,
   vmCommands,
   poolCommands,
+  ruleCommands,
   logCommands,
   explainCommands,
   labCommands,

@@ -10,6 +10,7 @@ import type {
   Nonce,
   PoolId,
   Revision,
+  RuleId,
   TaskId,
   Term,
   VmId,
@@ -315,6 +316,8 @@ export const outcomeSchema = z.discriminatedUnion("kind", [
     disks: z.array(z.object({ volume: brandedText<VolumeId>(), pool: brandedText<PoolId>() })),
   }),
   z.object({ kind: z.literal("task"), vm: brandedText<VmId>(), task: brandedText<TaskId>() }),
+  z.object({ kind: z.literal("rule-written"), rule: brandedText<RuleId>() }),
+  z.object({ kind: z.literal("rule-removed"), rule: brandedText<RuleId>() }),
   z.object({ kind: z.literal("intent"), vm: brandedText<VmId>(), name: z.string(), intent: brandedText<IntentId>() }),
 ]);
 export type Outcome = z.infer<typeof outcomeSchema>;

@@ -296,6 +296,8 @@ describe("help", () => {
     ...["create", "list", "show", "start", "stop", "reset", "delete", "set"].map((verb) => ["vm", verb]),
     ["pool"],
     ["pool", "list"],
+    ["rule"],
+    ...["add", "list", "show", "set", "remove"].map((verb) => ["rule", verb]),
     ["log"],
     ["explain"],
     ["lab"],
@@ -310,7 +312,7 @@ describe("help", () => {
 
   test("no command is left out of this list", async () => {
     const known = new Set(lines.map((line) => line.join(" ")));
-    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["lab"]]) {
+    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["rule"], ["lab"]]) {
       const { out } = await holdfast(...line, "--help");
       const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z]+)/gmu)].map((hit) => hit[1] ?? "");
       expect(listed.length).toBeGreaterThan(0);

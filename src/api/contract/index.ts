@@ -2,6 +2,7 @@ import { clusterContract } from "./cluster.ts";
 import { eventContract } from "./event.ts";
 import { hostContract } from "./host.ts";
 import { poolContract } from "./pool.ts";
+import { ruleContract } from "./rule.ts";
 import { taskContract } from "./task.ts";
 import { vmContract } from "./vm.ts";
 
@@ -11,6 +12,7 @@ export const contract = {
   host: hostContract,
   vm: vmContract,
   pool: poolContract,
+  rule: ruleContract,
   event: eventContract,
   task: taskContract,
 };

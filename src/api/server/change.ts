@@ -15,7 +15,7 @@ import { waitFor } from "./wait.ts";
 
 export type Answer<T> = { readonly kind: "ok"; readonly value: T } | Refusal | Unavailable;
 type Named = { readonly id: string; readonly name: string };
-type WithRequestId = { readonly requestId?: string | undefined };
+export type WithRequestId = { readonly requestId?: string | undefined };
 type OutcomeOf<K extends Outcome["kind"]> = Extract<Outcome, { kind: K }>;
 
 /** Everything that changes something, answered when it is committed. */
@@ -65,7 +65,8 @@ export function changes(options: ApiOptions) {
   };
 }
 
-async function ask<K extends Outcome["kind"]>(
+/** Carries out one request and checks that its outcome is of the kind that this procedure has. */
+export async function ask<K extends Outcome["kind"]>(
   options: ApiOptions,
   procedure: string,
   kind: K,

@@ -8,6 +8,7 @@ import type { Member, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { HostDetail, HostSummary } from "../contract/host.ts";
 import type { PoolSummary } from "../contract/pool.ts";
+import { failingRuleChecks } from "./present-rules.ts";
 import type { Tracker } from "./tracker.ts";
 
 type Held = { readonly vm: Vm; readonly epoch: number };
@@ -130,6 +131,7 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
   for (const [key, trouble] of inKeyOrder(view.unreadable)) {
     checks.push({ id: "record-unreadable", subject: key, level: "fail", params: { key, trouble } });
   }
+  checks.push(...failingRuleChecks(view));
   const order = { fail: 0, warn: 1, unknown: 2, ok: 3 } as const;
   return checks.sort((a, b) => order[a.level] - order[b.level] || compareText(a.subject, b.subject));
 }

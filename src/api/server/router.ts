@@ -7,9 +7,11 @@ import type { EventFilter } from "../../ports/journal.ts";
 import type { Trouble } from "../contract/base.ts";
 import { contract } from "../contract/index.ts";
 import { type Answer, changes } from "./change.ts";
+import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentChecks, presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
+import { presentRule, presentRules } from "./present-rules.ts";
 import { presentEvent, presentTask, presentVm, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -41,6 +43,7 @@ export type ApiRouter = ReturnType<typeof createRouter>;
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
   const change = changes(options);
+  const ruleChange = ruleChanges(options);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
     const current = options.view();
@@ -68,6 +71,13 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       explain: api.vm.explain.handler(({ input }) => asOf(must(explain(options, view(), tracker, input)))),
     },
     pool: { list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })) },
+    rule: {
+      add: api.rule.add.handler(async ({ input }) => settle(await ruleChange.add(input))),
+      list: api.rule.list.handler(({ input }) => asOf({ rules: must(presentRules(view(), input.vm)) })),
+      show: api.rule.show.handler(({ input }) => asOf({ rule: must(presentRule(view(), input.rule)) })),
+      set: api.rule.set.handler(async ({ input }) => settle(await ruleChange.set(input))),
+      remove: api.rule.remove.handler(async ({ input }) => settle(await ruleChange.remove(input))),
+    },
     event: {
       list: api.event.list.handler(({ input }) => ({
         events: options.journal.read(must(filterOf(options.view(), input))).map(presentEvent),

@@ -6,6 +6,7 @@ import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { findVm, hostName } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { told } from "./power.ts";
+import { rulesWithoutVm } from "./rules-without-vm.ts";
 
 export type SetVmRequest = {
   readonly vm: string;
@@ -42,7 +43,7 @@ export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked
 
 /**
  * Removes a VM that nobody runs and nobody may start. The owner record's revision is compared: a placement that was
- * committed a moment before makes this fail, and one that comes after finds no VM.
+ * committed a moment before makes this fail, and one that comes after finds no VM. It leaves its rules with it.
  */
 export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): Planned {
   const found = findVm(view, wanted);
@@ -55,6 +56,7 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
   }
   if (vm.requested === "started") return refuse("vm-wanted-started", { vm: vm.name });
   const status = view.statuses.get(vm.id);
+  const rules = rulesWithoutVm(view, vm, asked);
   return {
     kind: "plan",
     transaction: transaction(
@@ -62,12 +64,14 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
         unchanged(keys.vm(vm.id), found.stored),
         unchanged(keys.owner(vm.id), owner),
         unchanged(keys.vmStatus(vm.id), status),
+        ...rules.compares,
       ],
       [
         remove(keys.vm(vm.id)),
         remove(keys.vmName(vm.name)),
         ...(owner === undefined ? [] : [remove(keys.owner(vm.id))]),
         ...(status === undefined ? [] : [remove(keys.vmStatus(vm.id))]),
+        ...rules.writes,
       ],
     ),
     outcome: {
@@ -76,6 +80,6 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
       name: vm.name,
       disks: vm.spec.disks.map(({ volume, pool }) => ({ volume, pool })),
     },
-    events: [told("vm-deleted", vm, asked)],
+    events: [told("vm-deleted", vm, asked), ...rules.events],
   };
 }

@@ -90,7 +90,7 @@ function start(
     const told = event("vm-nowhere", { vm: vm.id }, { vm: vm.name }, reason, placement.alternatives);
     return { notice: { subject: subjectOf(vm.id), event: told } };
   }
-  assign(round, vm.id, placement.on);
+  assign(round, vm, placement.on);
   const type = proof === undefined ? "vm-placed" : "vm-recovered";
   const epoch = (view.owners.get(vm.id)?.value.epoch ?? 0) + 1;
   const params = { vm: vm.name, host: placement.on, epoch, ...(proof === undefined ? {} : { from: proof.host }) };

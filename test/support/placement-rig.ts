@@ -32,11 +32,9 @@ export function bookOf(rules: ShortRules): RuleBook {
     apart: (vm: VmId) => others(rules.apart, vm),
     failing: new Map(),
   };
-  const rulesOf = (vm: VmId): RuleId[] => {
-    const named = classesOf(vm) !== undefined || book.together(vm).size > 0 || book.apart(vm).size > 0;
-    return named ? ["some-rule" as RuleId] : [];
-  };
-  return { ...book, rulesOf };
+  const binds = (vm: VmId) => classesOf(vm) !== undefined || book.together(vm).size > 0 || book.apart(vm).size > 0;
+  const rulesOf = (vm: VmId): RuleId[] => (binds(vm) ? ["some-rule" as RuleId] : []);
+  return { ...book, binds, rulesOf };
 }
 
 export function roundOf(

@@ -47,7 +47,7 @@ export function ask(round: PlacementRound, vm: Vm, wish: Wish): Asked {
   const at = owner === undefined ? undefined : slotOf.get(owner.host);
   const held = owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) === undefined;
   const failedHosts = owner?.failedHosts ?? nobody;
-  const ruled = book.rulesOf(vm.id).length > 0;
+  const ruled = book.binds(vm.id);
   const policy = view.policy?.value ?? defaultPolicy;
   return {
     vm,

@@ -1,7 +1,7 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import type { Reason } from "../../model/reason.ts";
-import type { HostFacts, VmSpec } from "../../model/records.ts";
+import type { HostFacts, Vm, VmSpec } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { derived } from "../derived.ts";
 import { type RuleBook, ruleBook } from "../rules/rule-book.ts";
@@ -58,20 +58,24 @@ export function openRound(view: ClusterView, known: Knowledge): PlacementRound {
   });
   const slotOf = new Map(slots.map((slot) => [slot.host, slot]));
   const round = { view, known, book: ruleBook(view), slots, slotOf, aims: new Map(), lacks: new Map() };
-  for (const [vm, host] of known.promised) assign(round, vm, host);
+  for (const [vm, host] of known.promised) book(round, vm, host);
   return round;
 }
 
 /** Books a choice: from now on in this round the VM takes room on `host`, and what belongs to it looks there. */
-export function assign(round: PlacementRound, vm: VmId, host: HostId): void {
+export function assign(round: PlacementRound, vm: Vm, host: HostId): void {
+  book(round, vm.id, host);
+}
+
+function book(round: PlacementRound, vm: VmId, host: HostId): void {
   const { view, slotOf } = round;
-  const book = (on: HostId, sign: 1 | -1): void => {
+  const add = (on: HostId, sign: 1 | -1): void => {
     const load = slotOf.get(on)?.load;
     if (load !== undefined) addLoad(load, view, vm, sign);
   };
-  for (const on of seatsOf(view, vm, round.aims.get(vm))) book(on, -1);
+  for (const on of seatsOf(view, vm, round.aims.get(vm))) add(on, -1);
   (round.aims as Map<VmId, HostId>).set(vm, host);
-  for (const on of seatsOf(view, vm, host)) book(on, 1);
+  for (const on of seatsOf(view, vm, host)) add(on, 1);
 }
 
 /** What each slot lacks for VMs like this one, memory aside. */

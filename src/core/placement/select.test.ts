@@ -4,6 +4,7 @@ import { epoch, held, host, incarnation, Records, vm, vmId } from "../../../test
 import { keys } from "../../model/keys.ts";
 import type { Owner, Vm } from "../../model/records.ts";
 import { assign } from "./round.ts";
+import { whyUnfit } from "./select.ts";
 
 const best = { preference: "best" } as const;
 const stay = { preference: "stay" } as const;
@@ -80,11 +81,18 @@ describe("which hosts can take a VM", () => {
     });
     const round = roundOf(records);
     expect(whys(choose(round, "b", best))).toEqual({ h1: "host-memory-short", h2: "host-memory-short" });
-    assign(round, vmId("b"), host("h3"));
+    assign(round, vm("b", big), host("h3"));
     expect(on(choose(round, "c", best))).toBe("nowhere");
     // Its own room is no obstacle to itself.
     expect(on(choose(round, "b", best))).toBe("h3");
   });
+});
+
+test("[PL1, PL2] one host alone: why it cannot take the VM, whatever would be better", () => {
+  const records = cluster({ a: null, b: "h2" }).put(keys.maintenance(host("h3")), maintenance);
+  const round = roundOf(records, { classes: { a: { h1: 0, "*": 1 } }, apart: [["a", "b"]] });
+  const codes = ["h1", "h2", "h3", "h9"].map((name) => whyUnfit(round, vm("a"), host(name))?.code);
+  expect(codes).toEqual([undefined, "host-has-vm-apart", "host-in-maintenance", "host-never-registered"]);
 });
 
 describe("which of them is taken", () => {
@@ -126,7 +134,7 @@ describe("which of them is taken", () => {
     const placed = choose(roundOf(cluster({ a: null, b: "h1", c: "h2" }), apart), "a", best);
     expect([on(placed), whys(placed)]).toEqual(["h3", { h1: "host-has-vm-apart", h2: "host-has-vm-apart" }]);
     const round = roundOf(cluster({ a: "h1", b: "h1", c: null }), apart);
-    assign(round, vmId("b"), host("h2"));
+    assign(round, vm("b"), host("h2"));
     expect(on(choose(round, "c", best))).toBe("h3");
   });
 
@@ -154,7 +162,7 @@ describe("which of them is taken", () => {
     const back = { ...stay, returnTo: host("h3") };
     const round = roundOf(records, together);
     expect(on(choose(round, "a", back))).toBe("h3");
-    assign(round, vmId("a"), host("h3"));
+    assign(round, vm("a"), host("h3"));
     expect(on(choose(round, "b", back))).toBe("h3");
     expect(on(choose(roundOf(records, together, { h3: 9_000 }), "a", back))).toBe("h1");
   });

@@ -1,9 +1,10 @@
 import type { HostId } from "../../model/ids.ts";
-import type { Alternative } from "../../model/reason.ts";
+import type { Alternative, Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import { alternativesTo } from "./alternatives.ts";
-import { ask, type Wish } from "./asked.ts";
+import { ask, type Wish, whyNot } from "./asked.ts";
 import { choose } from "./choose.ts";
+import { reason } from "./fitness.ts";
 import type { PlacementRound } from "./round.ts";
 
 export type Placement =
@@ -20,6 +21,13 @@ export function select(round: PlacementRound, vm: Vm, wish: Wish): Placement {
   const choice = choose(round, asked);
   const alternatives = alternativesTo(round, asked, choice);
   return choice === undefined ? { kind: "nowhere", alternatives } : { kind: "place", on: choice.on.host, alternatives };
+}
+
+/** Why this very host cannot take the VM now, classes and scores aside; undefined: it can (PL1, PL2). */
+export function whyUnfit(round: PlacementRound, vm: Vm, host: HostId): Reason | undefined {
+  const slot = round.slotOf.get(host);
+  if (slot === undefined) return reason("PL1", "host-never-registered", { host });
+  return whyNot(round, ask(round, vm, { preference: "best" }), slot);
 }
 
 /** Whether `select` would find a host, without the reasons. */

@@ -3,6 +3,7 @@ import { certificateMessages } from "./certificates.ts";
 import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
+import { editMessages } from "./edits.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
@@ -12,6 +13,7 @@ import { requestMessages } from "./requests.ts";
 /** The catalogue's parts. A code stands in exactly one of them. */
 export const parts: readonly Catalogue[] = [
   requestMessages,
+  editMessages,
   decisionMessages,
   checkMessages,
   clientMessages,

@@ -9,10 +9,12 @@ import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { requestMessages } from "./requests.ts";
+import { ruleMessages } from "./rules.ts";
 
 /** The catalogue's parts. A code stands in exactly one of them. */
 export const parts: readonly Catalogue[] = [
   requestMessages,
+  ruleMessages,
   editMessages,
   decisionMessages,
   checkMessages,

@@ -3,6 +3,7 @@ import { explainCommands } from "./commands/explain.ts";
 import { hostCommands } from "./commands/host.ts";
 import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
+import { policyCommands } from "./commands/policy.ts";
 import { poolCommands } from "./commands/pool.ts";
 import { vmCommands } from "./commands/vm.ts";
 import type { Io } from "./io.ts";
@@ -14,6 +15,7 @@ const groups: readonly Group[] = [
   hostCommands,
   vmCommands,
   poolCommands,
+  policyCommands,
   logCommands,
   explainCommands,
   labCommands,

@@ -81,6 +81,7 @@ describe("reading commands", () => {
       [["vm", "list"], outputOf(contract.vm.list)],
       [["vm", "show", "web"], outputOf(contract.vm.show)],
       [["pool", "list"], outputOf(contract.pool.list)],
+      [["policy", "show"], outputOf(contract.policy.show)],
       [["log"], outputOf(contract.event.list)],
       [["explain", "web"], outputOf(contract.vm.explain)],
     ];
@@ -270,14 +271,16 @@ describe("help", () => {
   const lines: string[][] = [
     [],
     ["cluster"],
-    ["cluster", "status"],
+    ...["status", "disarm", "arm"].map((verb) => ["cluster", verb]),
     ["host"],
-    ["host", "list"],
-    ["host", "show"],
+    ...["list", "show", "maintenance", "release"].map((verb) => ["host", verb]),
     ["vm"],
     ...["create", "list", "show", "start", "stop", "reset", "delete", "set"].map((verb) => ["vm", verb]),
     ["pool"],
     ["pool", "list"],
+    ["policy"],
+    ["policy", "show"],
+    ["policy", "set"],
     ["log"],
     ["explain"],
     ["lab"],
@@ -292,7 +295,7 @@ describe("help", () => {
 
   test("no command is left out of this list", async () => {
     const known = new Set(lines.map((line) => line.join(" ")));
-    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["lab"]]) {
+    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["lab"]]) {
       const { out } = await holdfast(...line, "--help");
       const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z]+)/gmu)].map((hit) => hit[1] ?? "");
       expect(listed.length).toBeGreaterThan(0);

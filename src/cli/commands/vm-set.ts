@@ -1,5 +1,5 @@
 import { Option } from "@commander-js/extra-typings";
-import { signedNumber, wholeNumber } from "../numbers.ts";
+import { secondsToMs, signedNumber, wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group } from "../program.ts";
 import { fail } from "../trouble.ts";
 
@@ -38,10 +38,10 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
           requested: stateFrom(options.state, options.requested),
           maxRestart: options.maxRestart,
           maxRelocate: options.maxRelocate,
-          stopGraceMs: toMs(options.stopGrace),
+          stopGraceMs: secondsToMs(options.stopGrace),
           failback: options.failback === undefined ? undefined : options.failback === "on",
           startPriority: options.startPriority,
-          startDelayMs: toMs(options.startDelay),
+          startDelayMs: secondsToMs(options.startDelay),
         }),
       );
       if (options.json === true) {
@@ -61,8 +61,4 @@ function stateFrom(state: State | undefined, requested: State | undefined): Stat
     throw fail("options-contradict", { option: `--state ${state}`, other: `--requested ${requested}` }, 2);
   }
   return state ?? requested;
-}
-
-function toMs(seconds: number | undefined): number | undefined {
-  return seconds === undefined ? undefined : seconds * 1_000;
 }

@@ -1,5 +1,5 @@
 import { render } from "../../model/messages/index.ts";
-import { wholeNumber } from "../numbers.ts";
+import { secondsToMs, wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
 import { followTask } from "./task.ts";
@@ -65,7 +65,7 @@ function stopCommand(vm: Parent, cli: Cli): void {
     .addHelpText("after", examples("holdfast vm stop web", "holdfast vm stop web --grace 0"))
     .action(async (name, options) => {
       const session = await cli.session();
-      const graceMs = options.grace === undefined ? undefined : options.grace * 1_000;
+      const graceMs = secondsToMs(options.grace);
       const task = await session.change((client, requestId) => client.vm.stop({ vm: name, graceMs, requestId }));
       await followTask(cli, session, task, { ...options, name, verb: "stop" });
     });

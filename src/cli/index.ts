@@ -4,6 +4,7 @@ import { hostCommands } from "./commands/host.ts";
 import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
 import { poolCommands } from "./commands/pool.ts";
+import { simulateCommands } from "./commands/simulate.ts";
 import { vmCommands } from "./commands/vm.ts";
 import type { Io } from "./io.ts";
 import { type Group, runCli } from "./program.ts";
@@ -16,6 +17,7 @@ const groups: readonly Group[] = [
   poolCommands,
   logCommands,
   explainCommands,
+  simulateCommands,
   labCommands,
 ];
 

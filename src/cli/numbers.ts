@@ -5,3 +5,9 @@ export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/u.test(text)) throw new InvalidArgumentError("Give a whole number, without a unit.");
   return Number(text);
 }
+
+/** A whole number that may be negative. */
+export function signedNumber(text: string): number {
+  if (!/^-?\d{1,15}$/u.test(text)) throw new InvalidArgumentError("Give a whole number; it may be negative.");
+  return Number(text);
+}

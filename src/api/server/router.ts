@@ -6,7 +6,8 @@ import type { ClusterView } from "../../model/view.ts";
 import type { EventFilter } from "../../ports/journal.ts";
 import type { Trouble } from "../contract/base.ts";
 import { contract } from "../contract/index.ts";
-import { type Answer, changes } from "./change.ts";
+import type { Answer } from "./ask.ts";
+import { vmChanges } from "./change.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentChecks, presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
@@ -40,7 +41,7 @@ export type ApiRouter = ReturnType<typeof createRouter>;
 
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
-  const change = changes(options);
+  const change = vmChanges(options);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
     const current = options.view();

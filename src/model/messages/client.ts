@@ -42,6 +42,11 @@ export const clientMessages = {
     effect: "Nothing was asked.",
     remedy: "Give both or neither.",
   },
+  "options-contradict": {
+    cause: "{option} and {other} ask for different things.",
+    effect: "Nothing was asked.",
+    remedy: "Give one of them.",
+  },
   "spec-file-unreadable": {
     cause: "The spec file {file} cannot be read ({cause}).",
     effect: "No VM was created.",

@@ -3,6 +3,7 @@ import { certificateMessages } from "./certificates.ts";
 import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
+import { editMessages } from "./edits.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
@@ -14,6 +15,7 @@ import { ruleMessages } from "./rules.ts";
 export const parts: readonly Catalogue[] = [
   requestMessages,
   ruleMessages,
+  editMessages,
   decisionMessages,
   checkMessages,
   clientMessages,

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
-import { type ApiHost, startApiHost } from "../support/api-host.ts";
+import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
 import { host } from "../support/records.ts";
 
@@ -20,6 +21,14 @@ async function done(...line: readonly string[]): Promise<string> {
   const { code, out, err } = await holdfast(...line);
   expect({ line, code, err }).toEqual({ line, code: 0, err: "" });
   return out;
+}
+
+async function createdWeb(): Promise<VmId> {
+  const size = ["--memory", "80", "--pool", "shared", "--disk", "64", "--network", "lan"];
+  await done("vm", "create", "--name", "web", ...size);
+  const [id] = api.view().vms.keys();
+  if (id === undefined) throw new Error("no VM");
+  return id;
 }
 
 describe("what people ask of the manager", () => {
@@ -49,6 +58,21 @@ describe("what people ask of the manager", () => {
     expect(await done("cluster", "status")).toMatch(/Armed +yes/u);
   });
 
+  test("a move that is not waited for, and one that is dropped", async () => {
+    const id = await createdWeb();
+    expect(await done("vm", "migrate", "web", "h2", "--no-wait")).toMatch(/^web: migrate is recorded as task-/u);
+    const waiting = begin(["vm", "relocate", "web", "h1", "--json"], { HOLDFAST_SOCKET: api.socket });
+    const wanted = () => [...api.view().tasks.values()].find(({ value }) => value.to === "h1")?.value;
+    await until(() => wanted() !== undefined, "the task");
+    const task = wanted();
+    if (task === undefined) throw new Error("no task");
+    const end = { kind: "failed", code: "order-dropped", params: { vm: "web", host: "h1" }, at: 1 };
+    await api.put(keys.task(task.id), { ...task, end });
+    const { code, err } = await waiting.ended;
+    expect([code, err.includes("The order to move VM web to host h1 was dropped.")]).toEqual([1, true]);
+    expect(api.view().orders.get(id)?.value.order).toEqual({ kind: "relocate", to: "h1" });
+  });
+
   test("the policy", async () => {
     const set = ["--scheduler", "dynamic", "--auto-rebalance", "on", "--threshold", "0.2", "--hold", "60"];
     const text = await done(
@@ -70,6 +94,8 @@ describe("what people ask of the manager", () => {
 
 test.each<[number, string, string[]]>([
   [1, "host-unknown", ["host", "maintenance", "nix"]],
+  [1, "vm-unknown", ["vm", "migrate", "nix", "h1"]],
+  [1, "host-unknown", ["vm", "relocate", "web", "nix"]],
   [1, "host-not-held-back", ["host", "release", "h1"]],
   [1, "cluster-armed-already", ["cluster", "arm"]],
   [1, "policy-nothing-to-change", ["policy", "set"]],
@@ -77,6 +103,7 @@ test.each<[number, string, string[]]>([
   [1, "policy-losses-impossible", ["policy", "set", "--wanted-host-losses", "2"]],
   [1, "policy-reserve-too-large", ["policy", "set", "--host-reserve", "9999999"]],
 ])("exit %i, %s: %j", async (code, name, line) => {
+  await createdWeb();
   const { code: ended, out, err } = await holdfast(...line);
   expect([ended, out]).toEqual([code, ""]);
   expect(err).toMatch(/^Cause: {3}.+\nEffect: {2}.+\nRemedy: {2}.+\nCode: {4}.+\n$/u);
@@ -86,6 +113,8 @@ test.each<[number, string, string[]]>([
 
 test.each([
   ["cluster", "disarm"],
+  ["vm", "migrate", "web"],
+  ["vm", "stop", "web", "--grace", "soon"],
   ["cluster", "disarm", "--mode", "off"],
   ["policy", "set", "--threshold", "much"],
   ["policy", "set", "--shutdown-policy", "nix"],

@@ -275,7 +275,10 @@ describe("help", () => {
     ["host"],
     ...["list", "show", "maintenance", "release"].map((verb) => ["host", verb]),
     ["vm"],
-    ...["create", "list", "show", "start", "stop", "reset", "delete", "set"].map((verb) => ["vm", verb]),
+    ...["create", "list", "show", "start", "stop", "migrate", "relocate", "reset", "delete", "set"].map((verb) => [
+      "vm",
+      verb,
+    ]),
     ["pool"],
     ["pool", "list"],
     ["policy"],

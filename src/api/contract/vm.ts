@@ -121,6 +121,7 @@ export type VmCreateInput = z.input<typeof vmCreateSchema>;
 
 const vmInput = z.object({ vm: nameOrIdSchema });
 const vmChange = vmInput.extend({ requestId: requestIdSchema });
+const moveInput = vmChange.extend({ to: nameOrIdSchema });
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {
@@ -147,6 +148,14 @@ export const vmContract = {
         graceMs: limits.stopGraceMs.optional(),
       }),
     )
+    .output(taskSchema),
+  migrate: base
+    .route({ method: "POST", path: "/vms/{vm}/migrate", summary: "Move a VM to a host, running if that can be done" })
+    .input(moveInput)
+    .output(taskSchema),
+  relocate: base
+    .route({ method: "POST", path: "/vms/{vm}/relocate", summary: "Stop a VM and start it on another host" })
+    .input(moveInput)
     .output(taskSchema),
   reset: base
     .route({

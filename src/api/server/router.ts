@@ -44,7 +44,7 @@ export type ApiRouter = ReturnType<typeof createRouter>;
 
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
-  const change = vmChanges(options);
+  const change = vmChanges(options, tracker.contact);
   const cluster = clusterChanges(options);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
@@ -77,6 +77,8 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       show: api.vm.show.handler(({ input }) => asOf({ vm: must(presentVmDetail(view(), input.vm, tracker)) })),
       start: api.vm.start.handler(async ({ input }) => settle(await change.start(input))),
       stop: api.vm.stop.handler(async ({ input }) => settle(await change.stop(input))),
+      migrate: api.vm.migrate.handler(async ({ input }) => settle(await change.migrate(input))),
+      relocate: api.vm.relocate.handler(async ({ input }) => settle(await change.relocate(input))),
       reset: api.vm.reset.handler(async ({ input }) => settle(await change.reset(input))),
       delete: api.vm.delete.handler(async ({ input }) => settle(await change.delete(input))),
       set: api.vm.set.handler(async ({ input }) => settle(await change.set(input))),

@@ -121,3 +121,30 @@ test.each([
 ])("what is not understood ends with 2: %s %s %s", async (...line) => {
   expect((await holdfast(...line)).code).toBe(2);
 });
+
+test("whoever asks for JSON gets troubles as one line of JSON, and nothing on stdout", async () => {
+  const cases: [number, string, object, string[]][] = [
+    [1, "vm-unknown", { vm: "nix", known: "none" }, ["vm", "show", "nix", "--json"]],
+    [1, "host-not-held-back", { host: "h1" }, ["host", "release", "h1", "--json"]],
+    [
+      1,
+      "policy-losses-impossible",
+      { wanted: 9, hosts: 2, most: 1 },
+      ["policy", "set", "--wanted-host-losses", "9", "--json"],
+    ],
+    [2, "option-missing", { option: "--name" }, ["vm", "create", "--json"]],
+    [2, "command-not-understood", {}, ["vm", "list", "--frob", "--json"]],
+  ];
+  for (const [exit, code, params, line] of cases) {
+    const ended = await holdfast(...line);
+    expect([line, ended.code, ended.out, ended.err.trimEnd().split("\n").length]).toEqual([line, exit, "", 1]);
+    const said = JSON.parse(ended.err);
+    expect(Object.keys(said)).toEqual(["code", "cause", "effect", "remedy", "params"]);
+    expect(said).toMatchObject({ code, params });
+  }
+  const nobody = begin(["vm", "list", "--json"], { HOLDFAST_SOCKET: `${api.socket}.nix` });
+  expect(JSON.parse((await nobody.ended).err)).toMatchObject({ code: "daemon-not-answering" });
+  expect((await holdfast("vm", "frob")).err).toMatch(
+    /^Cause: .+\nEffect: .+\nRemedy: .+--help\.\nCode: {4}command-not-/u,
+  );
+});

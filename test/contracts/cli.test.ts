@@ -231,7 +231,7 @@ describe("refusals and usage", () => {
     ],
     [1, "vm-memory-too-large", ["vm", "create", "--name", "b", "--memory", "9000", "--pool", "shared", "--disk", "1"]],
     [1, "vm-nothing-to-boot", ["vm", "create", "--name", "b", "--memory", "80"]],
-    [1, "input-does-not-fit", ["vm", "create", "--name", "B B", "--memory", "80", "--pool", "shared", "--disk", "1"]],
+    [1, "vm-name-malformed", ["vm", "create", "--name", "B B", "--memory", "80", "--pool", "shared", "--disk", "1"]],
     [1, "vm-nothing-to-change", ["vm", "set", "web", "--failback", "on"]],
     [2, "options-contradict", ["vm", "set", "web", "--state", "started", "--requested", "stopped"]],
     [2, "option-missing", ["vm", "create", "--memory", "80"]],

@@ -84,15 +84,13 @@ const wishSchema = z.object({
 
 /** Also the form of a spec file. Pools and networks by name or id. */
 export const vmCreateSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "must be 1 to 63 lower-case letters, digits and inner hyphens"),
+  name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "vm-name-malformed"),
   cpus: z.int().min(1).max(512),
   memoryMiB: z.int().min(16).max(16_777_216),
   /** A named model is the same on every host that can run it; the default is the one that every host can. */
   cpuModel: z
     .string()
-    .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "must be the name of a CPU model as QEMU knows it")
+    .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "cpu-model-malformed")
     .default("qemu64"),
   disks: z
     .array(

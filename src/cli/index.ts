@@ -5,6 +5,7 @@ import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
 import { policyCommands } from "./commands/policy.ts";
 import { poolCommands } from "./commands/pool.ts";
+import { simulateCommands } from "./commands/simulate.ts";
 import { vmCommands } from "./commands/vm.ts";
 import type { Io } from "./io.ts";
 import { type Group, runCli } from "./program.ts";
@@ -18,6 +19,7 @@ const groups: readonly Group[] = [
   policyCommands,
   logCommands,
   explainCommands,
+  simulateCommands,
   labCommands,
 ];
 

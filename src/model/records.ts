@@ -232,7 +232,7 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     epoch: brandedNumber<Epoch>(),
     /** Null after an orderly stop. */
     failed: vmExitSchema.nullable(),
-    /** Where it failed since it last ran well, oldest first: these are not tried again (`maxRelocate` bounds them). */
+    /** Where it failed since it last ran well, oldest first, each time anew: tried last; `maxRelocate` bounds their number. */
     failedHosts: z.array(brandedText<HostId>()),
   }),
 ]);

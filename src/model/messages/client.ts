@@ -62,6 +62,16 @@ export const clientMessages = {
     effect: "No VM was created.",
     remedy: "Correct the file at that place; `holdfast vm create --help` shows an example.",
   },
+  "scenario-file-unreadable": {
+    cause: "The scenario file {file} cannot be read ({cause}).",
+    effect: "Nothing was played.",
+    remedy: "Name a file that exists and may be read.",
+  },
+  "scenario-file-broken": {
+    cause: "{file}, at {path}: {problem}",
+    effect: "Nothing was played.",
+    remedy: "Correct the file at that place; the format is ha-scenario/1.",
+  },
   "task-still-open": {
     cause: "VM {vm} has not come to the end of it within {seconds} s.",
     effect: "It goes on in the background as task {task}.",

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { VmId } from "../../src/model/ids.ts";
+import type { Revision, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
+import { eventSchema, systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
 import { host } from "../support/records.ts";
@@ -71,6 +72,58 @@ describe("what people ask of the manager", () => {
     const { code, err } = await waiting.ended;
     expect([code, err.includes("The order to move VM web to host h1 was dropped.")]).toEqual([1, true]);
     expect(api.view().orders.get(id)?.value.order).toEqual({ kind: "relocate", to: "h1" });
+  });
+
+  test("vm show and explain tell of an error and its way out, an order, a move, and what is remembered", async () => {
+    const id = await createdWeb();
+    await done("vm", "migrate", "web", "h2", "--no-wait");
+    const reason = { rule: "S14", code: "vm-wanted-and-free", params: { vm: "web" } };
+    const move = {
+      schema: 1,
+      vm: id,
+      kind: "relocate",
+      from: "h2",
+      incarnation: 1,
+      epoch: null,
+      to: "h1",
+      reason,
+      at: 1,
+    };
+    const failed = { kind: "failed", code: "vm-not-running", params: { vm: "web" } };
+    await api.put(keys.vmMove(id), { ...move, answer: failed });
+    const failedMoves = { count: 3, to: "h1", code: "vm-not-running" };
+    await api.put(keys.vmPlan(id), { schema: 1, error: null, returnTo: "h2", failedMoves });
+    const shown = await done("vm", "show", "web");
+    expect(shown).toMatch(/Ordered +migrate to h2, by root at /u);
+    expect(shown).toMatch(/Move +relocate from h2 to h1: VM web is wanted .+; it failed: VM web is not running\./u);
+    expect(shown).toMatch(
+      /Returns to +h2, after its maintenance\nFailed moves +3 in a row, last to h1 \(vm-not-running\)/u,
+    );
+    const error = { code: "vm-gave-up", params: { vm: "web", hosts: "h1", exit: "panicked" }, at: 1 };
+    await api.put(keys.vmPlan(id), { schema: 1, error, returnTo: null, failedMoves: null });
+    expect(await done("vm", "show", "web")).toMatch(
+      /Error +VM web failed on every host.+\nWay out .+--state disabled/u,
+    );
+    expect(await done("explain", "web")).toMatch(/^web is wanted stopped; it is stopped\.\nError .+\nWay out .+\n/u);
+    expect(await done("cluster", "status")).toMatch(/FAIL +VM web is in the state error/u);
+    const { vm } = JSON.parse(await done("explain", "web", "--json"));
+    expect(vm).toMatchObject({
+      error,
+      order: { kind: "migrate", to: "h2" },
+      move: { failed: { code: "vm-not-running" } },
+    });
+  });
+
+  test("explain shows what needs somebody's attention, too, with its effect and remedy", async () => {
+    const id = await createdWeb();
+    const base = { schema: 1, host: "h1", boot: "b", seq: 1, actor: systemActor, at: 1, reason: null, previous: "" };
+    const gaveUp = { type: "vm-gave-up", subjects: { vm: id }, params: { vm: "web", hosts: "h1, h2", exit: "killed" } };
+    const why = { rule: "PL1", code: "host-memory-short", params: { host: "h2", freeMiB: 1, neededMiB: 80 } };
+    const event = eventSchema.parse({ ...base, ...gaveUp, alternatives: [{ option: "h2", why }] });
+    api.journal.add([{ event, revision: 1_000 as Revision }]);
+    expect(await done("explain", "web")).toMatch(
+      /VM web failed on every host.+\n {2}effect {3}It is not.+\n {2}remedy {3}See .+\n {2}not h2 {2}h2 has 1 MiB free; 80 MiB are needed\. \(PL1\)\n/u,
+    );
   });
 
   test("the policy", async () => {

@@ -286,6 +286,7 @@ describe("help", () => {
     ["policy", "set"],
     ["log"],
     ["explain"],
+    ["simulate"],
     ["lab"],
     ["lab", "fault"],
     ["lab", "status"],

@@ -1,6 +1,8 @@
 import { z } from "zod";
-import { alternativeSchema } from "../../model/reason.ts";
-import { requestedStateSchema, vmExitSchema } from "../../model/records.ts";
+import { actorSchema } from "../../model/branded.ts";
+import { moveKindSchema } from "../../model/move-records.ts";
+import { alternativeSchema, reasonSchema } from "../../model/reason.ts";
+import { requestedStateSchema, vmExitSchema, vmLockKindSchema } from "../../model/records.ts";
 import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, troubleSchema, wallMsSchema } from "./base.ts";
 import { eventSchema } from "./event.ts";
 import { taskSchema } from "./task.ts";
@@ -50,6 +52,39 @@ export const vmDetailSchema = vmSummarySchema.extend({
   startPriority: z.int(),
   startDelayMs: z.int(),
   createdAt: wallMsSchema,
+  /** Given up until somebody sets it to `disabled`; a code of `messages`. */
+  error: troubleSchema.extend({ at: wallMsSchema.nullable() }).nullable(),
+  /** Some long work has it: it is neither started nor moved meanwhile. */
+  lock: z.object({ kind: vmLockKindSchema, at: wallMsSchema }).nullable(),
+  /** What a person asked for and has not got yet. */
+  order: z
+    .object({
+      kind: z.enum(["migrate", "relocate", "stop"]),
+      /** Where a move goes. */
+      to: z.string().nullable(),
+      /** How long the guest may take to stop. */
+      graceMs: z.int().nullable(),
+      by: actorSchema,
+      at: wallMsSchema,
+    })
+    .nullable(),
+  /** A move under way; `failed`: its host could not carry it out. */
+  move: z
+    .object({
+      kind: moveKindSchema,
+      from: z.string(),
+      to: z.string(),
+      reason: reasonSchema,
+      failed: troubleSchema.nullable(),
+      at: wallMsSchema,
+    })
+    .nullable(),
+  /** The host that it left for maintenance, and goes back to. */
+  returnTo: z.string().nullable(),
+  /** Moves that failed in a row, and the last one's aim and cause. */
+  failedMoves: z.object({ count: z.int(), to: z.string(), code: z.string() }).nullable(),
+  /** Rules that bind it. */
+  rules: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
   pausedBy: z.array(z.string()),
   restarts: z.int(),
@@ -194,7 +229,7 @@ export const vmContract = {
     .output(
       z.object({
         asOfMs: asOfMsSchema,
-        vm: vmSummarySchema,
+        vm: vmDetailSchema,
         decisions: z.array(eventSchema.extend({ alternatives: z.array(alternativeSchema) })),
       }),
     ),

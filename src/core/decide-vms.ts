@@ -8,6 +8,7 @@ import { type ClusterView, fenceOf } from "../model/view.ts";
 import { type Decided, type Decision, event, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
 import { forgetFailuresTransaction, placeTransaction, releaseLostTransaction } from "./ownership.ts";
+import { otherFigures } from "./placement/notice.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
 import { select } from "./placement/select.ts";
 
@@ -29,7 +30,8 @@ export function decideVms(
     if (decision !== undefined) decisions.push(decision);
     if (notice !== undefined) notices.push(notice);
   }
-  return { decisions, notices, wakeAt: undefined };
+  const told = otherFigures(round);
+  return { decisions, notices: told === undefined ? notices : [...notices, told], wakeAt: undefined };
 }
 
 export function subjectOf(vm: VmId): string {

@@ -1,6 +1,7 @@
 import { implement, ORPCError } from "@orpc/server";
 import { findVm } from "../../core/requests/find.ts";
 import { noRevision, type Revision, type TaskId } from "../../model/ids.ts";
+import { messages } from "../../model/messages/index.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { EventFilter } from "../../ports/journal.ts";
@@ -16,7 +17,7 @@ import { presentChecks } from "./present-checks.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
 import { presentRule, presentRules } from "./present-rules.ts";
-import { presentEvent, presentTask, presentVm, presentVmDetail, presentVms } from "./present-vms.ts";
+import { presentEvent, presentTask, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** The contract's two errors, as the client gets them. */
@@ -46,7 +47,7 @@ export type ApiRouter = ReturnType<typeof createRouter>;
 
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
-  const change = vmChanges(options);
+  const change = vmChanges(options, tracker.contact);
   const cluster = clusterChanges(options);
   const ruleChange = ruleChanges(options);
   /** A view that was never read is not an empty cluster. */
@@ -80,6 +81,8 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       show: api.vm.show.handler(({ input }) => asOf({ vm: must(presentVmDetail(view(), input.vm, tracker)) })),
       start: api.vm.start.handler(async ({ input }) => settle(await change.start(input))),
       stop: api.vm.stop.handler(async ({ input }) => settle(await change.stop(input))),
+      migrate: api.vm.migrate.handler(async ({ input }) => settle(await change.migrate(input))),
+      relocate: api.vm.relocate.handler(async ({ input }) => settle(await change.relocate(input))),
       reset: api.vm.reset.handler(async ({ input }) => settle(await change.reset(input))),
       delete: api.vm.delete.handler(async ({ input }) => settle(await change.delete(input))),
       set: api.vm.set.handler(async ({ input }) => settle(await change.set(input))),
@@ -136,14 +139,18 @@ function explain(
   tracker: Tracker,
   input: { readonly vm: string; readonly limit: number },
 ) {
-  const found = findVm(view, input.vm);
-  if (found.kind === "refused") return found;
-  const vm = found.stored.value;
+  const vm = presentVmDetail(view, input.vm, tracker);
+  if ("kind" in vm) return vm;
   const decisions = options.journal
     .read({ vm: vm.id, limit: explainDepth })
-    .filter(({ event }) => event.reason !== null)
+    .filter(({ event }) => event.reason !== null || needsAttention(event.type))
     .slice(-input.limit);
-  return { vm: presentVm(view, vm, tracker.silent()), decisions: decisions.map(presentEvent) };
+  return { vm, decisions: decisions.map(presentEvent) };
+}
+
+/** It has an effect and a remedy: somebody may have to do something. */
+function needsAttention(type: string): boolean {
+  return typeof messages.get(type) === "object";
 }
 
 function findTask(view: ClusterView, id: string) {

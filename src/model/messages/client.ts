@@ -22,6 +22,11 @@ export const clientMessages = {
     effect: "What was asked may or may not have been done.",
     remedy: "See the daemon's log on that host, and report it.",
   },
+  "command-not-understood": {
+    cause: "The command was not understood: {words}",
+    effect: "Nothing was asked.",
+    remedy: "See the same command with --help.",
+  },
   "option-missing": {
     cause: "The option {option} is missing.",
     effect: "Nothing was asked.",

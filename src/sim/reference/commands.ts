@@ -1,6 +1,9 @@
+import { planMaintenance, planRelease } from "../../core/requests/change-host.ts";
 import { planSetVm } from "../../core/requests/change-vm.ts";
+import { planArm, planDisarm } from "../../core/requests/disarm.ts";
+import { planStopVm } from "../../core/requests/power.ts";
 import { put } from "../../core/transactions.ts";
-import type { Epoch, HostId, VmId } from "../../model/ids.ts";
+import type { Epoch, HostId, TaskId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmOrder } from "../../model/move-records.ts";
 import { refuse } from "../../model/reason.ts";
@@ -11,7 +14,7 @@ import { askCluster, edit } from "./asking.ts";
 import type { HaCommand } from "./format.ts";
 import type { Machines } from "./machines.ts";
 import type { Observer } from "./observer.ts";
-import { newResource, orderOf, releasedAt, requestedOf, scenarioActor, sizeOf, writesOfResource } from "./records.ts";
+import { newResource, orderOf, releasedAt, requestedOf, sizeOf, writesOfResource } from "./records.ts";
 
 type Ops = { readonly [Op in HaCommand["op"]]: (command: Extract<HaCommand, { readonly op: Op }>) => void };
 
@@ -51,20 +54,12 @@ function machineOps(machines: Machines): Pick<Ops, MachineOp> {
 
 function clusterOps(world: World): Pick<Ops, "maintenance" | "disarm" | "arm"> {
   return {
-    maintenance: ({ node, to }) => {
-      const host = node as HostId;
-      const key = keys.maintenance(host);
-      askCluster(world, (view, { at }) => {
-        const record = { schema: 1 as const, by: scenarioActor, reason: "", at };
-        return edit(key, view.maintenances.get(host), to === "on" ? put(key, record) : undefined);
-      });
-    },
-    disarm: ({ mode }) =>
-      askCluster(world, (view, { at }) => {
-        const record = { schema: 1 as const, mode, by: scenarioActor, at };
-        return edit(keys.disarm, view.disarm, put(keys.disarm, record));
-      }),
-    arm: () => askCluster(world, (view) => edit(keys.disarm, view.disarm, undefined)),
+    maintenance: ({ node, to }) =>
+      askCluster(world, (view, asked) =>
+        to === "on" ? planMaintenance(view, { host: node, reason: "" }, asked) : planRelease(view, node, asked),
+      ),
+    disarm: ({ mode }) => askCluster(world, (view, asked) => planDisarm(view, mode, asked)),
+    arm: () => askCluster(world, planArm),
   };
 }
 
@@ -78,10 +73,8 @@ function serviceOps(world: World, machines: Machines, observer: Observer): Pick<
     },
     migrate: ({ sid, target }) => order(world, sid, { kind: "migrate", to: target as HostId }),
     relocate: ({ sid, target }) => order(world, sid, { kind: "relocate", to: target as HostId }),
-    stop: ({ sid, timeout }) => {
-      request(world, sid, "stopped");
-      order(world, sid, { kind: "stop", graceMs: timeout * 1000 });
-    },
+    stop: ({ sid, timeout }) =>
+      askCluster(world, (view, asked) => planStopVm(view, sid, nextTask(world), asked, timeout * 1000)),
     "add-resource": ({ sid, node, state }) => {
       observer.manages(sid, true);
       if (world.truth.vms.has(sid as VmId)) request(world, sid, requestedOf(state));
@@ -90,7 +83,7 @@ function serviceOps(world: World, machines: Machines, observer: Observer): Pick<
     // Taking a guest out of management leaves it as it is.
     "remove-resource": ({ sid }) => {
       observer.manages(sid, false);
-      request(world, sid, "ignored");
+      change(world, sid, (vm) => ({ ...vm, requested: "ignored" }));
     },
     lock: ({ sid, lock }) => change(world, sid, (vm) => ({ ...vm, lock: { kind: lock, at: vm.createdAt } })),
     unlock: ({ sid }) => change(world, sid, (vm) => ({ ...vm, lock: null })),
@@ -107,6 +100,10 @@ function serviceOps(world: World, machines: Machines, observer: Observer): Pick<
 
 function request(world: World, sid: string, requested: Vm["requested"]): void {
   askCluster(world, (view, asked) => planSetVm(view, { vm: sid, requested }, asked));
+}
+
+function nextTask({ scheduler }: World): TaskId {
+  return `task-${scheduler.executed}` as TaskId;
 }
 
 function order(world: World, sid: string, wanted: VmOrder["order"]): void {

@@ -15,12 +15,18 @@ import type { HaCommand } from "./format.ts";
 import type { Machines } from "./machines.ts";
 import type { Observer } from "./observer.ts";
 import { newResource, orderOf, releasedAt, requestedOf, sizeOf, writesOfResource } from "./records.ts";
+import type { Usages } from "./usage.ts";
 
 type Ops = { readonly [Op in HaCommand["op"]]: (command: Extract<HaCommand, { readonly op: Op }>) => void };
 
 /** Gives the commands of a file to a running world, as a person or another program would. */
-export function commandGiver(world: World, machines: Machines, observer: Observer): (command: HaCommand) => void {
-  const ops: Ops = { ...machineOps(machines), ...clusterOps(world), ...serviceOps(world, machines, observer) };
+export function commandGiver(
+  world: World,
+  machines: Machines,
+  usages: Usages,
+  observer: Observer,
+): (command: HaCommand) => void {
+  const ops: Ops = { ...machineOps(machines), ...clusterOps(world), ...serviceOps(world, usages, observer) };
   return (command) => (ops[command.op] as (command: HaCommand) => void)(command);
 }
 
@@ -65,7 +71,7 @@ function clusterOps(world: World): Pick<Ops, "maintenance" | "disarm" | "arm"> {
 
 type ServiceOp = Exclude<HaCommand["op"], MachineOp | "maintenance" | "disarm" | "arm">;
 
-function serviceOps(world: World, machines: Machines, observer: Observer): Pick<Ops, ServiceOp> {
+function serviceOps(world: World, usages: Usages, observer: Observer): Pick<Ops, ServiceOp> {
   return {
     "set-state": ({ sid, to }) => {
       observer.manages(sid, true);
@@ -93,7 +99,7 @@ function serviceOps(world: World, machines: Machines, observer: Observer): Pick<
         const size = sizeOf({ maxCpu: maxCpu ?? cpus, maxMemBytes: maxMemBytes ?? memoryMiB * 2 ** 20 });
         return { ...vm, spec: { ...vm.spec, ...size } };
       }),
-    "set-usage": ({ sid, cpu, memBytes }) => machines.setUsage(sid, { cpu, memBytes }),
+    "set-usage": ({ sid, cpu, memBytes }) => usages.set(sid, { cpu, memBytes }),
     "outside-move": ({ sid, target }) => moveOutside(world, observer, sid, target as HostId),
   };
 }

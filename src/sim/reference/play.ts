@@ -16,6 +16,7 @@ import { Observer } from "./observer.ts";
 import { initialWrites, scenarioPool } from "./records.ts";
 import type { HaResult } from "./result.ts";
 import { resultOf } from "./tell-result.ts";
+import { Usages } from "./usage.ts";
 
 /** What the source takes for a node without figures. */
 const usualNode = { cores: 24, memBytes: 128 * 2 ** 30 };
@@ -44,7 +45,7 @@ export function playHaScenario(scenario: HaScenario): HaResult {
   const watching = new Observer(world, scenario);
   observer = watching;
   const machines = new Machines(world, scenario, watching, held);
-  const give = commandGiver(world, machines, watching);
+  const give = commandGiver(world, machines, new Usages(world, scenario), watching);
   world.memory.commit({ compares: [], writes: initialWrites(scenario) }, 0, () => {});
   machines.begin();
   for (const batch of scenario.commands)

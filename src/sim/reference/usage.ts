@@ -7,6 +7,8 @@ import type { World } from "../world/world.ts";
 import type { HaScenario } from "./format.ts";
 
 const measuredEveryMs = 1_000;
+/** A change that the file orders is measured at once: how long it lasts is counted in looks at it. */
+const noticedAfterMs = 20;
 const mib = 2 ** 20;
 
 type Figures = { readonly cpu?: number | null | undefined; readonly memBytes?: number | null | undefined };
@@ -19,12 +21,17 @@ export class Usages {
 
   constructor(world: World, scenario: HaScenario) {
     this.#world = world;
-    for (const { sid, usage } of scenario.resources) this.set(sid, usage ?? {});
+    for (const { sid, usage } of scenario.resources) this.#keep(sid, usage ?? {});
     if (scenario.options.scheduler.mode === "dynamic") this.#measure();
   }
 
+  set(sid: string, figures: Figures): void {
+    this.#keep(sid, figures);
+    this.#world.scheduler.after(noticedAfterMs, () => this.#reportAll());
+  }
+
   /** What is not said stays as it was. */
-  set(sid: string, { cpu, memBytes }: Figures): void {
+  #keep(sid: string, { cpu, memBytes }: Figures): void {
     const before = this.#ofVm.get(sid) ?? { cores: 0, memoryMiB: 0 };
     this.#ofVm.set(sid, {
       cores: cpu ?? before.cores,
@@ -34,9 +41,13 @@ export class Usages {
 
   #measure(): void {
     this.#world.scheduler.after(measuredEveryMs, () => {
-      for (const host of this.#world.hosts) if (host.works) this.#report(host);
+      this.#reportAll();
       this.#measure();
     });
+  }
+
+  #reportAll(): void {
+    for (const host of this.#world.hosts) if (host.works) this.#report(host);
   }
 
   /** As the host's agent would: seldom, and only where something has changed. */

@@ -50,6 +50,7 @@ describe("between two looks", () => {
 
   test("before its first start it counts as started where it lay, or is balanced", () => {
     expect(steps("request_start@n1", "started@n2")).toEqual(["started@n1", "migrate@n1>n2", "started@n2"]);
+    expect(steps("request_start@n1", "relocate@n1>n2")).toEqual(["started@n1", "relocate@n1>n2"]);
     expect(steps("request_start@n1", "started@n2", { ...usual, rebalancesOnStart: true })).toEqual([
       "request_start_balance@n1>n2",
       "started@n2",

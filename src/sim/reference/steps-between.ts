@@ -29,6 +29,9 @@ export function stepsBetween(before: Shown | undefined, after: Shown, circumstan
     const recovery: Shown = { state: "recovery", node: before.node, target: null };
     return before.state === "fence" ? [recovery, after] : [after];
   }
+  // It counts as started where it lies, and then has to leave.
+  if (before.state === "request_start" && (after.state === "migrate" || after.state === "relocate"))
+    return [{ state: "started", node: before.node, target: null }, after];
   if (settled.includes(after.state) && before.node !== after.node && !moving.includes(before.state))
     return placeSteps(before, after, circumstances);
   if (before.state === after.state && !moving.includes(after.state)) return [];
@@ -57,7 +60,6 @@ function placeSteps(before: Shown, after: Shown, { moveKind, lost, rebalancesOnS
     node: before.node,
     target: after.node,
   };
-  // It counts as started where it lay, and then has to leave.
   const here: Shown[] = starting && !balanced ? [{ state: "started", node: before.node, target: null }] : [];
   return [...here, move, after];
 }

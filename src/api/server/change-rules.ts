@@ -6,7 +6,7 @@ import {
   type SetRuleRequest,
 } from "../../core/requests/rules.ts";
 import type { RuleSummary } from "../contract/rule.ts";
-import { type Answer, ask, type WithRequestId } from "./change.ts";
+import { type Answer, ask, type WithRequestId } from "./ask.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentRule } from "./present-rules.ts";
 

@@ -16,6 +16,8 @@ export type RuleBook = {
   readonly apart: (vm: VmId) => ReadonlySet<VmId>;
   /** Rules that are on and cannot be followed, with why (AF1–AF3). */
   readonly failing: ReadonlyMap<RuleId, readonly Reason[]>;
+  /** Whether any rule binds it: the quick question before the others. */
+  readonly binds: (vm: VmId) => boolean;
   /** The rules that bind it, its own and those it has by what it is together with, in order of id. */
   readonly rulesOf: (vm: VmId) => readonly RuleId[];
 };
@@ -103,6 +105,7 @@ export function bookOf(given: readonly Rule[]): Omit<RuleBook, "failing"> {
       unit.apartFrom ??= new Set(opponents(unit, units));
       return unit.apartFrom;
     },
+    binds: (vm) => units.has(vm),
     rulesOf: (vm) => {
       const unit = units.get(vm);
       if (unit === undefined) return noRules;

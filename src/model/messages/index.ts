@@ -3,9 +3,11 @@ import { certificateMessages } from "./certificates.ts";
 import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
+import { editMessages } from "./edits.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
+import { inputMessages } from "./input.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
@@ -14,6 +16,8 @@ import { ruleMessages } from "./rules.ts";
 export const parts: readonly Catalogue[] = [
   requestMessages,
   ruleMessages,
+  editMessages,
+  inputMessages,
   decisionMessages,
   checkMessages,
   clientMessages,

@@ -67,7 +67,7 @@ describe("the contract", () => {
       params: { field: "rule" },
     });
     expect(await failure(client.rule.add({ ...apartRule, rule: "nn", strict: true } as never))).toMatchObject({
-      code: "input-does-not-fit",
+      code: "input-field-unknown",
     });
     expect(api.view().revision).toBe(before);
   });

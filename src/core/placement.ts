@@ -1,13 +1,17 @@
 import { compareText, valuesInKeyOrder } from "../base/order.ts";
-import type { HostId, InstantMs, PoolId, VmId } from "../model/ids.ts";
+import type { HostId, InstantMs, PoolId, VmId, WallMs } from "../model/ids.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import type { Contacts } from "./contact.ts";
+import { whyNotWelcome } from "./host-standing.ts";
 import { limits } from "./limits.ts";
+import { stageOf } from "./moves.ts";
 
 export type Knowledge = {
   readonly now: InstantMs;
+  /** For what is counted over boots and managers; never for a deadline. */
+  readonly wall: WallMs;
   readonly contacts: Contacts;
   /** Where VMs go by transactions under way, which the view does not show yet: promised like what it shows (PL1). */
   readonly promised: ReadonlyMap<VmId, HostId>;
@@ -25,6 +29,10 @@ export function loadOf(view: ClusterView, promised: Knowledge["promised"]): Map<
   for (const [vm, host] of promised) addLoad(loads, host, view.vms.get(vm)?.value);
   for (const [vm, owner] of view.owners) {
     if (owner.value.kind === "held" && !promised.has(vm)) addLoad(loads, owner.value.host, view.vms.get(vm)?.value);
+  }
+  // What runs is counted where it goes, too.
+  for (const [vm, { value: move }] of view.moves) {
+    if (!promised.has(vm) && stageOf(view, move) === "waits") addLoad(loads, move.to, view.vms.get(vm)?.value);
   }
   return loads;
 }
@@ -85,6 +93,8 @@ function whyNotAlive(view: ClusterView, host: HostId, known: Knowledge): Reason 
   const registration = view.hosts.get(host)?.value;
   if (registration === undefined) return reason("PL1", "host-never-registered", { host });
   if (fenceOf(view, host, registration.incarnation) !== undefined) return reason("PL1", "host-is-fenced", { host });
+  const unwelcome = whyNotWelcome(view, host, known.wall);
+  if (unwelcome !== undefined) return unwelcome;
   // Its power may go at any moment, whatever incarnation the order was for (S9).
   for (const fence of view.fences.get(host)?.values() ?? []) {
     const { device, proofs } = fence.value;

@@ -6,6 +6,7 @@ import { decisionMessages } from "./decisions.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
+import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { requestMessages } from "./requests.ts";
 
@@ -13,6 +14,7 @@ import { requestMessages } from "./requests.ts";
 export const parts: readonly Catalogue[] = [
   requestMessages,
   decisionMessages,
+  managementMessages,
   checkMessages,
   clientMessages,
   hostMessages,

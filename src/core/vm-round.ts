@@ -1,0 +1,105 @@
+import type { HostId, VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import { defaultPolicy, type Policy } from "../model/policy.ts";
+import type { Reason } from "../model/reason.ts";
+import type { EventDraft, Vm } from "../model/records.ts";
+import type { Compare, Transaction } from "../model/transaction.ts";
+import type { ClusterView } from "../model/view.ts";
+import type { Decided, Decision, ManagerKnowledge, Notice, Placing } from "./decision.ts";
+import { type Placement, whyUnfit } from "./placement.ts";
+import {
+  type Affinities,
+  affinitiesOf,
+  assign,
+  openRound,
+  type PlacementRound,
+  type Selection,
+  select,
+} from "./round.ts";
+
+/** What a transaction about a VM waits for, and is waited for by. */
+export function subjectOf(vm: VmId): string {
+  return vm;
+}
+
+/**
+ * One round of decisions about VMs: what is known, which VMs are spoken for, and what was decided so far. Each concern
+ * adds to it in turn; the first that decides about a VM has it for this round.
+ */
+export class VmRound {
+  readonly view: ClusterView;
+  readonly known: ManagerKnowledge;
+  /** Part of every transaction: the leader's term (S12). */
+  readonly also: readonly Compare[];
+  readonly policy: Policy;
+  readonly rules: Affinities;
+  readonly #taken: Set<string>;
+  readonly #decisions: Decision[] = [];
+  readonly #notices: Notice[] = [];
+  #wakeAt: number | undefined;
+  #placement: PlacementRound | undefined;
+
+  constructor(view: ClusterView, known: ManagerKnowledge, also: readonly Compare[], busy: ReadonlySet<string>) {
+    this.view = view;
+    this.known = known;
+    this.also = also;
+    this.policy = view.policy?.value ?? defaultPolicy;
+    this.rules = affinitiesOf(view);
+    this.#taken = new Set(busy);
+  }
+
+  /** Nothing more is decided about it in this round: something was, or is on its way, or a record of it is unread. */
+  isTaken(vm: VmId): boolean {
+    return this.#taken.has(subjectOf(vm)) || (this.view.unreadable.size > 0 && this.#isUnreadable(vm));
+  }
+
+  #isUnreadable(vm: VmId): boolean {
+    const { unreadable } = this.view;
+    const all = [keys.owner(vm), keys.vm(vm), keys.vmOrder(vm), keys.vmMove(vm), keys.vmPlan(vm)];
+    return all.some((key) => unreadable.has(key));
+  }
+
+  decide(vm: VmId, transaction: Transaction, events: readonly EventDraft[], places?: Placing): void {
+    this.#taken.add(subjectOf(vm));
+    this.#decisions.push({ subject: subjectOf(vm), transaction, events, ...(places === undefined ? {} : { places }) });
+  }
+
+  /** It takes part in another VM's decision. */
+  take(vm: VmId): void {
+    this.#taken.add(subjectOf(vm));
+  }
+
+  /** Said once while it lasts. */
+  say(vm: VmId, event: EventDraft): void {
+    this.#taken.add(subjectOf(vm));
+    this.#notices.push({ subject: subjectOf(vm), event });
+  }
+
+  wake(at: number): void {
+    this.#wakeAt = Math.min(this.#wakeAt ?? at, at);
+  }
+
+  select(vm: Vm, selection: Selection): Placement {
+    return select(this.#opened(), vm, selection);
+  }
+
+  /** Why this very host cannot run the VM now, whatever the rules would rather have; undefined: it can. */
+  whyUnfit(vm: Vm, host: HostId): Reason | undefined {
+    const { loads } = this.#opened();
+    return whyUnfit(this.view, vm, host, loads.get(host), this.known);
+  }
+
+  assign(vm: Vm, host: HostId): void {
+    assign(this.#opened(), vm, host);
+  }
+
+  decided(): Decided {
+    return { decisions: this.#decisions, notices: this.#notices, wakeAt: this.#wakeAt };
+  }
+
+  // Only where something is to be placed: counting what every host has promised looks at every VM.
+  #opened(): PlacementRound {
+    this.#placement ??= openRound(this.view, this.known);
+    return this.#placement;
+  }
+}

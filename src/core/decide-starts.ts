@@ -4,9 +4,9 @@ import { event } from "./decision.ts";
 import { isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { aimOf, beginMove } from "./moves.ts";
 import { type Places, placeTransaction } from "./ownership.ts";
-import type { Placement } from "./placement.ts";
+import type { Wish } from "./placement/asked.ts";
+import type { Placement } from "./placement/select.ts";
 import { noChange, planChange } from "./plans.ts";
-import type { Selection } from "./round.ts";
 import { transaction } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
@@ -42,7 +42,7 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
   else placeOn(round, vm, placement, reason, { owner });
 }
 
-function selectionFor(round: VmRound, owner: Released | undefined, vm: Vm): Selection {
+function selectionFor(round: VmRound, owner: Released | undefined, vm: Vm): Wish {
   const returnTo = round.view.plans.get(vm.id)?.value.returnTo ?? undefined;
   if (owner !== undefined && owner.failedHosts.length > 0) return { preference: "try-next", returnTo };
   return { preference: round.policy.scheduler.rebalanceOnStart ? "best" : "stay", returnTo };
@@ -51,7 +51,7 @@ function selectionFor(round: VmRound, owner: Released | undefined, vm: Vm): Sele
 type Found = Extract<Placement, { kind: "place" }>;
 
 /** It lies elsewhere than it is to run: its place changes by a move of its own, so that both are told apart. */
-function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { preference }: Selection): void {
+function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { preference }: Wish): void {
   const { view, also } = round;
   const { on: to, alternatives } = placement;
   const leaves = whyVmsLeave(view, owner.host);
@@ -64,7 +64,7 @@ function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { 
   round.decide(vm.id, write, [event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives)]);
 }
 
-function whyNotThere(owner: Released, preference: Selection["preference"]): Reason {
+function whyNotThere(owner: Released, preference: Wish["preference"]): Reason {
   const params = { host: owner.host };
   if (preference === "try-next") return { rule: "PL1", code: "next-after-failure", params };
   if (preference === "best") return { rule: "PL1", code: "best-at-start", params };

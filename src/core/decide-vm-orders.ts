@@ -75,9 +75,6 @@ function whyDropped(round: VmRound, vm: Vm, { to }: MoveOrder): Reason | undefin
   const move = view.moves.get(vm.id)?.value;
   const underWay = move !== undefined && stageOf(view, move) !== "over";
   if (owner?.host === to && !underWay) return reason("vm-is-there");
-  const apart = [...round.rules.apart(vm.id)].filter((other) => isOnOrGoesTo(round, other, to)).sort();
-  const [other] = apart;
-  if (other !== undefined) return reason("apart-vm-is-there", { other: view.vms.get(other)?.value.name ?? other });
   return round.whyUnfit(vm, to);
 }
 

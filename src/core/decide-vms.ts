@@ -13,7 +13,7 @@ import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
-import type { Placement } from "./placement.ts";
+import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { transaction } from "./transactions.ts";
 import { VmRound } from "./vm-round.ts";

@@ -33,14 +33,3 @@ export function isAwaited(view: ClusterView, host: HostId): boolean {
   const fence = fenceOf(view, host, mode.incarnation)?.value;
   return fence === undefined || leftInOrder(fence);
 }
-
-/** Why no VM is to go to a host that may be well otherwise; undefined: nothing of the kind. `wall`: milliseconds since 1970. */
-export function whyNotWelcome(view: ClusterView, host: HostId, wall: number): Reason | undefined {
-  const mode = view.modes.get(host)?.value.mode ?? "active";
-  if (view.maintenances.has(host)) return { rule: "HM3", code: "host-in-maintenance", params: { host } };
-  if (mode !== "active") return { rule: "HM4", code: "host-is-leaving", params: { host } };
-  const losses = view.losses.get(host)?.value;
-  if (losses === undefined || losses.quarantinedUntil === null || losses.quarantinedUntil <= wall) return undefined;
-  const params = { host, losses: losses.at.length, until: losses.quarantinedUntil };
-  return { rule: "HM6", code: "host-quarantined", params };
-}

@@ -100,6 +100,7 @@ export function releaseTransaction(
     host,
     epoch,
     failed,
+    // Each failure counts, also a second one on the same host: their number is what bounds the attempts (PL3).
     failedHosts: failed === null ? [] : [...(ranWell ? [] : failedHosts), host],
   };
   return transaction(

@@ -6,16 +6,10 @@ import type { EventDraft, Vm } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { Decided, Decision, ManagerKnowledge, Notice, Placing } from "./decision.ts";
-import { type Placement, whyUnfit } from "./placement.ts";
-import {
-  type Affinities,
-  affinitiesOf,
-  assign,
-  openRound,
-  type PlacementRound,
-  type Selection,
-  select,
-} from "./round.ts";
+import type { Wish } from "./placement/asked.ts";
+import { assign, openRound, type PlacementRound } from "./placement/round.ts";
+import { type Placement, select, whyUnfit } from "./placement/select.ts";
+import { type RuleBook, ruleBook } from "./rules/rule-book.ts";
 
 /** What a transaction about a VM waits for, and is waited for by. */
 export function subjectOf(vm: VmId): string {
@@ -32,7 +26,7 @@ export class VmRound {
   /** Part of every transaction: the leader's term (S12). */
   readonly also: readonly Compare[];
   readonly policy: Policy;
-  readonly rules: Affinities;
+  readonly rules: RuleBook;
   readonly #taken: Set<string>;
   readonly #decisions: Decision[] = [];
   readonly #notices: Notice[] = [];
@@ -44,7 +38,7 @@ export class VmRound {
     this.known = known;
     this.also = also;
     this.policy = view.policy?.value ?? defaultPolicy;
-    this.rules = affinitiesOf(view);
+    this.rules = ruleBook(view);
     this.#taken = new Set(busy);
   }
 
@@ -79,14 +73,13 @@ export class VmRound {
     this.#wakeAt = Math.min(this.#wakeAt ?? at, at);
   }
 
-  select(vm: Vm, selection: Selection): Placement {
-    return select(this.#opened(), vm, selection);
+  select(vm: Vm, wish: Wish): Placement {
+    return select(this.#opened(), vm, wish);
   }
 
-  /** Why this very host cannot run the VM now, whatever the rules would rather have; undefined: it can. */
+  /** Why this very host cannot run the VM now, whether or not another is better; undefined: it can. */
   whyUnfit(vm: Vm, host: HostId): Reason | undefined {
-    const { loads } = this.#opened();
-    return whyUnfit(this.view, vm, host, loads.get(host), this.known);
+    return whyUnfit(this.#opened(), vm, host);
   }
 
   assign(vm: Vm, host: HostId): void {

@@ -109,7 +109,7 @@ describe("The command against a living cluster", () => {
     expect(await waitFor("its page", boots)).toBe(1);
     expect(await done("vm", "reset", "db")).toBe("db was reset.\n");
     await waitFor("its second boot", async () => (await boots()) === 2 || undefined);
-    expect(await done("vm", "set", "db", "--max-restart", "5")).toContain("maxRestart 5");
+    expect(await done("vm", "set", "db", "--max-restart", "5")).toContain("max-restart 5");
     await refused(1, "vm-already-running", "vm", "start", "db");
     await refused(1, "vm-not-stopped", "vm", "delete", "db");
     const stopped: unknown = JSON.parse(await done("vm", "stop", "db", "--json"));

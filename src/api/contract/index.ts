@@ -1,6 +1,7 @@
 import { clusterContract } from "./cluster.ts";
 import { eventContract } from "./event.ts";
 import { hostContract } from "./host.ts";
+import { policyContract } from "./policy.ts";
 import { poolContract } from "./pool.ts";
 import { taskContract } from "./task.ts";
 import { vmContract } from "./vm.ts";
@@ -11,6 +12,7 @@ export const contract = {
   host: hostContract,
   vm: vmContract,
   pool: poolContract,
+  policy: policyContract,
   event: eventContract,
   task: taskContract,
 };

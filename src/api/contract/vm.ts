@@ -46,6 +46,9 @@ export const vmDetailSchema = vmSummarySchema.extend({
   maxRestart: z.int(),
   maxRelocate: z.int(),
   stopGraceMs: z.int(),
+  failback: z.boolean(),
+  startPriority: z.int(),
+  startDelayMs: z.int(),
   createdAt: wallMsSchema,
   accel: z.enum(["kvm", "tcg"]).nullable(),
   pausedBy: z.array(z.string()),
@@ -61,7 +64,23 @@ const limits = {
   maxRestart: z.int().min(0).max(100),
   maxRelocate: z.int().min(0).max(100),
   stopGraceMs: z.int().min(0).max(3_600_000),
+  startPriority: z.int().min(-1_000).max(1_000),
+  startDelayMs: z.int().min(0).max(3_600_000),
 };
+
+/** What may be changed of a VM's wishes, and what the answer shows of them. */
+const wishSchema = z.object({
+  requested: requestedStateSchema,
+  /** Restarts in place after a failure, then other hosts to try. */
+  maxRestart: limits.maxRestart,
+  maxRelocate: limits.maxRelocate,
+  stopGraceMs: limits.stopGraceMs,
+  /** Whether it goes back to a host of a higher priority class when that one returns. */
+  failback: z.boolean(),
+  /** In a recovery of many the larger first; the next lower class waits `startDelayMs` after this one runs. */
+  startPriority: limits.startPriority,
+  startDelayMs: limits.startDelayMs,
+});
 
 /** Also the form of a spec file. Pools and networks by name or id. */
 export const vmCreateSchema = z.strictObject({
@@ -94,6 +113,9 @@ export const vmCreateSchema = z.strictObject({
   maxRestart: limits.maxRestart.default(2),
   maxRelocate: limits.maxRelocate.default(2),
   stopGraceMs: limits.stopGraceMs.default(60_000),
+  failback: z.boolean().default(true),
+  startPriority: limits.startPriority.default(0),
+  startDelayMs: limits.startDelayMs.default(0),
 });
 export type VmCreateInput = z.input<typeof vmCreateSchema>;
 
@@ -119,7 +141,12 @@ export const vmContract = {
     .output(taskSchema),
   stop: base
     .route({ method: "POST", path: "/vms/{vm}/stop", summary: "Want the VM stopped: asks the guest, then ends QEMU" })
-    .input(vmChange)
+    .input(
+      vmChange.extend({
+        /** How long the guest may take this time, instead of the VM's own time; 0: it is not asked. */
+        graceMs: limits.stopGraceMs.optional(),
+      }),
+    )
     .output(taskSchema),
   reset: base
     .route({
@@ -148,20 +175,12 @@ export const vmContract = {
     .route({ method: "PATCH", path: "/vms/{vm}", summary: "Change what is wanted of a VM" })
     .input(
       vmChange.extend({
-        requested: requestedStateSchema.optional(),
-        maxRestart: limits.maxRestart.optional(),
-        maxRelocate: limits.maxRelocate.optional(),
-        stopGraceMs: limits.stopGraceMs.optional(),
+        ...wishSchema.partial().shape,
+        /** `enabled` is another word for `started`. */
+        requested: z.enum([...requestedStateSchema.options, "enabled"]).optional(),
       }),
     )
-    .output(
-      vmAnswer.extend({
-        requested: requestedStateSchema,
-        maxRestart: z.int(),
-        maxRelocate: z.int(),
-        stopGraceMs: z.int(),
-      }),
-    ),
+    .output(vmAnswer.extend(wishSchema.shape)),
   explain: base
     .route({ method: "GET", path: "/vms/{vm}/explain", summary: "The last decisions about a VM, and why" })
     .input(vmInput.extend({ limit: z.coerce.number<number>().int().min(1).max(100).default(10) }))

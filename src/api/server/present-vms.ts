@@ -55,6 +55,9 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     maxRestart: vm.maxRestart,
     maxRelocate: vm.maxRelocate,
     stopGraceMs: vm.stopGraceMs,
+    failback: vm.failback,
+    startPriority: vm.startPriority,
+    startDelayMs: vm.startDelayMs,
     createdAt: vm.createdAt,
     accel: status?.accel ?? null,
     pausedBy: status?.pausedBy ?? [],
@@ -65,9 +68,15 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   };
 }
 
+/** What is wanted of it, as `vm set` changes it. */
+export function presentWishes(vm: Vm) {
+  const { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs } = vm;
+  return { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs };
+}
+
 export function presentTask(task: Task): TaskOutput {
-  const { id, kind, vm, percent, end, actor, at } = task;
-  return { id, kind, vm, percent, end, actor, at };
+  const { id, kind, vm, to, percent, end, actor, at } = task;
+  return { id, kind, vm, to, percent, end, actor, at };
 }
 
 export function presentEvent({ event, revision }: StoredEvent): EventOutput {

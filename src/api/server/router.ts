@@ -6,10 +6,14 @@ import type { ClusterView } from "../../model/view.ts";
 import type { EventFilter } from "../../ports/journal.ts";
 import type { Trouble } from "../contract/base.ts";
 import { contract } from "../contract/index.ts";
-import { type Answer, changes } from "./change.ts";
+import type { Answer } from "./ask.ts";
+import { vmChanges } from "./change.ts";
+import { clusterChanges } from "./change-cluster.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
-import { presentChecks, presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
+import { presentChecks } from "./present-checks.ts";
+import { presentDisarm, presentPolicy } from "./present-cluster.ts";
+import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
 import { presentEvent, presentTask, presentVm, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -40,7 +44,8 @@ export type ApiRouter = ReturnType<typeof createRouter>;
 
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
-  const change = changes(options);
+  const change = vmChanges(options);
+  const cluster = clusterChanges(options);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
     const current = options.view();
@@ -51,10 +56,20 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
   const asOf = <T extends object>(rest: T) => ({ asOfMs: tracker.asOfMs(), ...rest });
 
   return api.router({
-    cluster: { status: api.cluster.status.handler(() => presentStatus(options, view(), tracker)) },
+    cluster: {
+      status: api.cluster.status.handler(() => presentStatus(options, view(), tracker)),
+      disarm: api.cluster.disarm.handler(async ({ input }) => settle(await cluster.disarm(input))),
+      arm: api.cluster.arm.handler(async ({ input }) => settle(await cluster.arm(input))),
+    },
     host: {
       list: api.host.list.handler(() => asOf({ hosts: presentHosts(view(), tracker) })),
       show: api.host.show.handler(({ input }) => asOf({ host: must(presentHostDetail(view(), input.host, tracker)) })),
+      maintenance: api.host.maintenance.handler(async ({ input }) => settle(await cluster.maintenance(input))),
+      release: api.host.release.handler(async ({ input }) => settle(await cluster.release(input))),
+    },
+    policy: {
+      show: api.policy.show.handler(() => asOf({ policy: presentPolicy(view()) })),
+      set: api.policy.set.handler(async ({ input }) => settle(await cluster.setPolicy(input))),
     },
     vm: {
       create: api.vm.create.handler(async ({ input }) => settle(await change.create(input))),
@@ -94,6 +109,7 @@ function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker)
     answeredBy: options.self,
     version: options.version,
     manager: term === undefined ? null : { host: term.host, term: term.term },
+    disarm: presentDisarm(view),
     hosts: presentHosts(view, tracker),
     vms: presentVms(view, tracker),
     networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),

@@ -20,7 +20,7 @@ export function vmTable(vms: readonly VmSummary[]): string {
 export function vmText(vm: VmDetail): string {
   const disks = vm.disks.map((disk) => `${disk.volume} (${disk.sizeMiB} MiB ${disk.format} in ${disk.pool})`);
   const nics = vm.nics.map((nic) => `${nic.network} ${nic.mac}`);
-  const limits = `${vm.maxRestart} restarts in place, then ${vm.maxRelocate} other hosts; ${vm.stopGraceMs} ms to stop`;
+  const limits = `${vm.maxRestart} restarts in place, then ${vm.maxRelocate} other hosts; ${vm.stopGraceMs / 1_000} s to stop`;
   const pairs: [string, string][] = [
     ["VM", `${vm.name} (${vm.id})`],
     ["Wanted", vm.requested],

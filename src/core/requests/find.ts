@@ -1,5 +1,5 @@
 import { compareText, inKeyOrder } from "../../base/order.ts";
-import type { HostId, NetworkId, PoolId, VmId } from "../../model/ids.ts";
+import type { HostId, NetworkId, PoolId, StoreKey, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Member, Network, Pool, Vm } from "../../model/records.ts";
@@ -43,6 +43,12 @@ export function findNetwork(view: ClusterView, wanted: string): Found<Network> |
   return (
     byIdOrName(view.networks, wanted) ?? refuse("network-unknown", { network: wanted, known: known(view.networks) })
   );
+}
+
+/** What this version cannot read it does not overwrite. */
+export function refuseUnreadable(view: ClusterView, key: StoreKey): Refusal | undefined {
+  const trouble = view.unreadable.get(key);
+  return trouble === undefined ? undefined : refuse("record-unreadable", { key, trouble });
 }
 
 export function hostName(view: ClusterView, host: HostId): string {

@@ -42,6 +42,11 @@ export const clientMessages = {
     effect: "Nothing was asked.",
     remedy: "Give both or neither.",
   },
+  "options-contradict": {
+    cause: "{option} and {other} ask for different things.",
+    effect: "Nothing was asked.",
+    remedy: "Give one of them.",
+  },
   "spec-file-unreadable": {
     cause: "The spec file {file} cannot be read ({cause}).",
     effect: "No VM was created.",
@@ -51,6 +56,16 @@ export const clientMessages = {
     cause: "{file}, line {line}, column {column}: {problem}",
     effect: "No VM was created.",
     remedy: "Correct the file at that place; `holdfast vm create --help` shows an example.",
+  },
+  "scenario-file-unreadable": {
+    cause: "The scenario file {file} cannot be read ({cause}).",
+    effect: "Nothing was played.",
+    remedy: "Name a file that exists and may be read.",
+  },
+  "scenario-file-broken": {
+    cause: "{file}, at {path}: {problem}",
+    effect: "Nothing was played.",
+    remedy: "Correct the file at that place; the format is ha-scenario/1.",
   },
   "task-still-open": {
     cause: "VM {vm} has not come to the end of it within {seconds} s.",

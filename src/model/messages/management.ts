@@ -49,21 +49,17 @@ const events = {
 const reasons = {
   ordered: "It was ordered by {by}.",
   "goes-along": "It is kept together with VM {with}, which was ordered to move.",
-  "host-in-maintenance": "{host} is in maintenance: VMs leave it, none come.",
   "host-is-leaving": "{host} is about to shut down or restart.",
-  "host-quarantined": "{host} was lost {losses} times within a short time: it gets no new VMs for a while.",
   "maintenance-over": "It left {host} for its maintenance, which is over.",
   "next-after-failure": "It failed on {host}; other hosts are tried in turn.",
   "best-at-start": "VMs go to the best host before they start; {host} is not it.",
   "host-unfit-to-start": "It cannot start on {host} now.",
-  "vm-stays-where-it-was": "{host}, where it ran last, will do.",
   "vm-did-not-stop": "VM {vm} did not stop on {host}.",
   disarmed: "The cluster is disarmed ({mode}).",
   "vm-is-ignored": "VM {vm} is not managed.",
   "vm-is-in-error": "VM {vm} is in error; only disabling it leads out.",
   "vm-is-locked": "VM {vm} is locked by unfinished work ({lock}).",
   "vm-is-there": "VM {vm} is on {host} already.",
-  "apart-vm-is-there": "VM {other} is on {host} or goes there, and is to be kept apart from VM {vm}.",
 } satisfies Catalogue;
 
 export const managementMessages = { ...events, ...reasons } satisfies Catalogue;

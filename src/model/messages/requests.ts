@@ -197,6 +197,6 @@ export const requestMessages = {
     cause: "VM {vm} failed on every host that was tried ({hosts}); it last ended with {exit}.",
     effect: "It is not started again by itself.",
     remedy:
-      "See `holdfast explain {vm}` and `holdfast vm show {vm}` for why; then `holdfast vm start {vm}` tries anew.",
+      "See `holdfast explain {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
   },
 } satisfies Catalogue;

@@ -139,7 +139,6 @@ function shuffleView(view: ClusterView, random: SeededRandom): ClusterView {
     maintenances: shuffle(view.maintenances, random),
     losses: shuffle(view.losses, random),
     usages: shuffle(view.usages, random),
-    rules: shuffle(view.rules, random),
     heartbeats: nested(view.heartbeats),
     fences: nested(view.fences),
     vms: shuffle(view.vms, random),
@@ -148,11 +147,14 @@ function shuffleView(view: ClusterView, random: SeededRandom): ClusterView {
     moves: shuffle(view.moves, random),
     plans: shuffle(view.plans, random),
     owners: shuffle(view.owners, random),
+    rules: shuffle(view.rules, random),
     pools: shuffle(view.pools, random),
     networks: shuffle(view.networks, random),
     intents: shuffle(view.intents, random),
     tasks: shuffle(view.tasks, random),
     unreadable: new Map(view.unreadable),
+    // A copy of its own: what is tried on this view must not be taken for changes of the other.
+    changedAt: new Map(view.changedAt),
   };
 }
 

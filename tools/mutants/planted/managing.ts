@@ -25,9 +25,9 @@ export const managingMutants: readonly Mutant[] = [
     rule: "HM3",
     what: "VMs are placed on a host in maintenance.",
     near: ["maintenance", "power-loss"],
-    file: "src/core/host-standing.ts",
-    find: '  if (view.maintenances.has(host)) return { rule: "HM3", code: "host-in-maintenance", params: { host } };\n  if (mode',
-    replace: "  if (mode",
+    file: "src/core/placement/fitness.ts",
+    find: 'if (view.maintenances.has(host)) return reason("PL1", "host-in-maintenance", { host });',
+    replace: 'if (view.maintenances.has("" as HostId)) return reason("PL1", "host-in-maintenance", { host });',
   },
   {
     id: "disabled-counts-as-stopped",

@@ -1,9 +1,9 @@
 import { inKeyOrder } from "../base/order.ts";
 import type { WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Task } from "../model/records.ts";
+import type { Intent, Task } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
-import type { ClusterView, Stored } from "../model/view.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { Decision, ManagerKnowledge } from "./decision.ts";
 import { progressOfMove } from "./move-task.ts";
 import { put, remove, transaction, unchanged } from "./transactions.ts";
@@ -28,16 +28,28 @@ export function decideTasks(view: ClusterView, known: ManagerKnowledge, also: re
       decisions.push({ subject: id, transaction: transaction(compares, [put(key, next)]), events: [] });
   }
   for (const [id, intent] of inKeyOrder(view.intents)) {
-    const { answer } = intent.value;
-    if (answer.kind === "open" || known.wall - answer.at <= keepEndedMs) continue;
     const key = keys.intent(id);
-    decisions.push({
-      subject: id,
-      transaction: transaction([unchanged(key, intent), ...also], [remove(key)]),
-      events: [],
-    });
+    const compares = [unchanged(key, intent), ...also];
+    const { answer } = intent.value;
+    if (answer.kind === "open") {
+      const next = answerForTheDead(view, intent.value, known.wall);
+      if (next !== undefined)
+        decisions.push({ subject: id, transaction: transaction(compares, [put(key, next)]), events: [] });
+    } else if (known.wall - answer.at > keepEndedMs) {
+      decisions.push({ subject: id, transaction: transaction(compares, [remove(key)]), events: [] });
+    }
   }
   return decisions;
+}
+
+/** An order to a life of a host that is over is answered by nobody else. */
+function answerForTheDead(view: ClusterView, intent: Intent, at: WallMs): Intent | undefined {
+  if (intent.kind !== "leave-host") return undefined;
+  const { host, incarnation } = intent;
+  const isOver =
+    view.hosts.get(host)?.value.incarnation !== incarnation || fenceOf(view, host, incarnation) !== undefined;
+  if (!isOver) return undefined;
+  return { ...intent, answer: { kind: "refused", code: "leave-overtaken", params: { host }, at } };
 }
 
 function progress(view: ClusterView, task: Task, at: WallMs): Task | undefined {

@@ -284,6 +284,8 @@ describe("help", () => {
     ["policy"],
     ["policy", "show"],
     ["policy", "set"],
+    ["rule"],
+    ...["add", "list", "show", "set", "remove"].map((verb) => ["rule", verb]),
     ["log"],
     ["explain"],
     ["simulate"],
@@ -299,7 +301,7 @@ describe("help", () => {
 
   test("no command is left out of this list", async () => {
     const known = new Set(lines.map((line) => line.join(" ")));
-    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["lab"]]) {
+    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["rule"], ["lab"]]) {
       const { out } = await holdfast(...line, "--help");
       const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z]+)/gmu)].map((hit) => hit[1] ?? "");
       expect(listed.length).toBeGreaterThan(0);

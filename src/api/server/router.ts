@@ -10,11 +10,13 @@ import { contract } from "../contract/index.ts";
 import type { Answer } from "./ask.ts";
 import { vmChanges } from "./change.ts";
 import { clusterChanges } from "./change-cluster.ts";
+import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentChecks } from "./present-checks.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
+import { presentRule, presentRules } from "./present-rules.ts";
 import { presentEvent, presentTask, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -47,6 +49,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
   const change = vmChanges(options, tracker.contact);
   const cluster = clusterChanges(options, tracker.contact);
+  const ruleChange = ruleChanges(options);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
     const current = options.view();
@@ -88,6 +91,13 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       explain: api.vm.explain.handler(({ input }) => asOf(must(explain(options, view(), tracker, input)))),
     },
     pool: { list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })) },
+    rule: {
+      add: api.rule.add.handler(async ({ input }) => settle(await ruleChange.add(input))),
+      list: api.rule.list.handler(({ input }) => asOf({ rules: must(presentRules(view(), input.vm)) })),
+      show: api.rule.show.handler(({ input }) => asOf({ rule: must(presentRule(view(), input.rule)) })),
+      set: api.rule.set.handler(async ({ input }) => settle(await ruleChange.set(input))),
+      remove: api.rule.remove.handler(async ({ input }) => settle(await ruleChange.remove(input))),
+    },
     event: {
       list: api.event.list.handler(({ input }) => ({
         events: options.journal.read(must(filterOf(options.view(), input))).map(presentEvent),

@@ -48,9 +48,14 @@ export const clientMessages = {
     remedy: "Give both or neither.",
   },
   "options-contradict": {
-    cause: "{option} and {other} ask for different things.",
+    cause: "{option} and {other} were both given.",
+    effect: "Nothing was asked: they contradict each other.",
+    remedy: "Give one of them; see --help.",
+  },
+  "option-needs-host": {
+    cause: "{value} is not a host with a priority.",
     effect: "Nothing was asked.",
-    remedy: "Give one of them.",
+    remedy: "Give HOST or HOST:PRIORITY with a whole number up to 1000, for instance h1:2.",
   },
   "spec-file-unreadable": {
     cause: "The spec file {file} cannot be read ({cause}).",

@@ -89,7 +89,8 @@ function decisionsOfKey({ name, value, before }: StoreChange, events: readonly E
       return vmDecisions(name.vm, value as Vm | undefined, before as Vm | undefined);
     case "intent": {
       const intent = value as Intent | undefined;
-      if (intent === undefined || intent.answer.kind === "open") return [];
+      // What a host makes of its order to leave stands in its mode.
+      if (intent?.kind !== "reset-vm" || intent.answer.kind === "open") return [];
       return [{ kind: "answered", vm: intent.vm, intent: intent.kind, answer: intent.answer.kind }];
     }
     default:

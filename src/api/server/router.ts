@@ -1,6 +1,7 @@
 import { implement, ORPCError } from "@orpc/server";
 import { findVm } from "../../core/requests/find.ts";
 import { noRevision, type Revision, type TaskId } from "../../model/ids.ts";
+import { messages } from "../../model/messages/index.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { EventFilter } from "../../ports/journal.ts";
@@ -9,12 +10,14 @@ import { contract } from "../contract/index.ts";
 import type { Answer } from "./ask.ts";
 import { vmChanges } from "./change.ts";
 import { clusterChanges } from "./change-cluster.ts";
+import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentChecks } from "./present-checks.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
-import { presentEvent, presentTask, presentVm, presentVmDetail, presentVms } from "./present-vms.ts";
+import { presentRule, presentRules } from "./present-rules.ts";
+import { presentEvent, presentTask, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** The contract's two errors, as the client gets them. */
@@ -44,8 +47,9 @@ export type ApiRouter = ReturnType<typeof createRouter>;
 
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
-  const change = vmChanges(options);
+  const change = vmChanges(options, tracker.contact);
   const cluster = clusterChanges(options);
+  const ruleChange = ruleChanges(options);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
     const current = options.view();
@@ -77,12 +81,21 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       show: api.vm.show.handler(({ input }) => asOf({ vm: must(presentVmDetail(view(), input.vm, tracker)) })),
       start: api.vm.start.handler(async ({ input }) => settle(await change.start(input))),
       stop: api.vm.stop.handler(async ({ input }) => settle(await change.stop(input))),
+      migrate: api.vm.migrate.handler(async ({ input }) => settle(await change.migrate(input))),
+      relocate: api.vm.relocate.handler(async ({ input }) => settle(await change.relocate(input))),
       reset: api.vm.reset.handler(async ({ input }) => settle(await change.reset(input))),
       delete: api.vm.delete.handler(async ({ input }) => settle(await change.delete(input))),
       set: api.vm.set.handler(async ({ input }) => settle(await change.set(input))),
       explain: api.vm.explain.handler(({ input }) => asOf(must(explain(options, view(), tracker, input)))),
     },
     pool: { list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })) },
+    rule: {
+      add: api.rule.add.handler(async ({ input }) => settle(await ruleChange.add(input))),
+      list: api.rule.list.handler(({ input }) => asOf({ rules: must(presentRules(view(), input.vm)) })),
+      show: api.rule.show.handler(({ input }) => asOf({ rule: must(presentRule(view(), input.rule)) })),
+      set: api.rule.set.handler(async ({ input }) => settle(await ruleChange.set(input))),
+      remove: api.rule.remove.handler(async ({ input }) => settle(await ruleChange.remove(input))),
+    },
     event: {
       list: api.event.list.handler(({ input }) => ({
         events: options.journal.read(must(filterOf(options.view(), input))).map(presentEvent),
@@ -126,14 +139,18 @@ function explain(
   tracker: Tracker,
   input: { readonly vm: string; readonly limit: number },
 ) {
-  const found = findVm(view, input.vm);
-  if (found.kind === "refused") return found;
-  const vm = found.stored.value;
+  const vm = presentVmDetail(view, input.vm, tracker);
+  if ("kind" in vm) return vm;
   const decisions = options.journal
     .read({ vm: vm.id, limit: explainDepth })
-    .filter(({ event }) => event.reason !== null)
+    .filter(({ event }) => event.reason !== null || needsAttention(event.type))
     .slice(-input.limit);
-  return { vm: presentVm(view, vm, tracker.silent()), decisions: decisions.map(presentEvent) };
+  return { vm, decisions: decisions.map(presentEvent) };
+}
+
+/** It has an effect and a remedy: somebody may have to do something. */
+function needsAttention(type: string): boolean {
+  return typeof messages.get(type) === "object";
 }
 
 function findTask(view: ClusterView, id: string) {

@@ -7,6 +7,7 @@ import { editMessages } from "./edits.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
+import { inputMessages } from "./input.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
@@ -16,6 +17,7 @@ export const parts: readonly Catalogue[] = [
   requestMessages,
   ruleMessages,
   editMessages,
+  inputMessages,
   decisionMessages,
   checkMessages,
   clientMessages,

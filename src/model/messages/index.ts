@@ -7,6 +7,7 @@ import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
 import type { Catalogue, Message } from "./message.ts";
+import { migrationMessages } from "./migration.ts";
 import { requestMessages } from "./requests.ts";
 
 /** The catalogue's parts. A code stands in exactly one of them. */
@@ -17,6 +18,7 @@ export const parts: readonly Catalogue[] = [
   clientMessages,
   hostMessages,
   hypervisorMessages,
+  migrationMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -7,7 +7,8 @@ export const help = `Measures failovers from outside, in a lab of its own. Needs
   npm run --silent bench:failover -- --fault FAULT [OPTIONS]
 
   --fault NAME     ${[...faultKinds, "all"].join(", ")}
-  --trials N       of each fault (default 5)
+  --trials N       of each fault (default 5); between qemu-crashes the VM is stopped and started, so that each is the
+                   first of its VM and no back-off of repeated crashes is measured
   --profile NAME   default or fast
   --seconds N      length of a network-outage (default 20); --minutes N likewise
   --idle           measure memory and processor time in a quiet minute, after the faults if any are named

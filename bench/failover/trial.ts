@@ -7,6 +7,7 @@ import { type BenchLab, type BenchVm, inspectDisk, ownerOf, waitUntilReady } fro
 import { type CopyWatch, watchCopies } from "./copies.ts";
 import { type FailoverFault, leavesCopy } from "./fault-kinds.ts";
 import { directionOf, injectFault, prepareFault, undoFaults } from "./faults.ts";
+import { forgetCrashes } from "./first-crash.ts";
 import { firstAnswer } from "./guest-client.ts";
 import type { Tally, TrialEnd, TrialTimes } from "./rows.ts";
 import type { StoreWatch } from "./store-watch.ts";
@@ -29,6 +30,7 @@ type Marks = { fenceAt?: number; provenAt?: number; ownerAt?: number; ownerText?
 export async function runTrial(lab: BenchLab, plan: TrialPlan): Promise<TrialEnd> {
   await waitUntilReady(lab);
   const vm = plan.random.pick(lab.vms);
+  if (plan.fault === "qemu-crash") await forgetCrashes(lab, vm);
   const before = holderOf(lab, vm);
   const target = { host: before.host as string, vm: vm.id as string };
   await prepareFault(lab, plan.fault, target);

@@ -66,6 +66,13 @@ class Agent {
     this.tell({ kind: "op-ended", op: effect.op, end });
   }
 
+  /** Every transaction that no test has taken was committed, and the view shows it. */
+  answerAll(): void {
+    const { revision } = this.records.view;
+    for (let commit = this.take("commit"); commit !== undefined; commit = this.take("commit"))
+      this.tell({ kind: "commit-ended", id: commit.id, end: { kind: "committed", revision } });
+  }
+
   phaseOf(run: VmRun): string | undefined {
     return this.state.locals.get(runKey(run))?.phase;
   }
@@ -180,6 +187,55 @@ describe("records that cannot be read", () => {
     agent.changes();
     expect(agent.take("kill") ?? agent.take("stop")).toBeUndefined();
     expect(agent.phaseOf(web(1))).toBe("running");
+  });
+});
+
+describe("an order to stop that is taken back", () => {
+  const stopping = (): Agent => {
+    const agent = new Agent(hostWith(1).put(keys.vm(vmId("web")), vm("web", { requested: "stopped", maxRestart: 0 })));
+    agent.lists();
+    agent.lists(seen(web(1)));
+    agent.records.put(keys.vm(vmId("web")), vm("web", { maxRestart: 0 }));
+    agent.changes();
+    agent.effects = agent.effects.filter((effect) => effect.kind === "stop");
+    return agent;
+  };
+
+  test("[S14] a VM stopped by order and wanted again at once is let go in order, and no failure is counted", () => {
+    const agent = stopping();
+    agent.ends("stop");
+    expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "released", failed: null, failedHosts: [] });
+  });
+
+  test("one whose stop came to nothing runs on", () => {
+    const agent = stopping();
+    agent.ends("stop", { kind: "unknown", cause: "test" });
+    agent.lists(seen(web(1)));
+    expect(agent.phaseOf(web(1))).toBe("running");
+    expect(agent.written(keys.owner(vmId("web")))).toBeUndefined();
+  });
+});
+
+describe("restarts", () => {
+  test("a VM that ends again is started a second after its last start, at that very moment", () => {
+    const agent = starting();
+    agent.ends("start");
+    const crash = (run: VmRun): void => {
+      agent.effects = [];
+      agent.tell({ kind: "vm", event: { kind: "exited", run, exit: "killed", detail: null } });
+      agent.ends("kill");
+    };
+    crash(web(1));
+    expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ epoch: 2 });
+    agent.records.put(keys.owner(vmId("web")), held("h1", 1, 2));
+    agent.answerAll();
+    agent.ends("start");
+    agent.wait(300);
+    crash(web(2));
+    expect(agent.written(keys.owner(vmId("web")))).toBeUndefined();
+    const wake = agent.effects.findLast((effect) => effect.kind === "wake-at");
+    agent.wait((wake?.at ?? 0) - 10_300);
+    expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ epoch: 3 });
   });
 });
 

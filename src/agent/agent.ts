@@ -42,7 +42,7 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
       decideFacts(building, incarnation);
     }
   }
-  building.effects.push({ kind: "wake-at", at: wakeAt(building.state, happened.now) });
+  building.effects.push({ kind: "wake-at", at: wakeAt(building) });
   return { state: building.state, effects: building.effects };
 }
 
@@ -89,8 +89,9 @@ function myIncarnation(state: AgentState, view: ClusterView): Incarnation | unde
   return registration.incarnation;
 }
 
-function wakeAt(state: AgentState, now: InstantMs): InstantMs {
-  const moments: number[] = [state.aliveAt];
-  for (const { until } of state.pending.values()) if (until.kind === "unclear") moments.push(until.freeAt);
-  return Math.min(...moments.filter((moment) => moment > now), later(now, limits.tickMs * 2)) as InstantMs;
+function wakeAt({ state, moments, happened }: Building): InstantMs {
+  const due: number[] = [state.aliveAt, ...moments];
+  for (const { until } of state.pending.values()) if (until.kind === "unclear") due.push(until.freeAt);
+  const { now } = happened;
+  return Math.min(...due.filter((moment) => moment > now), later(now, limits.tickMs * 2)) as InstantMs;
 }

@@ -1,3 +1,4 @@
+import type { InstantMs } from "../model/ids.ts";
 import type { EventDraft, HeldOwner } from "../model/records.ts";
 import type { Transaction } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
@@ -9,6 +10,8 @@ export class Building {
   state: AgentState;
   readonly effects: AgentEffect[] = [];
   readonly happened: AgentEvent;
+  /** When something is due although nothing changes. */
+  readonly moments: InstantMs[] = [];
 
   constructor(state: AgentState, happened: AgentEvent) {
     this.state = state;
@@ -26,6 +29,10 @@ export class Building {
     const pending = new Map(this.state.pending).set(id, { subject, until: { kind: "sent" } } as AgentPending);
     this.state = { ...this.state, nextId: id + 1, pending };
     this.effects.push({ kind: "commit", id, transaction, events });
+  }
+
+  wakeAt(at: InstantMs): void {
+    this.moments.push(at);
   }
 
   /** Begins a hypervisor operation and returns its number. */

@@ -1,10 +1,8 @@
-import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
-import { limits } from "../core/limits.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
-import { type Epoch, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
@@ -13,6 +11,7 @@ import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, needList, withLocal } from "./note.ts";
+import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
 import { reportStatus } from "./status.ts";
 
@@ -118,8 +117,11 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   if (vm === undefined || !wanted || run.incarnation !== incarnation) release(building, id, owner, null, vm);
   else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);
   else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
-  else if (mayRestart(building, vm, owner.value.epoch)) restart(building, id, owner, vm, local.exit ?? "killed");
-  else release(building, id, owner, local.exit ?? "killed", vm);
+  // Stopped by order, and wanted again before that was on record: the stop is completed, and what follows is a new start.
+  else if (local.exit === null) release(building, id, owner, null, vm);
+  else if (mayRestart(building.state.restarts.get(id), vm, owner.value.epoch, building.happened.now))
+    restart(building, id, owner, vm, local.exit);
+  else release(building, id, owner, local.exit, vm);
 }
 
 /** The claim of S11 is committed, the frozen copy still lies in the old folder: move it over. */
@@ -150,26 +152,17 @@ function start(building: Building, run: VmRun, vm: Vm): void {
   building.effects.push({ kind: "start", op, request: { run, vm, pools } });
 }
 
-function mayRestart(building: Building, vm: Vm, ended: Epoch): boolean {
-  return building.state.restarts.get(vm.id)?.counted === ended || countOf(building, vm.id) < vm.maxRestart;
-}
-
-/** Restarts in a row: a run that lasted a quiet minute starts the count anew. */
-function countOf(building: Building, id: VmId): number {
-  const known = building.state.restarts.get(id);
-  if (known === undefined) return 0;
-  return building.happened.now - known.startedAt > limits.quietRunMs ? 0 : known.count;
-}
-
 function restart(building: Building, id: VmId, owner: Stored<HeldOwner>, vm: Vm, exit: string): void {
   const { now, view } = building.happened;
   const last = building.state.restarts.get(id);
   const ended = owner.value.epoch;
   const isCounted = exit === "agent-restarted" || last?.counted === ended;
-  const count = isCounted ? (last?.count ?? 0) : countOf(building, id) + 1;
-  // The first restart is immediate; a VM that keeps failing gets a little time.
-  const waitMs = count <= 1 ? 0 : backoffMs(count - 2, 1_000, 30_000);
-  if (last !== undefined && now - last.startedAt < waitMs) return;
+  const count = isCounted ? (last?.count ?? 0) : restartsInARow(last, now) + 1;
+  const dueAt = last === undefined ? now : later(last.startedAt, restartWaitMs(count));
+  if (now < dueAt) {
+    building.wakeAt(dueAt);
+    return;
+  }
   const params = { vm: vm.name, exit, restarts: count, maxRestart: vm.maxRestart };
   const local = building.state.locals.get(runKey({ vm: id, ...owner.value }));
   const reason = refusalOf(local) ?? { rule: "S14", code: "run-ended", params };

@@ -8,7 +8,8 @@ import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts"
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
-import { loadOf, place } from "./placement.ts";
+import { openRound } from "./placement/round.ts";
+import { whereTo } from "./placement/select.ts";
 import { unchanged } from "./transactions.ts";
 
 /** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
@@ -55,7 +56,7 @@ export function whatAFenceWouldStart(
   incarnation: Incarnation,
   known: ManagerKnowledge,
 ): FenceUse {
-  const loads = loadOf(view, known.promised);
+  const round = openRound(view, known);
   const hasDevice = view.devices.has(host);
   let held = 0;
   let startsElsewhere = false;
@@ -71,7 +72,7 @@ export function whatAFenceWouldStart(
     held++;
     if (pools === undefined) continue;
     const obtainable = proofsAcceptedBy(pools).includes("silence") || (needsDevice(pools) && hasDevice);
-    if (!obtainable || place(view, vm, loads, known, host).kind === "nowhere") continue;
+    if (!obtainable || whereTo(round, vm, { preference: "best", without: host }) === undefined) continue;
     startsElsewhere = true;
     // The device works on the record of the incarnation that owns the VM.
     device ||= needsDevice(pools) && !earlier;

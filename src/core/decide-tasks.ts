@@ -5,6 +5,7 @@ import type { Task } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import type { Decision, ManagerKnowledge } from "./decision.ts";
+import { progressOfMove } from "./move-task.ts";
 import { put, remove, transaction, unchanged } from "./transactions.ts";
 
 /** Ended tasks and answered intents stay this long for whoever asks how it went. */
@@ -50,6 +51,7 @@ function progress(view: ClusterView, task: Task, at: WallMs): Task | undefined {
   });
   if (vm === undefined) return failed("vm-gone", { vm: task.vm });
   const name = vm.value.name;
+  if (task.kind === "move-vm") return progressOfMove(view, task, vm.value, at);
   if (task.kind === "stop-vm") {
     if (vm.value.requested === "started") return failed("superseded", { vm: name });
     return owner?.kind === "held" ? undefined : done;

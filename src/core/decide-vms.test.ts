@@ -27,7 +27,7 @@ describe("owners", () => {
     expect(decideVms(records.view, knowledge(records, { h1: 60_000 }), [], none).decisions).toEqual([]);
   });
 
-  test("[PL1] the fit host with the least VMs is taken; each other says why it lost", () => {
+  test("[PL1, PL4] the fit host with the least VMs is taken; each other says why it lost", () => {
     const records = cluster("replicated", null)
       .put(keys.vm(vmId("db")), vm("db"))
       .put(keys.owner(vmId("db")), held("h1", 1, 1));

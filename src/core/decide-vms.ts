@@ -8,10 +8,11 @@ import { type ClusterView, fenceOf } from "../model/view.ts";
 import { type Decided, type Decision, event, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
 import { forgetFailuresTransaction, placeTransaction, releaseLostTransaction } from "./ownership.ts";
-import { addLoad, type Load, loadOf, place } from "./placement.ts";
+import { otherFigures } from "./placement/notice.ts";
+import { assign, openRound, type PlacementRound } from "./placement/round.ts";
+import { select } from "./placement/select.ts";
 
 type VmDecision = { readonly decision?: Decision; readonly notice?: Notice };
-type Loads = Map<Parameters<typeof addLoad>[1], Load>;
 
 /** Starts, recoveries and releases: one transaction per VM (S14). `busy` subjects wait for their last transaction. */
 export function decideVms(
@@ -22,34 +23,29 @@ export function decideVms(
 ): Decided {
   const decisions: Decision[] = [];
   const notices: Notice[] = [];
-  const loads = loadOf(view, known.promised);
+  const round = openRound(view, known);
   for (const [id, vm] of inKeyOrder(view.vms)) {
     if (busy.has(subjectOf(id)) || view.unreadable.has(keys.owner(id))) continue;
-    const { decision, notice } = decideVm(view, vm.value, loads, known, also);
+    const { decision, notice } = decideVm(view, vm.value, round, also);
     if (decision !== undefined) decisions.push(decision);
     if (notice !== undefined) notices.push(notice);
   }
-  return { decisions, notices, wakeAt: undefined };
+  const told = otherFigures(round);
+  return { decisions, notices: told === undefined ? notices : [...notices, told], wakeAt: undefined };
 }
 
 export function subjectOf(vm: VmId): string {
   return vm;
 }
 
-function decideVm(
-  view: ClusterView,
-  vm: Vm,
-  loads: Loads,
-  known: ManagerKnowledge,
-  also: readonly Compare[],
-): VmDecision {
+function decideVm(view: ClusterView, vm: Vm, round: PlacementRound, also: readonly Compare[]): VmDecision {
   if (vm.requested === "ignored") return {};
   const owner = view.owners.get(vm.id)?.value;
-  if (owner?.kind === "held") return decideHeld(view, vm, owner, loads, known, also);
+  if (owner?.kind === "held") return decideHeld(view, vm, owner, round, also);
   if (vm.requested !== "started") return forget(view, vm, also);
   if (owner !== undefined && owner.failedHosts.length > vm.maxRelocate) return { notice: gaveUp(vm, owner) };
   const reason: Reason = { rule: "S14", code: "vm-wanted-and-free", params: { vm: vm.name } };
-  return start(view, vm, undefined, loads, known, also, reason);
+  return start(view, vm, undefined, round, also, reason);
 }
 
 /** A held VM concerns the manager only where its holder is gone for good. */
@@ -57,8 +53,7 @@ function decideHeld(
   view: ClusterView,
   vm: Vm,
   owner: Extract<Owner, { kind: "held" }>,
-  loads: Loads,
-  known: ManagerKnowledge,
+  round: PlacementRound,
   also: readonly Compare[],
 ): VmDecision {
   const { host, incarnation } = owner;
@@ -80,25 +75,24 @@ function decideHeld(
     code: "holder-proven-gone",
     params: { vm: vm.name, host, incarnation, proof: proof.by },
   };
-  return start(view, vm, proof, loads, known, also, reason);
+  return start(view, vm, proof, round, also, reason);
 }
 
 function start(
   view: ClusterView,
   vm: Vm,
   proof: FenceProof | undefined,
-  loads: Loads,
-  known: ManagerKnowledge,
+  round: PlacementRound,
   also: readonly Compare[],
   reason: Reason,
 ): VmDecision {
   const lives = proof !== undefined && (view.hosts.get(proof.host)?.value.incarnation ?? 0) > proof.incarnation;
-  const placement = place(view, vm, loads, known, lives ? undefined : proof?.host);
+  const placement = select(round, vm, { preference: "best", without: lives ? undefined : proof?.host });
   if (placement.kind === "nowhere") {
     const told = event("vm-nowhere", { vm: vm.id }, { vm: vm.name }, reason, placement.alternatives);
     return { notice: { subject: subjectOf(vm.id), event: told } };
   }
-  addLoad(loads, placement.on, vm);
+  assign(round, vm, placement.on);
   const type = proof === undefined ? "vm-placed" : "vm-recovered";
   const epoch = (view.owners.get(vm.id)?.value.epoch ?? 0) + 1;
   const params = { vm: vm.name, host: placement.on, epoch, ...(proof === undefined ? {} : { from: proof.host }) };

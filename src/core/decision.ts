@@ -1,12 +1,11 @@
-import type { HostId, Incarnation, InstantMs, VmId, WallMs } from "../model/ids.ts";
+import type { HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
 import type { Alternative, Params, Reason } from "../model/reason.ts";
 import { type EventDraft, systemActor } from "../model/records.ts";
 import type { Transaction } from "../model/transaction.ts";
-import type { Knowledge } from "./placement.ts";
+import type { Knowledge } from "./placement/knowledge.ts";
 
 /** What the manager's process knows beside the store when it decides. */
 export type ManagerKnowledge = Knowledge & {
-  readonly wall: WallMs;
   readonly self: HostId;
   /** Since when this process has seen a fence record that carries no proof of its own, by `fenceKey` (S9). */
   readonly fencesSeenAt: ReadonlyMap<string, number>;

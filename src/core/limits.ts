@@ -42,6 +42,10 @@ export const limits = {
   deviceRetryMaxMs: 15_000,
   /** A VM that ran this long without trouble starts its count of restarts anew. */
   quietRunMs: 60_000,
+  /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */
+  promptRestarts: 3,
+  restartFirstMs: 1_000,
+  restartMaxMs: 30_000,
   /** Hosts / P: heartbeats a second that the store bears (S22). */
   heartbeatsPerSecondMax: 200,
 } as const;

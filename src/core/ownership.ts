@@ -85,7 +85,8 @@ export function releaseTransaction(
     host,
     epoch,
     failed,
-    failedHosts: failed === null ? [] : [...failedHosts.filter((other) => other !== host), host],
+    // Each failure counts, also a second one on the same host: their number is what bounds the attempts (PL3).
+    failedHosts: failed === null ? [] : [...failedHosts, host],
   };
   return transaction(
     [unchanged(keys.owner(vm), owner), ...stillIn(host, registrationOf(view, host))],

@@ -10,6 +10,7 @@ import type {
   Nonce,
   PoolId,
   Revision,
+  RuleId,
   TaskId,
   Term,
   VmId,
@@ -232,7 +233,7 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     epoch: brandedNumber<Epoch>(),
     /** Null after an orderly stop. */
     failed: vmExitSchema.nullable(),
-    /** Where it failed since it last ran well, oldest first: these are not tried again (`maxRelocate` bounds them). */
+    /** Where it failed since it last ran well, oldest first, each time anew: tried last; `maxRelocate` bounds their number. */
     failedHosts: z.array(brandedText<HostId>()),
   }),
 ]);
@@ -291,8 +292,10 @@ export const taskSchema = z.object({
   schema: schema1,
   id: brandedText<TaskId>(),
   actor: actorSchema,
-  kind: z.enum(["start-vm", "stop-vm", "delete-vm"]),
+  kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm"]),
   vm: brandedText<VmId>(),
+  /** Where a move goes. */
+  to: brandedText<HostId>().nullable().default(null),
   percent: z.int().min(0).max(100),
   end: z
     .discriminatedUnion("kind", [
@@ -314,7 +317,11 @@ export const outcomeSchema = z.discriminatedUnion("kind", [
     name: z.string(),
     disks: z.array(z.object({ volume: brandedText<VolumeId>(), pool: brandedText<PoolId>() })),
   }),
+  z.object({ kind: z.literal("host-changed"), host: brandedText<HostId>(), name: z.string() }),
+  z.object({ kind: z.literal("cluster-changed") }),
   z.object({ kind: z.literal("task"), vm: brandedText<VmId>(), task: brandedText<TaskId>() }),
+  z.object({ kind: z.literal("rule-written"), rule: brandedText<RuleId>() }),
+  z.object({ kind: z.literal("rule-removed"), rule: brandedText<RuleId>() }),
   z.object({ kind: z.literal("intent"), vm: brandedText<VmId>(), name: z.string(), intent: brandedText<IntentId>() }),
 ]);
 export type Outcome = z.infer<typeof outcomeSchema>;

@@ -36,6 +36,8 @@ export type WorldPlan = {
   /** Hosts whose heart and guards hold to another profile (S7). */
   readonly hostProfiles?: Readonly<Record<string, keyof typeof profiles>>;
   readonly hosts: number;
+  /** Names of the hosts in their order, where they are not to be h1, h2, … */
+  readonly hostNames?: readonly string[];
   /** Of these, the last is a witness: it votes and may manage, and runs no VM. */
   readonly witness: boolean;
   /** Members of the store, on the first hosts. */

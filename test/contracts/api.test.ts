@@ -117,14 +117,15 @@ describe("changing", () => {
   test("input that does not fit is a refusal that names the field", async () => {
     expect(await failure(client.vm.create({ ...spec, name: "Not A Name" }))).toMatchObject({
       kind: "refused",
-      code: "input-does-not-fit",
+      code: "vm-name-malformed",
       params: { field: "name" },
     });
     expect(await failure(client.vm.create({ ...spec, memoryMiB: 1 }))).toMatchObject({
-      params: { field: "memoryMiB" },
+      code: "input-too-small",
+      params: { field: "memoryMiB", least: 16 },
     });
     const typo = { ...spec, memory: 80 } as never;
-    expect(await failure(client.vm.create(typo))).toMatchObject({ code: "input-does-not-fit" });
+    expect(await failure(client.vm.create(typo))).toMatchObject({ code: "input-field-unknown" });
   });
 
   test("a repeated request id answers as the first time and does nothing", async () => {

@@ -109,7 +109,7 @@ describe("The command against a living cluster", () => {
     expect(await waitFor("its page", boots)).toBe(1);
     expect(await done("vm", "reset", "db")).toBe("db was reset.\n");
     await waitFor("its second boot", async () => (await boots()) === 2 || undefined);
-    expect(await done("vm", "set", "db", "--max-restart", "5")).toContain("maxRestart 5");
+    expect(await done("vm", "set", "db", "--max-restart", "5")).toContain("max-restart 5");
     await refused(1, "vm-already-running", "vm", "start", "db");
     await refused(1, "vm-not-stopped", "vm", "delete", "db");
     const stopped: unknown = JSON.parse(await done("vm", "stop", "db", "--json"));
@@ -144,7 +144,7 @@ describe("The command against a living cluster", () => {
     await refused(1, "vm-memory-too-large", "vm", "create", "--name", "a", "--memory", "9999999", ...disk("8"));
     await refused(1, "vm-cpus-too-many", ...create("a", ...disk("8"), "--cpus", "512"));
     await refused(1, "vm-nothing-to-boot", ...create("a"));
-    await refused(1, "input-does-not-fit", ...create("A B", ...disk("8")));
+    await refused(1, "vm-name-malformed", ...create("A B", ...disk("8")));
     const file = join(folder, "broken.yaml");
     writeFileSync(file, "name: a\nmemoryMiB: [80\n");
     expect(await refused(2, "spec-file-broken", "vm", "create", "--file", file)).toContain(`${file}, line`);

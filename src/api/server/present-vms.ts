@@ -1,7 +1,10 @@
 import { compareNatural } from "../../base/order.ts";
 import { findVm, hostName, networkName, poolName } from "../../core/requests/find.ts";
 import { openTasks } from "../../core/requests/power.ts";
+import { ruleBook } from "../../core/rules/rule-book.ts";
+import { vmError } from "../../core/vm-error.ts";
 import { vmState } from "../../core/vm-state.ts";
+import type { VmMove, VmOrder } from "../../model/move-records.ts";
 import type { Refusal } from "../../model/reason.ts";
 import type { Task, Vm, VmStatus } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
@@ -52,10 +55,12 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     nics: vm.spec.nics.map((nic) => ({ ...nic, network: networkName(view, nic.network) })),
     kernel: vm.spec.kernel,
     guestAgent: vm.spec.guestAgent,
-    maxRestart: vm.maxRestart,
-    maxRelocate: vm.maxRelocate,
-    stopGraceMs: vm.stopGraceMs,
+    ...presentWishes(vm),
     createdAt: vm.createdAt,
+    error: vmError(view, vm.id) ?? null,
+    lock: vm.lock,
+    ...presentMoves(view, vm),
+    rules: [...ruleBook(view).rulesOf(vm.id)],
     accel: status?.accel ?? null,
     pausedBy: status?.pausedBy ?? [],
     restarts: status?.restarts ?? 0,
@@ -65,9 +70,44 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   };
 }
 
+/** What was ordered, what is under way, and what the manager remembers of it. */
+function presentMoves(view: ClusterView, vm: Vm): Pick<VmDetail, "order" | "move" | "returnTo" | "failedMoves"> {
+  const order = view.orders.get(vm.id)?.value;
+  const move = view.moves.get(vm.id)?.value;
+  const plan = view.plans.get(vm.id)?.value;
+  const failed = plan?.failedMoves ?? null;
+  return {
+    order: order === undefined ? null : presentOrder(view, order),
+    move: move === undefined ? null : presentMove(view, move),
+    returnTo: plan === undefined || plan.returnTo === null ? null : hostName(view, plan.returnTo),
+    failedMoves: failed === null ? null : { ...failed, to: hostName(view, failed.to) },
+  };
+}
+
+function presentOrder(view: ClusterView, { order, actor, at }: VmOrder): NonNullable<VmDetail["order"]> {
+  return {
+    kind: order.kind,
+    to: order.kind === "stop" ? null : hostName(view, order.to),
+    graceMs: order.kind === "stop" ? order.graceMs : null,
+    by: actor,
+    at,
+  };
+}
+
+function presentMove(view: ClusterView, { kind, from, to, reason, answer, at }: VmMove): NonNullable<VmDetail["move"]> {
+  const failed = answer.kind === "failed" ? { code: answer.code, params: answer.params } : null;
+  return { kind, from: hostName(view, from), to: hostName(view, to), reason, failed, at };
+}
+
+/** What is wanted of it, as `vm set` changes it. */
+export function presentWishes(vm: Vm) {
+  const { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs } = vm;
+  return { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs };
+}
+
 export function presentTask(task: Task): TaskOutput {
-  const { id, kind, vm, percent, end, actor, at } = task;
-  return { id, kind, vm, percent, end, actor, at };
+  const { id, kind, vm, to, percent, end, actor, at } = task;
+  return { id, kind, vm, to, percent, end, actor, at };
 }
 
 export function presentEvent({ event, revision }: StoredEvent): EventOutput {

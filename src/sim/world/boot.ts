@@ -3,8 +3,10 @@ import { hashText } from "../../base/random.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
 import type { HeartLink } from "../../ports/heart.ts";
+import type { Hypervisor } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Random } from "../../ports/random.ts";
+import type { HostReading } from "../../ports/sensors.ts";
 import { runDaemon } from "../../runtime/daemon.ts";
 import { runHeart } from "../../runtime/heart.ts";
 import { createSimGuard, createTree } from "../guard.ts";
@@ -147,15 +149,25 @@ function startDaemon(world: World, host: SimHost): void {
       clock: life.clock,
       random: portRandom(random),
       journal: noJournal,
-      hypervisor: new Driver(host, life, world.qemus),
+      hypervisor: hypervisorOf(world, host, life),
       fencing: fencingFor(world, host, life),
-      sensors: { read: (done) => life.after(1 + random.below(10), () => done(reading(world))) },
+      sensors: { read: (done) => life.after(1 + random.below(10), () => done(readingOf(world, host))) },
       heart: heartLink(host, life),
       digest: (text) => hashText(text).toString(16),
     },
     world.steps.forDaemon(host),
   );
   world.daemons.set(host.id, daemon);
+}
+
+function hypervisorOf(world: World, host: SimHost, life: Life): Hypervisor {
+  const driver = new Driver(host, life, world.qemus);
+  return world.around?.hypervisor(host, life, driver) ?? driver;
+}
+
+function readingOf(world: World, host: SimHost): HostReading {
+  const usual = reading(world);
+  return world.around?.reading(host, usual) ?? usual;
 }
 
 /** Events are read from the store by the world itself. */
@@ -207,6 +219,7 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
     voters: world.voters(),
     works: (number) => world.memberWorks(number),
     watchLagMs: () => host.trouble.watchLagMs,
+    blocked: () => process === "daemon" && host.trouble.storeBlocked,
     around: (transaction, apply) => {
       world.writer = writer;
       const end = apply();

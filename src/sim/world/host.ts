@@ -22,6 +22,8 @@ export type HostTrouble = {
   startsFail: number;
   startsSlow: number;
   watchLagMs: number;
+  /** Its daemon, and nothing else of it, gets no answer from the store. */
+  storeBlocked: boolean;
   memberDown: number;
   /** Writes under way when a freeze comes land later than usual. */
   slowStorage: number;
@@ -60,7 +62,14 @@ export class SimHost {
   readonly clock: HostClock;
   readonly processes: Readonly<Record<ProcessName, Process>>;
   readonly scheduler: Scheduler;
-  readonly trouble: HostTrouble = { startsFail: 0, startsSlow: 0, watchLagMs: 0, memberDown: 0, slowStorage: 0 };
+  readonly trouble: HostTrouble = {
+    startsFail: 0,
+    startsSlow: 0,
+    watchLagMs: 0,
+    storeBlocked: false,
+    memberDown: 0,
+    slowStorage: 0,
+  };
   on = false;
   /** Stacked: the whole host stands still while above zero. */
   freezes = 0;

@@ -8,6 +8,8 @@ import type { Event } from "../../model/records.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
+import type { Hypervisor } from "../../ports/hypervisor.ts";
+import type { HostReading } from "../../ports/sensors.ts";
 import type { Daemon } from "../../runtime/daemon.ts";
 import type { Checker, StepChecks, Violation, Writer } from "../checkers/checker.ts";
 import { add, type Counts, type OutcomeName } from "../counts.ts";
@@ -20,6 +22,7 @@ import type { Copy } from "./host.ts";
 import { SimHost } from "./host.ts";
 import { Members } from "./members.ts";
 import { Network } from "./network.ts";
+import type { Life } from "./process.ts";
 import { Qemus } from "./qemus.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Story } from "./story.ts";
@@ -33,6 +36,13 @@ export type WorldOptions = {
   readonly random?: SeededRandom;
   /** Power on, with everything that starts then. */
   readonly boot: (world: World, host: SimHost) => void;
+  /** What stands between a host's daemon and its machine, where this is not the usual world. */
+  readonly around?: Around;
+};
+
+export type Around = {
+  readonly hypervisor: (host: SimHost, life: Life, inner: Hypervisor) => Hypervisor;
+  readonly reading: (host: SimHost, usual: HostReading) => HostReading;
 };
 
 const auditEveryMs = 20;
@@ -58,6 +68,7 @@ export class World {
   readonly violations: Violation[] = [];
   readonly checkers: readonly Checker[];
   readonly steps: StepChecks;
+  readonly around: Around | undefined;
   /** Who asks the store at this moment. */
   writer: Writer | null = null;
   /** A fault that waits for a commit of a certain kind; true: it struck and is over. */
@@ -93,6 +104,7 @@ export class World {
       },
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
+    this.around = options.around;
     this.checkers = options.checkers(this);
     this.steps = options.steps(this);
     this.history.onCommit((commit) => this.#committed(commit));
@@ -207,7 +219,7 @@ export class World {
   }
 
   #makeHost(number: number): SimHost {
-    const id = `h${number + 1}` as HostId;
+    const id = (this.plan.hostNames?.[number] ?? `h${number + 1}`) as HostId;
     const host = new SimHost(
       id,
       number,

@@ -50,4 +50,12 @@ export const agentMutants: readonly Mutant[] = [
     replace:
       '    building.state = withLocal(building.state, { ...local, phase: "gone", exit: local.exit ?? "killed" });',
   },
+  {
+    id: "stop-taken-back-counts-as-a-failure",
+    rule: "S14",
+    what: "A VM that was stopped by order and is wanted again before that was on record counts as one that failed.",
+    file: "src/agent/reconcile.ts",
+    find: "else if (local.exit === null) release(building, id, owner, null, vm);",
+    replace: 'else if (local.exit === null) release(building, id, owner, "killed", vm);',
+  },
 ];

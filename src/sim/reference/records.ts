@@ -1,0 +1,213 @@
+import { createClusterTransaction } from "../../core/cluster-creation.ts";
+import { put } from "../../core/transactions.ts";
+import type { Actor } from "../../model/branded.ts";
+import type { ClusterId, Epoch, HostId, PoolId, RuleId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import type { VmOrder, VmPlan } from "../../model/move-records.ts";
+import { type Policy, policySchema, shutdownPolicySchema } from "../../model/policy.ts";
+import { type Owner, type RequestedState, type Vm, vmDefaults } from "../../model/records.ts";
+import type { Rule } from "../../model/rules.ts";
+import type { Write } from "../../model/transaction.ts";
+import type { HaResource, HaRule, HaScenario } from "./format.ts";
+
+// What a scenario file says, as the records of a store in which nobody has decided anything yet.
+
+export const scenarioPool = "shared" as PoolId;
+/** Who gives the commands of a file. */
+export const scenarioActor: Actor = { name: "scenario", role: "admin", requestId: "" };
+const createdAt = 1_800_000_000_000 as WallMs;
+const mib = 1_048_576;
+/** What the source takes for a guest without figures. */
+const usualGuest = { maxCpu: 4, maxMemBytes: 4 * 1024 * mib };
+
+/** Everything that stands in the store before the first host is switched on. */
+export function initialWrites(scenario: HaScenario): Write[] {
+  const cluster = createClusterTransaction(
+    {
+      id: "sim" as ClusterId,
+      name: scenario.name,
+      members: scenario.nodes.map(({ name }) => ({ id: name as HostId, name, role: "host" as const, links: [] })),
+      pools: [{ name: scenarioPool, kind: "shared-dir", path: "/pools/shared", quotaMiB: null }],
+      networks: [],
+      devices: new Map(
+        scenario.nodes.map(({ name }) => [name as HostId, { agent: "sim", options: { device: name } }] as const),
+      ),
+      hostReserveMiB: 0,
+    },
+    createdAt,
+  );
+  return [
+    ...cluster.writes.filter(({ key }) => key !== keys.policy),
+    put(keys.policy, policyOf(scenario)),
+    ...scenario.rules.map((rule) => put(keys.rule(rule.id as RuleId), ruleOf(rule))),
+    ...groupRules(scenario).map((rule) => put(keys.rule(rule.id), rule)),
+    ...scenario.resources.flatMap((resource) => writesOfResource(resource, isTiedByGroup(scenario, resource))),
+    ...preloaded(scenario),
+  ];
+}
+
+/** Rounds of the source are counted in time here: half a round less, so that the wanted number of looks lies within it. */
+function holdMs(rounds: number, roundSeconds: number): number {
+  return Math.max(0, Math.round((rounds - 0.5) * roundSeconds * 1000));
+}
+
+function policyOf({ options, timing }: HaScenario): Policy {
+  const { mode, rebalanceOnStart, autoRebalance } = options.scheduler;
+  const shutdownPolicy = shutdownPolicySchema.safeParse(options.shutdownPolicy);
+  return policySchema.parse({
+    schema: 1,
+    hostReserveMiB: 0,
+    shutdownPolicy: shutdownPolicy.success ? shutdownPolicy.data : "conditional",
+    scheduler: {
+      mode,
+      rebalanceOnStart,
+      autoRebalance:
+        autoRebalance === undefined
+          ? undefined
+          : {
+              enabled: autoRebalance.enabled && mode !== "basic",
+              method: autoRebalance.method,
+              threshold: autoRebalance.threshold,
+              holdMs: autoRebalance.holdRounds <= 1 ? 0 : holdMs(autoRebalance.holdRounds, timing.roundSeconds),
+              margin: autoRebalance.margin,
+            },
+    },
+    // The source knows neither of them.
+    quarantine: { losses: 0 },
+    returnAfterMaintenance: "as-failback",
+  });
+}
+
+function ruleOf(rule: HaRule): Rule {
+  const common = {
+    schema: 1 as const,
+    id: rule.id as RuleId,
+    vms: rule.resources as VmId[],
+    enabled: !rule.disabled,
+    comment: "",
+    createdAt,
+  };
+  if (rule.type === "resource-affinity")
+    return { ...common, kind: "vm-affinity", affinity: rule.affinity === "positive" ? "together" : "apart" };
+  return { ...common, kind: "host-affinity", hosts: hostsOf(rule.nodes), strict: rule.strict };
+}
+
+function hostsOf(nodes: readonly { readonly node: string; readonly priority: number }[]) {
+  return nodes.map(({ node, priority }) => ({ host: node as HostId, priority }));
+}
+
+/** A legacy group is a rule about the hosts of its members. */
+function groupRules({ groups, resources }: HaScenario): Rule[] {
+  return groups.flatMap(({ id, restricted, nodes }): Rule[] => {
+    const vms = resources.filter(({ group }) => group === id).map(({ sid }) => sid as VmId);
+    if (vms.length === 0) return [];
+    const rule: Rule = {
+      schema: 1,
+      id: `ha-group-${id}` as RuleId,
+      kind: "host-affinity",
+      vms,
+      enabled: true,
+      comment: "",
+      createdAt,
+      hosts: hostsOf(nodes),
+      strict: restricted,
+    };
+    return [rule];
+  });
+}
+
+function isTiedByGroup({ groups }: HaScenario, resource: HaResource): boolean {
+  return groups.find(({ id }) => id === resource.group)?.nofailback === true;
+}
+
+export function requestedOf(state: HaResource["state"]): RequestedState {
+  return state === "enabled" ? "started" : state;
+}
+
+/** A VM that nobody has started yet, and where it lies. */
+export function writesOfResource(resource: HaResource, nofailback = false): Write[] {
+  const vm = vmOf(resource, nofailback);
+  return [
+    put(keys.vm(vm.id), vm),
+    { kind: "put", key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: vm.id }) },
+    put(keys.owner(vm.id), releasedAt(resource.node as HostId, 0 as Epoch)),
+  ];
+}
+
+export function releasedAt(host: HostId, epoch: Epoch): Owner {
+  return { schema: 1, kind: "released", host, epoch, failed: null, failedHosts: [] };
+}
+
+function vmOf(resource: HaResource, nofailback: boolean): Vm {
+  const id = resource.sid as VmId;
+  return {
+    schema: 1,
+    id,
+    name: resource.sid,
+    spec: {
+      ...sizeOf(resource.static ?? usualGuest),
+      cpuModel: "max",
+      disks: [{ volume: `disk-of-${resource.sid}` as VolumeId, pool: scenarioPool, sizeMiB: 64, format: "raw" }],
+      nics: [],
+      kernel: null,
+      guestAgent: false,
+    },
+    requested: requestedOf(resource.state),
+    maxRestart: resource.maxRestart,
+    maxRelocate: resource.maxRelocate,
+    stopGraceMs: 60_000,
+    ...vmDefaults,
+    failback: resource.failback && !nofailback,
+    lock: resource.lock === null ? null : { kind: resource.lock, at: createdAt },
+    createdAt,
+  };
+}
+
+export function sizeOf(figures: { readonly maxCpu: number | null; readonly maxMemBytes: number | null }) {
+  return {
+    cpus: Math.max(1, Math.round(figures.maxCpu ?? usualGuest.maxCpu)),
+    memoryMiB: Math.max(16, Math.round((figures.maxMemBytes ?? usualGuest.maxMemBytes) / mib)),
+  };
+}
+
+/** What an earlier manager had begun: moves stand as orders, an error as the error that has to be cleared. */
+function preloaded(scenario: HaScenario): Write[] {
+  const services = scenario.initialManagerState?.services ?? {};
+  return Object.entries(services).flatMap(([sid, { state, target }]): Write[] => {
+    const vm = sid as VmId;
+    if (!scenario.resources.some((resource) => resource.sid === sid)) return [];
+    if ((state === "migrate" || state === "relocate") && typeof target === "string")
+      return [put(keys.vmOrder(vm), orderOf(vm, { kind: state, to: target as HostId }))];
+    if (state !== "error") return [];
+    const plan: VmPlan = {
+      schema: 1,
+      error: { code: "vm-gave-up", params: { vm: sid, hosts: "", exit: "unknown" }, at: createdAt },
+      returnTo: null,
+      failedMoves: null,
+    };
+    return [put(keys.vmPlan(vm), plan)];
+  });
+}
+
+export function orderOf(vm: VmId, order: VmOrder["order"]): VmOrder {
+  return { schema: 1, vm, order, actor: scenarioActor, at: createdAt };
+}
+
+/** A resource that a command adds: with what the source takes where nothing is said. */
+export function newResource(sid: string, node: string, state: HaResource["state"]): HaResource {
+  return {
+    sid,
+    type: sid.slice(0, sid.indexOf(":")),
+    node,
+    state,
+    failback: true,
+    maxRestart: 1,
+    maxRelocate: 1,
+    group: null,
+    lock: null,
+    runningAtStart: false,
+    static: null,
+    usage: null,
+    behaviour: null,
+  };
+}

@@ -70,4 +70,24 @@ export const migrationMessages = {
     effect: "It was not destroyed.",
     remedy: "Stop the VM if it is to end.",
   },
+  "guest-stands-after-move": {
+    cause: "VM {vm} was moved, and does not execute on its new host.",
+    effect: "The VM does not serve.",
+    remedy: "See the VM's state; reset it if it does not go on.",
+  },
+  "guest-agent-silent": {
+    cause: "VM {vm} was moved, and the agent in its guest does not answer.",
+    effect: "The guest may be busy, or may have come to harm.",
+    remedy: "Look at the VM's console; reset it if it hangs.",
+  },
+  "move-overtaken": {
+    cause: "The move of VM {vm} is not what the records speak of any more.",
+    effect: "Nothing was handed over or taken back.",
+    remedy: "Nothing to do: `holdfast explain` shows what came in between.",
+  },
+  "move-host-lost": {
+    cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",
+    effect: "Nothing was handed over or taken back.",
+    remedy: "See what happened to that host; the VM is moved again, or recovered, by itself.",
+  },
 } as const;

@@ -16,7 +16,7 @@ import {
 } from "../../src/adapters/linux/cgroup.ts";
 import { openQemuHypervisor, type QemuHypervisor, type QemuOptions } from "../../src/adapters/qemu/driver.ts";
 import { must } from "../../src/base/assert.ts";
-import type { ClusterId, NetworkId, PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
+import type { ClusterId, PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
 import { type Pool, type Vm, vmDefaults } from "../../src/model/records.ts";
 import type { StartRequest, VmEvent, VmRun } from "../../src/ports/hypervisor.ts";
 import type { MoveEvent } from "../../src/ports/migration.ts";
@@ -35,28 +35,27 @@ const pool: Pool = {
   createdAt: 0 as WallMs,
 };
 
-export type RealRigOptions = {
-  readonly networks?: Record<NetworkId, string>;
+export type RealRigOptions = Partial<Pick<QemuOptions, "networks" | "certificates" | "accel" | "binary">> & {
   /** Of another host, with which it shares the pool. */
   readonly poolFolder?: string;
-  readonly certificates?: NonNullable<QemuOptions["certificates"]>;
 };
 
 /** Real QEMUs in real cgroups of their own; the tiny guest must have been built. */
-export async function openRealRig(
-  wanted: RealRigOptions = {},
-): Promise<MoveHost & { readonly runDir: string; readonly poolFolder: string }> {
+export async function openRealRig({
+  poolFolder: shared,
+  ...wanted
+}: RealRigOptions = {}): Promise<MoveHost & { readonly runDir: string; readonly poolFolder: string }> {
   if (!existsSync(join(guestFolder, "vmlinuz")))
     throw new Error("The tiny guest is not built: run `node lab/guest/build.mjs`");
-  const { runDir, cgroup, poolFolder } = makeFolders(wanted.poolFolder);
+  const { runDir, cgroup, poolFolder } = makeFolders(shared);
   const options: QemuOptions = {
     cluster: "test" as ClusterId,
     runDir,
     cgroup,
     accel: "tcg",
-    networks: wanted.networks ?? {},
+    networks: {},
     pools: { ["pool" as PoolId]: poolFolder },
-    ...(wanted.certificates !== undefined && { certificates: wanted.certificates }),
+    ...wanted,
   };
   const events: VmEvent[] = [];
   const moves: MoveEvent[] = [];

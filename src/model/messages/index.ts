@@ -10,6 +10,7 @@ import { hypervisorMessages } from "./hypervisor.ts";
 import { inputMessages } from "./input.ts";
 import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
+import { migrationMessages } from "./migration.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
 
@@ -25,6 +26,7 @@ export const parts: readonly Catalogue[] = [
   clientMessages,
   hostMessages,
   hypervisorMessages,
+  migrationMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -8,8 +8,9 @@ import type { ClusterView } from "../model/view.ts";
 import type { Decided, Decision, ManagerKnowledge, Notice, Placing } from "./decision.ts";
 import type { Wish } from "./placement/asked.ts";
 import { otherFigures } from "./placement/notice.ts";
+import { type BalanceState, decideRebalance, type Rebalance, type RebalanceOptions } from "./placement/rebalance.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
-import { type Placement, select, whyUnfit } from "./placement/select.ts";
+import { type Placement, select, whereTo, whyUnfit } from "./placement/select.ts";
 import { type RuleBook, ruleBook } from "./rules/rule-book.ts";
 
 /** What a transaction about a VM waits for, and is waited for by. */
@@ -76,6 +77,15 @@ export class VmRound {
 
   select(vm: Vm, wish: Wish): Placement {
     return select(this.#opened(), vm, wish);
+  }
+
+  rebalance(state: BalanceState, options: RebalanceOptions): Rebalance {
+    return decideRebalance(this.#opened(), state, options);
+  }
+
+  /** Where it would be selected to, without the reasons. */
+  whereTo(vm: Vm, wish: Wish): HostId | undefined {
+    return whereTo(this.#opened(), vm, wish);
   }
 
   /** Why this very host cannot run the VM now, whether or not another is better; undefined: it can. */

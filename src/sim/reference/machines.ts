@@ -7,7 +7,7 @@ import type { Observer } from "./observer.ts";
 type Next = "agent-restart" | "reboot" | "power-off";
 
 /** Hosts of one batch are switched on one after the other, in order: the first to claim the office gets it. */
-const bootEveryMs = 100;
+const bootEveryMs = 1;
 
 /** The hardware of a scenario: power, network, and what is wrong with them. */
 export class Machines {

@@ -9,7 +9,7 @@ import { Actions } from "./actions.ts";
 import type { HaScenario } from "./format.ts";
 import { isProven, stateOfNode } from "./node-states.ts";
 import type { FencingEntry, HardwareTransition, NodeTransition, ServiceTransition, TakenDecision } from "./result.ts";
-import { type ServiceState, stateOfService } from "./service-states.ts";
+import { shownService } from "./service-states.ts";
 import { type Shown, stepsBetween } from "./steps-between.ts";
 
 /** Silence is noticed at this pace; everything else at the commit that changes it. */
@@ -169,7 +169,7 @@ export class Observer {
 
   #lookAtService(id: VmId): void {
     const before = this.#shown.get(id);
-    const now = this.#removed.has(id) ? undefined : stateOfService(this.view, id);
+    const now = this.#removed.has(id) ? undefined : shownService(this.view, id, before);
     // Nothing is managed meanwhile, and nothing of it is forgotten.
     if (before !== undefined && now !== undefined && this.view.disarm?.value.mode === "ignore") return;
     this.actions.follow(id, this.view.owners.get(id)?.value);
@@ -182,7 +182,7 @@ export class Observer {
       this.#returning.add(id);
       return;
     }
-    const steps = stepsBetween(before, shownOf(now), this.#circumstances(id));
+    const steps = stepsBetween(before, now, this.#circumstances(id));
     this.#returning.delete(id);
     for (const step of steps) {
       if (step.state === "fence") this.#leftFor(step.node);
@@ -192,7 +192,7 @@ export class Observer {
   }
 
   /** Its host is back before anybody fenced it: whether its VM goes on there is decided at once, and then shown. */
-  #waitsForItsHost(id: VmId, { state }: ServiceState): boolean {
+  #waitsForItsHost(id: VmId, { state }: Shown): boolean {
     if (state !== "fence" && state !== "recovery") return false;
     const owner = this.view.owners.get(id)?.value;
     if (owner?.kind !== "held") return false;
@@ -233,8 +233,4 @@ export class Observer {
     });
     if (after !== null) this.actions.stepped(id, before, after);
   }
-}
-
-function shownOf({ state, host, target }: ServiceState): Shown {
-  return { state, node: host, target };
 }

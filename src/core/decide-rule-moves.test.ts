@@ -58,7 +58,7 @@ describe("what runs follows the rules", () => {
     expect(moves(running({ a: "h1", b: "h1", c: "h1" }))).toEqual([]);
   });
 
-  test("[PL2, HM5] not while the cluster is disarmed, nor what moves already or is locked", () => {
+  test("[PL2] not while the cluster is disarmed, nor what moves already or is locked", () => {
     const rule = onHosts("home", "web", "h2:2 h1:1");
     const disarm = { schema: 1 as const, mode: "freeze" as const, by: systemActor, at: 0 as never };
     expect(moves(running({}, rule).put(keys.disarm, disarm))).toEqual([]);

@@ -46,7 +46,10 @@ function unrest(world: World): string[] {
     if (task.end === null && !hasReason(world, task.vm)) found.push(`task ${task.kind} of ${task.vm} stays open`);
   }
   for (const intent of world.truth.intents.values()) {
-    if (intent.answer.kind === "open") found.push(`the wish ${intent.kind} for ${intent.vm} is never answered`);
+    if (intent.answer.kind === "open") {
+      const about = intent.kind === "reset-vm" ? intent.vm : intent.host;
+      found.push(`the wish ${intent.kind} for ${about} is never answered`);
+    }
   }
   for (const key of world.truth.values.keys()) {
     const { kind } = parseKey(key);

@@ -104,7 +104,7 @@ describe("what people ask of the manager", () => {
     expect(await done("vm", "show", "web")).toMatch(
       /Error +VM web failed on every host.+\nWay out .+--state disabled/u,
     );
-    expect(await done("explain", "web")).toMatch(/^web is wanted stopped; it is stopped\.\nError .+\nWay out .+\n/u);
+    expect(await done("explain", "web")).toMatch(/^web is wanted stopped; it is failed\.\nError .+\nWay out .+\n/u);
     expect(await done("cluster", "status")).toMatch(/FAIL +VM web is in the state error/u);
     const { vm } = JSON.parse(await done("explain", "web", "--json"));
     expect(vm).toMatchObject({

@@ -37,7 +37,7 @@ export function vmText(vm: VmDetail): string {
     ["Kernel", vm.kernel === null ? "-" : `${vm.kernel.path} ${vm.kernel.append}`],
     ["On failure", limits],
     ["Failback", vm.failback ? "on" : "off"],
-    ["Start order", `priority ${vm.startPriority}, then ${vm.startDelayMs / 1_000} s for lower ones`],
+    ["Start order", `priority ${vm.startPriority}; lower ones wait ${vm.startDelayMs / 1_000} s`],
     ["Rules", vm.rules.join(", ") || "-"],
     ["Restarts", `${vm.restarts}${vm.lastExit === null ? "" : `, last end: ${vm.lastExit}`}`],
   ];

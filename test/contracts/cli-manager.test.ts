@@ -94,6 +94,7 @@ describe("what people ask of the manager", () => {
     const failedMoves = { count: 3, to: "h1", code: "vm-not-running" };
     await api.put(keys.vmPlan(id), { schema: 1, error: null, returnTo: "h2", failedMoves });
     const shown = await done("vm", "show", "web");
+    expect(shown).toMatch(/^State +stopped\nService +stopped$/mu);
     expect(shown).toMatch(/Ordered +migrate to h2, by root at /u);
     expect(shown).toMatch(/Move +relocate from h2 to h1: VM web is wanted .+; it failed: VM web is not running\./u);
     expect(shown).toMatch(

@@ -54,7 +54,8 @@ function disarmCommands(cluster: Parameters<Group>[0], cli: Cli): void {
 
 function admissionText({ hosts, bears, wanted, exact, counterexample }: ClusterStatus["admission"]): string {
   const looked = exact ? "" : "; of combinations only the one that takes the most memory was looked at";
-  const head = `the loss of ${bears} of ${hosts} host${hosts === 1 ? "" : "s"}; wanted ${wanted}${looked}`;
+  const more = counterexample === null && bears < hosts ? " or more" : "";
+  const head = `the loss of ${bears}${more} of ${hosts} host${hosts === 1 ? "" : "s"}; wanted ${wanted}${looked}`;
   if (counterexample === null) return head;
   const { losing, vm, why, fix } = counterexample;
   const what = vm === null ? "no VM finds a host" : `VM ${vm} finds no host`;

@@ -20,6 +20,8 @@ export type Local = {
   /** Why its start was refused; null where it was not. */
   readonly refusal: { readonly code: string; readonly params: Params } | null;
   readonly pausedBy: readonly string[];
+  /** How often in a row it was to be stopped, and was still there afterwards. */
+  readonly stopsFailed: number;
   readonly since: WallMs;
 };
 

@@ -40,6 +40,9 @@ export const limits = {
   deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
+  /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
+  moveRetryFirstMs: 10_000,
+  moveRetryMaxMs: 600_000,
   /** A VM that ran this long without trouble starts its count of restarts anew. */
   quietRunMs: 60_000,
   /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */

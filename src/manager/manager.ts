@@ -15,6 +15,7 @@ import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts"
 import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building, busySubjects, noticeSubject } from "./building.ts";
+import { seeFailures } from "./failures.ts";
 import type { ManagerEvent, ManagerState, ManagerStep, Pending } from "./state.ts";
 
 export function startManager(self: HostId, profile: Profile, now: InstantMs): ManagerState {
@@ -28,6 +29,7 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     leader: { revision: noRevision, seenAt: now },
     leadership: { kind: "standby" },
     fencesSeenAt: new Map(),
+    failuresSeenAt: new Map(),
     pending: new Map(),
     devices: new Map(),
     announced: new Map(),
@@ -105,7 +107,7 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
       if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
     }
   }
-  return { ...state, contacts, fencesSeenAt };
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt: seeFailures(state.failuresSeenAt, view, now) };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -192,6 +194,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     self: state.self,
     contacts: state.contacts,
     fencesSeenAt: state.fencesSeenAt,
+    failuresSeenAt: state.failuresSeenAt,
     ownWaitMs: ownWaitMs(state.profile),
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(

@@ -48,6 +48,7 @@ export type ManagerState = {
   readonly leader: LeaderContact;
   readonly leadership: Leadership;
   readonly fencesSeenAt: ReadonlyMap<string, number>;
+  readonly failuresSeenAt: ReadonlyMap<string, number>;
   readonly pending: ReadonlyMap<number, Pending>;
   readonly devices: ReadonlyMap<string, DeviceRun>;
   /** What was said of a subject and still holds: said once. */

@@ -149,6 +149,7 @@ test.each<[number, string, string[]]>([
   [1, "host-unknown", ["host", "maintenance", "nix"]],
   [1, "vm-unknown", ["vm", "migrate", "nix", "h1"]],
   [1, "host-unknown", ["vm", "relocate", "web", "nix"]],
+  [1, "host-unknown", ["host", "reboot", "nix"]],
   [1, "host-not-held-back", ["host", "release", "h1"]],
   [1, "cluster-armed-already", ["cluster", "arm"]],
   [1, "policy-nothing-to-change", ["policy", "set"]],

@@ -276,7 +276,7 @@ describe("help", () => {
     ["cluster"],
     ...["status", "disarm", "arm"].map((verb) => ["cluster", verb]),
     ["host"],
-    ...["list", "show", "maintenance", "release"].map((verb) => ["host", verb]),
+    ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],
     ...["create", "list", "show", "start", "stop", "migrate", "relocate", "reset", "delete", "set"].map((verb) => [
       "vm",

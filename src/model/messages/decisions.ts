@@ -18,7 +18,6 @@ const events = {
   "vm-stopped": "VM {vm} has stopped.",
   "vm-failed": "VM {vm} failed on {host}: {exit}.",
   "vm-adopted": "VM {vm} goes on where it was: nobody had taken it over.",
-  "vm-failures-forgotten": "The earlier failures of VM {vm} are forgotten.",
   "vm-nowhere": "VM {vm} cannot start anywhere now; it is tried again as soon as a host fits.",
   "vm-waits-for-proof":
     "VM {vm} is not started elsewhere: that its old host {host} (incarnation {incarnation}) is off is not proven.",

@@ -8,7 +8,9 @@ import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
 import { inputMessages } from "./input.ts";
+import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
+import { migrationMessages } from "./migration.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
 
@@ -19,10 +21,12 @@ export const parts: readonly Catalogue[] = [
   editMessages,
   inputMessages,
   decisionMessages,
+  managementMessages,
   checkMessages,
   clientMessages,
   hostMessages,
   hypervisorMessages,
+  migrationMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -2,8 +2,9 @@ import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import type { Incarnation, IntentId, Nonce, TaskId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { FenceRecord, HostRegistration, RequestedState } from "../../model/records.ts";
+import { type FenceRecord, type HostRegistration, type RequestedState, vmLockKindSchema } from "../../model/records.ts";
 import type { Heal } from "../faults/fault.ts";
+import { disarm, lockVm, maintain, orderVm } from "../faults/managing.ts";
 import { faultKind } from "../faults/menu.ts";
 import { type Ask, ask } from "../faults/operator.ts";
 import type { FaultEvent } from "../plan.ts";
@@ -140,6 +141,18 @@ const secondMachine: Play = (world, args) => {
   return undefined;
 };
 
+function moveTo(kind: "migrate" | "relocate"): Play {
+  return done((world, { vm, hosts }) => orderVm(world, vm, { kind, to: world.host(hosts[0]).id }));
+}
+
+/** Nothing undoes it but another phrase. */
+function done(happens: (world: World, args: PhraseArgs) => void): Play {
+  return (world, args) => {
+    happens(world, args);
+    return undefined;
+  };
+}
+
 const plays: { readonly [Id in PhraseId]: Play } = {
   "cut HOST": menu("cut"),
   "cut HOST out": menu("one-way-cut-out"),
@@ -191,5 +204,16 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "order delete VM": order((view, event, asked) => planDeleteVm(view, event.vm ?? "", asked)),
   "order disable VM": requested("disabled"),
   "order ignore VM": requested("ignored"),
+  "order migrate VM to HOST": moveTo("migrate"),
+  "order relocate VM to HOST": moveTo("relocate"),
+  "order stop VM within TIME": done((world, { vm, value }) => orderVm(world, vm, { kind: "stop", graceMs: value })),
+  "order enable VM": requested("started"),
+  "lock VM with WORK": done((world, { vm, work }) => lockVm(world, vm, vmLockKindSchema.parse(work))),
+  "unlock VM": done((world, { vm }) => lockVm(world, vm, null)),
+  "maintenance of HOST begins": done((world, args) => maintain(world, world.host(args.hosts[0]).id, true)),
+  "maintenance of HOST ends": done((world, args) => maintain(world, world.host(args.hosts[0]).id, false)),
+  "disarm freeze": done((world) => disarm(world, "freeze")),
+  "disarm ignore": done((world) => disarm(world, "ignore")),
+  arm: done((world) => disarm(world, null)),
   "second machine registers as HOST": secondMachine,
 };

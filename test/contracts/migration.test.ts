@@ -1,0 +1,4 @@
+import { migrationSuite } from "./migration-suite.ts";
+import { openRealPair } from "./real-pair.ts";
+
+migrationSuite("QEMU", () => openRealPair());

@@ -4,14 +4,15 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Level, levels } from "../src/sim/reference/compare.ts";
-import type { Played } from "./conformance/case.ts";
+import { type Played, rewriteCase } from "./conformance/case.ts";
 import { isListed, type Listed, readDifferences, staleRows } from "./conformance/differences.ts";
 import { playAll } from "./conformance/play-all.ts";
 
 const usage = `usage: npm run --silent conformance -- [--cases DIR] [--only NAME] [--json]
   --cases DIR  the folder of the cases; else HOLDFAST_CASES, else ../shared/scenarios/reference
   --only NAME  cases whose name holds NAME
-  --json       a row for each case, then the sums`;
+  --json       a row for each case, then the sums
+  --rewrite    only with --cases: writes what was played into the files as their expectation; read the difference`;
 
 const root = join(import.meta.dirname, "..");
 
@@ -28,6 +29,7 @@ async function main(): Promise<number> {
       cases: { type: "string" },
       only: { type: "string" },
       json: { type: "boolean", default: false },
+      rewrite: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -48,6 +50,7 @@ async function main(): Promise<number> {
     );
     return 2;
   }
+  if (values.rewrite && values.cases !== undefined) for (const file of wanted) rewriteCase(join(folder, file));
   const answers = await playAll(wanted.map((file) => join(folder, file)));
   const troubles = answers.flatMap((answer) => ("trouble" in answer ? [answer.trouble] : []));
   const played = answers.flatMap((answer) => ("played" in answer ? [answer.played] : []));

@@ -5,6 +5,7 @@ import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
 import { policyCommands } from "./commands/policy.ts";
 import { poolCommands } from "./commands/pool.ts";
+import { ruleCommands } from "./commands/rule.ts";
 import { simulateCommands } from "./commands/simulate.ts";
 import { vmCommands } from "./commands/vm.ts";
 import type { Io } from "./io.ts";
@@ -17,6 +18,7 @@ const groups: readonly Group[] = [
   vmCommands,
   poolCommands,
   policyCommands,
+  ruleCommands,
   logCommands,
   explainCommands,
   simulateCommands,

@@ -7,9 +7,11 @@ import type { Compare, Transaction } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { Decided, Decision, ManagerKnowledge, Notice, Placing } from "./decision.ts";
 import type { Wish } from "./placement/asked.ts";
+import { otherFigures } from "./placement/notice.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
 import { type Placement, select, whyUnfit } from "./placement/select.ts";
 import { type RuleBook, ruleBook } from "./rules/rule-book.ts";
+import { unchanged } from "./transactions.ts";
 
 /** What a transaction about a VM waits for, and is waited for by. */
 export function subjectOf(vm: VmId): string {
@@ -23,7 +25,7 @@ export function subjectOf(vm: VmId): string {
 export class VmRound {
   readonly view: ClusterView;
   readonly known: ManagerKnowledge;
-  /** Part of every transaction: the leader's term (S12). */
+  /** Part of every transaction: the leader's term (S12), and that the cluster is armed or disarmed as was read (HM5). */
   readonly also: readonly Compare[];
   readonly policy: Policy;
   readonly rules: RuleBook;
@@ -36,7 +38,7 @@ export class VmRound {
   constructor(view: ClusterView, known: ManagerKnowledge, also: readonly Compare[], busy: ReadonlySet<string>) {
     this.view = view;
     this.known = known;
-    this.also = also;
+    this.also = [...also, unchanged(keys.disarm, view.disarm)];
     this.policy = view.policy?.value ?? defaultPolicy;
     this.rules = ruleBook(view);
     this.#taken = new Set(busy);
@@ -87,7 +89,9 @@ export class VmRound {
   }
 
   decided(): Decided {
-    return { decisions: this.#decisions, notices: this.#notices, wakeAt: this.#wakeAt };
+    const told = this.#placement === undefined ? undefined : otherFigures(this.#placement);
+    const notices = told === undefined ? this.#notices : [...this.#notices, told];
+    return { decisions: this.#decisions, notices, wakeAt: this.#wakeAt };
   }
 
   // Only where something is to be placed: counting what every host has promised looks at every VM.

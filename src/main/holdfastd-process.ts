@@ -100,7 +100,7 @@ async function run(
       clock,
       random,
       journal,
-      hypervisor: openQemuHypervisor({ ...config, accel }),
+      hypervisor: openQemuHypervisor({ ...config, accel, certificates: config.store }),
       fencing: fenceAgents(),
       sensors: openLinuxSensors(config, version, view),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),

@@ -10,6 +10,7 @@ import type {
   Nonce,
   PoolId,
   Revision,
+  RuleId,
   TaskId,
   Term,
   VmId,
@@ -338,6 +339,8 @@ export const outcomeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("host-changed"), host: brandedText<HostId>(), name: z.string() }),
   z.object({ kind: z.literal("cluster-changed") }),
   z.object({ kind: z.literal("task"), vm: brandedText<VmId>(), task: brandedText<TaskId>() }),
+  z.object({ kind: z.literal("rule-written"), rule: brandedText<RuleId>() }),
+  z.object({ kind: z.literal("rule-removed"), rule: brandedText<RuleId>() }),
   z.object({ kind: z.literal("intent"), vm: brandedText<VmId>(), name: z.string(), intent: brandedText<IntentId>() }),
   z.object({
     kind: z.literal("host-intent"),

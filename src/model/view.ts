@@ -62,7 +62,7 @@ import {
   vmSchema,
   vmStatusSchema,
 } from "./records.ts";
-import { type Rule, ruleSchema } from "./rules.ts";
+import { type LastEdit, lastEditSchema, type Rule, ruleSchema } from "./rules.ts";
 import type { Change } from "./transaction.ts";
 
 /** A record and the revision of its last change: what a compare names. */
@@ -76,6 +76,8 @@ export type ClusterView = {
   readonly cluster: Stored<Cluster> | undefined;
   readonly policy: Stored<Policy> | undefined;
   readonly disarm: Stored<Disarm> | undefined;
+  readonly lastRuleEdit: Stored<LastEdit> | undefined;
+  readonly lastVmDeletion: Stored<LastEdit> | undefined;
   readonly term: Stored<ManagerTerm> | undefined;
   readonly tick: Stored<ManagerTick> | undefined;
   readonly members: Records<HostId, Member>;
@@ -112,6 +114,8 @@ export function emptyView(): ClusterView {
     cluster: undefined,
     policy: undefined,
     disarm: undefined,
+    lastRuleEdit: undefined,
+    lastVmDeletion: undefined,
     term: undefined,
     tick: undefined,
     members: new Map(),
@@ -162,6 +166,8 @@ const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name" |
   cluster: clusterSchema,
   policy: policySchema,
   disarm: disarmSchema,
+  "last-rule-edit": lastEditSchema,
+  "last-vm-deletion": lastEditSchema,
   "manager-term": managerTermSchema,
   "manager-tick": managerTickSchema,
   member: memberSchema,
@@ -268,6 +274,12 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
     case "policy":
     case "disarm":
       view[name.kind] = stored;
+      return;
+    case "last-rule-edit":
+      view.lastRuleEdit = stored;
+      return;
+    case "last-vm-deletion":
+      view.lastVmDeletion = stored;
       return;
     case "manager-term":
       view.term = stored;

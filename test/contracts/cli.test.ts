@@ -68,6 +68,9 @@ describe("reading commands", () => {
     const { code, out, err } = await holdfast("cluster", "status");
     expect([code, err]).toEqual([0, ""]);
     expect(out).toMatch(/Manager +h1 \(term 1\)/u);
+    expect(out).toMatch(
+      /Bears +the loss of 0 of 2 hosts; wanted 1\n {2}without h1 no VM finds a host: Only 1 of 2 members/u,
+    );
     expect(out).toMatch(/web +vm:[a-z0-9]{6} +stopped +stopped/u);
     expect(out).not.toContain("Needs attention");
   });
@@ -231,7 +234,7 @@ describe("refusals and usage", () => {
     ],
     [1, "vm-memory-too-large", ["vm", "create", "--name", "b", "--memory", "9000", "--pool", "shared", "--disk", "1"]],
     [1, "vm-nothing-to-boot", ["vm", "create", "--name", "b", "--memory", "80"]],
-    [1, "input-does-not-fit", ["vm", "create", "--name", "B B", "--memory", "80", "--pool", "shared", "--disk", "1"]],
+    [1, "vm-name-malformed", ["vm", "create", "--name", "B B", "--memory", "80", "--pool", "shared", "--disk", "1"]],
     [1, "vm-nothing-to-change", ["vm", "set", "web", "--failback", "on"]],
     [2, "options-contradict", ["vm", "set", "web", "--state", "started", "--requested", "stopped"]],
     [2, "option-missing", ["vm", "create", "--memory", "80"]],
@@ -273,16 +276,22 @@ describe("help", () => {
     ["cluster"],
     ...["status", "disarm", "arm"].map((verb) => ["cluster", verb]),
     ["host"],
-    ...["list", "show", "maintenance", "release"].map((verb) => ["host", verb]),
+    ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],
-    ...["create", "list", "show", "start", "stop", "reset", "delete", "set"].map((verb) => ["vm", verb]),
+    ...["create", "list", "show", "start", "stop", "migrate", "relocate", "reset", "delete", "set"].map((verb) => [
+      "vm",
+      verb,
+    ]),
     ["pool"],
     ["pool", "list"],
     ["policy"],
     ["policy", "show"],
     ["policy", "set"],
+    ["rule"],
+    ...["add", "list", "show", "set", "remove"].map((verb) => ["rule", verb]),
     ["log"],
     ["explain"],
+    ["simulate"],
     ["lab"],
     ["lab", "fault"],
     ["lab", "status"],
@@ -295,7 +304,7 @@ describe("help", () => {
 
   test("no command is left out of this list", async () => {
     const known = new Set(lines.map((line) => line.join(" ")));
-    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["lab"]]) {
+    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["rule"], ["lab"]]) {
       const { out } = await holdfast(...line, "--help");
       const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z]+)/gmu)].map((hit) => hit[1] ?? "");
       expect(listed.length).toBeGreaterThan(0);

@@ -18,7 +18,7 @@ export const base = oc.errors({
 /** Repeating a request with the same id never does it twice: it gets the first one's answer. */
 export const requestIdSchema = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{8,64}$/u, "must be 8 to 64 letters, digits, hyphens or underscores")
+  .regex(/^[A-Za-z0-9_-]{8,64}$/u, "request-id-malformed")
   .optional();
 
 /** Milliseconds since this host last heard from the store: how old the answer may be. Null: it never heard from it. */

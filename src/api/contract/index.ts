@@ -3,6 +3,7 @@ import { eventContract } from "./event.ts";
 import { hostContract } from "./host.ts";
 import { policyContract } from "./policy.ts";
 import { poolContract } from "./pool.ts";
+import { ruleContract } from "./rule.ts";
 import { taskContract } from "./task.ts";
 import { vmContract } from "./vm.ts";
 
@@ -13,6 +14,7 @@ export const contract = {
   vm: vmContract,
   pool: poolContract,
   policy: policyContract,
+  rule: ruleContract,
   event: eventContract,
   task: taskContract,
 };

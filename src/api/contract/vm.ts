@@ -1,6 +1,8 @@
 import { z } from "zod";
-import { alternativeSchema } from "../../model/reason.ts";
-import { requestedStateSchema, vmExitSchema } from "../../model/records.ts";
+import { actorSchema } from "../../model/branded.ts";
+import { moveKindSchema } from "../../model/move-records.ts";
+import { alternativeSchema, reasonSchema } from "../../model/reason.ts";
+import { requestedStateSchema, vmExitSchema, vmLockKindSchema } from "../../model/records.ts";
 import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, troubleSchema, wallMsSchema } from "./base.ts";
 import { eventSchema } from "./event.ts";
 import { taskSchema } from "./task.ts";
@@ -21,11 +23,29 @@ export const vmStateSchema = z.enum([
   "recovering",
 ]);
 
+/** States under the names that administrators of this field know; `ignored`: nobody manages the VM. */
+const serviceStateSchema = z.enum([
+  "request_start",
+  "request_start_balance",
+  "started",
+  "request_stop",
+  "stopped",
+  "migrate",
+  "relocate",
+  "fence",
+  "recovery",
+  "freeze",
+  "error",
+  "ignored",
+]);
+
 export const vmSummarySchema = z.object({
   id: z.string(),
   name: z.string(),
   requested: requestedStateSchema,
   state: vmStateSchema,
+  /** The same as the manager's state of it: where it is or ran last, and where it is being moved. */
+  service: z.object({ state: serviceStateSchema, host: z.string().nullable(), target: z.string().nullable() }),
   /** Who may run it; null: nobody. */
   host: z.string().nullable(),
   epoch: z.int().nullable(),
@@ -50,6 +70,39 @@ export const vmDetailSchema = vmSummarySchema.extend({
   startPriority: z.int(),
   startDelayMs: z.int(),
   createdAt: wallMsSchema,
+  /** Given up until somebody sets it to `disabled`; a code of `messages`. */
+  error: troubleSchema.extend({ at: wallMsSchema.nullable() }).nullable(),
+  /** Some long work has it: it is neither started nor moved meanwhile. */
+  lock: z.object({ kind: vmLockKindSchema, at: wallMsSchema }).nullable(),
+  /** What a person asked for and has not got yet. */
+  order: z
+    .object({
+      kind: z.enum(["migrate", "relocate", "stop"]),
+      /** Where a move goes. */
+      to: z.string().nullable(),
+      /** How long the guest may take to stop. */
+      graceMs: z.int().nullable(),
+      by: actorSchema,
+      at: wallMsSchema,
+    })
+    .nullable(),
+  /** A move under way; `failed`: its host could not carry it out. */
+  move: z
+    .object({
+      kind: moveKindSchema,
+      from: z.string(),
+      to: z.string(),
+      reason: reasonSchema,
+      failed: troubleSchema.nullable(),
+      at: wallMsSchema,
+    })
+    .nullable(),
+  /** The host that it left for maintenance, and goes back to. */
+  returnTo: z.string().nullable(),
+  /** Moves that failed in a row, and the last one's aim and cause. */
+  failedMoves: z.object({ count: z.int(), to: z.string(), code: z.string() }).nullable(),
+  /** Rules that bind it. */
+  rules: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
   pausedBy: z.array(z.string()),
   restarts: z.int(),
@@ -84,15 +137,13 @@ const wishSchema = z.object({
 
 /** Also the form of a spec file. Pools and networks by name or id. */
 export const vmCreateSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "must be 1 to 63 lower-case letters, digits and inner hyphens"),
+  name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "vm-name-malformed"),
   cpus: z.int().min(1).max(512),
   memoryMiB: z.int().min(16).max(16_777_216),
   /** A named model is the same on every host that can run it; the default is the one that every host can. */
   cpuModel: z
     .string()
-    .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "must be the name of a CPU model as QEMU knows it")
+    .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "cpu-model-malformed")
     .default("qemu64"),
   disks: z
     .array(
@@ -121,6 +172,7 @@ export type VmCreateInput = z.input<typeof vmCreateSchema>;
 
 const vmInput = z.object({ vm: nameOrIdSchema });
 const vmChange = vmInput.extend({ requestId: requestIdSchema });
+const moveInput = vmChange.extend({ to: nameOrIdSchema });
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {
@@ -147,6 +199,14 @@ export const vmContract = {
         graceMs: limits.stopGraceMs.optional(),
       }),
     )
+    .output(taskSchema),
+  migrate: base
+    .route({ method: "POST", path: "/vms/{vm}/migrate", summary: "Move a VM to a host, running if that can be done" })
+    .input(moveInput)
+    .output(taskSchema),
+  relocate: base
+    .route({ method: "POST", path: "/vms/{vm}/relocate", summary: "Stop a VM and start it on another host" })
+    .input(moveInput)
     .output(taskSchema),
   reset: base
     .route({
@@ -187,7 +247,7 @@ export const vmContract = {
     .output(
       z.object({
         asOfMs: asOfMsSchema,
-        vm: vmSummarySchema,
+        vm: vmDetailSchema,
         decisions: z.array(eventSchema.extend({ alternatives: z.array(alternativeSchema) })),
       }),
     ),

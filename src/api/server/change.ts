@@ -1,7 +1,10 @@
 import { planDeleteVm, planSetVm, type SetVmRequest } from "../../core/requests/change-vm.ts";
 import { type CreateVmRequest, planCreateVm } from "../../core/requests/create-vm.ts";
+import { type MoveRequest, planMoveVm } from "../../core/requests/move.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
+import type { Sight } from "../../core/requests/sight.ts";
 import { refuse } from "../../model/reason.ts";
+import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
 import type { ApiOptions } from "./options.ts";
@@ -11,7 +14,7 @@ import { type RemovedVolume, removeVolumes, volumesFirst } from "./volumes.ts";
 type OneVm = WithRequestId & { readonly vm: string };
 
 /** Everything that changes VMs, answered when it is committed. */
-export function vmChanges(options: ApiOptions) {
+export function vmChanges(options: ApiOptions, sight: Sight) {
   return {
     create: async (input: CreateVmRequest & WithRequestId): Promise<Answer<Named>> => {
       const end = await ask(
@@ -34,6 +37,8 @@ export function vmChanges(options: ApiOptions) {
       askForTask(options, "vm.stop", input, (task, asked) =>
         planStopVm(options.view(), input.vm, task, asked, input.graceMs),
       ),
+    migrate: (input: OneVm & { readonly to: string }) => move(options, sight, "migrate", input),
+    relocate: (input: OneVm & { readonly to: string }) => move(options, sight, "relocate", input),
     set: async (input: SetVmRequest & WithRequestId) => {
       const end = await ask(options, "vm.set", "vm-changed", input, (asked) => planSetVm(options.view(), input, asked));
       if (end.kind !== "ok") return end;
@@ -53,7 +58,21 @@ export function vmChanges(options: ApiOptions) {
       const end = await ask(options, "vm.reset", "intent", input, (asked) =>
         planResetVm(options.view(), input.vm, freshIntentId(options.random), asked),
       );
-      return end.kind === "ok" ? awaitIntent(options, end.value) : end;
+      if (end.kind !== "ok") return end;
+      const { vm, name, intent } = end.value;
+      const unanswered = { code: "intent-not-answered", params: { vm: name } };
+      return (await awaitIntent(options, intent, unanswered)) ?? { kind: "ok", value: { id: vm, name } };
     },
   };
+}
+
+function move(
+  options: ApiOptions,
+  sight: Sight,
+  kind: MoveRequest["kind"],
+  input: OneVm & { readonly to: string },
+): Promise<Answer<TaskOutput>> {
+  return askForTask(options, `vm.${kind}`, input, (task, asked) =>
+    planMoveVm(options.view(), { vm: input.vm, to: input.to, kind }, task, asked, sight),
+  );
 }

@@ -32,6 +32,13 @@ export const vmCommands: Group = (program, cli) => {
     });
   startCommand(vm, cli);
   stopCommand(vm, cli);
+  moveCommand(
+    vm,
+    cli,
+    "migrate",
+    "move a VM to another host; stopped and started there where a live move is not possible",
+  );
+  moveCommand(vm, cli, "relocate", "stop a VM, and start it on another host");
   resetCommand(vm, cli);
   deleteCommand(vm, cli);
   vmSetCommand(vm, cli);
@@ -68,6 +75,22 @@ function stopCommand(vm: Parent, cli: Cli): void {
       const graceMs = secondsToMs(options.grace);
       const task = await session.change((client, requestId) => client.vm.stop({ vm: name, graceMs, requestId }));
       await followTask(cli, session, task, { ...options, name, verb: "stop" });
+    });
+}
+
+function moveCommand(vm: Parent, cli: Cli, verb: "migrate" | "relocate", description: string): void {
+  vm.command(verb)
+    .description(description)
+    .argument("<vm>", "name or id")
+    .argument("<host>", "where it is to run: name or id")
+    .option("--no-wait", "return as soon as the order is recorded")
+    .option("--timeout <seconds>", "how long to wait", wholeNumber, 300)
+    .option("--json", "print the task as JSON at the end")
+    .addHelpText("after", examples(`holdfast vm ${verb} web h2`, `holdfast vm ${verb} web h2 --no-wait`))
+    .action(async (name, host, options) => {
+      const session = await cli.session();
+      const task = await session.change((client, requestId) => client.vm[verb]({ vm: name, to: host, requestId }));
+      await followTask(cli, session, task, { ...options, name, verb });
     });
 }
 

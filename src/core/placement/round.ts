@@ -1,10 +1,12 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
+import type { Usage } from "../../model/host-records.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { HostFacts, Vm, VmSpec } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { derived } from "../derived.ts";
 import { type RuleBook, ruleBook } from "../rules/rule-book.ts";
+import { type Figures, figuresOf, measuredLoads, sumOf, unmeasured } from "./figures.ts";
 import { whyAway, whyClosed, whyLacks, whyLeft } from "./fitness.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { addLoad, type Load, recordedLoads, seatsOf } from "./seats.ts";
@@ -23,6 +25,8 @@ export type Slot = {
   readonly closed: Reason | undefined;
   /** Grows while the round places. */
   readonly load: Load;
+  /** What it bears by measure, where the round compares by that; grows likewise. */
+  use: Usage;
 };
 
 /** What one decision round knows while it places VMs, one after the other. */
@@ -35,10 +39,13 @@ export type PlacementRound = {
   readonly slotOf: ReadonlyMap<HostId, Slot>;
   /** Where VMs go by transactions under way and by this round's own choices. */
   readonly aims: ReadonlyMap<VmId, HostId>;
+  /** By which figures hosts are compared. */
+  readonly figures: Figures;
   /** What hosts lack for VMs of one kind, by slot: worked out once for each kind. */
   readonly lacks: Map<string, readonly (Reason | undefined)[]>;
 };
 
+const nothing: Usage = { cores: 0, memoryMiB: 0 };
 const membersInOrder = derived(["member"], (view) => valuesInKeyOrder(view.members));
 
 /** Opened once for each decision round: what it knows of the hosts holds for all VMs that are placed in it. */
@@ -54,10 +61,16 @@ export function openRound(view: ClusterView, known: Knowledge): PlacementRound {
       left: whyLeft(view, id),
       closed: whyClosed(view, id, known),
       load: { memoryMiB: load?.memoryMiB ?? 0, cores: load?.cores ?? 0, vms: load?.vms ?? 0 },
+      use: nothing,
     };
   });
+  const there = slots.flatMap((slot) => (slot.away === undefined ? [slot.host] : []));
+  const figures = figuresOf(view, there);
+  const uses = figures.mode === "dynamic" ? measuredLoads(view) : undefined;
+  for (const slot of slots) slot.use = uses?.get(slot.host) ?? nothing;
   const slotOf = new Map(slots.map((slot) => [slot.host, slot]));
-  const round = { view, known, book: ruleBook(view), slots, slotOf, aims: new Map(), lacks: new Map() };
+  const rules = ruleBook(view);
+  const round = { view, known, book: rules, slots, slotOf, aims: new Map(), figures, lacks: new Map() };
   for (const [vm, host] of known.promised) book(round, vm, host);
   return round;
 }
@@ -68,14 +81,22 @@ export function assign(round: PlacementRound, vm: Vm, host: HostId): void {
 }
 
 function book(round: PlacementRound, vm: VmId, host: HostId): void {
-  const { view, slotOf } = round;
+  const { view, slotOf, figures } = round;
   const add = (on: HostId, sign: 1 | -1): void => {
-    const load = slotOf.get(on)?.load;
-    if (load !== undefined) addLoad(load, view, vm, sign);
+    const slot = slotOf.get(on);
+    if (slot === undefined) return;
+    addLoad(slot.load, view, vm, sign);
+    const more = figures.mode === "dynamic" ? unmeasured(view, vm, on) : undefined;
+    if (more !== undefined) slot.use = sumOf(slot.use, more, sign);
   };
   for (const on of seatsOf(view, vm, round.aims.get(vm))) add(on, -1);
   (round.aims as Map<VmId, HostId>).set(vm, host);
   for (const on of seatsOf(view, vm, host)) add(on, 1);
+}
+
+/** What a host bears by the figures of the round. */
+export function bears(round: PlacementRound, slot: Slot): Usage {
+  return round.figures.mode === "dynamic" ? slot.use : slot.load;
 }
 
 /** What each slot lacks for VMs like this one, memory aside. */

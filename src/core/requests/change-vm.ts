@@ -1,10 +1,7 @@
-import { valuesInKeyOrder } from "../../base/order.ts";
-import type { StoreKey, VmId } from "../../model/ids.ts";
+import type { StoreKey } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { refuse } from "../../model/reason.ts";
 import type { RequestedState, Vm } from "../../model/records.ts";
-import type { Rule } from "../../model/rules.ts";
-import type { Write } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
@@ -12,6 +9,7 @@ import { findVm, hostName } from "./find.ts";
 import { forgive } from "./forgive.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { told } from "./power.ts";
+import { rulesWithoutVm } from "./rules-without-vm.ts";
 
 export type SetVmRequest = {
   readonly vm: string;
@@ -98,20 +96,20 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     [keys.vmMove(vm.id), view.moves.get(vm.id)],
     [keys.vmPlan(vm.id), view.plans.get(vm.id)],
   ];
-  const rules = valuesInKeyOrder(view.rules).filter(({ value }) => value.vms.includes(vm.id));
+  const rules = rulesWithoutVm(view, vm, asked);
   return {
     kind: "plan",
     transaction: transaction(
       [
         unchanged(keys.vm(vm.id), found.stored),
         ...remembered.map(([key, stored]) => unchanged(key, stored)),
-        ...rules.map((rule) => unchanged(keys.rule(rule.value.id), rule)),
+        ...rules.compares,
       ],
       [
         remove(keys.vm(vm.id)),
         remove(keys.vmName(vm.name)),
         ...remembered.flatMap(([key, stored]) => (stored === undefined ? [] : [remove(key)])),
-        ...rules.map((rule) => withoutVm(rule.value, vm.id)),
+        ...rules.writes,
       ],
     ),
     outcome: {
@@ -120,13 +118,6 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
       name: vm.name,
       disks: vm.spec.disks.map(({ volume, pool }) => ({ volume, pool })),
     },
-    events: [told("vm-deleted", vm, asked)],
+    events: [told("vm-deleted", vm, asked), ...rules.events],
   };
-}
-
-/** A rule that says nothing any more without the VM goes with it. */
-function withoutVm(rule: Rule, vm: VmId): Write {
-  const vms = rule.vms.filter((other) => other !== vm);
-  const least = rule.kind === "vm-affinity" ? 2 : 1;
-  return vms.length < least ? remove(keys.rule(rule.id)) : put(keys.rule(rule.id), { ...rule, vms });
 }

@@ -55,6 +55,10 @@ export function hostName(view: ClusterView, host: HostId): string {
   return view.members.get(host)?.value.name ?? host;
 }
 
+export function vmName(view: ClusterView, vm: VmId): string {
+  return view.vms.get(vm)?.value.name ?? vm;
+}
+
 export function poolName(view: ClusterView, pool: PoolId): string {
   return view.pools.get(pool)?.value.name ?? pool;
 }

@@ -22,6 +22,11 @@ export const clientMessages = {
     effect: "What was asked may or may not have been done.",
     remedy: "See the daemon's log on that host, and report it.",
   },
+  "command-not-understood": {
+    cause: "The command was not understood: {words}",
+    effect: "Nothing was asked.",
+    remedy: "See the same command with --help.",
+  },
   "option-missing": {
     cause: "The option {option} is missing.",
     effect: "Nothing was asked.",
@@ -43,9 +48,14 @@ export const clientMessages = {
     remedy: "Give both or neither.",
   },
   "options-contradict": {
-    cause: "{option} and {other} ask for different things.",
+    cause: "{option} and {other} were both given.",
+    effect: "Nothing was asked: they contradict each other.",
+    remedy: "Give one of them; see --help.",
+  },
+  "option-needs-host": {
+    cause: "{value} is not a host with a priority.",
     effect: "Nothing was asked.",
-    remedy: "Give one of them.",
+    remedy: "Give HOST or HOST:PRIORITY with a whole number up to 1000, for instance h1:2.",
   },
   "spec-file-unreadable": {
     cause: "The spec file {file} cannot be read ({cause}).",

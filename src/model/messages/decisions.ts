@@ -30,6 +30,8 @@ const events = {
   "fence-device-begun": "The power of host {host} (incarnation {incarnation}) is being cut.",
   "fence-device-failed": "The power of host {host} could not be cut: {cause}. It is tried again.",
   "fence-device-abandoned": "The power of host {host} is left alone: it came back after incarnation {incarnation}.",
+  "scheduler-falls-back":
+    "Hosts are compared by mode {mode} instead of {wanted}, because figures are missing; with them, {wanted} is used again.",
   "leader-elected": "Host {host} is the manager now.",
 } satisfies Catalogue;
 
@@ -46,6 +48,18 @@ const reasons = {
   "host-is-lost": "{host} is the host that was lost.",
   "host-later-in-order": "{host} would do as well as the chosen one; the order of names decided.",
   "host-has-more-vms": "{host} has {vms} VMs, the chosen one {best}.",
+  "host-scores-less": "{host} scores {score}, the chosen one {best} ({mode}).",
+  "host-scores-alike": "{host} scores {score} like the chosen one ({mode}); the order of names decided.",
+  "host-size-unknown": "{host} has not said how many cores and how much memory it has.",
+  "host-use-unknown": "What {host} uses has not been measured since it joined.",
+  "hosts-uneven": "The hosts are loaded unevenly: imbalance {before}, after this move from {from} to {to} {after}.",
+  "store-loses-majority": "Only {left} of {votes} members would be left: without a majority of them nothing can start.",
+  "proof-unobtainable": "Nothing could prove that {host} is off: it has no fence device, and a pool asks for one.",
+  "no-host-left": "No host is left for VM {vm}.",
+  "fix-device": "A fence device for {host} would do.",
+  "fix-more-memory": "{mib} MiB more for VMs on {host} would do.",
+  "fix-without-rule": "Without rule {rule} it would do.",
+  "fix-pools-and-networks": "The pools and networks of VM {vm} on {host} too would do.",
   "host-in-maintenance": "{host} is in maintenance.",
   "host-mode-not-active": "{host} is about to go ({mode}).",
   "host-quarantined": "{host} was lost too often and gets no new VMs for another {forMs} ms.",

@@ -7,8 +7,10 @@ import { editMessages } from "./edits.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
+import { inputMessages } from "./input.ts";
 import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
+import { migrationMessages } from "./migration.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
 
@@ -17,12 +19,14 @@ export const parts: readonly Catalogue[] = [
   requestMessages,
   ruleMessages,
   editMessages,
+  inputMessages,
   decisionMessages,
   managementMessages,
   checkMessages,
   clientMessages,
   hostMessages,
   hypervisorMessages,
+  migrationMessages,
   heartMessages,
   certificateMessages,
 ];

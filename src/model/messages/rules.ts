@@ -41,4 +41,89 @@ const failing = {
   },
 } satisfies Catalogue;
 
-export const ruleMessages = { ...failing } satisfies Catalogue;
+/** Refusals of an edit for what it says itself. */
+const refusals = {
+  "rule-unknown": {
+    cause: "There is no rule {rule}.",
+    effect: "Nothing was changed.",
+    remedy: "Known rules: {known}. See `holdfast rule list`.",
+  },
+  "rule-unreadable": {
+    cause: "The record of rule {rule} cannot be read by this version: {trouble}.",
+    effect: "Nothing was changed. The hosts of this version do not follow the rule.",
+    remedy: "Bring this host's Holdfast to the version of the others.",
+  },
+  "rule-name-taken": {
+    cause: "There is a rule {rule} already.",
+    effect: "No rule was added.",
+    remedy: "Choose another name, or change the rule that is there (`holdfast rule set {rule}`).",
+  },
+  "rule-nothing-to-change": {
+    cause: "Rule {rule} already is as asked.",
+    effect: "Nothing was changed.",
+    remedy: "Name at least one setting with a new value; see `holdfast rule set --help`.",
+  },
+  "rule-vm-twice": {
+    cause: "VM {vm} would be in rule {rule} twice.",
+    effect: "Nothing was changed.",
+    remedy: "Name each VM once; a VM that the rule has already need not be added.",
+  },
+  "rule-vm-not-in-rule": {
+    cause: "VM {vm} is not in rule {rule}.",
+    effect: "Nothing was changed.",
+    remedy: "The rule has: {vms}. See `holdfast rule show {rule}`.",
+  },
+  "rule-vms-contradict": {
+    cause: "The VMs of rule {rule} were named in two ways that contradict each other.",
+    effect: "Nothing was changed.",
+    remedy: "Name all its VMs (--vm), or those that come (--add-vm) and go (--remove-vm), each VM once.",
+  },
+  "rule-would-be-empty": {
+    cause: "Rule {rule} would have no VM.",
+    effect: "Nothing was changed.",
+    remedy: "Name a VM, or remove the rule (`holdfast rule remove {rule}`).",
+  },
+  "rule-without-hosts": {
+    cause: "Rule {rule} would name no host.",
+    effect: "Nothing was changed.",
+    remedy: "Name at least one host (--host).",
+  },
+  "rule-host-twice": {
+    cause: "Host {host} was named twice for rule {rule}.",
+    effect: "Nothing was changed.",
+    remedy: "Name each host once, with one priority (--host {host}:PRIORITY).",
+  },
+  "rule-host-is-witness": {
+    cause: "Rule {rule} names {host}, which is a witness: it runs no VMs.",
+    effect: "Nothing was changed.",
+    remedy: "Name hosts that run VMs; see `holdfast host list`.",
+  },
+  "rule-setting-of-other-kind": {
+    cause: "Rule {rule} is of the kind {kind}, which has no setting {setting}.",
+    effect: "Nothing was changed.",
+    remedy: "Change a setting that it has (`holdfast rule show {rule}`), or remove it and add one of the other kind.",
+  },
+  "rule-vms-crowd-on-hosts": {
+    cause: "Rule {rule} wants each of {vms} on a host of its own; strict rules leave them only these hosts: {hosts}.",
+    effect: "Nothing was changed: one of these VMs could never start.",
+    remedy:
+      "Take VMs out of rule {rule}, or give the strict rules more hosts; `holdfast rule list --vm VM` shows them.",
+  },
+  "vm-in-too-many-rules": {
+    cause: "VM {vm} would be in more than {most} rules.",
+    effect: "Nothing was changed.",
+    remedy: "Put VMs that are apart from each other, or together, into one rule with all of them.",
+  },
+} satisfies Catalogue;
+
+const events = {
+  "rule-added": "Rule {rule} was added: {says}, for {vms}.",
+  "rule-changed": "Rule {rule} was changed: {says}, for {vms}.",
+  "rule-enabled": "Rule {rule} was enabled: {says}, for {vms}.",
+  "rule-disabled": "Rule {rule} was disabled: {says}, for {vms}.",
+  "rule-removed": "Rule {rule} was removed.",
+  "vm-left-rules": "VM {vm} was deleted, and taken out of these rules: {rules}.",
+  "rules-emptied": "VM {vm} was deleted, and with it these rules, which had no other VM: {rules}.",
+} satisfies Catalogue;
+
+export const ruleMessages = { ...failing, ...refusals, ...events } satisfies Catalogue;

@@ -1,6 +1,9 @@
+import { planMaintenance, planRelease } from "../../core/requests/change-host.ts";
 import { planSetVm } from "../../core/requests/change-vm.ts";
+import { planArm, planDisarm } from "../../core/requests/disarm.ts";
+import { planStopVm } from "../../core/requests/power.ts";
 import { put } from "../../core/transactions.ts";
-import type { Epoch, HostId, VmId } from "../../model/ids.ts";
+import type { Epoch, HostId, TaskId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmOrder } from "../../model/move-records.ts";
 import { refuse } from "../../model/reason.ts";
@@ -11,13 +14,19 @@ import { askCluster, edit } from "./asking.ts";
 import type { HaCommand } from "./format.ts";
 import type { Machines } from "./machines.ts";
 import type { Observer } from "./observer.ts";
-import { newResource, orderOf, releasedAt, requestedOf, scenarioActor, sizeOf, writesOfResource } from "./records.ts";
+import { newResource, orderOf, releasedAt, requestedOf, sizeOf, writesOfResource } from "./records.ts";
+import type { Usages } from "./usage.ts";
 
 type Ops = { readonly [Op in HaCommand["op"]]: (command: Extract<HaCommand, { readonly op: Op }>) => void };
 
 /** Gives the commands of a file to a running world, as a person or another program would. */
-export function commandGiver(world: World, machines: Machines, observer: Observer): (command: HaCommand) => void {
-  const ops: Ops = { ...machineOps(machines), ...clusterOps(world), ...serviceOps(world, machines, observer) };
+export function commandGiver(
+  world: World,
+  machines: Machines,
+  usages: Usages,
+  observer: Observer,
+): (command: HaCommand) => void {
+  const ops: Ops = { ...machineOps(machines), ...clusterOps(world), ...serviceOps(world, usages, observer) };
   return (command) => (ops[command.op] as (command: HaCommand) => void)(command);
 }
 
@@ -51,26 +60,18 @@ function machineOps(machines: Machines): Pick<Ops, MachineOp> {
 
 function clusterOps(world: World): Pick<Ops, "maintenance" | "disarm" | "arm"> {
   return {
-    maintenance: ({ node, to }) => {
-      const host = node as HostId;
-      const key = keys.maintenance(host);
-      askCluster(world, (view, { at }) => {
-        const record = { schema: 1 as const, by: scenarioActor, reason: "", at };
-        return edit(key, view.maintenances.get(host), to === "on" ? put(key, record) : undefined);
-      });
-    },
-    disarm: ({ mode }) =>
-      askCluster(world, (view, { at }) => {
-        const record = { schema: 1 as const, mode, by: scenarioActor, at };
-        return edit(keys.disarm, view.disarm, put(keys.disarm, record));
-      }),
-    arm: () => askCluster(world, (view) => edit(keys.disarm, view.disarm, undefined)),
+    maintenance: ({ node, to }) =>
+      askCluster(world, (view, asked) =>
+        to === "on" ? planMaintenance(view, { host: node, reason: "" }, asked) : planRelease(view, node, asked),
+      ),
+    disarm: ({ mode }) => askCluster(world, (view, asked) => planDisarm(view, mode, asked)),
+    arm: () => askCluster(world, planArm),
   };
 }
 
 type ServiceOp = Exclude<HaCommand["op"], MachineOp | "maintenance" | "disarm" | "arm">;
 
-function serviceOps(world: World, machines: Machines, observer: Observer): Pick<Ops, ServiceOp> {
+function serviceOps(world: World, usages: Usages, observer: Observer): Pick<Ops, ServiceOp> {
   return {
     "set-state": ({ sid, to }) => {
       observer.manages(sid, true);
@@ -78,10 +79,8 @@ function serviceOps(world: World, machines: Machines, observer: Observer): Pick<
     },
     migrate: ({ sid, target }) => order(world, sid, { kind: "migrate", to: target as HostId }),
     relocate: ({ sid, target }) => order(world, sid, { kind: "relocate", to: target as HostId }),
-    stop: ({ sid, timeout }) => {
-      request(world, sid, "stopped");
-      order(world, sid, { kind: "stop", graceMs: timeout * 1000 });
-    },
+    stop: ({ sid, timeout }) =>
+      askCluster(world, (view, asked) => planStopVm(view, sid, nextTask(world), asked, timeout * 1000)),
     "add-resource": ({ sid, node, state }) => {
       observer.manages(sid, true);
       if (world.truth.vms.has(sid as VmId)) request(world, sid, requestedOf(state));
@@ -90,7 +89,7 @@ function serviceOps(world: World, machines: Machines, observer: Observer): Pick<
     // Taking a guest out of management leaves it as it is.
     "remove-resource": ({ sid }) => {
       observer.manages(sid, false);
-      request(world, sid, "ignored");
+      change(world, sid, (vm) => ({ ...vm, requested: "ignored" }));
     },
     lock: ({ sid, lock }) => change(world, sid, (vm) => ({ ...vm, lock: { kind: lock, at: vm.createdAt } })),
     unlock: ({ sid }) => change(world, sid, (vm) => ({ ...vm, lock: null })),
@@ -100,13 +99,17 @@ function serviceOps(world: World, machines: Machines, observer: Observer): Pick<
         const size = sizeOf({ maxCpu: maxCpu ?? cpus, maxMemBytes: maxMemBytes ?? memoryMiB * 2 ** 20 });
         return { ...vm, spec: { ...vm.spec, ...size } };
       }),
-    "set-usage": ({ sid, cpu, memBytes }) => machines.setUsage(sid, { cpu, memBytes }),
+    "set-usage": ({ sid, cpu, memBytes }) => usages.set(sid, { cpu, memBytes }),
     "outside-move": ({ sid, target }) => moveOutside(world, observer, sid, target as HostId),
   };
 }
 
 function request(world: World, sid: string, requested: Vm["requested"]): void {
   askCluster(world, (view, asked) => planSetVm(view, { vm: sid, requested }, asked));
+}
+
+function nextTask({ scheduler }: World): TaskId {
+  return `task-${scheduler.executed}` as TaskId;
 }
 
 function order(world: World, sid: string, wanted: VmOrder["order"]): void {

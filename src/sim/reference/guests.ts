@@ -8,8 +8,14 @@ import type { ActionName } from "./result.ts";
 /** How long a start takes that fails as the file wants. */
 const failsAfterMs = 200;
 
-/** Told of everything that an agent asks of its machine. */
-export type ActionListener = (host: SimHost, sid: string, action: ActionName) => void;
+/** What the machines of a scenario need of the rest of it. */
+export type Script = {
+  readonly guests: Guests;
+  /** Told of everything that an agent asks of its machine. */
+  readonly tell: (host: SimHost, sid: string, action: ActionName) => void;
+  /** A move of it is under way: what it is stopped for. */
+  readonly isMoving: (sid: string) => boolean;
+};
 
 /** The guests of a scenario: what they do wrong when they are started or moved, as the file says. */
 export class Guests {
@@ -50,15 +56,13 @@ export class ScriptedHypervisor implements Hypervisor {
   readonly #host: SimHost;
   readonly #life: Life;
   readonly #inner: Hypervisor;
-  readonly #guests: Guests;
-  readonly #tell: ActionListener;
+  readonly #script: Script;
 
-  constructor(host: SimHost, life: Life, inner: Hypervisor, guests: Guests, tell: ActionListener) {
+  constructor(host: SimHost, life: Life, inner: Hypervisor, script: Script) {
     this.#host = host;
     this.#life = life;
     this.#inner = inner;
-    this.#guests = guests;
-    this.#tell = tell;
+    this.#script = script;
   }
 
   get accel(): "kvm" | "tcg" {
@@ -67,23 +71,32 @@ export class ScriptedHypervisor implements Hypervisor {
 
   start(request: StartRequest, done: (end: HypervisorEnd) => void): void {
     const { vm } = request.run;
-    this.#tell(this.#host, vm, "start.begin");
+    const { guests, tell } = this.#script;
+    tell(this.#host, vm, "start.begin");
     const ends = (end: HypervisorEnd): void => {
-      this.#tell(this.#host, vm, end.kind === "done" ? "start.ok" : "start.fail");
+      tell(this.#host, vm, end.kind === "done" ? "start.ok" : "start.fail");
       done(end);
     };
-    if (!this.#guests.failsToStart(vm, this.#host.id)) this.#inner.start(request, ends);
+    if (!guests.failsToStart(vm, this.#host.id)) this.#inner.start(request, ends);
     else this.#life.after(failsAfterMs, () => ends(refuse("vm-start-failed", { vm, detail: "as the scenario wants" })));
   }
 
   stop(run: VmRun, graceMs: number, done: (end: HypervisorEnd) => void): void {
-    this.#tell(this.#host, run.vm, "stop.begin");
+    const { guests, tell, isMoving } = this.#script;
+    const fails = (ends: (end: HypervisorEnd) => void): void =>
+      this.#life.after(failsAfterMs, () => ends({ kind: "unknown", cause: "as the scenario wants" }));
+    // Here a move begins with the stop of what moves: that is where one fails, and nothing has happened then.
+    if (isMoving(run.vm) && guests.failsToMove(run.vm)) {
+      fails(done);
+      return;
+    }
+    tell(this.#host, run.vm, "stop.begin");
     const ends = (end: HypervisorEnd): void => {
-      this.#tell(this.#host, run.vm, end.kind === "done" ? "stop.ok" : "stop.fail");
+      tell(this.#host, run.vm, end.kind === "done" ? "stop.ok" : "stop.fail");
       done(end);
     };
-    if (!this.#guests.failsToStop(run.vm)) this.#inner.stop(run, graceMs, ends);
-    else this.#life.after(failsAfterMs, () => ends({ kind: "unknown", cause: "as the scenario wants" }));
+    if (guests.failsToStop(run.vm)) fails(ends);
+    else this.#inner.stop(run, graceMs, ends);
   }
 
   kill(run: VmRun, done: (end: HypervisorEnd) => void): void {

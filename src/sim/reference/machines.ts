@@ -4,7 +4,6 @@ import type { HaScenario } from "./format.ts";
 import type { Held } from "./held-managers.ts";
 import type { Observer } from "./observer.ts";
 
-type Figures = { readonly cpu?: number | null | undefined; readonly memBytes?: number | null | undefined };
 type Next = "agent-restart" | "reboot" | "power-off";
 
 /** Hosts of one batch are switched on one after the other, in order: the first to claim the office gets it. */
@@ -16,14 +15,11 @@ export class Machines {
   readonly #scenario: HaScenario;
   readonly #held: Held;
   readonly #cut = new Set<number>();
-  readonly #usage = new Map<string, { cpu: number; memBytes: number }>();
 
   constructor(world: World, scenario: HaScenario, observer: Observer, held: Held) {
     this.#world = world;
     this.#scenario = scenario;
     this.#held = held;
-    for (const { sid, usage } of scenario.resources)
-      this.#usage.set(sid, { cpu: usage?.cpu ?? 0, memBytes: usage?.memBytes ?? 0 });
     for (const host of world.hosts) {
       const device = world.devices.get(host.id);
       if (device === undefined) continue;
@@ -115,10 +111,5 @@ export class Machines {
   #disturb(begins: boolean): void {
     this.#world.disturbed.open += begins ? 1 : -1;
     this.#world.disturb(0);
-  }
-
-  setUsage(sid: string, { cpu, memBytes }: Figures): void {
-    const before = this.#usage.get(sid) ?? { cpu: 0, memBytes: 0 };
-    this.#usage.set(sid, { cpu: cpu ?? before.cpu, memBytes: memBytes ?? before.memBytes });
   }
 }

@@ -31,6 +31,7 @@ export class Observer {
   readonly #shown = new Map<VmId, Shown>();
   readonly #nodes = new Map<string, string>();
   readonly #removed = new Set<string>();
+  readonly #returning = new Set<VmId>();
 
   constructor(world: World, scenario: HaScenario) {
     this.#world = world;
@@ -177,23 +178,42 @@ export class Observer {
       this.#shown.delete(id);
       return;
     }
-    for (const step of stepsBetween(before, shownOf(now), this.#circumstances(id))) {
-      if (step.state === "fence" && this.view.owners.get(id)?.value.kind === "released") this.#leftFor(step.node);
+    if (this.#waitsForItsHost(id, now)) {
+      this.#returning.add(id);
+      return;
+    }
+    const steps = stepsBetween(before, shownOf(now), this.#circumstances(id));
+    this.#returning.delete(id);
+    for (const step of steps) {
+      if (step.state === "fence") this.#leftFor(step.node);
       this.#tell(id, this.#shown.get(id), step);
       this.#shown.set(id, step);
     }
-    this.#shown.set(id, shownOf(now));
   }
 
-  /** A host that went away in order, and whose VMs are started elsewhere: for them it is what a fence is. */
+  /** Its host is back before anybody fenced it: whether its VM goes on there is decided at once, and then shown. */
+  #waitsForItsHost(id: VmId, { state }: ServiceState): boolean {
+    if (state !== "fence" && state !== "recovery") return false;
+    const owner = this.view.owners.get(id)?.value;
+    if (owner?.kind !== "held") return false;
+    const fence = this.view.fences.get(owner.host)?.get(owner.incarnation)?.value;
+    const now = this.view.hosts.get(owner.host)?.value.incarnation ?? 0;
+    return fence?.cause === "self" && now > owner.incarnation;
+  }
+
+  /** A host that went away by its own word, and whose VMs are started elsewhere: for them it is what a fence is. */
   #leftFor(node: string | null): void {
     const incarnation = this.view.hosts.get(node as HostId)?.value.incarnation;
-    if (incarnation !== undefined) this.#fenced(node as HostId, incarnation, true);
+    const isKnown = this.fencing.some(
+      (known) => known.node === node && (known.acknowledgedAt === null || this.#now() - known.acknowledgedAt < 60),
+    );
+    if (incarnation !== undefined && !isKnown) this.#fenced(node as HostId, incarnation, true);
   }
 
   #circumstances(id: VmId) {
     return {
       moveKind: id.startsWith("vm:") ? ("migrate" as const) : ("relocate" as const),
+      lost: this.#returning.has(id),
       rebalancesOnStart: this.view.policy?.value.scheduler.rebalanceOnStart === true,
     };
   }

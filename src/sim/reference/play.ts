@@ -1,4 +1,5 @@
 import { inKeyOrder } from "../../base/order.ts";
+import type { VmId } from "../../model/ids.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import { allCheckers } from "../checkers/all.ts";
 import type { Checker } from "../checkers/checker.ts";
@@ -9,13 +10,14 @@ import type { SimHost } from "../world/host.ts";
 import { World } from "../world/world.ts";
 import { commandGiver } from "./commands.ts";
 import type { HaScenario } from "./format.ts";
-import { Guests, ScriptedHypervisor } from "./guests.ts";
+import { Guests, type Script, ScriptedHypervisor } from "./guests.ts";
 import { Held } from "./held-managers.ts";
 import { Machines } from "./machines.ts";
 import { Observer } from "./observer.ts";
 import { initialWrites, scenarioPool } from "./records.ts";
 import type { HaResult } from "./result.ts";
 import { resultOf } from "./tell-result.ts";
+import { Usages } from "./usage.ts";
 
 /** What the source takes for a node without figures. */
 const usualNode = { cores: 24, memBytes: 128 * 2 ** 30 };
@@ -27,6 +29,11 @@ export function playHaScenario(scenario: HaScenario): HaResult {
   const held = new Held();
   const guests = new Guests(scenario);
   let observer: Observer | undefined;
+  const script: Script = {
+    guests,
+    tell: ({ id }, sid, action) => observer?.actions.asked(id, sid, action),
+    isMoving: (sid) => observer?.view.moves.get(sid as VmId)?.value.answer.kind === "open",
+  };
   const world = new World(planOf(scenario), {
     keepStory: false,
     random: steadyRandom(),
@@ -34,17 +41,14 @@ export function playHaScenario(scenario: HaScenario): HaResult {
     steps: () => held.steps(),
     boot: bootHost,
     around: {
-      hypervisor: (host, life, inner) =>
-        new ScriptedHypervisor(host, life, inner, guests, ({ id }, sid, action) =>
-          observer?.actions.asked(id, sid, action),
-        ),
+      hypervisor: (host, life, inner) => new ScriptedHypervisor(host, life, inner, script),
       reading: (host, usual) => readingOf(scenario, host, usual),
     },
   });
   const watching = new Observer(world, scenario);
   observer = watching;
   const machines = new Machines(world, scenario, watching, held);
-  const give = commandGiver(world, machines, watching);
+  const give = commandGiver(world, machines, new Usages(world, scenario), watching);
   world.memory.commit({ compares: [], writes: initialWrites(scenario) }, 0, () => {});
   machines.begin();
   for (const batch of scenario.commands)

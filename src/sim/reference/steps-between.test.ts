@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Circumstances, type Shown, stepsBetween } from "./steps-between.ts";
 
-const usual: Circumstances = { moveKind: "migrate", rebalancesOnStart: false };
+const usual: Circumstances = { moveKind: "migrate", lost: false, rebalancesOnStart: false };
 
 /** `state@node>target`, as the tests write a service. */
 function shown(text: string): Shown {
@@ -19,6 +19,7 @@ function steps(before: string | undefined, after: string, circumstances = usual)
 describe("between two looks", () => {
   test("nothing changed: no step", () => {
     expect(steps("started@n1", "started@n1")).toEqual([]);
+    expect(steps("started@n1", "request_start@n1")).toEqual([]);
   });
 
   test("a new service was asked for before it is what it is", () => {
@@ -31,6 +32,11 @@ describe("between two looks", () => {
     expect(steps("started@n1", "recovery@n1")).toEqual(["fence@n1", "recovery@n1"]);
     expect(steps("fence@n1", "started@n2")).toEqual(["recovery@n1", "started@n2"]);
     expect(steps("recovery@n1", "started@n2")).toEqual(["started@n2"]);
+    expect(steps("started@n1", "started@n2", { ...usual, lost: true })).toEqual([
+      "fence@n1",
+      "recovery@n1",
+      "started@n2",
+    ]);
   });
 
   test("a place that changed without a run there is a move", () => {
@@ -44,6 +50,7 @@ describe("between two looks", () => {
 
   test("before its first start it counts as started where it lay, or is balanced", () => {
     expect(steps("request_start@n1", "started@n2")).toEqual(["started@n1", "migrate@n1>n2", "started@n2"]);
+    expect(steps("request_start@n1", "relocate@n1>n2")).toEqual(["started@n1", "relocate@n1>n2"]);
     expect(steps("request_start@n1", "started@n2", { ...usual, rebalancesOnStart: true })).toEqual([
       "request_start_balance@n1>n2",
       "started@n2",

@@ -4,12 +4,14 @@ export type Shown = { readonly state: string; readonly node: string | null; read
 export type Circumstances = {
   /** How a service of its type is moved. */
   readonly moveKind: "migrate" | "relocate";
+  /** Its host was lost, and nothing was shown of that yet. */
+  readonly lost: boolean;
   /** A service that is started goes to the best host first. */
   readonly rebalancesOnStart: boolean;
 };
 
 const moving = ["migrate", "relocate", "request_start_balance"];
-const lost = ["fence", "recovery"];
+const losing = ["fence", "recovery"];
 const settled = ["started", "stopped", "request_stop", "request_start"];
 
 /**
@@ -20,11 +22,16 @@ export function stepsBetween(before: Shown | undefined, after: Shown, circumstan
   if (before === undefined) return firstSteps(after);
   const sameMove = before.target === after.target || !moving.includes(after.state);
   if (before.state === after.state && before.node === after.node && sameMove) return [];
-  if (lost.includes(after.state)) return lossSteps(before, after);
-  if (lost.includes(before.state) && before.node !== after.node) {
+  // Between a start that failed and the next one it is still to run.
+  if (before.state === "started" && after.state === "request_start" && before.node === after.node) return [];
+  if (losing.includes(after.state)) return lossSteps(before, after);
+  if (losing.includes(before.state) && before.node !== after.node) {
     const recovery: Shown = { state: "recovery", node: before.node, target: null };
     return before.state === "fence" ? [recovery, after] : [after];
   }
+  // It counts as started where it lies, and then has to leave.
+  if (before.state === "request_start" && (after.state === "migrate" || after.state === "relocate"))
+    return [{ state: "started", node: before.node, target: null }, after];
   if (settled.includes(after.state) && before.node !== after.node && !moving.includes(before.state))
     return placeSteps(before, after, circumstances);
   if (before.state === after.state && !moving.includes(after.state)) return [];
@@ -43,7 +50,8 @@ function lossSteps(before: Shown, after: Shown): Shown[] {
 }
 
 /** The place of a service that did not run at that moment has changed. */
-function placeSteps(before: Shown, after: Shown, { moveKind, rebalancesOnStart }: Circumstances): Shown[] {
+function placeSteps(before: Shown, after: Shown, { moveKind, lost, rebalancesOnStart }: Circumstances): Shown[] {
+  if (lost) return [...lossSteps(before, { state: "recovery", node: before.node, target: null }), after];
   if (before.state === "request_stop") return [after];
   const starting = before.state === "request_start";
   const balanced = starting && rebalancesOnStart;
@@ -52,7 +60,6 @@ function placeSteps(before: Shown, after: Shown, { moveKind, rebalancesOnStart }
     node: before.node,
     target: after.node,
   };
-  // It counts as started where it lay, and then has to leave.
   const here: Shown[] = starting && !balanced ? [{ state: "started", node: before.node, target: null }] : [];
   return [...here, move, after];
 }

@@ -6,12 +6,14 @@ import type { EventDraft, Vm } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { Decided, Decision, ManagerKnowledge, Notice, Placing } from "./decision.ts";
+import { limits } from "./limits.ts";
 import type { Wish } from "./placement/asked.ts";
 import { otherFigures } from "./placement/notice.ts";
 import { type BalanceState, decideRebalance, type Rebalance, type RebalanceOptions } from "./placement/rebalance.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
 import { type Placement, select, whereTo, whyUnfit } from "./placement/select.ts";
 import { type RuleBook, ruleBook } from "./rules/rule-book.ts";
+import { unchanged } from "./transactions.ts";
 
 /** What a transaction about a VM waits for, and is waited for by. */
 export function subjectOf(vm: VmId): string {
@@ -25,23 +27,26 @@ export function subjectOf(vm: VmId): string {
 export class VmRound {
   readonly view: ClusterView;
   readonly known: ManagerKnowledge;
-  /** Part of every transaction: the leader's term (S12). */
+  /** Part of every transaction: the leader's term (S12), and that the cluster is armed or disarmed as was read (HM5). */
   readonly also: readonly Compare[];
   readonly policy: Policy;
   readonly rules: RuleBook;
   readonly #taken: Set<string>;
   readonly #decisions: Decision[] = [];
   readonly #notices: Notice[] = [];
+  readonly #room: number;
+  #postponed = false;
   #wakeAt: number | undefined;
   #placement: PlacementRound | undefined;
 
   constructor(view: ClusterView, known: ManagerKnowledge, also: readonly Compare[], busy: ReadonlySet<string>) {
     this.view = view;
     this.known = known;
-    this.also = also;
+    this.also = [...also, unchanged(keys.disarm, view.disarm)];
     this.policy = view.policy?.value ?? defaultPolicy;
     this.rules = ruleBook(view);
     this.#taken = new Set(busy);
+    this.#room = limits.decisionsInFlightMax - busy.size;
   }
 
   /** Nothing more is decided about it in this round: something was, or is on its way, or a record of it is unread. */
@@ -53,6 +58,13 @@ export class VmRound {
     const { unreadable } = this.view;
     const all = [keys.owner(vm), keys.vm(vm), keys.vmOrder(vm), keys.vmMove(vm), keys.vmPlan(vm)];
     return all.some((key) => unreadable.has(key));
+  }
+
+  /** As much is under way as may be: the VM has its turn in a later round, once some of it has ended. */
+  postpones(): boolean {
+    const full = this.#decisions.length >= this.#room;
+    this.#postponed ||= full;
+    return full;
   }
 
   decide(vm: VmId, transaction: Transaction, events: readonly EventDraft[], places?: Placing): void {
@@ -100,7 +112,8 @@ export class VmRound {
   decided(): Decided {
     const told = this.#placement === undefined ? undefined : otherFigures(this.#placement);
     const notices = told === undefined ? this.#notices : [...this.#notices, told];
-    return { decisions: this.#decisions, notices, wakeAt: this.#wakeAt };
+    const partial = this.#postponed ? ({ partial: true } as const) : {};
+    return { decisions: this.#decisions, notices, wakeAt: this.#wakeAt, ...partial };
   }
 
   // Only where something is to be placed: counting what every host has promised looks at every VM.

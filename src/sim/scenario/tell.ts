@@ -38,6 +38,10 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       return { what: `${nameOf(decision.vm)} belongs to ${decision.aim} from now on`, rule: "HM1" };
     case "errs":
       return { what: `${nameOf(decision.vm)} is in error: ${decision.code}`, rule: "HM2" };
+    case "mode":
+      return decision.mode === "active"
+        ? { what: "is back at work", rule: "HM4" }
+        : { what: `is about to go: ${decision.next}, its VMs by ${decision.mode}`, rule: "HM4" };
     case "maintains":
       return { what: `maintenance of ${decision.host} ${decision.on ? "begins" : "ends"}`, rule: "" };
     case "says":

@@ -39,4 +39,39 @@ export const managingMutants: readonly Mutant[] = [
     replace:
       '  if (local.stopsFailed > 0) recordError(building, local);\n  if (building.happened.view.vms.get(local.run.vm)?.value.requested === "disabled") building.state = withLocal(building.state, { ...local, phase: "gone" });\n',
   },
+  {
+    id: "last-word-with-vms-left",
+    rule: "HM4",
+    what: "A host that leaves gives its last word before its VMs have ended.",
+    near: ["host-reboots"],
+    file: "src/agent/leaving.ts",
+    find: "goesDown(mode.value, incarnation) && isEmpty(building))",
+    replace: "goesDown(mode.value, incarnation) && (isEmpty(building) || true))",
+  },
+  {
+    id: "rejoins-while-it-goes-down",
+    rule: "HM4",
+    what: "A host that gave its last word joins again before its machine is down.",
+    near: ["host-reboots"],
+    file: "src/heart/looking.ts",
+    find: "  if (isOwn(state, found.value) && leftInOrder(record.value)) return stayAway(state, found, record, at);\n",
+    replace:
+      "  if (isOwn(state, found.value) && record.value.by === ('' as never)) return stayAway(state, found, record, at);\n",
+    also: [
+      {
+        file: "src/heart/looking.ts",
+        find: 'import { leftInOrder } from "../core/host-standing.ts";\n',
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "awaited-host-not-waited-for",
+    rule: "HM4",
+    what: "VMs that wait for a host which restarts in order are started elsewhere.",
+    near: ["host-reboots"],
+    file: "src/core/decide-starts.ts",
+    find: "if (aim === undefined && owner !== undefined && isAwaited(view, owner.host)) {",
+    replace: "if (aim === undefined && owner !== undefined && owner.epoch < 0 && isAwaited(view, owner.host)) {",
+  },
 ];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cluster, knowledge, none, written } from "../../test/support/decision-rig.ts";
-import { held, host, plan, type Records, status, vm, vmId } from "../../test/support/records.ts";
+import { held, host, incarnation, plan, type Records, status, vm, vmId } from "../../test/support/records.ts";
 import { apart, onHosts, ruleId, together } from "../../test/support/rules.ts";
 import { keys } from "../model/keys.ts";
 import { systemActor } from "../model/records.ts";
@@ -64,6 +64,14 @@ describe("what runs follows the rules", () => {
     expect(moves(running({}, rule).put(keys.disarm, disarm))).toEqual([]);
     const lock = { kind: "backup" as const, at: 0 as never };
     expect(moves(running({}, rule).put(keys.vm(vmId("web")), { ...vm("web"), lock }))).toEqual([]);
+  });
+
+  test("[PL2, HM4] not from a host that is about to go: its VMs go, or wait for it, by its own word", () => {
+    const records = running({}, onHosts("home", "web", "h2:2 h1:1"));
+    for (const mode of ["shutdown", "restart"] as const) {
+      const said = { schema: 1 as const, incarnation: incarnation(1), mode, next: "reboot" as const, at: 0 as never };
+      expect(moves(records.put(keys.hostMode(host("h1")), said))).toEqual([]);
+    }
   });
 
   test("[PL2, HM2] a move that failed just now is not tried again at once", () => {

@@ -1,10 +1,11 @@
 import { compareText } from "../base/order.ts";
-import type { VmId } from "../model/ids.ts";
+import type { HostId, VmId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { canMove, move } from "./decide-leaves.ts";
 import { derived } from "./derived.ts";
+import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { mayMove } from "./move-attempts.ts";
 import type { Placement } from "./placement/select.ts";
 import { noChange } from "./plans.ts";
@@ -21,10 +22,16 @@ export function followRules(round: VmRound): void {
     const vm = view.vms.get(id)?.value;
     const owner = view.owners.get(id)?.value;
     if (vm?.requested !== "started" || owner?.kind !== "held" || round.isTaken(id)) continue;
+    // What is about to go has its own way with its VMs (HM3, HM4).
+    if (isGoing(view, owner.host)) continue;
     const to = round.whereTo(vm, wishOf(round, id));
     if (to === undefined || to === owner.host || !canMove(round, vm, owner) || !mayMove(round, vm)) continue;
     follow(round, vm, owner);
   }
+}
+
+function isGoing(view: ClusterView, host: HostId): boolean {
+  return whyVmsLeave(view, host) !== undefined || givesItsVmsUp(view, host) || isAwaited(view, host);
 }
 
 const ruledVms = derived(["rule", "member", "vm"], (view: ClusterView): readonly VmId[] => {

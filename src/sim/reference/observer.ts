@@ -1,4 +1,5 @@
 import { compareText, inKeyOrder } from "../../base/order.ts";
+import type { HostContact } from "../../core/requests/sight.ts";
 import type { HostId, Incarnation, VmId } from "../../model/ids.ts";
 import type { Event } from "../../model/records.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
@@ -32,6 +33,7 @@ export class Observer {
   readonly #nodes = new Map<string, string>();
   readonly #removed = new Set<string>();
   readonly #returning = new Set<VmId>();
+  readonly #power = new Map<string, boolean>();
 
   constructor(world: World, scenario: HaScenario) {
     this.#world = world;
@@ -59,6 +61,17 @@ export class Observer {
   reset(host: SimHost): void {
     this.watchdogResets.push({ t: this.#now(), node: host.id });
     this.powered(host.id, "power-off", "watchdog");
+  }
+
+  /** A person switched it: what happens to its power by that is no news. */
+  switched(node: string, on: boolean): void {
+    this.#power.set(node, on);
+  }
+
+  /** How whoever is asked sees a host. */
+  contactOf(host: HostId): HostContact {
+    if (!this.view.hosts.has(host)) return "absent";
+    return this.#isSilent(host) ? "silent" : "up";
   }
 
   powered(node: string, to: HardwareTransition["to"], cause: HardwareTransition["cause"]): void {
@@ -117,6 +130,7 @@ export class Observer {
   }
 
   #look(): void {
+    for (const host of this.#world.hosts) this.#lookAtPower(host);
     // Before the first manager nobody sees anything.
     if (this.view.term === undefined) return;
     for (const { name } of this.#scenario.nodes) this.#lookAtNode(name as HostId);
@@ -141,6 +155,14 @@ export class Observer {
     if (from === to) return;
     this.#nodes.set(host, to);
     this.nodeTransitions.push({ t: this.#now(), node: host, from, to, by: this.#by() });
+  }
+
+  /** A host that went down by itself, after it had said so. */
+  #lookAtPower({ id, on }: SimHost): void {
+    if ((this.#power.get(id) ?? false) === on) return;
+    this.#power.set(id, on);
+    const cause = this.view.modes.get(id)?.value.next === "reboot" ? "reboot" : "shutdown";
+    this.powered(id, on ? "power-on" : "power-off", cause);
   }
 
   #lookAtFences(): void {

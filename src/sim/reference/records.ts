@@ -4,7 +4,7 @@ import { put } from "../../core/transactions.ts";
 import type { Actor } from "../../model/branded.ts";
 import type { ClusterId, Epoch, HostId, Incarnation, PoolId, RuleId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
+import type { VmMove, VmPlan } from "../../model/move-records.ts";
 import { type Policy, policySchema, shutdownPolicySchema } from "../../model/policy.ts";
 import { type Owner, type RequestedState, type Vm, vmDefaults } from "../../model/records.ts";
 import type { Rule } from "../../model/rules.ts";
@@ -187,10 +187,6 @@ function begunMove(vm: VmId, kind: VmMove["kind"], from: HostId, to: HostId): Vm
     answer: { kind: "open" },
     at: createdAt,
   };
-}
-
-export function orderOf(vm: VmId, order: VmOrder["order"]): VmOrder {
-  return { schema: 1, vm, order, actor: scenarioActor, at: createdAt };
 }
 
 /** A resource that a command adds: with what the source takes where nothing is said. */

@@ -1,4 +1,3 @@
-import { compareText } from "../base/order.ts";
 import type { HostId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Owner, Vm } from "../model/records.ts";
@@ -15,6 +14,7 @@ import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
+import { byStartOrder } from "./start-order.ts";
 import { transaction } from "./transactions.ts";
 import { VmRound } from "./vm-round.ts";
 
@@ -39,13 +39,13 @@ export function decideVms(
   return round.decided();
 }
 
-/** The VMs that are not as they should be, in order. Those that are cost a look each, and nothing more. */
+/** The VMs that are not as they should be, in the order of their starts. Those that are cost a look each, and nothing more. */
 function unsettled(view: ClusterView): Vm[] {
   const found: Vm[] = [];
   for (const [id, { value: vm }] of view.vms) {
     if (vm.requested !== "ignored" && !isSettled(view, vm, view.owners.get(id)?.value)) found.push(vm);
   }
-  return found.sort((a, b) => compareText(a.id, b.id));
+  return found.sort(byStartOrder);
 }
 
 function isSettled(view: ClusterView, vm: Vm, owner: Owner | undefined): boolean {
@@ -86,6 +86,7 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also), [told]);
     return;
   }
+  if (round.waitsItsTurn(vm)) return;
   const reason: Reason = {
     rule: "S10",
     code: "holder-proven-gone",

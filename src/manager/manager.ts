@@ -3,12 +3,14 @@ import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideLosses } from "../core/decide-losses.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, type Notice, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
+import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
@@ -30,6 +32,7 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     leadership: { kind: "standby" },
     fencesSeenAt: new Map(),
     failuresSeenAt: new Map(),
+    turns: new Map(),
     pending: new Map(),
     devices: new Map(),
     announced: new Map(),
@@ -107,7 +110,8 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
       if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
     }
   }
-  return { ...state, contacts, fencesSeenAt, failuresSeenAt: seeFailures(state.failuresSeenAt, view, now) };
+  const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt, turns: seeTurns(state.turns, view, now) };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -178,12 +182,12 @@ function decideAsLeader(
   known: ManagerKnowledge,
   also: readonly Compare[],
 ): Decided[] {
-  const tasks = decideTasks(happened.view, known, also);
+  const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
   return [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
     decideVms(happened.view, known, also, busySubjects(state)),
-    { decisions: tasks, notices: [], wakeAt: undefined },
+    { decisions: others, notices: [], wakeAt: undefined },
   ];
 }
 
@@ -195,6 +199,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     contacts: state.contacts,
     fencesSeenAt: state.fencesSeenAt,
     failuresSeenAt: state.failuresSeenAt,
+    turns: state.turns,
     ownWaitMs: ownWaitMs(state.profile),
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(

@@ -37,6 +37,7 @@ export function knowledge(records: Records, silentSinceMs: Record<string, number
     contacts,
     fencesSeenAt: new Map(),
     failuresSeenAt: new Map(),
+    turns: new Map(),
     ownWaitMs: 5_600,
     leadingSince: 0 as InstantMs,
     promised: new Map(),

@@ -1,4 +1,3 @@
-import { compareText } from "../base/order.ts";
 import type { HostId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Owner, Vm } from "../model/records.ts";
@@ -18,6 +17,7 @@ import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.t
 import type { BalanceState } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
+import { byStartOrder } from "./start-order.ts";
 import { transaction } from "./transactions.ts";
 import { VmRound } from "./vm-round.ts";
 
@@ -49,8 +49,8 @@ export function decideVms(
 }
 
 /**
- * The VMs that are not as they should be: first those that a lost host held, then the others, in order of their ids. Those
- * that are cost a look each, and nothing more.
+ * The VMs that are not as they should be: first those that a lost host held, then the others, in the order of their
+ * starts. Those that are cost a look each, and nothing more.
  */
 function unsettled(view: ClusterView): Vm[] {
   const lost: Vm[] = [];
@@ -59,8 +59,7 @@ function unsettled(view: ClusterView): Vm[] {
     const owner = view.owners.get(id)?.value;
     if (vm.requested !== "ignored" && !isSettled(view, vm, owner)) (owner?.kind === "held" ? lost : others).push(vm);
   }
-  const inOrder = (a: Vm, b: Vm): number => compareText(a.id, b.id);
-  return [...lost.sort(inOrder), ...others.sort(inOrder)];
+  return [...lost.sort(byStartOrder), ...others.sort(byStartOrder)];
 }
 
 function isSettled(view: ClusterView, vm: Vm, owner: Owner | undefined): boolean {
@@ -101,6 +100,7 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also), [told]);
     return;
   }
+  if (round.waitsItsTurn(vm)) return;
   const reason: Reason = {
     rule: "S10",
     code: "holder-proven-gone",

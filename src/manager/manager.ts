@@ -3,6 +3,7 @@ import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideLosses } from "../core/decide-losses.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
@@ -10,6 +11,7 @@ import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
 import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
+import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
@@ -33,6 +35,7 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     fencesSeenAt: new Map(),
     failuresSeenAt: new Map(),
     balance: noBalance,
+    turns: new Map(),
     pending: new Map(),
     devices: new Map(),
     announced: new Map(),
@@ -118,7 +121,8 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
       if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
     }
   }
-  return { ...state, contacts, fencesSeenAt, failuresSeenAt: seeFailures(state.failuresSeenAt, view, now) };
+  const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt, turns: seeTurns(state.turns, view, now) };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -192,12 +196,12 @@ function decideAsLeader(
   also: readonly Compare[],
 ): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
   const vms = decideVms(happened.view, known, also, busySubjects(state));
-  const tasks = decideTasks(happened.view, known, also);
+  const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
   const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
     vms,
-    { decisions: tasks, notices: [], wakeAt: undefined },
+    { decisions: others, notices: [], wakeAt: undefined },
   ];
   return { parts, balance: vms.balance };
 }
@@ -210,6 +214,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     contacts: state.contacts,
     fencesSeenAt: state.fencesSeenAt,
     failuresSeenAt: state.failuresSeenAt,
+    turns: state.turns,
     ownWaitMs: ownWaitMs(state.profile),
     balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,

@@ -30,7 +30,11 @@ export function decideVms(
 ): Decided {
   const round = new VmRound(view, known, also, busy);
   if (view.orders.size > 0) carryOutOrders(round);
-  for (const vm of unsettled(view)) if (!round.isTaken(vm.id)) decideVm(round, vm);
+  for (const vm of unsettled(view)) {
+    if (round.isTaken(vm.id)) continue;
+    if (round.postpones()) break;
+    decideVm(round, vm);
+  }
   if (view.disarm === undefined) {
     leaveHosts(round);
     if (view.plans.size > 0) returnVms(round);
@@ -39,13 +43,18 @@ export function decideVms(
   return round.decided();
 }
 
-/** The VMs that are not as they should be, in the order of their starts. Those that are cost a look each, and nothing more. */
+/**
+ * The VMs that are not as they should be: first those that a lost host held, then the others, in the order of their
+ * starts. Those that are cost a look each, and nothing more.
+ */
 function unsettled(view: ClusterView): Vm[] {
-  const found: Vm[] = [];
+  const lost: Vm[] = [];
+  const others: Vm[] = [];
   for (const [id, { value: vm }] of view.vms) {
-    if (vm.requested !== "ignored" && !isSettled(view, vm, view.owners.get(id)?.value)) found.push(vm);
+    const owner = view.owners.get(id)?.value;
+    if (vm.requested !== "ignored" && !isSettled(view, vm, owner)) (owner?.kind === "held" ? lost : others).push(vm);
   }
-  return found.sort(byStartOrder);
+  return [...lost.sort(byStartOrder), ...others.sort(byStartOrder)];
 }
 
 function isSettled(view: ClusterView, vm: Vm, owner: Owner | undefined): boolean {

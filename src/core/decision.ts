@@ -38,6 +38,8 @@ export type Notice = { readonly subject: string; readonly event: EventDraft };
 export type Decided = {
   readonly decisions: readonly Decision[];
   readonly notices: readonly Notice[];
+  /** Not everything was looked at: what was said of the rest still holds. */
+  readonly partial?: true;
   /** Decide again at this moment even if nothing changes; undefined: only on a change. */
   readonly wakeAt: number | undefined;
 };

@@ -6,6 +6,7 @@ import type { EventDraft, Vm } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
 import { type Decided, type Decision, event, type ManagerKnowledge, type Notice, type Placing } from "./decision.ts";
+import { limits } from "./limits.ts";
 import type { Wish } from "./placement/asked.ts";
 import { otherFigures } from "./placement/notice.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
@@ -34,6 +35,8 @@ export class VmRound {
   readonly #taken: Set<string>;
   readonly #decisions: Decision[] = [];
   readonly #notices: Notice[] = [];
+  readonly #room: number;
+  #postponed = false;
   #wakeAt: number | undefined;
   #placement: PlacementRound | undefined;
 
@@ -45,6 +48,7 @@ export class VmRound {
     this.rules = ruleBook(view);
     this.#turning = whoseTurn(known.turns, view, known.now);
     this.#taken = new Set(busy);
+    this.#room = limits.decisionsInFlightMax - busy.size;
   }
 
   /** Nothing more is decided about it in this round: something was, or is on its way, or a record of it is unread. */
@@ -56,6 +60,13 @@ export class VmRound {
     const { unreadable } = this.view;
     const all = [keys.owner(vm), keys.vm(vm), keys.vmOrder(vm), keys.vmMove(vm), keys.vmPlan(vm)];
     return all.some((key) => unreadable.has(key));
+  }
+
+  /** As much is under way as may be: the VM has its turn in a later round, once some of it has ended. */
+  postpones(): boolean {
+    const full = this.#decisions.length >= this.#room;
+    this.#postponed ||= full;
+    return full;
   }
 
   decide(vm: VmId, transaction: Transaction, events: readonly EventDraft[], places?: Placing): void {
@@ -104,7 +115,8 @@ export class VmRound {
   decided(): Decided {
     const told = this.#placement === undefined ? undefined : otherFigures(this.#placement);
     const notices = told === undefined ? this.#notices : [...this.#notices, told];
-    return { decisions: this.#decisions, notices, wakeAt: this.#wakeAt };
+    const partial = this.#postponed ? ({ partial: true } as const) : {};
+    return { decisions: this.#decisions, notices, wakeAt: this.#wakeAt, ...partial };
   }
 
   // Only where something is to be placed: counting what every host has promised looks at every VM.

@@ -6,7 +6,7 @@ import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/de
 import { decideLosses } from "../core/decide-losses.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
-import { type Decided, event, fenceKey, type ManagerKnowledge, type Notice, parseFenceKey } from "../core/decision.ts";
+import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
@@ -25,6 +25,7 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     self,
     profile,
     startedAt: now,
+    decidedAt: now,
     synced: false,
     own: { lastAt: now, since: now, graceUntil: now },
     contacts: new Map(),
@@ -44,7 +45,10 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
 export function stepManager(state: ManagerState, happened: ManagerEvent): ManagerStep {
   const noted = note(state, happened);
   if (!noted.synced) return { state: noted, effects: [] };
+  const soonestAt = later(state.decidedAt, Math.floor(happened.view.vms.size / limits.vmsPerGapMs));
   if (isQuiet(happened)) return { state: forgetCaughtUp(noted, happened), effects: [] };
+  if (canWait(happened) && happened.now < soonestAt)
+    return { state: forgetCaughtUp(noted, happened), effects: [{ kind: "wake-at", at: soonestAt }] };
   return decide(forgetCaughtUp(noted, happened), happened);
 }
 
@@ -56,6 +60,11 @@ function isQuiet(happened: ManagerEvent): boolean {
   if (happened.kind === "changed") return !happened.touched.others;
   if (happened.kind !== "commit-ended") return false;
   return happened.end.kind === "committed" && happened.end.revision > happened.view.revision;
+}
+
+/** Many changes in a row, and answers that they were made, are decided upon together. */
+function canWait(happened: ManagerEvent): boolean {
+  return happened.kind === "changed" || (happened.kind === "commit-ended" && happened.end.kind === "committed");
 }
 
 function ownWaitMs(profile: Profile): number {
@@ -111,7 +120,7 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
     }
   }
   const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
-  return { ...state, contacts, fencesSeenAt, failuresSeenAt, turns: seeTurns(state.turns, view, now) };
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -155,10 +164,12 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
   return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
 }
 
-function decide(state: ManagerState, happened: ManagerEvent): ManagerStep {
+function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
+  const { now, view } = happened;
+  const state = { ...noted, decidedAt: now, turns: seeTurns(noted.turns, view, now) };
   const led = lead(state, happened);
   const leading = led.state.leadership.kind === "leading";
-  const term = happened.view.term;
+  const { term } = view;
   const also = leading && term !== undefined ? [inTerm(term)] : [];
   const known = knowledge(led.state, happened);
   const judge = {
@@ -169,7 +180,7 @@ function decide(state: ManagerState, happened: ManagerEvent): ManagerStep {
   };
   // What a device confirmed comes first: nothing else is decided about that host before it is on record.
   const devices = leading ? workDevices(led.state, happened, also) : { state: led.state, effects: [] };
-  const parts: Decided[] = [decideFences(happened.view, known, judge)];
+  const parts: Decided[] = [decideFences(view, known, judge)];
   if (leading) parts.push(...decideAsLeader(devices.state, happened, known, also));
   const applied = applyDecided(devices.state, parts, happened, also);
   const effects = [...led.effects, ...devices.effects, ...applied.effects];
@@ -263,20 +274,22 @@ function applyDecided(
     if (building.isBusy(decision.subject)) continue;
     building.commit(decision.subject, "decision", decision.transaction, decision.events, decision);
   }
-  const notices = parts.flatMap((part) => part.notices);
-  if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, notices, also);
+  if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, parts, also);
   return building.step();
 }
 
 /** Says each notice once while it lasts; one that no longer holds may be said again later. */
-function announce(building: Building, notices: readonly Notice[], also: readonly Compare[]): void {
-  const current = new Map(notices.map((notice) => [notice.subject, notice]));
-  const announced = new Map([...building.state.announced].filter(([subject]) => current.has(subject)));
+function announce(building: Building, parts: readonly Decided[], also: readonly Compare[]): void {
+  const current = new Map(parts.flatMap((part) => part.notices).map((notice) => [notice.subject, notice]));
+  const whole = !parts.some((part) => part.partial === true);
+  const before = [...building.state.announced];
+  const announced = new Map(whole ? before.filter(([subject]) => current.has(subject)) : before);
   building.state = { ...building.state, announced };
   for (const notice of valuesInKeyOrder(current)) {
     const text = `${notice.event.type} ${JSON.stringify(notice.event.reason?.code ?? "")}`;
     if (announced.get(notice.subject) === text) continue;
     if (building.isBusy(noticeSubject(notice.subject))) continue;
+    if (building.state.pending.size >= limits.decisionsInFlightMax) return;
     announced.set(notice.subject, text);
     building.commit(notice.subject, "notice", transaction(also, []), [notice.event]);
   }

@@ -42,6 +42,8 @@ export type ManagerState = {
   readonly self: HostId;
   readonly profile: Profile;
   readonly startedAt: InstantMs;
+  /** When it last decided. */
+  readonly decidedAt: InstantMs;
   /** True from the first snapshot on. */
   readonly synced: boolean;
   readonly own: OwnContact;

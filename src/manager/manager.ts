@@ -122,7 +122,7 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
     }
   }
   const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
-  return { ...state, contacts, fencesSeenAt, failuresSeenAt, turns: seeTurns(state.turns, view, now) };
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -167,10 +167,11 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
 }
 
 function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
-  const state = { ...noted, decidedAt: happened.now };
+  const { now, view } = happened;
+  const state = { ...noted, decidedAt: now, turns: seeTurns(noted.turns, view, now) };
   const led = lead(state, happened);
   const leading = led.state.leadership.kind === "leading";
-  const term = happened.view.term;
+  const { term } = view;
   const also = leading && term !== undefined ? [inTerm(term)] : [];
   const known = knowledge(led.state, happened);
   const judge = {

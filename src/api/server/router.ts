@@ -13,6 +13,7 @@ import { clusterChanges } from "./change-cluster.ts";
 import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
+import { presentAdmission } from "./present-admission.ts";
 import { presentChecks } from "./present-checks.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
@@ -128,6 +129,7 @@ function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker)
     hosts: presentHosts(view, tracker),
     vms: presentVms(view, tracker),
     networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),
+    admission: presentAdmission(view, tracker),
     checks: presentChecks(view, tracker),
   };
 }

@@ -28,10 +28,14 @@ type Tier = { readonly class: number; readonly slots: readonly Slot[] };
 
 /** The hosts that can take the VM, by the classes of its rules, the highest first. */
 function tiersOf(round: PlacementRound, asked: Asked): readonly Tier[] {
+  if (!asked.ruled) {
+    const slots = round.slots.filter((slot) => whyNot(round, asked, slot) === undefined);
+    return slots.length === 0 ? [] : [{ class: 0, slots }];
+  }
   const byClass = new Map<number, Slot[]>();
   for (const slot of round.slots) {
     if (whyNot(round, asked, slot) !== undefined) continue;
-    const number = asked.ruled ? (round.book.classOf(asked.vm.id, slot.host) ?? 0) : 0;
+    const number = round.book.classOf(asked.vm.id, slot.host) ?? 0;
     const slots = byClass.get(number);
     if (slots === undefined) byClass.set(number, [slot]);
     else slots.push(slot);
@@ -60,7 +64,8 @@ function byOwnChoice(round: PlacementRound, asked: Asked, tiers: readonly Tier[]
 /** The highest class that has a host on which the VM has not failed (PL3). */
 function byClass(round: PlacementRound, asked: Asked, tiers: readonly Tier[]): Choice | undefined {
   for (const tier of tiers) {
-    const untried = tier.slots.filter((slot) => !asked.failedOn(slot));
+    const failed = asked.failedHosts.length > 0;
+    const untried = failed ? tier.slots.filter((slot) => !asked.failedOn(slot)) : tier.slots;
     if (untried.length > 0) return among(round, asked, { class: tier.class, slots: untried });
   }
   return undefined;

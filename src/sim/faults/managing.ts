@@ -1,6 +1,7 @@
+import { planMoveVm } from "../../core/requests/move.ts";
 import { put, remove } from "../../core/transactions.ts";
 import type { HostLosses, Maintenance } from "../../model/host-records.ts";
-import type { HostId, StoreKey, VmId, WallMs } from "../../model/ids.ts";
+import type { HostId, StoreKey, TaskId, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmOrder } from "../../model/move-records.ts";
 import type { Disarm } from "../../model/policy.ts";
@@ -8,6 +9,7 @@ import type { Vm } from "../../model/records.ts";
 import type { Write } from "../../model/transaction.ts";
 import type { World } from "../world/world.ts";
 import type { FaultKind } from "./fault.ts";
+import { ask } from "./operator.ts";
 
 // What people ask of the cluster, as it comes to stand in the store.
 
@@ -65,13 +67,18 @@ export const managingFaults: readonly FaultKind[] = [
     name: "operator-moves",
     weight: 6,
     draw: (random, context) => ({
+      host: random.pick(context.workers),
       vm: random.pick(context.vms),
       other: random.pick(context.workers),
       text: random.pick(["migrate", "relocate"]),
     }),
-    happens: (world, event) => {
+    happens: (world, event, random) => {
       const kind = event.text === "migrate" ? "migrate" : "relocate";
-      orderVm(world, event.vm ?? "", { kind, to: world.host(event.other).id });
+      const request = { vm: event.vm ?? "", to: world.host(event.other).id, kind } as const;
+      // Whether the aim is heard is not asked: orders in vain have to end, too.
+      ask(world, event, random, (view, _event, asked) =>
+        planMoveVm(view, request, `task-${random.hex(8)}` as TaskId, asked, () => "up"),
+      );
       return undefined;
     },
   },

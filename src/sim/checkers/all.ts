@@ -7,6 +7,7 @@ import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
 import { comesToRest } from "./rest.ts";
+import { bestClass, failedLast, forbiddenHosts, quarantineIsKept, soundRules } from "./rules.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
 
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
@@ -33,5 +34,10 @@ export const allCheckers: readonly CheckerKind[] = [
   ordersEnd,
   movesBackOff,
   maintenanceIsKept,
+  soundRules,
+  forbiddenHosts,
+  bestClass,
+  failedLast,
+  quarantineIsKept,
   comesToRest,
 ];

@@ -1,7 +1,7 @@
 import type { HostId, PoolId, Revision, RuleId, StoreKey, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { vmDefaults } from "../../src/model/records.ts";
-import type { Change } from "../../src/model/transaction.ts";
+import type { Change, Write } from "../../src/model/transaction.ts";
 import { applyChanges, type ClusterView, emptyView, type Touched } from "../../src/model/view.ts";
 
 /** How large a cluster is, and whether rules bind a part of its VMs. */
@@ -26,6 +26,17 @@ export class Growing {
       return { kind: "put", key, text: JSON.stringify(record), revision: this.#revision as Revision };
     });
     return applyChanges(this.view, changes, this.#revision as Revision);
+  }
+
+  /** What a transaction wrote; all of it has one revision. */
+  write(writes: readonly Write[]): Touched {
+    this.#revision += 1;
+    const revision = this.#revision as Revision;
+    return applyChanges(
+      this.view,
+      writes.map((write) => ({ ...write, revision })),
+      revision,
+    );
   }
 }
 

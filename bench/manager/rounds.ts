@@ -2,7 +2,7 @@ import type { Revision } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { Touched } from "../../src/model/view.ts";
 import { type Growing, growCluster, hostOf, type Size, status, vmRecord } from "./cluster.ts";
-import { ManagerAtWork } from "./manager-at-work.ts";
+import { ManagerAtWork, msSince } from "./manager-at-work.ts";
 
 export const roundNames = ["add", "steady", "fence", "recover"] as const;
 export type RoundName = (typeof roundNames)[number];
@@ -14,13 +14,19 @@ export type Sample = {
   readonly fenced: number;
 };
 
+export type Measured = {
+  readonly samples: readonly Sample[];
+  /** All rounds until every VM had its host, where one round places only some of them. */
+  readonly all: { readonly rounds: number; readonly cpuMs: number } | undefined;
+};
+
 const victim = 2;
 
 /**
  * One decision round of the production manager, again and again from the same state. Before each, a record changes in the
  * view, so that nothing is kept from the sample before that a real round would have to work out.
  */
-export function measureRound(name: RoundName, size: Size, samples: number): Sample[] {
+export function measureRound(name: RoundName, size: Size, samples: number): Measured {
   const growing = growCluster(size, name === "add" ? "wanted" : "running");
   const manager = new ManagerAtWork(growing);
   // The first word after so long a silence of its own sets off a grace, which has to be over (S8).
@@ -37,7 +43,8 @@ export function measureRound(name: RoundName, size: Size, samples: number): Samp
     const sample = measure(manager, touched);
     if (i >= warmUps) runs.push(sample);
   }
-  return runs;
+  const all = name === "add" || name === "recover" ? manager.finish() : undefined;
+  return { samples: runs, all };
 }
 
 function disturb(growing: Growing, name: RoundName, size: Size, i: number): Touched {
@@ -48,10 +55,10 @@ function disturb(growing: Growing, name: RoundName, size: Size, i: number): Touc
 function measure(manager: ManagerAtWork, touched: Touched): Sample {
   const before = process.cpuUsage();
   const { effects } = manager.step({ kind: "changed", touched });
-  const { user, system } = process.cpuUsage(before);
+  const cpuMs = msSince(before);
   const written = effects.flatMap((effect) => (effect.kind === "commit" ? effect.transaction.writes : []));
   const count = (root: string) => written.filter((write) => write.key.startsWith(root)).length;
-  return { cpuMs: (user + system) / 1_000, placed: count("/owner/"), fenced: count("/fence/") };
+  return { cpuMs, placed: count("/owner/"), fenced: count("/fence/") };
 }
 
 const fenceRecord = {

@@ -1,5 +1,5 @@
 import type { Size } from "./cluster.ts";
-import type { RoundName, Sample } from "./rounds.ts";
+import type { Measured, RoundName, Sample } from "./rounds.ts";
 
 export type Row = {
   readonly hosts: number;
@@ -10,10 +10,15 @@ export type Row = {
   /** What the round decided: VMs that it gave a host, hosts that it fenced. */
   readonly placed: number;
   readonly fenced: number;
+  /**
+   * No round asks for more than `decisionsInFlightMax` transactions: how many rounds it took until every VM had its host,
+   * each with all before it committed, and their processor time in sum.
+   */
+  readonly all?: { readonly rounds: number; readonly cpuMs: number };
 };
 
 /** Throws where a round did not decide what its name says: such a row would measure nothing. */
-export function rowOf(round: RoundName, size: Size, samples: readonly Sample[]): Row {
+export function rowOf(round: RoundName, size: Size, { samples, all }: Measured): Row {
   const [first] = samples;
   if (first === undefined) throw new Error(`Cannot tell of round ${round}: it was never measured`);
   for (const { placed, fenced } of samples) {
@@ -25,7 +30,8 @@ export function rowOf(round: RoundName, size: Size, samples: readonly Sample[]):
   if (!expected[round]) throw new Error(`Round ${round} placed ${placed} VMs and fenced ${fenced} hosts`);
   const rules = size.mixed ? "mixed" : "none";
   const cpuMs = { min: twoDigits(least(samples)), median: twoDigits(median(samples.map(({ cpuMs }) => cpuMs))) };
-  return { hosts: size.hosts, resources: size.vms, rules, round, cpuMs, placed, fenced };
+  const whole = all === undefined ? {} : { all: { rounds: all.rounds, cpuMs: twoDigits(all.cpuMs) } };
+  return { hosts: size.hosts, resources: size.vms, rules, round, cpuMs, placed, fenced, ...whole };
 }
 
 const twoDigits = (ms: number): number => Math.round(ms * 100) / 100;

@@ -87,5 +87,11 @@ function complete(facts: HostFacts, { spec }: Vm): HostFacts {
 
 function withFacts(round: PlacementRound, host: HostId, facts: HostFacts): PlacementRound {
   const slots = round.slots.map((slot) => (slot.host === host ? { ...slot, facts } : slot));
-  return { ...round, slots, slotOf: new Map(slots.map((slot) => [slot.host, slot])), lacks: new Map() };
+  return {
+    ...round,
+    slots,
+    slotOf: new Map(slots.map((slot) => [slot.host, slot])),
+    lacks: new Map(),
+    nowhere: new Map(),
+  };
 }

@@ -19,6 +19,7 @@ export function leaveHosts(round: VmRound): void {
   if (left.size === 0) return;
   for (const { vm, owner } of heldOn(view, left)) {
     const why = left.get(owner.host);
+    if (round.postpones()) return;
     if (why === undefined || round.isTaken(vm.id) || !canMove(round, vm, owner)) continue;
     if (vm.requested === "started" && mayMove(round, vm)) leave(round, vm, owner, why);
   }

@@ -3,12 +3,15 @@ import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideLosses } from "../core/decide-losses.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
-import { type Decided, event, fenceKey, type ManagerKnowledge, type Notice, parseFenceKey } from "../core/decision.ts";
+import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
+import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
+import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
@@ -23,6 +26,7 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     self,
     profile,
     startedAt: now,
+    decidedAt: now,
     synced: false,
     own: { lastAt: now, since: now, graceUntil: now },
     contacts: new Map(),
@@ -30,6 +34,8 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     leadership: { kind: "standby" },
     fencesSeenAt: new Map(),
     failuresSeenAt: new Map(),
+    balance: noBalance,
+    turns: new Map(),
     pending: new Map(),
     devices: new Map(),
     announced: new Map(),
@@ -41,7 +47,10 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
 export function stepManager(state: ManagerState, happened: ManagerEvent): ManagerStep {
   const noted = note(state, happened);
   if (!noted.synced) return { state: noted, effects: [] };
+  const soonestAt = later(state.decidedAt, Math.floor(happened.view.vms.size / limits.vmsPerGapMs));
   if (isQuiet(happened)) return { state: forgetCaughtUp(noted, happened), effects: [] };
+  if (canWait(happened) && happened.now < soonestAt)
+    return { state: forgetCaughtUp(noted, happened), effects: [{ kind: "wake-at", at: soonestAt }] };
   return decide(forgetCaughtUp(noted, happened), happened);
 }
 
@@ -53,6 +62,11 @@ function isQuiet(happened: ManagerEvent): boolean {
   if (happened.kind === "changed") return !happened.touched.others;
   if (happened.kind !== "commit-ended") return false;
   return happened.end.kind === "committed" && happened.end.revision > happened.view.revision;
+}
+
+/** Many changes in a row, and answers that they were made, are decided upon together. */
+function canWait(happened: ManagerEvent): boolean {
+  return happened.kind === "changed" || (happened.kind === "commit-ended" && happened.end.kind === "committed");
 }
 
 function ownWaitMs(profile: Profile): number {
@@ -107,7 +121,8 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
       if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
     }
   }
-  return { ...state, contacts, fencesSeenAt, failuresSeenAt: seeFailures(state.failuresSeenAt, view, now) };
+  const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt, turns: seeTurns(state.turns, view, now) };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -151,7 +166,8 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
   return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
 }
 
-function decide(state: ManagerState, happened: ManagerEvent): ManagerStep {
+function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
+  const state = { ...noted, decidedAt: happened.now };
   const led = lead(state, happened);
   const leading = led.state.leadership.kind === "leading";
   const term = happened.view.term;
@@ -165,9 +181,10 @@ function decide(state: ManagerState, happened: ManagerEvent): ManagerStep {
   };
   // What a device confirmed comes first: nothing else is decided about that host before it is on record.
   const devices = leading ? workDevices(led.state, happened, also) : { state: led.state, effects: [] };
-  const parts: Decided[] = [decideFences(happened.view, known, judge)];
-  if (leading) parts.push(...decideAsLeader(devices.state, happened, known, also));
-  const applied = applyDecided(devices.state, parts, happened, also);
+  const fences = decideFences(happened.view, known, judge);
+  const asLeader = leading ? decideAsLeader(devices.state, happened, known, also) : { parts: [], balance: noBalance };
+  const parts: Decided[] = [fences, ...asLeader.parts];
+  const applied = applyDecided({ ...devices.state, balance: asLeader.balance }, parts, happened, also);
   const effects = [...led.effects, ...devices.effects, ...applied.effects];
   return withWake({ state: applied.state, effects }, parts, happened);
 }
@@ -177,14 +194,16 @@ function decideAsLeader(
   happened: ManagerEvent,
   known: ManagerKnowledge,
   also: readonly Compare[],
-): Decided[] {
-  const tasks = decideTasks(happened.view, known, also);
-  return [
+): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
+  const vms = decideVms(happened.view, known, also, busySubjects(state));
+  const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
+  const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
-    decideVms(happened.view, known, also, busySubjects(state)),
-    { decisions: tasks, notices: [], wakeAt: undefined },
+    vms,
+    { decisions: others, notices: [], wakeAt: undefined },
   ];
+  return { parts, balance: vms.balance };
 }
 
 function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {
@@ -195,7 +214,9 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     contacts: state.contacts,
     fencesSeenAt: state.fencesSeenAt,
     failuresSeenAt: state.failuresSeenAt,
+    turns: state.turns,
     ownWaitMs: ownWaitMs(state.profile),
+    balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(
       [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),
@@ -258,20 +279,22 @@ function applyDecided(
     if (building.isBusy(decision.subject)) continue;
     building.commit(decision.subject, "decision", decision.transaction, decision.events, decision);
   }
-  const notices = parts.flatMap((part) => part.notices);
-  if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, notices, also);
+  if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, parts, also);
   return building.step();
 }
 
 /** Says each notice once while it lasts; one that no longer holds may be said again later. */
-function announce(building: Building, notices: readonly Notice[], also: readonly Compare[]): void {
-  const current = new Map(notices.map((notice) => [notice.subject, notice]));
-  const announced = new Map([...building.state.announced].filter(([subject]) => current.has(subject)));
+function announce(building: Building, parts: readonly Decided[], also: readonly Compare[]): void {
+  const current = new Map(parts.flatMap((part) => part.notices).map((notice) => [notice.subject, notice]));
+  const whole = !parts.some((part) => part.partial === true);
+  const before = [...building.state.announced];
+  const announced = new Map(whole ? before.filter(([subject]) => current.has(subject)) : before);
   building.state = { ...building.state, announced };
   for (const notice of valuesInKeyOrder(current)) {
     const text = `${notice.event.type} ${JSON.stringify(notice.event.reason?.code ?? "")}`;
     if (announced.get(notice.subject) === text) continue;
     if (building.isBusy(noticeSubject(notice.subject))) continue;
+    if (building.state.pending.size >= limits.decisionsInFlightMax) return;
     announced.set(notice.subject, text);
     building.commit(notice.subject, "notice", transaction(also, []), [notice.event]);
   }

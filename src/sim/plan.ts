@@ -11,6 +11,8 @@ export type PlannedVm = {
   readonly maxRelocate: number;
   /** True where it is not said. */
   readonly failback?: boolean;
+  readonly startPriority?: number;
+  readonly startDelayMs?: number;
 };
 
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */

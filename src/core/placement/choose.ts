@@ -17,11 +17,19 @@ export type Choice = {
 /** Undefined: no host can take it. */
 export function choose(round: PlacementRound, asked: Asked): Choice | undefined {
   const { at } = asked;
-  const stays = at !== undefined && asked.held && asked.wish.preference === "stay";
-  if (stays && !asked.ruled && asked.wish.returnTo === undefined && whyNot(round, asked, at) === undefined)
-    return { asked, on: at, by: "stay", class: 0, scores: undefined };
+  const isHeld = asked.held && asked.wish.preference === "stay" && asked.wish.returnTo === undefined;
+  if (isHeld && at !== undefined && whyNot(round, asked, at) === undefined && isBest(round, asked, at))
+    return { asked, on: at, by: "stay", class: round.book.topClassOf(asked.vm.id), scores: undefined };
   const tiers = tiersOf(round, asked);
   return byOwnChoice(round, asked, tiers) ?? byClass(round, asked, tiers) ?? again(round, asked, tiers);
+}
+
+/** Whether no other host could be better for a VM than the one that holds it, whatever else is there. */
+function isBest(round: PlacementRound, asked: Asked, at: Slot): boolean {
+  if (!asked.ruled) return true;
+  if (round.book.classOf(asked.vm.id, at.host) !== round.book.topClassOf(asked.vm.id)) return false;
+  const together = togetherAt(round, asked, false);
+  return together.size === 0 || (together.size === 1 && together.has(at.host));
 }
 
 type Tier = { readonly class: number; readonly slots: readonly Slot[] };

@@ -2,12 +2,13 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
-import { maintenanceIsKept, movesBackOff, ordersEnd } from "./managing.ts";
+import { disarmed, leaves, maintenanceIsKept, movesBackOff, ordersEnd, quarantine, waits } from "./managing.ts";
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
 import { comesToRest } from "./rest.ts";
-import { bestClass, failedLast, forbiddenHosts, quarantineIsKept, soundRules } from "./rules.ts";
+import { bestClass, failedLast, forbiddenHosts, soundRules } from "./rules.ts";
+import { rulesHold } from "./rules-at-rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
 
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
@@ -38,6 +39,10 @@ export const allCheckers: readonly CheckerKind[] = [
   forbiddenHosts,
   bestClass,
   failedLast,
-  quarantineIsKept,
+  leaves,
+  waits,
+  disarmed,
+  quarantine,
+  rulesHold,
   comesToRest,
 ];

@@ -1,11 +1,10 @@
-import type { HostLosses } from "../../model/host-records.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove, VmPlan } from "../../model/move-records.ts";
 import type { Owner } from "../../model/records.ts";
 import type { Rule } from "../../model/rules.ts";
 import type { World } from "../world/world.ts";
-import { behindMs, Certainty } from "./certainty.ts";
+import { Certainty } from "./certainty.ts";
 import type { Checker, Fail, Writer } from "./checker.ts";
 import { Closure } from "./closure.ts";
 import type { CheckerKind } from "./kind.ts";
@@ -184,28 +183,3 @@ function companyOf(rules: Closure, certainty: Certainty, vm: VmId): HostId | und
   const [only] = hosts;
   return hosts.size === 1 ? only : undefined;
 }
-
-/** PL1: nothing new is given to a host in quarantine. */
-export const quarantineIsKept: CheckerKind = {
-  rule: "PL1",
-  make: (world, fail) => {
-    const since = new Map<HostId, number>();
-    const look = choices(world, ({ vm, on, writer }) => {
-      const losses = world.truth.values.get(keys.hostLosses(on)) as HostLosses | undefined;
-      // By the wall clock of whoever decides: whether it is over is nobody's business here.
-      const leftMs = (losses?.quarantinedUntil ?? 0) - writer.host.clock.wall();
-      const lastsMs = world.scheduler.now - (since.get(on) ?? world.scheduler.now);
-      if (leftMs > behindMs && lastsMs > behindMs) fail(`${vm} is given to ${on}, in quarantine for ${lastsMs} ms`);
-    });
-    return {
-      committed: (written, writer) => {
-        look(written, writer);
-        const { name, value } = written;
-        if (name.kind !== "host-losses") return;
-        const quarantined = (value as HostLosses | undefined)?.quarantinedUntil ?? null;
-        if (quarantined === null) since.delete(name.host);
-        else if (!since.has(name.host)) since.set(name.host, world.scheduler.now);
-      },
-    };
-  },
-};

@@ -1,3 +1,4 @@
+import type { HostMode } from "../../model/host-records.ts";
 import type { Epoch, HostId, Incarnation, RuleId, VmId } from "../../model/ids.ts";
 import type { KeyName } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
@@ -42,6 +43,7 @@ export type Decision =
   | { readonly kind: "move-answered"; readonly vm: VmId; readonly aim: HostId; readonly code: string }
   | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
+  | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
   | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
   | { readonly kind: "rules"; readonly rule: RuleId; readonly is: Rule | undefined }
   | { readonly kind: "says"; readonly code: string; readonly vm: VmId | undefined; readonly host: HostId | undefined };
@@ -63,6 +65,8 @@ const said = new Set([
   "vm-lock-removed",
   "vm-stop-failed",
   "scheduler-falls-back",
+  "vm-waits-its-turn",
+  "host-flaps",
 ]);
 
 /** The decisions of one transaction, in its order. */
@@ -118,6 +122,10 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
     }
     case "rule":
       return [{ kind: "rules", rule: name.rule, is: value as Rule | undefined }];
+    case "host-mode": {
+      const mode = value as HostMode | undefined;
+      return mode === undefined ? [] : [{ kind: "mode", host: name.host, mode: mode.mode, next: mode.next }];
+    }
     case "maintenance":
       return [{ kind: "maintains", host: name.host, on: value !== undefined }];
     default:

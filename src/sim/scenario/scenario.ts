@@ -14,6 +14,9 @@ export type StoryVm = {
   readonly maxRestart: number;
   readonly maxRelocate: number;
   readonly failback: boolean;
+  readonly startPriority: number;
+  /** Milliseconds. */
+  readonly startDelayMs: number;
 };
 
 export type StoryCluster = {

@@ -94,6 +94,8 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
     stopGraceMs: 2_000,
     ...vmDefaults,
     failback: failback ?? vmDefaults.failback,
+    startPriority: planned.startPriority ?? vmDefaults.startPriority,
+    startDelayMs: planned.startDelayMs ?? vmDefaults.startDelayMs,
     createdAt,
   };
 }

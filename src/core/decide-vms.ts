@@ -1,7 +1,7 @@
 import { compareText } from "../base/order.ts";
-import type { HostId } from "../model/ids.ts";
+import type { HostId, VmId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
-import type { HeldOwner, Owner, Vm } from "../model/records.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { leaveHosts } from "./decide-leaves.ts";
@@ -16,6 +16,7 @@ import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.t
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { transaction } from "./transactions.ts";
+import { vmIndex } from "./vm-index.ts";
 import { VmRound } from "./vm-round.ts";
 
 /**
@@ -30,8 +31,9 @@ export function decideVms(
 ): Decided {
   const round = new VmRound(view, known, also, busy);
   if (view.orders.size > 0) carryOutOrders(round);
-  for (const vm of unsettled(view)) {
-    if (round.isTaken(vm.id)) continue;
+  for (const id of unsettled(view)) {
+    const vm = view.vms.get(id)?.value;
+    if (vm === undefined || round.isTaken(id)) continue;
     if (round.postpones()) break;
     decideVm(round, vm);
   }
@@ -45,29 +47,23 @@ export function decideVms(
 
 /**
  * The VMs that are not as they should be: first those that a lost host held, then the others, in order of their ids. Those
- * that are cost a look each, and nothing more.
+ * that are as they should be cost nothing.
  */
-function unsettled(view: ClusterView): Vm[] {
-  const lost: Vm[] = [];
-  const others: Vm[] = [];
-  for (const [id, { value: vm }] of view.vms) {
-    const owner = view.owners.get(id)?.value;
-    if (vm.requested !== "ignored" && !isSettled(view, vm, owner)) (owner?.kind === "held" ? lost : others).push(vm);
+function unsettled(view: ClusterView): VmId[] {
+  const { heldBy, unsettled: free } = vmIndex(view);
+  const lost: VmId[] = [];
+  for (const [host, fences] of view.fences) {
+    for (const vm of heldBy.get(host) ?? []) {
+      const owner = view.owners.get(vm)?.value;
+      if (owner?.kind === "held" && fences.has(owner.incarnation) && isManaged(view, vm)) lost.push(vm);
+    }
   }
-  const inOrder = (a: Vm, b: Vm): number => compareText(a.id, b.id);
-  return [...lost.sort(inOrder), ...others.sort(inOrder)];
+  return [...lost.sort(compareText), ...[...free].sort(compareText)];
 }
 
-function isSettled(view: ClusterView, vm: Vm, owner: Owner | undefined): boolean {
-  if (vm.requested === "disabled" && isInError(view, vm)) return false;
-  if (owner?.kind === "held") return fenceOf(view, owner.host, owner.incarnation) === undefined;
-  return (
-    vm.requested !== "started" && (owner === undefined || (owner.failed === null && owner.failedHosts.length === 0))
-  );
-}
-
-function isInError(view: ClusterView, vm: Vm): boolean {
-  return view.plans.size > 0 && (view.plans.get(vm.id)?.value.error ?? null) !== null;
+function isManaged(view: ClusterView, vm: VmId): boolean {
+  const requested = view.vms.get(vm)?.value.requested;
+  return requested !== undefined && requested !== "ignored";
 }
 
 function decideVm(round: VmRound, vm: Vm): void {

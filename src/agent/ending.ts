@@ -2,7 +2,8 @@ import { event } from "../core/decision.ts";
 import { isMovedAway } from "../core/moves.ts";
 import { planChange } from "../core/plans.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
-import type { VmId } from "../model/ids.ts";
+import type { HostMode } from "../model/host-records.ts";
+import type { HostId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import type { ClusterView } from "../model/view.ts";
@@ -10,13 +11,24 @@ import type { Building } from "./building.ts";
 import { withLocal } from "./note.ts";
 import { type Local, runKey } from "./state.ts";
 
-/** Why a VM that runs here is to end here. */
-type Ending = "unwanted" | "moved";
+/** Why a VM that runs here is to end here. `leaves`: its host does, and does not wait for it to be moved. */
+type Ending = "unwanted" | "moved" | "leaves";
 
-export function whyEnding(view: ClusterView, id: VmId): Ending | undefined {
+export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | undefined {
   const requested = view.vms.get(id)?.value.requested;
-  if (requested !== "started" && requested !== "ignored") return "unwanted";
-  return isMovedAway(view, id) ? "moved" : undefined;
+  if (isMovedAway(view, id)) return "moved";
+  const mode = modeOf(view, self);
+  if (mode === "shutdown" || mode === "restart" || (mode === "leaving" && requested === "ignored")) return "leaves";
+  // Whatever is wanted, nothing is done about it while the cluster is disarmed (HM5).
+  if (requested === "started" || requested === "ignored" || view.disarm !== undefined) return undefined;
+  return "unwanted";
+}
+
+/** What this life of the host is about to do to its VMs: only a machine that goes down does anything to them. */
+function modeOf(view: ClusterView, self: HostId): HostMode["mode"] {
+  const mode = view.modes.get(self)?.value;
+  if (mode === undefined || mode.incarnation !== view.hosts.get(self)?.value.incarnation) return "active";
+  return mode.next === "reboot" || mode.next === "power-off" ? mode.mode : "active";
 }
 
 /** Stops it. A stop that came to nothing is said where somebody waits for it; one that is still wanted is tried again. */

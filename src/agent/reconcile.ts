@@ -49,8 +49,9 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
     kill(building, local);
     return;
   }
-  const ending = whyEnding(view, run.vm);
-  if (run.incarnation !== incarnation) settleOlder(building, local, incarnation, ending !== "unwanted");
+  const ending = whyEnding(view, run.vm, building.state.self);
+  if (run.incarnation !== incarnation)
+    settleOlder(building, local, incarnation, ending === undefined || ending === "moved");
   else if (ending !== undefined) endRun(building, local, ending);
   else if (local.stopsFailed > 0) building.state = withLocal(building.state, { ...local, stopsFailed: 0 });
 }
@@ -109,8 +110,11 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   if (local !== undefined && local.phase !== "gone") return;
   if (continueAdoption(building, run, incarnation)) return;
   const vm = view.vms.get(id)?.value;
-  const isEnding = whyEnding(view, id) !== undefined;
+  const isEnding = whyEnding(view, id, building.state.self) !== undefined;
+  const isNew = local === undefined && owner.revision > building.state.syncedRevision;
   if (vm === undefined || isEnding || run.incarnation !== incarnation) release(building, id, owner, null, vm);
+  // What was placed before the cluster was disarmed, or while that waited, starts; nothing else does (HM5).
+  else if (view.disarm !== undefined && !(isNew && vm.requested === "started")) return;
   // Somebody works on it: it is left alone until then (HM2).
   else if (vm.lock !== null) return;
   else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);

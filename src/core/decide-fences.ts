@@ -12,7 +12,7 @@ import { limits } from "./limits.ts";
 import { openRound } from "./placement/round.ts";
 import { whereTo } from "./placement/select.ts";
 import { unchanged } from "./transactions.ts";
-import { vmIndex } from "./vm-index.ts";
+import { lostVms, vmIndex } from "./vm-index.ts";
 
 /** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
 export type Judge = {
@@ -28,6 +28,7 @@ export function decideFences(view: ClusterView, known: ManagerKnowledge, judge: 
   const decisions: Decision[] = [];
   const notices: Notice[] = [];
   let wakeAt: number | undefined;
+  if (view.disarm !== undefined) return { decisions, notices, wakeAt };
   for (const [host, contact] of inKeyOrder(known.contacts)) {
     if (host === known.self || !isJudged(view, host, contact)) continue;
     const process = { startedAt: judge.startedAt, ownWaitMs: known.ownWaitMs, extraMs: judge.extraMs };
@@ -116,6 +117,7 @@ export function decideOrders(
   also: readonly Compare[],
 ): Decided {
   const decisions: Decision[] = [];
+  if (view.disarm !== undefined) return { decisions, notices: [], wakeAt: undefined };
   for (const [host, contact] of inKeyOrder(known.contacts)) {
     if (host === known.self || !isJudged(view, host, contact) || !contact.live || known.now < own.graceUntil) continue;
     const reason = whyOrdered(view, host, contact, known.now);
@@ -254,18 +256,15 @@ type LostOwner = {
 /** The (host, incarnation) pairs that own a VM and are not what the host runs now, or are fenced; in order. */
 function lostOwners(view: ClusterView): readonly LostOwner[] {
   const found = new Map<string, LostOwner>();
-  const { heldBy } = vmIndex(view);
-  for (const [host, fences] of view.fences) {
-    for (const id of heldBy.get(host) ?? []) {
-      const owner = view.owners.get(id)?.value;
-      if (owner?.kind !== "held" || !fences.has(owner.incarnation)) continue;
-      const { incarnation } = owner;
-      const vm = view.vms.get(id)?.value;
-      const pools = vm === undefined ? undefined : poolsOf(vm, view);
-      const device = pools !== undefined && needsDevice(pools) && vm?.requested === "started";
-      const key = fenceKey(host, incarnation);
-      found.set(key, { host, incarnation, device: device || (found.get(key)?.device ?? false) });
-    }
+  for (const id of lostVms(view)) {
+    const owner = view.owners.get(id)?.value;
+    if (owner?.kind !== "held") continue;
+    const { host, incarnation } = owner;
+    const vm = view.vms.get(id)?.value;
+    const pools = vm === undefined ? undefined : poolsOf(vm, view);
+    const device = pools !== undefined && needsDevice(pools) && vm?.requested === "started";
+    const key = fenceKey(host, incarnation);
+    found.set(key, { host, incarnation, device: device || (found.get(key)?.device ?? false) });
   }
   return valuesInKeyOrder(found);
 }

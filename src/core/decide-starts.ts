@@ -1,7 +1,7 @@
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { Owner, Vm } from "../model/records.ts";
 import { event } from "./decision.ts";
-import { isAwaited, whyVmsLeave } from "./host-standing.ts";
+import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { aimOf, beginMove } from "./moves.ts";
 import { type Places, placeTransaction } from "./ownership.ts";
 import type { Wish } from "./placement/asked.ts";
@@ -32,14 +32,21 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
     round.say(vm.id, event("vm-waits-for-host", { vm: vm.id, host: owner.host }, params));
     return;
   }
+  if (aim === undefined && round.waitsItsTurn(vm)) return;
+  const givenUp = aim === undefined && owner !== undefined && givesItsVmsUp(view, owner.host);
   const isThere = aim !== undefined && round.whyUnfit(vm, aim.to) === undefined;
-  const selection = selectionFor(round, owner, vm);
+  const selection = givenUp ? ({ preference: "best" } as const) : selectionFor(round, owner, vm);
   const placement: Placement = isThere ? { kind: "place", on: aim.to, alternatives: [] } : round.select(vm, selection);
-  const reason = aim?.reason ?? { rule: "S14", code: "vm-wanted-and-free", params: { vm: vm.name } };
+  const free = givenUp ? { rule: "HM4", code: "host-gave-it-up", params: { host: owner.host } } : whyFree(vm);
+  const reason = aim?.reason ?? free;
   if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
-  else if (aim === undefined && owner !== undefined && owner.host !== placement.on)
+  else if (aim === undefined && !givenUp && owner !== undefined && owner.host !== placement.on)
     moveFirst(round, vm, owner, placement, selection);
   else placeOn(round, vm, placement, reason, { owner });
+}
+
+function whyFree(vm: Vm): Reason {
+  return { rule: "S14", code: "vm-wanted-and-free", params: { vm: vm.name } };
 }
 
 function selectionFor(round: VmRound, owner: Released | undefined, vm: Vm): Wish {

@@ -1,22 +1,25 @@
-import { compareText } from "../base/order.ts";
 import type { HostId, VmId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
+import { balanceHosts } from "./decide-balance.ts";
 import { leaveHosts } from "./decide-leaves.ts";
 import { continueMoves } from "./decide-moves.ts";
 import { returnVms } from "./decide-returns.ts";
+import { followRules } from "./decide-rule-moves.ts";
 import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
 import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
+import type { BalanceState } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
+import { byStartOrder } from "./start-order.ts";
 import { transaction } from "./transactions.ts";
-import { vmIndex } from "./vm-index.ts";
+import { lostVms, vmIndex } from "./vm-index.ts";
 import { VmRound } from "./vm-round.ts";
 
 /**
@@ -28,42 +31,38 @@ export function decideVms(
   known: ManagerKnowledge,
   also: readonly Compare[],
   busy: ReadonlySet<string>,
-): Decided {
+): Decided & { readonly balance: BalanceState } {
   const round = new VmRound(view, known, also, busy);
   if (view.orders.size > 0) carryOutOrders(round);
-  for (const id of unsettled(view)) {
-    const vm = view.vms.get(id)?.value;
-    if (vm === undefined || round.isTaken(id)) continue;
+  for (const vm of unsettled(view)) {
+    if (round.isTaken(vm.id)) continue;
     if (round.postpones()) break;
     decideVm(round, vm);
   }
   if (view.disarm === undefined) {
     leaveHosts(round);
     if (view.plans.size > 0) returnVms(round);
+    if (view.rules.size > 0) followRules(round);
   }
   if (view.moves.size > 0) continueMoves(round);
-  return round.decided();
+  const balance = balanceHosts(round);
+  return { ...round.decided(), balance };
 }
 
 /**
- * The VMs that are not as they should be: first those that a lost host held, then the others, in order of their ids. Those
- * that are as they should be cost nothing.
+ * The VMs that are not as they should be: first those that a lost host held, then the others, in the order of their
+ * starts. Those that are as they should be cost nothing.
  */
-function unsettled(view: ClusterView): VmId[] {
-  const { heldBy, unsettled: free } = vmIndex(view);
-  const lost: VmId[] = [];
-  for (const [host, fences] of view.fences) {
-    for (const vm of heldBy.get(host) ?? []) {
-      const owner = view.owners.get(vm)?.value;
-      if (owner?.kind === "held" && fences.has(owner.incarnation) && isManaged(view, vm)) lost.push(vm);
+function unsettled(view: ClusterView): Vm[] {
+  const vmsOf = (ids: Iterable<VmId>): Vm[] => {
+    const found: Vm[] = [];
+    for (const id of ids) {
+      const vm = view.vms.get(id)?.value;
+      if (vm !== undefined && vm.requested !== "ignored") found.push(vm);
     }
-  }
-  return [...lost.sort(compareText), ...[...free].sort(compareText)];
-}
-
-function isManaged(view: ClusterView, vm: VmId): boolean {
-  const requested = view.vms.get(vm)?.value.requested;
-  return requested !== undefined && requested !== "ignored";
+    return found.sort(byStartOrder);
+  };
+  return [...vmsOf(lostVms(view)), ...vmsOf(vmIndex(view).unsettled)];
 }
 
 function decideVm(round: VmRound, vm: Vm): void {
@@ -92,6 +91,7 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also), [told]);
     return;
   }
+  if (round.waitsItsTurn(vm)) return;
   const reason: Reason = {
     rule: "S10",
     code: "holder-proven-gone",

@@ -51,6 +51,19 @@ export function vmIndex(view: ClusterView): VmIndex {
   return kept;
 }
 
+/** The VMs whose holder is fenced: lost, until somebody may run them again. In no order. */
+export function lostVms(view: ClusterView): readonly VmId[] {
+  const { heldBy } = vmIndex(view);
+  const lost: VmId[] = [];
+  for (const [host, fences] of view.fences) {
+    for (const vm of heldBy.get(host) ?? []) {
+      const owner = view.owners.get(vm)?.value;
+      if (owner?.kind === "held" && fences.has(owner.incarnation)) lost.push(vm);
+    }
+  }
+  return lost;
+}
+
 function look(kept: Kept, view: ClusterView, vm: VmId): void {
   const before = kept.entries.get(vm);
   const record = view.vms.get(vm)?.value;

@@ -85,6 +85,11 @@ describe("moves", () => {
     expect(await failure(client.vm.relocate(request))).toMatchObject({ code: "request-id-reused" });
     expect(api.view().orders.get(id)?.value).toMatchObject({ order: { kind: "migrate", to: "h2" } });
     expect((await client.vm.relocate({ vm: "web", to: "h2" })).id).not.toBe(task.id);
+    expect((await client.vm.show({ vm: "web" })).vm).toMatchObject({
+      state: "running",
+      service: { state: "started", host: "h1", target: null },
+      order: { kind: "relocate", to: "h2" },
+    });
     expect(api.view().orders.get(id)?.value).toMatchObject({ order: { kind: "relocate", to: "h2" } });
     const { events } = await client.event.list({ vm: "web", type: "vm-move-requested" });
     expect(events.map(({ params }) => params)).toMatchObject([{ how: "migrate" }, { how: "relocate" }]);

@@ -79,7 +79,8 @@ export async function awaitMigration(
   { limitMs, signal, look }: Waiting,
 ): Promise<string> {
   const giveUpAt = performance.now() + (limitMs ?? Number.POSITIVE_INFINITY);
-  let nextLookAt = 0;
+  // QEMU is slow to answer while it takes memory in; what it said by itself is enough to begin with.
+  let nextLookAt = live.migration === undefined ? 0 : performance.now() + lookEveryMs;
   for (;;) {
     if (live.qmp === undefined) return "lost";
     if (signal?.aborted === true) return "given-up";
@@ -90,8 +91,10 @@ export async function awaitMigration(
       await nextWord(live, Math.min(nextLookAt, giveUpAt) - now, signal);
       continue;
     }
+    const heard = live.migration;
     const info = await queryMigrate(live);
-    if (info?.status !== undefined) live.migration = info.status;
+    // An event that came during the question is newer than its answer.
+    if (info?.status !== undefined && live.migration === heard) live.migration = info.status;
     const pauseMs = info === undefined ? undefined : await look?.(info);
     nextLookAt = performance.now() + (pauseMs ?? lookEveryMs);
   }

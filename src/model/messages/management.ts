@@ -8,6 +8,16 @@ const events = {
   "vm-place-changed": "VM {vm} belongs to {host} from now on; it is not started for that.",
   "vm-failures-forgotten": "The earlier failures of VM {vm} are forgotten.",
   "vm-lock-removed": "The lock {lock} that its lost host left on VM {vm} is removed.",
+  "host-leaves": "Host {host} is about to go ({next}): its VMs are treated as {mode} says.",
+  "host-left": "Host {host} has left in order as incarnation {incarnation}: nothing of its VMs is there any more.",
+  "host-active": "Host {host} is back at work as incarnation {incarnation}.",
+  "vm-waits-its-turn":
+    "VM {vm} (start priority {priority}) starts after those of priority {turn}, which are coming up.",
+  "host-flaps": {
+    cause: "Host {host} was lost {losses} times within {windowMin} minutes.",
+    effect: "It gets no new VMs for {holdMin} minutes; what runs there stays.",
+    remedy: "Find out why (`holdfast log --host {host}`); `holdfast host release {host}` ends it at once.",
+  },
   "vm-order-dropped": {
     cause: "The order to move VM {vm} to {to} cannot be carried out.",
     effect: "The order is dropped; the VM stays as it is.",
@@ -50,7 +60,8 @@ const reasons = {
   ordered: "It was ordered by {by}.",
   "goes-along": "It is kept together with VM {with}, which was ordered to move.",
   "host-is-leaving": "{host} is about to shut down or restart.",
-  "maintenance-over": "It left {host} for its maintenance, which is over.",
+  "maintenance-over": "It left {host} for its maintenance or its restart, which is over.",
+  "host-gave-it-up": "{host} let it go before it went down.",
   "next-after-failure": "It failed on {host}; other hosts are tried in turn.",
   "best-at-start": "VMs go to the best host before they start; {host} is not it.",
   "host-unfit-to-start": "It cannot start on {host} now.",

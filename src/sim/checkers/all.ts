@@ -2,7 +2,7 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
-import { maintenanceIsKept, movesBackOff, ordersEnd } from "./managing.ts";
+import { disarmed, leaves, maintenanceIsKept, movesBackOff, ordersEnd, quarantine, waits } from "./managing.ts";
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
@@ -33,5 +33,9 @@ export const allCheckers: readonly CheckerKind[] = [
   ordersEnd,
   movesBackOff,
   maintenanceIsKept,
+  leaves,
+  waits,
+  disarmed,
+  quarantine,
   comesToRest,
 ];

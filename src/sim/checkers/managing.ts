@@ -1,7 +1,10 @@
 import { backoffMs } from "../../base/backoff.ts";
 import { limits } from "../../core/limits.ts";
+import { heartLimits } from "../../heart/limits.ts";
+import type { HostLosses, HostMode } from "../../model/host-records.ts";
+import { keys } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
-import type { Owner } from "../../model/records.ts";
+import type { FenceRecord, Owner } from "../../model/records.ts";
 import type { CheckerKind } from "./kind.ts";
 
 /** What may become of an order to move a VM, as the events say it. */
@@ -72,6 +75,103 @@ export const maintenanceIsKept: CheckerKind = {
         if (is?.kind !== "held" || (was?.kind === "held" && was.host === is.host)) return;
         const ms = world.scheduler.now - (since.get(is.host) ?? world.scheduler.now);
         if (ms > behindMs) fail(`${name.vm} is given to ${is.host}, in maintenance for ${Math.floor(ms)} ms`);
+      },
+    };
+  },
+};
+
+/** HM4, S9: a host's last word comes after its announcement, with nothing of any VM left on it; then that boot never joins again. */
+export const leaves: CheckerKind = {
+  rule: "HM4",
+  make: (world, fail) => {
+    const left = new Map<string, { readonly boots: number; readonly at: number }>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        if (name.kind === "host" && writer?.process === "heart") {
+          const last = left.get(writer.host.id);
+          const ms = world.scheduler.now - (last?.at ?? 0);
+          if (last?.boots === writer.host.boots && ms < heartLimits.leftRestMs * rateSlack)
+            fail(`${name.host} joins again ${Math.floor(ms)} ms after its last word, without a boot`);
+        }
+        if (name.kind !== "fence" || before !== undefined || value === undefined || writer?.process !== "daemon")
+          return;
+        if ((value as FenceRecord).cause !== "self") return;
+        const who = `${name.host}/${name.incarnation}`;
+        left.set(name.host, { boots: writer.host.boots, at: world.scheduler.now });
+        const mode = world.truth.values.get(keys.hostMode(name.host)) as HostMode | undefined;
+        if (writer.host.id !== name.host) fail(`${writer.host.id} gives the last word of ${who}`);
+        if (mode?.incarnation !== name.incarnation || mode.mode === "active")
+          fail(`${who} gives its last word without having announced it`);
+        const copies = [...writer.host.copies.values()].filter((copy) => copy.alive);
+        if (copies.length > 0) fail(`${who} gives its last word with ${copies.length} copies left`);
+      },
+    };
+  },
+};
+
+/** HM4: a VM that waits for a host which restarts in order is started nowhere else, unless somebody orders it away. */
+export const waits: CheckerKind = {
+  rule: "HM4",
+  make: (world, fail) => {
+    const ordered = new Set<string>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        const move = name.kind === "vm-move" ? (value as VmMove | undefined) : undefined;
+        if (move !== undefined && ["ordered", "goes-along"].includes(move.reason.code)) ordered.add(move.vm);
+        if (name.kind !== "owner" || writer === null) return;
+        const is = value as Owner | undefined;
+        const was = before as Owner | undefined;
+        if (is?.kind !== "held" || was?.kind !== "released" || was.host === is.host) return;
+        if (ordered.delete(name.vm)) return;
+        const mode = world.truth.values.get(keys.hostMode(was.host)) as HostMode | undefined;
+        const fence = mode === undefined ? undefined : world.truth.fences.get(`${was.host}/${mode.incarnation}`);
+        const lost = fence !== undefined && fence.record.cause !== "self";
+        if (mode?.mode === "restart" && !lost) fail(`${name.vm} waits for ${was.host}, and is given to ${is.host}`);
+      },
+    };
+  },
+};
+
+/**
+ * HM5: while the cluster is disarmed no host is fenced, no move begins, no VM is restarted, and none gets a host but to end
+ * what had begun before: a move, or the recovery from a fence that somebody else wrote.
+ */
+export const disarmed: CheckerKind = {
+  rule: "HM5",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }, writer) => {
+      if (writer?.process !== "daemon" || value === undefined || !world.truth.values.has(keys.disarm)) return;
+      if (name.kind === "fence" && before === undefined && (value as FenceRecord).cause !== "self")
+        fail(`${name.host}/${name.incarnation} is fenced in a disarmed cluster`);
+      if (name.kind === "vm-move" && before === undefined) fail(`${name.vm} begins to move in a disarmed cluster`);
+      if (name.kind !== "owner" || (value as Owner).kind !== "held") return;
+      const was = before as Owner | undefined;
+      // The world forgets no move that ended in this very commit: what was there before counts.
+      if (world.truth.values.has(keys.vmMove(name.vm))) return;
+      const fence = was?.kind === "held" ? world.truth.fences.get(`${was.host}/${was.incarnation}`) : undefined;
+      if (fence === undefined) fail(`${name.vm} is started in a disarmed cluster`);
+    },
+  }),
+};
+
+/** HM6: a host in quarantine gets no VM that it did not have. */
+export const quarantine: CheckerKind = {
+  rule: "HM6",
+  make: (world, fail) => {
+    const since = new Map<string, number>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        if (name.kind === "host-losses") {
+          if ((value as HostLosses | undefined)?.quarantinedUntil == null) since.delete(name.host);
+          else since.set(name.host, world.scheduler.now);
+        }
+        const is = name.kind === "owner" ? (value as Owner | undefined) : undefined;
+        if (is?.kind !== "held" || writer === null || (before as Owner | undefined)?.host === is.host) return;
+        const at = since.get(is.host);
+        const until = (world.truth.values.get(keys.hostLosses(is.host)) as HostLosses | undefined)?.quarantinedUntil;
+        if (at === undefined || until == null || until - writer.host.clock.wall() < behindMs) return;
+        if (world.scheduler.now - at > behindMs && name.kind === "owner")
+          fail(`${name.vm} is given to ${is.host}, which is in quarantine`);
       },
     };
   },

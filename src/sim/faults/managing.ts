@@ -1,13 +1,15 @@
+import { planMoveVm } from "../../core/requests/move.ts";
 import { put, remove } from "../../core/transactions.ts";
 import type { Maintenance } from "../../model/host-records.ts";
-import type { HostId, StoreKey, VmId, WallMs } from "../../model/ids.ts";
+import type { HostId, IntentId, StoreKey, TaskId, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmOrder } from "../../model/move-records.ts";
-import type { Disarm } from "../../model/policy.ts";
-import type { Vm } from "../../model/records.ts";
+import { type Disarm, defaultPolicy, type Policy, policySchema, shutdownPolicySchema } from "../../model/policy.ts";
+import type { LeaveIntent, Vm } from "../../model/records.ts";
 import type { Write } from "../../model/transaction.ts";
 import type { World } from "../world/world.ts";
 import type { FaultKind } from "./fault.ts";
+import { ask } from "./operator.ts";
 
 // What people ask of the cluster, as it comes to stand in the store.
 
@@ -48,6 +50,29 @@ export function disarm(world: World, mode: Disarm["mode"] | null): void {
   toggle(world, keys.disarm, record);
 }
 
+export function orderToLeave(world: World, host: HostId, next: LeaveIntent["next"]): void {
+  const incarnation = world.truth.registrations.get(host)?.incarnation;
+  if (incarnation === undefined) return;
+  const id = `intent-leave-${host}-${Math.round(world.scheduler.now)}` as IntentId;
+  const intent: LeaveIntent = {
+    schema: 1,
+    id,
+    actor: by,
+    kind: "leave-host",
+    host,
+    incarnation,
+    next,
+    answer: { kind: "open" },
+    at,
+  };
+  write(world, put(keys.intent(id), intent));
+}
+
+export function changePolicy(world: World, change: Partial<Policy>): void {
+  const policy = policySchema.parse(world.truth.values.get(keys.policy) ?? defaultPolicy);
+  write(world, put(keys.policy, { ...policy, ...change }));
+}
+
 const locks = ["backup", "snapshot", "create"] as const;
 
 /** What people ask of the cluster while things go wrong; drawn by itself, so that all other draws stay as they were. */
@@ -56,13 +81,18 @@ export const managingFaults: readonly FaultKind[] = [
     name: "operator-moves",
     weight: 6,
     draw: (random, context) => ({
+      host: random.pick(context.workers),
       vm: random.pick(context.vms),
       other: random.pick(context.workers),
       text: random.pick(["migrate", "relocate"]),
     }),
-    happens: (world, event) => {
+    happens: (world, event, random) => {
       const kind = event.text === "migrate" ? "migrate" : "relocate";
-      orderVm(world, event.vm ?? "", { kind, to: world.host(event.other).id });
+      const request = { vm: event.vm ?? "", to: world.host(event.other).id, kind } as const;
+      // Whether the aim is heard is not asked: orders in vain have to end, too.
+      ask(world, event, random, (view, _event, asked) =>
+        planMoveVm(view, request, `task-${random.hex(8)}` as TaskId, asked, () => "up"),
+      );
       return undefined;
     },
   },
@@ -88,6 +118,34 @@ export const managingFaults: readonly FaultKind[] = [
       const kind = locks.find((one) => one === event.text) ?? "backup";
       lockVm(world, event.vm ?? "", kind);
       return () => lockVm(world, event.vm ?? "", null);
+    },
+  },
+  {
+    name: "host-reboots",
+    weight: 4,
+    draw: (random, context) => ({ host: random.pick(context.workers) }),
+    happens: (world, event) => {
+      orderToLeave(world, world.host(event.host).id, "reboot");
+      return undefined;
+    },
+  },
+  {
+    name: "shutdown-policy",
+    weight: 2,
+    draw: (random) => ({ text: random.pick(shutdownPolicySchema.options) }),
+    happens: (world, event) => {
+      const policy = shutdownPolicySchema.options.find((one) => one === event.text);
+      if (policy !== undefined) changePolicy(world, { shutdownPolicy: policy });
+      return undefined;
+    },
+  },
+  {
+    name: "disarm",
+    weight: 2,
+    draw: (random) => ({ text: random.pick(["freeze", "ignore"]), forMs: 5_000 + random.below(60_000) }),
+    happens: (world, event) => {
+      disarm(world, event.text === "ignore" ? "ignore" : "freeze");
+      return () => disarm(world, null);
     },
   },
 ];

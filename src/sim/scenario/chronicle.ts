@@ -191,8 +191,8 @@ function actorOf(decision: Decision, writer: Writer | null): string {
   const byHeart = writer.process === "heart";
   const manages =
     managers.includes(decision.kind) ||
-    (decision.kind === "fenced" && !byHeart) ||
-    (decision.kind === "proven" && !byHeart) ||
+    (decision.kind === "fenced" && !byHeart && decision.cause !== "self") ||
+    (decision.kind === "proven" && !byHeart && decision.proof !== "last-word") ||
     (decision.kind === "says" && !hostSays.includes(decision.code)) ||
     (decision.kind === "errs" && decision.code === "vm-lost-while-locked");
   if (manages) return `manager@${host}`;
@@ -200,6 +200,7 @@ function actorOf(decision: Decision, writer: Writer | null): string {
 }
 
 function tellWorld({ code, params }: StoryEvent): string | undefined {
+  if (code === "power-off" && params["by"] === "itself") return "goes down by itself";
   if (code === "power-off") return params["by"] === "device" ? "power goes off, by its device" : "power goes off";
   if (code === "power-on") return "power comes on";
   if (code === "refused") return `is refused: ${params["code"]}`;

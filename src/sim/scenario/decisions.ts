@@ -1,3 +1,4 @@
+import type { HostMode } from "../../model/host-records.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../../model/ids.ts";
 import type { KeyName } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
@@ -41,6 +42,7 @@ export type Decision =
   | { readonly kind: "move-answered"; readonly vm: VmId; readonly aim: HostId; readonly code: string }
   | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
+  | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
   | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
   | { readonly kind: "says"; readonly code: string; readonly vm: VmId | undefined; readonly host: HostId | undefined };
 
@@ -60,6 +62,8 @@ const said = new Set([
   "vm-locked",
   "vm-lock-removed",
   "vm-stop-failed",
+  "vm-waits-its-turn",
+  "host-flaps",
 ]);
 
 /** The decisions of one transaction, in its order. */
@@ -112,6 +116,10 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       const error = (value as VmPlan | undefined)?.error ?? null;
       const known = (before as VmPlan | undefined)?.error ?? null;
       return error === null || known !== null ? [] : [{ kind: "errs", vm: name.vm, code: error.code }];
+    }
+    case "host-mode": {
+      const mode = value as HostMode | undefined;
+      return mode === undefined ? [] : [{ kind: "mode", host: name.host, mode: mode.mode, next: mode.next }];
     }
     case "maintenance":
       return [{ kind: "maintains", host: name.host, on: value !== undefined }];

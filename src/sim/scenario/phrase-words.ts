@@ -1,9 +1,10 @@
+import { shutdownPolicySchema } from "../../model/policy.ts";
 import { vmLockKindSchema } from "../../model/records.ts";
 import type { StoryCluster } from "./scenario.ts";
 
 /**
  * What may stand behind `at 20s`. Words in capitals are replaced: HOST and VM by names of the cluster, PROCESS by agent,
- * heart, guard-a or guard-b, RECORD by what kind of record, WORK by the kind of a lock, TIME by a length of time, PPM and NAME as they say.
+ * heart, guard-a or guard-b, RECORD by what kind of record, WORK by the kind of a lock, POLICY by a shutdown policy, TIME by a length of time, PPM and NAME as they say.
  */
 export const phrases = [
   "cut HOST",
@@ -58,6 +59,10 @@ export const phrases = [
   "unlock VM",
   "maintenance of HOST begins",
   "maintenance of HOST ends",
+  "order reboot of HOST",
+  "order shutdown of HOST",
+  "order agent restart of HOST",
+  "shutdown policy is POLICY",
   "disarm freeze",
   "disarm ignore",
   "arm",
@@ -131,6 +136,9 @@ function fill(
     case "WORK":
       args.work = word;
       return vmLockKindSchema.options.some((one) => one === word) ? undefined : `no lock is of the kind ${word}`;
+    case "POLICY":
+      args.work = word;
+      return shutdownPolicySchema.options.some((one) => one === word) ? undefined : `${word} is no shutdown policy`;
     case "PPM": {
       const ppm = Number(/^(-?\d+)ppm$/u.exec(word)?.[1] ?? Number.NaN);
       args.value = ppm;

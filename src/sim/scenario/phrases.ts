@@ -2,9 +2,10 @@ import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import type { Incarnation, IntentId, Nonce, TaskId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import { shutdownPolicySchema } from "../../model/policy.ts";
 import { type FenceRecord, type HostRegistration, type RequestedState, vmLockKindSchema } from "../../model/records.ts";
 import type { Heal } from "../faults/fault.ts";
-import { disarm, lockVm, maintain, orderVm } from "../faults/managing.ts";
+import { changePolicy, disarm, lockVm, maintain, orderToLeave, orderVm } from "../faults/managing.ts";
 import { faultKind } from "../faults/menu.ts";
 import { type Ask, ask } from "../faults/operator.ts";
 import type { FaultEvent } from "../plan.ts";
@@ -145,6 +146,13 @@ function moveTo(kind: "migrate" | "relocate"): Play {
   return done((world, { vm, hosts }) => orderVm(world, vm, { kind, to: world.host(hosts[0]).id }));
 }
 
+/** An update stops the agent a moment after it was announced. */
+const agentRestartMs = 1_000;
+
+function leaves(next: "reboot" | "power-off"): Play {
+  return done((world, args) => orderToLeave(world, world.host(args.hosts[0]).id, next));
+}
+
 /** Nothing undoes it but another phrase. */
 function done(happens: (world: World, args: PhraseArgs) => void): Play {
   return (world, args) => {
@@ -212,6 +220,16 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "unlock VM": done((world, { vm }) => lockVm(world, vm, null)),
   "maintenance of HOST begins": done((world, args) => maintain(world, world.host(args.hosts[0]).id, true)),
   "maintenance of HOST ends": done((world, args) => maintain(world, world.host(args.hosts[0]).id, false)),
+  "order reboot of HOST": leaves("reboot"),
+  "order shutdown of HOST": leaves("power-off"),
+  "order agent restart of HOST": done((world, args) => {
+    const host = world.host(args.hosts[0]);
+    orderToLeave(world, host.id, "agent-restart");
+    world.scheduler.after(agentRestartMs, () => killProcess(world, host, "daemon"));
+  }),
+  "shutdown policy is POLICY": done((world, { work }) =>
+    changePolicy(world, { shutdownPolicy: shutdownPolicySchema.parse(work) }),
+  ),
   "disarm freeze": done((world) => disarm(world, "freeze")),
   "disarm ignore": done((world) => disarm(world, "ignore")),
   arm: done((world) => disarm(world, null)),

@@ -38,6 +38,10 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       return { what: `${nameOf(decision.vm)} belongs to ${decision.aim} from now on`, rule: "HM1" };
     case "errs":
       return { what: `${nameOf(decision.vm)} is in error: ${decision.code}`, rule: "HM2" };
+    case "mode":
+      return decision.mode === "active"
+        ? { what: "is back at work", rule: "HM4" }
+        : { what: `is about to go: ${decision.next}, its VMs by ${decision.mode}`, rule: "HM4" };
     case "maintains":
       return { what: `maintenance of ${decision.host} ${decision.on ? "begins" : "ends"}`, rule: "" };
     case "says":
@@ -85,6 +89,8 @@ const sayRules: Readonly<Record<string, string>> = {
   "vm-cannot-leave": "HM3",
   "vm-waits-for-host": "HM4",
   "vm-stop-failed": "HM2",
+  "vm-waits-its-turn": "HM6",
+  "host-flaps": "HM6",
 };
 
 function tellSaid(decision: Extract<Decision, { kind: "says" }>, nameOf: (vm: VmId) => string): Told {

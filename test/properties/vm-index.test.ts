@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { restlessVms } from "../../src/core/restless.ts";
 import { vmIndex } from "../../src/core/vm-index.ts";
 import type { StoreKey } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
@@ -78,7 +79,12 @@ function plain(view: ClusterView): unknown {
   const { heldBy, loads, unsettled } = vmIndex(view);
   const held = [...heldBy].map(([at, vms]) => [at, [...vms].sort()] as const).filter(([, vms]) => vms.length > 0);
   const borne = [...loads].filter(([, load]) => load.vms !== 0 || load.memoryMiB !== 0 || load.cores !== 0);
-  return { held: held.sort(), loads: borne.sort(), unsettled: [...unsettled].sort() };
+  const restless = [...restlessVms(view)].sort();
+  return { held: held.sort(), loads: borne.sort(), unsettled: [...unsettled].sort(), restless };
+}
+
+function rule(id: string, body: object): [StoreKey, object] {
+  return [keys.rule(id as never), { schema: 1, id, enabled: true, comment: "", createdAt: 0, ...body }];
 }
 
 test("the index that was kept up to date is the one that is made anew", () => {
@@ -86,6 +92,12 @@ test("the index that was kept up to date is the one that is made anew", () => {
     fc.property(fc.array(fc.array(change, { maxLength: 6 }), { maxLength: 12 }), (batches) => {
       const records = new Records();
       for (const name of names) records.put(keys.vm(vmId(name)), vm(name));
+      for (const name of hosts) records.host(name);
+      const ids = names.map(vmId);
+      records.put(...rule("pair", { kind: "vm-affinity", affinity: "together", vms: ids.slice(0, 2) }));
+      records.put(...rule("apart", { kind: "vm-affinity", affinity: "apart", vms: ids.slice(1, 3) }));
+      const named = [{ host: "h1", priority: 1 }];
+      records.put(...rule("home", { kind: "host-affinity", strict: false, hosts: named, vms: ids.slice(3) }));
       for (const batch of batches) {
         for (const one of batch) apply(records, one);
         expect(plain(records.view)).toEqual(plain({ ...records.view }));

@@ -3,6 +3,7 @@ import { type HostId, type Incarnation, type InstantMs, later, noRevision } from
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building } from "./building.ts";
 import { decideFacts } from "./facts.ts";
+import { goDown, settleMode } from "./leaving.ts";
 import { note } from "./note.ts";
 import { reconcile } from "./reconcile.ts";
 import type { AgentEvent, AgentPending, AgentState, AgentStep } from "./state.ts";
@@ -15,6 +16,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     locals: new Map(),
     restarts: new Map(),
     carriedOut: new Set(),
+    wentDown: false,
     synced: false,
     syncedRevision: noRevision,
     listing: { needed: true, asked: undefined, nextAt: now },
@@ -40,7 +42,8 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
       decideFacts(building, incarnation);
-    }
+      settleMode(building, incarnation);
+    } else goDown(building);
   }
   building.effects.push({ kind: "wake-at", at: wakeAt(building) });
   return { state: building.state, effects: building.effects };

@@ -20,6 +20,8 @@ export type Local = {
   /** Why its start was refused; null where it was not. */
   readonly refusal: { readonly code: string; readonly params: Params } | null;
   readonly pausedBy: readonly string[];
+  /** How often in a row it was to be stopped, and was still there afterwards. */
+  readonly stopsFailed: number;
   readonly since: WallMs;
 };
 
@@ -38,6 +40,8 @@ export type AgentState = {
   readonly restarts: ReadonlyMap<VmId, Restarts>;
   /** Intents whose act was done, while their answers may not be on record yet: nothing is done twice. */
   readonly carriedOut: ReadonlySet<IntentId>;
+  /** The machine was told to go down, after its last word. */
+  readonly wentDown: boolean;
   readonly synced: boolean;
   /** An owner record that is not newer than this was there before this agent: whether its epoch ran is not known (S14). */
   readonly syncedRevision: Revision;
@@ -103,6 +107,8 @@ export type AgentEffect =
   | { readonly kind: "kill" | "reset"; readonly op: number; readonly run: VmRun }
   | { readonly kind: "adopt"; readonly op: number; readonly run: VmRun; readonly as: VmRun }
   | { readonly kind: "list" }
+  /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
+  | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }
   | { readonly kind: "alive"; readonly poolAgeMs: number | null }
   | { readonly kind: "wake-at"; readonly at: InstantMs };

@@ -1,11 +1,13 @@
-import { inKeyOrder } from "../base/order.ts";
+import { compareText, inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
+import type { Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
+import { derived } from "./derived.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
 import { openRound } from "./placement/round.ts";
@@ -148,14 +150,16 @@ function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: Inst
 
 /** The name of a wanted VM that is owned there and by its own record does not run; what nobody recorded is not known. */
 function vmKnownDown(view: ClusterView, host: HostId, incarnation: Incarnation): string | undefined {
-  for (const [id, owner] of inKeyOrder(view.owners)) {
+  let down: Vm | undefined;
+  for (const [id, owner] of view.owners) {
     if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation !== incarnation) continue;
     const vm = view.vms.get(id)?.value;
     const status = view.statuses.get(id)?.value;
     const runs = status?.epoch === owner.value.epoch && status.phase !== "failed" && status.phase !== "starting";
-    if (vm?.requested === "started" && !runs) return vm.name;
+    if (vm?.requested !== "started" || runs) continue;
+    if (down === undefined || compareText(vm.id, down.id) < 0) down = vm;
   }
-  return undefined;
+  return down?.name;
 }
 
 /**
@@ -245,9 +249,9 @@ type LostOwner = {
 };
 
 /** The (host, incarnation) pairs that own a VM and are not what the host runs now, or are fenced. */
-function lostOwners(view: ClusterView): LostOwner[] {
+const lostOwners = derived(["owner", "fence", "vm", "pool"], (view): readonly LostOwner[] => {
   const found = new Map<string, LostOwner>();
-  for (const [id, owner] of inKeyOrder(view.owners)) {
+  for (const [id, owner] of view.owners) {
     if (owner.value.kind !== "held") continue;
     const { host, incarnation } = owner.value;
     if (fenceOf(view, host, incarnation) === undefined) continue;
@@ -257,8 +261,8 @@ function lostOwners(view: ClusterView): LostOwner[] {
     const key = fenceKey(host, incarnation);
     found.set(key, { host, incarnation, device: device || (found.get(key)?.device ?? false) });
   }
-  return [...found.values()];
-}
+  return valuesInKeyOrder(found);
+});
 
 export type DeviceWork = { readonly host: HostId; readonly incarnation: Incarnation };
 

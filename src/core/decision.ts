@@ -9,6 +9,8 @@ export type ManagerKnowledge = Knowledge & {
   readonly self: HostId;
   /** Since when this process has seen a fence record that carries no proof of its own, by `fenceKey` (S9). */
   readonly fencesSeenAt: ReadonlyMap<string, number>;
+  /** Since when this process has seen a VM's moves fail so often, by `failureKey` (HM2). */
+  readonly failuresSeenAt: ReadonlyMap<string, number>;
   readonly ownWaitMs: number;
   /** Since when this process leads; null where it does not. */
   readonly leadingSince: InstantMs | null;
@@ -33,6 +35,8 @@ export type Notice = { readonly subject: string; readonly event: EventDraft };
 export type Decided = {
   readonly decisions: readonly Decision[];
   readonly notices: readonly Notice[];
+  /** Not everything was looked at: what was said of the rest still holds. */
+  readonly partial?: true;
   /** Decide again at this moment even if nothing changes; undefined: only on a change. */
   readonly wakeAt: number | undefined;
 };

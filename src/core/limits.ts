@@ -26,6 +26,13 @@ export const limits = {
   /** How long one attempt of a transaction is waited for. */
   commitTimeoutMs: 1_500,
   heartbeatsInFlightMax: 3,
+  /**
+   * From so many transactions of one manager under way on, VMs wait for their turn: they are written one after another, and
+   * a fence that is due must have its own within its moment (S8), whatever ten thousand VMs are waiting for.
+   */
+  decisionsInFlightMax: 64,
+  /** Changes are decided upon at once, but no sooner than a millisecond for each so many VMs after the last time. */
+  vmsPerGapMs: 500,
   /** The agent of a host hangs: its own heart ends it, and its supervisor starts it anew (S13). */
   agentHungMs: 3_000,
   /** The agent of a host is silent: no placements on it (S13). */
@@ -40,6 +47,9 @@ export const limits = {
   deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
+  /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
+  moveRetryFirstMs: 10_000,
+  moveRetryMaxMs: 600_000,
   /** A VM that ran this long without trouble starts its count of restarts anew. */
   quietRunMs: 60_000,
   /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */

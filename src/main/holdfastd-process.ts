@@ -8,6 +8,7 @@ import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
 import { systemClock } from "../adapters/linux/clock.ts";
 import { openHeartLink } from "../adapters/linux/heart-socket.ts";
+import { openMachine } from "../adapters/linux/machine.ts";
 import { systemRandom } from "../adapters/linux/random.ts";
 import { openLinuxSensors } from "../adapters/linux/sensors.ts";
 import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
@@ -103,6 +104,7 @@ async function run(
       fencing: fenceAgents(),
       sensors: openLinuxSensors(config, version, view),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
+      machine: openMachine(config.commands, warn),
       digest: (text) => createHash("sha256").update(text).digest("hex"),
     },
   );

@@ -41,6 +41,8 @@ export type ManagerState = {
   readonly self: HostId;
   readonly profile: Profile;
   readonly startedAt: InstantMs;
+  /** When it last decided. */
+  readonly decidedAt: InstantMs;
   /** True from the first snapshot on. */
   readonly synced: boolean;
   readonly own: OwnContact;
@@ -48,6 +50,7 @@ export type ManagerState = {
   readonly leader: LeaderContact;
   readonly leadership: Leadership;
   readonly fencesSeenAt: ReadonlyMap<string, number>;
+  readonly failuresSeenAt: ReadonlyMap<string, number>;
   readonly pending: ReadonlyMap<number, Pending>;
   readonly devices: ReadonlyMap<string, DeviceRun>;
   /** What was said of a subject and still holds: said once. */

@@ -1,7 +1,7 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
 import type { DrawContext, FaultKind } from "./faults/fault.ts";
-import { faultMenu, orderMenu, rareMenu } from "./faults/menu.ts";
+import { faultMenu, managingMenu, orderMenu, rareMenu } from "./faults/menu.ts";
 import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
 
 /** A story that single draws would tell too seldom: faults that belong together, with times that matter. */
@@ -191,6 +191,9 @@ function drawEvents(random: SeededRandom, context: DrawContext): FaultEvent[] {
   if (rare.chance(0.15)) {
     events.push(...rare.pick(rareRecipes)(rare, context, quietStartMs + rare.below(healAtMs - quietStartMs - 60_000)));
   }
+  const managing = random.for("managing");
+  for (let i = managing.chance(0.5) ? 1 + managing.below(6) : 0; i > 0; i--)
+    events.push(...drawOne(managing, context, managingMenu));
   for (let i = 2 + orders.below(8); i > 0; i--) events.push(...drawOne(orders, context, orderMenu));
   return events.sort((a, b) => a.atMs - b.atMs);
 }

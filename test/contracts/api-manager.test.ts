@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
 import type { VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
-import { type ApiHost, failure, startApiHost, webSpec } from "../support/api-host.ts";
+import { type ApiHost, failure, startApiHost, until, webSpec } from "../support/api-host.ts";
 import { heartbeat, held, host, incarnation, status } from "../support/records.ts";
 
 let api: ApiHost;
@@ -46,6 +46,27 @@ describe("hosts", () => {
   });
 });
 
+test("a shutdown waits for the agent's answer, and a refused one is told", async () => {
+  const intent = () => [...api.view().intents.values()].find(({ value }) => value.answer.kind === "open")?.value;
+  const answers = [
+    { kind: "done", at: 1 },
+    { kind: "refused", code: "leave-already", params: { host: "h2", next: "reboot" }, at: 1 },
+  ];
+  const ends: unknown[] = [];
+  for (const answer of answers) {
+    const asked = failure(client.host.shutdown({ host: "h2" }));
+    await until(() => intent() !== undefined, "the intent");
+    const open = intent();
+    if (open === undefined) throw new Error("no intent");
+    expect(open).toMatchObject({ kind: "leave-host", host: "h2", incarnation: 1, next: "power-off" });
+    expect(await failure(client.host.reboot({ host: "h2" }))).toMatchObject({ code: "leave-already" });
+    await api.put(keys.intent(open.id), { ...open, answer });
+    ends.push(await asked);
+  }
+  const refused = { kind: "refused", code: "leave-already", params: { host: "h2", next: "reboot" } };
+  expect(ends).toEqual([{ id: "h2", name: "h2", shutdownPolicy: "conditional" }, refused]);
+});
+
 describe("moves", () => {
   async function runningWeb(): Promise<VmId> {
     const { id } = await client.vm.create(webSpec);
@@ -64,6 +85,11 @@ describe("moves", () => {
     expect(await failure(client.vm.relocate(request))).toMatchObject({ code: "request-id-reused" });
     expect(api.view().orders.get(id)?.value).toMatchObject({ order: { kind: "migrate", to: "h2" } });
     expect((await client.vm.relocate({ vm: "web", to: "h2" })).id).not.toBe(task.id);
+    expect((await client.vm.show({ vm: "web" })).vm).toMatchObject({
+      state: "running",
+      service: { state: "started", host: "h1", target: null },
+      order: { kind: "relocate", to: "h2" },
+    });
     expect(api.view().orders.get(id)?.value).toMatchObject({ order: { kind: "relocate", to: "h2" } });
     const { events } = await client.event.list({ vm: "web", type: "vm-move-requested" });
     expect(events.map(({ params }) => params)).toMatchObject([{ how: "migrate" }, { how: "relocate" }]);

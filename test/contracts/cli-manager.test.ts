@@ -94,6 +94,7 @@ describe("what people ask of the manager", () => {
     const failedMoves = { count: 3, to: "h1", code: "vm-not-running" };
     await api.put(keys.vmPlan(id), { schema: 1, error: null, returnTo: "h2", failedMoves });
     const shown = await done("vm", "show", "web");
+    expect(shown).toMatch(/^State +stopped\nService +stopped$/mu);
     expect(shown).toMatch(/Ordered +migrate to h2, by root at /u);
     expect(shown).toMatch(/Move +relocate from h2 to h1: VM web is wanted .+; it failed: VM web is not running\./u);
     expect(shown).toMatch(
@@ -104,7 +105,7 @@ describe("what people ask of the manager", () => {
     expect(await done("vm", "show", "web")).toMatch(
       /Error +VM web failed on every host.+\nWay out .+--state disabled/u,
     );
-    expect(await done("explain", "web")).toMatch(/^web is wanted stopped; it is stopped\.\nError .+\nWay out .+\n/u);
+    expect(await done("explain", "web")).toMatch(/^web is wanted stopped; it is failed\.\nError .+\nWay out .+\n/u);
     expect(await done("cluster", "status")).toMatch(/FAIL +VM web is in the state error/u);
     const { vm } = JSON.parse(await done("explain", "web", "--json"));
     expect(vm).toMatchObject({
@@ -149,6 +150,7 @@ test.each<[number, string, string[]]>([
   [1, "host-unknown", ["host", "maintenance", "nix"]],
   [1, "vm-unknown", ["vm", "migrate", "nix", "h1"]],
   [1, "host-unknown", ["vm", "relocate", "web", "nix"]],
+  [1, "host-unknown", ["host", "reboot", "nix"]],
   [1, "host-not-held-back", ["host", "release", "h1"]],
   [1, "cluster-armed-already", ["cluster", "arm"]],
   [1, "policy-nothing-to-change", ["policy", "set"]],

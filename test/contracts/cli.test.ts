@@ -68,6 +68,9 @@ describe("reading commands", () => {
     const { code, out, err } = await holdfast("cluster", "status");
     expect([code, err]).toEqual([0, ""]);
     expect(out).toMatch(/Manager +h1 \(term 1\)/u);
+    expect(out).toMatch(
+      /Bears +the loss of 0 of 2 hosts; wanted 1\n {2}without h1 no VM finds a host: Only 1 of 2 members/u,
+    );
     expect(out).toMatch(/web +vm:[a-z0-9]{6} +stopped +stopped/u);
     expect(out).not.toContain("Needs attention");
   });
@@ -273,7 +276,7 @@ describe("help", () => {
     ["cluster"],
     ...["status", "disarm", "arm"].map((verb) => ["cluster", verb]),
     ["host"],
-    ...["list", "show", "maintenance", "release"].map((verb) => ["host", verb]),
+    ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],
     ...["create", "list", "show", "start", "stop", "migrate", "relocate", "reset", "delete", "set"].map((verb) => [
       "vm",

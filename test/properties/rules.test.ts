@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkRules } from "../../src/core/rules/checks.ts";
+import { crowdedRules } from "../../src/core/rules/room-apart.ts";
 import { bookOf, compileRules, type RuleBook } from "../../src/core/rules/rule-book.ts";
-import type { HostId, VmId } from "../../src/model/ids.ts";
+import type { HostId, RuleId, VmId } from "../../src/model/ids.ts";
 import type { Rule } from "../../src/model/rules.ts";
 import { host, vmId } from "../support/records.ts";
 import { apart, onHosts, together } from "../support/rules.ts";
@@ -207,4 +208,28 @@ test("[AF1] rules for hosts and together-rules that pass the checks can be follo
     { numRuns: 500 },
   );
   expect(seen).toBeGreaterThan(50);
+});
+
+test("[AF6] for one rule that keeps apart beside any others, the checks and the room found at the edit are exact", () => {
+  const few = fc.constantFrom("h1", "h2", "h1 h2", "h2 h3", "h1 h2 h3");
+  // d and e, which may have to be with others, are apart in the others' stead.
+  const sets = fc
+    .tuple(few, few, few, fc.constantFrom("a b c", "d b c", "d b e"), fc.option(togetherRule))
+    .map(([a, b, c, vms, mates]) => [
+      ...[onHosts("ha", "a", a, true), onHosts("hb", "b", b, true), onHosts("hc", "c", c, true)],
+      ...[apart("p", vms), together("da", "d a"), together("ec", "e c")],
+      ...(mates === null ? [] : [mates("t")]),
+    ]);
+  const seen = { fine: 0, crowded: 0 };
+  fc.assert(
+    fc.property(sets, (rules) => {
+      if (checkRules(rules, hostSet).size > 0) return;
+      const crowd = crowdedRules(rules, hostSet).get("p" as RuleId);
+      seen[crowd === undefined ? "fine" : "crowded"] += 1;
+      expect(isPossible(rules)).toBe(crowd === undefined);
+      if (crowd !== undefined) expect(crowd.vms.length).toBeGreaterThan(crowd.hosts.length);
+    }),
+    { numRuns: 2_000 },
+  );
+  expect(Math.min(seen.fine, seen.crowded)).toBeGreaterThan(20);
 });

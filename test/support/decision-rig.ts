@@ -36,6 +36,7 @@ export function knowledge(records: Records, silentSinceMs: Record<string, number
     self: host("h2"),
     contacts,
     fencesSeenAt: new Map(),
+    failuresSeenAt: new Map(),
     ownWaitMs: 5_600,
     leadingSince: 0 as InstantMs,
     promised: new Map(),

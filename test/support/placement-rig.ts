@@ -28,6 +28,7 @@ export function bookOf(rules: ShortRules): RuleBook {
       const classes = classesOf(vm);
       return classes === undefined ? 0 : (classes[host] ?? classes["*"]);
     },
+    topClassOf: (vm: VmId) => Math.max(0, ...Object.values(classesOf(vm) ?? {})),
     together: (vm: VmId) => others(rules.together, vm),
     apart: (vm: VmId) => others(rules.apart, vm),
     failing: new Map(),

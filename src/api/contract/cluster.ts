@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { actorSchema } from "../../model/branded.ts";
-import { checkSchema } from "../../model/reason.ts";
+import { checkSchema, reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, requestIdSchema, wallMsSchema } from "./base.ts";
 import { hostSummarySchema } from "./host.ts";
 import { vmSummarySchema } from "./vm.ts";
@@ -9,6 +9,27 @@ const disarmModeSchema = z.enum(["freeze", "ignore"]);
 
 /** While it is there, nothing is started, moved, restarted or recovered. */
 const disarmSchema = z.object({ mode: disarmModeSchema, by: actorSchema, at: wallMsSchema }).nullable();
+
+/** How many hosts may be lost at once, whichever they are, and every started VM finds another. */
+const admissionSchema = z.object({
+  hosts: z.int(),
+  bears: z.int(),
+  /** The policy's `wantedHostLosses`. */
+  wanted: z.int(),
+  /** Whether every combination of hosts was looked at, or only the one that takes the most memory. */
+  exact: z.boolean(),
+  /** The first loss that is not borne; null: none was found among those that were looked at. */
+  counterexample: z
+    .object({
+      losing: z.array(z.string()),
+      /** The first VM that would find no host; null: none would. */
+      vm: z.string().nullable(),
+      why: reasonSchema,
+      /** One change with which this loss would be borne, tried out; null: none was found. */
+      fix: reasonSchema.nullable(),
+    })
+    .nullable(),
+});
 
 export const clusterStatusSchema = z.object({
   asOfMs: asOfMsSchema,
@@ -21,6 +42,7 @@ export const clusterStatusSchema = z.object({
   hosts: z.array(hostSummarySchema),
   vms: z.array(vmSummarySchema),
   networks: z.array(z.object({ id: z.string(), name: z.string() })),
+  admission: admissionSchema,
   /** Only what needs somebody's attention. */
   checks: z.array(checkSchema),
 });

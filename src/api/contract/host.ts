@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { actorSchema } from "../../model/branded.ts";
+import { shutdownPolicySchema } from "../../model/policy.ts";
 import { checkSchema } from "../../model/reason.ts";
 import { linkKindSchema } from "../../model/records.ts";
 import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
@@ -65,6 +66,7 @@ export const hostDetailSchema = hostSummarySchema.extend({
 export type HostDetail = z.infer<typeof hostDetailSchema>;
 
 const hostAnswer = z.object({ id: z.string(), name: z.string() });
+const leaveAnswer = hostAnswer.extend({ shutdownPolicy: shutdownPolicySchema });
 
 export const hostContract = {
   list: base
@@ -92,4 +94,20 @@ export const hostContract = {
     .route({ method: "DELETE", path: "/hosts/{host}/maintenance", summary: "End maintenance and quarantine of a host" })
     .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
     .output(hostAnswer),
+  shutdown: base
+    .route({
+      method: "POST",
+      path: "/hosts/{host}/shutdown",
+      summary: "Switch a host off in order: its VMs are dealt with as the shutdown policy says",
+    })
+    .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
+    .output(leaveAnswer),
+  reboot: base
+    .route({
+      method: "POST",
+      path: "/hosts/{host}/reboot",
+      summary: "Reboot a host in order: its VMs are dealt with as the shutdown policy says",
+    })
+    .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
+    .output(leaveAnswer),
 };

@@ -23,11 +23,29 @@ export const vmStateSchema = z.enum([
   "recovering",
 ]);
 
+/** States under the names that administrators of this field know; `ignored`: nobody manages the VM. */
+const serviceStateSchema = z.enum([
+  "request_start",
+  "request_start_balance",
+  "started",
+  "request_stop",
+  "stopped",
+  "migrate",
+  "relocate",
+  "fence",
+  "recovery",
+  "freeze",
+  "error",
+  "ignored",
+]);
+
 export const vmSummarySchema = z.object({
   id: z.string(),
   name: z.string(),
   requested: requestedStateSchema,
   state: vmStateSchema,
+  /** The same as the manager's state of it: where it is or ran last, and where it is being moved. */
+  service: z.object({ state: serviceStateSchema, host: z.string().nullable(), target: z.string().nullable() }),
   /** Who may run it; null: nobody. */
   host: z.string().nullable(),
   epoch: z.int().nullable(),

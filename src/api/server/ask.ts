@@ -1,6 +1,6 @@
 import type { Asked, Planned } from "../../core/requests/plan.ts";
-import { later, type TaskId } from "../../model/ids.ts";
-import { type Refusal, refuse } from "../../model/reason.ts";
+import { type IntentId, later, type TaskId } from "../../model/ids.ts";
+import { type Params, type Refusal, refuse } from "../../model/reason.ts";
 import type { Outcome } from "../../model/records.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { freshTaskId } from "./fresh.ts";
@@ -54,19 +54,19 @@ export async function askForTask(
   return { kind: "ok", value: presentTask(task) };
 }
 
-/** A wish that an agent answers in place. */
-export async function awaitIntent(options: ApiOptions, wanted: OutcomeOf<"intent">): Promise<Answer<Named>> {
-  const answer = () => options.view().intents.get(wanted.intent)?.value.answer;
+/** Waits for the answer of an agent to a wish; undefined: it agreed. */
+export async function awaitIntent(
+  options: ApiOptions,
+  intent: IntentId,
+  unanswered: { readonly code: string; readonly params: Params },
+): Promise<Refusal | Unavailable | undefined> {
+  const answer = () => options.view().intents.get(intent)?.value.answer;
   const until = later(options.clock.now(), apiLimits.intentMs);
   await waitFor(options.clock, until, apiLimits.pollMs, () => answer() !== undefined && answer()?.kind !== "open");
   const given = answer();
   if (given === undefined || given.kind === "open") {
-    return {
-      kind: "unavailable",
-      code: "intent-not-answered",
-      params: { vm: wanted.name, waitedMs: apiLimits.intentMs },
-    };
+    const params = { ...unanswered.params, waitedMs: apiLimits.intentMs };
+    return { kind: "unavailable", code: unanswered.code, params };
   }
-  if (given.kind === "refused") return refuse(given.code, given.params);
-  return { kind: "ok", value: { id: wanted.vm, name: wanted.name } };
+  return given.kind === "refused" ? refuse(given.code, given.params) : undefined;
 }

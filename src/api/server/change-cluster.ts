@@ -1,17 +1,27 @@
-import { type MaintenanceRequest, planMaintenance, planRelease } from "../../core/requests/change-host.ts";
+import {
+  type LeaveRequest,
+  type MaintenanceRequest,
+  planLeave,
+  planMaintenance,
+  planRelease,
+} from "../../core/requests/change-host.ts";
 import { type PolicyPatch, planSetPolicy } from "../../core/requests/change-policy.ts";
 import { planArm, planDisarm } from "../../core/requests/disarm.ts";
-import type { Disarm } from "../../model/policy.ts";
+import type { Sight } from "../../core/requests/sight.ts";
+import type { Disarm, ShutdownPolicy } from "../../model/policy.ts";
 import type { ClusterStatus } from "../contract/cluster.ts";
 import type { PolicyOutput } from "../contract/policy.ts";
-import { type Answer, ask, type Named, type WithRequestId } from "./ask.ts";
+import { type Answer, ask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
+import { freshIntentId } from "./fresh.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 
+type OneHost = WithRequestId & { readonly host: string };
+type Leaving = Named & { readonly shutdownPolicy: ShutdownPolicy };
 type Disarmed = { readonly disarm: ClusterStatus["disarm"] };
 
 /** Everything that changes hosts and what holds for the whole cluster, answered when it is committed. */
-export function clusterChanges(options: ApiOptions) {
+export function clusterChanges(options: ApiOptions, sight: Sight) {
   const disarmed = (): Answer<Disarmed> => ({ kind: "ok", value: { disarm: presentDisarm(options.view()) } });
   return {
     maintenance: async (
@@ -26,12 +36,14 @@ export function clusterChanges(options: ApiOptions) {
       const vms = owners.filter(({ value }) => value.kind === "held" && value.host === host).length;
       return { kind: "ok", value: { id: host, name, vms } };
     },
-    release: async (input: WithRequestId & { readonly host: string }): Promise<Answer<Named>> => {
+    release: async (input: OneHost): Promise<Answer<Named>> => {
       const end = await ask(options, "host.release", "host-changed", input, (asked) =>
         planRelease(options.view(), input.host, asked),
       );
       return end.kind === "ok" ? { kind: "ok", value: { id: end.value.host, name: end.value.name } } : end;
     },
+    shutdown: (input: OneHost) => leave(options, sight, "power-off", input),
+    reboot: (input: OneHost) => leave(options, sight, "reboot", input),
     disarm: async (input: WithRequestId & { readonly mode: Disarm["mode"] }): Promise<Answer<Disarmed>> => {
       const end = await ask(options, "cluster.disarm", "cluster-changed", input, (asked) =>
         planDisarm(options.view(), input.mode, asked),
@@ -52,4 +64,20 @@ export function clusterChanges(options: ApiOptions) {
       return end.kind === "ok" ? { kind: "ok", value: presentPolicy(options.view()) } : end;
     },
   };
+}
+
+async function leave(
+  options: ApiOptions,
+  sight: Sight,
+  next: LeaveRequest["next"],
+  input: OneHost,
+): Promise<Answer<Leaving>> {
+  const end = await ask(options, `host.leave.${next}`, "host-intent", input, (asked) =>
+    planLeave(options.view(), { host: input.host, next }, freshIntentId(options.random), asked, sight),
+  );
+  if (end.kind !== "ok") return end;
+  const { host: id, name, intent } = end.value;
+  const refused = await awaitIntent(options, intent, { code: "leave-not-answered", params: { host: name } });
+  const { shutdownPolicy } = presentPolicy(options.view());
+  return refused ?? { kind: "ok", value: { id, name, shutdownPolicy } };
 }

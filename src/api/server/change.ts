@@ -58,7 +58,10 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
       const end = await ask(options, "vm.reset", "intent", input, (asked) =>
         planResetVm(options.view(), input.vm, freshIntentId(options.random), asked),
       );
-      return end.kind === "ok" ? awaitIntent(options, end.value) : end;
+      if (end.kind !== "ok") return end;
+      const { vm, name, intent } = end.value;
+      const unanswered = { code: "intent-not-answered", params: { vm: name } };
+      return (await awaitIntent(options, intent, unanswered)) ?? { kind: "ok", value: { id: vm, name } };
     },
   };
 }

@@ -2,8 +2,10 @@ import { compareNatural } from "../../base/order.ts";
 import { findVm, hostName, networkName, poolName } from "../../core/requests/find.ts";
 import { openTasks } from "../../core/requests/power.ts";
 import { ruleBook } from "../../core/rules/rule-book.ts";
+import { serviceState } from "../../core/service-state.ts";
 import { vmError } from "../../core/vm-error.ts";
 import { vmState } from "../../core/vm-state.ts";
+import type { HostId } from "../../model/ids.ts";
 import type { VmMove, VmOrder } from "../../model/move-records.ts";
 import type { Refusal } from "../../model/reason.ts";
 import type { Task, Vm, VmStatus } from "../../model/records.ts";
@@ -28,12 +30,19 @@ export function presentVm(view: ClusterView, vm: Vm, silent: ReadonlySet<string>
     name: vm.name,
     requested: vm.requested,
     state: vmState(view, vm.id, silent),
+    service: presentService(view, vm),
     host: owner?.kind === "held" ? hostName(view, owner.host) : null,
     epoch: owner?.epoch ?? null,
     cpus: vm.spec.cpus,
     memoryMiB: vm.spec.memoryMiB,
     since: currentStatus(view, vm)?.since ?? null,
   };
+}
+
+function presentService(view: ClusterView, vm: Vm): VmSummary["service"] {
+  const { state, host, target } = serviceState(view, vm.id);
+  const nameOf = (id: HostId | null) => (id === null ? null : hostName(view, id));
+  return { state, host: nameOf(host), target: nameOf(target) };
 }
 
 export function presentVms(view: ClusterView, tracker: Tracker): VmSummary[] {

@@ -13,6 +13,7 @@ import { clusterChanges } from "./change-cluster.ts";
 import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
+import { presentAdmission } from "./present-admission.ts";
 import { presentChecks } from "./present-checks.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
@@ -48,7 +49,7 @@ export type ApiRouter = ReturnType<typeof createRouter>;
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
   const change = vmChanges(options, tracker.contact);
-  const cluster = clusterChanges(options);
+  const cluster = clusterChanges(options, tracker.contact);
   const ruleChange = ruleChanges(options);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
@@ -69,6 +70,8 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       list: api.host.list.handler(() => asOf({ hosts: presentHosts(view(), tracker) })),
       show: api.host.show.handler(({ input }) => asOf({ host: must(presentHostDetail(view(), input.host, tracker)) })),
       maintenance: api.host.maintenance.handler(async ({ input }) => settle(await cluster.maintenance(input))),
+      shutdown: api.host.shutdown.handler(async ({ input }) => settle(await cluster.shutdown(input))),
+      reboot: api.host.reboot.handler(async ({ input }) => settle(await cluster.reboot(input))),
       release: api.host.release.handler(async ({ input }) => settle(await cluster.release(input))),
     },
     policy: {
@@ -126,6 +129,7 @@ function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker)
     hosts: presentHosts(view, tracker),
     vms: presentVms(view, tracker),
     networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),
+    admission: presentAdmission(view, tracker),
     checks: presentChecks(view, tracker),
   };
 }

@@ -52,6 +52,17 @@ function disarmCommands(cluster: Parameters<Group>[0], cli: Cli): void {
     });
 }
 
+function admissionText({ hosts, bears, wanted, exact, counterexample }: ClusterStatus["admission"]): string {
+  const looked = exact ? "" : "; of combinations only the one that takes the most memory was looked at";
+  const more = counterexample === null && bears < hosts ? " or more" : "";
+  const head = `the loss of ${bears}${more} of ${hosts} host${hosts === 1 ? "" : "s"}; wanted ${wanted}${looked}`;
+  if (counterexample === null) return head;
+  const { losing, vm, why, fix } = counterexample;
+  const what = vm === null ? "no VM finds a host" : `VM ${vm} finds no host`;
+  const help = fix === null ? "No single change would do." : render(fix.code, fix.params).cause;
+  return `${head}\n  without ${losing.join(" and ")} ${what}: ${render(why.code, why.params).cause} ${help}`;
+}
+
 function statusText(status: ClusterStatus): string {
   const manager = status.manager === null ? "none" : `${status.manager.host} (term ${status.manager.term})`;
   const { disarm } = status;
@@ -60,6 +71,7 @@ function statusText(status: ClusterStatus): string {
     ["Manager", manager],
     ["Armed", disarm === null ? "yes" : `no: ${disarm.mode}, by ${disarm.by.name} since ${moment(disarm.at)}`],
     ["Answered by", `${status.answeredBy}, version ${status.version}`],
+    ["Bears", admissionText(status.admission)],
     ["Networks", status.networks.map((network) => network.name).join(", ") || "-"],
   ]);
   const checks = status.checks.map((check) => {

@@ -34,4 +34,23 @@ export function hostChangeCommands(host: Parent, cli: Cli): void {
       if (json === true) cli.json(answer);
       else cli.io.out(`${answer.name} takes VMs again.\n`);
     });
+  leaveCommand(host, cli, "shutdown", "switch a host off in order; the shutdown policy says what becomes of its VMs");
+  leaveCommand(host, cli, "reboot", "reboot a host in order; the shutdown policy says what becomes of its VMs");
+}
+
+function leaveCommand(host: Parent, cli: Cli, verb: "shutdown" | "reboot", description: string): void {
+  host
+    .command(verb)
+    .description(description)
+    .argument("<host>", "name or id")
+    .option("--json", "print the answer as JSON")
+    .addHelpText("after", examples(`holdfast host ${verb} h1`, `holdfast policy show && holdfast host ${verb} h1`))
+    .action(async (name, { json }) => {
+      const answer = await (await cli.session()).change((client, requestId) =>
+        client.host[verb]({ host: name, requestId }),
+      );
+      const what = verb === "reboot" ? "reboots" : "switches itself off";
+      if (json === true) cli.json(answer);
+      else cli.io.out(`${answer.name} ${what}; its VMs are dealt with by the policy ${answer.shutdownPolicy}.\n`);
+    });
 }

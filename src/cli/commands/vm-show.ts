@@ -26,6 +26,7 @@ export function vmText(vm: VmDetail): string {
     ["VM", `${vm.name} (${vm.id})`],
     ["Wanted", vm.requested],
     ["State", vm.pausedBy.length === 0 ? vm.state : `${vm.state} by ${vm.pausedBy.join(", ")}`],
+    ["Service", serviceText(vm)],
     [
       "Host",
       vm.host === null ? "-" : `${vm.host}, epoch ${orDash(vm.epoch)}${vm.accel === null ? "" : `, ${vm.accel}`}`,
@@ -37,7 +38,7 @@ export function vmText(vm: VmDetail): string {
     ["Kernel", vm.kernel === null ? "-" : `${vm.kernel.path} ${vm.kernel.append}`],
     ["On failure", limits],
     ["Failback", vm.failback ? "on" : "off"],
-    ["Start order", `priority ${vm.startPriority}, then ${vm.startDelayMs / 1_000} s for lower ones`],
+    ["Start order", `priority ${vm.startPriority}; lower ones wait ${vm.startDelayMs / 1_000} s`],
     ["Rules", vm.rules.join(", ") || "-"],
     ["Restarts", `${vm.restarts}${vm.lastExit === null ? "" : `, last end: ${vm.lastExit}`}`],
   ];
@@ -45,6 +46,11 @@ export function vmText(vm: VmDetail): string {
   if (vm.detail !== null) pairs.push(["Detail", vm.detail]);
   for (const task of vm.tasks) pairs.push(["Task", `${task.id}: ${task.kind}, ${task.percent} %`]);
   return fields(pairs);
+}
+
+function serviceText({ service }: VmDetail): string {
+  const where = service.host === null ? "" : `, ${service.host}`;
+  return `${service.state}${where}${service.target === null ? "" : ` → ${service.target}`}`;
 }
 
 /** What stands in its way, was ordered, is under way or remembered: only what there is. */

@@ -10,34 +10,44 @@ const toldOneByOneMax = 16;
 /** Why each host that was not chosen lost: first those that could not take the VM, then the others, the best first. */
 export function alternativesTo(round: PlacementRound, asked: Asked, choice: Choice | undefined): Alternative[] {
   const lost = losers(round, asked, choice);
-  if (round.slots.length <= toldOneByOneMax) return lost.map(({ slot, why }) => ({ option: slot.host, why }));
-  const groups = new Map<string, { readonly first: Lost; others: number }>();
+  if (round.slots.length > toldOneByOneMax) return grouped(lost, choice);
+  const unfit = lost.filter(({ fit }) => !fit);
+  const others = lost.filter(({ fit }) => fit).sort((a, b) => byCost(a, b, choice));
+  return [...unfit, ...others].map(({ slot, why }) => ({ option: slot.host, why }));
+}
+
+type Lost = { readonly slot: Slot; readonly why: Reason; readonly fit: boolean };
+
+function losers(round: PlacementRound, asked: Asked, choice: Choice | undefined): Lost[] {
+  const lost: Lost[] = [];
+  for (const slot of round.slots) {
+    if (slot === choice?.on) continue;
+    const why = whyNot(round, asked, slot);
+    lost.push({ slot, why: why ?? whyAfter(round, asked, choice, slot), fit: why === undefined });
+  }
+  return lost;
+}
+
+function byCost(a: Lost, b: Lost, choice: Choice | undefined): number {
+  const scores = choice?.scores;
+  return (scores === undefined ? 0 : scores.cost(a.slot) - scores.cost(b.slot)) || a.slot.order - b.slot.order;
+}
+
+/** One for each reason: the host that came closest, with how many more. */
+function grouped(lost: readonly Lost[], choice: Choice | undefined): Alternative[] {
+  const groups = new Map<string, { first: Lost; others: number }>();
   for (const loser of lost) {
     const group = groups.get(loser.why.code);
     if (group === undefined) groups.set(loser.why.code, { first: loser, others: 0 });
-    else group.others++;
+    else {
+      group.others += 1;
+      if (loser.fit && byCost(loser, group.first, choice) < 0) group.first = loser;
+    }
   }
   return [...groups.values()].map(({ first: { slot, why }, others }) => {
     const option = others === 0 ? slot.host : `${slot.host} and ${others} more`;
     return { option, why: { ...why, params: { ...why.params, others } } };
   });
-}
-
-type Lost = { readonly slot: Slot; readonly why: Reason };
-
-function losers(round: PlacementRound, asked: Asked, choice: Choice | undefined): Lost[] {
-  const unfit: Lost[] = [];
-  const others: Lost[] = [];
-  for (const slot of round.slots) {
-    if (slot === choice?.on) continue;
-    const why = whyNot(round, asked, slot);
-    if (why !== undefined) unfit.push({ slot, why });
-    else others.push({ slot, why: whyAfter(round, asked, choice, slot) });
-  }
-  const scores = choice?.scores;
-  if (scores !== undefined)
-    others.sort((a, b) => scores.cost(a.slot) - scores.cost(b.slot) || a.slot.order - b.slot.order);
-  return [...unfit, ...others];
 }
 
 /** Why a host that could take the VM came after the chosen one; without one, it failed everywhere. */

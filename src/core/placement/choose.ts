@@ -17,21 +17,33 @@ export type Choice = {
 /** Undefined: no host can take it. */
 export function choose(round: PlacementRound, asked: Asked): Choice | undefined {
   const { at } = asked;
-  const stays = at !== undefined && asked.held && asked.wish.preference === "stay";
-  if (stays && !asked.ruled && asked.wish.returnTo === undefined && whyNot(round, asked, at) === undefined)
-    return { asked, on: at, by: "stay", class: 0, scores: undefined };
+  const isHeld = asked.held && asked.wish.preference === "stay" && asked.wish.returnTo === undefined;
+  if (isHeld && at !== undefined && whyNot(round, asked, at) === undefined && isBest(round, asked, at))
+    return { asked, on: at, by: "stay", class: round.book.topClassOf(asked.vm.id), scores: undefined };
   const tiers = tiersOf(round, asked);
   return byOwnChoice(round, asked, tiers) ?? byClass(round, asked, tiers) ?? again(round, asked, tiers);
+}
+
+/** Whether no other host could be better for a VM than the one that holds it, whatever else is there. */
+function isBest(round: PlacementRound, asked: Asked, at: Slot): boolean {
+  if (!asked.ruled) return true;
+  if (round.book.classOf(asked.vm.id, at.host) !== round.book.topClassOf(asked.vm.id)) return false;
+  const together = togetherAt(round, asked, false);
+  return together.size === 0 || (together.size === 1 && together.has(at.host));
 }
 
 type Tier = { readonly class: number; readonly slots: readonly Slot[] };
 
 /** The hosts that can take the VM, by the classes of its rules, the highest first. */
 function tiersOf(round: PlacementRound, asked: Asked): readonly Tier[] {
+  if (!asked.ruled) {
+    const slots = round.slots.filter((slot) => whyNot(round, asked, slot) === undefined);
+    return slots.length === 0 ? [] : [{ class: 0, slots }];
+  }
   const byClass = new Map<number, Slot[]>();
   for (const slot of round.slots) {
     if (whyNot(round, asked, slot) !== undefined) continue;
-    const number = asked.ruled ? (round.book.classOf(asked.vm.id, slot.host) ?? 0) : 0;
+    const number = round.book.classOf(asked.vm.id, slot.host) ?? 0;
     const slots = byClass.get(number);
     if (slots === undefined) byClass.set(number, [slot]);
     else slots.push(slot);
@@ -60,7 +72,8 @@ function byOwnChoice(round: PlacementRound, asked: Asked, tiers: readonly Tier[]
 /** The highest class that has a host on which the VM has not failed (PL3). */
 function byClass(round: PlacementRound, asked: Asked, tiers: readonly Tier[]): Choice | undefined {
   for (const tier of tiers) {
-    const untried = tier.slots.filter((slot) => !asked.failedOn(slot));
+    const failed = asked.failedHosts.length > 0;
+    const untried = failed ? tier.slots.filter((slot) => !asked.failedOn(slot)) : tier.slots;
     if (untried.length > 0) return among(round, asked, { class: tier.class, slots: untried });
   }
   return undefined;

@@ -1,7 +1,7 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
 import type { Usage } from "../../model/host-records.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
-import type { Reason } from "../../model/reason.ts";
+import type { Alternative, Reason } from "../../model/reason.ts";
 import type { HostFacts, Vm, VmSpec } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { derived } from "../derived.ts";
@@ -43,6 +43,8 @@ export type PlacementRound = {
   readonly figures: Figures;
   /** What hosts lack for VMs of one kind, by slot: worked out once for each kind. */
   readonly lacks: Map<string, readonly (Reason | undefined)[]>;
+  /** Why VMs of one kind fit nowhere, until something is booked. */
+  readonly nowhere: Map<string, readonly Alternative[]>;
 };
 
 const nothing: Usage = { cores: 0, memoryMiB: 0 };
@@ -70,7 +72,17 @@ export function openRound(view: ClusterView, known: Knowledge): PlacementRound {
   for (const slot of slots) slot.use = uses?.get(slot.host) ?? nothing;
   const slotOf = new Map(slots.map((slot) => [slot.host, slot]));
   const rules = ruleBook(view);
-  const round = { view, known, book: rules, slots, slotOf, aims: new Map(), figures, lacks: new Map() };
+  const round = {
+    view,
+    known,
+    book: rules,
+    slots,
+    slotOf,
+    aims: new Map(),
+    figures,
+    lacks: new Map(),
+    nowhere: new Map(),
+  };
   for (const [vm, host] of known.promised) book(round, vm, host);
   return round;
 }
@@ -89,6 +101,7 @@ function book(round: PlacementRound, vm: VmId, host: HostId): void {
     const more = figures.mode === "dynamic" ? unmeasured(view, vm, on) : undefined;
     if (more !== undefined) slot.use = sumOf(slot.use, more, sign);
   };
+  round.nowhere.clear();
   for (const on of seatsOf(view, vm, round.aims.get(vm))) add(on, -1);
   (round.aims as Map<VmId, HostId>).set(vm, host);
   for (const on of seatsOf(view, vm, host)) add(on, 1);
@@ -113,7 +126,7 @@ export function lacksFor(round: PlacementRound, spec: VmSpec): readonly (Reason 
 const kinds = new WeakMap<VmSpec, string>();
 
 /** VMs of the same pools and networks ask the same of a host. */
-function kindOf(spec: VmSpec): string {
+export function kindOf(spec: VmSpec): string {
   let kind = kinds.get(spec);
   if (kind === undefined) {
     const pools = spec.disks.map((disk) => disk.pool);

@@ -2,10 +2,10 @@ import type { HostId } from "../../model/ids.ts";
 import type { Alternative, Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import { alternativesTo } from "./alternatives.ts";
-import { ask, type Wish, whyNot } from "./asked.ts";
+import { type Asked, ask, type Wish, whyNot } from "./asked.ts";
 import { choose } from "./choose.ts";
 import { reason } from "./fitness.ts";
-import type { PlacementRound } from "./round.ts";
+import { kindOf, type PlacementRound } from "./round.ts";
 
 export type Placement =
   | { readonly kind: "place"; readonly on: HostId; readonly alternatives: readonly Alternative[] }
@@ -18,9 +18,32 @@ export type Placement =
  */
 export function select(round: PlacementRound, vm: Vm, wish: Wish): Placement {
   const asked = ask(round, vm, wish);
+  const alike = alikeTo(asked);
+  const before = alike === undefined ? undefined : round.nowhere.get(alike);
+  if (before !== undefined) return { kind: "nowhere", alternatives: before };
   const choice = choose(round, asked);
-  const alternatives = alternativesTo(round, asked, choice);
-  return choice === undefined ? { kind: "nowhere", alternatives } : { kind: "place", on: choice.on.host, alternatives };
+  if (choice === undefined) {
+    const alternatives = alternativesTo(round, asked, choice);
+    if (alike !== undefined) round.nowhere.set(alike, alternatives);
+    return { kind: "nowhere", alternatives };
+  }
+  const on = choice.on.host;
+  if (choice.by !== "stay" || !asked.held)
+    return { kind: "place", on, alternatives: alternativesTo(round, asked, choice) };
+  // Of the many that stay hardly anybody asks why.
+  return {
+    kind: "place",
+    on,
+    get alternatives() {
+      return alternativesTo(round, asked, choice);
+    },
+  };
+}
+
+/** VMs that are alike find no host alike: that they need, and what they may use, is the same. */
+function alikeTo({ vm, wish, ruled, failedHosts, seats }: Asked): string | undefined {
+  const special = ruled || failedHosts.length > 0 || seats.length > 0 || wish.without !== undefined;
+  return special ? undefined : `${vm.spec.memoryMiB} ${kindOf(vm.spec)}`;
 }
 
 /** Why this very host cannot take the VM now, classes and scores aside; undefined: it can (PL1, PL2). */

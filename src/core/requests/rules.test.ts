@@ -161,6 +161,33 @@ test("[AF6] a removal, too, leaves no other rule without a way to be followed", 
   expect(codeOf(planRemoveRule(view, "p", asked))).toBe("planned");
 });
 
+test("[AF6] strict rules that pass the checks but leave VMs that are apart no way are refused, and named", () => {
+  const strict = (id: string, vms: string, hosts: string) => onHosts(id, vms, hosts, true);
+  const { view } = cluster(
+    strict("h", "a", "h1 h2"),
+    strict("g", "b c", "h1 h2"),
+    strict("f", "d", "h3"),
+    together("t", "d e"),
+  );
+  const planned = planAddRule(view, keep("apart", "p", "a", "b", "e"), asked);
+  expect(codeOf(planned)).toBe("planned");
+  const records = cluster(
+    strict("h", "a", "h1"),
+    strict("g", "b", "h1"),
+    strict("f", "e", "h2 h3"),
+    together("t", "d e"),
+  );
+  expect(planAddRule(records.view, keep("apart", "p", "a", "b", "e"), asked)).toEqual({
+    kind: "refused",
+    code: "rule-vms-crowd-on-hosts",
+    params: { rule: "p", vms: "a, b", hosts: "h1" },
+  });
+  // Where it stands already, other edits go on, and the one that mends it does.
+  records.put(keys.rule(ruleId("p")), apart("p", "a b e"));
+  expect(codeOf(planAddRule(records.view, on({ h1: 0 }, "c", "c"), asked))).toBe("planned");
+  expect(codeOf(planSetRule(records.view, { rule: "g", strict: false }, asked))).toBe("planned");
+});
+
 test("a rule that cannot be read is neither absent nor overwritten", () => {
   const records = cluster().put(keys.rule(ruleId("new")), { schema: 2, kind: "zone-affinity" });
   expect(codeOf(planAddRule(records.view, keep("together", "new", "a", "b"), asked))).toBe("rule-unreadable");

@@ -7,11 +7,12 @@ import type { EventDraft } from "../../model/records.ts";
 import type { LastEdit, Rule, VmAffinityRule } from "../../model/rules.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { checkRules } from "../rules/checks.ts";
-import { allRules, hostsOf, namesOf } from "../rules/rule-book.ts";
+import { crowdedRules } from "../rules/room-apart.ts";
+import { allRules, hostsOf, namesOf, ruleBook } from "../rules/rule-book.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmName } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
-import { findRule, resolveHosts, resolveVms, ruleTexts, type WantedHost, withoutVms } from "./rule-parts.ts";
+import { findRule, resolveHosts, resolveVms, ruleTexts, someOf, type WantedHost, withoutVms } from "./rule-parts.ts";
 
 export const ruleLimits = {
   /** A deletion of a VM writes each rule that it is in, in one transaction. */
@@ -171,18 +172,36 @@ function refuseItself(view: ClusterView, rule: Rule | undefined): Refusal | unde
  * cleared up step by step.
  */
 function refuseFailing(view: ClusterView, edited: RuleId, after: Rule | undefined): Refusal | undefined {
-  const old = allRules(view);
-  const now = [...old.filter((rule) => rule.id !== edited), ...(after === undefined ? [] : [after])];
-  const [hosts, names] = [hostsOf(view), namesOf(view)];
-  const failed = checkRules(old, hosts, names);
-  const failing = [...checkRules(now, hosts, names)];
+  const rules = allRules(view).filter((rule) => rule.id !== edited);
+  if (after !== undefined) rules.push(after);
+  const failed = ruleBook(view).failing;
+  const failing = checkRules(rules, hostsOf(view), namesOf(view));
   // The edited rule's own reason says best what is wrong.
-  for (const [id, reasons] of [...failing.filter(([id]) => id === edited), ...failing]) {
+  const own = failing.get(edited);
+  for (const [id, reasons] of [...(own === undefined ? [] : [[edited, own] as const]), ...failing]) {
     const known = new Set(failed.get(id)?.map((reason) => reason.code));
     const reason = reasons.find(({ code }) => !known.has(code));
     if (reason !== undefined) return refuse(reason.code, reason.params);
   }
-  return undefined;
+  return refuseCrowded(
+    view,
+    rules.filter((rule) => rule.enabled && !failing.has(rule.id)),
+  );
+}
+
+/** The same for VMs that are apart and have too few hosts left. */
+function refuseCrowded(view: ClusterView, sound: readonly Rule[]): Refusal | undefined {
+  const crowded = crowdedRules(sound, hostsOf(view));
+  if (crowded.size === 0) return undefined;
+  const { failing } = ruleBook(view);
+  const old = allRules(view).filter((rule) => rule.enabled && !failing.has(rule.id));
+  const before = crowdedRules(old, hostsOf(view));
+  const found = [...crowded].find(([id]) => !before.has(id));
+  if (found === undefined) return undefined;
+  const [rule, crowd] = found;
+  const names = namesOf(view);
+  const params = { vms: someOf(crowd.vms.map(names.vm)), hosts: someOf(crowd.hosts.map(names.host)) };
+  return refuse("rule-vms-crowd-on-hosts", { rule, ...params });
 }
 
 function tellEdit(

@@ -154,7 +154,7 @@ test("a deletion takes everything that is remembered of the VM with it, and take
   const planned = planDeleteVm(records.view, "db", asked);
   expect(written(planned, keys.vmPlan(db))).toBe("delete");
   expect(written(planned, keys.vmOrder(db))).toBe("delete");
-  expect(written(planned, keys.rule("pair" as RuleId))).toBe("delete");
+  expect(written(planned, keys.rule("pair" as RuleId))).toMatchObject({ vms: ["vm:web"] });
   expect(written(planned, keys.rule("here" as RuleId))).toMatchObject({ vms: ["vm:web"] });
   expect(written(planned, keys.rule("other" as RuleId))).toBeUndefined();
   expect(compared(planned)).toEqual(expect.arrayContaining([keys.rule("pair" as RuleId), keys.vmMove(db)]));

@@ -25,7 +25,7 @@ test("[AF1] a VM in two rules for hosts: all of them are left out, others are no
     onHosts("d", "x", "h1"),
   ];
   expect(found(rules)).toEqual(["a", "b", "c"].map((id) => `${id}: rule-vm-in-two-host-rules`));
-  expect(said(rules, "c")).toBe("AF1 Rules c and a both say on which hosts VM vm:web runs.");
+  expect(said(rules, "c")).toBe("AF1 Rules a and c both say on which hosts VM vm:web runs.");
   expect(said(rules, "a")).toBe("AF1 Rules a and b both say on which hosts VM vm:web runs.");
 });
 
@@ -83,7 +83,7 @@ test("[AF1] a team in two rules for hosts, by a chain: all are left out, each wi
   ];
   expect(found(rules)).toEqual(["a", "b", "c", "t1", "t2"].map((id) => `${id}: rule-team-in-two-host-rules`));
   expect(said(rules, "b")).toBe(
-    "AF1 By t1, t2, VMs vm:x and vm:v have to be on one host; rule b says on which hosts vm:x runs, and rule a on which hosts vm:v runs.",
+    "AF1 By t1, t2, VMs vm:v and vm:x have to be on one host; rule a says on which hosts vm:v runs, and rule b on which hosts vm:x runs.",
   );
   expect(found([together("t1", "v w"), onHosts("a", "v w", "h1 h2")])).toEqual([]);
 });

@@ -89,8 +89,9 @@ function checkOneHostRulePerVm({ hostRulesOf, names, fail }: Context): void {
     const [first, second] = found;
     if (first === undefined || second === undefined) continue;
     for (const rule of found) {
-      const other = rule === first ? second : first;
-      fail([rule], "AF1", "rule-vm-in-two-host-rules", { rule: rule.id, other: other.id, vm: names.vm(vm) });
+      // The same words for both of a pair: they are told once.
+      const other = rule === first ? second : rule;
+      fail([rule], "AF1", "rule-vm-in-two-host-rules", { rule: first.id, other: other.id, vm: names.vm(vm) });
     }
   }
 }
@@ -172,7 +173,7 @@ function checkOneHostRulePerTeam({ hostRulesOf, teamOf, names, fail }: Context):
     });
     fail(team.rules, "AF1", "rule-team-in-two-host-rules", params(one, two));
     for (const entry of entries) {
-      fail([entry[0]], "AF1", "rule-team-in-two-host-rules", params(entry, entry === one ? two : one));
+      fail([entry[0]], "AF1", "rule-team-in-two-host-rules", params(one, entry === one ? two : entry));
     }
   }
 }

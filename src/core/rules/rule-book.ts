@@ -10,6 +10,8 @@ import { isTogether, type Team, teamsOf } from "./teams.ts";
 export type RuleBook = {
   /** undefined: not allowed there; -1: another host of a rule that is not strict; 0: no rule; the larger the better. */
   readonly classOf: (vm: VmId, host: HostId) => number | undefined;
+  /** The highest class that any host has for it. */
+  readonly topClassOf: (vm: VmId) => number;
   /** With whom it has to be on one host, chains included, without itself (AF4). */
   readonly together: (vm: VmId) => ReadonlySet<VmId>;
   /** With whom it may not be on one host: also what the VMs that it is together with are kept apart from (AF4). */
@@ -85,12 +87,17 @@ export function bookOf(given: readonly Rule[]): Omit<RuleBook, "failing"> {
   const rules = [...given].sort((a, b) => compareText(a.id, b.id));
   const units = unitsOf(rules);
   const classes = classesOf(rules);
+  const tops = new Map([...classes].map(([rule, found]) => [rule, Math.max(...found.values())]));
   const togetherOf = new Map<VmId, ReadonlySet<VmId>>();
   return {
     classOf: (vm, host) => {
       const rule = units.get(vm)?.hostRule;
       if (rule === undefined) return 0;
       return classes.get(rule)?.get(host) ?? (rule.strict ? undefined : -1);
+    },
+    topClassOf: (vm) => {
+      const rule = units.get(vm)?.hostRule;
+      return rule === undefined ? 0 : (tops.get(rule) ?? 0);
     },
     together: (vm) => {
       const unit = units.get(vm);

@@ -39,6 +39,11 @@ export const checkMessages = {
     remedy:
       "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
   },
+  "host-losses-not-borne": {
+    cause: "The cluster bears the loss of {bears} of its hosts; {wanted} are wanted.",
+    effect: "After the loss of {losing}, not every started VM would find a host.",
+    remedy: "`holdfast cluster status` names the first VM and what would help. Or want less: `holdfast policy set`.",
+  },
   "record-unreadable": {
     cause: "The record {key} cannot be read by this version: {trouble}.",
     effect: "Nothing is decided about what it stands for.",

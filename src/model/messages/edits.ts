@@ -139,6 +139,36 @@ const hosts = {
     effect: "Nothing was changed.",
     remedy: "See `holdfast host show {host}`; `holdfast host release {host}` ends it.",
   },
+  "leave-of-witness": {
+    cause: "{host} is a witness: it runs no VMs that somebody would have to look after.",
+    effect: "Nothing was done.",
+    remedy: "Shut it down like any machine, while a majority of the others is up.",
+  },
+  "leave-host-not-heard": {
+    cause: "Host {host} is not heard: it cannot be asked to go down in order.",
+    effect: "Nothing was done.",
+    remedy: "If it is off or hung, it is fenced by itself and its VMs are started elsewhere; see `holdfast host list`.",
+  },
+  "leave-agent-silent": {
+    cause: "The agent of host {host} does not answer: it would not hear the order.",
+    effect: "Nothing was done.",
+    remedy: "It is restarted by its supervisor; try again in a minute.",
+  },
+  "leave-already": {
+    cause: "Host {host} is going down already ({next}).",
+    effect: "Nothing was changed.",
+    remedy: "See `holdfast host show {host}` and `holdfast log --host {host}` for how far it is.",
+  },
+  "leave-overtaken": {
+    cause: "Host {host} went down, or was fenced, before it heard the order.",
+    effect: "Nothing more was done. Its VMs are started elsewhere as after any loss.",
+    remedy: "See `holdfast host list`; give the order again if the host is back and is still to go down.",
+  },
+  "leave-not-answered": {
+    cause: "Host {host} did not answer within {waitedMs} ms.",
+    effect: "The order stands recorded; it may still be carried out.",
+    remedy: "See `holdfast host show {host}` for what it is about to do, and `holdfast log --host {host}`.",
+  },
   "host-not-held-back": {
     cause: "Host {host} is neither in maintenance nor in quarantine.",
     effect: "Nothing was changed.",
@@ -182,6 +212,7 @@ const cluster = {
 
 const events = {
   "vm-move-requested": "VM {vm} was ordered to host {to} ({how}).",
+  "host-leave-requested": "Host {host} was ordered to go down ({next}).",
   "maintenance-requested": "Host {host} was put into maintenance ({reason}).",
   "maintenance-ended": "The maintenance of host {host} was ended.",
   "quarantine-lifted": "The quarantine of host {host} was lifted.",

@@ -8,6 +8,7 @@ import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
 import { inputMessages } from "./input.ts";
+import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { migrationMessages } from "./migration.ts";
 import { requestMessages } from "./requests.ts";
@@ -20,6 +21,7 @@ export const parts: readonly Catalogue[] = [
   editMessages,
   inputMessages,
   decisionMessages,
+  managementMessages,
   checkMessages,
   clientMessages,
   hostMessages,

@@ -103,6 +103,12 @@ const refusals = {
     effect: "Nothing was changed.",
     remedy: "Change a setting that it has (`holdfast rule show {rule}`), or remove it and add one of the other kind.",
   },
+  "rule-vms-crowd-on-hosts": {
+    cause: "Rule {rule} wants each of {vms} on a host of its own; strict rules leave them only these hosts: {hosts}.",
+    effect: "Nothing was changed: one of these VMs could never start.",
+    remedy:
+      "Take VMs out of rule {rule}, or give the strict rules more hosts; `holdfast rule list --vm VM` shows them.",
+  },
   "vm-in-too-many-rules": {
     cause: "VM {vm} would be in more than {most} rules.",
     effect: "Nothing was changed.",

@@ -2,6 +2,7 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
+import { leaves, maintenanceIsKept, movesBackOff, ordersEnd, waits } from "./managing.ts";
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
@@ -29,5 +30,10 @@ export const allCheckers: readonly CheckerKind[] = [
   promises,
   history,
   bounds,
+  ordersEnd,
+  movesBackOff,
+  maintenanceIsKept,
+  leaves,
+  waits,
   comesToRest,
 ];

@@ -163,6 +163,7 @@ function shuffleState(state: ManagerState, random: SeededRandom): ManagerState {
     ...state,
     contacts: shuffle(state.contacts, random),
     fencesSeenAt: shuffle(state.fencesSeenAt, random),
+    failuresSeenAt: shuffle(state.failuresSeenAt, random),
     devices: shuffle(state.devices, random),
     announced: shuffle(state.announced, random),
   };

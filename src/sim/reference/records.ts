@@ -1,4 +1,5 @@
 import { createClusterTransaction } from "../../core/cluster-creation.ts";
+import { type GroupMeaning, rulesFromGroups } from "../../core/rules/groups.ts";
 import { put } from "../../core/transactions.ts";
 import type { Actor } from "../../model/branded.ts";
 import type { ClusterId, Epoch, HostId, PoolId, RuleId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
@@ -36,12 +37,15 @@ export function initialWrites(scenario: HaScenario): Write[] {
     },
     createdAt,
   );
+  const groups = groupsOf(scenario);
   return [
     ...cluster.writes.filter(({ key }) => key !== keys.policy),
     put(keys.policy, policyOf(scenario)),
     ...scenario.rules.map((rule) => put(keys.rule(rule.id as RuleId), ruleOf(rule))),
-    ...groupRules(scenario).map((rule) => put(keys.rule(rule.id), rule)),
-    ...scenario.resources.flatMap((resource) => writesOfResource(resource, isTiedByGroup(scenario, resource))),
+    ...groups.rules.map((rule) => put(keys.rule(rule.id), rule)),
+    ...scenario.resources.flatMap((resource) =>
+      writesOfResource(resource, groups.failback.get(resource.sid as VmId) === false),
+    ),
     ...preloaded(scenario),
   ];
 }
@@ -96,28 +100,13 @@ function hostsOf(nodes: readonly { readonly node: string; readonly priority: num
   return nodes.map(({ node, priority }) => ({ host: node as HostId, priority }));
 }
 
-/** A legacy group is a rule about the hosts of its members. */
-function groupRules({ groups, resources }: HaScenario): Rule[] {
-  return groups.flatMap(({ id, restricted, nodes }): Rule[] => {
+/** What the file's legacy groups mean for the VMs that name them. */
+function groupsOf({ groups, resources }: HaScenario): GroupMeaning {
+  const read = groups.map(({ id, restricted, nofailback, nodes }) => {
     const vms = resources.filter(({ group }) => group === id).map(({ sid }) => sid as VmId);
-    if (vms.length === 0) return [];
-    const rule: Rule = {
-      schema: 1,
-      id: `ha-group-${id}` as RuleId,
-      kind: "host-affinity",
-      vms,
-      enabled: true,
-      comment: "",
-      createdAt,
-      hosts: hostsOf(nodes),
-      strict: restricted,
-    };
-    return [rule];
+    return { name: id, hosts: hostsOf(nodes), restricted, nofailback, vms };
   });
-}
-
-function isTiedByGroup({ groups }: HaScenario, resource: HaResource): boolean {
-  return groups.find(({ id }) => id === resource.group)?.nofailback === true;
+  return rulesFromGroups(read, createdAt);
 }
 
 export function requestedOf(state: HaResource["state"]): RequestedState {

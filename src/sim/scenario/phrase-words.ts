@@ -1,8 +1,10 @@
+import { shutdownPolicySchema } from "../../model/policy.ts";
+import { vmLockKindSchema } from "../../model/records.ts";
 import type { StoryCluster } from "./scenario.ts";
 
 /**
  * What may stand behind `at 20s`. Words in capitals are replaced: HOST and VM by names of the cluster, PROCESS by agent,
- * heart, guard-a or guard-b, RECORD by what kind of record, TIME by a length of time, PPM and NAME as they say.
+ * heart, guard-a or guard-b, RECORD by what kind of record, WORK by the kind of a lock, POLICY by a shutdown policy, TIME by a length of time, PPM and NAME as they say.
  */
 export const phrases = [
   "cut HOST",
@@ -49,6 +51,21 @@ export const phrases = [
   "order delete VM",
   "order disable VM",
   "order ignore VM",
+  "order migrate VM to HOST",
+  "order relocate VM to HOST",
+  "order stop VM within TIME",
+  "order enable VM",
+  "lock VM with WORK",
+  "unlock VM",
+  "maintenance of HOST begins",
+  "maintenance of HOST ends",
+  "order reboot of HOST",
+  "order shutdown of HOST",
+  "order agent restart of HOST",
+  "shutdown policy is POLICY",
+  "disarm freeze",
+  "disarm ignore",
+  "arm",
   "second machine registers as HOST",
 ] as const;
 export type PhraseId = (typeof phrases)[number];
@@ -58,6 +75,7 @@ export type PhraseArgs = {
   readonly vm: string;
   readonly process: string;
   readonly record: string;
+  readonly work: string;
   readonly value: number;
 };
 export type FoundPhrase = { readonly id: PhraseId; readonly args: PhraseArgs };
@@ -80,7 +98,7 @@ export function findPhrase(words: readonly string[], cluster: StoryCluster): Fou
   for (const id of phrases) {
     const pattern = id.split(" ");
     if (pattern.length !== words.length) continue;
-    const args = { hosts: [] as string[], vm: "", process: "", record: "", value: 0 };
+    const args = { hosts: [] as string[], vm: "", process: "", record: "", work: "", value: 0 };
     let problem: string | undefined;
     const fits = pattern.every((slot, i) => {
       const word = words[i] ?? "";
@@ -95,7 +113,7 @@ export function findPhrase(words: readonly string[], cluster: StoryCluster): Fou
 }
 
 function fill(
-  args: { hosts: string[]; vm: string; process: string; record: string; value: number },
+  args: { hosts: string[]; vm: string; process: string; record: string; work: string; value: number },
   slot: string,
   word: string,
   cluster: StoryCluster,
@@ -115,6 +133,12 @@ function fill(
     case "RECORD":
       args.record = word;
       return recordWords.some((one) => one === word) ? undefined : `${word} is none of ${recordWords.join(", ")}`;
+    case "WORK":
+      args.work = word;
+      return vmLockKindSchema.options.some((one) => one === word) ? undefined : `no lock is of the kind ${word}`;
+    case "POLICY":
+      args.work = word;
+      return shutdownPolicySchema.options.some((one) => one === word) ? undefined : `${word} is no shutdown policy`;
     case "PPM": {
       const ppm = Number(/^(-?\d+)ppm$/u.exec(word)?.[1] ?? Number.NaN);
       args.value = ppm;

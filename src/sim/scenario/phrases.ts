@@ -2,8 +2,10 @@ import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import type { Incarnation, IntentId, Nonce, TaskId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { FenceRecord, HostRegistration, RequestedState } from "../../model/records.ts";
+import { shutdownPolicySchema } from "../../model/policy.ts";
+import { type FenceRecord, type HostRegistration, type RequestedState, vmLockKindSchema } from "../../model/records.ts";
 import type { Heal } from "../faults/fault.ts";
+import { changePolicy, disarm, lockVm, maintain, orderToLeave, orderVm } from "../faults/managing.ts";
 import { faultKind } from "../faults/menu.ts";
 import { type Ask, ask } from "../faults/operator.ts";
 import type { FaultEvent } from "../plan.ts";
@@ -140,6 +142,25 @@ const secondMachine: Play = (world, args) => {
   return undefined;
 };
 
+function moveTo(kind: "migrate" | "relocate"): Play {
+  return done((world, { vm, hosts }) => orderVm(world, vm, { kind, to: world.host(hosts[0]).id }));
+}
+
+/** An update stops the agent a moment after it was announced. */
+const agentRestartMs = 1_000;
+
+function leaves(next: "reboot" | "power-off"): Play {
+  return done((world, args) => orderToLeave(world, world.host(args.hosts[0]).id, next));
+}
+
+/** Nothing undoes it but another phrase. */
+function done(happens: (world: World, args: PhraseArgs) => void): Play {
+  return (world, args) => {
+    happens(world, args);
+    return undefined;
+  };
+}
+
 const plays: { readonly [Id in PhraseId]: Play } = {
   "cut HOST": menu("cut"),
   "cut HOST out": menu("one-way-cut-out"),
@@ -191,5 +212,26 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "order delete VM": order((view, event, asked) => planDeleteVm(view, event.vm ?? "", asked)),
   "order disable VM": requested("disabled"),
   "order ignore VM": requested("ignored"),
+  "order migrate VM to HOST": moveTo("migrate"),
+  "order relocate VM to HOST": moveTo("relocate"),
+  "order stop VM within TIME": done((world, { vm, value }) => orderVm(world, vm, { kind: "stop", graceMs: value })),
+  "order enable VM": requested("started"),
+  "lock VM with WORK": done((world, { vm, work }) => lockVm(world, vm, vmLockKindSchema.parse(work))),
+  "unlock VM": done((world, { vm }) => lockVm(world, vm, null)),
+  "maintenance of HOST begins": done((world, args) => maintain(world, world.host(args.hosts[0]).id, true)),
+  "maintenance of HOST ends": done((world, args) => maintain(world, world.host(args.hosts[0]).id, false)),
+  "order reboot of HOST": leaves("reboot"),
+  "order shutdown of HOST": leaves("power-off"),
+  "order agent restart of HOST": done((world, args) => {
+    const host = world.host(args.hosts[0]);
+    orderToLeave(world, host.id, "agent-restart");
+    world.scheduler.after(agentRestartMs, () => killProcess(world, host, "daemon"));
+  }),
+  "shutdown policy is POLICY": done((world, { work }) =>
+    changePolicy(world, { shutdownPolicy: shutdownPolicySchema.parse(work) }),
+  ),
+  "disarm freeze": done((world) => disarm(world, "freeze")),
+  "disarm ignore": done((world) => disarm(world, "ignore")),
+  arm: done((world) => disarm(world, null)),
   "second machine registers as HOST": secondMachine,
 };

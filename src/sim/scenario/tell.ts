@@ -25,6 +25,25 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       return { what: `${nameOf(decision.vm)} is deleted`, rule: "" };
     case "answered":
       return { what: `${decision.intent} of ${nameOf(decision.vm)}: ${decision.answer}`, rule: "" };
+    case "asked":
+      return { what: `${nameOf(decision.vm)} is ordered to ${decision.order}`, rule: "" };
+    case "moves":
+      return {
+        what: `${nameOf(decision.vm)} is to move ${decision.leaves} -> ${decision.aim}: ${decision.why}`,
+        rule: "HM1",
+      };
+    case "move-answered":
+      return { what: `${nameOf(decision.vm)} cannot move to ${decision.aim}: ${decision.code}`, rule: "HM2" };
+    case "place-changed":
+      return { what: `${nameOf(decision.vm)} belongs to ${decision.aim} from now on`, rule: "HM1" };
+    case "errs":
+      return { what: `${nameOf(decision.vm)} is in error: ${decision.code}`, rule: "HM2" };
+    case "mode":
+      return decision.mode === "active"
+        ? { what: "is back at work", rule: "HM4" }
+        : { what: `is about to go: ${decision.next}, its VMs by ${decision.mode}`, rule: "HM4" };
+    case "maintains":
+      return { what: `maintenance of ${decision.host} ${decision.on ? "begins" : "ends"}`, rule: "" };
     case "says":
       return tellSaid(decision, nameOf);
     default:
@@ -64,6 +83,12 @@ const sayRules: Readonly<Record<string, string>> = {
   "vm-waits-for-proof": "S10",
   "host-silent-not-fenced": "S8",
   "fence-device-failed": "S9",
+  "vm-order-dropped": "HM1",
+  "vm-move-dropped": "HM1",
+  "vm-move-given-up": "HM2",
+  "vm-cannot-leave": "HM3",
+  "vm-waits-for-host": "HM4",
+  "vm-stop-failed": "HM2",
 };
 
 function tellSaid(decision: Extract<Decision, { kind: "says" }>, nameOf: (vm: VmId) => string): Told {

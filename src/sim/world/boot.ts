@@ -20,6 +20,8 @@ import type { World } from "./world.ts";
 
 /** A supervisor starts a dead process again after this. */
 const restartMs = 300;
+/** How long a machine takes to go down in order. */
+const downMs = 2_000;
 
 /** Creates the cluster and switches everything on, in any order. */
 export function beginWorld(world: World): void {
@@ -45,6 +47,12 @@ export function bootHost(world: World, host: SimHost): void {
     host.after(200 + random.below(800), () => startHeart(world, host));
   }
   host.after(500 + random.below(2_000), () => startDaemon(world, host));
+}
+
+/** The machine's own shutdown, which takes a moment; its processes work on until then. */
+function goDown(world: World, host: SimHost, next: "reboot" | "power-off"): void {
+  const offMs = next === "reboot" ? 5_000 + world.random.for(`reboot ${host.id} ${host.boots}`).below(10_000) : null;
+  host.after(downMs, () => world.cutPower(host, "itself", offMs ?? Number.POSITIVE_INFINITY));
 }
 
 /** SIGKILL, and what the supervisor does about it. */
@@ -153,6 +161,7 @@ function startDaemon(world: World, host: SimHost): void {
       fencing: fencingFor(world, host, life),
       sensors: { read: (done) => life.after(1 + random.below(10), () => done(readingOf(world, host))) },
       heart: heartLink(host, life),
+      machine: { leave: (next) => goDown(world, host, next) },
       digest: (text) => hashText(text).toString(16),
     },
     world.steps.forDaemon(host),

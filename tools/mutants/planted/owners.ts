@@ -92,9 +92,9 @@ export const ownerMutants: readonly Mutant[] = [
     id: "refusal-without-a-reason",
     rule: "PL1",
     what: "A VM that fits nowhere stays down and nobody says why.",
-    file: "src/core/decide-vms.ts",
-    find: "    return { notice: { subject: subjectOf(vm.id), event: told } };\n",
-    replace: '    return told.type === "" ? { notice: { subject: subjectOf(vm.id), event: told } } : {};\n',
+    file: "src/core/decide-starts.ts",
+    find: '  round.say(vm.id, event("vm-nowhere", ',
+    replace: '  if (vm.name === "") round.say(vm.id, event("vm-nowhere", ',
   },
   {
     id: "placed-where-the-agent-is-gone",

@@ -22,9 +22,12 @@ export type MoveHost = HypervisorRig & {
 export interface MigrationRig {
   readonly source: MoveHost;
   readonly target: MoveHost;
-  /** One of the target's own, and one that it does not have. */
+  /** One of the target's own, one of the source's own, and one that neither has. */
   readonly address: string;
+  readonly homeAddress: string;
   readonly foreignAddress: string;
+  /** False: its images are names alone, and none is ever missing. Default: true. */
+  readonly knowsImages?: boolean;
   /** Nobody answers there. */
   readonly deadDoor: Door;
   /** Ends once the guest on this disk has done some work, wherever it runs. */

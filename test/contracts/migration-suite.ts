@@ -164,6 +164,28 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
       expect(rig.target.events).toEqual([]);
     });
 
+    test("[S15] a target that takes nothing for too long: broken off, and the guest goes on here", async () => {
+      await start();
+      const ends = await copying(await waiting(), 10);
+      await rig.target.freeze(one, true);
+      await rig.source.until("the move has ended", () => ends.length > 0);
+      expect(ends).toMatchObject([{ kind: "refused", code: "move-broke-off" }]);
+      await expectGoesOnHere();
+      expect(lost()).toEqual([]);
+      await rig.target.freeze(one, false);
+      await rig.target.until("the target's copy is gone", () => lost().length > 0);
+    });
+
+    test("a guest that is killed while it is copied is gone on both sides", async () => {
+      await start();
+      const ends = await copying(await waiting());
+      expect(await kill("source", here)).toEqual(done);
+      await rig.target.until("the target's copy is gone", () => lost().length > 0);
+      expect(ends).toMatchObject([{ kind: "refused", code: "vm-not-running" }]);
+      expect([await list("source"), await list("target")]).toEqual([[], []]);
+      expect([rig.source.events, rig.target.events]).toEqual([[], []]);
+    });
+
     test("[S15] the target dies before it has everything: the source stands still until it owns the VM again", async () => {
       await start();
       await rig.untilWorks(disk);

@@ -28,6 +28,7 @@ export function decideFences(view: ClusterView, known: ManagerKnowledge, judge: 
   const decisions: Decision[] = [];
   const notices: Notice[] = [];
   let wakeAt: number | undefined;
+  if (view.disarm !== undefined) return { decisions, notices, wakeAt };
   for (const [host, contact] of inKeyOrder(known.contacts)) {
     if (host === known.self || !isJudged(view, host, contact)) continue;
     const process = { startedAt: judge.startedAt, ownWaitMs: known.ownWaitMs, extraMs: judge.extraMs };
@@ -114,6 +115,7 @@ export function decideOrders(
   also: readonly Compare[],
 ): Decided {
   const decisions: Decision[] = [];
+  if (view.disarm !== undefined) return { decisions, notices: [], wakeAt: undefined };
   for (const [host, contact] of inKeyOrder(known.contacts)) {
     if (host === known.self || !isJudged(view, host, contact) || !contact.live || known.now < own.graceUntil) continue;
     const reason = whyOrdered(view, host, contact, known.now);

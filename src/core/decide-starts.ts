@@ -32,6 +32,7 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
     round.say(vm.id, event("vm-waits-for-host", { vm: vm.id, host: owner.host }, params));
     return;
   }
+  if (aim === undefined && round.waitsItsTurn(vm)) return;
   const givenUp = aim === undefined && owner !== undefined && givesItsVmsUp(view, owner.host);
   const isThere = aim !== undefined && round.whyUnfit(vm, aim.to) === undefined;
   const selection = givenUp ? ({ preference: "best" } as const) : selectionFor(round, owner, vm);

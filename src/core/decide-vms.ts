@@ -1,20 +1,23 @@
-import { compareText } from "../base/order.ts";
 import type { HostId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Owner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
+import { balanceHosts } from "./decide-balance.ts";
 import { leaveHosts } from "./decide-leaves.ts";
 import { continueMoves } from "./decide-moves.ts";
 import { returnVms } from "./decide-returns.ts";
+import { followRules } from "./decide-rule-moves.ts";
 import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
 import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
+import type { BalanceState } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
+import { byStartOrder } from "./start-order.ts";
 import { transaction } from "./transactions.ts";
 import { VmRound } from "./vm-round.ts";
 
@@ -27,7 +30,7 @@ export function decideVms(
   known: ManagerKnowledge,
   also: readonly Compare[],
   busy: ReadonlySet<string>,
-): Decided {
+): Decided & { readonly balance: BalanceState } {
   const round = new VmRound(view, known, also, busy);
   if (view.orders.size > 0) carryOutOrders(round);
   for (const vm of unsettled(view)) {
@@ -38,14 +41,16 @@ export function decideVms(
   if (view.disarm === undefined) {
     leaveHosts(round);
     if (view.plans.size > 0) returnVms(round);
+    if (view.rules.size > 0) followRules(round);
   }
   if (view.moves.size > 0) continueMoves(round);
-  return round.decided();
+  const balance = balanceHosts(round);
+  return { ...round.decided(), balance };
 }
 
 /**
- * The VMs that are not as they should be: first those that a lost host held, then the others, in order of their ids. Those
- * that are cost a look each, and nothing more.
+ * The VMs that are not as they should be: first those that a lost host held, then the others, in the order of their
+ * starts. Those that are cost a look each, and nothing more.
  */
 function unsettled(view: ClusterView): Vm[] {
   const lost: Vm[] = [];
@@ -54,8 +59,7 @@ function unsettled(view: ClusterView): Vm[] {
     const owner = view.owners.get(id)?.value;
     if (vm.requested !== "ignored" && !isSettled(view, vm, owner)) (owner?.kind === "held" ? lost : others).push(vm);
   }
-  const inOrder = (a: Vm, b: Vm): number => compareText(a.id, b.id);
-  return [...lost.sort(inOrder), ...others.sort(inOrder)];
+  return [...lost.sort(byStartOrder), ...others.sort(byStartOrder)];
 }
 
 function isSettled(view: ClusterView, vm: Vm, owner: Owner | undefined): boolean {
@@ -96,6 +100,7 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also), [told]);
     return;
   }
+  if (round.waitsItsTurn(vm)) return;
   const reason: Reason = {
     rule: "S10",
     code: "holder-proven-gone",

@@ -50,8 +50,12 @@ export const limits = {
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
   moveRetryFirstMs: 10_000,
   moveRetryMaxMs: 600_000,
+  /** A VM of a higher start priority that has not come up by then keeps the others waiting no longer (HM6). */
+  startTurnMs: 30_000,
   /** A VM that ran this long without trouble starts its count of restarts anew. */
   quietRunMs: 60_000,
+  /** The balance of the hosts is looked at once in this time (PL5). */
+  balanceRoundMs: 10_000,
   /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */
   promptRestarts: 3,
   restartFirstMs: 1_000,

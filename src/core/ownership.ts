@@ -76,7 +76,12 @@ export function restartTransaction(view: ClusterView, vm: VmId, owner: Stored<He
   );
   const next: HeldOwner = { ...owner.value, epoch: nextEpoch(owner.value.epoch) };
   return transaction(
-    [unchanged(keys.owner(vm), owner), ...stillIn(owner.value.host, registration)],
+    [
+      unchanged(keys.owner(vm), owner),
+      // HM5: not in a cluster that was disarmed meanwhile.
+      unchanged(keys.disarm, view.disarm),
+      ...stillIn(owner.value.host, registration),
+    ],
     [put(keys.owner(vm), next)],
   );
 }

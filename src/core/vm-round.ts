@@ -5,13 +5,15 @@ import type { Reason } from "../model/reason.ts";
 import type { EventDraft, Vm } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
-import type { Decided, Decision, ManagerKnowledge, Notice, Placing } from "./decision.ts";
+import { type Decided, type Decision, event, type ManagerKnowledge, type Notice, type Placing } from "./decision.ts";
 import { limits } from "./limits.ts";
 import type { Wish } from "./placement/asked.ts";
 import { otherFigures } from "./placement/notice.ts";
+import { type BalanceState, decideRebalance, type Rebalance, type RebalanceOptions } from "./placement/rebalance.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
-import { type Placement, select, whyUnfit } from "./placement/select.ts";
+import { type Placement, select, whereTo, whyUnfit } from "./placement/select.ts";
 import { type RuleBook, ruleBook } from "./rules/rule-book.ts";
+import { type Turning, whoseTurn } from "./start-order.ts";
 import { unchanged } from "./transactions.ts";
 
 /** What a transaction about a VM waits for, and is waited for by. */
@@ -30,6 +32,7 @@ export class VmRound {
   readonly also: readonly Compare[];
   readonly policy: Policy;
   readonly rules: RuleBook;
+  readonly #turning: Turning | undefined;
   readonly #taken: Set<string>;
   readonly #decisions: Decision[] = [];
   readonly #notices: Notice[] = [];
@@ -44,6 +47,7 @@ export class VmRound {
     this.also = [...also, unchanged(keys.disarm, view.disarm)];
     this.policy = view.policy?.value ?? defaultPolicy;
     this.rules = ruleBook(view);
+    this.#turning = whoseTurn(known.turns, view, known.now);
     this.#taken = new Set(busy);
     this.#room = limits.decisionsInFlightMax - busy.size;
   }
@@ -82,12 +86,31 @@ export class VmRound {
     this.#notices.push({ subject: subjectOf(vm), event });
   }
 
+  /** VMs of a higher start priority are coming up: this one starts after them (HM6). Said, and looked at again in time. */
+  waitsItsTurn(vm: Vm): boolean {
+    const turning = this.#turning;
+    if (turning === undefined || vm.startPriority >= turning.priority) return false;
+    const params = { vm: vm.name, priority: vm.startPriority, turn: turning.priority };
+    this.say(vm.id, event("vm-waits-its-turn", { vm: vm.id }, params));
+    this.wake(turning.until);
+    return true;
+  }
+
   wake(at: number): void {
     this.#wakeAt = Math.min(this.#wakeAt ?? at, at);
   }
 
   select(vm: Vm, wish: Wish): Placement {
     return select(this.#opened(), vm, wish);
+  }
+
+  rebalance(state: BalanceState, options: RebalanceOptions): Rebalance {
+    return decideRebalance(this.#opened(), state, options);
+  }
+
+  /** Where it would be selected to, without the reasons. */
+  whereTo(vm: Vm, wish: Wish): HostId | undefined {
+    return whereTo(this.#opened(), vm, wish);
   }
 
   /** Why this very host cannot run the VM now, whether or not another is better; undefined: it can. */

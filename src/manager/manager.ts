@@ -3,12 +3,15 @@ import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideLosses } from "../core/decide-losses.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
+import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
+import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
@@ -31,6 +34,8 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     leadership: { kind: "standby" },
     fencesSeenAt: new Map(),
     failuresSeenAt: new Map(),
+    balance: noBalance,
+    turns: new Map(),
     pending: new Map(),
     devices: new Map(),
     announced: new Map(),
@@ -116,7 +121,8 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
       if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
     }
   }
-  return { ...state, contacts, fencesSeenAt, failuresSeenAt: seeFailures(state.failuresSeenAt, view, now) };
+  const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt, turns: seeTurns(state.turns, view, now) };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -175,9 +181,10 @@ function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
   };
   // What a device confirmed comes first: nothing else is decided about that host before it is on record.
   const devices = leading ? workDevices(led.state, happened, also) : { state: led.state, effects: [] };
-  const parts: Decided[] = [decideFences(happened.view, known, judge)];
-  if (leading) parts.push(...decideAsLeader(devices.state, happened, known, also));
-  const applied = applyDecided(devices.state, parts, happened, also);
+  const fences = decideFences(happened.view, known, judge);
+  const asLeader = leading ? decideAsLeader(devices.state, happened, known, also) : { parts: [], balance: noBalance };
+  const parts: Decided[] = [fences, ...asLeader.parts];
+  const applied = applyDecided({ ...devices.state, balance: asLeader.balance }, parts, happened, also);
   const effects = [...led.effects, ...devices.effects, ...applied.effects];
   return withWake({ state: applied.state, effects }, parts, happened);
 }
@@ -187,14 +194,16 @@ function decideAsLeader(
   happened: ManagerEvent,
   known: ManagerKnowledge,
   also: readonly Compare[],
-): Decided[] {
-  const tasks = decideTasks(happened.view, known, also);
-  return [
+): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
+  const vms = decideVms(happened.view, known, also, busySubjects(state));
+  const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
+  const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
-    decideVms(happened.view, known, also, busySubjects(state)),
-    { decisions: tasks, notices: [], wakeAt: undefined },
+    vms,
+    { decisions: others, notices: [], wakeAt: undefined },
   ];
+  return { parts, balance: vms.balance };
 }
 
 function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {
@@ -205,7 +214,9 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     contacts: state.contacts,
     fencesSeenAt: state.fencesSeenAt,
     failuresSeenAt: state.failuresSeenAt,
+    turns: state.turns,
     ownWaitMs: ownWaitMs(state.profile),
+    balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(
       [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),

@@ -8,6 +8,8 @@ export type PlannedVm = {
   readonly requested: RequestedState;
   readonly maxRestart: number;
   readonly maxRelocate: number;
+  readonly startPriority?: number;
+  readonly startDelayMs?: number;
 };
 
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */

@@ -11,6 +11,13 @@ const events = {
   "host-leaves": "Host {host} is about to go ({next}): its VMs are treated as {mode} says.",
   "host-left": "Host {host} has left in order as incarnation {incarnation}: nothing of its VMs is there any more.",
   "host-active": "Host {host} is back at work as incarnation {incarnation}.",
+  "vm-waits-its-turn":
+    "VM {vm} (start priority {priority}) starts after those of priority {turn}, which are coming up.",
+  "host-flaps": {
+    cause: "Host {host} was lost {losses} times within {windowMin} minutes.",
+    effect: "It gets no new VMs for {holdMin} minutes; what runs there stays.",
+    remedy: "Find out why (`holdfast log --host {host}`); `holdfast host release {host}` ends it at once.",
+  },
   "vm-order-dropped": {
     cause: "The order to move VM {vm} to {to} cannot be carried out.",
     effect: "The order is dropped; the VM stays as it is.",

@@ -2,7 +2,7 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
-import { leaves, maintenanceIsKept, movesBackOff, ordersEnd, waits } from "./managing.ts";
+import { disarmed, leaves, maintenanceIsKept, movesBackOff, ordersEnd, quarantine, waits } from "./managing.ts";
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
@@ -35,5 +35,7 @@ export const allCheckers: readonly CheckerKind[] = [
   maintenanceIsKept,
   leaves,
   waits,
+  disarmed,
+  quarantine,
   comesToRest,
 ];

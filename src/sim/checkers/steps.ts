@@ -164,6 +164,7 @@ function shuffleState(state: ManagerState, random: SeededRandom): ManagerState {
     contacts: shuffle(state.contacts, random),
     fencesSeenAt: shuffle(state.fencesSeenAt, random),
     failuresSeenAt: shuffle(state.failuresSeenAt, random),
+    turns: shuffle(state.turns, random),
     devices: shuffle(state.devices, random),
     announced: shuffle(state.announced, random),
   };

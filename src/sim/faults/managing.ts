@@ -139,4 +139,13 @@ export const managingFaults: readonly FaultKind[] = [
       return undefined;
     },
   },
+  {
+    name: "disarm",
+    weight: 2,
+    draw: (random) => ({ text: random.pick(["freeze", "ignore"]), forMs: 5_000 + random.below(60_000) }),
+    happens: (world, event) => {
+      disarm(world, event.text === "ignore" ? "ignore" : "freeze");
+      return () => disarm(world, null);
+    },
+  },
 ];

@@ -34,7 +34,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...["qemu-crash", "guest-panic", "guest-shutdown", "qemu-does-not-die", "storage-error"],
   ...["start-fails", "start-slow", "late-writes"],
   ...operatorFaults.map((kind) => kind.name),
-  ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy"],
+  ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy", "disarm"],
 ]);
 
 export function mayCostContact(kind: string): boolean {

@@ -62,6 +62,8 @@ const said = new Set([
   "vm-locked",
   "vm-lock-removed",
   "vm-stop-failed",
+  "vm-waits-its-turn",
+  "host-flaps",
 ]);
 
 /** The decisions of one transaction, in its order. */

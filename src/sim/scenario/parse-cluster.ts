@@ -85,7 +85,7 @@ function takeProfile(draft: Draft, value: string): string | undefined {
   return host === undefined || draft.hostNames.includes(host) ? undefined : `there is no host ${host}`;
 }
 
-/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,stopped`. */
+/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,priority=5,delay=2000,stopped`. */
 function takeVm(draft: Draft, value: string): string | undefined {
   const [called = "", ...options] = value.split(",");
   const [name = "", host] = called.split("@");
@@ -98,6 +98,8 @@ function takeVm(draft: Draft, value: string): string | undefined {
     requested: "started",
     maxRestart: 2,
     maxRelocate: 1,
+    startPriority: 0,
+    startDelayMs: 0,
   };
   for (const option of options) {
     const [key = "", text = ""] = option.split("=");
@@ -109,6 +111,8 @@ function takeVm(draft: Draft, value: string): string | undefined {
     else if (key === "memory") vm.memoryMiB = number;
     else if (key === "restarts") vm.maxRestart = number;
     else if (key === "relocations") vm.maxRelocate = number;
+    else if (key === "priority") vm.startPriority = number;
+    else if (key === "delay") vm.startDelayMs = number;
     else return `a VM has no ${key}`;
   }
   draft.vms = [...draft.vms, vm];

@@ -12,6 +12,9 @@ export type StoryVm = {
   readonly requested: RequestedState;
   readonly maxRestart: number;
   readonly maxRelocate: number;
+  readonly startPriority: number;
+  /** Milliseconds. */
+  readonly startDelayMs: number;
 };
 
 export type StoryCluster = {

@@ -89,6 +89,8 @@ const sayRules: Readonly<Record<string, string>> = {
   "vm-cannot-leave": "HM3",
   "vm-waits-for-host": "HM4",
   "vm-stop-failed": "HM2",
+  "vm-waits-its-turn": "HM6",
+  "host-flaps": "HM6",
 };
 
 function tellSaid(decision: Extract<Decision, { kind: "says" }>, nameOf: (vm: VmId) => string): Told {

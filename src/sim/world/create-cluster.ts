@@ -88,6 +88,8 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
     maxRelocate,
     stopGraceMs: 2_000,
     ...vmDefaults,
+    startPriority: planned.startPriority ?? vmDefaults.startPriority,
+    startDelayMs: planned.startDelayMs ?? vmDefaults.startDelayMs,
     createdAt,
   };
 }

@@ -170,7 +170,7 @@ function startDaemon(world: World, host: SimHost): void {
 }
 
 function hypervisorOf(world: World, host: SimHost, life: Life): Hypervisor {
-  const driver = new Driver(host, life, world.qemus);
+  const driver = new Driver(host, life, world.qemus, world.moves);
   return world.around?.hypervisor(host, life, driver) ?? driver;
 }
 

@@ -24,6 +24,11 @@ export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | u
   return "unwanted";
 }
 
+/** In this life of it the host only goes down from here on, in one way or another. */
+export function isGoingDown(view: ClusterView, self: HostId): boolean {
+  return modeOf(view, self) !== "active";
+}
+
 /** What this life of the host is about to do to its VMs: only a machine that goes down does anything to them. */
 function modeOf(view: ClusterView, self: HostId): HostMode["mode"] {
   const mode = view.modes.get(self)?.value;

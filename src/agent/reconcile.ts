@@ -10,7 +10,7 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
-import { endRun, whyEnding } from "./ending.ts";
+import { endRun, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, needList, withLocal } from "./note.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
@@ -112,7 +112,9 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   const vm = view.vms.get(id)?.value;
   const isEnding = whyEnding(view, id, building.state.self) !== undefined;
   const isNew = local === undefined && owner.revision > building.state.syncedRevision;
-  if (vm === undefined || isEnding || run.incarnation !== incarnation) release(building, id, owner, null, vm);
+  // Its last word may be on its way, whatever was placed here meanwhile: it starts nothing any more (S9).
+  const isOver = isEnding || run.incarnation !== incarnation || isGoingDown(view, building.state.self);
+  if (vm === undefined || isOver) release(building, id, owner, null, vm);
   // What was placed before the cluster was disarmed, or while that waited, starts; nothing else does (HM5).
   else if (view.disarm !== undefined && !(isNew && vm.requested === "started")) return;
   // Somebody works on it: it is left alone until then (HM2).

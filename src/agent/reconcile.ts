@@ -2,6 +2,7 @@ import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";
+import { isBetweenHosts } from "../core/migration.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -69,7 +70,7 @@ function settleOlder(building: Building, local: Local, incarnation: Incarnation,
     kill(building, local);
     return;
   }
-  if (building.busy(run.vm)) return;
+  if (building.busy(run.vm) || isBetweenHosts(view, run.vm)) return;
   // The power may go at any moment: neither adopt nor kill until the manager confirmed or abandoned it.
   if (fenceOf(view, building.state.self, run.incarnation)?.value.device === "begun") return;
   const transaction = adoptTransaction(view, run.vm, { host: building.state.self, incarnation });
@@ -104,6 +105,8 @@ function kill(building: Building, local: Local): void {
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
 function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
   if (building.busy(id) || isUnreadable(building.happened.view, id)) return;
+  // Where it came from has not quit: it is neither started nor given to others (S15).
+  if (isBetweenHosts(building.happened.view, id)) return;
   const { view } = building.happened;
   const run: VmRun = { vm: id, incarnation: owner.value.incarnation, epoch: owner.value.epoch };
   const local = building.state.locals.get(runKey(run));

@@ -3,6 +3,7 @@ import { keys } from "../../model/keys.ts";
 import { refuse } from "../../model/reason.ts";
 import type { RequestedState, Vm } from "../../model/records.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
+import { isBetweenHosts } from "../migration.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { findVm, hostName } from "./find.ts";
@@ -96,6 +97,9 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, owner.value.host) });
   }
   if (vm.requested === "started") return refuse("vm-wanted-started", { vm: vm.name });
+  const move = view.moves.get(vm.id)?.value;
+  if (move !== undefined && isBetweenHosts(view, vm.id))
+    return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, move.from) });
   const remembered: [StoreKey, Stored<unknown> | undefined][] = [
     [keys.owner(vm.id), owner],
     [keys.vmStatus(vm.id), view.statuses.get(vm.id)],

@@ -5,6 +5,7 @@ import { keys } from "../model/keys.ts";
 import type { Owner } from "../model/records.ts";
 import { decideVms } from "./decide-vms.ts";
 import { adoptTransaction, assertMayStart } from "./ownership.ts";
+import { noBalance } from "./placement/rebalance.ts";
 
 describe("owners", () => {
   test("[S14] a recovery raises the epoch and compares owner, proof, target's registration and its missing fence", () => {
@@ -106,6 +107,7 @@ describe("owners", () => {
       decisions: [],
       notices: [],
       wakeAt: undefined,
+      balance: noBalance,
     });
   });
 

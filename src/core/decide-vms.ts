@@ -3,15 +3,18 @@ import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Owner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
+import { balanceHosts } from "./decide-balance.ts";
 import { leaveHosts } from "./decide-leaves.ts";
 import { continueMoves } from "./decide-moves.ts";
 import { returnVms } from "./decide-returns.ts";
+import { followRules } from "./decide-rule-moves.ts";
 import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
 import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
+import type { BalanceState } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { byStartOrder } from "./start-order.ts";
@@ -27,7 +30,7 @@ export function decideVms(
   known: ManagerKnowledge,
   also: readonly Compare[],
   busy: ReadonlySet<string>,
-): Decided {
+): Decided & { readonly balance: BalanceState } {
   const round = new VmRound(view, known, also, busy);
   if (view.orders.size > 0) carryOutOrders(round);
   for (const vm of unsettled(view)) {
@@ -38,9 +41,11 @@ export function decideVms(
   if (view.disarm === undefined) {
     leaveHosts(round);
     if (view.plans.size > 0) returnVms(round);
+    if (view.rules.size > 0) followRules(round);
   }
   if (view.moves.size > 0) continueMoves(round);
-  return round.decided();
+  const balance = balanceHosts(round);
+  return { ...round.decided(), balance };
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Alternative, Params, Reason } from "../model/reason.ts";
 import { type EventDraft, systemActor } from "../model/records.ts";
 import type { Transaction } from "../model/transaction.ts";
 import type { Knowledge } from "./placement/knowledge.ts";
+import type { BalanceState } from "./placement/rebalance.ts";
 import type { Turns } from "./start-order.ts";
 
 /** What the manager's process knows beside the store when it decides. */
@@ -15,6 +16,8 @@ export type ManagerKnowledge = Knowledge & {
   /** What is coming up, for the order of starts (HM6). */
   readonly turns: Turns;
   readonly ownWaitMs: number;
+  /** How often in a row the hosts were found uneven (PL5). */
+  readonly balance: BalanceState;
   /** Since when this process leads; null where it does not. */
   readonly leadingSince: InstantMs | null;
 };

@@ -54,6 +54,8 @@ export const limits = {
   startTurnMs: 30_000,
   /** A VM that ran this long without trouble starts its count of restarts anew. */
   quietRunMs: 60_000,
+  /** The balance of the hosts is looked at once in this time (PL5). */
+  balanceRoundMs: 10_000,
   /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */
   promptRestarts: 3,
   restartFirstMs: 1_000,

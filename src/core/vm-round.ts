@@ -9,8 +9,9 @@ import { type Decided, type Decision, event, type ManagerKnowledge, type Notice,
 import { limits } from "./limits.ts";
 import type { Wish } from "./placement/asked.ts";
 import { otherFigures } from "./placement/notice.ts";
+import { type BalanceState, decideRebalance, type Rebalance, type RebalanceOptions } from "./placement/rebalance.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
-import { type Placement, select, whyUnfit } from "./placement/select.ts";
+import { type Placement, select, whereTo, whyUnfit } from "./placement/select.ts";
 import { type RuleBook, ruleBook } from "./rules/rule-book.ts";
 import { type Turning, whoseTurn } from "./start-order.ts";
 import { unchanged } from "./transactions.ts";
@@ -101,6 +102,15 @@ export class VmRound {
 
   select(vm: Vm, wish: Wish): Placement {
     return select(this.#opened(), vm, wish);
+  }
+
+  rebalance(state: BalanceState, options: RebalanceOptions): Rebalance {
+    return decideRebalance(this.#opened(), state, options);
+  }
+
+  /** Where it would be selected to, without the reasons. */
+  whereTo(vm: Vm, wish: Wish): HostId | undefined {
+    return whereTo(this.#opened(), vm, wish);
   }
 
   /** Why this very host cannot run the VM now, whether or not another is better; undefined: it can. */

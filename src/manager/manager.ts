@@ -10,6 +10,7 @@ import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } f
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
+import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
 import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
@@ -33,6 +34,7 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     leadership: { kind: "standby" },
     fencesSeenAt: new Map(),
     failuresSeenAt: new Map(),
+    balance: noBalance,
     turns: new Map(),
     pending: new Map(),
     devices: new Map(),
@@ -180,9 +182,10 @@ function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
   };
   // What a device confirmed comes first: nothing else is decided about that host before it is on record.
   const devices = leading ? workDevices(led.state, happened, also) : { state: led.state, effects: [] };
-  const parts: Decided[] = [decideFences(view, known, judge)];
-  if (leading) parts.push(...decideAsLeader(devices.state, happened, known, also));
-  const applied = applyDecided(devices.state, parts, happened, also);
+  const fences = decideFences(happened.view, known, judge);
+  const asLeader = leading ? decideAsLeader(devices.state, happened, known, also) : { parts: [], balance: noBalance };
+  const parts: Decided[] = [fences, ...asLeader.parts];
+  const applied = applyDecided({ ...devices.state, balance: asLeader.balance }, parts, happened, also);
   const effects = [...led.effects, ...devices.effects, ...applied.effects];
   return withWake({ state: applied.state, effects }, parts, happened);
 }
@@ -192,14 +195,16 @@ function decideAsLeader(
   happened: ManagerEvent,
   known: ManagerKnowledge,
   also: readonly Compare[],
-): Decided[] {
+): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
+  const vms = decideVms(happened.view, known, also, busySubjects(state));
   const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
-  return [
+  const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
-    decideVms(happened.view, known, also, busySubjects(state)),
+    vms,
     { decisions: others, notices: [], wakeAt: undefined },
   ];
+  return { parts, balance: vms.balance };
 }
 
 function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {
@@ -212,6 +217,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     failuresSeenAt: state.failuresSeenAt,
     turns: state.turns,
     ownWaitMs: ownWaitMs(state.profile),
+    balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(
       [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),

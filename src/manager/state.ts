@@ -1,6 +1,7 @@
 import type { Contacts, OwnContact } from "../core/contact.ts";
 import type { Placing } from "../core/decision.ts";
 import type { LeaderContact } from "../core/leadership.ts";
+import type { BalanceState } from "../core/placement/rebalance.ts";
 import type { Turns } from "../core/start-order.ts";
 import type { Profile } from "../model/config.ts";
 import type { HostId, InstantMs, Revision, Term, WallMs } from "../model/ids.ts";
@@ -52,6 +53,8 @@ export type ManagerState = {
   readonly leadership: Leadership;
   readonly fencesSeenAt: ReadonlyMap<string, number>;
   readonly failuresSeenAt: ReadonlyMap<string, number>;
+  /** Counted anew by each manager (PL5). */
+  readonly balance: BalanceState;
   readonly turns: Turns;
   readonly pending: ReadonlyMap<number, Pending>;
   readonly devices: ReadonlyMap<string, DeviceRun>;

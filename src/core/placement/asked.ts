@@ -4,7 +4,7 @@ import type { Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import { fenceOf } from "../../model/view.ts";
 import { reason } from "./fitness.ts";
-import { lacksFor, type PlacementRound, type Slot } from "./round.ts";
+import { homeOf, lacksFor, type PlacementRound, type Slot } from "./round.ts";
 import { seatOf, seatsOf } from "./seats.ts";
 
 export type Wish = {
@@ -69,13 +69,20 @@ export function ask(round: PlacementRound, vm: Vm, wish: Wish): Asked {
 function apartFrom(round: PlacementRound, vm: VmId): Map<HostId, VmId> {
   const apart = new Map<HostId, VmId>();
   for (const other of round.book.apart(vm)) {
-    for (const host of seatsOf(round.view, other, round.aims.get(other))) {
+    for (const host of placesOf(round, other)) {
       // The first of them in order, whatever the order of the set.
       const before = apart.get(host);
       if (isThere(round, host) && (before === undefined || other < before)) apart.set(host, other);
     }
   }
   return apart;
+}
+
+/** Where a VM is and where it goes; one that is to start lies where it lies until it has left. */
+function placesOf({ view, aims, homes }: PlacementRound, vm: VmId): readonly HostId[] {
+  const home = homes.get(vm);
+  const seats = seatsOf(view, vm, aims.get(vm));
+  return home === undefined ? seats : [home, ...seats];
 }
 
 /**
@@ -88,7 +95,7 @@ export function togetherAt(round: PlacementRound, asked: Asked, home: boolean): 
   const { view, book, aims } = round;
   for (const other of book.together(asked.vm.id)) {
     const returns = home && view.plans.get(other)?.value.returnTo === asked.wish.returnTo;
-    const host = returns ? asked.wish.returnTo : seatOf(view, other, aims.get(other));
+    const host = returns ? asked.wish.returnTo : (seatOf(view, other, aims.get(other)) ?? homeOf(round, other));
     if (host !== undefined && isThere(round, host)) counts.set(host, (counts.get(host) ?? 0) + 1);
   }
   return counts;

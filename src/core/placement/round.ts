@@ -6,8 +6,9 @@ import type { HostFacts, Vm, VmSpec } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { derived } from "../derived.ts";
 import { type RuleBook, ruleBook } from "../rules/rule-book.ts";
-import { type Figures, figuresOf, measuredLoads, sumOf, unmeasured } from "./figures.ts";
+import { type Figures, figureOf, figuresOf, measuredLoads, sumOf, unmeasured } from "./figures.ts";
 import { whyAway, whyClosed, whyLacks, whyLeft } from "./fitness.ts";
+import { startingAtHome } from "./homes.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { addLoad, type Load, recordedLoads, seatsOf } from "./seats.ts";
 
@@ -27,7 +28,11 @@ export type Slot = {
   readonly load: Load;
   /** What it bears by measure, where the round compares by that; grows likewise. */
   use: Usage;
+  /** What it will bear besides, of VMs that start at home; becomes less as they are placed. */
+  readonly due: Due;
 };
+
+type Due = { vms: number; cores: number; memoryMiB: number };
 
 /** What one decision round knows while it places VMs, one after the other. */
 export type PlacementRound = {
@@ -37,6 +42,8 @@ export type PlacementRound = {
   /** All members in the order of their ids. */
   readonly slots: readonly Slot[];
   readonly slotOf: ReadonlyMap<HostId, Slot>;
+  /** Where VMs will start that nobody has given a host yet: no room is taken there, but they are reckoned with. */
+  readonly homes: ReadonlyMap<VmId, HostId>;
   /** Where VMs go by transactions under way and by this round's own choices. */
   readonly aims: ReadonlyMap<VmId, HostId>;
   /** By which figures hosts are compared. */
@@ -64,6 +71,7 @@ export function openRound(view: ClusterView, known: Knowledge): PlacementRound {
       closed: whyClosed(view, id, known),
       load: { memoryMiB: load?.memoryMiB ?? 0, cores: load?.cores ?? 0, vms: load?.vms ?? 0 },
       use: nothing,
+      due: { vms: 0, cores: 0, memoryMiB: 0 },
     };
   });
   const there = slots.flatMap((slot) => (slot.away === undefined ? [slot.host] : []));
@@ -78,13 +86,31 @@ export function openRound(view: ClusterView, known: Knowledge): PlacementRound {
     book: rules,
     slots,
     slotOf,
+    homes: noHomes,
     aims: new Map(),
     figures,
     lacks: new Map(),
     nowhere: new Map(),
   };
   for (const [vm, host] of known.promised) book(round, vm, host);
-  return round;
+  return { ...round, homes: homesIn(round) };
+}
+
+const noHomes: ReadonlyMap<VmId, HostId> = new Map();
+
+/** Those of the homes that can be lived in. */
+function homesIn(round: PlacementRound): ReadonlyMap<VmId, HostId> {
+  const homes = new Map<VmId, HostId>();
+  for (const [vm, host] of startingAtHome(round.view)) {
+    const slot = round.slotOf.get(host);
+    if (round.aims.has(vm) || slot === undefined || slot.away !== undefined || slot.closed !== undefined) continue;
+    const spec = round.view.vms.get(vm)?.value.spec;
+    if (spec === undefined || spec.memoryMiB > (slot.facts?.memoryForVmsMiB ?? 0) - slot.load.memoryMiB) continue;
+    if (round.book.binds(vm) && round.book.classOf(vm, host) === undefined) continue;
+    homes.set(vm, host);
+    addDue(round, vm, slot, 1);
+  }
+  return homes;
 }
 
 /** Books a choice: from now on in this round the VM takes room on `host`, and what belongs to it looks there. */
@@ -94,6 +120,9 @@ export function assign(round: PlacementRound, vm: Vm, host: HostId): void {
 
 function book(round: PlacementRound, vm: VmId, host: HostId): void {
   const { view, slotOf, figures } = round;
+  const home = homeOf(round, vm);
+  const homeSlot = home === undefined ? undefined : slotOf.get(home);
+  if (homeSlot !== undefined) addDue(round, vm, homeSlot, -1);
   const add = (on: HostId, sign: 1 | -1): void => {
     const slot = slotOf.get(on);
     if (slot === undefined) return;
@@ -107,9 +136,26 @@ function book(round: PlacementRound, vm: VmId, host: HostId): void {
   for (const on of seatsOf(view, vm, host)) add(on, 1);
 }
 
-/** What a host bears by the figures of the round. */
-export function bears(round: PlacementRound, slot: Slot): Usage {
-  return round.figures.mode === "dynamic" ? slot.use : slot.load;
+function addDue({ view, figures }: PlacementRound, vm: VmId, { due }: Slot, sign: 1 | -1): void {
+  const { cores, memoryMiB } = figureOf(view, vm, figures.mode);
+  due.vms += sign;
+  due.cores += sign * cores;
+  due.memoryMiB += sign * memoryMiB;
+}
+
+/** What a host bears by the figures of the round, with what starts there by itself. */
+export function bears({ figures }: PlacementRound, slot: Slot): Usage {
+  return sumOf(figures.mode === "dynamic" ? slot.use : slot.load, slot.due, 1);
+}
+
+/** How many VMs a host bears, with those that start there by themselves. */
+export function numberOn({ load, due }: Slot): number {
+  return load.vms + due.vms;
+}
+
+/** Where a VM is reckoned with besides its seats, until it is placed. */
+export function homeOf({ homes, aims }: PlacementRound, vm: VmId): HostId | undefined {
+  return aims.has(vm) ? undefined : homes.get(vm);
 }
 
 /** What each slot lacks for VMs like this one, memory aside. */

@@ -2,7 +2,7 @@ import type { Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import { figureOf, fractionsOf, sumOf } from "./figures.ts";
 import { reason } from "./fitness.ts";
-import { bears, type PlacementRound, type Slot } from "./round.ts";
+import { bears, numberOn, type PlacementRound, type Slot } from "./round.ts";
 import { seatsOf } from "./seats.ts";
 import { criteriaOf, spreadOf, stateWeights, topsis, withMore } from "./topsis.ts";
 
@@ -18,10 +18,10 @@ export function scoresOf(round: PlacementRound, vm: Vm): Scores {
 }
 
 const byNumber: Scores = {
-  cost: (slot) => slot.load.vms,
+  cost: numberOn,
   whyLost: (slot, best) => {
-    const code = slot.load.vms > best.load.vms ? "host-has-more-vms" : "host-later-in-order";
-    return reason("PL4", code, { host: slot.host, vms: slot.load.vms, best: best.load.vms });
+    const code = numberOn(slot) > numberOn(best) ? "host-has-more-vms" : "host-later-in-order";
+    return reason("PL4", code, { host: slot.host, vms: numberOn(slot), best: numberOn(best) });
   },
 };
 

@@ -63,6 +63,7 @@ const reasons = {
   "host-in-maintenance": "{host} is in maintenance.",
   "host-mode-not-active": "{host} is about to go ({mode}).",
   "host-quarantined": "{host} was lost too often and gets no new VMs for another {forMs} ms.",
+  "host-not-best": "{host} is not where the rules have the VM any more.",
   "host-not-allowed": "{host} is none of the hosts that {rules} allows.",
   "host-has-vm-apart": "{host} has VM {other}, which a rule keeps apart from this one.",
   "host-in-lower-class": "{host} has priority {class} by the rules; hosts of priority {best} come first.",

@@ -1,10 +1,8 @@
 import type { Asked } from "../../core/requests/plan.ts";
-import { remove, transaction, unchanged } from "../../core/transactions.ts";
-import type { StoreKey } from "../../model/ids.ts";
-import { type Refusal, refuse } from "../../model/reason.ts";
+import type { Refusal } from "../../model/reason.ts";
 import type { EventDraft } from "../../model/records.ts";
-import type { Transaction, Write } from "../../model/transaction.ts";
-import type { ClusterView, Stored } from "../../model/view.ts";
+import type { Transaction } from "../../model/transaction.ts";
+import type { ClusterView } from "../../model/view.ts";
 import type { SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import { scenarioActor } from "./records.ts";
@@ -54,10 +52,4 @@ function answeringHost({ hosts, members, daemons, truth }: World): SimHost | und
       !host.trouble.storeBlocked,
   );
   return answering.find(({ id }) => id === truth.term?.host) ?? answering[0];
-}
-
-/** One record put or, without a write, taken away. */
-export function edit(key: StoreKey, stored: Stored<unknown> | undefined, write: Write | undefined): ReturnType<Asking> {
-  if (write === undefined && stored === undefined) return refuse("vm-nothing-to-change", { vm: "" });
-  return { kind: "plan", transaction: transaction([unchanged(key, stored)], [write ?? remove(key)]), events: [] };
 }

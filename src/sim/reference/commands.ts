@@ -1,20 +1,19 @@
 import { planMaintenance, planRelease } from "../../core/requests/change-host.ts";
 import { planSetVm } from "../../core/requests/change-vm.ts";
 import { planArm, planDisarm } from "../../core/requests/disarm.ts";
+import { planMoveVm } from "../../core/requests/move.ts";
 import { planStopVm } from "../../core/requests/power.ts";
 import { put } from "../../core/transactions.ts";
 import type { Epoch, HostId, TaskId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { VmOrder } from "../../model/move-records.ts";
-import { refuse } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import type { Write } from "../../model/transaction.ts";
 import type { World } from "../world/world.ts";
-import { askCluster, edit } from "./asking.ts";
+import { askCluster } from "./asking.ts";
 import type { HaCommand } from "./format.ts";
 import type { Machines } from "./machines.ts";
 import type { Observer } from "./observer.ts";
-import { newResource, orderOf, releasedAt, requestedOf, sizeOf, writesOfResource } from "./records.ts";
+import { newResource, releasedAt, requestedOf, sizeOf, writesOfResource } from "./records.ts";
 import type { Usages } from "./usage.ts";
 
 type Ops = { readonly [Op in HaCommand["op"]]: (command: Extract<HaCommand, { readonly op: Op }>) => void };
@@ -77,8 +76,8 @@ function serviceOps(world: World, usages: Usages, observer: Observer): Pick<Ops,
       observer.manages(sid, true);
       request(world, sid, requestedOf(to));
     },
-    migrate: ({ sid, target }) => order(world, sid, { kind: "migrate", to: target as HostId }),
-    relocate: ({ sid, target }) => order(world, sid, { kind: "relocate", to: target as HostId }),
+    migrate: ({ sid, target }) => order(world, observer, sid, target, "migrate"),
+    relocate: ({ sid, target }) => order(world, observer, sid, target, "relocate"),
     stop: ({ sid, timeout }) =>
       askCluster(world, (view, asked) => planStopVm(view, sid, nextTask(world), asked, timeout * 1000)),
     "add-resource": ({ sid, node, state }) => {
@@ -112,12 +111,10 @@ function nextTask({ scheduler }: World): TaskId {
   return `task-${scheduler.executed}` as TaskId;
 }
 
-function order(world: World, sid: string, wanted: VmOrder["order"]): void {
-  const vm = sid as VmId;
-  askCluster(world, (view) => {
-    if (!view.vms.has(vm)) return refuse("vm-unknown", { vm: sid, known: "" });
-    return edit(keys.vmOrder(vm), view.orders.get(vm), put(keys.vmOrder(vm), orderOf(vm, wanted)));
-  });
+function order(world: World, observer: Observer, sid: string, to: string, kind: "migrate" | "relocate"): void {
+  askCluster(world, (view, asked) =>
+    planMoveVm(view, { vm: sid, to, kind }, nextTask(world), asked, (host) => observer.contactOf(host)),
+  );
 }
 
 /** Other programs that write beside us: a backup that locks, somebody who resizes a guest. */

@@ -1,5 +1,9 @@
-import { bootHost } from "../world/boot.ts";
+import { planLeave } from "../../core/requests/change-host.ts";
+import type { IntentId } from "../../model/ids.ts";
+import { bootHost, killProcess } from "../world/boot.ts";
+import type { SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
+import { askCluster } from "./asking.ts";
 import type { HaScenario } from "./format.ts";
 import type { Held } from "./held-managers.ts";
 import type { Observer } from "./observer.ts";
@@ -7,18 +11,22 @@ import type { Observer } from "./observer.ts";
 type Next = "agent-restart" | "reboot" | "power-off";
 
 /** Hosts of one batch are switched on one after the other, in order: the first to claim the office gets it. */
-const bootEveryMs = 100;
+const bootEveryMs = 1;
+const restartAfterMs = 1_000;
+const patienceMs = 60_000;
 
 /** The hardware of a scenario: power, network, and what is wrong with them. */
 export class Machines {
   readonly #world: World;
   readonly #scenario: HaScenario;
+  readonly #observer: Observer;
   readonly #held: Held;
   readonly #cut = new Set<number>();
 
   constructor(world: World, scenario: HaScenario, observer: Observer, held: Held) {
     this.#world = world;
     this.#scenario = scenario;
+    this.#observer = observer;
     this.#held = held;
     for (const host of world.hosts) {
       const device = world.devices.get(host.id);
@@ -50,11 +58,13 @@ export class Machines {
   /** Power brings the network with it. */
   #switchOn(node: string): void {
     this.network(node, "on");
+    this.#observer.switched(node, true);
     const host = this.#world.host(node);
     this.#world.scheduler.after(host.number * bootEveryMs, () => bootHost(this.#world, host));
   }
 
   #switchOff(node: string): void {
+    this.#observer.switched(node, false);
     this.#world.cutPower(this.#world.host(node), "scenario", Number.POSITIVE_INFINITY);
   }
 
@@ -76,7 +86,20 @@ export class Machines {
   }
 
   leave(node: string, next: Next): void {
-    this.#world.tell("operator", "refused", { code: "leave-host", node, next });
+    const intent = `leave-${node}-${this.#world.scheduler.executed}` as IntentId;
+    askCluster(this.#world, (view, asked) =>
+      planLeave(view, { host: node, next }, intent, asked, (host) => this.#observer.contactOf(host)),
+    );
+    if (next === "agent-restart") this.#restartOnceSaid(this.#world.host(node), this.#world.scheduler.now + patienceMs);
+  }
+
+  /** The package manager restarts the service once that has said so. */
+  #restartOnceSaid(host: SimHost, until: number): void {
+    const mode = this.#observer.view.modes.get(host.id)?.value;
+    if (mode?.mode === "restart" && mode.next === "agent-restart") killProcess(this.#world, host, "daemon");
+    else if (this.#world.scheduler.now < until) {
+      this.#world.scheduler.after(restartAfterMs, () => this.#restartOnceSaid(host, until));
+    }
   }
 
   holdManager(node: string, held: boolean): void {

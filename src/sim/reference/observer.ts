@@ -1,4 +1,5 @@
 import { compareText, inKeyOrder } from "../../base/order.ts";
+import type { HostContact } from "../../core/requests/sight.ts";
 import type { HostId, Incarnation, VmId } from "../../model/ids.ts";
 import type { Event } from "../../model/records.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
@@ -9,7 +10,7 @@ import { Actions } from "./actions.ts";
 import type { HaScenario } from "./format.ts";
 import { isProven, stateOfNode } from "./node-states.ts";
 import type { FencingEntry, HardwareTransition, NodeTransition, ServiceTransition, TakenDecision } from "./result.ts";
-import { type ServiceState, stateOfService } from "./service-states.ts";
+import { shownService } from "./service-states.ts";
 import { type Shown, stepsBetween } from "./steps-between.ts";
 
 /** Silence is noticed at this pace; everything else at the commit that changes it. */
@@ -32,6 +33,7 @@ export class Observer {
   readonly #nodes = new Map<string, string>();
   readonly #removed = new Set<string>();
   readonly #returning = new Set<VmId>();
+  readonly #power = new Map<string, boolean>();
 
   constructor(world: World, scenario: HaScenario) {
     this.#world = world;
@@ -59,6 +61,17 @@ export class Observer {
   reset(host: SimHost): void {
     this.watchdogResets.push({ t: this.#now(), node: host.id });
     this.powered(host.id, "power-off", "watchdog");
+  }
+
+  /** A person switched it: what happens to its power by that is no news. */
+  switched(node: string, on: boolean): void {
+    this.#power.set(node, on);
+  }
+
+  /** How whoever is asked sees a host. */
+  contactOf(host: HostId): HostContact {
+    if (!this.view.hosts.has(host)) return "absent";
+    return this.#isSilent(host) ? "silent" : "up";
   }
 
   powered(node: string, to: HardwareTransition["to"], cause: HardwareTransition["cause"]): void {
@@ -117,6 +130,7 @@ export class Observer {
   }
 
   #look(): void {
+    for (const host of this.#world.hosts) this.#lookAtPower(host);
     // Before the first manager nobody sees anything.
     if (this.view.term === undefined) return;
     for (const { name } of this.#scenario.nodes) this.#lookAtNode(name as HostId);
@@ -141,6 +155,14 @@ export class Observer {
     if (from === to) return;
     this.#nodes.set(host, to);
     this.nodeTransitions.push({ t: this.#now(), node: host, from, to, by: this.#by() });
+  }
+
+  /** A host that went down by itself, after it had said so. */
+  #lookAtPower({ id, on }: SimHost): void {
+    if ((this.#power.get(id) ?? false) === on) return;
+    this.#power.set(id, on);
+    const cause = this.view.modes.get(id)?.value.next === "reboot" ? "reboot" : "shutdown";
+    this.powered(id, on ? "power-on" : "power-off", cause);
   }
 
   #lookAtFences(): void {
@@ -169,7 +191,7 @@ export class Observer {
 
   #lookAtService(id: VmId): void {
     const before = this.#shown.get(id);
-    const now = this.#removed.has(id) ? undefined : stateOfService(this.view, id);
+    const now = this.#removed.has(id) ? undefined : shownService(this.view, id, before);
     // Nothing is managed meanwhile, and nothing of it is forgotten.
     if (before !== undefined && now !== undefined && this.view.disarm?.value.mode === "ignore") return;
     this.actions.follow(id, this.view.owners.get(id)?.value);
@@ -182,7 +204,7 @@ export class Observer {
       this.#returning.add(id);
       return;
     }
-    const steps = stepsBetween(before, shownOf(now), this.#circumstances(id));
+    const steps = stepsBetween(before, now, this.#circumstances(id));
     this.#returning.delete(id);
     for (const step of steps) {
       if (step.state === "fence") this.#leftFor(step.node);
@@ -192,7 +214,7 @@ export class Observer {
   }
 
   /** Its host is back before anybody fenced it: whether its VM goes on there is decided at once, and then shown. */
-  #waitsForItsHost(id: VmId, { state }: ServiceState): boolean {
+  #waitsForItsHost(id: VmId, { state }: Shown): boolean {
     if (state !== "fence" && state !== "recovery") return false;
     const owner = this.view.owners.get(id)?.value;
     if (owner?.kind !== "held") return false;
@@ -233,8 +255,4 @@ export class Observer {
     });
     if (after !== null) this.actions.stepped(id, before, after);
   }
-}
-
-function shownOf({ state, host, target }: ServiceState): Shown {
-  return { state, node: host, target };
 }

@@ -2,9 +2,9 @@ import { createClusterTransaction } from "../../core/cluster-creation.ts";
 import { type GroupMeaning, rulesFromGroups } from "../../core/rules/groups.ts";
 import { put } from "../../core/transactions.ts";
 import type { Actor } from "../../model/branded.ts";
-import type { ClusterId, Epoch, HostId, PoolId, RuleId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
+import type { ClusterId, Epoch, HostId, Incarnation, PoolId, RuleId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { VmOrder, VmPlan } from "../../model/move-records.ts";
+import type { VmMove, VmPlan } from "../../model/move-records.ts";
 import { type Policy, policySchema, shutdownPolicySchema } from "../../model/policy.ts";
 import { type Owner, type RequestedState, type Vm, vmDefaults } from "../../model/records.ts";
 import type { Rule } from "../../model/rules.ts";
@@ -50,11 +50,6 @@ export function initialWrites(scenario: HaScenario): Write[] {
   ];
 }
 
-/** Rounds of the source are counted in time here: half a round less, so that the wanted number of looks lies within it. */
-function holdMs(rounds: number, roundSeconds: number): number {
-  return Math.max(0, Math.round((rounds - 0.5) * roundSeconds * 1000));
-}
-
 function policyOf({ options, timing }: HaScenario): Policy {
   const { mode, rebalanceOnStart, autoRebalance } = options.scheduler;
   const shutdownPolicy = shutdownPolicySchema.safeParse(options.shutdownPolicy);
@@ -72,7 +67,8 @@ function policyOf({ options, timing }: HaScenario): Policy {
               enabled: autoRebalance.enabled && mode !== "basic",
               method: autoRebalance.method,
               threshold: autoRebalance.threshold,
-              holdMs: autoRebalance.holdRounds <= 1 ? 0 : holdMs(autoRebalance.holdRounds, timing.roundSeconds),
+              // One look is enough, or as many as there are in so many rounds of the source.
+              holdMs: autoRebalance.holdRounds <= 1 ? 0 : autoRebalance.holdRounds * timing.roundSeconds * 1000,
               margin: autoRebalance.margin,
             },
     },
@@ -159,14 +155,14 @@ export function sizeOf(figures: { readonly maxCpu: number | null; readonly maxMe
   };
 }
 
-/** What an earlier manager had begun: moves stand as orders, an error as the error that has to be cleared. */
+/** What an earlier manager had begun: moves of VMs that do not run, and errors that have to be cleared. */
 function preloaded(scenario: HaScenario): Write[] {
   const services = scenario.initialManagerState?.services ?? {};
-  return Object.entries(services).flatMap(([sid, { state, target }]): Write[] => {
+  return Object.entries(services).flatMap(([sid, { state, node, target }]): Write[] => {
     const vm = sid as VmId;
     if (!scenario.resources.some((resource) => resource.sid === sid)) return [];
     if ((state === "migrate" || state === "relocate") && typeof target === "string")
-      return [put(keys.vmOrder(vm), orderOf(vm, { kind: state, to: target as HostId }))];
+      return [put(keys.vmMove(vm), begunMove(vm, state, node as HostId, target as HostId))];
     if (state !== "error") return [];
     const plan: VmPlan = {
       schema: 1,
@@ -178,8 +174,19 @@ function preloaded(scenario: HaScenario): Write[] {
   });
 }
 
-export function orderOf(vm: VmId, order: VmOrder["order"]): VmOrder {
-  return { schema: 1, vm, order, actor: scenarioActor, at: createdAt };
+function begunMove(vm: VmId, kind: VmMove["kind"], from: HostId, to: HostId): VmMove {
+  return {
+    schema: 1,
+    vm,
+    kind,
+    from,
+    incarnation: 0 as Incarnation,
+    epoch: null,
+    to,
+    reason: { rule: "HM1", code: "ordered", params: { by: scenarioActor.name } },
+    answer: { kind: "open" },
+    at: createdAt,
+  };
 }
 
 /** A resource that a command adds: with what the source takes where nothing is said. */

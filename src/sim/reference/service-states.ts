@@ -1,30 +1,19 @@
-import type { HostId, VmId } from "../../model/ids.ts";
-import { type ClusterView, fenceOf } from "../../model/view.ts";
-import { isProven } from "./node-states.ts";
+import { serviceState } from "../../core/service-state.ts";
+import type { VmId } from "../../model/ids.ts";
+import type { ClusterView } from "../../model/view.ts";
+import type { Shown } from "./steps-between.ts";
 
-/** Where a service is, under the names that administrators of this field know. */
-export type ServiceState = { readonly state: string; readonly host: HostId | null; readonly target: HostId | null };
+const notYetStarted: readonly (string | undefined)[] = [undefined, "stopped", "request_start", "request_stop"];
 
-/** The state of a managed VM as the records say; undefined where nobody manages it. */
-export function stateOfService(view: ClusterView, id: VmId): ServiceState | undefined {
-  const vm = view.vms.get(id)?.value;
-  if (vm === undefined || vm.requested === "ignored") return undefined;
-  const owner = view.owners.get(id)?.value;
-  const host = owner?.host ?? null;
-  const at = (state: string, target: HostId | null = null): ServiceState => ({ state, host, target });
-  const wanted = vm.requested === "started";
-  const plan = view.plans.get(id)?.value;
-  if (plan?.error != null || (wanted && (owner?.failedHosts.length ?? 0) > vm.maxRelocate)) return at("error");
-  if (owner?.kind === "held") {
-    const fence = fenceOf(view, owner.host, owner.incarnation)?.value;
-    if (fence !== undefined) return at(isProven(fence) ? "recovery" : "fence");
-  }
-  const move = view.moves.get(id)?.value;
-  if (move?.answer.kind === "open") return at(move.kind, move.to);
-  if (view.disarm?.value.mode === "freeze") return at("freeze");
-  const mode = host === null ? undefined : view.modes.get(host)?.value;
-  if (mode?.mode === "restart") return at("freeze");
-  if (owner?.kind === "held") return at(wanted ? "started" : "request_stop");
-  if (!wanted) return at("stopped");
-  return at(mode?.mode === "shutdown" ? "recovery" : "request_start");
+/**
+ * How a service is shown; undefined where nobody manages it. What is wanted, lies somewhere and was not given to a host
+ * yet is asked for, and no more, until it was shown as started once.
+ */
+export function shownService(view: ClusterView, id: VmId, before: Shown | undefined): Shown | undefined {
+  if (!view.vms.has(id)) return undefined;
+  const { state, host, target } = serviceState(view, id);
+  if (state === "ignored") return undefined;
+  const waits = state === "started" && view.owners.get(id)?.value.kind === "released";
+  const asked = waits && notYetStarted.includes(before?.state);
+  return { state: asked ? "request_start" : state, node: host, target };
 }

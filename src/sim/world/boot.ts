@@ -238,8 +238,8 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
       for (const checker of world.checkers) checker.refused?.(writer, transaction);
       return end;
     },
-    heard: () => {
-      for (const checker of world.checkers) checker.heard?.(life);
+    heard: (by) => {
+      for (const checker of world.checkers) checker.heard?.(life, by);
     },
     asked: (transaction, by) => {
       for (const checker of world.checkers) checker.asked?.(writer, transaction, by);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Agent, hostWith, seen, web } from "../../test/support/agent-rig.ts";
-import { fence, heartbeat, held, host, incarnation, type Records, vmId } from "../../test/support/records.ts";
+import { fence, heartbeat, held, host, incarnation, plan, type Records, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { IntentId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -123,6 +123,14 @@ describe("leaving in order", () => {
     agent.wait(limits.agentListMs);
     agent.lists();
     expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "released", epoch: 1 });
+  });
+
+  test("[HM4, HM2] a VM that nobody tries to move away any more is stopped by a host that goes down", () => {
+    const records = hostWith(1).put(keys.hostMode(host("h1")), modeOf("leaving", "reboot"));
+    const failedMoves = { count: 5, to: host("h2"), code: "vm-did-not-stop" };
+    const agent = running(records.put(keys.vmPlan(vmId("web")), plan({ failedMoves })));
+    agent.ends("stop");
+    expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "released", failed: null });
   });
 
   test("[HM4] an agent that restarts touches no VM, and the next one says that it is back", () => {

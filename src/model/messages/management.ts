@@ -25,7 +25,7 @@ const events = {
   },
   "vm-move-given-up": {
     cause: "VM {vm} could not be moved to {to}, {count} times in a row.",
-    effect: "It stays where it is. No further attempt is made by itself.",
+    effect: "It stays where it is, and is not tried again by itself. A host that goes down stops it instead.",
     remedy: "Remove what is in the way, then order the move, or change the host or the rule that asks for it.",
   },
   "vm-cannot-leave": {

@@ -138,18 +138,26 @@ export const waits: CheckerKind = {
  */
 export const disarmed: CheckerKind = {
   rule: "HM5",
-  make: (world, fail) => ({
-    committed: ({ name, value, before }, writer) => {
-      if (writer?.process !== "daemon" || value === undefined || !world.truth.values.has(keys.disarm)) return;
-      if (name.kind === "fence" && before === undefined && (value as FenceRecord).cause !== "self")
-        fail(`${name.host}/${name.incarnation} is fenced in a disarmed cluster`);
-      if (name.kind === "vm-move" && before === undefined) fail(`${name.vm} begins to move in a disarmed cluster`);
-      if (name.kind !== "owner" || (value as Owner).kind !== "held") return;
-      const was = before as Owner | undefined;
-      // The world forgets no move that ended in this very commit: what was there before counts.
-      if (world.truth.values.has(keys.vmMove(name.vm))) return;
-      const fence = was?.kind === "held" ? world.truth.fences.get(`${was.host}/${was.incarnation}`) : undefined;
-      if (fence === undefined) fail(`${name.vm} is started in a disarmed cluster`);
-    },
-  }),
+  make: (world, fail) => {
+    const movedAt = new Map<string, number>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        const { now } = world.scheduler;
+        if (name.kind === "vm-move") movedAt.set(name.vm, now);
+        if (writer?.process !== "daemon" || value === undefined || !world.truth.values.has(keys.disarm)) return;
+        if (name.kind === "fence" && before === undefined && (value as FenceRecord).cause !== "self")
+          fail(`${name.host}/${name.incarnation} is fenced in a disarmed cluster`);
+        if (name.kind === "vm-move" && before === undefined) fail(`${name.vm} begins to move in a disarmed cluster`);
+        if (name.kind !== "owner" || (value as Owner).kind !== "held") return;
+        const { vm } = name;
+        const was = before as Owner | undefined;
+        const fence = was?.kind === "held" ? world.truth.fences.get(`${was.host}/${was.incarnation}`) : undefined;
+        if (fence !== undefined || world.truth.values.has(keys.vmMove(vm))) return;
+        // The move that it ends with goes in the same transaction.
+        world.scheduler.after(0, () => {
+          if (movedAt.get(vm) !== now) fail(`${vm} is started in a disarmed cluster`);
+        });
+      },
+    };
+  },
 };

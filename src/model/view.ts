@@ -153,7 +153,7 @@ export function emptyView(): ClusterView {
   };
 }
 
-/** What a batch of changes was about: heartbeats and ticks alone need no new decision. */
+/** What a batch of changes was about: heartbeats, ticks and measured figures alone need no new decision. */
 export type Touched = {
   readonly heartbeats: readonly {
     readonly host: HostId;
@@ -161,6 +161,7 @@ export type Touched = {
     readonly revision: Revision;
   }[];
   readonly tick: boolean;
+  readonly usages: boolean;
   readonly others: boolean;
   readonly vms: ReadonlySet<VmId>;
   readonly events: readonly { readonly event: Event; readonly revision: Revision }[];
@@ -229,6 +230,7 @@ export function applyChanges(view: ClusterView, changes: readonly Change[], revi
   const touched = {
     heartbeats: [] as Touched["heartbeats"][number][],
     tick: false,
+    usages: false,
     others: false,
     vms: new Set<VmId>(),
     events: [] as Touched["events"][number][],
@@ -245,6 +247,7 @@ export function applyChanges(view: ClusterView, changes: readonly Change[], revi
         touched.heartbeats.push({ host: name.host, incarnation: name.incarnation, revision: change.revision });
       }
     } else if (name.kind === "manager-tick") touched.tick = true;
+    else if (name.kind === "host-usage") touched.usages = true;
     else if (name.kind === "event") {
       if (parsed.value !== undefined) touched.events.push({ event: parsed.value as Event, revision: change.revision });
     } else {

@@ -6,6 +6,7 @@ import { heartMutants } from "./planted/heart.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { ownerMutants } from "./planted/owners.ts";
+import { placementMutants } from "./planted/placement.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -14,6 +15,7 @@ export const planted: readonly Mutant[] = [
   ...managerMutants,
   ...fencingMutants,
   ...ownerMutants,
+  ...placementMutants,
   ...agentMutants,
   ...managingMutants,
 ];

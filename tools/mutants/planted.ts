@@ -7,6 +7,7 @@ import { leavingMutants } from "./planted/leaving.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { ownerMutants } from "./planted/owners.ts";
+import { placementMutants } from "./planted/placement.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -15,6 +16,7 @@ export const planted: readonly Mutant[] = [
   ...managerMutants,
   ...fencingMutants,
   ...ownerMutants,
+  ...placementMutants,
   ...agentMutants,
   ...managingMutants,
   ...leavingMutants,

@@ -5,6 +5,7 @@ import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { balanceHosts } from "./decide-balance.ts";
 import { leaveHosts } from "./decide-leaves.ts";
+import { leaveLostHosts } from "./decide-lost-places.ts";
 import { continueMoves } from "./decide-moves.ts";
 import { returnVms } from "./decide-returns.ts";
 import { followRules } from "./decide-rule-moves.ts";
@@ -40,6 +41,7 @@ export function decideVms(
   }
   if (view.disarm === undefined) {
     leaveHosts(round);
+    leaveLostHosts(round);
     if (view.plans.size > 0) returnVms(round);
     if (view.rules.size > 0) followRules(round);
   }

@@ -110,4 +110,13 @@ export const managingMutants: readonly Mutant[] = [
     find: "n > counted && !leftInOrder(value)",
     replace: "n > counted && (!leftInOrder(value) || true)",
   },
+  {
+    id: "disabled-vm-relocated",
+    rule: "PL7",
+    what: "The place of a VM that is disabled leaves a lost host as well.",
+    near: ["power-loss"],
+    file: "src/core/decide-lost-places.ts",
+    find: 'if (vm?.requested === "stopped" &&',
+    replace: 'if (vm !== undefined && vm.requested !== "started" &&',
+  },
 ];

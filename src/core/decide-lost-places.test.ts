@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cluster, knowledge, none, written } from "../../test/support/decision-rig.ts";
-import { epoch, held, host, incarnation, plan, type Records, vm, vmId } from "../../test/support/records.ts";
+import { epoch, fence, held, host, incarnation, plan, type Records, vm, vmId } from "../../test/support/records.ts";
 import { keys } from "../model/keys.ts";
 import { type Owner, systemActor } from "../model/records.ts";
 import { decideVms } from "./decide-vms.ts";
@@ -30,6 +30,13 @@ function newPlace(records: Records, lost: readonly string[] = ["h1"]): unknown {
 describe("a VM that is stopped", () => {
   test("[PL7] lies elsewhere once its host is lost, chosen like any other; its epoch stays, nobody holds it", () => {
     expect(newPlace(stopped())).toEqual({ ...lies, host: "h3" });
+  });
+
+  test("[PL7] that the lost host still held lies elsewhere with its release, in one transaction", () => {
+    const records = stopped()
+      .put(keys.owner(web), held("h1", 1, 4))
+      .put(keys.fence(host("h1"), incarnation(1)), fence());
+    expect(newPlace(records)).toEqual({ ...lies, host: "h3", epoch: 5 });
   });
 
   test("[PL7] stays while its host is silent only", () => {

@@ -119,7 +119,7 @@ export class Observer {
       this.#givenUp.delete(host);
     }
     for (const { event } of touched.events) this.#heard(event);
-    if (touched.others) this.#look();
+    if (touched.others || touched.usages) this.#look();
   }
 
   #heard({ type, subjects, reason }: Event): void {

@@ -5,6 +5,7 @@ import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { balanceHosts } from "./decide-balance.ts";
 import { leaveHosts } from "./decide-leaves.ts";
+import { leaveLostHosts, placeAway, placeChanged } from "./decide-lost-places.ts";
 import { continueMoves } from "./decide-moves.ts";
 import { returnVms } from "./decide-returns.ts";
 import { followRules } from "./decide-rule-moves.ts";
@@ -42,6 +43,7 @@ export function decideVms(
   }
   if (view.disarm === undefined) {
     leaveHosts(round);
+    leaveLostHosts(round);
     if (view.plans.size > 0) returnVms(round);
     if (view.rules.size > 0) followRules(round);
   }
@@ -90,8 +92,10 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     return;
   }
   if (vm.requested !== "started") {
-    const told = event("vm-released", { vm: vm.id, host }, { vm: vm.name, host });
-    round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also), [told]);
+    const away = placeAway(round, vm, host);
+    const told = [event("vm-released", { vm: vm.id, host }, { vm: vm.name, host })];
+    if (away !== undefined) told.push(placeChanged(vm, host, away.on, away.alternatives));
+    round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also, away?.on), told);
     return;
   }
   if (round.waitsItsTurn(vm)) return;

@@ -46,6 +46,7 @@ const reasons = {
   "nobody-took-it": "The host was fenced, but VM {vm} was not started elsewhere, so that its own copy may go on.",
   "run-ended": "The run of VM {vm} ended: {exit}.",
   "host-is-lost": "{host} is the host that was lost.",
+  "place-is-lost": "It lay on {host}, which is lost.",
   "host-later-in-order": "{host} would do as well as the chosen one; the order of names decided.",
   "host-has-more-vms": "{host} has {vms} VMs, the chosen one {best}.",
   "host-scores-less": "{host} scores {score}, the chosen one {best} ({mode}).",

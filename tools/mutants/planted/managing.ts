@@ -128,4 +128,13 @@ export const managingMutants: readonly Mutant[] = [
     find: "  return chooseOpen(round, { ...asked, lastResort: true });",
     replace: "  return chooseOpen(round, asked);",
   },
+  {
+    id: "disabled-vm-relocated",
+    rule: "PL7",
+    what: "The place of a VM that is disabled leaves a lost host as well.",
+    near: ["power-loss"],
+    file: "src/core/decide-lost-places.ts",
+    find: 'if (vm?.requested === "stopped" &&',
+    replace: 'if (vm !== undefined && vm.requested !== "started" &&',
+  },
 ];

@@ -6,6 +6,8 @@ import { heartMutants } from "./planted/heart.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { ownerMutants } from "./planted/owners.ts";
+import { placementMutants } from "./planted/placement.ts";
+import { ruleMutants } from "./planted/rules.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -16,4 +18,6 @@ export const planted: readonly Mutant[] = [
   ...ownerMutants,
   ...agentMutants,
   ...managingMutants,
+  ...placementMutants,
+  ...ruleMutants,
 ];

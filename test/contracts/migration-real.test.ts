@@ -85,6 +85,14 @@ describe("with the cluster's certificates", () => {
     }
   });
 
+  test("without a certificate neither end takes part in a move over TLS", limit, async () => {
+    await openPair({}, {});
+    await start();
+    expect(await prepare({ tls: true })).toMatchObject({ kind: "refused", code: "move-no-certificate" });
+    expect(await copy([rig.deadDoor], { tls: true })).toMatchObject({ kind: "refused", code: "move-no-certificate" });
+    await expectGoesOnHere();
+  });
+
   test("a target that is another host than the one that was meant gets nothing", limit, async () => {
     const authority = await createAuthority("test" as ClusterId);
     await openPair(await certificatesOf(authority, "a"), await certificatesOf(authority, "c"));

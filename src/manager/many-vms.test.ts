@@ -93,7 +93,7 @@ describe("many VMs at once", () => {
     beat(records);
     leader.leads();
     const { decidedAt } = leader.state;
-    const touched = { heartbeats: [], tick: false, others: true, vms: new Set<VmId>(), events: [] };
+    const touched = { heartbeats: [], tick: false, others: true, usages: false, vms: new Set<VmId>(), events: [] };
     leader.tell({ kind: "changed", touched });
     expect(leader.effects).toEqual([{ kind: "wake-at", at: decidedAt + 2 }]);
     leader.wait(250);

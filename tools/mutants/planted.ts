@@ -8,6 +8,7 @@ import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
+import { ruleMutants } from "./planted/rules.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -16,8 +17,9 @@ export const planted: readonly Mutant[] = [
   ...managerMutants,
   ...fencingMutants,
   ...ownerMutants,
-  ...placementMutants,
   ...agentMutants,
   ...managingMutants,
   ...leavingMutants,
+  ...placementMutants,
+  ...ruleMutants,
 ];

@@ -13,10 +13,10 @@ import { queryStatus, takeStatus } from "./watch.ts";
 const limits = {
   knockMs: 2_000,
   /** From `migrate` until the target's QEMU has taken the connection, TLS included. */
-  connectMs: 10_000,
+  connectMs: 5_000,
   /** Bytes of a cut connection wait in the kernel for a quarter of an hour: this long without any, and it is over. */
   stallMs: 10_000,
-  cancelMs: 5_000,
+  cancelMs: 2_000,
   handOverMs: 30_000,
   progressMs: 250,
   /** While the guest runs, the moment to stop it must not be missed. */
@@ -37,6 +37,9 @@ export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRe
   if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen === true)
     return refuse("vm-unresponsive", { vm: run.vm });
   if ((await queryStatus(live)) !== "running") return refuse("move-guest-stands", { vm: run.vm });
+  // An earlier attempt may still wait for an answer to its connection.
+  const earlier = (await queryMigrate(live))?.status;
+  if (earlier !== undefined && !over.includes(earlier)) return refuse("move-under-way", { vm: run.vm });
   const tls = request.tls ? readTlsTexts(host.options) : null;
   if (tls === undefined) return refuse("move-no-certificate", { vm: run.vm });
   setPhase(live, "leaving");
@@ -168,7 +171,8 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
     return runs ? limits.watchMs : limits.progressMs;
   };
   const { signal } = copying;
-  const status = await awaitMigration(live, ["pre-switchover", ...over], { limitMs: null, signal, look });
+  const wanted = ["pre-switchover", "cancelling", ...over];
+  const status = await awaitMigration(live, wanted, { limitMs: null, signal, look });
   if (status === "lost") return refuse("vm-not-running", { vm: live.run.vm });
   if (status !== "pre-switchover") return brokenOff(live);
   if (copying.stoppedAt === 0) copying.stoppedAt = performance.now();
@@ -244,11 +248,13 @@ async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
   const before = (await queryMigrate(live))?.status;
   if (before !== undefined && !over.includes(before)) {
     await live.qmp?.execute("migrate_cancel");
-    const status = await awaitMigration(live, over, { limitMs: limits.cancelMs });
-    if (status === "late") return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not end the move` };
+    await awaitMigration(live, over, { limitMs: limits.cancelMs });
   }
   await live.qmp?.execute("object-del", { id: tlsId });
   const stands = await queryStatus(live);
+  // A connection that nobody answers keeps QEMU from ending the move for minutes; the guest need not stand still for that.
+  const isOver = live.migration !== "cancelling" || stands === "paused";
+  if (!isOver) return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not end the move` };
   if (stands === "paused" || stands === "postmigrate" || stands === "finish-migrate") {
     const end = await executeAll(live, [["cont"]]);
     if (end.kind !== "done") return moveRefused(live, end);

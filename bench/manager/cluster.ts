@@ -133,8 +133,12 @@ export function status(n: number, size: Size, since: number): [StoreKey, object]
 
 function vmRecords(n: number, size: Size, start: Start): [StoreKey, object][] {
   if (start === "wanted") return [vmRecord(n)];
-  const owner = { schema: 1, kind: "held", host: hostOfVm(n, size), incarnation: 1, epoch: 1, failedHosts: [] };
-  return [vmRecord(n), [keys.owner(vmOf(n)), owner], status(n, size, 0)];
+  return [vmRecord(n), owner(n, size), status(n, size, 0)];
+}
+
+export function owner(n: number, size: Size): [StoreKey, object] {
+  const record = { schema: 1, kind: "held", host: hostOfVm(n, size), incarnation: 1, epoch: 1, failedHosts: [] };
+  return [keys.owner(vmOf(n)), record];
 }
 
 type RuleBody =

@@ -10,6 +10,7 @@ import { reason } from "./placement/fitness.ts";
 import type { Knowledge } from "./placement/knowledge.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
 import { select, whereTo } from "./placement/select.ts";
+import { vmIndex } from "./vm-index.ts";
 
 /** The first loss that cannot be borne. */
 export type Counterexample = {
@@ -68,13 +69,15 @@ type Started = ReadonlyMap<HostId, readonly Vm[]>;
 /** The VMs that are wanted and held, by host. */
 function startedOn(view: ClusterView, hosts: ReadonlySet<HostId>): Started {
   const found = new Map<HostId, Vm[]>();
-  for (const [id, { value: owner }] of view.owners) {
-    const vm = view.vms.get(id)?.value;
-    if (owner.kind !== "held" || vm?.requested !== "started" || !hosts.has(owner.host)) continue;
-    if (fenceOf(view, owner.host, owner.incarnation) !== undefined) continue;
-    const vms = found.get(owner.host);
-    if (vms === undefined) found.set(owner.host, [vm]);
-    else vms.push(vm);
+  for (const host of hosts) {
+    const vms: Vm[] = [];
+    for (const id of vmIndex(view).heldBy.get(host) ?? []) {
+      const vm = view.vms.get(id)?.value;
+      const owner = view.owners.get(id)?.value;
+      const isHeld = owner?.kind === "held" && fenceOf(view, host, owner.incarnation) === undefined;
+      if (isHeld && vm?.requested === "started") vms.push(vm);
+    }
+    found.set(host, vms);
   }
   return found;
 }

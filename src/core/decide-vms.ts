@@ -1,6 +1,6 @@
-import type { HostId } from "../model/ids.ts";
+import type { HostId, VmId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
-import type { HeldOwner, Owner, Vm } from "../model/records.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { balanceHosts } from "./decide-balance.ts";
@@ -19,6 +19,7 @@ import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { byStartOrder } from "./start-order.ts";
 import { transaction } from "./transactions.ts";
+import { lostVms, vmIndex } from "./vm-index.ts";
 import { VmRound } from "./vm-round.ts";
 
 /**
@@ -50,28 +51,18 @@ export function decideVms(
 
 /**
  * The VMs that are not as they should be: first those that a lost host held, then the others, in the order of their
- * starts. Those that are cost a look each, and nothing more.
+ * starts. Those that are as they should be cost nothing.
  */
 function unsettled(view: ClusterView): Vm[] {
-  const lost: Vm[] = [];
-  const others: Vm[] = [];
-  for (const [id, { value: vm }] of view.vms) {
-    const owner = view.owners.get(id)?.value;
-    if (vm.requested !== "ignored" && !isSettled(view, vm, owner)) (owner?.kind === "held" ? lost : others).push(vm);
-  }
-  return [...lost.sort(byStartOrder), ...others.sort(byStartOrder)];
-}
-
-function isSettled(view: ClusterView, vm: Vm, owner: Owner | undefined): boolean {
-  if (vm.requested === "disabled" && isInError(view, vm)) return false;
-  if (owner?.kind === "held") return fenceOf(view, owner.host, owner.incarnation) === undefined;
-  return (
-    vm.requested !== "started" && (owner === undefined || (owner.failed === null && owner.failedHosts.length === 0))
-  );
-}
-
-function isInError(view: ClusterView, vm: Vm): boolean {
-  return view.plans.size > 0 && (view.plans.get(vm.id)?.value.error ?? null) !== null;
+  const vmsOf = (ids: Iterable<VmId>): Vm[] => {
+    const found: Vm[] = [];
+    for (const id of ids) {
+      const vm = view.vms.get(id)?.value;
+      if (vm !== undefined && vm.requested !== "ignored") found.push(vm);
+    }
+    return found.sort(byStartOrder);
+  };
+  return [...vmsOf(lostVms(view)), ...vmsOf(vmIndex(view).unsettled)];
 }
 
 function decideVm(round: VmRound, vm: Vm): void {

@@ -15,6 +15,7 @@ import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
+import { defaultPolicy } from "../model/policy.ts";
 import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building, busySubjects, noticeSubject } from "./building.ts";
@@ -48,7 +49,7 @@ export function stepManager(state: ManagerState, happened: ManagerEvent): Manage
   const noted = note(state, happened);
   if (!noted.synced) return { state: noted, effects: [] };
   const soonestAt = later(state.decidedAt, Math.floor(happened.view.vms.size / limits.vmsPerGapMs));
-  if (isQuiet(happened)) return { state: forgetCaughtUp(noted, happened), effects: [] };
+  if (isQuiet(noted, happened)) return { state: forgetCaughtUp(noted, happened), effects: [] };
   if (canWait(happened) && happened.now < soonestAt)
     return { state: forgetCaughtUp(noted, happened), effects: [{ kind: "wake-at", at: soonestAt }] };
   return decide(forgetCaughtUp(noted, happened), happened);
@@ -56,10 +57,15 @@ export function stepManager(state: ManagerState, happened: ManagerEvent): Manage
 
 /**
  * Heartbeats and ticks alone change no decision; their absence is noticed by the wake-up. Nor does the word that a
- * transaction was committed, as long as the view does not show it: that change comes as an event of its own.
+ * transaction was committed, as long as the view does not show it: that change comes as an event of its own. Measured
+ * figures count for who leads, where they are what hosts are compared by.
  */
-function isQuiet(happened: ManagerEvent): boolean {
-  if (happened.kind === "changed") return !happened.touched.others;
+function isQuiet({ leadership }: ManagerState, happened: ManagerEvent): boolean {
+  if (happened.kind === "changed") {
+    const { touched, view } = happened;
+    const { mode } = (view.policy?.value ?? defaultPolicy).scheduler;
+    return !touched.others && !(touched.usages && mode === "dynamic" && leadership.kind === "leading");
+  }
   if (happened.kind !== "commit-ended") return false;
   return happened.end.kind === "committed" && happened.end.revision > happened.view.revision;
 }
@@ -122,7 +128,7 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
     }
   }
   const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
-  return { ...state, contacts, fencesSeenAt, failuresSeenAt, turns: seeTurns(state.turns, view, now) };
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -167,10 +173,11 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
 }
 
 function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
-  const state = { ...noted, decidedAt: happened.now };
+  const { now, view } = happened;
+  const state = { ...noted, decidedAt: now, turns: seeTurns(noted.turns, view, now) };
   const led = lead(state, happened);
   const leading = led.state.leadership.kind === "leading";
-  const term = happened.view.term;
+  const { term } = view;
   const also = leading && term !== undefined ? [inTerm(term)] : [];
   const known = knowledge(led.state, happened);
   const judge = {

@@ -1,4 +1,5 @@
 import type { profiles } from "../core/limits.ts";
+import type { Scheduler } from "../model/policy.ts";
 import type { Pool, RequestedState } from "../model/records.ts";
 
 export type PlannedVm = {
@@ -8,6 +9,8 @@ export type PlannedVm = {
   readonly requested: RequestedState;
   readonly maxRestart: number;
   readonly maxRelocate: number;
+  /** True where it is not said. */
+  readonly failback?: boolean;
   readonly startPriority?: number;
   readonly startDelayMs?: number;
 };
@@ -46,6 +49,8 @@ export type WorldPlan = {
   readonly voters: number;
   readonly hostMemoryMiB: number;
   readonly devices: boolean;
+  /** What of the policy is not as by default. */
+  readonly scheduler?: Pick<Scheduler, "mode" | "rebalanceOnStart">;
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly PlannedVm[];
   /** Faults and the operator's orders, by time. */

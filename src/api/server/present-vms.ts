@@ -14,6 +14,7 @@ import type { StoredEvent } from "../../ports/journal.ts";
 import type { EventOutput } from "../contract/event.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import type { VmDetail, VmSummary } from "../contract/vm.ts";
+import { presentUsage } from "./present-usage.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** The status, where it speaks of the run that the owner record names. */
@@ -57,6 +58,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   if (found.kind === "refused") return found;
   const vm = found.stored.value;
   const status = currentStatus(view, vm);
+  const owner = view.owners.get(vm.id)?.value;
   return {
     ...presentVm(view, vm, tracker.silent()),
     cpuModel: vm.spec.cpuModel,
@@ -71,6 +73,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     ...presentMoves(view, vm),
     rules: [...ruleBook(view).rulesOf(vm.id)],
     accel: status?.accel ?? null,
+    usage: owner?.kind === "held" ? presentUsage(view, owner.host, vm.id) : null,
     pausedBy: status?.pausedBy ?? [],
     restarts: status?.restarts ?? 0,
     lastExit: status?.lastExit ?? null,

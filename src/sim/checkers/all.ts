@@ -7,6 +7,8 @@ import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
 import { comesToRest } from "./rest.ts";
+import { bestClass, failedLast, forbiddenHosts, soundRules } from "./rules.ts";
+import { rulesHold } from "./rules-at-rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
 
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
@@ -33,9 +35,14 @@ export const allCheckers: readonly CheckerKind[] = [
   ordersEnd,
   movesBackOff,
   maintenanceIsKept,
+  soundRules,
+  forbiddenHosts,
+  bestClass,
+  failedLast,
   leaves,
   waits,
   disarmed,
   quarantine,
+  rulesHold,
   comesToRest,
 ];

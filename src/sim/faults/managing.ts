@@ -1,6 +1,6 @@
 import { planMoveVm } from "../../core/requests/move.ts";
 import { put, remove } from "../../core/transactions.ts";
-import type { Maintenance } from "../../model/host-records.ts";
+import type { HostLosses, Maintenance } from "../../model/host-records.ts";
 import type { HostId, IntentId, StoreKey, TaskId, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmOrder } from "../../model/move-records.ts";
@@ -43,6 +43,15 @@ function toggle(world: World, key: StoreKey, record: { readonly schema: 1 } | nu
 export function maintain(world: World, host: HostId, on: boolean): void {
   const record: Maintenance = { schema: 1, by, reason: "story", at };
   toggle(world, keys.maintenance(host), on ? record : null);
+}
+
+/** Nothing new comes to the host, as after it was lost too often. */
+export function quarantine(world: World, host: HostId, on: boolean): void {
+  const registration = world.truth.registrations.get(host);
+  if (registration === undefined) return;
+  const quarantinedUntil = on ? (Number.MAX_SAFE_INTEGER as WallMs) : null;
+  const record: HostLosses = { schema: 1, counted: registration.incarnation, at: [], quarantinedUntil };
+  write(world, put(keys.hostLosses(host), record));
 }
 
 export function disarm(world: World, mode: Disarm["mode"] | null): void {

@@ -7,6 +7,7 @@ import { managingFaults } from "./managing.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
 import { rareFaults } from "./rare.ts";
+import { rulingFaults } from "./ruling.ts";
 import { storeFaults } from "./store.ts";
 
 /** Everything that goes wrong in worlds within the guarantee. */
@@ -25,7 +26,10 @@ export const orderMenu: readonly FaultKind[] = operatorFaults;
 /** What people ask of hosts and of where VMs run; drawn by itself, too. */
 export const managingMenu: readonly FaultKind[] = managingFaults;
 
-const all: readonly FaultKind[] = [...faultMenu, ...rareMenu, ...orderMenu, ...managingMenu, deviceLies];
+/** What people say of where VMs may run; drawn by itself, too. */
+export const rulingMenu: readonly FaultKind[] = rulingFaults;
+
+const all: readonly FaultKind[] = [...faultMenu, ...rareMenu, ...orderMenu, ...managingMenu, ...rulingMenu, deviceLies];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([
@@ -35,6 +39,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...["start-fails", "start-slow", "late-writes"],
   ...operatorFaults.map((kind) => kind.name),
   ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy", "disarm"],
+  ...rulingFaults.map((kind) => kind.name),
 ]);
 
 export function mayCostContact(kind: string): boolean {

@@ -113,7 +113,7 @@ export class Observer {
     const touched = applyChanges(this.view, changes, revision);
     for (const { host } of touched.heartbeats) this.#beatAt.set(host, this.#world.scheduler.now);
     for (const { event } of touched.events) this.#heard(event);
-    if (touched.others) this.#look();
+    if (touched.others || touched.usages) this.#look();
   }
 
   #heard({ type, subjects, reason }: Event): void {

@@ -1,5 +1,5 @@
 import type { HostMode } from "../../model/host-records.ts";
-import type { Epoch, HostId, Incarnation, VmId } from "../../model/ids.ts";
+import type { Epoch, HostId, Incarnation, RuleId, VmId } from "../../model/ids.ts";
 import type { KeyName } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
 import type {
@@ -13,6 +13,7 @@ import type {
   ProofKind,
   Vm,
 } from "../../model/records.ts";
+import type { Rule } from "../../model/rules.ts";
 
 /** One key that a transaction changed; `before` is what stood there. Undefined: nothing does, or did. */
 export type StoreChange = { readonly name: KeyName; readonly value: unknown; readonly before: unknown };
@@ -44,6 +45,7 @@ export type Decision =
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
   | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
+  | { readonly kind: "rules"; readonly rule: RuleId; readonly is: Rule | undefined }
   | { readonly kind: "says"; readonly code: string; readonly vm: VmId | undefined; readonly host: HostId | undefined };
 
 /** What is said without a change of its own: refusals and warnings that a person reads. */
@@ -62,6 +64,7 @@ const said = new Set([
   "vm-locked",
   "vm-lock-removed",
   "vm-stop-failed",
+  "scheduler-falls-back",
   "vm-waits-its-turn",
   "host-flaps",
 ]);
@@ -117,6 +120,8 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       const known = (before as VmPlan | undefined)?.error ?? null;
       return error === null || known !== null ? [] : [{ kind: "errs", vm: name.vm, code: error.code }];
     }
+    case "rule":
+      return [{ kind: "rules", rule: name.rule, is: value as Rule | undefined }];
     case "host-mode": {
       const mode = value as HostMode | undefined;
       return mode === undefined ? [] : [{ kind: "mode", host: name.host, mode: mode.mode, next: mode.next }];

@@ -1,4 +1,5 @@
 import type { VmId } from "../../model/ids.ts";
+import type { Rule } from "../../model/rules.ts";
 import type { Decision, Holder } from "./decisions.ts";
 
 /** What a decision is told as, and the rule that it rests on. */
@@ -44,11 +45,21 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
         : { what: `is about to go: ${decision.next}, its VMs by ${decision.mode}`, rule: "HM4" };
     case "maintains":
       return { what: `maintenance of ${decision.host} ${decision.on ? "begins" : "ends"}`, rule: "" };
+    case "rules":
+      return { what: `rule ${decision.rule} ${tellRule(decision.is, nameOf)}`, rule: "AF6" };
     case "says":
       return tellSaid(decision, nameOf);
     default:
       return tellOwner(decision, nameOf(decision.vm));
   }
+}
+
+function tellRule(rule: Rule | undefined, nameOf: (vm: VmId) => string): string {
+  if (rule === undefined) return "is gone";
+  const hosts = rule.kind === "host-affinity" ? rule.hosts.map(({ host, priority }) => `${host}:${priority}`) : [];
+  const says =
+    rule.kind === "vm-affinity" ? rule.affinity : `${rule.strict ? "only" : "rather"} on ${hosts.join(", ")}`;
+  return `is${rule.enabled ? "" : " off"}: ${rule.vms.map(nameOf).join(", ")} ${says}`;
 }
 
 type OwnerDecision = Extract<Decision, { vm: VmId }> & {
@@ -89,6 +100,7 @@ const sayRules: Readonly<Record<string, string>> = {
   "vm-cannot-leave": "HM3",
   "vm-waits-for-host": "HM4",
   "vm-stop-failed": "HM2",
+  "scheduler-falls-back": "PL4",
   "vm-waits-its-turn": "HM6",
   "host-flaps": "HM6",
 };

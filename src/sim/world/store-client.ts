@@ -28,7 +28,7 @@ export type ClientDeps = {
   readonly around: (transaction: Transaction, apply: () => CommitEnd) => CommitEnd;
   readonly asked: (transaction: Transaction, by: 1 | -1) => void;
   /** This process hears that something was committed. */
-  readonly heard: () => void;
+  readonly heard: (by: "watch" | "commit") => void;
 };
 
 const snapshotMs = 3_000;
@@ -85,7 +85,7 @@ export class StoreClient implements Store {
       failed: (cause) => ({ kind: "unknown", cause }),
       done: (end) => {
         asked(transaction, -1);
-        if (end.kind === "committed") this.deps.heard();
+        if (end.kind === "committed") this.deps.heard("commit");
         done(end);
       },
     });
@@ -245,7 +245,7 @@ class WatchStream {
     scheduler.at(this.#lastAt, () =>
       life.post(() => {
         if (!compacted && this.#stopped) return;
-        if (!compacted) this.#client.deps.heard();
+        if (!compacted) this.#client.deps.heard("watch");
         this.#listen(event);
       }),
     );

@@ -44,6 +44,8 @@ export type WorldOptions = {
 export type Around = {
   readonly hypervisor: (host: SimHost, life: Life, inner: Hypervisor) => Hypervisor;
   readonly reading: (host: SimHost, usual: HostReading) => HostReading;
+  /** Writes what hosts use itself, so that their sensors never answer what they are asked of it. */
+  readonly writesUsage?: boolean;
 };
 
 const auditEveryMs = 20;

@@ -152,10 +152,10 @@ type Copying = {
 
 /** Until QEMU stops to ask for the hand-over, or the attempt has ended. Tells progress; stops a guest that still runs. */
 async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Promise<HypervisorEnd> {
-  let percent = 0;
+  let told: MoveProgress = { ...nothingYet, link: copying.link, guest: courseOf(copying).guest };
   let toldAt = 0;
   const tell = (progress: MoveProgress): void => {
-    ({ percent } = progress);
+    told = progress;
     toldAt = performance.now();
     host.emitMove({ kind: "progress", run: live.run, progress });
   };
@@ -167,7 +167,8 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
       copying.stoppedAt = performance.now();
       await live.qmp?.execute("stop");
     }
-    if (performance.now() - toldAt >= limits.progressMs) tell(progressOf(info, { ...courseOf(copying), percent }));
+    if (performance.now() - toldAt >= limits.progressMs)
+      tell(progressOf(info, { ...courseOf(copying), percent: told.percent }));
     return runs ? limits.watchMs : limits.progressMs;
   };
   const { signal } = copying;
@@ -176,10 +177,13 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
   if (status === "lost") return refuse("vm-not-running", { vm: live.run.vm });
   if (status !== "pre-switchover") return brokenOff(live);
   if (copying.stoppedAt === 0) copying.stoppedAt = performance.now();
-  const info = await queryMigrate(live);
-  if (info !== undefined) tell({ ...progressOf(info, { ...courseOf(copying), percent }), percent: 100 });
+  // Not asked of QEMU: the guest stands still, each question would cost it.
+  const { guest, stoodMs } = courseOf(copying);
+  tell({ ...told, percent: 100, remainingMiB: 0, expectedDowntimeMs: Math.round(stoodMs), guest });
   return { kind: "done" };
 }
+
+const nothingYet = { percent: 0, mibPerSecond: 0, remainingMiB: 0, expectedDowntimeMs: null };
 
 /** Whether nothing has moved for too long, counted only while QEMU answers: a frozen one is not at fault. */
 function stallWatch(): (info: MigrateInfo) => boolean {
@@ -217,8 +221,8 @@ export async function switchOver(host: QemuHost, run: VmRun): Promise<Hypervisor
   const isPart = live.phase === "leaving" || live.phase === "handed";
   if (!isPart || live.copying !== undefined) return refuse("move-not-ready", { vm: run.vm });
   if (readCgroupEvents(live.cgroup)?.frozen === true) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
-  if (live.phase === "leaving" && (await queryMigrate(live))?.status !== "pre-switchover")
-    return refuse("move-not-ready", { vm: run.vm });
+  live.migration ??= (await queryMigrate(live))?.status;
+  if (live.phase === "leaving" && live.migration !== "pre-switchover") return refuse("move-not-ready", { vm: run.vm });
   setPhase(live, "handed");
   const begun = await executeAll(live, [["migrate-continue", { state: "pre-switchover" }]]);
   if (begun.kind === "late") return { kind: "unknown", cause: `QEMU of ${runKey(run)} does not answer` };

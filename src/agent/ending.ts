@@ -1,4 +1,5 @@
 import { event } from "../core/decision.ts";
+import { isBetweenHosts } from "../core/migration.ts";
 import { isMovedAway } from "../core/moves.ts";
 import { planChange } from "../core/plans.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
@@ -16,12 +17,18 @@ type Ending = "unwanted" | "moved" | "leaves";
 
 export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | undefined {
   const requested = view.vms.get(id)?.value.requested;
+  if (isBetweenHosts(view, id)) return undefined;
   if (isMovedAway(view, id)) return "moved";
   const mode = modeOf(view, self);
   if (mode === "shutdown" || mode === "restart" || (mode === "leaving" && requested === "ignored")) return "leaves";
   // Whatever is wanted, nothing is done about it while the cluster is disarmed (HM5).
   if (requested === "started" || requested === "ignored" || view.disarm !== undefined) return undefined;
   return "unwanted";
+}
+
+/** In this life of it the host only goes down from here on, in one way or another. */
+export function isGoingDown(view: ClusterView, self: HostId): boolean {
+  return modeOf(view, self) !== "active";
 }
 
 /** What this life of the host is about to do to its VMs: only a machine that goes down does anything to them. */

@@ -12,6 +12,7 @@ import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
 import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
+import { isBetweenHosts } from "./migration.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
 import type { BalanceState } from "./placement/rebalance.ts";
@@ -69,7 +70,9 @@ function decideVm(round: VmRound, vm: Vm): void {
   const { view } = round;
   const owner = view.owners.get(vm.id)?.value;
   const fence = owner?.kind === "held" ? fenceOf(view, owner.host, owner.incarnation)?.value : undefined;
-  if (owner?.kind === "held" && fence !== undefined) {
+  // Another copy may be there: it starts nowhere, whoever is its owner (S15).
+  if (isBetweenHosts(view, vm.id)) sayBetweenHosts(round, vm);
+  else if (owner?.kind === "held" && fence !== undefined) {
     // What was being recovered goes on; hosts that come back meanwhile end their own earlier lives, which starts nothing.
     if (view.disarm === undefined || fence.cause !== "self") recover(round, vm, owner);
   } else if (vm.requested === "started" && owner?.kind !== "held") startFree(round, vm, owner);
@@ -140,8 +143,18 @@ function forget(round: VmRound, vm: Vm): void {
   round.decide(vm.id, write, [event("vm-failures-forgotten", { vm: vm.id }, { vm: vm.name })]);
 }
 
+/** The source of its move has not quit: where it is lost, that is what the VM waits for. */
+function sayBetweenHosts(round: VmRound, vm: Vm): void {
+  const move = round.view.moves.get(vm.id)?.value;
+  if (move === undefined || fenceOf(round.view, move.from, move.incarnation) === undefined) return;
+  const source = { host: move.from, incarnation: move.incarnation };
+  const pools = poolsOf(vm, round.view);
+  const proof = pools === undefined ? undefined : proveGone(round.view, source.host, source.incarnation, pools);
+  if (proof === undefined) sayUnproven(round, vm, source);
+}
+
 /** S10: a missing proof is shown by name; the VM is not started. */
-function sayUnproven(round: VmRound, vm: Vm, owner: HeldOwner): void {
+function sayUnproven(round: VmRound, vm: Vm, owner: Pick<HeldOwner, "host" | "incarnation">): void {
   const device = round.view.devices.has(owner.host);
   const params = { vm: vm.name, host: owner.host, incarnation: owner.incarnation, device };
   const reason: Reason = { rule: "S10", code: "proof-missing", params };

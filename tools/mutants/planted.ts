@@ -3,6 +3,7 @@ import { agentMutants } from "./planted/agent.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
+import { leavingMutants } from "./planted/leaving.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { ownerMutants } from "./planted/owners.ts";
@@ -16,4 +17,5 @@ export const planted: readonly Mutant[] = [
   ...ownerMutants,
   ...agentMutants,
   ...managingMutants,
+  ...leavingMutants,
 ];

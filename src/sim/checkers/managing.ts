@@ -1,7 +1,7 @@
 import { backoffMs } from "../../base/backoff.ts";
 import { limits } from "../../core/limits.ts";
 import { heartLimits } from "../../heart/limits.ts";
-import type { HostLosses, HostMode } from "../../model/host-records.ts";
+import type { HostMode } from "../../model/host-records.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
 import type { FenceRecord, Owner } from "../../model/records.ts";
@@ -152,27 +152,4 @@ export const disarmed: CheckerKind = {
       if (fence === undefined) fail(`${name.vm} is started in a disarmed cluster`);
     },
   }),
-};
-
-/** HM6: a host in quarantine gets no VM that it did not have. */
-export const quarantine: CheckerKind = {
-  rule: "HM6",
-  make: (world, fail) => {
-    const since = new Map<string, number>();
-    return {
-      committed: ({ name, value, before }, writer) => {
-        if (name.kind === "host-losses") {
-          if ((value as HostLosses | undefined)?.quarantinedUntil == null) since.delete(name.host);
-          else since.set(name.host, world.scheduler.now);
-        }
-        const is = name.kind === "owner" ? (value as Owner | undefined) : undefined;
-        if (is?.kind !== "held" || writer === null || (before as Owner | undefined)?.host === is.host) return;
-        const at = since.get(is.host);
-        const until = (world.truth.values.get(keys.hostLosses(is.host)) as HostLosses | undefined)?.quarantinedUntil;
-        if (at === undefined || until == null || until - writer.host.clock.wall() < behindMs) return;
-        if (world.scheduler.now - at > behindMs && name.kind === "owner")
-          fail(`${name.vm} is given to ${is.host}, which is in quarantine`);
-      },
-    };
-  },
 };

@@ -110,4 +110,22 @@ export const managingMutants: readonly Mutant[] = [
     find: "n > counted && !leftInOrder(value)",
     replace: "n > counted && (!leftInOrder(value) || true)",
   },
+  {
+    id: "quarantine-forgotten",
+    rule: "HM6",
+    what: "A host in quarantine gets VMs like any other.",
+    near: ["power-loss"],
+    file: "src/core/placement/choose.ts",
+    find: "  const choice = chooseOpen(round, asked);\n",
+    replace: "  const choice = chooseOpen(round, { ...asked, lastResort: true });\n",
+  },
+  {
+    id: "quarantine-closes-the-last-host",
+    rule: "HM6",
+    what: "A VM of a lost host stays down because the only hosts left are in quarantine.",
+    near: ["power-loss"],
+    file: "src/core/placement/choose.ts",
+    find: "  return chooseOpen(round, { ...asked, lastResort: true });",
+    replace: "  return chooseOpen(round, asked);",
+  },
 ];

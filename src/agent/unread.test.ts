@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { hostWith } from "../../test/support/agent-rig.ts";
 import { cluster, knowledge, none, written } from "../../test/support/decision-rig.ts";
-import { fence, host, incarnation, vm, vmId } from "../../test/support/records.ts";
+import { fence, host, incarnation, status, vm, vmId } from "../../test/support/records.ts";
+import { onHosts, ruleId } from "../../test/support/rules.ts";
 import { decideLosses } from "../core/decide-losses.ts";
 import { decideVms } from "../core/decide-vms.ts";
 import { keys } from "../model/keys.ts";
@@ -33,4 +34,15 @@ test("[HM5] what disarms the cluster in words of a newer version keeps agents fr
   expect(whyEnding(records.view, vmId("web"), host("h1"))).toBe("unwanted");
   records.put(keys.disarm, newer);
   expect(whyEnding(records.view, vmId("web"), host("h1"))).toBeUndefined();
+});
+
+test("[PL2] nothing that runs follows the rules while one of them, or the policy, is of a newer version", () => {
+  for (const key of [keys.rule(ruleId("other")), keys.policy]) {
+    const records = cluster("replicated").put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running"));
+    records.put(keys.rule(ruleId("home")), onHosts("home", "web", "h2:2 h1:1"));
+    const moved = () => written(decideVms(records.view, knowledge(records), [], none), keys.vmMove(vmId("web")));
+    expect(moved()).toMatchObject({ to: "h2" });
+    records.put(key, newer);
+    expect(moved()).toBeUndefined();
+  }
 });

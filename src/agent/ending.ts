@@ -24,8 +24,13 @@ export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | u
   if (mode === "shutdown" || mode === "restart") return "leaves";
   if (mode === "leaving" && (requested === "ignored" || isMoveGivenUp(view, id))) return "leaves";
   // Whatever is wanted, nothing is done about it while the cluster is disarmed (HM5).
-  if (requested === "started" || requested === "ignored" || view.disarm !== undefined) return undefined;
+  if (requested === "started" || requested === "ignored" || isDisarmed(view)) return undefined;
   return "unwanted";
+}
+
+/** A record that a newer version wrote says it too: unread is not absent. */
+export function isDisarmed(view: ClusterView): boolean {
+  return view.disarm !== undefined || view.unreadable.has(keys.disarm);
 }
 
 /** In this life of it the host only goes down from here on, in one way or another. */

@@ -11,7 +11,7 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
-import { endRun, isGoingDown, whyEnding } from "./ending.ts";
+import { endRun, isDisarmed, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, needList, withLocal } from "./note.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
@@ -119,7 +119,7 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   const isOver = isEnding || run.incarnation !== incarnation || isGoingDown(view, building.state.self);
   if (vm === undefined || isOver) release(building, id, owner, null, vm);
   // What was placed before the cluster was disarmed, or while that waited, starts; nothing else does (HM5).
-  else if (view.disarm !== undefined && !(isNew && vm.requested === "started")) return;
+  else if (isDisarmed(view) && !(isNew && vm.requested === "started")) return;
   // Somebody works on it: it is left alone until then (HM2).
   else if (vm.lock !== null) return;
   else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);

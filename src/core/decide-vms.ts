@@ -1,4 +1,5 @@
 import type { HostId, VmId } from "../model/ids.ts";
+import { parseKey } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
@@ -16,7 +17,7 @@ import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
 import { isBetweenHosts } from "./migration.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
-import type { BalanceState } from "./placement/rebalance.ts";
+import { type BalanceState, noBalance } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { byStartOrder } from "./start-order.ts";
@@ -41,15 +42,22 @@ export function decideVms(
     if (round.postpones()) break;
     decideVm(round, vm);
   }
+  const isWhole = !isUnread(view);
   if (view.disarm === undefined) {
     leaveHosts(round);
     leaveLostHosts(round);
     if (view.plans.size > 0) returnVms(round);
-    if (view.rules.size > 0) followRules(round);
+    if (view.rules.size > 0 && isWhole) followRules(round);
   }
   if (view.moves.size > 0) continueMoves(round);
-  const balance = balanceHosts(round);
+  const balance = isWhole ? balanceHosts(round) : noBalance;
   return { ...round.decided(), balance };
+}
+
+/** A rule or the policy is in words of a newer version: what runs is not moved for what is known of them alone. */
+function isUnread({ unreadable }: ClusterView): boolean {
+  if (unreadable.size === 0) return false;
+  return [...unreadable.keys()].some((key) => ["rule", "policy"].includes(parseKey(key).kind));
 }
 
 /**

@@ -62,6 +62,7 @@ const reasons = {
   "fix-without-rule": "Without rule {rule} it would do.",
   "fix-pools-and-networks": "The pools and networks of VM {vm} on {host} too would do.",
   "host-in-maintenance": "{host} is in maintenance.",
+  "host-record-unreadable": "{host} has a record of its mode or maintenance that this version cannot read.",
   "host-mode-not-active": "{host} is about to go ({mode}).",
   "host-quarantined": "{host} was lost too often and gets no new VMs for another {forMs} ms.",
   "host-not-best": "{host} is not where the rules have the VM any more.",

@@ -71,8 +71,9 @@ export const managingMutants: readonly Mutant[] = [
     what: "VMs that wait for a host which restarts in order are started elsewhere.",
     near: ["host-reboots"],
     file: "src/core/decide-starts.ts",
-    find: "if (aim === undefined && owner !== undefined && isAwaited(view, owner.host)) {",
-    replace: "if (aim === undefined && owner !== undefined && owner.epoch < 0 && isAwaited(view, owner.host)) {",
+    find: "if (aim === undefined && owner !== undefined && isAwaited(view, owner.host, round.known)) {",
+    replace:
+      "if (aim === undefined && owner !== undefined && owner.epoch < 0 && isAwaited(view, owner.host, round.known)) {",
   },
   {
     id: "fenced-while-disarmed",
@@ -89,8 +90,8 @@ export const managingMutants: readonly Mutant[] = [
     what: "An agent restarts what ends although the cluster is disarmed.",
     near: ["disarm", "qemu-crash"],
     file: "src/agent/reconcile.ts",
-    find: "  else if (view.disarm !== undefined && ",
-    replace: "  else if (view.disarm !== undefined && vm.id === ('' as never) && ",
+    find: "  else if (isDisarmed(view) && ",
+    replace: "  else if (isDisarmed(view) && vm.id === ('' as never) && ",
   },
   {
     id: "lower-priority-first",

@@ -4,7 +4,7 @@ import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { event, type ManagerKnowledge } from "./decision.ts";
-import { whyVmsLeave } from "./host-standing.ts";
+import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { mayMove } from "./move-attempts.ts";
 import { beginMove, stageOf } from "./moves.ts";
@@ -60,6 +60,8 @@ export function canMove({ view, known }: VmRound, vm: Vm, owner: HeldOwner): boo
  */
 export function isUp(view: ClusterView, known: ManagerKnowledge, vm: VmId, owner: HeldOwner): boolean {
   if (fenceOf(view, owner.host, owner.incarnation) !== undefined) return false;
+  // Its host stops it anyway, and says what then becomes of it (HM4).
+  if (isAwaited(view, owner.host) || givesItsVmsUp(view, owner.host)) return false;
   const status = view.statuses.get(vm)?.value;
   if (status?.epoch !== owner.epoch || (status.phase !== "running" && status.phase !== "paused")) return false;
   const contact = known.contacts.get(owner.host);

@@ -79,6 +79,8 @@ export function beginMove(view: ClusterView, vm: Vm, owner: Owner, start: MoveSt
       unchanged(keys.vm(vm.id), view.vms.get(vm.id)),
       unchanged(keys.owner(vm.id), view.owners.get(vm.id)),
       unchanged(key, view.moves.get(vm.id)),
+      // Its host has not announced anything meanwhile that its VMs wait for (HM4).
+      unchanged(keys.hostMode(owner.host), view.modes.get(owner.host)),
     ],
     writes: [put(key, move)],
   };

@@ -22,7 +22,7 @@ export function drawPlan(seed: string): WorldPlan {
   const tight = layout.chance(0.15);
   const rules = random.for("rules");
   const ruled = rules.chance(0.3);
-  const vms = drawVms(random.for("vms"), tight ? 300 : 80).map((vm) =>
+  const vms = inStartOrder(random.for("start order"), drawVms(random.for("vms"), tight ? 300 : 80)).map((vm) =>
     ruled && rules.chance(0.15) ? { ...vm, failback: false } : vm,
   );
   const shape = {
@@ -179,6 +179,12 @@ function drawVms(random: SeededRandom, memoryMiB: number): PlannedVm[] {
     maxRestart: random.below(4),
     maxRelocate: random.below(3),
   }));
+}
+
+/** In some worlds VMs start in an order; drawn by itself, so that all other draws stay as they were. */
+function inStartOrder(random: SeededRandom, vms: PlannedVm[]): PlannedVm[] {
+  if (!random.chance(0.3)) return vms;
+  return vms.map((vm) => ({ ...vm, startPriority: random.below(3), startDelayMs: random.below(5_000) }));
 }
 
 function drawEvents(random: SeededRandom, context: DrawContext): FaultEvent[] {

@@ -1,10 +1,13 @@
 import { backoffMs } from "../../base/backoff.ts";
 import { limits } from "../../core/limits.ts";
 import { heartLimits } from "../../heart/limits.ts";
-import type { HostMode } from "../../model/host-records.ts";
+import type { HostLosses, HostMode } from "../../model/host-records.ts";
+import type { HostId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
+import { defaultPolicy } from "../../model/policy.ts";
 import type { FenceRecord, Owner } from "../../model/records.ts";
+import type { World } from "../world/world.ts";
 import type { CheckerKind } from "./kind.ts";
 
 /** What may become of an order to move a VM, as the events say it. */
@@ -30,6 +33,9 @@ export const ordersEnd: CheckerKind = {
 /** Clocks count whole milliseconds and their rate may differ by 500 ppm; what a person ordered waits for nothing. */
 const rateSlack = 0.99;
 
+/** Reasons of moves that a person asked for. */
+const ordered = ["ordered", "goes-along"];
+
 /** HM2: after a move that failed, the cluster itself waits twice as long as the time before until it tries again. */
 export const movesBackOff: CheckerKind = {
   rule: "HM2",
@@ -45,7 +51,7 @@ export const movesBackOff: CheckerKind = {
         const move = name.kind === "vm-move" ? (value as VmMove | undefined) : undefined;
         if (move === undefined || move.answer.kind !== "open" || move.epoch === null) return;
         const last = failed.get(move.vm);
-        if (last === undefined || ["ordered", "goes-along"].includes(move.reason.code)) return;
+        if (last === undefined || ordered.includes(move.reason.code)) return;
         const waitedMs = world.scheduler.now - last.at;
         const leastMs = backoffMs(last.count - 1, limits.moveRetryFirstMs, limits.moveRetryMaxMs) * rateSlack;
         if (waitedMs < leastMs)
@@ -109,24 +115,36 @@ export const leaves: CheckerKind = {
   },
 };
 
-/** HM4: a VM that waits for a host which restarts in order is started nowhere else, unless somebody orders it away. */
+/**
+ * HM4: a VM that waits for a host which restarts in order is started nowhere else, unless somebody orders it away or it was
+ * on its way already; and none begins to move away by itself then.
+ */
 export const waits: CheckerKind = {
   rule: "HM4",
   make: (world, fail) => {
-    const ordered = new Set<string>();
+    const moving = new Set<string>();
+    const arrivedAt = new Map<string, number>();
+    const waitsFor = (host: HostId): boolean => {
+      const mode = world.truth.values.get(keys.hostMode(host)) as HostMode | undefined;
+      const fence = mode === undefined ? undefined : world.truth.fences.get(`${host}/${mode.incarnation}`);
+      return mode?.mode === "restart" && (fence === undefined || fence.record.cause === "self");
+    };
     return {
       committed: ({ name, value, before }, writer) => {
-        const move = name.kind === "vm-move" ? (value as VmMove | undefined) : undefined;
-        if (move !== undefined && ["ordered", "goes-along"].includes(move.reason.code)) ordered.add(move.vm);
+        if (name.kind === "vm-move") {
+          const move = value as VmMove | undefined;
+          if (move === undefined) arrivedAt.set(name.vm, world.scheduler.now);
+          else if (before === undefined && !ordered.includes(move.reason.code) && waitsFor(move.from))
+            fail(`${name.vm} begins to move although it waits for ${move.from}`);
+          if (move === undefined) moving.delete(name.vm);
+          else moving.add(name.vm);
+        }
         if (name.kind !== "owner" || writer === null) return;
         const is = value as Owner | undefined;
         const was = before as Owner | undefined;
         if (is?.kind !== "held" || was?.kind !== "released" || was.host === is.host) return;
-        if (ordered.delete(name.vm)) return;
-        const mode = world.truth.values.get(keys.hostMode(was.host)) as HostMode | undefined;
-        const fence = mode === undefined ? undefined : world.truth.fences.get(`${was.host}/${mode.incarnation}`);
-        const lost = fence !== undefined && fence.record.cause !== "self";
-        if (mode?.mode === "restart" && !lost) fail(`${name.vm} waits for ${was.host}, and is given to ${is.host}`);
+        const moved = moving.has(name.vm) || arrivedAt.get(name.vm) === world.scheduler.now;
+        if (!moved && waitsFor(was.host)) fail(`${name.vm} waits for ${was.host}, and is given to ${is.host}`);
       },
     };
   },
@@ -160,4 +178,24 @@ export const disarmed: CheckerKind = {
       },
     };
   },
+};
+
+/** Lives of a host that did not end with its own last word alone. */
+function lossesOf(world: World, host: string): number {
+  const ended = [...world.truth.fences.values()].filter((fence) => fence.host === host);
+  return ended.filter(({ record }) => record.cause !== "self" || record.proofs.includes("silence")).length;
+}
+
+/** HM6: only losses lead to a quarantine. */
+export const quarantinedForLosses: CheckerKind = {
+  rule: "HM6",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }, writer) => {
+      if (name.kind !== "host-losses" || writer === null) return;
+      const until = (value as HostLosses | undefined)?.quarantinedUntil ?? null;
+      const known = (before as HostLosses | undefined)?.quarantinedUntil ?? null;
+      if (until === known || until === null || lossesOf(world, name.host) >= defaultPolicy.quarantine.losses) return;
+      fail(`${name.host} is in quarantine after ${lossesOf(world, name.host)} losses`);
+    },
+  }),
 };

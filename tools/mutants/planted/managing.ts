@@ -37,7 +37,7 @@ export const managingMutants: readonly Mutant[] = [
     file: "src/agent/ending.ts",
     find: "  if (local.stopsFailed > 0) recordError(building, local);\n",
     replace:
-      '  if (local.stopsFailed > 0) recordError(building, local);\n  if (building.happened.view.vms.get(local.run.vm)?.value.requested === "disabled") building.state = withLocal(building.state, { ...local, phase: "gone" });\n',
+      '  if (local.stopsFailed > 0) recordError(building, local);\n  if (local.stopsFailed > 0 && building.happened.view.vms.get(local.run.vm)?.value.requested === "disabled") {\n    building.state = withLocal(building.state, { ...local, phase: "gone" });\n    return;\n  }\n',
   },
   {
     id: "last-word-with-vms-left",

@@ -99,13 +99,19 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
     givePlace(round, stored, vm, order.to);
     return;
   }
+  const team = together(round, vm, order.to);
+  const why = whyNotAlong(round, vm, team, order.to);
+  if (why !== undefined) {
+    drop(round, stored, order, vm, why);
+    return;
+  }
   const key = keys.vmOrder(vm.id);
   const compares: Compare[] = [unchanged(key, stored), ...also];
   const writes: Write[] = [remove(key)];
   const events = [];
   const ordered = { rule: "HM1", code: "ordered", params: { by: actor.name } };
   const along = { rule: "HM1", code: "goes-along", params: { with: vm.name } };
-  for (const one of [vm, ...together(round, vm, order.to)]) {
+  for (const one of [vm, ...team]) {
     const reason = one === vm ? ordered : along;
     const owner = must(view.owners.get(one.id), () => `Cannot move ${one.id}: it has no place`).value;
     const begun = beginMove(view, one, owner, { kind: order.kind, to: order.to, reason }, round.known.wall);
@@ -119,6 +125,21 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
     round.take(one.id);
   }
   round.decide(vm.id, transaction(compares, writes), events);
+}
+
+/** One transaction takes them all or none: more do not fit into it, and none is stopped for a host that cannot run it. */
+const alongMax = 20;
+
+function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], to: HostId): Reason | undefined {
+  if (team.length > alongMax) {
+    const params = { vm: vm.name, count: team.length, most: alongMax };
+    return { rule: "HM1", code: "team-too-large-to-move", params };
+  }
+  for (const other of team) {
+    const why = round.whyUnfit(other, to);
+    if (why !== undefined) return why;
+  }
+  return undefined;
 }
 
 function together(round: VmRound, vm: Vm, to: HostId): Vm[] {

@@ -71,6 +71,8 @@ const reasons = {
   "vm-is-in-error": "VM {vm} is in error; only disabling it leads out.",
   "vm-is-locked": "VM {vm} is locked by unfinished work ({lock}).",
   "vm-is-there": "VM {vm} is on {host} already.",
+  "team-too-large-to-move":
+    "{count} VMs are kept together with VM {vm}; no more than {most} are ordered away at once. Change the rule that keeps them, or move its preferred host.",
 } satisfies Catalogue;
 
 export const managementMessages = { ...events, ...reasons } satisfies Catalogue;

@@ -48,7 +48,7 @@ const quick: Step = {
   kind: "suite",
   name: "quick tests",
   projects: ["unit", "properties", "scenarios", "seeds"],
-  limitMinutes: 4,
+  limitMinutes: 8,
 };
 const ok = [...checks, quick];
 

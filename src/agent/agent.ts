@@ -7,6 +7,7 @@ import { goDown, settleMode } from "./leaving.ts";
 import { note } from "./note.ts";
 import { reconcile } from "./reconcile.ts";
 import type { AgentEvent, AgentPending, AgentState, AgentStep } from "./state.ts";
+import { decideUsage } from "./usage.ts";
 
 export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): AgentState {
   return {
@@ -25,6 +26,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     reading: undefined,
     readAt: now,
     readRunning: false,
+    measuring: { samples: [], running: false, nextAt: now },
     aliveAt: now,
     nextId: 1,
   };
@@ -42,6 +44,7 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
       decideFacts(building, incarnation);
+      decideUsage(building, incarnation);
       settleMode(building, incarnation);
     } else goDown(building);
   }

@@ -3,6 +3,7 @@ import { limits } from "../core/limits.ts";
 import { later, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
+import { noteMeasurement } from "./usage.ts";
 
 /** Takes in what an event tells; decides nothing. */
 export function note(state: AgentState, happened: AgentEvent): AgentState {
@@ -24,6 +25,8 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
       return noteCommit(state, happened);
     case "read":
       return { ...state, reading: happened.reading, readAt: happened.now, readRunning: false };
+    case "measured":
+      return { ...state, measuring: noteMeasurement(state.measuring, happened) };
   }
 }
 

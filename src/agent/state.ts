@@ -5,7 +5,7 @@ import type { CommitEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { HeartSays } from "../ports/heart.ts";
 import type { HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
-import type { HostReading } from "../ports/sensors.ts";
+import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
 
 /**
  * One run on this host, as this agent last saw it.
@@ -52,8 +52,23 @@ export type AgentState = {
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
+  readonly measuring: Measuring;
   readonly aliveAt: InstantMs;
   readonly nextId: number;
+};
+
+/** What was known at one moment. Runs by `runKey`: one that is not in it was unknown or not there. */
+export type Sample = {
+  readonly atMs: number;
+  readonly host: Use;
+  readonly runs: ReadonlyMap<string, Use & { readonly vm: VmId }>;
+};
+
+/** What was measured lately; empty while nobody wants to know. */
+export type Measuring = {
+  readonly samples: readonly Sample[];
+  readonly running: boolean;
+  readonly nextAt: InstantMs;
 };
 
 /**
@@ -93,6 +108,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "op-ended"; readonly op: number; readonly end: HypervisorEnd }
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
+  | { readonly kind: "measured"; readonly measurement: Measurement }
 );
 
 export type AgentEffect =
@@ -110,6 +126,7 @@ export type AgentEffect =
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
   | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }
+  | { readonly kind: "measure"; readonly runs: readonly VmRun[] }
   | { readonly kind: "alive"; readonly poolAgeMs: number | null }
   | { readonly kind: "wake-at"; readonly at: InstantMs };
 

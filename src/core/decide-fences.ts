@@ -7,12 +7,14 @@ import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
-import { derived } from "./derived.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
+import { isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { openRound } from "./placement/round.ts";
 import { whereTo } from "./placement/select.ts";
 import { unchanged } from "./transactions.ts";
+import { vmError } from "./vm-error.ts";
+import { lostVms, vmIndex } from "./vm-index.ts";
 
 /** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
 export type Judge = {
@@ -36,7 +38,8 @@ export function decideFences(view: ClusterView, known: ManagerKnowledge, judge: 
     if (silence.kind === "not-due") wakeAt = Math.min(wakeAt ?? silence.at, silence.at);
     if (silence.kind !== "due") continue;
     const use = whatAFenceWouldStart(view, host, contact.incarnation, known);
-    if (use.startsElsewhere) decisions.push(fenceBySilence(view, host, contact, use.device, known, judge));
+    if (use.startsElsewhere || wouldFree(view, host, known))
+      decisions.push(fenceBySilence(view, host, contact, use.device, known, judge));
     else if (use.held > 0) {
       const params = { host, silentMs: known.now - contact.heardAt, vms: use.held };
       notices.push({ subject: `host ${host}`, event: event("host-silent-not-fenced", { host }, params) });
@@ -64,23 +67,39 @@ export function whatAFenceWouldStart(
   let held = 0;
   let startsElsewhere = false;
   let device = false;
-  for (const [id, owner] of view.owners) {
+  for (const id of vmIndex(view).heldBy.get(host) ?? []) {
+    const owner = view.owners.get(id);
     const vm = view.vms.get(id)?.value;
-    if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation > incarnation) continue;
+    if (owner?.value.kind !== "held" || owner.value.incarnation > incarnation) continue;
     if (vm === undefined || vm.requested !== "started") continue;
     const pools = poolsOf(vm, view);
     // Of an earlier incarnation: the host came back, and is gone again before it claimed the VM (S11).
     const earlier = owner.value.incarnation < incarnation;
     if (earlier && pools !== undefined && proveGone(view, host, owner.value.incarnation, pools) !== undefined) continue;
     held++;
-    if (pools === undefined) continue;
+    // The device works on the record of the incarnation that owns the VM.
+    const asksDevice = pools !== undefined && needsDevice(pools) && !earlier;
+    if (pools === undefined || (startsElsewhere && (device || !asksDevice))) continue;
     const obtainable = proofsAcceptedBy(pools).includes("silence") || (needsDevice(pools) && hasDevice);
     if (!obtainable || whereTo(round, vm, { preference: "best", without: host }) === undefined) continue;
     startsElsewhere = true;
-    // The device works on the record of the incarnation that owns the VM.
-    device ||= needsDevice(pools) && !earlier;
+    device ||= asksDevice;
   }
   return { held, startsElsewhere, device };
+}
+
+/** VMs that nobody holds wait for the host, which is not coming back; one of them at least would then start elsewhere (HM4). */
+function wouldFree(view: ClusterView, host: HostId, known: ManagerKnowledge): boolean {
+  if (!isAwaited(view, host, known)) return false;
+  const round = openRound(view, known);
+  for (const id of vmIndex(view).unsettled) {
+    const owner = view.owners.get(id)?.value;
+    const vm = view.vms.get(id)?.value;
+    if (owner?.kind !== "released" || owner.host !== host || vm?.requested !== "started") continue;
+    if (vm.lock !== null || vmError(view, id) !== undefined) continue;
+    if (whereTo(round, vm, { preference: "best", without: host }) !== undefined) return true;
+  }
+  return false;
 }
 
 function fenceBySilence(
@@ -153,8 +172,9 @@ function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: Inst
 /** The name of a wanted VM that is owned there and by its own record does not run; what nobody recorded is not known. */
 function vmKnownDown(view: ClusterView, host: HostId, incarnation: Incarnation): string | undefined {
   let down: Vm | undefined;
-  for (const [id, owner] of view.owners) {
-    if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation !== incarnation) continue;
+  for (const id of vmIndex(view).heldBy.get(host) ?? []) {
+    const owner = view.owners.get(id);
+    if (owner?.value.kind !== "held" || owner.value.incarnation !== incarnation) continue;
     const vm = view.vms.get(id)?.value;
     const status = view.statuses.get(id)?.value;
     const runs = status?.epoch === owner.value.epoch && status.phase !== "failed" && status.phase !== "starting";
@@ -250,13 +270,13 @@ type LostOwner = {
   readonly device: boolean;
 };
 
-/** The (host, incarnation) pairs that own a VM and are not what the host runs now, or are fenced. */
-const lostOwners = derived(["owner", "fence", "vm", "pool"], (view): readonly LostOwner[] => {
+/** The (host, incarnation) pairs that own a VM and are not what the host runs now, or are fenced; in order. */
+function lostOwners(view: ClusterView): readonly LostOwner[] {
   const found = new Map<string, LostOwner>();
-  for (const [id, owner] of view.owners) {
-    if (owner.value.kind !== "held") continue;
-    const { host, incarnation } = owner.value;
-    if (fenceOf(view, host, incarnation) === undefined) continue;
+  for (const id of lostVms(view)) {
+    const owner = view.owners.get(id)?.value;
+    if (owner?.kind !== "held") continue;
+    const { host, incarnation } = owner;
     const vm = view.vms.get(id)?.value;
     const pools = vm === undefined ? undefined : poolsOf(vm, view);
     const device = pools !== undefined && needsDevice(pools) && vm?.requested === "started";
@@ -264,7 +284,7 @@ const lostOwners = derived(["owner", "fence", "vm", "pool"], (view): readonly Lo
     found.set(key, { host, incarnation, device: device || (found.get(key)?.device ?? false) });
   }
   return valuesInKeyOrder(found);
-});
+}
 
 export type DeviceWork = { readonly host: HostId; readonly incarnation: Incarnation };
 

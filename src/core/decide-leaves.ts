@@ -10,6 +10,7 @@ import { mayMove } from "./move-attempts.ts";
 import { beginMove, stageOf } from "./moves.ts";
 import { type PlanChange, planChange } from "./plans.ts";
 import { transaction } from "./transactions.ts";
+import { vmIndex } from "./vm-index.ts";
 import type { VmRound } from "./vm-round.ts";
 
 /** VMs that run on hosts which are to be empty go elsewhere, and it is remembered where they come from (HM3, HM4). */
@@ -36,9 +37,12 @@ function hostsToLeave(view: ClusterView): Map<HostId, Reason> {
 
 function heldOn(view: ClusterView, hosts: ReadonlyMap<HostId, Reason>): { vm: Vm; owner: HeldOwner }[] {
   const found = new Map<VmId, { vm: Vm; owner: HeldOwner }>();
-  for (const [id, { value }] of view.owners) {
-    const vm = hosts.has(value.host) ? view.vms.get(id)?.value : undefined;
-    if (vm !== undefined && value.kind === "held") found.set(id, { vm, owner: value });
+  for (const host of hosts.keys()) {
+    for (const id of vmIndex(view).heldBy.get(host) ?? []) {
+      const vm = view.vms.get(id)?.value;
+      const owner = view.owners.get(id)?.value;
+      if (vm !== undefined && owner?.kind === "held") found.set(id, { vm, owner });
+    }
   }
   return inKeyOrder(found).map(([, both]) => both);
 }

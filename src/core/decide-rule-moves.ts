@@ -4,12 +4,11 @@ import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { canMove, move } from "./decide-leaves.ts";
-import { derived } from "./derived.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { mayMove } from "./move-attempts.ts";
 import type { Placement } from "./placement/select.ts";
 import { noChange } from "./plans.ts";
-import { ruleBook } from "./rules/rule-book.ts";
+import { restlessVms } from "./restless.ts";
 import type { VmRound } from "./vm-round.ts";
 
 /**
@@ -18,7 +17,7 @@ import type { VmRound } from "./vm-round.ts";
  */
 export function followRules(round: VmRound): void {
   const { view } = round;
-  for (const id of ruledVms(view)) {
+  for (const id of [...restlessVms(view)].sort(compareText)) {
     const vm = view.vms.get(id)?.value;
     const owner = view.owners.get(id)?.value;
     if (vm?.requested !== "started" || owner?.kind !== "held" || round.isTaken(id)) continue;
@@ -33,12 +32,6 @@ export function followRules(round: VmRound): void {
 function isGoing(view: ClusterView, host: HostId): boolean {
   return whyVmsLeave(view, host) !== undefined || givesItsVmsUp(view, host) || isAwaited(view, host);
 }
-
-const ruledVms = derived(["rule", "member", "vm"], (view: ClusterView): readonly VmId[] => {
-  const book = ruleBook(view);
-  const named = new Set([...view.rules.values()].flatMap(({ value }) => value.vms));
-  return [...named].filter((vm) => book.binds(vm)).sort(compareText);
-});
 
 function wishOf(round: VmRound, vm: VmId) {
   return { preference: "stay" as const, returnTo: round.view.plans.get(vm)?.value.returnTo ?? undefined };

@@ -4,6 +4,7 @@ import type { Owner, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { event } from "./decision.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
+import { limits } from "./limits.ts";
 import { aimOf, beginMove } from "./moves.ts";
 import { type Places, placeTransaction } from "./ownership.ts";
 import type { Wish } from "./placement/asked.ts";
@@ -29,7 +30,8 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
     round.say(vm.id, event("vm-locked", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
     return;
   }
-  if (aim === undefined && owner !== undefined && isAwaited(view, owner.host)) {
+  if (aim === undefined && owner !== undefined && isAwaited(view, owner.host, round.known)) {
+    round.wake(round.known.now + limits.agentSilentMs);
     const params = { vm: vm.name, host: owner.host };
     round.say(vm.id, event("vm-waits-for-host", { vm: vm.id, host: owner.host }, params));
     return;

@@ -1,10 +1,12 @@
-import type { HostId } from "../model/ids.ts";
+import type { HostId, VmId } from "../model/ids.ts";
+import { parseKey } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
-import type { HeldOwner, Owner, Vm } from "../model/records.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { balanceHosts } from "./decide-balance.ts";
 import { leaveHosts } from "./decide-leaves.ts";
+import { leaveLostHosts, placeAway, placeChanged } from "./decide-lost-places.ts";
 import { continueMoves } from "./decide-moves.ts";
 import { returnVms } from "./decide-returns.ts";
 import { followRules } from "./decide-rule-moves.ts";
@@ -12,13 +14,15 @@ import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
 import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
+import { isBetweenHosts } from "./migration.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
-import type { BalanceState } from "./placement/rebalance.ts";
+import { type BalanceState, noBalance } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { byStartOrder } from "./start-order.ts";
 import { transaction } from "./transactions.ts";
+import { lostVms, vmIndex } from "./vm-index.ts";
 import { VmRound } from "./vm-round.ts";
 
 /**
@@ -38,47 +42,47 @@ export function decideVms(
     if (round.postpones()) break;
     decideVm(round, vm);
   }
+  const isWhole = !isUnread(view);
   if (view.disarm === undefined) {
     leaveHosts(round);
+    leaveLostHosts(round);
     if (view.plans.size > 0) returnVms(round);
-    if (view.rules.size > 0) followRules(round);
+    if (view.rules.size > 0 && isWhole) followRules(round);
   }
   if (view.moves.size > 0) continueMoves(round);
-  const balance = balanceHosts(round);
+  const balance = isWhole ? balanceHosts(round) : noBalance;
   return { ...round.decided(), balance };
+}
+
+/** A rule or the policy is in words of a newer version: what runs is not moved for what is known of them alone. */
+function isUnread({ unreadable }: ClusterView): boolean {
+  if (unreadable.size === 0) return false;
+  return [...unreadable.keys()].some((key) => ["rule", "policy"].includes(parseKey(key).kind));
 }
 
 /**
  * The VMs that are not as they should be: first those that a lost host held, then the others, in the order of their
- * starts. Those that are cost a look each, and nothing more.
+ * starts. Those that are as they should be cost nothing.
  */
 function unsettled(view: ClusterView): Vm[] {
-  const lost: Vm[] = [];
-  const others: Vm[] = [];
-  for (const [id, { value: vm }] of view.vms) {
-    const owner = view.owners.get(id)?.value;
-    if (vm.requested !== "ignored" && !isSettled(view, vm, owner)) (owner?.kind === "held" ? lost : others).push(vm);
-  }
-  return [...lost.sort(byStartOrder), ...others.sort(byStartOrder)];
-}
-
-function isSettled(view: ClusterView, vm: Vm, owner: Owner | undefined): boolean {
-  if (vm.requested === "disabled" && isInError(view, vm)) return false;
-  if (owner?.kind === "held") return fenceOf(view, owner.host, owner.incarnation) === undefined;
-  return (
-    vm.requested !== "started" && (owner === undefined || (owner.failed === null && owner.failedHosts.length === 0))
-  );
-}
-
-function isInError(view: ClusterView, vm: Vm): boolean {
-  return view.plans.size > 0 && (view.plans.get(vm.id)?.value.error ?? null) !== null;
+  const vmsOf = (ids: Iterable<VmId>): Vm[] => {
+    const found: Vm[] = [];
+    for (const id of ids) {
+      const vm = view.vms.get(id)?.value;
+      if (vm !== undefined && vm.requested !== "ignored") found.push(vm);
+    }
+    return found.sort(byStartOrder);
+  };
+  return [...vmsOf(lostVms(view)), ...vmsOf(vmIndex(view).unsettled)];
 }
 
 function decideVm(round: VmRound, vm: Vm): void {
   const { view } = round;
   const owner = view.owners.get(vm.id)?.value;
   const fence = owner?.kind === "held" ? fenceOf(view, owner.host, owner.incarnation)?.value : undefined;
-  if (owner?.kind === "held" && fence !== undefined) {
+  // Another copy may be there: it starts nowhere, whoever is its owner (S15).
+  if (isBetweenHosts(view, vm.id)) sayBetweenHosts(round, vm);
+  else if (owner?.kind === "held" && fence !== undefined) {
     // What was being recovered goes on; hosts that come back meanwhile end their own earlier lives, which starts nothing.
     if (view.disarm === undefined || fence.cause !== "self") recover(round, vm, owner);
   } else if (vm.requested === "started" && owner?.kind !== "held") startFree(round, vm, owner);
@@ -96,8 +100,10 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     return;
   }
   if (vm.requested !== "started") {
-    const told = event("vm-released", { vm: vm.id, host }, { vm: vm.name, host });
-    round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also), [told]);
+    const away = placeAway(round, vm, host);
+    const told = [event("vm-released", { vm: vm.id, host }, { vm: vm.name, host })];
+    if (away !== undefined) told.push(placeChanged(vm, host, away.on, away.alternatives));
+    round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also, away?.on), told);
     return;
   }
   if (round.waitsItsTurn(vm)) return;
@@ -149,8 +155,18 @@ function forget(round: VmRound, vm: Vm): void {
   round.decide(vm.id, write, [event("vm-failures-forgotten", { vm: vm.id }, { vm: vm.name })]);
 }
 
+/** The source of its move has not quit: where it is lost, that is what the VM waits for. */
+function sayBetweenHosts(round: VmRound, vm: Vm): void {
+  const move = round.view.moves.get(vm.id)?.value;
+  if (move === undefined || fenceOf(round.view, move.from, move.incarnation) === undefined) return;
+  const source = { host: move.from, incarnation: move.incarnation };
+  const pools = poolsOf(vm, round.view);
+  const proof = pools === undefined ? undefined : proveGone(round.view, source.host, source.incarnation, pools);
+  if (proof === undefined) sayUnproven(round, vm, source);
+}
+
 /** S10: a missing proof is shown by name; the VM is not started. */
-function sayUnproven(round: VmRound, vm: Vm, owner: HeldOwner): void {
+function sayUnproven(round: VmRound, vm: Vm, owner: Pick<HeldOwner, "host" | "incarnation">): void {
   const device = round.view.devices.has(owner.host);
   const params = { vm: vm.name, host: owner.host, incarnation: owner.incarnation, device };
   const reason: Reason = { rule: "S10", code: "proof-missing", params };

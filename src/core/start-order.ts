@@ -1,10 +1,11 @@
 import type { InstantMs, VmId } from "../model/ids.ts";
 import type { Vm } from "../model/records.ts";
-import { type ClusterView, fenceOf } from "../model/view.ts";
+import type { ClusterView } from "../model/view.ts";
 import { derived } from "./derived.ts";
 import { isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { vmError } from "./vm-error.ts";
+import { lostVms, vmIndex } from "./vm-index.ts";
 
 /**
  * A VM that is coming up, as this process has seen it: lost and to be recovered, or wanted and free. `runsSince`: until its
@@ -19,14 +20,9 @@ const hasOrder = derived(["vm"], (view) => {
 });
 
 /** Wanted VMs that nobody runs: nobody may, or their holder is fenced. */
-const comingUp = derived(["vm", "owner", "fence"], (view): readonly VmId[] => {
-  const found: VmId[] = [];
-  for (const [id, { value: vm }] of view.vms) {
-    if (vm.requested !== "started") continue;
-    const owner = view.owners.get(id)?.value;
-    if (owner?.kind !== "held" || fenceOf(view, owner.host, owner.incarnation) !== undefined) found.push(id);
-  }
-  return found;
+const comingUp = derived(["vm", "owner", "vm-plan", "fence"], (view): readonly VmId[] => {
+  const waiting = [...vmIndex(view).unsettled, ...lostVms(view)];
+  return waiting.filter((id) => view.vms.get(id)?.value.requested === "started");
 });
 
 /** What is coming up, and since when, on this process's own clock. Without any priorities there is nothing to know. */

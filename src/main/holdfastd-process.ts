@@ -14,6 +14,7 @@ import { openLinuxSensors } from "../adapters/linux/sensors.ts";
 import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
 import { chooseAccel } from "../adapters/qemu/accel.ts";
 import { openQemuHypervisor } from "../adapters/qemu/driver.ts";
+import { runCgroup } from "../adapters/qemu/host.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
@@ -102,7 +103,7 @@ async function run(
       journal,
       hypervisor: openQemuHypervisor({ ...config, accel, certificates: config.store }),
       fencing: fenceAgents(),
-      sensors: openLinuxSensors(config, version, view),
+      sensors: openLinuxSensors(config, version, view, (run) => runCgroup(config, run)),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
       machine: openMachine(config.commands, warn),
       digest: (text) => createHash("sha256").update(text).digest("hex"),

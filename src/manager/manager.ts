@@ -10,11 +10,13 @@ import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } f
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
+import { lostHosts } from "../core/lost-hosts.ts";
 import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
 import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
+import { defaultPolicy } from "../model/policy.ts";
 import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building, busySubjects, noticeSubject } from "./building.ts";
@@ -48,7 +50,7 @@ export function stepManager(state: ManagerState, happened: ManagerEvent): Manage
   const noted = note(state, happened);
   if (!noted.synced) return { state: noted, effects: [] };
   const soonestAt = later(state.decidedAt, Math.floor(happened.view.vms.size / limits.vmsPerGapMs));
-  if (isQuiet(happened)) return { state: forgetCaughtUp(noted, happened), effects: [] };
+  if (isQuiet(noted, happened)) return { state: forgetCaughtUp(noted, happened), effects: [] };
   if (canWait(happened) && happened.now < soonestAt)
     return { state: forgetCaughtUp(noted, happened), effects: [{ kind: "wake-at", at: soonestAt }] };
   return decide(forgetCaughtUp(noted, happened), happened);
@@ -56,10 +58,15 @@ export function stepManager(state: ManagerState, happened: ManagerEvent): Manage
 
 /**
  * Heartbeats and ticks alone change no decision; their absence is noticed by the wake-up. Nor does the word that a
- * transaction was committed, as long as the view does not show it: that change comes as an event of its own.
+ * transaction was committed, as long as the view does not show it: that change comes as an event of its own. Measured
+ * figures count for who leads, where they are what hosts are compared by.
  */
-function isQuiet(happened: ManagerEvent): boolean {
-  if (happened.kind === "changed") return !happened.touched.others;
+function isQuiet({ leadership }: ManagerState, happened: ManagerEvent): boolean {
+  if (happened.kind === "changed") {
+    const { touched, view } = happened;
+    const { mode } = (view.policy?.value ?? defaultPolicy).scheduler;
+    return !touched.others && !(touched.usages && mode === "dynamic" && leadership.kind === "leading");
+  }
   if (happened.kind !== "commit-ended") return false;
   return happened.end.kind === "committed" && happened.end.revision > happened.view.revision;
 }
@@ -208,6 +215,8 @@ function decideAsLeader(
 }
 
 function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {
+  const { self, contacts, own, startedAt } = state;
+  const waitMs = ownWaitMs(state.profile);
   return {
     now: happened.now,
     wall: happened.wall,
@@ -216,7 +225,8 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     fencesSeenAt: state.fencesSeenAt,
     failuresSeenAt: state.failuresSeenAt,
     turns: state.turns,
-    ownWaitMs: ownWaitMs(state.profile),
+    ownWaitMs: waitMs,
+    lost: lostHosts(happened.view, { self, now: happened.now, contacts, own, startedAt, ownWaitMs: waitMs }),
     balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(

@@ -139,6 +139,9 @@ export function runDaemon(
       case "read":
         ports.sensors.read((reading) => toAgent({ kind: "read", reading }));
         return;
+      case "measure":
+        ports.sensors.measure(effect.runs, (measurement) => toAgent({ kind: "measured", measurement }));
+        return;
       case "leave":
         ports.machine.leave(effect.next);
         return;

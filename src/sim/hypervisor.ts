@@ -32,9 +32,9 @@ export function openSimHypervisor(
   };
   const driver = { machine, later };
   const moves: MoveMachine = {
+    id: [...addresses].join(),
     accel,
     addresses,
-    hasCertificate: false,
     isOpen: () => open,
     find: (run) => {
       const process = machine.processes.get(runName(run));

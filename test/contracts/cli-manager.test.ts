@@ -4,7 +4,7 @@ import { keys } from "../../src/model/keys.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
-import { host } from "../support/records.ts";
+import { held, host } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(async () => {
@@ -48,6 +48,29 @@ describe("what people ask of the manager", () => {
     expect(await done("host", "show", "h1")).toMatch(/Next +reboot \(leaving\)/u);
     expect(await done("host", "release", "h2")).toBe("h2 takes VMs again.\n");
     expect(await done("host", "show", "h2")).toMatch(/Held back +no\n/u);
+  });
+
+  test("what a host and its VMs use, where it was measured in this incarnation", async () => {
+    const id = await createdWeb();
+    await api.put(keys.owner(id), held("h1", 1, 1));
+    expect((await done("host", "show", "h1")) + (await done("vm", "show", "web"))).not.toContain("In use");
+    const usage = {
+      schema: 1,
+      host: { cores: 1.5, memoryMiB: 900 },
+      vms: { [id]: { cores: 0.25, memoryMiB: 70 } },
+      at: 1,
+    };
+    await api.put(keys.hostUsage(host("h1")), { ...usage, incarnation: 1 });
+    expect(await done("host", "show", "h1")).toMatch(/In use +1\.50 cores, 900 MiB \(since \d+-/u);
+    expect(await done("vm", "show", "web")).toMatch(/In use +0\.25 cores, 70 MiB \(since \d+-/u);
+    expect(JSON.parse(await done("vm", "show", "web", "--json")).vm.usage).toEqual({
+      cores: 0.25,
+      memoryMiB: 70,
+      at: 1,
+    });
+    await api.put(keys.hostUsage(host("h1")), { ...usage, incarnation: 2 });
+    expect(await done("host", "show", "h1")).not.toContain("In use");
+    expect(JSON.parse(await done("vm", "show", "web", "--json")).vm.usage).toBeNull();
   });
 
   test("disarm and arm", async () => {

@@ -22,9 +22,12 @@ export type MoveHost = HypervisorRig & {
 export interface MigrationRig {
   readonly source: MoveHost;
   readonly target: MoveHost;
-  /** One of the target's own, and one that it does not have. */
+  /** One of the target's own, one of the source's own, and one that neither has. */
   readonly address: string;
+  readonly homeAddress: string;
   readonly foreignAddress: string;
+  /** False: its images are names alone, and none is ever missing. Default: true. */
+  readonly knowsImages?: boolean;
   /** Nobody answers there. */
   readonly deadDoor: Door;
   /** Ends once the guest on this disk has done some work, wherever it runs. */
@@ -41,7 +44,7 @@ export const here: VmRun = { vm: "web" as VmId, incarnation: one, epoch: 4 as Ep
 export const there: VmRun = { ...here, epoch: 5 as Epoch };
 export const back: VmRun = { ...here, epoch: 6 as Epoch };
 /** As long as a test needs to meddle while a guest is copied. */
-const slow = { bandwidthMiBps: 1 };
+const slowMiBps = 1;
 
 type On = "source" | "target";
 type Call = (driver: Hypervisor & Migration, end: (end: HypervisorEnd) => void) => void;
@@ -104,9 +107,10 @@ export function movesOf(current: () => MigrationRig) {
     ready,
     lost: () => current().target.moves.filter(({ kind }) => kind === "incoming-lost"),
     /** Begun and under way: its end is kept for later. */
-    copying: async (doors: readonly Door[]) => {
+    copying: async (doors: readonly Door[], bandwidthMiBps = slowMiBps) => {
       const ends: HypervisorEnd[] = [];
-      current().source.hypervisor.migrateOut(here, requestTo(doors, slow), (end) => ends.push(end));
+      const request = requestTo(doors, { bandwidthMiBps });
+      current().source.hypervisor.migrateOut(here, request, (end) => ends.push(end));
       await current().source.until("something was copied", () => progress().length > 0);
       return ends;
     },

@@ -85,6 +85,14 @@ describe("with the cluster's certificates", () => {
     }
   });
 
+  test("without a certificate neither end takes part in a move over TLS", limit, async () => {
+    await openPair({}, {});
+    await start();
+    expect(await prepare({ tls: true })).toMatchObject({ kind: "refused", code: "move-no-certificate" });
+    expect(await copy([rig.deadDoor], { tls: true })).toMatchObject({ kind: "refused", code: "move-no-certificate" });
+    await expectGoesOnHere();
+  });
+
   test("a target that is another host than the one that was meant gets nothing", limit, async () => {
     const authority = await createAuthority("test" as ClusterId);
     await openPair(await certificatesOf(authority, "a"), await certificatesOf(authority, "c"));
@@ -166,6 +174,23 @@ test(
     expect(found.acknowledged).toBeGreaterThan(10);
     expect(found.boots).toBe(1);
     expect(found.left).toBe("");
+  },
+);
+
+test(
+  "a firewall that lets the knock through and QEMU's connection not: broken off, and the guest goes on",
+  limit,
+  async () => {
+    const probe = join(import.meta.dirname, "migration-firewall-probe.ts");
+    const { stdout } = await promisify(execFile)("unshare", ["--net", process.execPath, probe], { timeout: 90_000 });
+    expect(JSON.parse(stdout)).toMatchObject({
+      end: { kind: "refused", code: "move-broke-off" },
+      states: ["4 running stays"],
+      cancelled: done,
+      // QEMU still waits for its connection.
+      again: { kind: "refused", code: "move-under-way" },
+      events: [],
+    });
   },
 );
 

@@ -9,7 +9,7 @@ const stillMs = 500;
 export async function openSimPair(): Promise<MigrationRig> {
   const clock = new VirtualClock();
   const shared = { clock, disks: { images: new Set<string>(), locks: new Map() }, network: new MoveNetwork() };
-  const source = await openSimRig({ ...shared, addresses: new Set(["10.0.1.1", "10.0.1.2"]) });
+  const source = await openSimRig({ ...shared, addresses: new Set(["10.0.1.1"]) });
   const target = await openSimRig({ ...shared, addresses: new Set(["10.0.1.2"]) });
   const works = (disk: string): boolean =>
     [source, target].some(({ machine }) =>
@@ -25,6 +25,7 @@ export async function openSimPair(): Promise<MigrationRig> {
     source,
     target,
     address: "10.0.1.2",
+    homeAddress: "10.0.1.1",
     foreignAddress: "192.0.2.1",
     deadDoor: { address: "10.0.2.2", port: 1 },
     untilWorks: (disk) => source.until("the guest works", () => works(disk)),

@@ -85,7 +85,7 @@ export async function openSimRig(
   };
 }
 
-function simVm(id: Vm["id"], act: string, disk: string): Vm {
+export function simVm(id: Vm["id"], act: string, disk: string): Vm {
   return {
     schema: 1,
     id,

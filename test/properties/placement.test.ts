@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { assign, openRound } from "../../src/core/placement/round.ts";
-import { select, whyUnfit } from "../../src/core/placement/select.ts";
+import { select, whereTo, whyUnfit } from "../../src/core/placement/select.ts";
+import { restlessVms } from "../../src/core/restless.ts";
 import type { HostId, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { Owner, Vm } from "../../src/model/records.ts";
@@ -145,6 +146,21 @@ describe("placement", () => {
           if (on === undefined || on === heldAt(one.id)) continue;
           add(on, one);
           expect(usedMiB.get(on)).toBeLessThanOrEqual(view.facts.get(on)?.value.memoryForVmsMiB ?? 0);
+        }
+      }),
+    );
+  });
+
+  test("[PL2] a VM that counts as being at rest stays, whatever happens to hosts, unless its own is to be empty", () => {
+    fc.assert(
+      fc.property(drawn, (cluster) => {
+        const { view } = recordsOf(cluster);
+        const round = openRound(view, knowledge({ view } as Records));
+        const restless = restlessVms(view);
+        for (const [id, { value: owner }] of view.owners) {
+          const one = view.vms.get(id)?.value as Vm;
+          if (owner.kind !== "held" || restless.has(id) || view.maintenances.has(owner.host)) continue;
+          expect(whereTo(round, one, { preference: "stay" })).toBe(owner.host);
         }
       }),
     );

@@ -36,7 +36,7 @@ export class Agent {
   }
 
   changes(): void {
-    const touched = { heartbeats: [], tick: false, others: true, vms: new Set<never>(), events: [] };
+    const touched = { heartbeats: [], tick: false, usages: false, others: true, vms: new Set<never>(), events: [] };
     this.tell({ kind: "changed", touched });
   }
 

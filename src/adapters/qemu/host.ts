@@ -66,11 +66,11 @@ export function runKey(run: VmRun): string {
   return `${run.incarnation}/${run.vm}.${run.epoch}`;
 }
 
-export function incarnationsFolder(options: QemuOptions): string {
+export function incarnationsFolder(options: Pick<QemuOptions, "cgroup">): string {
   return join(options.cgroup, "a", "b");
 }
 
-export function runCgroup(options: QemuOptions, run: VmRun): string {
+export function runCgroup(options: Pick<QemuOptions, "cgroup">, run: VmRun): string {
   return join(incarnationsFolder(options), runKey(run));
 }
 

@@ -3,7 +3,7 @@ import { actorSchema } from "../../model/branded.ts";
 import { shutdownPolicySchema } from "../../model/policy.ts";
 import { checkSchema } from "../../model/reason.ts";
 import { linkKindSchema } from "../../model/records.ts";
-import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, usageSchema, wallMsSchema } from "./base.ts";
 
 /**
  * `up`: heartbeats come. `silent`: none for longer than its deadline; its VMs stand still or soon will, which is not the
@@ -47,6 +47,7 @@ export const hostDetailSchema = hostSummarySchema.extend({
   cpuVendor: z.string().nullable(),
   cpuModel: z.string().nullable(),
   memoryMiB: z.int().nullable(),
+  usage: usageSchema,
   versions: z.record(z.string(), z.string()),
   clockOffsetMs: z.number().nullable(),
   networks: z.array(z.object({ network: z.string(), bridge: z.string(), unfit: z.string().nullable() })),

@@ -3,7 +3,15 @@ import { actorSchema } from "../../model/branded.ts";
 import { moveKindSchema } from "../../model/move-records.ts";
 import { alternativeSchema, reasonSchema } from "../../model/reason.ts";
 import { requestedStateSchema, vmExitSchema, vmLockKindSchema } from "../../model/records.ts";
-import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, troubleSchema, wallMsSchema } from "./base.ts";
+import {
+  asOfMsSchema,
+  base,
+  nameOrIdSchema,
+  requestIdSchema,
+  troubleSchema,
+  usageSchema,
+  wallMsSchema,
+} from "./base.ts";
 import { eventSchema } from "./event.ts";
 import { taskSchema } from "./task.ts";
 
@@ -104,6 +112,7 @@ export const vmDetailSchema = vmSummarySchema.extend({
   /** Rules that bind it. */
   rules: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
+  usage: usageSchema,
   pausedBy: z.array(z.string()),
   restarts: z.int(),
   lastExit: vmExitSchema.nullable(),
@@ -238,6 +247,8 @@ export const vmContract = {
         ...wishSchema.partial().shape,
         /** `enabled` is another word for `started`. */
         requested: z.enum([...requestedStateSchema.options, "enabled"]).optional(),
+        /** Takes away the lock of work that is known to be dead. */
+        unlock: z.boolean().optional(),
       }),
     )
     .output(vmAnswer.extend(wishSchema.shape)),

@@ -8,6 +8,7 @@ import type { Member, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { HostDetail, HostSummary } from "../contract/host.ts";
 import type { PoolSummary } from "../contract/pool.ts";
+import { presentUsage } from "./present-usage.ts";
 import type { Tracker } from "./tracker.ts";
 
 type Held = { readonly vm: Vm; readonly epoch: number };
@@ -80,6 +81,7 @@ export function presentHostDetail(view: ClusterView, wanted: string, tracker: Tr
     cpuVendor: facts?.cpuVendor ?? null,
     cpuModel: facts?.cpuModel ?? null,
     memoryMiB: facts?.memoryMiB ?? null,
+    usage: presentUsage(view, member.id, undefined),
     versions: facts?.versions ?? {},
     clockOffsetMs: facts?.clockOffsetMs ?? null,
     networks: (facts?.networks ?? []).map((reading) => ({ ...reading, network: networkName(view, reading.network) })),

@@ -14,6 +14,7 @@ import type { StoredEvent } from "../../ports/journal.ts";
 import type { EventOutput } from "../contract/event.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import type { VmDetail, VmSummary } from "../contract/vm.ts";
+import { presentUsage } from "./present-usage.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** The status, where it speaks of the run that the owner record names. */
@@ -23,14 +24,16 @@ function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
   return status !== undefined && status.epoch === owner?.epoch ? status : undefined;
 }
 
-export function presentVm(view: ClusterView, vm: Vm, silent: ReadonlySet<string>): VmSummary {
+type Contactless = Pick<Tracker, "silent" | "lost">;
+
+export function presentVm(view: ClusterView, vm: Vm, { silent, lost }: Contactless): VmSummary {
   const owner = view.owners.get(vm.id)?.value;
   return {
     id: vm.id,
     name: vm.name,
     requested: vm.requested,
-    state: vmState(view, vm.id, silent),
-    service: presentService(view, vm),
+    state: vmState(view, vm.id, silent()),
+    service: presentService(view, vm, lost()),
     host: owner?.kind === "held" ? hostName(view, owner.host) : null,
     epoch: owner?.epoch ?? null,
     cpus: vm.spec.cpus,
@@ -39,16 +42,17 @@ export function presentVm(view: ClusterView, vm: Vm, silent: ReadonlySet<string>
   };
 }
 
-function presentService(view: ClusterView, vm: Vm): VmSummary["service"] {
-  const { state, host, target } = serviceState(view, vm.id);
+function presentService(view: ClusterView, vm: Vm, lost: ReadonlySet<string>): VmSummary["service"] {
+  const { state, host, target } = serviceState(view, vm.id, lost);
   const nameOf = (id: HostId | null) => (id === null ? null : hostName(view, id));
   return { state, host: nameOf(host), target: nameOf(target) };
 }
 
 export function presentVms(view: ClusterView, tracker: Tracker): VmSummary[] {
-  const silent = tracker.silent();
+  const [silent, lost] = [tracker.silent(), tracker.lost()];
+  const contactless: Contactless = { silent: () => silent, lost: () => lost };
   return [...view.vms.values()]
-    .map(({ value }) => presentVm(view, value, silent))
+    .map(({ value }) => presentVm(view, value, contactless))
     .sort((a, b) => compareNatural(a.name, b.name));
 }
 
@@ -57,8 +61,9 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   if (found.kind === "refused") return found;
   const vm = found.stored.value;
   const status = currentStatus(view, vm);
+  const owner = view.owners.get(vm.id)?.value;
   return {
-    ...presentVm(view, vm, tracker.silent()),
+    ...presentVm(view, vm, tracker),
     cpuModel: vm.spec.cpuModel,
     disks: vm.spec.disks.map((disk) => ({ ...disk, pool: poolName(view, disk.pool) })),
     nics: vm.spec.nics.map((nic) => ({ ...nic, network: networkName(view, nic.network) })),
@@ -71,6 +76,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     ...presentMoves(view, vm),
     rules: [...ruleBook(view).rulesOf(vm.id)],
     accel: status?.accel ?? null,
+    usage: owner?.kind === "held" ? presentUsage(view, owner.host, vm.id) : null,
     pausedBy: status?.pausedBy ?? [],
     restarts: status?.restarts ?? 0,
     lastExit: status?.lastExit ?? null,

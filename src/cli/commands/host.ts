@@ -1,7 +1,7 @@
 import type { HostDetail, HostSummary } from "../../api/contract/host.ts";
 import { render } from "../../model/messages/index.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
-import { age, fields, moment, orDash, staleness, table } from "../text.ts";
+import { age, fields, moment, orDash, staleness, table, usageText } from "../text.ts";
 import { hostChangeCommands } from "./host-change.ts";
 
 export const hostCommands: Group = (program, cli) => {
@@ -95,6 +95,7 @@ function hostText(host: HostDetail): string {
       "Memory",
       `${host.memoryUsedMiB} of ${orDash(host.memoryForVmsMiB)} MiB for VMs used, ${orDash(host.memoryMiB)} MiB in all`,
     ],
+    ...(host.usage === null ? [] : [["In use", usageText(host.usage)] as const]),
     ["Pools", pools.join("; ") || "-"],
     ["Networks", networks.join("; ") || "-"],
     ["Links", host.links.map((link) => `${link.kind} ${link.address}`).join(", ") || "-"],

@@ -3,6 +3,7 @@ import { defaultPolicy } from "../../model/policy.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { derived } from "../derived.ts";
 import { vmError } from "../vm-error.ts";
+import { vmIndex } from "../vm-index.ts";
 
 /**
  * VMs that are wanted and lie somewhere, where nobody has given them a host yet: they start there unless something
@@ -14,8 +15,10 @@ export const startingAtHome = derived(
     const homes = new Map<VmId, HostId>();
     // At a start they go to the best host, wherever they lie.
     if ((view.policy?.value ?? defaultPolicy).scheduler.rebalanceOnStart || view.disarm !== undefined) return homes;
-    for (const [id, { value: owner }] of view.owners) {
-      if (owner.kind !== "released" || owner.failedHosts.length > 0 || view.moves.has(id)) continue;
+    for (const id of vmIndex(view).unsettled) {
+      const owner = view.owners.get(id)?.value;
+      if (owner === undefined || owner.kind !== "released" || owner.failedHosts.length > 0 || view.moves.has(id))
+        continue;
       const vm = view.vms.get(id)?.value;
       if (vm?.requested !== "started" || vm.lock !== null || vmError(view, id) !== undefined) continue;
       homes.set(id, owner.host);

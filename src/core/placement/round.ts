@@ -6,11 +6,12 @@ import type { HostFacts, Vm, VmSpec } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { derived } from "../derived.ts";
 import { type RuleBook, ruleBook } from "../rules/rule-book.ts";
+import { vmIndex } from "../vm-index.ts";
 import { type Figures, figureOf, figuresOf, measuredLoads, sumOf, unmeasured } from "./figures.ts";
 import { whyAway, whyClosed, whyLacks, whyLeft } from "./fitness.ts";
 import { startingAtHome } from "./homes.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { addLoad, type Load, recordedLoads, seatsOf } from "./seats.ts";
+import { addLoad, type Load, seatsOf } from "./seats.ts";
 
 /** One host in a round. */
 export type Slot = {
@@ -59,7 +60,7 @@ const membersInOrder = derived(["member"], (view) => valuesInKeyOrder(view.membe
 
 /** Opened once for each decision round: what it knows of the hosts holds for all VMs that are placed in it. */
 export function openRound(view: ClusterView, known: Knowledge): PlacementRound {
-  const loads = recordedLoads(view);
+  const { loads } = vmIndex(view);
   const slots = membersInOrder(view).map(({ value: { id } }, order): Slot => {
     const load = loads.get(id);
     return {

@@ -1,6 +1,5 @@
 import type { HostId, VmId } from "../../model/ids.ts";
 import { type ClusterView, fenceOf } from "../../model/view.ts";
-import { derived } from "../derived.ts";
 
 /** MiB, cores and number of the VMs that a host has promised a place. */
 export type Load = { memoryMiB: number; cores: number; vms: number };
@@ -31,24 +30,6 @@ function openAim(view: ClusterView, vm: VmId): HostId | undefined {
   const move = view.moves.get(vm)?.value;
   return move?.answer.kind === "open" ? move.to : undefined;
 }
-
-/** What each host bears by the records alone. */
-export const recordedLoads = derived(["owner", "vm", "vm-move"], (view) => {
-  const loads = new Map<HostId, Load>();
-  const add = (host: HostId, vm: VmId): void => {
-    let load = loads.get(host);
-    if (load === undefined) {
-      load = { memoryMiB: 0, cores: 0, vms: 0 };
-      loads.set(host, load);
-    }
-    addLoad(load, view, vm, 1);
-  };
-  for (const [vm, owner] of view.owners) {
-    if (owner.value.kind === "held" && !view.moves.has(vm)) add(owner.value.host, vm);
-  }
-  for (const vm of view.moves.keys()) for (const host of seatsOf(view, vm, undefined)) add(host, vm);
-  return loads as ReadonlyMap<HostId, Readonly<Load>>;
-});
 
 /** Adds (`sign` 1) or takes away (−1) what `vm` asks of a host. */
 export function addLoad(load: Load, view: ClusterView, vm: VmId, sign: 1 | -1): void {

@@ -186,34 +186,16 @@ function lossesOf(world: World, host: string): number {
   return ended.filter(({ record }) => record.cause !== "self" || record.proofs.includes("silence")).length;
 }
 
-/** HM6: only losses lead to a quarantine, and a host in it gets no VM that it did not have. */
-export const quarantine: CheckerKind = {
+/** HM6: only losses lead to a quarantine. */
+export const quarantinedForLosses: CheckerKind = {
   rule: "HM6",
-  make: (world, fail) => {
-    const since = new Map<string, number>();
-    return {
-      committed: ({ name, value, before }, writer) => {
-        if (name.kind === "host-losses") {
-          if ((value as HostLosses | undefined)?.quarantinedUntil == null) since.delete(name.host);
-          else since.set(name.host, world.scheduler.now);
-          const until = (value as HostLosses | undefined)?.quarantinedUntil ?? null;
-          const known = (before as HostLosses | undefined)?.quarantinedUntil ?? null;
-          if (
-            writer !== null &&
-            until !== known &&
-            until !== null &&
-            lossesOf(world, name.host) < defaultPolicy.quarantine.losses
-          )
-            fail(`${name.host} is in quarantine after ${lossesOf(world, name.host)} losses`);
-        }
-        const is = name.kind === "owner" ? (value as Owner | undefined) : undefined;
-        if (is?.kind !== "held" || writer === null || (before as Owner | undefined)?.host === is.host) return;
-        const at = since.get(is.host);
-        const until = (world.truth.values.get(keys.hostLosses(is.host)) as HostLosses | undefined)?.quarantinedUntil;
-        if (at === undefined || until == null || until - writer.host.clock.wall() < behindMs) return;
-        if (world.scheduler.now - at > behindMs && name.kind === "owner")
-          fail(`${name.vm} is given to ${is.host}, which is in quarantine`);
-      },
-    };
-  },
+  make: (world, fail) => ({
+    committed: ({ name, value, before }, writer) => {
+      if (name.kind !== "host-losses" || writer === null) return;
+      const until = (value as HostLosses | undefined)?.quarantinedUntil ?? null;
+      const known = (before as HostLosses | undefined)?.quarantinedUntil ?? null;
+      if (until === known || until === null || lossesOf(world, name.host) >= defaultPolicy.quarantine.losses) return;
+      fail(`${name.host} is in quarantine after ${lossesOf(world, name.host)} losses`);
+    },
+  }),
 };

@@ -2,15 +2,24 @@ import type { Refusal } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import type { HypervisorEnd, MovePart, VmRun } from "../../ports/hypervisor.ts";
 import type { IncomingRequest, MoveEvent } from "../../ports/migration.ts";
-import type { MoveStream } from "./stream.ts";
 
 /** What each simulated QEMU knows of its part in a move; it outlives drivers, as `run.json` does. */
 export type Moving = {
   part: MovePart | undefined;
   /** Its guest stands still for a move. */
   halted: boolean;
-  stream: MoveStream | undefined;
+  stream: Stream | undefined;
 };
+
+/** A connection between two QEMUs, as one of them sees it (stream.ts). */
+export interface Stream {
+  readonly state: "copying" | "ready" | "handing" | "completed" | "failed" | "cancelled";
+  readonly isOver: boolean;
+  /** `migrate_cancel`. */
+  cancel(): void;
+  /** `migrate-continue`. */
+  handOver(): void;
+}
 
 export function notMoving(): Moving {
   return { part: undefined, halted: false, stream: undefined };
@@ -35,8 +44,8 @@ export interface MoveQemu {
 
 /** What the simulated moves need of a simulated machine, and of the driver that is open on it. */
 export interface MoveMachine {
+  readonly id: string;
   readonly accel: "kvm" | "tcg";
-  readonly hasCertificate: boolean;
   readonly addresses: ReadonlySet<string>;
   /** False once this driver is closed. */
   isOpen(): boolean;

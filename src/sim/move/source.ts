@@ -31,7 +31,7 @@ export class MoveSource {
     machine.later(2, () => {
       const qemu = machine.find(run);
       if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
-      const refusal = this.#whyNot(qemu, request);
+      const refusal = this.#whyNot(qemu);
       if (refusal !== undefined) return end(refusal);
       const attempt = { givenUp: false };
       this.#attempts.set(qemu, attempt);
@@ -43,12 +43,11 @@ export class MoveSource {
     });
   }
 
-  #whyNot(qemu: MoveQemu, { tls }: OutgoingRequest): HypervisorEnd | undefined {
+  #whyNot(qemu: MoveQemu): HypervisorEnd | undefined {
     const { vm } = qemu.run;
     if (qemu.moving.part !== undefined) return refuse("move-under-way", { vm });
     if (qemu.isFrozen()) return refuse("vm-unresponsive", { vm });
-    if (!qemu.isUp()) return refuse("move-guest-stands", { vm });
-    return tls && !this.#machine.hasCertificate ? refuse("move-no-certificate", { vm }) : undefined;
+    return qemu.isUp() ? undefined : refuse("move-guest-stands", { vm });
   }
 
   #knock(qemu: MoveQemu, request: OutgoingRequest, tried: readonly string[], end: Done): void {

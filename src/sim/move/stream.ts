@@ -1,4 +1,4 @@
-import type { MoveMachine, MoveQemu } from "./qemu.ts";
+import type { MoveMachine, MoveQemu, Stream } from "./qemu.ts";
 
 const stepMs = 20;
 /** As the real driver's own limits. */
@@ -17,8 +17,8 @@ export type StreamPlan = {
  * The connection between two QEMUs, as it is whether or not drivers look: it stops to ask before the hand-over, goes on
  * only while neither side is frozen, and tells each end no more than a socket would.
  */
-export class MoveStream {
-  state: "copying" | "ready" | "handing" | "completed" | "failed" | "cancelled" = "copying";
+export class MoveStream implements Stream {
+  state: Stream["state"] = "copying";
   readonly #from: MoveQemu;
   readonly #to: MoveQemu;
   readonly #plan: StreamPlan;
@@ -37,12 +37,10 @@ export class MoveStream {
     return this.state === "completed" || this.state === "failed" || this.state === "cancelled";
   }
 
-  /** `migrate_cancel`. */
   cancel(): void {
     if (!this.isOver) this.#breakOff("cancelled");
   }
 
-  /** `migrate-continue`. */
   handOver(): void {
     if (this.state === "ready") this.state = "handing";
   }

@@ -18,10 +18,6 @@ export class MoveTarget {
 
   prepareIncoming(request: IncomingRequest, end: (end: IncomingEnd) => void): void {
     const machine = this.#machine;
-    if (request.tls && !machine.hasCertificate) {
-      machine.later(1, () => end(refuse("move-no-certificate", { vm: request.vm.name })));
-      return;
-    }
     machine.spawn(request, (made) => {
       if ("kind" in made) return end(made);
       const addresses = request.addresses.filter((address) => machine.addresses.has(address));

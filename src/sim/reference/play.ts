@@ -43,6 +43,7 @@ export function playHaScenario(scenario: HaScenario): HaResult {
     around: {
       hypervisor: (host, life, inner) => new ScriptedHypervisor(host, life, inner, script),
       reading: (host, usual) => readingOf(scenario, host, usual),
+      writesUsage: true,
     },
   });
   const watching = new Observer(world, scenario);

@@ -6,15 +6,15 @@ import type { HeartLink } from "../../ports/heart.ts";
 import type { Hypervisor } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Random } from "../../ports/random.ts";
-import type { HostReading } from "../../ports/sensors.ts";
 import { runDaemon } from "../../runtime/daemon.ts";
 import { runHeart } from "../../runtime/heart.ts";
 import { createSimGuard, createTree } from "../guard.ts";
-import { createCluster, reading } from "./create-cluster.ts";
+import { createCluster } from "./create-cluster.ts";
 import { Driver } from "./driver.ts";
 import { HeartLines } from "./heart-lines.ts";
 import { guardProcess, type ProcessName, type SimHost } from "./host.ts";
 import type { Life } from "./process.ts";
+import { simSensors } from "./sensors.ts";
 import { StoreClient } from "./store-client.ts";
 import type { World } from "./world.ts";
 
@@ -159,7 +159,7 @@ function startDaemon(world: World, host: SimHost): void {
       journal: noJournal,
       hypervisor: hypervisorOf(world, host, life),
       fencing: fencingFor(world, host, life),
-      sensors: { read: (done) => life.after(1 + random.below(10), () => done(readingOf(world, host))) },
+      sensors: simSensors(world, host, life, random),
       heart: heartLink(host, life),
       machine: { leave: (next) => goDown(world, host, next) },
       digest: (text) => hashText(text).toString(16),
@@ -170,13 +170,8 @@ function startDaemon(world: World, host: SimHost): void {
 }
 
 function hypervisorOf(world: World, host: SimHost, life: Life): Hypervisor {
-  const driver = new Driver(host, life, world.qemus);
+  const driver = new Driver(host, life, world.qemus, world.moves);
   return world.around?.hypervisor(host, life, driver) ?? driver;
-}
-
-function readingOf(world: World, host: SimHost): HostReading {
-  const usual = reading(world);
-  return world.around?.reading(host, usual) ?? usual;
 }
 
 /** Events are read from the store by the world itself. */

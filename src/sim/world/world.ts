@@ -15,6 +15,7 @@ import type { Checker, StepChecks, Violation, Writer } from "../checkers/checker
 import { add, type Counts, type OutcomeName } from "../counts.ts";
 import { goodMood, type SimDevice, simFencing } from "../fencing.ts";
 import { createMemoryStore, type MemoryStore } from "../memory-store.ts";
+import { MoveNetwork } from "../move/qemu.ts";
 import type { WorldPlan } from "../plan.ts";
 import { HostClock } from "./clock.ts";
 import { type Commit, History } from "./history.ts";
@@ -43,6 +44,8 @@ export type WorldOptions = {
 export type Around = {
   readonly hypervisor: (host: SimHost, life: Life, inner: Hypervisor) => Hypervisor;
   readonly reading: (host: SimHost, usual: HostReading) => HostReading;
+  /** Writes what hosts use itself, so that their sensors never answer what they are asked of it. */
+  readonly writesUsage?: boolean;
 };
 
 const auditEveryMs = 20;
@@ -61,6 +64,8 @@ export class World {
   readonly members: Members;
   readonly truth = new Truth();
   readonly qemus: Qemus;
+  /** What live moves go over. */
+  readonly moves: MoveNetwork;
   readonly hosts: readonly SimHost[];
   readonly devices = new Map<string, SimDevice>();
   readonly fencing: Fencing;
@@ -92,6 +97,7 @@ export class World {
     this.hosts = Array.from({ length: plan.hosts }, (_, i) => this.#makeHost(i));
     this.members = this.#makeMembers();
     this.network.changed = () => this.members.refresh();
+    this.moves = new MoveNetwork((a, b) => this.#connects(a.id, b.id));
     this.qemus = new Qemus(this.random.for("qemu"), {
       starting: (copy) => this.#starting(copy),
       adopting: (copy, as) => {
@@ -233,6 +239,11 @@ export class World {
     return host;
   }
 
+  #connects(a: string, b: string): boolean {
+    const [one, other] = [this.host(a), this.host(b)];
+    return one.on && other.on && this.network.connects(one.number, other.number);
+  }
+
   #cutByDevice(host: SimHost, random: SeededRandom): void {
     this.count("powerOffs");
     this.cutPower(host, "device", 15_000 + random.below(45_000));
@@ -319,7 +330,8 @@ export class World {
   writesInFlight(host: SimHost): void {
     const random = this.random.for(`in flight ${host.id} ${this.scheduler.executed}`);
     for (const copy of host.copies.values()) {
-      if (!copy.strict || copy.paused || !random.chance(host.trouble.slowStorage > 0 ? 0.7 : 0.3)) continue;
+      if (!copy.strict || copy.paused || !copy.imagesOpen || !random.chance(host.trouble.slowStorage > 0 ? 0.7 : 0.3))
+        continue;
       const ms = 1 + random.below(host.trouble.slowStorage > 0 ? 20_000 : 300);
       const { boots } = host;
       copy.diesNotBefore = this.scheduler.now + ms;

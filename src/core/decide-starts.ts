@@ -99,6 +99,10 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
     told.push(event("vm-lock-removed", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
   const place = placeTransaction(view, vm.id, on, places, also);
   const ended = moveEnded(view, vm);
+  const aim = ended === noChange ? undefined : view.moves.get(vm.id)?.value;
+  // Whoever wanted it there hears that it went elsewhere.
+  if (aim !== undefined && aim.to !== on)
+    told.push(event("vm-move-dropped", { vm: vm.id }, { vm: vm.name, from: aim.from, to: aim.to }));
   const write = transaction([...place.compares, ...ended.compares], [...place.writes, ...ended.writes]);
   round.assign(vm, on);
   round.decide(vm.id, write, told, { vm: vm.id, on });

@@ -53,7 +53,14 @@ const selected = new Set([
 
 /** Calls `look` for each choice of a host by a manager. */
 function choices(world: World, look: (chosen: Chosen) => void): NonNullable<Checker["committed"]> {
+  // A move goes with the transaction that ends it: what was there before counts.
+  const moving = new Set<VmId>();
+  const endedAt = new Map<VmId, number>();
   return ({ name, value, before }, writer) => {
+    if (name.kind === "vm-move" && value === undefined) {
+      moving.delete(name.vm);
+      endedAt.set(name.vm, world.scheduler.now);
+    } else if (name.kind === "vm-move") moving.add(name.vm);
     if (writer?.process !== "daemon" || value === undefined) return;
     if (name.kind === "vm-move") {
       const move = value as VmMove;
@@ -64,7 +71,7 @@ function choices(world: World, look: (chosen: Chosen) => void): NonNullable<Chec
     if (name.kind !== "owner" || !isLeadersAlone(name.kind, before, value)) return;
     const owner = value as Owner;
     if (writer.host.id !== world.truth.term?.host || owner.kind !== "held") return;
-    const given = world.truth.values.has(keys.vmMove(name.vm));
+    const given = moving.has(name.vm) || endedAt.get(name.vm) === world.scheduler.now;
     look({ vm: name.vm, on: owner.host, before: before as Owner | undefined, writer, given });
   };
 }

@@ -1,3 +1,4 @@
+import { isSame } from "../base/same.ts";
 import { limits } from "../core/limits.ts";
 import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
@@ -24,6 +25,8 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     readAt: now,
     readRunning: false,
     aliveAt: now,
+    dueAt: now,
+    actsFor: undefined,
     nextId: 1,
   };
 }
@@ -31,19 +34,27 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
 /** One step: note what the event tells, then bring what runs here to what the records say. */
 export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
   const building = new Building(forgetCaughtUp(note(state, happened), happened), happened);
-  const quiet = happened.kind === "changed" && !happened.touched.others;
-  if (quiet) return { state: building.state, effects: [] };
+  const incarnation = myIncarnation(building.state, happened.view);
+  const quiet = isQuiet(state, happened) && incarnation === state.actsFor;
+  if (quiet && happened.kind === "changed") return { state: building.state, effects: [] };
   sayAlive(building);
+  if (quiet) return wakeNext(building);
   askList(building);
   if (building.state.synced && !building.state.listing.needed && building.state.listing.asked?.needed !== true) {
-    const incarnation = myIncarnation(building.state, happened.view);
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
       decideFacts(building, incarnation);
     }
   }
-  building.effects.push({ kind: "wake-at", at: wakeAt(building) });
-  return { state: building.state, effects: building.effects };
+  building.state = { ...building.state, dueAt: dueAt(building), actsFor: incarnation };
+  return wakeNext(building);
+}
+
+/** Heartbeats and ticks, the heart's word again, and a wake-up before anything is due: no decision rests on them. */
+function isQuiet(state: AgentState, happened: AgentEvent): boolean {
+  if (happened.kind === "changed") return !happened.touched.others;
+  if (happened.kind === "heart") return isSame(state.heart, happened.says);
+  return happened.kind === "woke" && happened.now < state.dueAt;
 }
 
 function forgetCaughtUp(state: AgentState, happened: AgentEvent): AgentState {
@@ -70,7 +81,7 @@ function askList(building: Building): void {
 /** S13: the heart counts the agent's age from these words. */
 function sayAlive(building: Building): void {
   if (building.happened.now < building.state.aliveAt) return;
-  building.state = { ...building.state, aliveAt: later(building.happened.now, 1_000) };
+  building.state = { ...building.state, aliveAt: later(building.happened.now, limits.agentAliveMs) };
   building.effects.push({ kind: "alive", poolAgeMs: null });
 }
 
@@ -89,9 +100,14 @@ function myIncarnation(state: AgentState, view: ClusterView): Incarnation | unde
   return registration.incarnation;
 }
 
-function wakeAt({ state, moments, happened }: Building): InstantMs {
-  const due: number[] = [state.aliveAt, ...moments];
+function dueAt({ state, moments, happened }: Building): InstantMs {
+  const due: number[] = [...moments, state.listing.nextAt];
   for (const { until } of state.pending.values()) if (until.kind === "unclear") due.push(until.freeAt);
   const { now } = happened;
-  return Math.min(...due.filter((moment) => moment > now), later(now, limits.tickMs * 2)) as InstantMs;
+  return Math.min(...due.filter((moment) => moment > now), later(now, limits.agentLookMs)) as InstantMs;
+}
+
+function wakeNext({ state, effects, happened }: Building): AgentStep {
+  const at = Math.min(state.dueAt, later(happened.now, limits.agentWakeMs)) as InstantMs;
+  return { state, effects: [...effects, { kind: "wake-at", at }] };
 }

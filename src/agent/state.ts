@@ -1,4 +1,4 @@
-import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Epoch, HostId, Incarnation, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
 import type { Params } from "../model/reason.ts";
 import type { EventDraft, VmExit } from "../model/records.ts";
 import type { CommitEnd, Transaction } from "../model/transaction.ts";
@@ -49,6 +49,10 @@ export type AgentState = {
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
   readonly aliveAt: InstantMs;
+  /** When something may be due although nothing changes. */
+  readonly dueAt: InstantMs;
+  /** The incarnation for which it last decided; undefined: it could not act. */
+  readonly actsFor: Incarnation | undefined;
   readonly nextId: number;
 };
 

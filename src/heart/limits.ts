@@ -13,8 +13,10 @@ export const heartLimits = {
   retryMs: 1_000,
   /** A host whose power was ordered off stays away this long: coming back at once it would only be in the way (S9, S13). */
   orderedRestMs: 60_000,
-  /** The agent hears the newest word at least this often. */
-  tellMs: 1_000,
+  /** The agent hears each change at once, and the newest word again this often. */
+  tellMs: 5_000,
+  /** The heart looks at the time at least this often. */
+  wakeMs: 1_000,
 } as const;
 
 assert(

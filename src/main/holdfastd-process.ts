@@ -18,6 +18,7 @@ import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
+import type { Contacts } from "../core/contact.ts";
 import type { HostConfig } from "../model/config.ts";
 import type { Params } from "../model/reason.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
@@ -88,8 +89,11 @@ async function run(
   const view = () => daemon?.view() ?? emptyView();
   // The socket first: where it is taken another holdfastd serves this host, and two agents must never act for one.
   const commit: CommitWithEvents = (...args) => must(daemon, "Cannot commit before the daemon runs").commit(...args);
-  const heardAt = () => daemon?.heardAt() ?? clock.now();
-  const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heardAt, log: warn });
+  const heard = {
+    heardAt: () => daemon?.heardAt() ?? clock.now(),
+    contacts: (): Contacts => daemon?.contacts() ?? new Map(),
+  };
+  const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heard, log: warn });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
   daemon = runDaemon(

@@ -47,10 +47,20 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
 export function stepManager(state: ManagerState, happened: ManagerEvent): ManagerStep {
   const noted = note(state, happened);
   if (!noted.synced) return { state: noted, effects: [] };
-  // Heartbeats and ticks alone change no decision; their absence is noticed by the wake-up.
-  const quiet = happened.kind === "changed" && !happened.touched.others;
-  if (quiet) return { state: forgetCaughtUp(noted, happened), effects: [] };
-  return decide(forgetCaughtUp(noted, happened), happened);
+  const caughtUp = forgetCaughtUp(noted, happened);
+  if (isQuiet(state, noted, happened)) return { state: caughtUp, effects: [] };
+  return decide(caughtUp, happened);
+}
+
+/**
+ * Heartbeats and ticks alone, and the commit of an own tick, change no decision; their absence is noticed by the wake-up.
+ * The end of a gap of this process's own moves what was due.
+ */
+function isQuiet(before: ManagerState, noted: ManagerState, happened: ManagerEvent): boolean {
+  if (noted.own.since !== before.own.since) return false;
+  if (happened.kind === "changed") return !happened.touched.others;
+  if (happened.kind !== "commit-ended" || happened.end.kind !== "committed") return false;
+  return before.pending.get(happened.id)?.kind === "tick";
 }
 
 function ownWaitMs(profile: Profile): number {
@@ -268,9 +278,9 @@ function tick(building: Building, happened: ManagerEvent): void {
   const { leadership } = building.state;
   if (leadership.kind !== "leading" || happened.now < leadership.nextTickAt) return;
   const inFlight = [...building.state.pending.values()].filter((entry) => entry.kind === "tick").length;
-  const nextTickAt = later(happened.now, limits.tickMs);
+  const nextTickAt = later(happened.now, limits.leaderTickMs);
   building.state = { ...building.state, leadership: { ...leadership, tick: leadership.tick + 1, nextTickAt } };
-  if (inFlight >= limits.heartbeatsInFlightMax) return;
+  if (inFlight >= limits.ticksInFlightMax) return;
   const term = must(happened.view.term, "Cannot tick without a term");
   commit(building, "tick", "tick", tickTransaction(term, leadership.tick + 1), []);
 }
@@ -351,14 +361,14 @@ function powerOff(building: Building, host: HostId, key: string, happened: Manag
   building.effects.push({ kind: "power-off", key, device });
 }
 
-/** The next moment at which something may be due although nothing changes. */
-function withWake(step: ManagerStep, parts: readonly Decided[], happened: ManagerEvent): ManagerStep {
-  const { state } = step;
-  const moments: number[] = [];
+/** The next moment at which something may be due although nothing changes; a leader decides afresh with each of its ticks. */
+function withWake(step: ManagerStep, parts: readonly Decided[], { now }: ManagerEvent): ManagerStep {
+  const { leadership, leader, own, pending, devices } = step.state;
+  const moments: number[] = [later(now, limits.leaderSilenceMs)];
+  moments.push(leadership.kind === "leading" ? leadership.nextTickAt : claimDueAt(leader, own));
   for (const part of parts) if (part.wakeAt !== undefined) moments.push(part.wakeAt);
-  if (state.leadership.kind === "leading") moments.push(state.leadership.nextTickAt);
-  else moments.push(claimDueAt(state.leader, state.own), happened.now + limits.tickMs);
-  for (const [, run] of inKeyOrder(state.devices)) if (!run.running) moments.push(run.retryAt);
-  const soonest = Math.min(...moments.filter((moment) => moment > happened.now), happened.now + limits.leaderSilenceMs);
-  return { state, effects: [...step.effects, { kind: "wake-at", at: soonest as InstantMs }] };
+  for (const { until } of pending.values()) if (until.kind === "unclear") moments.push(until.freeAt);
+  for (const [, run] of inKeyOrder(devices)) if (!run.running) moments.push(run.retryAt);
+  const soonest = Math.min(...moments.filter((moment) => moment > now)) as InstantMs;
+  return { ...step, effects: [...step.effects, { kind: "wake-at", at: soonest }] };
 }

@@ -21,7 +21,7 @@ import type { HostProgram } from "./host-init.ts";
 import { LabError } from "./lab-error.ts";
 import { linkSubnet, vmBridge } from "./names.ts";
 import { type Forward, labHttps } from "./reach.ts";
-import { until } from "./shell.ts";
+import { quote, until } from "./shell.ts";
 import { openWorld, type World, type WorldOptions } from "./world.ts";
 
 export type ClusterOptions = Omit<WorldOptions, "programs" | "prepare"> & {
@@ -168,6 +168,11 @@ function writeConfig(
     memoryForVmsMiB: null,
     accel: options.accel,
     watchdog: null,
+    // Process 1 ends, and everything of the host with it; the keeper boots what is switched on.
+    commands: {
+      reboot: ["/bin/sh", "-c", "kill -TERM 1"],
+      powerOff: ["/bin/sh", "-c", `echo off > ${quote(host.powerState)}; kill -TERM 1`],
+    },
   };
   writeFileSync(configFile(host), stringify(config));
 }

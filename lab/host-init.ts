@@ -15,6 +15,7 @@ export type HostProgram = {
  */
 export function initScript(host: string, programs: readonly HostProgram[], pidDir: string, logDir: string): string {
   return `#!/bin/sh
+trap 'exit 0' TERM
 hostname ${quote(host)}
 supervise() {
   name=$1; shift

@@ -12,7 +12,7 @@ const help = `Turns this machine into a cluster of test hosts. Needs root.
   npm run lab -- fault …        make trouble in a running lab
 
   --demo               play a failover and end; exit code 0: it went well
-  --hosts N            hosts (default 3)
+  --hosts N            hosts (default 3; fewer bear no loss)
   --port N             port of the first VM's page on 127.0.0.1 (default: a free one)
   --profile NAME       default (takeover after about 5.6 s) or fast (3.6 s)
   --accel NAME         auto, kvm or tcg
@@ -114,9 +114,20 @@ function endOnSignals(): void {
   process.stdout.on("error", () => void end(1));
 }
 
+/** What a lab of so few hosts cannot show. */
+function fewHostsWarning(hosts: number): readonly string[] {
+  if (hosts > 2) return [];
+  const what =
+    hosts === 1
+      ? "one host bears no loss: nobody is left to take its VMs."
+      : "two hosts without a witness bear no loss: with one gone the other has no majority, and its VMs freeze.";
+  return [`Warning: ${what}`, "For a takeover give --hosts 3 or more."];
+}
+
 async function runLab(options: Options): Promise<void> {
   endOnSignals();
   show(`Starting ${options.hosts} hosts …`);
+  for (const line of fewHostsWarning(options.hosts)) show(line);
   const { hosts, profile, accel, keep } = options;
   const cluster = await openCluster({ hosts, profile, accel, keep, log: show, daemons });
   closers.push(() => cluster.world.close());

@@ -1,102 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { fence, heartbeat, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { Agent, hostWith, seen, web } from "../../test/support/agent-rig.ts";
+import { fence, heartbeat, held, host, incarnation, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
-import type { Epoch, InstantMs, IntentId, Nonce, PoolId, WallMs } from "../model/ids.ts";
+import type { IntentId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { systemActor } from "../model/records.ts";
-import type { HypervisorEnd, RunningVm, VmRun } from "../ports/hypervisor.ts";
-import { startAgent, stepAgent } from "./agent.ts";
-import type { AgentEffect, AgentEvent, AgentState } from "./state.ts";
-import { runKey } from "./state.ts";
-
-type Told<E> = E extends AgentEvent ? Omit<E, "now" | "wall" | "view"> : never;
-type Kind = AgentEffect["kind"];
-
-/** The agent of h1, whose heart beats as incarnation 1. Effects stay in `effects` until a test takes them. */
-class Agent {
-  readonly records: Records;
-  effects: AgentEffect[] = [];
-  state: AgentState;
-  #now = 10_000;
-
-  constructor(records: Records) {
-    this.records = records;
-    this.state = startAgent(host("h1"), "tcg", this.#now as InstantMs);
-    this.tell({ kind: "synced" });
-    this.beats(1);
-  }
-
-  tell(event: Told<AgentEvent>): void {
-    const moment = { now: this.#now as InstantMs, wall: 0 as WallMs, view: this.records.view };
-    const step = stepAgent(this.state, { ...event, ...moment } as AgentEvent);
-    this.state = step.state;
-    this.effects.push(...step.effects);
-  }
-
-  beats(n: number): void {
-    const nonce = `nonce-h1-${n}` as Nonce;
-    const says = { phase: "beating", incarnation: incarnation(n), nonce, frozen: false, trouble: null } as const;
-    this.tell({ kind: "heart", says });
-  }
-
-  changes(): void {
-    const touched = { heartbeats: [], tick: false, others: true, vms: new Set<never>(), events: [] };
-    this.tell({ kind: "changed", touched });
-  }
-
-  wait(ms: number): void {
-    this.#now += ms;
-    this.tell({ kind: "woke" });
-  }
-
-  lists(...runs: readonly RunningVm[]): void {
-    this.take("list");
-    this.tell({ kind: "listed", runs });
-  }
-
-  /** The oldest effect of this kind that no test has taken yet. */
-  take<K extends Kind>(kind: K): Extract<AgentEffect, { kind: K }> | undefined {
-    const index = this.effects.findIndex((effect) => effect.kind === kind);
-    return index < 0 ? undefined : (this.effects.splice(index, 1)[0] as Extract<AgentEffect, { kind: K }>);
-  }
-
-  ends(kind: "start" | "kill" | "stop" | "adopt", end: HypervisorEnd = { kind: "done" }): void {
-    const effect = this.take(kind);
-    if (effect === undefined) throw new Error(`h1's agent did not ${kind}`);
-    this.tell({ kind: "op-ended", op: effect.op, end });
-  }
-
-  /** Every transaction that no test has taken was committed, and the view shows it. */
-  answerAll(): void {
-    const { revision } = this.records.view;
-    for (let commit = this.take("commit"); commit !== undefined; commit = this.take("commit"))
-      this.tell({ kind: "commit-ended", id: commit.id, end: { kind: "committed", revision } });
-  }
-
-  phaseOf(run: VmRun): string | undefined {
-    return this.state.locals.get(runKey(run))?.phase;
-  }
-
-  /** What it wants written into a record. */
-  written(key: string): unknown {
-    for (const effect of this.effects) {
-      if (effect.kind !== "commit") continue;
-      for (const write of effect.transaction.writes)
-        if (write.key === key && write.kind === "put") return JSON.parse(write.text);
-    }
-    return undefined;
-  }
-}
-
-const web = (e: number): VmRun => ({ vm: vmId("web"), incarnation: incarnation(1), epoch: e as Epoch });
-const seen = (run: VmRun, state: RunningVm["state"] = "running"): RunningVm => ({ run, state, adopted: true });
-
-/** h1 is up; `web` is wanted and, where `e` is given, owned by h1 with that epoch. */
-function hostWith(e: number | null): Records {
-  const records = new Records().host("h1");
-  records.put(keys.pool("shared" as PoolId), pool("shared", "shared-dir")).put(keys.vm(vmId("web")), vm("web"));
-  return e === null ? records : records.put(keys.owner(vmId("web")), held("h1", 1, e));
-}
+import type { VmRun } from "../ports/hypervisor.ts";
 
 /** `web` was placed on h1 as epoch 1 and is being started. */
 function starting(): Agent {

@@ -4,9 +4,11 @@ import { type HostId, type Incarnation, type InstantMs, later, noRevision } from
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building } from "./building.ts";
 import { decideFacts } from "./facts.ts";
+import { goDown, settleMode } from "./leaving.ts";
 import { note } from "./note.ts";
 import { reconcile } from "./reconcile.ts";
 import type { AgentEvent, AgentPending, AgentState, AgentStep } from "./state.ts";
+import { decideUsage } from "./usage.ts";
 
 export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): AgentState {
   return {
@@ -16,6 +18,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     locals: new Map(),
     restarts: new Map(),
     carriedOut: new Set(),
+    wentDown: false,
     synced: false,
     syncedRevision: noRevision,
     listing: { needed: true, asked: undefined, nextAt: now },
@@ -24,9 +27,9 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     reading: undefined,
     readAt: now,
     readRunning: false,
+    measuring: { samples: [], running: false, nextAt: now },
     aliveAt: now,
-    dueAt: now,
-    actsFor: undefined,
+    standing: "none",
     nextId: 1,
   };
 }
@@ -35,26 +38,36 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
 export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
   const building = new Building(forgetCaughtUp(note(state, happened), happened), happened);
   const incarnation = myIncarnation(building.state, happened.view);
-  const quiet = isQuiet(state, happened) && incarnation === state.actsFor;
+  const standing = standingOf(state, happened.view, incarnation);
+  const quiet = isQuiet(state, happened) && standing === state.standing;
   if (quiet && happened.kind === "changed") return { state: building.state, effects: [] };
   sayAlive(building);
-  if (quiet) return wakeNext(building);
+  if (quiet) return { state: building.state, effects: building.effects };
   askList(building);
   if (building.state.synced && !building.state.listing.needed && building.state.listing.asked?.needed !== true) {
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
       decideFacts(building, incarnation);
-    }
+      decideUsage(building, incarnation);
+      settleMode(building, incarnation);
+    } else goDown(building);
   }
-  building.state = { ...building.state, dueAt: dueAt(building), actsFor: incarnation };
-  return wakeNext(building);
+  building.state = { ...building.state, standing };
+  building.effects.push({ kind: "wake-at", at: wakeAt(building) });
+  return { state: building.state, effects: building.effects };
 }
 
-/** Heartbeats and ticks, the heart's word again, and a wake-up before anything is due: no decision rests on them. */
+/** What a heartbeat of this host's own can change for it: it may act now, and others see that it is at work. */
+function standingOf(state: AgentState, view: ClusterView, acts: Incarnation | undefined): AgentState["standing"] {
+  if (acts === undefined) return "none";
+  const seen = heartbeatOf(view, state.self, acts)?.value.agentAgeMs != null;
+  return `${acts} ${seen ? "seen" : "unseen"}`;
+}
+
+/** Heartbeats and ticks, and the heart's word again: what else rests on them can wait for the next wake-up. */
 function isQuiet(state: AgentState, happened: AgentEvent): boolean {
   if (happened.kind === "changed") return !happened.touched.others;
-  if (happened.kind === "heart") return isSame(state.heart, happened.says);
-  return happened.kind === "woke" && happened.now < state.dueAt;
+  return happened.kind === "heart" && isSame(state.heart, happened.says);
 }
 
 function forgetCaughtUp(state: AgentState, happened: AgentEvent): AgentState {
@@ -100,14 +113,9 @@ function myIncarnation(state: AgentState, view: ClusterView): Incarnation | unde
   return registration.incarnation;
 }
 
-function dueAt({ state, moments, happened }: Building): InstantMs {
-  const due: number[] = [...moments, state.listing.nextAt];
+function wakeAt({ state, moments, happened }: Building): InstantMs {
+  const due: number[] = [...moments];
   for (const { until } of state.pending.values()) if (until.kind === "unclear") due.push(until.freeAt);
   const { now } = happened;
-  return Math.min(...due.filter((moment) => moment > now), later(now, limits.agentLookMs)) as InstantMs;
-}
-
-function wakeNext({ state, effects, happened }: Building): AgentStep {
-  const at = Math.min(state.dueAt, later(happened.now, limits.agentWakeMs)) as InstantMs;
-  return { state, effects: [...effects, { kind: "wake-at", at }] };
+  return Math.min(...due.filter((moment) => moment > now), later(now, limits.agentWakeMs)) as InstantMs;
 }

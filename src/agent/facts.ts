@@ -1,7 +1,7 @@
 import { isSame } from "../base/same.ts";
 import { event } from "../core/decision.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
-import { type Incarnation, later } from "../model/ids.ts";
+import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HostFacts } from "../model/records.ts";
 import type { Building } from "./building.ts";
@@ -17,7 +17,6 @@ export function decideFacts(building: Building, incarnation: Incarnation): void 
     building.state = { ...building.state, readRunning: true };
     building.effects.push({ kind: "read" });
   }
-  building.wakeAt(later(state.readAt, readEveryMs));
   if (state.reading === undefined || building.busy(subject)) return;
   const before = happened.view.facts.get(state.self);
   const registration = happened.view.hosts.get(state.self);

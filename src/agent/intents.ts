@@ -2,7 +2,7 @@ import { inKeyOrder } from "../base/order.ts";
 import { put, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Intent } from "../model/records.ts";
+import type { Intent, ResetIntent } from "../model/records.ts";
 import type { Stored } from "../model/view.ts";
 import { type Building, isNamed } from "./building.ts";
 import { runKey } from "./state.ts";
@@ -19,7 +19,7 @@ export function answerIntents(building: Building, incarnation: Incarnation): voi
     building.state = { ...building.state, carriedOut: left };
   }
   for (const [id, intent] of inKeyOrder(view.intents)) {
-    if (intent.value.answer.kind !== "open" || building.busy(id)) continue;
+    if (!isReset(intent) || intent.value.answer.kind !== "open" || building.busy(id)) continue;
     const owner = view.owners.get(intent.value.vm)?.value;
     if (owner?.kind !== "held" || owner.host !== building.state.self || owner.incarnation !== incarnation) continue;
     const run = { vm: intent.value.vm, incarnation, epoch: owner.epoch };
@@ -42,6 +42,10 @@ export function answerIntents(building: Building, incarnation: Incarnation): voi
     building.state = { ...building.state, carriedOut: new Set(building.state.carriedOut).add(id) };
     answer(building, intent, { kind: "done", at: building.happened.wall });
   }
+}
+
+function isReset(intent: Stored<Intent>): intent is Stored<ResetIntent> {
+  return intent.value.kind === "reset-vm";
 }
 
 function answer(building: Building, intent: Stored<Intent>, how: Intent["answer"]): void {

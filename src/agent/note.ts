@@ -3,6 +3,7 @@ import { limits } from "../core/limits.ts";
 import { later, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
+import { noteMeasurement } from "./usage.ts";
 
 /** Takes in what an event tells; decides nothing. */
 export function note(state: AgentState, happened: AgentEvent): AgentState {
@@ -24,6 +25,8 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
       return noteCommit(state, happened);
     case "read":
       return { ...state, reading: happened.reading, readAt: happened.now, readRunning: false };
+    case "measured":
+      return { ...state, measuring: noteMeasurement(state.measuring, happened) };
   }
 }
 
@@ -40,7 +43,7 @@ export function needList(state: AgentState): AgentState {
 }
 
 export function fresh(run: VmRun, phase: Local["phase"], since: WallMs): Local {
-  return { run, phase, exit: null, detail: null, refusal: null, pausedBy: [], since };
+  return { run, phase, exit: null, detail: null, refusal: null, pausedBy: [], stopsFailed: 0, since };
 }
 
 export function withLocal(state: AgentState, local: Local): AgentState {
@@ -105,7 +108,7 @@ function afterList(known: Local | undefined, run: VmRun, seen: RunningVm["state"
   const silent = seen === "frozen" || seen === "unresponsive";
   if (silent && (known?.phase === "running" || known?.phase === "paused")) return known;
   const phase = seen === "paused" ? "paused" : "running";
-  return known?.phase === phase ? known : fresh(run, phase, wall);
+  return known?.phase === phase ? known : { ...fresh(run, phase, wall), stopsFailed: known?.stopsFailed ?? 0 };
 }
 
 function noteOp(state: AgentState, id: number, end: HypervisorEnd, wall: WallMs): AgentState {
@@ -115,8 +118,12 @@ function noteOp(state: AgentState, id: number, end: HypervisorEnd, wall: WallMs)
   const next = { ...state, ops };
   const local = state.locals.get(op.runKey);
   if (local === undefined || op.kind === "reset") return next;
-  if (end.kind === "unknown") return needList(withLocal(next, { ...local, phase: "unclear" }));
+  if (end.kind === "unknown") return needList(withLocal(next, unclear(local, op)));
   return end.kind === "done" ? noteDone(next, op, local, wall) : noteRefused(next, op, local, end, wall);
+}
+
+function unclear(local: Local, op: AgentOp): Local {
+  return { ...local, phase: "unclear", stopsFailed: local.stopsFailed + (op.kind === "stop" ? 1 : 0) };
 }
 
 function noteDone(state: AgentState, op: AgentOp, local: Local, wall: WallMs): AgentState {
@@ -149,7 +156,7 @@ function noteRefused(
     const refusal = { code: end.code, params: end.params };
     return withLocal(state, { ...local, phase: "gone", exit: "start-failed", detail, refusal, since: wall });
   }
-  return needList(withLocal(state, { ...local, phase: "unclear" }));
+  return needList(withLocal(state, unclear(local, op)));
 }
 
 function noteCommit(state: AgentState, happened: AgentEvent & { kind: "commit-ended" }): AgentState {

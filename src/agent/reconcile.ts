@@ -1,6 +1,7 @@
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
+import { limits } from "../core/limits.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -9,6 +10,7 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
+import { endRun, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, needList, withLocal } from "./note.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
@@ -47,10 +49,11 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
     kill(building, local);
     return;
   }
-  const requested = view.vms.get(run.vm)?.value.requested;
-  const wanted = requested === "started" || requested === "ignored";
-  if (run.incarnation !== incarnation) settleOlder(building, local, incarnation, wanted);
-  else if (!wanted) stop(building, local, view.vms.get(run.vm)?.value);
+  const ending = whyEnding(view, run.vm, building.state.self);
+  if (run.incarnation !== incarnation)
+    settleOlder(building, local, incarnation, ending === undefined || ending === "moved");
+  else if (ending !== undefined) endRun(building, local, ending);
+  else if (local.stopsFailed > 0) building.state = withLocal(building.state, { ...local, stopsFailed: 0 });
 }
 
 /** Unread is not absent: a VM whose records a newer version wrote is neither stopped nor killed for that. */
@@ -98,12 +101,6 @@ function kill(building: Building, local: Local): void {
   building.effects.push({ kind: "kill", op, run: local.run });
 }
 
-function stop(building: Building, local: Local, vm: Vm | undefined): void {
-  const op = building.op({ kind: "stop", runKey: runKey(local.run) });
-  building.state = withLocal(building.state, { ...local, phase: "stopping" });
-  building.effects.push({ kind: "stop", op, run: local.run, graceMs: vm?.stopGraceMs ?? 0 });
-}
-
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
 function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
   if (building.busy(id) || isUnreadable(building.happened.view, id)) return;
@@ -113,8 +110,13 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   if (local !== undefined && local.phase !== "gone") return;
   if (continueAdoption(building, run, incarnation)) return;
   const vm = view.vms.get(id)?.value;
-  const wanted = vm?.requested === "started" || vm?.requested === "ignored";
-  if (vm === undefined || !wanted || run.incarnation !== incarnation) release(building, id, owner, null, vm);
+  const isEnding = whyEnding(view, id, building.state.self) !== undefined;
+  const isNew = local === undefined && owner.revision > building.state.syncedRevision;
+  if (vm === undefined || isEnding || run.incarnation !== incarnation) release(building, id, owner, null, vm);
+  // What was placed before the cluster was disarmed, or while that waited, starts; nothing else does (HM5).
+  else if (view.disarm !== undefined && !(isNew && vm.requested === "started")) return;
+  // Somebody works on it: it is left alone until then (HM2).
+  else if (vm.lock !== null) return;
   else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);
   else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
   // Stopped by order, and wanted again before that was on record: the stop is completed, and what follows is a new start.
@@ -186,7 +188,9 @@ function release(
   failed: Local["exit"],
   vm: Vm | undefined,
 ): void {
-  const transaction = releaseTransaction(building.happened.view, id, owner, failed);
+  const last = building.state.restarts.get(id);
+  const ranWell = last !== undefined && building.happened.now - last.startedAt > limits.quietRunMs;
+  const transaction = releaseTransaction(building.happened.view, id, owner, failed, ranWell);
   const type = failed === null ? "vm-stopped" : "vm-failed";
   const local = building.state.locals.get(runKey({ vm: id, ...owner.value }));
   const params = { vm: vm?.name ?? id, host: building.state.self, exit: failed ?? "", detail: local?.detail ?? "" };

@@ -1,11 +1,11 @@
-import type { Epoch, HostId, Incarnation, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
 import type { Params } from "../model/reason.ts";
 import type { EventDraft, VmExit } from "../model/records.ts";
 import type { CommitEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { HeartSays } from "../ports/heart.ts";
 import type { HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
-import type { HostReading } from "../ports/sensors.ts";
+import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
 
 /**
  * One run on this host, as this agent last saw it.
@@ -20,6 +20,8 @@ export type Local = {
   /** Why its start was refused; null where it was not. */
   readonly refusal: { readonly code: string; readonly params: Params } | null;
   readonly pausedBy: readonly string[];
+  /** How often in a row it was to be stopped, and was still there afterwards. */
+  readonly stopsFailed: number;
   readonly since: WallMs;
 };
 
@@ -38,6 +40,8 @@ export type AgentState = {
   readonly restarts: ReadonlyMap<VmId, Restarts>;
   /** Intents whose act was done, while their answers may not be on record yet: nothing is done twice. */
   readonly carriedOut: ReadonlySet<IntentId>;
+  /** The machine was told to go down, after its last word. */
+  readonly wentDown: boolean;
   readonly synced: boolean;
   /** An owner record that is not newer than this was there before this agent: whether its epoch ran is not known (S14). */
   readonly syncedRevision: Revision;
@@ -48,12 +52,25 @@ export type AgentState = {
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
+  readonly measuring: Measuring;
   readonly aliveAt: InstantMs;
-  /** When something may be due although nothing changes. */
-  readonly dueAt: InstantMs;
-  /** The incarnation for which it last decided; undefined: it could not act. */
-  readonly actsFor: Incarnation | undefined;
+  /** The incarnation for which it last decided, and whether others could see the agent at work; `none`: it could not act. */
+  readonly standing: `${number} ${"seen" | "unseen"}` | "none";
   readonly nextId: number;
+};
+
+/** What was known at one moment. Runs by `runKey`: one that is not in it was unknown or not there. */
+export type Sample = {
+  readonly atMs: number;
+  readonly host: Use;
+  readonly runs: ReadonlyMap<string, Use & { readonly vm: VmId }>;
+};
+
+/** What was measured lately; empty while nobody wants to know. */
+export type Measuring = {
+  readonly samples: readonly Sample[];
+  readonly running: boolean;
+  readonly nextAt: InstantMs;
 };
 
 /**
@@ -93,6 +110,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "op-ended"; readonly op: number; readonly end: HypervisorEnd }
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
+  | { readonly kind: "measured"; readonly measurement: Measurement }
 );
 
 export type AgentEffect =
@@ -107,7 +125,10 @@ export type AgentEffect =
   | { readonly kind: "kill" | "reset"; readonly op: number; readonly run: VmRun }
   | { readonly kind: "adopt"; readonly op: number; readonly run: VmRun; readonly as: VmRun }
   | { readonly kind: "list" }
+  /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
+  | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }
+  | { readonly kind: "measure"; readonly runs: readonly VmRun[] }
   | { readonly kind: "alive"; readonly poolAgeMs: number | null }
   | { readonly kind: "wake-at"; readonly at: InstantMs };
 

@@ -3,7 +3,10 @@ import { explainCommands } from "./commands/explain.ts";
 import { hostCommands } from "./commands/host.ts";
 import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
+import { policyCommands } from "./commands/policy.ts";
 import { poolCommands } from "./commands/pool.ts";
+import { ruleCommands } from "./commands/rule.ts";
+import { simulateCommands } from "./commands/simulate.ts";
 import { vmCommands } from "./commands/vm.ts";
 import type { Io } from "./io.ts";
 import { type Group, runCli } from "./program.ts";
@@ -14,8 +17,11 @@ const groups: readonly Group[] = [
   hostCommands,
   vmCommands,
   poolCommands,
+  policyCommands,
+  ruleCommands,
   logCommands,
   explainCommands,
+  simulateCommands,
   labCommands,
 ];
 

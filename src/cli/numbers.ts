@@ -5,3 +5,20 @@ export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/u.test(text)) throw new InvalidArgumentError("Give a whole number, without a unit.");
   return Number(text);
 }
+
+/** A whole number that may be negative. */
+export function signedNumber(text: string): number {
+  if (!/^-?\d{1,15}$/u.test(text)) throw new InvalidArgumentError("Give a whole number; it may be negative.");
+  return Number(text);
+}
+
+/** Such as 0.3. */
+export function decimal(text: string): number {
+  if (!/^\d{1,9}(?:\.\d{1,9})?$/u.test(text)) throw new InvalidArgumentError("Give a number such as 0.3.");
+  return Number(text);
+}
+
+/** Seconds, as people give them, in milliseconds, as the contract has them. */
+export function secondsToMs(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1_000;
+}

@@ -1,7 +1,8 @@
 import { Command, CommanderError } from "@commander-js/extra-typings";
+import type { Params } from "../model/reason.ts";
 import type { Io } from "./io.ts";
 import type { Session } from "./session.ts";
-import { CliTrouble, type ExitCode, partsText, troubleText } from "./trouble.ts";
+import { CliTrouble, type ExitCode, troubleJson, troubleText } from "./trouble.ts";
 
 /** What every command gets. The client and its libraries load only when a command asks for its session. */
 export type Cli = {
@@ -40,33 +41,48 @@ Exit codes: 0 done, 1 refused, 2 not understood, 3 no answer.`,
     json: (output) => io.out(`${JSON.stringify(output, null, 2)}\n`),
   };
   for (const group of groups) group(program, cli);
-  prepare(program, io);
+  const troubles = troublesTo(io, wantsJson(argv));
+  prepare(program, io, troubles);
   try {
     await program.parseAsync([...argv], { from: "user" });
     return 0;
   } catch (error) {
-    return exitCodeOf(error, io);
+    return exitCodeOf(error, troubles);
   }
 }
 
 /** Commander copies these settings to a subcommand only when it is made; setting them last reaches all. */
-function prepare(command: Command, io: Io): void {
+function prepare(command: Command, io: Io, troubles: Troubles): void {
   command.exitOverride();
   command.configureOutput({
     writeOut: io.out,
     writeErr: io.err,
-    outputError: (text, write) => {
-      const cause = text.replace(/^error: /u, "").trim();
-      write(partsText(cause, "Nothing was asked.", "See the same command with --help.", null));
-    },
+    outputError: (text) => troubles.notUnderstood(text.replace(/^error: /u, "").trim()),
   });
-  for (const sub of command.commands) prepare(sub as Command, io);
+  for (const sub of command.commands) prepare(sub as Command, io, troubles);
 }
 
-function exitCodeOf(error: unknown, io: Io): ExitCode {
+type Troubles = {
+  readonly tell: (code: string, params: Params) => void;
+  /** Commander's own words on a command line that it could not take apart. */
+  readonly notUnderstood: (words: string) => void;
+};
+
+/** Whoever asks for JSON gets troubles as JSON, too: one line on stderr. */
+function troublesTo(io: Io, json: boolean): Troubles {
+  const tell = (code: string, params: Params) => io.err(json ? troubleJson(code, params) : troubleText(code, params));
+  return { tell, notUnderstood: (words) => tell("command-not-understood", { words }) };
+}
+
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end < 0 ? undefined : end).includes("--json");
+}
+
+function exitCodeOf(error: unknown, troubles: Troubles): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof CliTrouble) {
-    io.err(troubleText(error.code, error.params));
+    troubles.tell(error.code, error.params);
     return error.exitCode;
   }
   throw error;

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { type Document, isNode, LineCounter, parseDocument } from "yaml";
+import { inputTrouble, pathOf } from "../api/contract/input-trouble.ts";
 import { type VmCreateInput, vmCreateSchema } from "../api/contract/vm.ts";
+import { render } from "../model/messages/index.ts";
 import { type CliTrouble, fail } from "./trouble.ts";
 
 /** Name and memory may come from the command line instead; whatever is there must fit. */
@@ -28,9 +30,9 @@ export function parseSpec(file: string, text: string): Partial<VmCreateInput> {
   const parsed = specSchema.safeParse(document.toJS() ?? {});
   const issue = parsed.error?.issues[0];
   if (issue === undefined) return document.toJS() ?? {};
-  // An unknown field is named by its parent's issue.
-  const path = issue.code === "unrecognized_keys" ? [...issue.path, issue.keys[0] ?? ""] : issue.path;
-  throw brokenAt(file, lines, offsetOf(document, path), `${path.join(".") || "the file"}: ${issue.message}.`);
+  const { code, params } = inputTrouble(issue, document.toJS());
+  const { cause, remedy } = render(code, params);
+  throw brokenAt(file, lines, offsetOf(document, pathOf(issue)), `${cause} ${remedy ?? ""}`.trim());
 }
 
 /** Where the value stands, or its nearest parent that stands anywhere. */

@@ -1,3 +1,4 @@
+import type { UsageOutput } from "../api/contract/base.ts";
 import type { EventOutput } from "../api/contract/event.ts";
 import { render } from "../model/messages/index.ts";
 
@@ -34,6 +35,11 @@ export function moment(wallMs: number): string {
   const at = new Date(wallMs);
   const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
   return `${date} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${two(at.getMilliseconds(), 3)}`;
+}
+
+/** What is in use: means that have not changed much since they were written. */
+export function usageText(usage: NonNullable<UsageOutput>): string {
+  return `${usage.cores.toFixed(2)} cores, ${usage.memoryMiB} MiB (since ${moment(usage.at)})`;
 }
 
 export function orDash(value: string | number | null | undefined): string {

@@ -24,13 +24,15 @@ export function fail(code: string, params: Params, exitCode: ExitCode): CliTroub
 
 export function troubleText(code: string, params: Params): string {
   const { cause, effect, remedy } = render(code, params);
-  return partsText(cause, effect, remedy, code);
-}
-
-export function partsText(cause: string, effect: string | null, remedy: string | null, code: string | null): string {
   const lines = [`Cause:   ${cause}`];
   if (effect !== null) lines.push(`Effect:  ${effect}`);
   if (remedy !== null) lines.push(`Remedy:  ${remedy}`);
-  if (code !== null) lines.push(`Code:    ${code}`);
+  lines.push(`Code:    ${code}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** The same for programs. */
+export function troubleJson(code: string, params: Params): string {
+  const { cause, effect, remedy } = render(code, params);
+  return `${JSON.stringify({ code, cause, effect, remedy, params })}\n`;
 }

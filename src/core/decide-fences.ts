@@ -1,15 +1,18 @@
-import { inKeyOrder } from "../base/order.ts";
+import { compareText, inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
+import type { Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
-import { loadOf, place } from "./placement.ts";
+import { openRound } from "./placement/round.ts";
+import { whereTo } from "./placement/select.ts";
 import { unchanged } from "./transactions.ts";
+import { lostVms, vmIndex } from "./vm-index.ts";
 
 /** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
 export type Judge = {
@@ -25,6 +28,7 @@ export function decideFences(view: ClusterView, known: ManagerKnowledge, judge: 
   const decisions: Decision[] = [];
   const notices: Notice[] = [];
   let wakeAt: number | undefined;
+  if (view.disarm !== undefined) return { decisions, notices, wakeAt };
   for (const [host, contact] of inKeyOrder(known.contacts)) {
     if (host === known.self || !isJudged(view, host, contact)) continue;
     const process = { startedAt: judge.startedAt, ownWaitMs: known.ownWaitMs, extraMs: judge.extraMs };
@@ -55,26 +59,28 @@ export function whatAFenceWouldStart(
   incarnation: Incarnation,
   known: ManagerKnowledge,
 ): FenceUse {
-  const loads = loadOf(view, known.promised);
+  const round = openRound(view, known);
   const hasDevice = view.devices.has(host);
   let held = 0;
   let startsElsewhere = false;
   let device = false;
-  for (const [id, owner] of view.owners) {
+  for (const id of vmIndex(view).heldBy.get(host) ?? []) {
+    const owner = view.owners.get(id);
     const vm = view.vms.get(id)?.value;
-    if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation > incarnation) continue;
+    if (owner?.value.kind !== "held" || owner.value.incarnation > incarnation) continue;
     if (vm === undefined || vm.requested !== "started") continue;
     const pools = poolsOf(vm, view);
     // Of an earlier incarnation: the host came back, and is gone again before it claimed the VM (S11).
     const earlier = owner.value.incarnation < incarnation;
     if (earlier && pools !== undefined && proveGone(view, host, owner.value.incarnation, pools) !== undefined) continue;
     held++;
-    if (pools === undefined) continue;
-    const obtainable = proofsAcceptedBy(pools).includes("silence") || (needsDevice(pools) && hasDevice);
-    if (!obtainable || place(view, vm, loads, known, host).kind === "nowhere") continue;
-    startsElsewhere = true;
     // The device works on the record of the incarnation that owns the VM.
-    device ||= needsDevice(pools) && !earlier;
+    const asksDevice = pools !== undefined && needsDevice(pools) && !earlier;
+    if (pools === undefined || (startsElsewhere && (device || !asksDevice))) continue;
+    const obtainable = proofsAcceptedBy(pools).includes("silence") || (needsDevice(pools) && hasDevice);
+    if (!obtainable || whereTo(round, vm, { preference: "best", without: host }) === undefined) continue;
+    startsElsewhere = true;
+    device ||= asksDevice;
   }
   return { held, startsElsewhere, device };
 }
@@ -111,6 +117,7 @@ export function decideOrders(
   also: readonly Compare[],
 ): Decided {
   const decisions: Decision[] = [];
+  if (view.disarm !== undefined) return { decisions, notices: [], wakeAt: undefined };
   for (const [host, contact] of inKeyOrder(known.contacts)) {
     if (host === known.self || !isJudged(view, host, contact) || !contact.live || known.now < own.graceUntil) continue;
     const reason = whyOrdered(view, host, contact, known.now);
@@ -147,14 +154,17 @@ function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: Inst
 
 /** The name of a wanted VM that is owned there and by its own record does not run; what nobody recorded is not known. */
 function vmKnownDown(view: ClusterView, host: HostId, incarnation: Incarnation): string | undefined {
-  for (const [id, owner] of inKeyOrder(view.owners)) {
-    if (owner.value.kind !== "held" || owner.value.host !== host || owner.value.incarnation !== incarnation) continue;
+  let down: Vm | undefined;
+  for (const id of vmIndex(view).heldBy.get(host) ?? []) {
+    const owner = view.owners.get(id);
+    if (owner?.value.kind !== "held" || owner.value.incarnation !== incarnation) continue;
     const vm = view.vms.get(id)?.value;
     const status = view.statuses.get(id)?.value;
     const runs = status?.epoch === owner.value.epoch && status.phase !== "failed" && status.phase !== "starting";
-    if (vm?.requested === "started" && !runs) return vm.name;
+    if (vm?.requested !== "started" || runs) continue;
+    if (down === undefined || compareText(vm.id, down.id) < 0) down = vm;
   }
-  return undefined;
+  return down?.name;
 }
 
 /**
@@ -243,20 +253,20 @@ type LostOwner = {
   readonly device: boolean;
 };
 
-/** The (host, incarnation) pairs that own a VM and are not what the host runs now, or are fenced. */
-function lostOwners(view: ClusterView): LostOwner[] {
+/** The (host, incarnation) pairs that own a VM and are not what the host runs now, or are fenced; in order. */
+function lostOwners(view: ClusterView): readonly LostOwner[] {
   const found = new Map<string, LostOwner>();
-  for (const [id, owner] of inKeyOrder(view.owners)) {
-    if (owner.value.kind !== "held") continue;
-    const { host, incarnation } = owner.value;
-    if (fenceOf(view, host, incarnation) === undefined) continue;
+  for (const id of lostVms(view)) {
+    const owner = view.owners.get(id)?.value;
+    if (owner?.kind !== "held") continue;
+    const { host, incarnation } = owner;
     const vm = view.vms.get(id)?.value;
     const pools = vm === undefined ? undefined : poolsOf(vm, view);
     const device = pools !== undefined && needsDevice(pools) && vm?.requested === "started";
     const key = fenceKey(host, incarnation);
     found.set(key, { host, incarnation, device: device || (found.get(key)?.device ?? false) });
   }
-  return [...found.values()];
+  return valuesInKeyOrder(found);
 }
 
 export type DeviceWork = { readonly host: HostId; readonly incarnation: Incarnation };

@@ -1,11 +1,14 @@
 import { inKeyOrder } from "../base/order.ts";
 import type { WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Task } from "../model/records.ts";
+import type { Params } from "../model/reason.ts";
+import type { Intent, Task } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
-import type { ClusterView, Stored } from "../model/view.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { Decision, ManagerKnowledge } from "./decision.ts";
+import { progressOfMove } from "./move-task.ts";
 import { put, remove, transaction, unchanged } from "./transactions.ts";
+import { vmError } from "./vm-error.ts";
 
 /** Ended tasks and answered intents stay this long for whoever asks how it went. */
 const keepEndedMs = 600_000;
@@ -27,16 +30,28 @@ export function decideTasks(view: ClusterView, known: ManagerKnowledge, also: re
       decisions.push({ subject: id, transaction: transaction(compares, [put(key, next)]), events: [] });
   }
   for (const [id, intent] of inKeyOrder(view.intents)) {
-    const { answer } = intent.value;
-    if (answer.kind === "open" || known.wall - answer.at <= keepEndedMs) continue;
     const key = keys.intent(id);
-    decisions.push({
-      subject: id,
-      transaction: transaction([unchanged(key, intent), ...also], [remove(key)]),
-      events: [],
-    });
+    const compares = [unchanged(key, intent), ...also];
+    const { answer } = intent.value;
+    if (answer.kind === "open") {
+      const next = answerForTheDead(view, intent.value, known.wall);
+      if (next !== undefined)
+        decisions.push({ subject: id, transaction: transaction(compares, [put(key, next)]), events: [] });
+    } else if (known.wall - answer.at > keepEndedMs) {
+      decisions.push({ subject: id, transaction: transaction(compares, [remove(key)]), events: [] });
+    }
   }
   return decisions;
+}
+
+/** An order to a life of a host that is over is answered by nobody else. */
+function answerForTheDead(view: ClusterView, intent: Intent, at: WallMs): Intent | undefined {
+  if (intent.kind !== "leave-host") return undefined;
+  const { host, incarnation } = intent;
+  const isOver =
+    view.hosts.get(host)?.value.incarnation !== incarnation || fenceOf(view, host, incarnation) !== undefined;
+  if (!isOver) return undefined;
+  return { ...intent, answer: { kind: "refused", code: "leave-overtaken", params: { host }, at } };
 }
 
 function progress(view: ClusterView, task: Task, at: WallMs): Task | undefined {
@@ -44,20 +59,21 @@ function progress(view: ClusterView, task: Task, at: WallMs): Task | undefined {
   const owner = view.owners.get(task.vm)?.value;
   const done: Task = { ...task, percent: 100, end: { kind: "done", at } };
   if (task.kind === "delete-vm") return vm === undefined ? done : undefined;
-  const failed = (code: string, params: Record<string, string>): Task => ({
+  const failed = (code: string, params: Params): Task => ({
     ...task,
     end: { kind: "failed", code, params, at },
   });
   if (vm === undefined) return failed("vm-gone", { vm: task.vm });
   const name = vm.value.name;
+  if (task.kind === "move-vm") return progressOfMove(view, task, vm.value, at);
+  const error = vmError(view, task.vm);
   if (task.kind === "stop-vm") {
     if (vm.value.requested === "started") return failed("superseded", { vm: name });
+    if (error !== undefined) return failed(error.code, error.params);
     return owner?.kind === "held" ? undefined : done;
   }
   if (vm.value.requested !== "started") return failed("superseded", { vm: name });
-  if (owner?.kind === "released" && owner.failedHosts.length > vm.value.maxRelocate) {
-    return failed("vm-gave-up", { vm: name, hosts: owner.failedHosts.join(", "), exit: owner.failed ?? "unknown" });
-  }
+  if (error !== undefined) return failed(error.code, error.params);
   return isRunning(view, task) ? done : advance(view, task);
 }
 

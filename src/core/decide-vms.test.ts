@@ -5,6 +5,7 @@ import { keys } from "../model/keys.ts";
 import type { Owner } from "../model/records.ts";
 import { decideVms } from "./decide-vms.ts";
 import { adoptTransaction, assertMayStart } from "./ownership.ts";
+import { noBalance } from "./placement/rebalance.ts";
 
 describe("owners", () => {
   test("[S14] a recovery raises the epoch and compares owner, proof, target's registration and its missing fence", () => {
@@ -27,7 +28,7 @@ describe("owners", () => {
     expect(decideVms(records.view, knowledge(records, { h1: 60_000 }), [], none).decisions).toEqual([]);
   });
 
-  test("[PL1] the fit host with the least VMs is taken; each other says why it lost", () => {
+  test("[PL1, PL4] the fit host with the least VMs is taken; each other says why it lost", () => {
     const records = cluster("replicated", null)
       .put(keys.vm(vmId("db")), vm("db"))
       .put(keys.owner(vmId("db")), held("h1", 1, 1));
@@ -106,6 +107,7 @@ describe("owners", () => {
       decisions: [],
       notices: [],
       wakeAt: undefined,
+      balance: noBalance,
     });
   });
 

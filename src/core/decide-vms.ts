@@ -1,136 +1,149 @@
-import { inKeyOrder } from "../base/order.ts";
-import type { VmId } from "../model/ids.ts";
-import { keys } from "../model/keys.ts";
+import type { HostId, VmId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
-import type { Owner, Vm } from "../model/records.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
-import { type Decided, type Decision, event, type ManagerKnowledge, type Notice } from "./decision.ts";
+import { balanceHosts } from "./decide-balance.ts";
+import { leaveHosts } from "./decide-leaves.ts";
+import { continueMoves } from "./decide-moves.ts";
+import { returnVms } from "./decide-returns.ts";
+import { followRules } from "./decide-rule-moves.ts";
+import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
+import { carryOutOrders } from "./decide-vm-orders.ts";
+import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
-import { forgetFailuresTransaction, placeTransaction, releaseLostTransaction } from "./ownership.ts";
-import { addLoad, type Load, loadOf, place } from "./placement.ts";
+import { stageOf } from "./moves.ts";
+import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
+import type { BalanceState } from "./placement/rebalance.ts";
+import type { Placement } from "./placement/select.ts";
+import { planChange } from "./plans.ts";
+import { byStartOrder } from "./start-order.ts";
+import { transaction } from "./transactions.ts";
+import { lostVms, vmIndex } from "./vm-index.ts";
+import { VmRound } from "./vm-round.ts";
 
-type VmDecision = { readonly decision?: Decision; readonly notice?: Notice };
-type Loads = Map<Parameters<typeof addLoad>[1], Load>;
-
-/** Starts, recoveries and releases: one transaction per VM (S14). `busy` subjects wait for their last transaction. */
+/**
+ * Starts, recoveries, moves and releases: one transaction per VM (S14). `busy` subjects wait for their last transaction.
+ * Each concern in turn; what an earlier one decided about a VM stands.
+ */
 export function decideVms(
   view: ClusterView,
   known: ManagerKnowledge,
   also: readonly Compare[],
   busy: ReadonlySet<string>,
-): Decided {
-  const decisions: Decision[] = [];
-  const notices: Notice[] = [];
-  const loads = loadOf(view, known.promised);
-  for (const [id, vm] of inKeyOrder(view.vms)) {
-    if (busy.has(subjectOf(id)) || view.unreadable.has(keys.owner(id))) continue;
-    const { decision, notice } = decideVm(view, vm.value, loads, known, also);
-    if (decision !== undefined) decisions.push(decision);
-    if (notice !== undefined) notices.push(notice);
+): Decided & { readonly balance: BalanceState } {
+  const round = new VmRound(view, known, also, busy);
+  if (view.orders.size > 0) carryOutOrders(round);
+  for (const vm of unsettled(view)) {
+    if (round.isTaken(vm.id)) continue;
+    if (round.postpones()) break;
+    decideVm(round, vm);
   }
-  return { decisions, notices, wakeAt: undefined };
+  if (view.disarm === undefined) {
+    leaveHosts(round);
+    if (view.plans.size > 0) returnVms(round);
+    if (view.rules.size > 0) followRules(round);
+  }
+  if (view.moves.size > 0) continueMoves(round);
+  const balance = balanceHosts(round);
+  return { ...round.decided(), balance };
 }
 
-export function subjectOf(vm: VmId): string {
-  return vm;
+/**
+ * The VMs that are not as they should be: first those that a lost host held, then the others, in the order of their
+ * starts. Those that are as they should be cost nothing.
+ */
+function unsettled(view: ClusterView): Vm[] {
+  const vmsOf = (ids: Iterable<VmId>): Vm[] => {
+    const found: Vm[] = [];
+    for (const id of ids) {
+      const vm = view.vms.get(id)?.value;
+      if (vm !== undefined && vm.requested !== "ignored") found.push(vm);
+    }
+    return found.sort(byStartOrder);
+  };
+  return [...vmsOf(lostVms(view)), ...vmsOf(vmIndex(view).unsettled)];
 }
 
-function decideVm(
-  view: ClusterView,
-  vm: Vm,
-  loads: Loads,
-  known: ManagerKnowledge,
-  also: readonly Compare[],
-): VmDecision {
-  if (vm.requested === "ignored") return {};
+function decideVm(round: VmRound, vm: Vm): void {
+  const { view } = round;
   const owner = view.owners.get(vm.id)?.value;
-  if (owner?.kind === "held") return decideHeld(view, vm, owner, loads, known, also);
-  if (vm.requested !== "started") return forget(view, vm, also);
-  if (owner !== undefined && owner.failedHosts.length > vm.maxRelocate) return { notice: gaveUp(vm, owner) };
-  const reason: Reason = { rule: "S14", code: "vm-wanted-and-free", params: { vm: vm.name } };
-  return start(view, vm, undefined, loads, known, also, reason);
+  const fence = owner?.kind === "held" ? fenceOf(view, owner.host, owner.incarnation)?.value : undefined;
+  if (owner?.kind === "held" && fence !== undefined) {
+    // What was being recovered goes on; hosts that come back meanwhile end their own earlier lives, which starts nothing.
+    if (view.disarm === undefined || fence.cause !== "self") recover(round, vm, owner);
+  } else if (vm.requested === "started" && owner?.kind !== "held") startFree(round, vm, owner);
+  else if (vm.requested !== "started" && view.disarm === undefined) forget(round, vm);
 }
 
 /** A held VM concerns the manager only where its holder is gone for good. */
-function decideHeld(
-  view: ClusterView,
-  vm: Vm,
-  owner: Extract<Owner, { kind: "held" }>,
-  loads: Loads,
-  known: ManagerKnowledge,
-  also: readonly Compare[],
-): VmDecision {
+function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
+  const { view, also } = round;
   const { host, incarnation } = owner;
-  if (fenceOf(view, host, incarnation) === undefined) return {};
   const pools = poolsOf(vm, view);
   const proof = pools === undefined ? undefined : proveGone(view, host, incarnation, pools);
-  if (proof === undefined) return { notice: unproven(view, vm, owner) };
-  if (vm.requested !== "started") {
-    return {
-      decision: {
-        subject: subjectOf(vm.id),
-        transaction: releaseLostTransaction(view, vm.id, proof, also),
-        events: [event("vm-released", { vm: vm.id, host }, { vm: vm.name, host })],
-      },
-    };
+  if (proof === undefined) {
+    sayUnproven(round, vm, owner);
+    return;
   }
+  if (vm.requested !== "started") {
+    const told = event("vm-released", { vm: vm.id, host }, { vm: vm.name, host });
+    round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also), [told]);
+    return;
+  }
+  if (round.waitsItsTurn(vm)) return;
   const reason: Reason = {
     rule: "S10",
     code: "holder-proven-gone",
     params: { vm: vm.name, host, incarnation, proof: proof.by },
   };
-  return start(view, vm, proof, loads, known, also, reason);
+  const returnTo = view.plans.get(vm.id)?.value.returnTo ?? undefined;
+  const lives = (view.hosts.get(host)?.value.incarnation ?? 0) > incarnation;
+  // Lost in the midst of a move, it goes where it was going.
+  const aim = view.moves.get(vm.id)?.value;
+  const goesOn = aim !== undefined && stageOf(view, aim) !== "over" && round.whyUnfit(vm, aim.to) === undefined;
+  const placement: Placement = goesOn
+    ? { kind: "place", on: aim.to, alternatives: [] }
+    : round.select(vm, { preference: "best", without: lives ? undefined : host, returnTo });
+  if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
+  else if (vm.lock !== null && !lostWithItsHost.has(vm.lock.kind)) giveUpLocked(round, vm, proof, placement.on);
+  else placeOn(round, vm, placement, reason, { owner, proof, ranWell: ranWell(view, vm, owner), unlocked: true });
 }
 
-function start(
-  view: ClusterView,
-  vm: Vm,
-  proof: FenceProof | undefined,
-  loads: Loads,
-  known: ManagerKnowledge,
-  also: readonly Compare[],
-  reason: Reason,
-): VmDecision {
-  const lives = proof !== undefined && (view.hosts.get(proof.host)?.value.incarnation ?? 0) > proof.incarnation;
-  const placement = place(view, vm, loads, known, lives ? undefined : proof?.host);
-  if (placement.kind === "nowhere") {
-    const told = event("vm-nowhere", { vm: vm.id }, { vm: vm.name }, reason, placement.alternatives);
-    return { notice: { subject: subjectOf(vm.id), event: told } };
-  }
-  addLoad(loads, placement.on, vm);
-  const type = proof === undefined ? "vm-placed" : "vm-recovered";
-  const epoch = (view.owners.get(vm.id)?.value.epoch ?? 0) + 1;
-  const params = { vm: vm.name, host: placement.on, epoch, ...(proof === undefined ? {} : { from: proof.host }) };
-  return {
-    decision: {
-      subject: subjectOf(vm.id),
-      transaction: placeTransaction(view, vm.id, placement.on, proof, also),
-      places: { vm: vm.id, on: placement.on },
-      events: [event(type, { vm: vm.id, host: placement.on }, params, reason, placement.alternatives)],
-    },
-  };
+type LockKind = NonNullable<Vm["lock"]>["kind"];
+
+/** Locks of work that ended with its host. Any other means that the VM is not whole yet: a person has to look. */
+const lostWithItsHost: ReadonlySet<LockKind> = new Set([
+  ...(["backup", "mounted", "migrate", "clone", "rollback"] as const),
+  ...(["snapshot", "snapshot-delete", "suspending", "suspended"] as const),
+]);
+
+function giveUpLocked(round: VmRound, vm: Vm, proof: FenceProof, host: HostId): void {
+  const { view, known } = round;
+  const params = { vm: vm.name, lock: vm.lock?.kind ?? "" };
+  const plan = planChange(view, vm.id, { error: { code: "vm-lost-while-locked", params, at: known.wall } });
+  const release = releaseLostTransaction(view, vm.id, proof, round.also, host);
+  const write = transaction([...release.compares, ...plan.compares], [...release.writes, ...plan.writes]);
+  round.decide(vm.id, write, [event("vm-lost-while-locked", { vm: vm.id }, params)]);
 }
 
-function forget(view: ClusterView, vm: Vm, also: readonly Compare[]): VmDecision {
-  const transaction = forgetFailuresTransaction(view, vm.id, also);
-  if (transaction === undefined) return {};
-  const told = event("vm-failures-forgotten", { vm: vm.id }, { vm: vm.name });
-  return { decision: { subject: subjectOf(vm.id), transaction, events: [told] } };
+/** Its agent last saw it run there. */
+function ranWell(view: ClusterView, vm: Vm, owner: HeldOwner): boolean {
+  const status = view.statuses.get(vm.id)?.value;
+  return status?.epoch === owner.epoch && status.phase === "running";
 }
 
-function gaveUp(vm: Vm, owner: Extract<Owner, { kind: "released" }>): Notice {
-  const params = { vm: vm.name, hosts: owner.failedHosts.join(", "), exit: owner.failed ?? "unknown" };
-  return { subject: subjectOf(vm.id), event: event("vm-gave-up", { vm: vm.id }, params) };
+/** A VM in error that is set to `disabled`, or one that failed somewhere and is not wanted: what failed is forgotten. */
+function forget(round: VmRound, vm: Vm): void {
+  const write = forgetFailuresTransaction(round.view, vm, round.also);
+  if (write === undefined) return;
+  round.decide(vm.id, write, [event("vm-failures-forgotten", { vm: vm.id }, { vm: vm.name })]);
 }
 
 /** S10: a missing proof is shown by name; the VM is not started. */
-function unproven(view: ClusterView, vm: Vm, owner: Extract<Owner, { kind: "held" }>): Notice {
-  const device = view.devices.has(owner.host);
+function sayUnproven(round: VmRound, vm: Vm, owner: HeldOwner): void {
+  const device = round.view.devices.has(owner.host);
   const params = { vm: vm.name, host: owner.host, incarnation: owner.incarnation, device };
   const reason: Reason = { rule: "S10", code: "proof-missing", params };
-  return {
-    subject: subjectOf(vm.id),
-    event: event("vm-waits-for-proof", { vm: vm.id, host: owner.host }, params, reason),
-  };
+  round.say(vm.id, event("vm-waits-for-proof", { vm: vm.id, host: owner.host }, params, reason));
 }

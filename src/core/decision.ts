@@ -1,16 +1,23 @@
-import type { HostId, Incarnation, InstantMs, VmId, WallMs } from "../model/ids.ts";
+import type { HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
 import type { Alternative, Params, Reason } from "../model/reason.ts";
 import { type EventDraft, systemActor } from "../model/records.ts";
 import type { Transaction } from "../model/transaction.ts";
-import type { Knowledge } from "./placement.ts";
+import type { Knowledge } from "./placement/knowledge.ts";
+import type { BalanceState } from "./placement/rebalance.ts";
+import type { Turns } from "./start-order.ts";
 
 /** What the manager's process knows beside the store when it decides. */
 export type ManagerKnowledge = Knowledge & {
-  readonly wall: WallMs;
   readonly self: HostId;
   /** Since when this process has seen a fence record that carries no proof of its own, by `fenceKey` (S9). */
   readonly fencesSeenAt: ReadonlyMap<string, number>;
+  /** Since when this process has seen a VM's moves fail so often, by `failureKey` (HM2). */
+  readonly failuresSeenAt: ReadonlyMap<string, number>;
+  /** What is coming up, for the order of starts (HM6). */
+  readonly turns: Turns;
   readonly ownWaitMs: number;
+  /** How often in a row the hosts were found uneven (PL5). */
+  readonly balance: BalanceState;
   /** Since when this process leads; null where it does not. */
   readonly leadingSince: InstantMs | null;
 };
@@ -34,6 +41,8 @@ export type Notice = { readonly subject: string; readonly event: EventDraft };
 export type Decided = {
   readonly decisions: readonly Decision[];
   readonly notices: readonly Notice[];
+  /** Not everything was looked at: what was said of the rest still holds. */
+  readonly partial?: true;
   /** Decide again at this moment even if nothing changes; undefined: only on a change. */
   readonly wakeAt: number | undefined;
 };

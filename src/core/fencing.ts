@@ -107,6 +107,8 @@ export function fenceTransaction(
   const compares: Compare[] = [
     { kind: "absent", key: keys.fence(host, incarnation) },
     unchanged(keys.host(host), view.hosts.get(host)),
+    // HM5: not in a cluster that was disarmed meanwhile.
+    unchanged(keys.disarm, view.disarm),
     ...also,
   ];
   if (order.cause === "silence" && contact !== undefined) {

@@ -30,13 +30,19 @@ export const limits = {
   /** How long one attempt of a transaction is waited for. */
   commitTimeoutMs: 1_500,
   heartbeatsInFlightMax: 3,
+  /**
+   * From so many transactions of one manager under way on, VMs wait for their turn: they are written one after another, and
+   * a fence that is due must have its own within its moment (S8), whatever ten thousand VMs are waiting for.
+   */
+  decisionsInFlightMax: 64,
+  /** Changes are decided upon at once, but no sooner than a millisecond for each so many VMs after the last time. */
+  vmsPerGapMs: 500,
   /** The agent of a host hangs: its own heart ends it, and its supervisor starts it anew (S13). */
   agentHungMs: 3_000,
-  /** The agent says that it lives where it is at work anyway, at most and at least this often. */
+  /** An agent says that it lives where it is at work anyway, but no oftener. */
   agentAliveMs: 900,
-  agentWakeMs: 1_500,
-  /** It decides afresh at least this often, though nothing may have changed. */
-  agentLookMs: 5_000,
+  /** It wakes up and decides afresh at least this often, though nothing may have changed. */
+  agentWakeMs: 1_000,
   /** The agent of a host is silent: no placements on it (S13). */
   agentSilentMs: 60_000,
   /** An agent looks afresh at what runs on its host at least this often. */
@@ -49,8 +55,15 @@ export const limits = {
   deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
+  /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
+  moveRetryFirstMs: 10_000,
+  moveRetryMaxMs: 600_000,
+  /** A VM of a higher start priority that has not come up by then keeps the others waiting no longer (HM6). */
+  startTurnMs: 30_000,
   /** A VM that ran this long without trouble starts its count of restarts anew. */
   quietRunMs: 60_000,
+  /** The balance of the hosts is looked at once in this time (PL5). */
+  balanceRoundMs: 10_000,
   /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */
   promptRestarts: 3,
   restartFirstMs: 1_000,

@@ -1,10 +1,11 @@
 import { assert, must } from "../base/assert.ts";
 import { type Epoch, type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { HeldOwner, HostRegistration, Owner, VmExit } from "../model/records.ts";
+import type { HeldOwner, HostRegistration, Owner, Vm, VmExit } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import { assertProves, type FenceProof } from "./fencing.ts";
+import { noChange, planChange } from "./plans.ts";
 import { put, stillIn, transaction, unchanged } from "./transactions.ts";
 
 /** The epoch of the next start: grows at every start of a VM, not only when the owner changes (S14). */
@@ -16,6 +17,15 @@ function registrationOf(view: ClusterView, host: HostId): Stored<HostRegistratio
   return must(view.hosts.get(host), () => `Cannot use host ${host}: it never registered`);
 }
 
+export type Places = {
+  /** That its holder is gone; undefined: nobody holds it. */
+  readonly proof?: FenceProof | undefined;
+  /** It ran well where it was lost: what failed before that is over. */
+  readonly ranWell?: boolean | undefined;
+  /** The lock that its lost host left on it goes with it. */
+  readonly unlocked?: boolean | undefined;
+};
+
 /**
  * Hands a VM that nobody may run to `to`. Without an owner or with a released one no proof is needed; a held one needs
  * the proof of its holder, and the transaction compares that very record.
@@ -24,7 +34,7 @@ export function placeTransaction(
   view: ClusterView,
   vm: VmId,
   to: HostId,
-  proof: FenceProof | undefined,
+  { proof, ranWell = false, unlocked = false }: Places,
   also: readonly Compare[],
 ): Transaction {
   const owner = view.owners.get(vm);
@@ -42,9 +52,12 @@ export function placeTransaction(
     host: to,
     incarnation: registration.value.incarnation,
     epoch: epochAfter(owner?.value),
-    failedHosts: owner?.value.failedHosts ?? [],
+    failedHosts: ranWell ? [] : (owner?.value.failedHosts ?? []),
   };
-  return transaction(compares, [put(keys.owner(vm), next)]);
+  const writes = [put(keys.owner(vm), next)];
+  const wanted = view.vms.get(vm)?.value;
+  if (unlocked && wanted !== undefined) writes.push(put(keys.vm(vm), { ...wanted, lock: null }));
+  return transaction(compares, writes);
 }
 
 function proofCompares(owner: Owner | undefined, proof: FenceProof | undefined): Compare[] {
@@ -63,7 +76,12 @@ export function restartTransaction(view: ClusterView, vm: VmId, owner: Stored<He
   );
   const next: HeldOwner = { ...owner.value, epoch: nextEpoch(owner.value.epoch) };
   return transaction(
-    [unchanged(keys.owner(vm), owner), ...stillIn(owner.value.host, registration)],
+    [
+      unchanged(keys.owner(vm), owner),
+      // HM5: not in a cluster that was disarmed meanwhile.
+      unchanged(keys.disarm, view.disarm),
+      ...stillIn(owner.value.host, registration),
+    ],
     [put(keys.owner(vm), next)],
   );
 }
@@ -71,12 +89,14 @@ export function restartTransaction(view: ClusterView, vm: VmId, owner: Stored<He
 /**
  * The holder gives the VM up, after it verified that nothing of the run is left; `failed` says why where it was not
  * asked to stop. An older incarnation's record may be released by the same host's new one, which killed what was left (S6).
+ * `ranWell`: what failed elsewhere before this run is over.
  */
 export function releaseTransaction(
   view: ClusterView,
   vm: VmId,
   owner: Stored<HeldOwner>,
   failed: VmExit | null,
+  ranWell = false,
 ): Transaction {
   const { host, epoch, failedHosts } = owner.value;
   const next: Owner = {
@@ -85,7 +105,8 @@ export function releaseTransaction(
     host,
     epoch,
     failed,
-    failedHosts: failed === null ? [] : [...failedHosts.filter((other) => other !== host), host],
+    // Each failure counts, also a second one on the same host: their number is what bounds the attempts (PL3).
+    failedHosts: failed === null ? [] : [...(ranWell ? [] : failedHosts), host],
   };
   return transaction(
     [unchanged(keys.owner(vm), owner), ...stillIn(host, registrationOf(view, host))],
@@ -95,19 +116,21 @@ export function releaseTransaction(
 
 /**
  * A VM of a lost host that nobody wants running: given up with the proof, no start anywhere. The epoch grows: the frozen
- * copy that the host may still hold must not be what a later start there takes for its own (S11).
+ * copy that the host may still hold must not be what a later start there takes for its own (S11). `place`: where it lies
+ * from now on; otherwise where it was.
  */
 export function releaseLostTransaction(
   view: ClusterView,
   vm: VmId,
   proof: FenceProof,
   also: readonly Compare[],
+  place?: HostId,
 ): Transaction {
   const owner = must(view.owners.get(vm), () => `Cannot release ${vm}: it has no owner`);
   const next: Owner = {
     schema: 1,
     kind: "released",
-    host: owner.value.host,
+    host: place ?? owner.value.host,
     epoch: nextEpoch(owner.value.epoch),
     failed: null,
     failedHosts: [],
@@ -123,16 +146,37 @@ export function releaseLostTransaction(
   );
 }
 
-/** A failed VM that was asked to stop: its failures are forgotten, which is the way out of them. */
+/**
+ * A VM that failed and is not wanted: the hosts where it failed are forgotten. Its error only once it is disabled, which is
+ * the one way out of it (HM2). Undefined: there is nothing to forget.
+ */
 export function forgetFailuresTransaction(
   view: ClusterView,
-  vm: VmId,
+  vm: Vm,
   also: readonly Compare[],
 ): Transaction | undefined {
+  const owner = view.owners.get(vm.id);
+  const failed =
+    owner?.value.kind === "released" && (owner.value.failed !== null || owner.value.failedHosts.length > 0);
+  const plan = vm.requested === "disabled" ? planChange(view, vm.id, { error: null, failedMoves: null }) : noChange;
+  if (!failed && plan.writes.length === 0) return undefined;
+  const compares = [unchanged(keys.owner(vm.id), owner), unchanged(keys.vm(vm.id), view.vms.get(vm.id)), ...also];
+  const writes = failed ? [put(keys.owner(vm.id), { ...owner.value, failed: null, failedHosts: [] })] : [];
+  return transaction([...compares, ...plan.compares], [...writes, ...plan.writes]);
+}
+
+/** Nobody may run the VM; it is said to belong to another host from now on, where its next start begins (HM1). */
+export function changePlaceTransaction(view: ClusterView, vm: VmId, to: HostId, also: readonly Compare[]): Transaction {
   const owner = view.owners.get(vm);
-  if (owner === undefined || owner.value.kind === "held") return undefined;
-  if (owner.value.failed === null && owner.value.failedHosts.length === 0) return undefined;
-  const next: Owner = { ...owner.value, failed: null, failedHosts: [] };
+  assert(owner?.value.kind !== "held", () => `Cannot change the place of ${vm}: ${owner?.value.host} holds it`);
+  const next: Owner = {
+    schema: 1,
+    kind: "released",
+    host: to,
+    epoch: owner?.value.epoch ?? (0 as Epoch),
+    failed: null,
+    failedHosts: [],
+  };
   return transaction(
     [unchanged(keys.owner(vm), owner), unchanged(keys.vm(vm), view.vms.get(vm)), ...also],
     [put(keys.owner(vm), next)],

@@ -1,5 +1,6 @@
 import type { VmId } from "../model/ids.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
+import { vmError } from "./vm-error.ts";
 
 /** What a VM is doing, as far as the records say. For people and for the checks of requests: never a ground for a start. */
 export type VmState =
@@ -18,11 +19,10 @@ export function vmState(view: ClusterView, id: VmId, silent: ReadonlySet<string>
   const vm = view.vms.get(id)?.value;
   const wanted = vm?.requested === "started";
   const owner = view.owners.get(id)?.value;
-  if (owner === undefined) return wanted ? "waiting" : "stopped";
-  if (owner.kind === "released") {
-    const gaveUp = owner.failedHosts.length > (vm?.maxRelocate ?? 0);
-    if (wanted) return gaveUp ? "failed" : "waiting";
-    return owner.failed === null ? "stopped" : "failed";
+  if (owner === undefined || owner.kind === "released") {
+    if (vmError(view, id) !== undefined) return "failed";
+    if (wanted) return "waiting";
+    return owner === undefined || owner.failed === null ? "stopped" : "failed";
   }
   if (fenceOf(view, owner.host, owner.incarnation) !== undefined) return "recovering";
   if (silent.has(owner.host)) return "lost";

@@ -13,6 +13,8 @@ export const heartLimits = {
   retryMs: 1_000,
   /** A host whose power was ordered off stays away this long: coming back at once it would only be in the way (S9, S13). */
   orderedRestMs: 60_000,
+  /** A host that left in order, and whose machine is still up after this, joins again. */
+  leftRestMs: 600_000,
   /** The agent hears each change at once, and the newest word again this often. */
   tellMs: 5_000,
   /** The heart looks at the time at least this often. */

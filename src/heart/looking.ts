@@ -1,6 +1,14 @@
+import { leftInOrder } from "../core/host-standing.ts";
 import { type InstantMs, later } from "../model/ids.ts";
 import { parseJson } from "../model/json.ts";
-import { fenceSchema, type Heartbeat, type HostRegistration, heartbeatSchema, hostSchema } from "../model/records.ts";
+import {
+  type FenceRecord,
+  fenceSchema,
+  type Heartbeat,
+  type HostRegistration,
+  heartbeatSchema,
+  hostSchema,
+} from "../model/records.ts";
 import type { StoredValue } from "../model/transaction.ts";
 import type { Stored } from "../model/view.ts";
 import type { SnapshotEnd } from "../ports/store.ts";
@@ -55,7 +63,26 @@ function hearFence(
     }
     return register(next, found, { kind: "fenced", incarnation, record }, at);
   }
+  if (isOwn(state, found.value) && leftInOrder(record.value)) return stayAway(state, found, record, at);
   return register(state, found, { kind: "fenced", incarnation, record }, at);
+}
+
+/**
+ * This very life of the host gave its last word and is about to go down: rejoining would make others count on it again
+ * (HM4). Where the machine stays up all the same, it is back after a while.
+ */
+function stayAway(
+  state: HeartState,
+  found: Stored<HostRegistration>,
+  record: Stored<FenceRecord>,
+  at: InstantMs,
+): HeartStep {
+  const { incarnation } = found.value;
+  const left = state.left?.incarnation === incarnation ? state.left : { incarnation, since: at };
+  const next: HeartState = { ...state, left };
+  if (at < later(left.since, heartLimits.leftRestMs))
+    return rest(next, "heart-host-leaves", later(at, heartLimits.retryMs));
+  return register(next, found, { kind: "fenced", incarnation, record }, at);
 }
 
 /**

@@ -32,6 +32,7 @@ export type Trouble =
   | "heart-incarnation-file"
   | "heart-fenced"
   | "heart-power-ordered"
+  | "heart-host-leaves"
   | "heart-other-machine"
   | "heart-registration-changed";
 
@@ -142,6 +143,8 @@ export type HeartState = {
   readonly silence: Silence | null;
   /** Since when this heart has seen its incarnation's power ordered off. */
   readonly ordered: { readonly incarnation: Incarnation; readonly since: InstantMs } | null;
+  /** Since when this heart has seen that its own life of the host gave its last word. */
+  readonly left: { readonly incarnation: Incarnation; readonly since: InstantMs } | null;
   /** The last registration of this boot whose commit was seen. */
   readonly registered: OwnIncarnation | null;
   /** The own incarnation that was fenced, until the next one is registered. */
@@ -194,6 +197,7 @@ export function start(config: HeartConfig, own: OwnIncarnation | null, seed: str
     candidate: null,
     silence: null,
     ordered: null,
+    left: null,
     registered: null,
     fenced: null,
     phase: { kind: "idle", trouble: null, dueAt: at },

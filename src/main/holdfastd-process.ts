@@ -8,11 +8,13 @@ import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
 import { systemClock } from "../adapters/linux/clock.ts";
 import { openHeartLink } from "../adapters/linux/heart-socket.ts";
+import { openMachine } from "../adapters/linux/machine.ts";
 import { systemRandom } from "../adapters/linux/random.ts";
 import { openLinuxSensors } from "../adapters/linux/sensors.ts";
 import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
 import { chooseAccel } from "../adapters/qemu/accel.ts";
 import { openQemuHypervisor } from "../adapters/qemu/driver.ts";
+import { runCgroup } from "../adapters/qemu/host.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
@@ -103,10 +105,11 @@ async function run(
       clock,
       random,
       journal,
-      hypervisor: openQemuHypervisor({ ...config, accel }),
+      hypervisor: openQemuHypervisor({ ...config, accel, certificates: config.store }),
       fencing: fenceAgents(),
-      sensors: openLinuxSensors(config, version, view),
+      sensors: openLinuxSensors(config, version, view, (run) => runCgroup(config, run)),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
+      machine: openMachine(config.commands, warn),
       digest: (text) => createHash("sha256").update(text).digest("hex"),
     },
   );

@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import { ManagerRig } from "../../test/support/manager-rig.ts";
 import { fence, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
-import type { PoolId } from "../model/ids.ts";
+import type { PoolId, Revision } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import { applyChanges } from "../model/view.ts";
 
 const threeHosts = (): Records => ["h1", "h2", "h3"].reduce((records, name) => records.host(name), new Records());
 
@@ -81,5 +82,32 @@ describe("the fence device", () => {
     expect(leader.cutsPower()).toBe(false);
     leader.wait(250);
     expect(leader.cutsPower()).toBe(true);
+  });
+});
+
+describe("measured figures", () => {
+  const usage = { schema: 1, incarnation: 1, host: { cores: 1, memoryMiB: 100 }, vms: {}, at: 0 };
+
+  /** Figures of h1 come in; true: decides about the cluster. */
+  function decidesOn(manager: ManagerRig, mode: string): boolean {
+    manager.records.put(keys.policy, { schema: 1, hostReserveMiB: 0, scheduler: { mode } });
+    manager.wait(250);
+    const text = JSON.stringify(usage);
+    const revision = (manager.records.view.revision + 1) as Revision;
+    const change = { kind: "put", key: keys.hostUsage(host("h1")), text, revision } as const;
+    const touched = applyChanges(manager.records.view, [change], revision);
+    manager.tell({ kind: "changed", touched });
+    return manager.effects.length > 0;
+  }
+
+  test("[PL4] are decided upon by the leader alone, and only where hosts are compared by them", () => {
+    const leader = new ManagerRig(threeHosts()).leads();
+    expect([decidesOn(leader, "basic"), decidesOn(leader, "static"), decidesOn(leader, "dynamic")]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    const standby = new ManagerRig(threeHosts().put(keys.managerTerm, { schema: 1, term: 1, host: "h3", at: 0 }));
+    expect(decidesOn(standby, "dynamic")).toBe(false);
   });
 });

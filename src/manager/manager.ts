@@ -3,39 +3,40 @@ import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
 import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideLosses } from "../core/decide-losses.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
-import {
-  type Decided,
-  type Decision,
-  event,
-  fenceKey,
-  type ManagerKnowledge,
-  type Notice,
-  parseFenceKey,
-} from "../core/decision.ts";
+import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
+import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
+import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
-import type { EventDraft } from "../model/records.ts";
-import type { Compare, Transaction } from "../model/transaction.ts";
+import { defaultPolicy } from "../model/policy.ts";
+import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
-import type { ManagerEffect, ManagerEvent, ManagerState, ManagerStep, Pending } from "./state.ts";
+import { Building, busySubjects, noticeSubject } from "./building.ts";
+import { seeFailures } from "./failures.ts";
+import type { ManagerEvent, ManagerState, ManagerStep, Pending } from "./state.ts";
 
 export function startManager(self: HostId, profile: Profile, now: InstantMs): ManagerState {
   return {
     self,
     profile,
     startedAt: now,
+    decidedAt: now,
     synced: false,
     own: { lastAt: now, since: now, graceUntil: now },
     contacts: new Map(),
     leader: { revision: noRevision, seenAt: now },
     leadership: { kind: "standby" },
     fencesSeenAt: new Map(),
+    failuresSeenAt: new Map(),
+    balance: noBalance,
+    turns: new Map(),
     pending: new Map(),
     devices: new Map(),
     announced: new Map(),
@@ -49,18 +50,32 @@ export function stepManager(state: ManagerState, happened: ManagerEvent): Manage
   if (!noted.synced) return { state: noted, effects: [] };
   const caughtUp = forgetCaughtUp(noted, happened);
   if (isQuiet(state, noted, happened)) return { state: caughtUp, effects: [] };
+  const soonestAt = later(state.decidedAt, Math.floor(happened.view.vms.size / limits.vmsPerGapMs));
+  if (canWait(happened) && happened.now < soonestAt)
+    return { state: caughtUp, effects: [{ kind: "wake-at", at: soonestAt }] };
   return decide(caughtUp, happened);
 }
 
 /**
- * Heartbeats and ticks alone, and the commit of an own tick, change no decision; their absence is noticed by the wake-up.
- * The end of a gap of this process's own moves what was due.
+ * Heartbeats and ticks alone change no decision; their absence is noticed by the wake-up, and the end of a gap of this
+ * process's own by its contact. Nor does the word that a transaction was committed, as long as the view does not show it:
+ * that change comes as an event of its own; a tick shows nothing. Measured figures count for who leads, where they are
+ * what hosts are compared by.
  */
 function isQuiet(before: ManagerState, noted: ManagerState, happened: ManagerEvent): boolean {
   if (noted.own.since !== before.own.since) return false;
-  if (happened.kind === "changed") return !happened.touched.others;
+  if (happened.kind === "changed") {
+    const { touched, view } = happened;
+    const { mode } = (view.policy?.value ?? defaultPolicy).scheduler;
+    return !touched.others && !(touched.usages && mode === "dynamic" && noted.leadership.kind === "leading");
+  }
   if (happened.kind !== "commit-ended" || happened.end.kind !== "committed") return false;
-  return before.pending.get(happened.id)?.kind === "tick";
+  return happened.end.revision > happened.view.revision || before.pending.get(happened.id)?.kind === "tick";
+}
+
+/** Many changes in a row, and answers that they were made, are decided upon together. */
+function canWait(happened: ManagerEvent): boolean {
+  return happened.kind === "changed" || (happened.kind === "commit-ended" && happened.end.kind === "committed");
 }
 
 function ownWaitMs(profile: Profile): number {
@@ -115,7 +130,8 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
       if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
     }
   }
-  return { ...state, contacts, fencesSeenAt };
+  const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
+  return { ...state, contacts, fencesSeenAt, failuresSeenAt };
 }
 
 function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commit-ended" }): ManagerState {
@@ -159,10 +175,12 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
   return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
 }
 
-function decide(state: ManagerState, happened: ManagerEvent): ManagerStep {
+function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
+  const { now, view } = happened;
+  const state = { ...noted, decidedAt: now, turns: seeTurns(noted.turns, view, now) };
   const led = lead(state, happened);
   const leading = led.state.leadership.kind === "leading";
-  const term = happened.view.term;
+  const { term } = view;
   const also = leading && term !== undefined ? [inTerm(term)] : [];
   const known = knowledge(led.state, happened);
   const judge = {
@@ -173,9 +191,10 @@ function decide(state: ManagerState, happened: ManagerEvent): ManagerStep {
   };
   // What a device confirmed comes first: nothing else is decided about that host before it is on record.
   const devices = leading ? workDevices(led.state, happened, also) : { state: led.state, effects: [] };
-  const parts: Decided[] = [decideFences(happened.view, known, judge)];
-  if (leading) parts.push(...decideAsLeader(devices.state, happened, known, also));
-  const applied = applyDecided(devices.state, parts, happened, also);
+  const fences = decideFences(happened.view, known, judge);
+  const asLeader = leading ? decideAsLeader(devices.state, happened, known, also) : { parts: [], balance: noBalance };
+  const parts: Decided[] = [fences, ...asLeader.parts];
+  const applied = applyDecided({ ...devices.state, balance: asLeader.balance }, parts, happened, also);
   const effects = [...led.effects, ...devices.effects, ...applied.effects];
   return withWake({ state: applied.state, effects }, parts, happened);
 }
@@ -185,14 +204,16 @@ function decideAsLeader(
   happened: ManagerEvent,
   known: ManagerKnowledge,
   also: readonly Compare[],
-): Decided[] {
-  const tasks = decideTasks(happened.view, known, also);
-  return [
+): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
+  const vms = decideVms(happened.view, known, also, busySubjects(state));
+  const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
+  const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
-    decideVms(happened.view, known, also, busySubjects(state)),
-    { decisions: tasks, notices: [], wakeAt: undefined },
+    vms,
+    { decisions: others, notices: [], wakeAt: undefined },
   ];
+  return { parts, balance: vms.balance };
 }
 
 function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {
@@ -202,7 +223,10 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     self: state.self,
     contacts: state.contacts,
     fencesSeenAt: state.fencesSeenAt,
+    failuresSeenAt: state.failuresSeenAt,
+    turns: state.turns,
     ownWaitMs: ownWaitMs(state.profile),
+    balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(
       [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),
@@ -210,40 +234,9 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
   };
 }
 
-function busySubjects(state: ManagerState): Set<string> {
-  const busy = new Set<string>();
-  for (const entry of state.pending.values()) {
-    busy.add(entry.kind === "notice" ? noticeSubject(entry.subject) : entry.subject);
-  }
-  for (const [key, run] of state.devices) if (run.running) busy.add(`host ${key.slice(0, key.lastIndexOf("/"))}`);
-  return busy;
-}
-
-/** A notice never keeps the subject's own decisions waiting. */
-function noticeSubject(subject: string): string {
-  return `notice ${subject}`;
-}
-
-type Building = { state: ManagerState; effects: ManagerEffect[] };
-
-function commit(
-  building: Building,
-  subject: string,
-  kind: Pending["kind"],
-  write: Transaction,
-  events: readonly EventDraft[],
-  { once, places }: Pick<Decision, "once" | "places"> = {},
-): void {
-  const id = building.state.nextId;
-  const entry: Pending = { subject, kind, until: { kind: "sent" }, ...(places === undefined ? {} : { places }) };
-  const pending = new Map(building.state.pending).set(id, entry);
-  building.state = { ...building.state, nextId: id + 1, pending };
-  building.effects.push({ kind: "commit", id, transaction: write, events, once: once ?? false });
-}
-
 /** The office (S12): claim it when its holder is silent, tick while holding it. */
 function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
-  const building: Building = { state, effects: [] };
+  const building = new Building(state);
   const { view, now } = happened;
   const mine = view.term?.value.host === state.self;
   if (state.leadership.kind === "leading" && (!mine || view.term?.value.term !== state.leadership.term)) {
@@ -258,7 +251,7 @@ function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
     building.state = { ...building.state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
   } else if (leadership.kind === "standby") claim(building, happened);
   if (building.state.leadership.kind === "leading") tick(building, happened);
-  return building;
+  return building.step();
 }
 
 function claimCaughtUp(state: ManagerState): boolean {
@@ -271,7 +264,7 @@ function claim(building: Building, happened: ManagerEvent): void {
   const write = claimTransaction(happened.view, state.self, happened.wall);
   const told = event("leader-elected", { host: state.self }, { host: state.self });
   building.state = { ...state, leadership: { kind: "claiming" } };
-  commit(building, "office", "claim", write, [told]);
+  building.commit("office", "claim", write, [told]);
 }
 
 function tick(building: Building, happened: ManagerEvent): void {
@@ -282,7 +275,7 @@ function tick(building: Building, happened: ManagerEvent): void {
   building.state = { ...building.state, leadership: { ...leadership, tick: leadership.tick + 1, nextTickAt } };
   if (inFlight >= limits.ticksInFlightMax) return;
   const term = must(happened.view.term, "Cannot tick without a term");
-  commit(building, "tick", "tick", tickTransaction(term, leadership.tick + 1), []);
+  building.commit("tick", "tick", tickTransaction(term, leadership.tick + 1), []);
 }
 
 function applyDecided(
@@ -291,33 +284,35 @@ function applyDecided(
   happened: ManagerEvent,
   also: readonly Compare[],
 ): ManagerStep {
-  const building: Building = { state, effects: [] };
+  const building = new Building(state);
   for (const decision of parts.flatMap((part) => part.decisions)) {
-    if (busySubjects(building.state).has(decision.subject)) continue;
-    commit(building, decision.subject, "decision", decision.transaction, decision.events, decision);
+    if (building.isBusy(decision.subject)) continue;
+    building.commit(decision.subject, "decision", decision.transaction, decision.events, decision);
   }
-  const notices = parts.flatMap((part) => part.notices);
-  if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, notices, also);
-  return building;
+  if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, parts, also);
+  return building.step();
 }
 
 /** Says each notice once while it lasts; one that no longer holds may be said again later. */
-function announce(building: Building, notices: readonly Notice[], also: readonly Compare[]): void {
-  const current = new Map(notices.map((notice) => [notice.subject, notice]));
-  const announced = new Map([...building.state.announced].filter(([subject]) => current.has(subject)));
+function announce(building: Building, parts: readonly Decided[], also: readonly Compare[]): void {
+  const current = new Map(parts.flatMap((part) => part.notices).map((notice) => [notice.subject, notice]));
+  const whole = !parts.some((part) => part.partial === true);
+  const before = [...building.state.announced];
+  const announced = new Map(whole ? before.filter(([subject]) => current.has(subject)) : before);
   building.state = { ...building.state, announced };
   for (const notice of valuesInKeyOrder(current)) {
     const text = `${notice.event.type} ${JSON.stringify(notice.event.reason?.code ?? "")}`;
     if (announced.get(notice.subject) === text) continue;
-    if (busySubjects(building.state).has(noticeSubject(notice.subject))) continue;
+    if (building.isBusy(noticeSubject(notice.subject))) continue;
+    if (building.state.pending.size >= limits.decisionsInFlightMax) return;
     announced.set(notice.subject, text);
-    commit(building, notice.subject, "notice", transaction(also, []), [notice.event]);
+    building.commit(notice.subject, "notice", transaction(also, []), [notice.event]);
   }
 }
 
 /** S9.2 and S9.3: cut the power of what is recorded as begun, then commit the device's word. */
 function workDevices(state: ManagerState, happened: ManagerEvent, also: readonly Compare[]): ManagerStep {
-  const building: Building = { state, effects: [] };
+  const building = new Building(state);
   if (happened.kind === "power-off-ended" && happened.off) commitConfirmed(building, happened, also);
   for (const { host, incarnation } of deviceWork(happened.view)) {
     powerOff(building, host, fenceKey(host, incarnation), happened);
@@ -325,9 +320,9 @@ function workDevices(state: ManagerState, happened: ManagerEvent, also: readonly
   if (happened.kind === "power-off-ended" && !happened.off) {
     const { host } = parseFenceKey(happened.key);
     const told = event("fence-device-failed", { host }, { host, cause: happened.cause });
-    commit(building, `device ${host}`, "notice", transaction(also, []), [told]);
+    building.commit(`device ${host}`, "notice", transaction(also, []), [told]);
   }
-  return building;
+  return building.step();
 }
 
 /**
@@ -344,7 +339,7 @@ function commitConfirmed(
   if (record?.value.device !== "begun" || record.value.proofs.includes("power-off")) return;
   const write = proofTransaction(host, incarnation, record, { proof: "power-off", device: "confirmed" }, also);
   const told = event("fence-proof", { host }, { host, incarnation, proof: "power-off" });
-  commit(building, `host ${host}`, "decision", write, [told]);
+  building.commit(`host ${host}`, "decision", write, [told]);
 }
 
 function powerOff(building: Building, host: HostId, key: string, happened: ManagerEvent): void {
@@ -354,10 +349,10 @@ function powerOff(building: Building, host: HostId, key: string, happened: Manag
   const device = happened.view.devices.get(host)?.value;
   const run = building.state.devices.get(key);
   if (device === undefined || run?.running === true || (run !== undefined && happened.now < run.retryAt)) return;
-  if (busySubjects(building.state).has(`host ${host}`)) return;
+  if (building.isBusy(`host ${host}`)) return;
   const devices = new Map(building.state.devices);
   devices.set(key, { attempt: run?.attempt ?? 0, running: true, retryAt: happened.now });
-  building.state = { ...building.state, devices };
+  building.setDevices(devices);
   building.effects.push({ kind: "power-off", key, device });
 }
 

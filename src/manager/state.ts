@@ -1,6 +1,8 @@
 import type { Contacts, OwnContact } from "../core/contact.ts";
 import type { Placing } from "../core/decision.ts";
 import type { LeaderContact } from "../core/leadership.ts";
+import type { BalanceState } from "../core/placement/rebalance.ts";
+import type { Turns } from "../core/start-order.ts";
 import type { Profile } from "../model/config.ts";
 import type { HostId, InstantMs, Revision, Term, WallMs } from "../model/ids.ts";
 import type { EventDraft, FenceDevice } from "../model/records.ts";
@@ -41,6 +43,8 @@ export type ManagerState = {
   readonly self: HostId;
   readonly profile: Profile;
   readonly startedAt: InstantMs;
+  /** When it last decided. */
+  readonly decidedAt: InstantMs;
   /** True from the first snapshot on. */
   readonly synced: boolean;
   readonly own: OwnContact;
@@ -48,6 +52,10 @@ export type ManagerState = {
   readonly leader: LeaderContact;
   readonly leadership: Leadership;
   readonly fencesSeenAt: ReadonlyMap<string, number>;
+  readonly failuresSeenAt: ReadonlyMap<string, number>;
+  /** Counted anew by each manager (PL5). */
+  readonly balance: BalanceState;
+  readonly turns: Turns;
   readonly pending: ReadonlyMap<number, Pending>;
   readonly devices: ReadonlyMap<string, DeviceRun>;
   /** What was said of a subject and still holds: said once. */

@@ -39,5 +39,12 @@ export const hostConfigSchema = z.strictObject({
   accel: z.enum(["auto", "kvm", "tcg"]),
   /** Null: no watchdog device; the host then carries the warning that the guards are its only stop (S4). */
   watchdog: text.nullable(),
+  /** How this machine is restarted and switched off in order: program and arguments, run without a shell. */
+  commands: z
+    .strictObject({
+      reboot: z.array(text).min(1).default(["systemctl", "reboot"]),
+      powerOff: z.array(text).min(1).default(["systemctl", "poweroff"]),
+    })
+    .prefault({}),
 });
 export type HostConfig = z.infer<typeof hostConfigSchema>;

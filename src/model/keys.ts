@@ -5,6 +5,10 @@ export const keys = {
   cluster: "/cluster/" as StoreKey,
   policy: "/policy/" as StoreKey,
   disarm: "/disarm/" as StoreKey,
+  /** Written with every edit of a rule: what one edit rests on, all rules, is compared by this one key (AF6). */
+  lastRuleEdit: "/last/rule-edit/" as StoreKey,
+  /** Written with every deletion of a VM, without a compare: deletions do not wait for each other (AF6). */
+  lastVmDeletion: "/last/vm-deletion/" as StoreKey,
   managerTerm: "/manager/term/" as StoreKey,
   managerTick: "/manager/tick/" as StoreKey,
   member: (host: HostId) => `/members/${host}/` as StoreKey,
@@ -43,6 +47,7 @@ export const eventsPrefix = "/events/" as StoreKey;
 /** What a key names. `unknown` keys are left alone: a newer version may have written them. */
 export type KeyName =
   | { readonly kind: "cluster" | "policy" | "disarm" | "manager-term" | "manager-tick" }
+  | { readonly kind: "last-rule-edit" | "last-vm-deletion" }
   | { readonly kind: "member" | "host" | HostSubKey; readonly host: HostId }
   | { readonly kind: "heartbeat" | "fence"; readonly host: HostId; readonly incarnation: Incarnation }
   | { readonly kind: "vm" | VmSubKey | "owner"; readonly vm: VmId }
@@ -80,6 +85,8 @@ export function parseKey(key: string): KeyName {
       return parts.length === 1 ? { kind: root } : unknownKey;
     case "manager":
       return first === "term" || first === "tick" ? { kind: `manager-${first}` } : unknownKey;
+    case "last":
+      return first === "rule-edit" || first === "vm-deletion" ? { kind: `last-${first}` } : unknownKey;
     case "members":
       return first === undefined ? unknownKey : { kind: "member", host: first as HostId };
     case "hosts":

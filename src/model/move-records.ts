@@ -40,6 +40,19 @@ export const vmMoveSchema = z.object({
     z.object({ kind: z.literal("open") }),
     z.object({ kind: z.literal("failed"), code: z.string(), params: paramsSchema }),
   ]),
+  /** How far a live move has come (docs/designs/0005-live-moves.md). Absent: not begun, or none. */
+  live: z
+    .discriminatedUnion("kind", [
+      /** By the agent of `to`: a QEMU waits there, in the epoch after `epoch`. */
+      z.object({
+        kind: z.literal("waiting"),
+        incarnation: brandedNumber<Incarnation>(),
+        doors: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
+      }),
+      /** By the agent of `from`, with the owner record (S15). While it says so the VM starts nowhere. */
+      z.object({ kind: z.literal("switched"), incarnation: brandedNumber<Incarnation>() }),
+    ])
+    .optional(),
   at: wallMs,
 });
 export type VmMove = z.infer<typeof vmMoveSchema>;

@@ -10,6 +10,7 @@ import type {
   Nonce,
   PoolId,
   Revision,
+  RuleId,
   TaskId,
   Term,
   VmId,
@@ -232,7 +233,7 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     epoch: brandedNumber<Epoch>(),
     /** Null after an orderly stop. */
     failed: vmExitSchema.nullable(),
-    /** Where it failed since it last ran well, oldest first: these are not tried again (`maxRelocate` bounds them). */
+    /** Where it failed since it last ran well, oldest first, each time anew: tried last; `maxRelocate` bounds their number. */
     failedHosts: z.array(brandedText<HostId>()),
   }),
 ]);
@@ -269,30 +270,51 @@ export type ManagerTerm = z.infer<typeof managerTermSchema>;
 export const managerTickSchema = z.object({ schema: schema1, term: brandedNumber<Term>(), tick: z.int() });
 export type ManagerTick = z.infer<typeof managerTickSchema>;
 
-/** `/intents/I/`: a wish for one action that an agent carries out, answered in place. */
-export const intentSchema = z.object({
+const intentCommon = {
   schema: schema1,
   id: brandedText<IntentId>(),
   actor: actorSchema,
-  kind: z.enum(["reset-vm"]),
-  vm: brandedText<VmId>(),
-  epoch: brandedNumber<Epoch>(),
   answer: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("open") }),
     z.object({ kind: z.literal("done"), at: wallMs }),
     z.object({ kind: z.literal("refused"), code: z.string(), params: paramsSchema, at: wallMs }),
   ]),
   at: wallMs,
-});
+};
+
+/**
+ * `/intents/I/`: a wish for one action that an agent carries out, answered in place. `reset-vm` is for the holder of that
+ * epoch. `leave-host`: the host is to go down in order, as the policy says; for this life of it, so that an order that
+ * comes late does not end the next one.
+ */
+export const intentSchema = z.discriminatedUnion("kind", [
+  z.object({
+    ...intentCommon,
+    kind: z.literal("reset-vm"),
+    vm: brandedText<VmId>(),
+    epoch: brandedNumber<Epoch>(),
+  }),
+  z.object({
+    ...intentCommon,
+    kind: z.literal("leave-host"),
+    host: brandedText<HostId>(),
+    incarnation: brandedNumber<Incarnation>(),
+    next: z.enum(["agent-restart", "reboot", "power-off"]),
+  }),
+]);
 export type Intent = z.infer<typeof intentSchema>;
+export type ResetIntent = Extract<Intent, { kind: "reset-vm" }>;
+export type LeaveIntent = Extract<Intent, { kind: "leave-host" }>;
 
 /** `/tasks/T/`: long work, for progress and for the record. */
 export const taskSchema = z.object({
   schema: schema1,
   id: brandedText<TaskId>(),
   actor: actorSchema,
-  kind: z.enum(["start-vm", "stop-vm", "delete-vm"]),
+  kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm"]),
   vm: brandedText<VmId>(),
+  /** Where a move goes. */
+  to: brandedText<HostId>().nullable().default(null),
   percent: z.int().min(0).max(100),
   end: z
     .discriminatedUnion("kind", [
@@ -314,8 +336,18 @@ export const outcomeSchema = z.discriminatedUnion("kind", [
     name: z.string(),
     disks: z.array(z.object({ volume: brandedText<VolumeId>(), pool: brandedText<PoolId>() })),
   }),
+  z.object({ kind: z.literal("host-changed"), host: brandedText<HostId>(), name: z.string() }),
+  z.object({ kind: z.literal("cluster-changed") }),
   z.object({ kind: z.literal("task"), vm: brandedText<VmId>(), task: brandedText<TaskId>() }),
+  z.object({ kind: z.literal("rule-written"), rule: brandedText<RuleId>() }),
+  z.object({ kind: z.literal("rule-removed"), rule: brandedText<RuleId>() }),
   z.object({ kind: z.literal("intent"), vm: brandedText<VmId>(), name: z.string(), intent: brandedText<IntentId>() }),
+  z.object({
+    kind: z.literal("host-intent"),
+    host: brandedText<HostId>(),
+    name: z.string(),
+    intent: brandedText<IntentId>(),
+  }),
 ]);
 export type Outcome = z.infer<typeof outcomeSchema>;
 

@@ -28,3 +28,7 @@ export const ruleSchema = z.discriminatedUnion("kind", [
 export type Rule = z.infer<typeof ruleSchema>;
 export type HostAffinityRule = Extract<Rule, { kind: "host-affinity" }>;
 export type VmAffinityRule = Extract<Rule, { kind: "vm-affinity" }>;
+
+/** `/last/rule-edit/`, `/last/vm-deletion/`: only their revisions count. */
+export const lastEditSchema = z.object({ schema: schema1, requestId: z.string() });
+export type LastEdit = z.infer<typeof lastEditSchema>;

@@ -62,7 +62,7 @@ import {
   vmSchema,
   vmStatusSchema,
 } from "./records.ts";
-import { type Rule, ruleSchema } from "./rules.ts";
+import { type LastEdit, lastEditSchema, type Rule, ruleSchema } from "./rules.ts";
 import type { Change } from "./transaction.ts";
 
 /** A record and the revision of its last change: what a compare names. */
@@ -76,6 +76,8 @@ export type ClusterView = {
   readonly cluster: Stored<Cluster> | undefined;
   readonly policy: Stored<Policy> | undefined;
   readonly disarm: Stored<Disarm> | undefined;
+  readonly lastRuleEdit: Stored<LastEdit> | undefined;
+  readonly lastVmDeletion: Stored<LastEdit> | undefined;
   readonly term: Stored<ManagerTerm> | undefined;
   readonly tick: Stored<ManagerTick> | undefined;
   readonly members: Records<HostId, Member>;
@@ -103,7 +105,15 @@ export type ClusterView = {
   readonly unreadable: ReadonlyMap<StoreKey, string>;
   /** The revision of the last change to any record of a kind: tells what was derived from them that it is out of date. */
   readonly changedAt: ReadonlyMap<KeyName["kind"], Revision>;
+  readonly vmChanges: VmChanges;
 };
+/**
+ * The VMs of which a record changed, newest last, counted from `first` on; older ones are forgotten. Lets what is derived
+ * from every VM's records be brought up to date by looking at a few.
+ */
+export type VmChanges = { readonly first: number; readonly ids: readonly VmId[] };
+const vmChangesMax = 8_192;
+
 type MutableView = Mutable<ClusterView>;
 
 export function emptyView(): ClusterView {
@@ -112,6 +122,8 @@ export function emptyView(): ClusterView {
     cluster: undefined,
     policy: undefined,
     disarm: undefined,
+    lastRuleEdit: undefined,
+    lastVmDeletion: undefined,
     term: undefined,
     tick: undefined,
     members: new Map(),
@@ -137,10 +149,11 @@ export function emptyView(): ClusterView {
     tasks: new Map(),
     unreadable: new Map(),
     changedAt: new Map(),
+    vmChanges: { first: 0, ids: [] },
   };
 }
 
-/** What a batch of changes was about: heartbeats and ticks alone need no new decision. */
+/** What a batch of changes was about: heartbeats, ticks and measured figures alone need no new decision. */
 export type Touched = {
   readonly heartbeats: readonly {
     readonly host: HostId;
@@ -148,6 +161,7 @@ export type Touched = {
     readonly revision: Revision;
   }[];
   readonly tick: boolean;
+  readonly usages: boolean;
   readonly others: boolean;
   readonly vms: ReadonlySet<VmId>;
   readonly events: readonly { readonly event: Event; readonly revision: Revision }[];
@@ -162,6 +176,8 @@ const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name" |
   cluster: clusterSchema,
   policy: policySchema,
   disarm: disarmSchema,
+  "last-rule-edit": lastEditSchema,
+  "last-vm-deletion": lastEditSchema,
   "manager-term": managerTermSchema,
   "manager-tick": managerTickSchema,
   member: memberSchema,
@@ -214,6 +230,7 @@ export function applyChanges(view: ClusterView, changes: readonly Change[], revi
   const touched = {
     heartbeats: [] as Touched["heartbeats"][number][],
     tick: false,
+    usages: false,
     others: false,
     vms: new Set<VmId>(),
     events: [] as Touched["events"][number][],
@@ -230,6 +247,7 @@ export function applyChanges(view: ClusterView, changes: readonly Change[], revi
         touched.heartbeats.push({ host: name.host, incarnation: name.incarnation, revision: change.revision });
       }
     } else if (name.kind === "manager-tick") touched.tick = true;
+    else if (name.kind === "host-usage") touched.usages = true;
     else if (name.kind === "event") {
       if (parsed.value !== undefined) touched.events.push({ event: parsed.value as Event, revision: change.revision });
     } else {
@@ -238,7 +256,18 @@ export function applyChanges(view: ClusterView, changes: readonly Change[], revi
     }
   }
   target.revision = revision;
+  noteVms(target, touched.vms);
   return touched;
+}
+
+function noteVms(view: MutableView, vms: ReadonlySet<VmId>): void {
+  if (vms.size === 0) return;
+  const changes = view.vmChanges as { first: number; ids: VmId[] };
+  for (const vm of vms) changes.ids.push(vm);
+  if (changes.ids.length <= vmChangesMax) return;
+  const forgotten = changes.ids.length - vmChangesMax / 2;
+  changes.ids.splice(0, forgotten);
+  changes.first += forgotten;
 }
 
 const byHost = {
@@ -268,6 +297,12 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
     case "policy":
     case "disarm":
       view[name.kind] = stored;
+      return;
+    case "last-rule-edit":
+      view.lastRuleEdit = stored;
+      return;
+    case "last-vm-deletion":
+      view.lastVmDeletion = stored;
       return;
     case "manager-term":
       view.term = stored;

@@ -18,11 +18,19 @@ export type HypervisorEnd =
   | { readonly kind: "refused"; readonly code: string; readonly params: Params }
   | { readonly kind: "unknown"; readonly cause: string };
 
-/** What really runs, as the cgroups say. `adopted`: its QMP answers to this process. */
+/**
+ * A run's part in a move, told also to a driver that was not there when it began. `incoming`: it
+ * never executed. `leaving`: its guest may stand still for the move; `cancelOut` lets it go on. `handed`: it was ordered
+ * to hand the guest over, and never goes on under this name, whatever came of it.
+ */
+export type MovePart = "incoming" | "leaving" | "handed";
+
+/** What really runs, as the cgroups say. `adopted`: its QMP answers to this process. `move`: it is part of one (ports/migration.ts). */
 export type RunningVm = {
   readonly run: VmRun;
   readonly state: "running" | "paused" | "frozen" | "unresponsive";
   readonly adopted: boolean;
+  readonly move?: MovePart;
 };
 
 /**

@@ -12,6 +12,7 @@ import type { Fencing } from "../ports/fencing.ts";
 import type { HeartLink } from "../ports/heart.ts";
 import type { Hypervisor, HypervisorEnd } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
+import type { Machine } from "../ports/machine.ts";
 import type { Random } from "../ports/random.ts";
 import type { Sensors } from "../ports/sensors.ts";
 import type { Store } from "../ports/store.ts";
@@ -28,6 +29,7 @@ export type DaemonPorts = {
   readonly fencing: Fencing;
   readonly sensors: Sensors;
   readonly heart: HeartLink;
+  readonly machine: Machine;
   /** SHA-256, hexadecimal. */
   readonly digest: (text: string) => string;
 };
@@ -140,6 +142,12 @@ export function runDaemon(
         return;
       case "read":
         ports.sensors.read((reading) => toAgent({ kind: "read", reading }));
+        return;
+      case "measure":
+        ports.sensors.measure(effect.runs, (measurement) => toAgent({ kind: "measured", measurement }));
+        return;
+      case "leave":
+        ports.machine.leave(effect.next);
         return;
       case "alive":
         ports.heart.alive(effect.poolAgeMs);

@@ -1,7 +1,8 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
 import type { DrawContext, FaultKind } from "./faults/fault.ts";
-import { faultMenu, orderMenu, rareMenu } from "./faults/menu.ts";
+import { faultMenu, managingMenu, orderMenu, rareMenu, rulingMenu } from "./faults/menu.ts";
+import { drawRules } from "./faults/ruling.ts";
 import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
 
 /** A story that single draws would tell too seldom: faults that belong together, with times that matter. */
@@ -19,7 +20,11 @@ export function drawPlan(seed: string): WorldPlan {
   const voters = hosts === 5 && layout.chance(0.6) ? 5 : 3;
   const profile = layout.pick(["default", "default", "fast"] as const);
   const tight = layout.chance(0.15);
-  const vms = drawVms(random.for("vms"), tight ? 300 : 80);
+  const rules = random.for("rules");
+  const ruled = rules.chance(0.3);
+  const vms = drawVms(random.for("vms"), tight ? 300 : 80).map((vm) =>
+    ruled && rules.chance(0.15) ? { ...vm, failback: false } : vm,
+  );
   const shape = {
     hosts: Array.from({ length: hosts }, (_, i) => `h${i + 1}`),
     workers: Array.from({ length: witness ? hosts - 1 : hosts }, (_, i) => `h${i + 1}`),
@@ -40,7 +45,8 @@ export function drawPlan(seed: string): WorldPlan {
       { name: "replicated", kind: "replicated" },
     ],
     vms,
-    events: drawEvents(random, shape),
+    ...(ruled && rules.chance(0.3) ? { scheduler: { mode: "static", rebalanceOnStart: rules.chance(0.5) } } : {}),
+    events: [...drawEvents(random, shape), ...(ruled ? drawRuling(rules, shape) : [])].sort((a, b) => a.atMs - b.atMs),
     healAtMs,
     restByMs: healAtMs + 150_000,
     endAtMs: 600_000,
@@ -191,8 +197,17 @@ function drawEvents(random: SeededRandom, context: DrawContext): FaultEvent[] {
   if (rare.chance(0.15)) {
     events.push(...rare.pick(rareRecipes)(rare, context, quietStartMs + rare.below(healAtMs - quietStartMs - 60_000)));
   }
+  const managing = random.for("managing");
+  for (let i = managing.chance(0.5) ? 1 + managing.below(6) : 0; i > 0; i--)
+    events.push(...drawOne(managing, context, managingMenu));
   for (let i = 2 + orders.below(8); i > 0; i--) events.push(...drawOne(orders, context, orderMenu));
   return events.sort((a, b) => a.atMs - b.atMs);
+}
+
+function drawRuling(random: SeededRandom, context: DrawContext): FaultEvent[] {
+  const events = drawRules(random, context);
+  for (let i = random.below(8); i > 0; i--) events.push(...drawOne(random, context, rulingMenu));
+  return events;
 }
 
 function drawOne(random: SeededRandom, context: DrawContext, menu: readonly FaultKind[]): FaultEvent[] {

@@ -1,11 +1,25 @@
 import { type Refusal, refuse } from "../model/reason.ts";
 import type { Hypervisor, HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
+import type { Migration } from "../ports/migration.ts";
 import { runName, type SimMachine, type SimProcess, simTimes } from "./machine.ts";
+import { type MoveMachine, MoveNetwork, type MoveQemu, notMoving } from "./move/qemu.ts";
+import { MoveSource } from "./move/source.ts";
+import { MoveTarget } from "./move/target.ts";
 
 const startLimitMs = 30_000;
 
+export type SimHypervisorOptions = {
+  readonly accel?: "kvm" | "tcg";
+  /** What moves go over, and which addresses of it are this machine's. */
+  readonly network?: MoveNetwork;
+  readonly addresses?: ReadonlySet<string>;
+};
+
 /** A driver over a simulated machine; obeys the contract suite of the real one. `close` is an agent's death. */
-export function openSimHypervisor(machine: SimMachine, accel: "kvm" | "tcg" = "tcg"): Hypervisor & { close(): void } {
+export function openSimHypervisor(
+  machine: SimMachine,
+  { accel = "tcg", network = new MoveNetwork(), addresses = new Set() }: SimHypervisorOptions = {},
+): Hypervisor & Migration & { close(): void } {
   const listeners: ((event: VmEvent) => void)[] = [];
   let open = true;
   machine.listener = (event) => {
@@ -17,6 +31,23 @@ export function openSimHypervisor(machine: SimMachine, accel: "kvm" | "tcg" = "t
     machine.scheduler.after(ms, () => open && act());
   };
   const driver = { machine, later };
+  const moves: MoveMachine = {
+    id: [...addresses].join(),
+    accel,
+    addresses,
+    isOpen: () => open,
+    find: (run) => {
+      const process = machine.processes.get(runName(run));
+      return process === undefined ? undefined : moveQemu(machine, process);
+    },
+    spawn: (request, done) => spawnIncoming(driver, request, done),
+    kill: (run, done) => kill(driver, run, done),
+    after: (ms, act) => machine.scheduler.after(ms, act),
+    later,
+    tell: (event) => machine.tellMove(event),
+  };
+  const source = new MoveSource(moves, network);
+  const target = new MoveTarget(moves, network);
   return {
     accel,
     start: (request, done) => start(driver, request, done),
@@ -26,9 +57,21 @@ export function openSimHypervisor(machine: SimMachine, accel: "kvm" | "tcg" = "t
     adopt: (run, as, done) => adopt(driver, run, as, done),
     list: (done) => later(1, () => done(list(machine))),
     listen: (listener) => listeners.push(listener),
+    prepareIncoming: (request, done) => target.prepareIncoming(request, done),
+    migrateOut: (run, request, done) => source.migrateOut(run, request, done),
+    cancelOut: (run, done) => source.cancelOut(run, done),
+    switchOver: (run, done) => source.switchOver(run, done),
+    completeIncoming: (run, limitMs, done) => target.completeIncoming(run, limitMs, done),
+    abandonIncoming: (run, done) => target.abandonIncoming(run, done),
+    checkGuest: (run, done) => target.checkGuest(run, done),
+    watchMoves: (listener) => {
+      machine.moveListener = listener;
+      for (const event of machine.unheard.splice(0)) listener(event);
+    },
     close: () => {
       open = false;
       machine.listener = undefined;
+      machine.moveListener = undefined;
     },
   };
 }
@@ -44,9 +87,17 @@ function start({ machine, later }: Driver, request: StartRequest, done: Done): v
     later(1, () => done(refusal));
     return;
   }
-  const process: SimProcess = { run, vm, images, state: "starting", exit: undefined, deferred: [] };
+  const process: SimProcess = {
+    run,
+    vm,
+    images,
+    state: "starting",
+    exit: undefined,
+    deferred: [],
+    moving: notMoving(),
+  };
   machine.processes.set(runName(run), process);
-  for (const image of images) machine.disks.locks.set(image, runName(run));
+  machine.openImages(process);
   let over = false;
   const finish = (end: HypervisorEnd) => {
     if (!over) done(end);
@@ -67,14 +118,63 @@ function start({ machine, later }: Driver, request: StartRequest, done: Done): v
   });
 }
 
+/** It opens no image, and its guest is not there yet. */
+function spawnIncoming(
+  { machine, later }: Driver,
+  request: StartRequest,
+  done: (made: Refusal | MoveQemu) => void,
+): void {
+  const { run, vm } = request;
+  const images = vm.spec.disks.map(({ pool, volume }) => `${pool}/${volume}`);
+  const refusal = checkSpawn(machine, run, images);
+  if (refusal !== undefined) {
+    later(1, () => done(refusal));
+    return;
+  }
+  const moving = { ...notMoving(), part: "incoming" as const, halted: true };
+  const process: SimProcess = { run, vm, images, state: "running", exit: undefined, deferred: [], moving };
+  machine.processes.set(runName(run), process);
+  later(simTimes.startMs, () => {
+    if (!machine.isAlive(process)) return done(refuse("vm-start-failed", { vm: run.vm, detail: "killed" }));
+    machine.whenRunning(process, () => done(moveQemu(machine, process)));
+  });
+}
+
+const moveQemus = new WeakMap<SimProcess, MoveQemu>();
+
+function moveQemu(machine: SimMachine, process: SimProcess): MoveQemu {
+  const known = moveQemus.get(process);
+  if (known !== undefined) return known;
+  const made: MoveQemu = {
+    get run() {
+      return process.run;
+    },
+    vm: process.vm,
+    moving: process.moving,
+    isAlive: () => machine.isAlive(process),
+    isFrozen: () => machine.isFrozen(process.run.incarnation),
+    isUp: () => process.state === "running",
+    openImages: () => machine.openImages(process),
+    closeImages: () => machine.closeImages(process),
+    end: () => machine.killProcess(process.run),
+  };
+  moveQemus.set(process, made);
+  return made;
+}
+
 function checkStart(machine: SimMachine, run: VmRun, images: readonly string[]): Refusal | undefined {
+  const refusal = checkSpawn(machine, run, images);
+  if (refusal !== undefined) return refusal;
+  const locked = images.some((image) => machine.disks.locks.has(image));
+  return locked ? refuse("vm-image-locked", { vm: run.vm, detail: "locked" }) : undefined;
+}
+
+function checkSpawn(machine: SimMachine, run: VmRun, images: readonly string[]): Refusal | undefined {
   if (machine.processes.has(runName(run))) return refuse("vm-run-exists", { vm: run.vm, epoch: run.epoch });
   if (!machine.hasIncarnation(run.incarnation))
     return refuse("incarnation-gone", { vm: run.vm, incarnation: run.incarnation });
   const missing = images.find((image) => !machine.disks.images.has(image));
-  if (missing !== undefined) return refuse("vm-image-missing", { vm: run.vm, path: missing });
-  const locked = images.some((image) => machine.disks.locks.has(image));
-  return locked ? refuse("vm-image-locked", { vm: run.vm, detail: "locked" }) : undefined;
+  return missing === undefined ? undefined : refuse("vm-image-missing", { vm: run.vm, path: missing });
 }
 
 /** The tiny guest's `holdfast.then=`: what it does by itself once it is up. */
@@ -113,19 +213,23 @@ function reset({ machine, later }: Driver, run: VmRun, done: Done): void {
 
 function adopt({ machine, later }: Driver, run: VmRun, as: VmRun, done: Done): void {
   const process = machine.processes.get(runName(run));
-  if (process === undefined) later(1, () => done(refuse("vm-not-running", { vm: run.vm })));
+  const { part } = process?.moving ?? notMoving();
+  if (process === undefined || part === "incoming") later(1, () => done(refuse("vm-not-running", { vm: run.vm })));
   else if (!machine.hasIncarnation(as.incarnation))
     later(1, () => done(refuse("incarnation-gone", { vm: as.vm, incarnation: as.incarnation })));
   else {
     machine.rename(process, as);
+    if (part !== undefined) process.moving.part = "leaving";
     later(simTimes.endMs, () => done({ kind: "done" }));
   }
 }
 
 function list(machine: SimMachine): readonly RunningVm[] {
   return [...machine.processes.values()].map((process) => {
-    if (machine.isFrozen(process.run.incarnation)) return { run: process.run, state: "frozen", adopted: true };
-    const state = process.state === "running" ? "running" : "paused";
-    return { run: process.run, state, adopted: true };
+    const { run, moving } = process;
+    const move = moving.part === undefined ? {} : { move: moving.part };
+    if (machine.isFrozen(run.incarnation)) return { run, state: "frozen", adopted: true, ...move };
+    const state = process.state === "running" && !moving.halted ? "running" : "paused";
+    return { run, state, adopted: true, ...move };
   });
 }

@@ -2,12 +2,14 @@ import { must } from "../base/assert.ts";
 import type { Incarnation } from "../model/ids.ts";
 import type { Vm, VmExit } from "../model/records.ts";
 import type { VmEvent, VmRun } from "../ports/hypervisor.ts";
+import type { MoveEvent } from "../ports/migration.ts";
+import type { Moving } from "./move/qemu.ts";
 
 /** Virtual time: calls `run` once, `ms` later. */
 export type Scheduler = { after(ms: number, run: () => void): void };
 
-/** Which run holds the lock of which image; shared by all machines that see the same storage. */
-export type SimDisks = { readonly images: Set<string>; readonly locks: Map<string, string> };
+/** Which process holds the lock of which image; shared by all machines that see the same storage. */
+export type SimDisks = { readonly images: Set<string>; readonly locks: Map<string, SimProcess> };
 
 /** One QEMU process, as it really is. */
 export type SimProcess = {
@@ -19,6 +21,7 @@ export type SimProcess = {
   exit: VmExit | undefined;
   /** What would have happened while it stood still, in order. */
   deferred: (() => void)[];
+  readonly moving: Moving;
 };
 
 export type SimTimes = { readonly startMs: number; readonly bootMs: number; readonly endMs: number };
@@ -38,6 +41,9 @@ export class SimMachine {
   readonly disks: SimDisks;
   /** The driver that is open now; it hears what happens. */
   listener: ((event: VmEvent) => void) | undefined;
+  /** What was told of moves while nobody listened. */
+  readonly unheard: MoveEvent[] = [];
+  moveListener: ((event: MoveEvent) => void) | undefined;
   readonly #incarnations = new Map<Incarnation, { frozen: boolean }>();
 
   constructor(scheduler: Scheduler, disks: SimDisks) {
@@ -93,14 +99,30 @@ export class SimMachine {
     this.processes.delete(runName(process.run));
     process.run = as;
     this.processes.set(runName(as), process);
-    for (const image of process.images) this.disks.locks.set(image, runName(as));
     this.runDeferred(process);
+  }
+
+  /** False: another process has one of its images open; then it opens none. */
+  openImages(process: SimProcess): boolean {
+    const { locks } = this.disks;
+    const isFree = process.images.every((image) => (locks.get(image) ?? process) === process);
+    if (isFree) for (const image of process.images) locks.set(image, process);
+    return isFree;
+  }
+
+  closeImages(process: SimProcess): void {
+    for (const image of process.images) if (this.disks.locks.get(image) === process) this.disks.locks.delete(image);
+  }
+
+  tellMove(event: MoveEvent): void {
+    if (this.moveListener === undefined) this.unheard.push(event);
+    else this.moveListener(event);
   }
 
   /** SIGKILL: works on a frozen one too, and frees its locks at once. */
   vanish(process: SimProcess): void {
     this.processes.delete(runName(process.run));
-    for (const image of process.images) this.disks.locks.delete(image);
+    this.closeImages(process);
   }
 
   /** Somebody kills the process from outside. */
@@ -148,9 +170,15 @@ export class SimMachine {
     });
   }
 
+  /** A copy that has handed its guest over is no news; one that never executed is no end of the VM. */
   #endByItself(run: VmRun, exit: VmExit): void {
-    this.vanish(this.#process(run));
-    this.scheduler.after(simTimes.endMs, () => this.listener?.({ kind: "exited", run, exit, detail: null }));
+    const process = this.#process(run);
+    const { part } = process.moving;
+    this.vanish(process);
+    this.scheduler.after(simTimes.endMs, () => {
+      if (part === "incoming") this.tellMove({ kind: "incoming-lost", run, detail: "" });
+      else if (part !== "handed") this.listener?.({ kind: "exited", run, exit, detail: null });
+    });
   }
 
   #process(run: VmRun): SimProcess {

@@ -1,4 +1,5 @@
 import type { profiles } from "../core/limits.ts";
+import type { Scheduler } from "../model/policy.ts";
 import type { Pool, RequestedState } from "../model/records.ts";
 
 export type PlannedVm = {
@@ -8,6 +9,10 @@ export type PlannedVm = {
   readonly requested: RequestedState;
   readonly maxRestart: number;
   readonly maxRelocate: number;
+  /** True where it is not said. */
+  readonly failback?: boolean;
+  readonly startPriority?: number;
+  readonly startDelayMs?: number;
 };
 
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */
@@ -36,12 +41,16 @@ export type WorldPlan = {
   /** Hosts whose heart and guards hold to another profile (S7). */
   readonly hostProfiles?: Readonly<Record<string, keyof typeof profiles>>;
   readonly hosts: number;
+  /** Names of the hosts in their order, where they are not to be h1, h2, … */
+  readonly hostNames?: readonly string[];
   /** Of these, the last is a witness: it votes and may manage, and runs no VM. */
   readonly witness: boolean;
   /** Members of the store, on the first hosts. */
   readonly voters: number;
   readonly hostMemoryMiB: number;
   readonly devices: boolean;
+  /** What of the policy is not as by default. */
+  readonly scheduler?: Pick<Scheduler, "mode" | "rebalanceOnStart">;
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly PlannedVm[];
   /** Faults and the operator's orders, by time. */

@@ -45,6 +45,13 @@ describe("REST", () => {
       body: { data: { code: "vm-name-taken" } },
     });
     expect(await rest("PATCH", "/api/vms/web", { maxRestart: 5 })).toMatchObject({ body: { maxRestart: 5 } });
+    const rule = { rule: "near", kind: "host-affinity", vms: ["web"], hosts: [{ host: "h1", priority: 2 }] };
+    expect(await rest("POST", "/api/rules", rule)).toMatchObject({ status: 200, body: { rule: { id: "near" } } });
+    expect(await rest("PATCH", "/api/rules/near", { strict: true })).toMatchObject({
+      body: { rule: { strict: true } },
+    });
+    expect(await rest("GET", "/api/rules?vm=web")).toMatchObject({ body: { rules: [{ id: "near" }] } });
+    expect(await rest("DELETE", "/api/rules/near")).toMatchObject({ body: { id: "near" } });
     expect(await rest("DELETE", "/api/vms/web")).toMatchObject({ status: 200, body: { name: "web" } });
     expect(await rest("GET", "/nowhere")).toMatchObject({ status: 404, body: { data: { code: "path-unknown" } } });
   });

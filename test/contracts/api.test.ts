@@ -5,7 +5,7 @@ import type { IntentId, Revision, TaskId, VmId, WallMs } from "../../src/model/i
 import { keys } from "../../src/model/keys.ts";
 import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, digest, failure, webSpec as spec, startApiHost, until } from "../support/api-host.ts";
-import { fence, heartbeat, held, host, incarnation, status } from "../support/records.ts";
+import { fence, heartbeat, held, host, incarnation, member, status } from "../support/records.ts";
 
 let api: ApiHost;
 let client: Client;
@@ -83,7 +83,24 @@ describe("reading", () => {
         return (await client.vm.show({ vm: "web" })).vm.state;
       })
       .toBe("lost");
-    expect((await client.cluster.status()).checks.map((check) => check.id)).toEqual(["heartbeats-missing"]);
+    const checks = (await client.cluster.status()).checks.map((check) => check.id);
+    expect(checks).toEqual(["heartbeats-missing", "host-losses-not-borne"]);
+  });
+
+  test("[PL6] how many host losses are borne, with the first that is not; a warning below what is wanted", async () => {
+    const { id } = await client.vm.create(spec);
+    await client.vm.start({ vm: id });
+    await api.put(keys.owner(id as VmId), held("h2", 1, 1));
+    const { admission, checks } = await client.cluster.status();
+    expect(admission).toMatchObject({ hosts: 2, bears: 0, wanted: 1, exact: true, counterexample: { losing: ["h1"] } });
+    expect(admission.counterexample?.why.code).toBe("store-loses-majority");
+    const params = { bears: 0, wanted: 1, losing: "h1" };
+    expect(checks).toMatchObject([{ id: "host-losses-not-borne", level: "warn", params }]);
+    await api.put(keys.member(host("w")), { ...member("w"), role: "witness" });
+    const { counterexample } = (await client.cluster.status()).admission;
+    expect(counterexample).toMatchObject({ losing: ["h2"], vm: "web", why: { code: "proof-unobtainable" } });
+    await api.put(keys.fenceDevice(host("h2")), { schema: 1, agent: "fence_ipmilan", options: {} });
+    expect((await client.cluster.status()).admission).toMatchObject({ bears: 1 });
   });
 
   test("what this version cannot read is shown and not taken for absent", async () => {
@@ -117,14 +134,15 @@ describe("changing", () => {
   test("input that does not fit is a refusal that names the field", async () => {
     expect(await failure(client.vm.create({ ...spec, name: "Not A Name" }))).toMatchObject({
       kind: "refused",
-      code: "input-does-not-fit",
+      code: "vm-name-malformed",
       params: { field: "name" },
     });
     expect(await failure(client.vm.create({ ...spec, memoryMiB: 1 }))).toMatchObject({
-      params: { field: "memoryMiB" },
+      code: "input-too-small",
+      params: { field: "memoryMiB", least: 16 },
     });
     const typo = { ...spec, memory: 80 } as never;
-    expect(await failure(client.vm.create(typo))).toMatchObject({ code: "input-does-not-fit" });
+    expect(await failure(client.vm.create(typo))).toMatchObject({ code: "input-field-unknown" });
   });
 
   test("a repeated request id answers as the first time and does nothing", async () => {

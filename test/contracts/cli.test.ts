@@ -1,7 +1,4 @@
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { z } from "zod";
@@ -9,64 +6,26 @@ import { clusterStatusSchema } from "../../src/api/contract/cluster.ts";
 import { eventSchema } from "../../src/api/contract/event.ts";
 import { contract } from "../../src/api/contract/index.ts";
 import { taskSchema } from "../../src/api/contract/task.ts";
-import { cli } from "../../src/cli/index.ts";
 import type { TaskId, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
+import { begin as beginCli, type CliEnv, type Ended } from "../support/cli-run.ts";
 import { held, status } from "../support/records.ts";
 
-const root = join(import.meta.dirname, "..", "..");
 let api: ApiHost;
-const servers: Server[] = [];
 beforeEach(async () => {
   api = await startApiHost();
 });
 afterEach(async () => {
   await api.close();
-  for (const server of servers.splice(0)) server.close();
 });
 
-type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
-type Running = { readonly ended: Promise<Ended>; readonly out: () => string; readonly stop: () => void };
-type Env = { readonly HOLDFAST_SOCKET?: string; readonly HOLDFAST_LAB?: string };
-
-/** The command in this process: same code, no start-up. */
-function begin(line: readonly string[], env: Env = { HOLDFAST_SOCKET: api.socket }): Running {
-  const said = { out: "", err: "" };
-  const stop = new AbortController();
-  const ended = cli(line, {
-    out: (text) => {
-      said.out += text;
-    },
-    err: (text) => {
-      said.err += text;
-    },
-    tty: false,
-    env,
-    stop: stop.signal,
-  }).then((code) => ({ code, ...said }));
-  return { ended, out: () => said.out, stop: () => stop.abort() };
+function begin(line: readonly string[], env: CliEnv = { HOLDFAST_SOCKET: api.socket }): ReturnType<typeof beginCli> {
+  return beginCli(line, env);
 }
 
 function holdfast(...line: readonly string[]): Promise<Ended> {
   return begin(line).ended;
-}
-
-/** The real thing: wrapper, process, exit code. */
-function spawned(path: string, line: readonly string[], env: Env): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const { PATH } = process.env;
-    const child = spawn(path, line, { env: { PATH, ...env }, cwd: "/" });
-    const said = { out: "", err: "" };
-    child.stdout.on("data", (piece) => {
-      said.out += piece;
-    });
-    child.stderr.on("data", (piece) => {
-      said.err += piece;
-    });
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code, ...said }));
-  });
 }
 
 const createWeb = [
@@ -109,6 +68,9 @@ describe("reading commands", () => {
     const { code, out, err } = await holdfast("cluster", "status");
     expect([code, err]).toEqual([0, ""]);
     expect(out).toMatch(/Manager +h1 \(term 1\)/u);
+    expect(out).toMatch(
+      /Bears +the loss of 0 of 2 hosts; wanted 1\n {2}without h1 no VM finds a host: Only 1 of 2 members/u,
+    );
     expect(out).toMatch(/web +vm:[a-z0-9]{6} +stopped +stopped/u);
     expect(out).not.toContain("Needs attention");
   });
@@ -122,6 +84,7 @@ describe("reading commands", () => {
       [["vm", "list"], outputOf(contract.vm.list)],
       [["vm", "show", "web"], outputOf(contract.vm.show)],
       [["pool", "list"], outputOf(contract.pool.list)],
+      [["policy", "show"], outputOf(contract.policy.show)],
       [["log"], outputOf(contract.event.list)],
       [["explain", "web"], outputOf(contract.vm.explain)],
     ];
@@ -203,7 +166,23 @@ describe("changing commands", () => {
 
   test("set and delete", async () => {
     await created();
-    expect(await holdfast("vm", "set", "web", "--requested", "disabled")).toMatchObject({ code: 0 });
+    const set = await holdfast(
+      "vm",
+      "set",
+      "web",
+      "--state",
+      "disabled",
+      "--start-priority",
+      "-5",
+      "--failback",
+      "off",
+    );
+    expect(set).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^web: state disabled, .+, failback off, start-priority -5\.\n$/u),
+    });
+    const { vm } = JSON.parse((await holdfast("vm", "show", "web", "--json")).out);
+    expect(vm).toMatchObject({ requested: "disabled", startPriority: -5, failback: false });
     expect(await holdfast("vm", "delete", "web")).toMatchObject({ code: 0, err: "" });
     expect(api.removed).toHaveLength(1);
     expect((await holdfast("vm", "list")).out).toBe("No VMs.\n");
@@ -255,7 +234,9 @@ describe("refusals and usage", () => {
     ],
     [1, "vm-memory-too-large", ["vm", "create", "--name", "b", "--memory", "9000", "--pool", "shared", "--disk", "1"]],
     [1, "vm-nothing-to-boot", ["vm", "create", "--name", "b", "--memory", "80"]],
-    [1, "input-does-not-fit", ["vm", "create", "--name", "B B", "--memory", "80", "--pool", "shared", "--disk", "1"]],
+    [1, "vm-name-malformed", ["vm", "create", "--name", "B B", "--memory", "80", "--pool", "shared", "--disk", "1"]],
+    [1, "vm-nothing-to-change", ["vm", "set", "web", "--failback", "on"]],
+    [2, "options-contradict", ["vm", "set", "web", "--state", "started", "--requested", "stopped"]],
     [2, "option-missing", ["vm", "create", "--memory", "80"]],
     [2, "options-belong-together", ["vm", "create", "--name", "b", "--memory", "80", "--disk", "1"]],
     [2, "options-belong-together", ["vm", "create", "--name", "b", "--memory", "80", "--kernel", "/k"]],
@@ -269,12 +250,17 @@ describe("refusals and usage", () => {
     expect(err).not.toMatch(/\?|\{|undefined/u);
   });
 
-  test.each([["vm", "frob"], ["nix"], ["vm", "show"], ["log", "--limit", "many"], ["vm", "list", "--frob"], ["vm"]])(
-    "what is not understood ends with 2: %s %s",
-    async (...line) => {
-      expect((await holdfast(...line)).code).toBe(2);
-    },
-  );
+  test.each([
+    ["vm", "frob"],
+    ["nix"],
+    ["vm", "show"],
+    ["log", "--limit", "many"],
+    ["vm", "set", "web", "--state", "off"],
+    ["vm", "list", "--frob"],
+    ["vm"],
+  ])("what is not understood ends with 2: %s %s", async (...line) => {
+    expect((await holdfast(...line)).code).toBe(2);
+  });
 
   test("no daemon: exit 3 and which socket was tried", async () => {
     const { code, err } = await begin(["vm", "list", "--socket", join(api.folder, "nix.sock")], {}).ended;
@@ -288,16 +274,24 @@ describe("help", () => {
   const lines: string[][] = [
     [],
     ["cluster"],
-    ["cluster", "status"],
+    ...["status", "disarm", "arm"].map((verb) => ["cluster", verb]),
     ["host"],
-    ["host", "list"],
-    ["host", "show"],
+    ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],
-    ...["create", "list", "show", "start", "stop", "reset", "delete", "set"].map((verb) => ["vm", verb]),
+    ...["create", "list", "show", "start", "stop", "migrate", "relocate", "reset", "delete", "set"].map((verb) => [
+      "vm",
+      verb,
+    ]),
     ["pool"],
     ["pool", "list"],
+    ["policy"],
+    ["policy", "show"],
+    ["policy", "set"],
+    ["rule"],
+    ...["add", "list", "show", "set", "remove"].map((verb) => ["rule", verb]),
     ["log"],
     ["explain"],
+    ["simulate"],
     ["lab"],
     ["lab", "fault"],
     ["lab", "status"],
@@ -310,80 +304,11 @@ describe("help", () => {
 
   test("no command is left out of this list", async () => {
     const known = new Set(lines.map((line) => line.join(" ")));
-    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["lab"]]) {
+    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["rule"], ["lab"]]) {
       const { out } = await holdfast(...line, "--help");
       const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z]+)/gmu)].map((hit) => hit[1] ?? "");
       expect(listed.length).toBeGreaterThan(0);
       for (const name of listed.filter((one) => one !== "help")) expect(known).toContain([...line, name].join(" "));
     }
-  });
-});
-
-describe("lab", () => {
-  async function labAnswering(answer: object): Promise<{ socket: string; asked: () => unknown }> {
-    let asked: unknown;
-    const server = createServer((connection) => {
-      connection.on("error", () => {});
-      connection.once("data", (data) => {
-        asked = JSON.parse(String(data));
-        connection.write(`${JSON.stringify(answer)}\n`);
-      });
-    });
-    servers.push(server);
-    const socket = join(api.folder, "lab.sock");
-    await new Promise<void>((resolve) => server.listen(socket, resolve));
-    return { socket, asked: () => asked };
-  }
-
-  test("a fault goes to the lab as one line of JSON", async () => {
-    const lab = await labAnswering({ done: "Host h1 is off." });
-    const { code, out } = await begin(["lab", "fault", "power-off", "h1"], { HOLDFAST_LAB: lab.socket }).ended;
-    expect([code, lab.asked()]).toEqual([0, { fault: "power-off", host: "h1" }]);
-    expect(out).toBe("Host h1 is off.\n");
-  });
-
-  test("a refused fault ends with 1 and the lab's own words", async () => {
-    const lab = await labAnswering({
-      cause: "No host h9.",
-      effect: "Nothing was done.",
-      remedy: "Hosts: h1.",
-    });
-    const { code, err } = await begin(["lab", "fault", "cut", "h9"], { HOLDFAST_LAB: lab.socket }).ended;
-    expect(code).toBe(1);
-    expect(err).toMatch(/^Cause: {3}No host h9\.\nEffect: {2}Nothing was done\.\nRemedy: {2}Hosts: h1\.\n/u);
-  });
-
-  test("without a lab: exit 3", async () => {
-    const env = { HOLDFAST_LAB: join(api.folder, "no-lab.sock") };
-    expect(await begin(["lab", "status"], env).ended).toMatchObject({
-      code: 3,
-      err: expect.stringContaining("npm run lab"),
-    });
-  });
-});
-
-describe("the command as a process", () => {
-  test("works through a symlink from anywhere, and exits as it should", async () => {
-    const link = join(api.folder, "hf");
-    symlinkSync(join(root, "holdfast"), link);
-    const env = { HOLDFAST_SOCKET: api.socket };
-    const listed = await spawned(link, ["host", "list", "--json"], env);
-    expect([listed.code, listed.err]).toEqual([0, ""]);
-    expect(outputOf(contract.host.list).safeParse(JSON.parse(listed.out)).success).toBe(true);
-    expect(await spawned(link, ["vm", "show", "nix"], env)).toMatchObject({ code: 1, out: "" });
-    expect(await spawned(link, ["nix"], env)).toMatchObject({ code: 2, out: "" });
-    expect(await spawned(link, ["vm", "list"], { HOLDFAST_SOCKET: `${link}.sock` })).toMatchObject({
-      code: 3,
-      out: "",
-    });
-  });
-
-  test("says what to do where set-up was not run", async () => {
-    const bare = mkdtempSync(join(tmpdir(), "holdfast-bare-"));
-    writeFileSync(join(bare, "holdfast"), readFileSync(join(root, "holdfast")), { mode: 0o755 });
-    const { code, err } = await spawned(join(bare, "holdfast"), ["vm", "list"], {});
-    rmSync(bare, { recursive: true, force: true });
-    expect(code).toBe(3);
-    expect(err).toMatch(/^Cause: .+not set up here.+\nEffect: .+\nRemedy: .+npm ci/u);
   });
 });

@@ -37,7 +37,7 @@ async function firstStatus(): Promise<unknown> {
 ip("link", "add", "hfbr", "type", "bridge");
 ip("addr", "add", "10.93.0.1/24", "dev", "hfbr");
 ip("link", "set", "hfbr", "up");
-const rig = await openRealRig({ [network]: "hfbr", [absent]: "nobridge" });
+const rig = await openRealRig({ networks: { [network]: "hfbr", [absent]: "nobridge" } });
 try {
   rig.openIncarnation(run.incarnation);
   const base = rig.request(run, { act: "stay", disk: "web" });

@@ -5,13 +5,16 @@ import type { Hypervisor, HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun
 /** What the tiny guest does by itself once it is up. */
 export type GuestAct = "stay" | "poweroff" | "panic" | "reboot";
 
+/** `ticks`: it writes to its disk all the time. */
+export type GuestOptions = { readonly act: GuestAct; readonly disk: string; readonly ticks?: boolean };
+
 /** A host of its own for one test: real or simulated. */
 export interface HypervisorRig {
   readonly hypervisor: Hypervisor;
   /** All that was told since the rig exists, by every driver. */
   readonly events: readonly VmEvent[];
   /** A VM whose disk exists; VMs of the same `disk` share it. */
-  request(run: VmRun, options: { readonly act: GuestAct; readonly disk: string }): StartRequest;
+  request(run: VmRun, options: GuestOptions): StartRequest;
   openIncarnation(n: Incarnation): void;
   removeIncarnation(n: Incarnation): void;
   freeze(n: Incarnation, frozen: boolean): Promise<void>;

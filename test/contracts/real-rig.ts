@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync,
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { guestMemoryMiB } from "../../lab/guest/append.ts";
+import { guestAppend, guestMemoryMiB } from "../../lab/guest/append.ts";
 import {
   cgroupChildren,
   cgroupPids,
@@ -16,10 +16,12 @@ import {
 } from "../../src/adapters/linux/cgroup.ts";
 import { openQemuHypervisor, type QemuHypervisor, type QemuOptions } from "../../src/adapters/qemu/driver.ts";
 import { must } from "../../src/base/assert.ts";
-import type { ClusterId, NetworkId, PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
+import type { ClusterId, PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
 import { type Pool, type Vm, vmDefaults } from "../../src/model/records.ts";
 import type { StartRequest, VmEvent, VmRun } from "../../src/ports/hypervisor.ts";
-import type { GuestAct, HypervisorRig } from "./hypervisor-suite.ts";
+import type { MoveEvent } from "../../src/ports/migration.ts";
+import type { GuestOptions, HypervisorRig } from "./hypervisor-suite.ts";
+import type { MoveHost } from "./migration-calls.ts";
 
 const limitMs = 60_000;
 const guestFolder = resolve(import.meta.dirname, "../../.build/guest");
@@ -33,25 +35,34 @@ const pool: Pool = {
   createdAt: 0 as WallMs,
 };
 
+export type RealRigOptions = Partial<Pick<QemuOptions, "networks" | "certificates" | "accel" | "binary">> & {
+  /** Of another host, with which it shares the pool. */
+  readonly poolFolder?: string;
+};
+
 /** Real QEMUs in real cgroups of their own; the tiny guest must have been built. */
-export async function openRealRig(
-  networks: Record<NetworkId, string> = {},
-): Promise<HypervisorRig & { runDir: string }> {
+export async function openRealRig({
+  poolFolder: shared,
+  ...wanted
+}: RealRigOptions = {}): Promise<MoveHost & { readonly runDir: string; readonly poolFolder: string }> {
   if (!existsSync(join(guestFolder, "vmlinuz")))
     throw new Error("The tiny guest is not built: run `node lab/guest/build.mjs`");
-  const { runDir, cgroup, poolFolder } = makeFolders();
+  const { runDir, cgroup, poolFolder } = makeFolders(shared);
   const options: QemuOptions = {
     cluster: "test" as ClusterId,
     runDir,
     cgroup,
     accel: "tcg",
-    networks,
+    networks: {},
     pools: { ["pool" as PoolId]: poolFolder },
+    ...wanted,
   };
   const events: VmEvent[] = [];
+  const moves: MoveEvent[] = [];
   const open = (): QemuHypervisor => {
     const opened = openQemuHypervisor(options);
     opened.listen((event) => events.push(event));
+    opened.watchMoves((event) => moves.push(event));
     return opened;
   };
   let hypervisor = open();
@@ -66,11 +77,13 @@ export async function openRealRig(
   };
   return {
     runDir,
+    poolFolder,
+    moves,
     get hypervisor() {
       return hypervisor;
     },
     events,
-    request: (run, { act, disk }) => request(poolFolder, run, act, disk),
+    request: (run, guest) => request(poolFolder, run, guest),
     openIncarnation: (n) => void makeCgroup(incarnation(n)),
     removeIncarnation: (n) => void removeCgroup(incarnation(n)),
     freeze: async (n, frozen) => {
@@ -100,12 +113,16 @@ export async function openRealRig(
 }
 
 /** A run folder, a cgroup with both guards' levels, and a pool folder, all with one name of their own. */
-function makeFolders(): { readonly runDir: string; readonly cgroup: string; readonly poolFolder: string } {
+function makeFolders(shared: string | undefined): {
+  readonly runDir: string;
+  readonly cgroup: string;
+  readonly poolFolder: string;
+} {
   const runDir = mkdtempSync(join(tmpdir(), "hf-hyp-"));
   const mount = must(findCgroupMount(), "Cannot test: this machine has no cgroup v2");
   const cgroup = join(mount, must(runDir.split("/").at(-1), "Cannot test: no name"));
-  const poolFolder = join(runDir, "pool");
-  mkdirSync(poolFolder);
+  const poolFolder = shared ?? join(runDir, "pool");
+  mkdirSync(poolFolder, { recursive: true });
   for (const folder of [cgroup, join(cgroup, "a"), join(cgroup, "a/b")]) makeCgroup(folder);
   return { runDir, cgroup, poolFolder };
 }
@@ -118,7 +135,7 @@ const until: HypervisorRig["until"] = async (what, holds) => {
   }
 };
 
-function request(poolFolder: string, run: VmRun, act: GuestAct, disk: string): StartRequest {
+function request(poolFolder: string, run: VmRun, { act, disk, ticks }: GuestOptions): StartRequest {
   const image = join(poolFolder, `${disk}.raw`);
   if (disk !== "missing") {
     writeFileSync(image, "", { flag: "a" });
@@ -137,7 +154,10 @@ function request(poolFolder: string, run: VmRun, act: GuestAct, disk: string): S
       kernel: {
         path: join(guestFolder, "vmlinuz"),
         initrd: join(guestFolder, "initrd.gz"),
-        append: `console=ttyS0 quiet holdfast.then=${act} holdfast.epoch={epoch}`,
+        append:
+          ticks === true
+            ? guestAppend({ name: disk, address: "", tickMs: 20 })
+            : `console=ttyS0 quiet holdfast.then=${act} holdfast.epoch={epoch}`,
       },
       guestAgent: true,
     },

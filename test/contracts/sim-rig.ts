@@ -1,13 +1,14 @@
 import type { PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
 import { type Vm, vmDefaults } from "../../src/model/records.ts";
 import type { VmEvent } from "../../src/ports/hypervisor.ts";
-import { openSimHypervisor } from "../../src/sim/hypervisor.ts";
-import { runName, type Scheduler, SimMachine } from "../../src/sim/machine.ts";
-import type { HypervisorRig } from "./hypervisor-suite.ts";
+import type { MoveEvent } from "../../src/ports/migration.ts";
+import { openSimHypervisor, type SimHypervisorOptions } from "../../src/sim/hypervisor.ts";
+import { runName, type Scheduler, type SimDisks, SimMachine } from "../../src/sim/machine.ts";
+import type { MoveHost } from "./migration-calls.ts";
 
-const stepsMax = 10_000;
+const stepsMax = 20_000;
 
-class VirtualClock implements Scheduler {
+export class VirtualClock implements Scheduler {
   #now = 0;
   #seq = 0;
   readonly #queue: { at: number; seq: number; run: () => void }[] = [];
@@ -27,17 +28,26 @@ class VirtualClock implements Scheduler {
   }
 }
 
-export async function openSimRig(): Promise<HypervisorRig> {
-  const clock = new VirtualClock();
-  const machine = new SimMachine(clock, { images: new Set(), locks: new Map() });
+/** What machines of one cluster have in common. */
+export type SimShared = { readonly clock: VirtualClock; readonly disks: SimDisks } & SimHypervisorOptions;
+
+export async function openSimRig(
+  shared: SimShared = { clock: new VirtualClock(), disks: { images: new Set(), locks: new Map() } },
+): Promise<MoveHost & { readonly machine: SimMachine }> {
+  const { clock, disks, ...options } = shared;
+  const machine = new SimMachine(clock, disks);
   const events: VmEvent[] = [];
+  const moves: MoveEvent[] = [];
   const open = () => {
-    const opened = openSimHypervisor(machine);
+    const opened = openSimHypervisor(machine, options);
     opened.listen((event) => events.push(event));
+    opened.watchMoves((event) => moves.push(event));
     return opened;
   };
   let hypervisor = open();
   return {
+    machine,
+    moves,
     get hypervisor() {
       return hypervisor;
     },
@@ -66,7 +76,7 @@ export async function openSimRig(): Promise<HypervisorRig> {
     end: async <T>(call: (done: (end: T) => void) => void) => {
       const ends: T[] = [];
       call((end) => ends.push(end));
-      while (ends.length === 0 && clock.step());
+      for (let i = 0; ends.length === 0 && clock.step() && i < stepsMax; i++);
       const [end] = ends;
       if (end === undefined) throw new Error("Waited in vain for the end of a call");
       return end;
@@ -75,7 +85,7 @@ export async function openSimRig(): Promise<HypervisorRig> {
   };
 }
 
-function simVm(id: Vm["id"], act: string, disk: string): Vm {
+export function simVm(id: Vm["id"], act: string, disk: string): Vm {
   return {
     schema: 1,
     id,

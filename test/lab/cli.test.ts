@@ -77,6 +77,7 @@ describe("The command against a living cluster", () => {
       [["vm", "list"], outputOf(contract.vm.list)],
       [["vm", "show", "web"], outputOf(contract.vm.show)],
       [["pool", "list"], outputOf(contract.pool.list)],
+      [["policy", "show"], outputOf(contract.policy.show)],
       [["log"], outputOf(contract.event.list)],
       [["explain", "web"], outputOf(contract.vm.explain)],
     ];
@@ -109,7 +110,7 @@ describe("The command against a living cluster", () => {
     expect(await waitFor("its page", boots)).toBe(1);
     expect(await done("vm", "reset", "db")).toBe("db was reset.\n");
     await waitFor("its second boot", async () => (await boots()) === 2 || undefined);
-    expect(await done("vm", "set", "db", "--max-restart", "5")).toContain("maxRestart 5");
+    expect(await done("vm", "set", "db", "--max-restart", "5")).toContain("max-restart 5");
     await refused(1, "vm-already-running", "vm", "start", "db");
     await refused(1, "vm-not-stopped", "vm", "delete", "db");
     const stopped: unknown = JSON.parse(await done("vm", "stop", "db", "--json"));
@@ -144,12 +145,49 @@ describe("The command against a living cluster", () => {
     await refused(1, "vm-memory-too-large", "vm", "create", "--name", "a", "--memory", "9999999", ...disk("8"));
     await refused(1, "vm-cpus-too-many", ...create("a", ...disk("8"), "--cpus", "512"));
     await refused(1, "vm-nothing-to-boot", ...create("a"));
-    await refused(1, "input-does-not-fit", ...create("A B", ...disk("8")));
+    await refused(1, "vm-name-malformed", ...create("A B", ...disk("8")));
+    const { host } = web.owner();
+    const policy = await done("policy", "show");
+    await refused(1, "host-unknown", "vm", "migrate", "web", "h9");
+    await refused(1, "move-already-there", "vm", "migrate", "web", host);
+    await refused(1, "policy-rebalance-needs-figures", "policy", "set", "--auto-rebalance", "on");
+    await refused(1, "policy-losses-impossible", "policy", "set", "--wanted-host-losses", "3");
+    await refused(1, "host-not-held-back", "host", "release", host);
+    await refused(1, "cluster-armed-already", "cluster", "arm");
+    expect(await done("policy", "show")).toBe(policy);
+    const { code, out, err } = await lab.holdfast("vm", "show", "nix", "--json");
+    expect({ code, out, said: JSON.parse(err) }).toMatchObject({ code: 1, out: "", said: { code: "vm-unknown" } });
     const file = join(folder, "broken.yaml");
     writeFileSync(file, "name: a\nmemoryMiB: [80\n");
     expect(await refused(2, "spec-file-broken", "vm", "create", "--file", file)).toContain(`${file}, line`);
     await refused(2, "spec-file-unreadable", "vm", "create", "--file", `${file}.nix`);
     expect(await done("vm", "list")).toBe(before);
+  });
+
+  it("a move to a host that is being repaired is refused; a disarmed cluster starts and moves nothing", async () => {
+    const others = ["h1", "h2", "h3"].filter((name) => name !== web.owner().host);
+    const [aside = "", free = ""] = others;
+    expect(await done("host", "maintenance", aside, "--reason", "new memory")).toContain(`${aside} is in maintenance`);
+    await refused(1, "move-host-in-maintenance", "vm", "migrate", "web", aside);
+    await refused(1, "maintenance-already", "host", "maintenance", aside);
+    expect(await done("host", "list")).toMatch(new RegExp(`^${aside} .*up, maintenance`, "mu"));
+    expect(await done("host", "release", aside)).toBe(`${aside} takes VMs again.\n`);
+    expect(await done("cluster", "disarm", "--mode", "freeze")).toContain("disarmed (freeze)");
+    await refused(1, "cluster-disarmed", "vm", "migrate", "web", free);
+    expect(await done("cluster", "status")).toMatch(/Armed +no: freeze/u);
+    expect(await done("cluster", "arm")).toBe("The cluster is armed.\n");
+    await web.answers();
+  });
+
+  it("a move by order: stopped here, started there, followed to its end", async () => {
+    const from = web.owner();
+    const to = ["h1", "h2", "h3"].find((name) => name !== from.host) ?? "";
+    const moved = await lab.holdfast("vm", "relocate", "web", to);
+    expect({ code: moved.code, out: moved.out }).toEqual({ code: 0, out: "" });
+    expect(moved.err.trim().split("\n").at(-1)).toBe(`web: running on ${to} (100 %)`);
+    expect(web.owner()).toMatchObject({ host: to, epoch: from.epoch + 1 });
+    await web.answers();
+    expect(await done("explain", "web")).toMatch(/ordered/u);
   });
 
   it("the lab's faults by the words that its help prints; wrong ones change nothing", async () => {

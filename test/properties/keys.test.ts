@@ -14,6 +14,8 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
   cluster: fc.constant([keys.cluster, { kind: "cluster" }]),
   policy: fc.constant([keys.policy, { kind: "policy" }]),
   disarm: fc.constant([keys.disarm, { kind: "disarm" }]),
+  lastRuleEdit: fc.constant([keys.lastRuleEdit, { kind: "last-rule-edit" }]),
+  lastVmDeletion: fc.constant([keys.lastVmDeletion, { kind: "last-vm-deletion" }]),
   managerTerm: fc.constant([keys.managerTerm, { kind: "manager-term" }]),
   managerTick: fc.constant([keys.managerTick, { kind: "manager-tick" }]),
   member: host.map((host) => [keys.member(host), { kind: "member", host }]),

@@ -1,5 +1,6 @@
 import { type Contact, hear } from "../../src/core/contact.ts";
 import type { Decided, ManagerKnowledge } from "../../src/core/decision.ts";
+import { noBalance } from "../../src/core/placement/rebalance.ts";
 import type { InstantMs, PoolId, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { Owner } from "../../src/model/records.ts";
@@ -36,6 +37,9 @@ export function knowledge(records: Records, silentSinceMs: Record<string, number
     self: host("h2"),
     contacts,
     fencesSeenAt: new Map(),
+    failuresSeenAt: new Map(),
+    balance: noBalance,
+    turns: new Map(),
     ownWaitMs: 5_600,
     leadingSince: 0 as InstantMs,
     promised: new Map(),

@@ -115,9 +115,10 @@ function renaming(history: History, from: number, roles: Roles): (decision: Deci
     if (name.kind === "vm") names.set(name.vm, fields.name ?? name.vm);
   }
   const roleOf = new Map([...roles].map(([story, real]) => [real, story as HostId]));
+  const hostOf = (host: HostId): HostId => roleOf.get(host) ?? host;
   const where = <T extends { host: HostId; incarnation: number }>(at: T): T => ({
     ...at,
-    host: roleOf.get(at.host) ?? at.host,
+    host: hostOf(at.host),
     incarnation: at.incarnation - (incarnations.get(at.host) ?? 1) + 1,
   });
   const holder = (at: Holder, vm: VmId): Holder => {
@@ -127,6 +128,8 @@ function renaming(history: History, from: number, roles: Roles): (decision: Deci
   return (decision) => {
     let next: Decision = decision;
     if ("incarnation" in next) next = where(next);
+    if ("leaves" in next) next = { ...next, leaves: hostOf(next.leaves) };
+    if ("aim" in next) next = { ...next, aim: hostOf(next.aim) };
     if ("vm" in next && next.vm !== undefined) {
       const { vm } = next;
       if ("from" in next) next = { ...next, from: holder(next.from, vm) };

@@ -32,7 +32,7 @@ export class ManagerRig {
   wait(ms: number): void {
     for (let waited = 0; waited < ms; waited += 250) {
       this.#now += 250;
-      const touched = { heartbeats: [], tick: false, others: true, vms: new Set<never>(), events: [] };
+      const touched = { heartbeats: [], tick: false, usages: false, others: true, vms: new Set<never>(), events: [] };
       this.tell({ kind: "changed", touched });
     }
   }

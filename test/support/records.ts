@@ -12,6 +12,7 @@ import type {
   WallMs,
 } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
+import type { VmMove, VmPlan } from "../../src/model/move-records.ts";
 import {
   type FenceRecord,
   type Heartbeat,
@@ -168,4 +169,24 @@ export class Records {
       .put(keys.hostFacts(id), facts({ incarnation: incarnation(n), ...more }))
       .put(keys.heartbeat(id, incarnation(n)), heartbeat());
   }
+}
+
+export function move(name: string, from: string, to: string, more: Partial<VmMove> = {}): VmMove {
+  return {
+    schema: 1,
+    vm: vmId(name),
+    kind: "migrate",
+    from: host(from),
+    incarnation: incarnation(1),
+    epoch: epoch(4),
+    to: host(to),
+    reason: { rule: "HM1", code: "ordered", params: { by: "test" } },
+    answer: { kind: "open" },
+    at: wall,
+    ...more,
+  };
+}
+
+export function plan(more: Partial<VmPlan> = {}): VmPlan {
+  return { schema: 1, error: null, returnTo: null, failedMoves: null, ...more };
 }

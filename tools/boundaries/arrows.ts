@@ -80,8 +80,8 @@ export const packagesOf: Readonly<Partial<Record<Part, readonly string[]>>> = {
   heart: [],
   ports: [],
   runtime: [],
-  sim: [],
+  sim: ["zod"],
 };
 
 /** Parts besides `packagesOf` that may import zod: untrusted data are parsed once, where they enter. */
-export const mayParse: readonly Part[] = ["model", "adapters", "contract", "server", "client", "socket"];
+export const mayParse: readonly Part[] = ["model", "adapters", "contract", "server", "client", "socket", "sim"];

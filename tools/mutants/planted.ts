@@ -4,6 +4,7 @@ import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
 import { managerMutants } from "./planted/manager.ts";
+import { managingMutants } from "./planted/managing.ts";
 import { ownerMutants } from "./planted/owners.ts";
 
 /** Every bug that the simulator has to find. */
@@ -14,4 +15,5 @@ export const planted: readonly Mutant[] = [
   ...fencingMutants,
   ...ownerMutants,
   ...agentMutants,
+  ...managingMutants,
 ];

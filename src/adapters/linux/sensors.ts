@@ -8,7 +8,9 @@ import { parseJson } from "../../model/json.ts";
 import type { Check } from "../../model/reason.ts";
 import type { Pool } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
+import type { VmRun } from "../../ports/hypervisor.ts";
 import type { HostReading, Sensors } from "../../ports/sensors.ts";
+import { measureUsage } from "./sensors-usage.ts";
 
 /** Free space is rounded down to this, so that not every written block becomes a new record of facts. */
 const spaceStepMiB = 64;
@@ -21,8 +23,14 @@ const linksSchema = z.array(z.object({ ifname: z.string().optional() }));
 /**
  * Reads this Linux host: processor, memory, bridges of the cluster's networks, folders of its pools, versions.
  * `view` gives the pools and the policy; what cannot be read is said in `unfit` or as a check, never guessed.
+ * `cgroupOf` is where a run's processes are.
  */
-export function openLinuxSensors(config: HostConfig, version: string, view: () => ClusterView): Sensors {
+export function openLinuxSensors(
+  config: HostConfig,
+  version: string,
+  view: () => ClusterView,
+  cgroupOf: (run: VmRun) => string,
+): Sensors {
   let fixed: Promise<FixedReading> | undefined;
   const bridges = bridgeReader();
   return {
@@ -30,6 +38,7 @@ export function openLinuxSensors(config: HostConfig, version: string, view: () =
       fixed ??= readFixed(version);
       void readAll(config, fixed, bridges, view()).then(done);
     },
+    measure: (runs, done) => void measureUsage(runs, cgroupOf).then(done),
   };
 }
 

@@ -20,21 +20,25 @@ export async function adoptRun(host: QemuHost, run: VmRun, as: VmRun): Promise<H
     return refuse("vm-not-running", { vm: run.vm });
   if (makeCgroup(to) === "no-parent") return refuse("incarnation-gone", { vm: as.vm, incarnation: as.incarnation });
   const toPaths = runPaths(options.runDir, as);
-  const taps =
-    readRunRecords(options.runDir).find(({ vm, epoch }) => vm === run.vm && (epoch === run.epoch || epoch === as.epoch))
-      ?.taps ?? [];
+  const record = readRunRecords(options.runDir).find(
+    ({ vm, epoch }) => vm === run.vm && (epoch === run.epoch || epoch === as.epoch),
+  );
+  if (record?.phase === "incoming") return refuse("vm-not-running", { vm: run.vm });
+  const taps = record?.taps ?? [];
+  // The new name has handed nothing over: what stands still for a move may go on under it.
+  const phase = record?.phase === "leaving" || record?.phase === "handed" ? "leaving" : "running";
   const live = host.runs.get(runKey(run));
   moveRunFolder(runPaths(options.runDir, run), toPaths);
-  writeRunRecord(toPaths, { schema: 1, ...as, phase: "running", taps });
+  writeRunRecord(toPaths, { schema: 1, ...as, phase, taps: [...taps] });
   if (live !== undefined) {
     // Renamed before its processes move: what they say from then on is said of the new run.
     host.runs.delete(runKey(run));
-    Object.assign(live, { run: as, paths: toPaths, cgroup: to });
+    Object.assign(live, { run: as, paths: toPaths, cgroup: to, phase });
     host.runs.set(runKey(as), live);
   }
   if (!moveAll(from, to)) return { kind: "unknown", cause: `some processes of ${runKey(run)} did not move` };
   removeCgroup(from);
-  if (live === undefined) void follow(host, newLiveRun(host, as, taps, "running"));
+  if (live === undefined) void follow(host, newLiveRun(host, as, taps, phase));
   return { kind: "done" };
 }
 

@@ -33,6 +33,7 @@ const input: CommandLineInput = {
   disks: [{ path: "/pool/a,b.qcow2", format: "qcow2", direct: true, serial: "v1" }],
   taps: ["hf0"],
   paths: runPaths("/run/x,y", run),
+  incoming: false,
 };
 
 function after(args: readonly string[], option: string): string[] {
@@ -60,4 +61,10 @@ test("the CPU model host exists only under KVM; commas in paths are doubled", ()
   expect(after(commandLine(input), "-cpu")).toEqual(["max"]);
   expect(after(commandLine({ ...input, accel: "kvm" }), "-cpu")).toEqual(["host"]);
   expect(after(commandLine(input), "-vnc")).toEqual(["unix:/run/x,,y/vms/web.7/vnc.sock"]);
+});
+
+test("[S15] a QEMU that waits for a guest stands still, whatever comes in", () => {
+  expect(commandLine(input)).not.toContain("-S");
+  const waits = commandLine({ ...input, incoming: true });
+  expect([after(waits, "-incoming"), waits.includes("-S")]).toEqual([["defer"], true]);
 });

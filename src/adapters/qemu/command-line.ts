@@ -22,6 +22,8 @@ export type CommandLineInput = {
   /** One tap per NIC of the spec, in its order. */
   readonly taps: readonly string[];
   readonly paths: RunPaths;
+  /** It waits for a guest that another host sends, and executes nothing before it is told to (S15). */
+  readonly incoming: boolean;
 };
 
 /** QEMU's arguments for one run. Everything that comes from a spec goes in as JSON or with its commas doubled. */
@@ -32,7 +34,8 @@ export function commandLine(input: CommandLineInput): readonly string[] {
     ["-uuid", vmUuid(run, input.cluster)],
     ["-no-user-config", "-nodefaults"],
     ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"],
-    ["-machine", "q35,vmport=off,hpet=off"],
+    // By its version, and the oldest that is supported: hosts with different QEMUs can take over each other's guests.
+    ["-machine", "pc-q35-7.2,vmport=off,hpet=off"],
     ["-accel", input.accel],
     ["-cpu", cpuModel(vm.spec.cpuModel, input.accel)],
     ["-smp", `cpus=${vm.spec.cpus}`],
@@ -40,6 +43,7 @@ export function commandLine(input: CommandLineInput): readonly string[] {
     ["-rtc", "base=utc"],
     // QEMU stays, stopped, after its guest has ended: an agent that was away still learns how it ended.
     ["-action", "shutdown=pause,panic=pause"],
+    input.incoming ? ["-incoming", "defer", "-S"] : [],
     kernelArguments(input),
     channelArguments(vm, paths),
     ["-device", json({ driver: "VGA" }), "-device", json({ driver: "pvpanic-pci" })],

@@ -1,10 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { refuse } from "../../model/reason.ts";
 import type { Hypervisor, HypervisorEnd, RunningVm, VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import type { IncomingEnd, Migration, MoveEvent } from "../../ports/migration.ts";
 import { readCgroupEvents, removeCgroup } from "../linux/cgroup.ts";
 import { adoptRun } from "./adopt.ts";
+import { checkGuest } from "./guest-health.ts";
 import {
   type LiveRun,
+  movePart,
   newLiveRun,
   type QemuHost,
   type QemuOptions,
@@ -12,6 +15,8 @@ import {
   runKey,
   runsWithCgroup,
 } from "./host.ts";
+import { abandonIncoming, completeIncoming, prepareIncoming } from "./move-in.ts";
+import { cancelOut, migrateOut, switchOver } from "./move-out.ts";
 import { readRunRecords } from "./run-folder.ts";
 import { startRun } from "./start.ts";
 import { clearAway, follow, queryStatus, quit } from "./watch.ts";
@@ -19,7 +24,7 @@ import { clearAway, follow, queryStatus, quit } from "./watch.ts";
 export type { QemuOptions } from "./host.ts";
 
 /** `close` lets go of everything and touches no VM: the next driver takes them up again. */
-export interface QemuHypervisor extends Hypervisor {
+export interface QemuHypervisor extends Hypervisor, Migration {
   close(): void;
 }
 
@@ -35,16 +40,14 @@ const limits = {
  * an event once somebody listens.
  */
 export function openQemuHypervisor(options: QemuOptions): QemuHypervisor {
-  const listeners: ((event: VmEvent) => void)[] = [];
-  const unheard: VmEvent[] = [];
+  const vms = tellLater<VmEvent>();
+  const moves = tellLater<MoveEvent>();
   const host: QemuHost = {
     options,
     runs: new Map(),
     closed: false,
-    emit: (event) => {
-      if (listeners.length === 0) unheard.push(event);
-      for (const listener of listeners) listener(event);
-    },
+    emit: vms.emit,
+    emitMove: moves.emit,
   };
   takeUpRuns(host);
   return {
@@ -55,19 +58,40 @@ export function openQemuHypervisor(options: QemuOptions): QemuHypervisor {
     reset: (run, done) => answer(resetRun(host, run), done),
     adopt: (run, as, done) => answer(adoptRun(host, run, as), done),
     list: (done) => void listRuns(host).then(done),
-    listen: (listener) => {
-      listeners.push(listener);
-      for (const event of unheard.splice(0)) listener(event);
-    },
+    listen: vms.listen,
+    prepareIncoming: (request, done) => answer<IncomingEnd>(prepareIncoming(host, request), done),
+    migrateOut: (run, request, done) => answer(migrateOut(host, run, request), done),
+    cancelOut: (run, done) => answer(cancelOut(host, run), done),
+    switchOver: (run, done) => answer(switchOver(host, run), done),
+    completeIncoming: (run, limitMs, done) => answer(completeIncoming(host, run, limitMs), done),
+    abandonIncoming: (run, done) => answer(abandonIncoming(host, run), done),
+    checkGuest: (run, done) => void checkGuest(host.runs.get(runKey(run))).then(done),
+    watchMoves: moves.listen,
     close: () => close(host),
   };
 }
 
+/** What happens before anybody listens is kept for the first who does. */
+function tellLater<Event>() {
+  const listeners: ((event: Event) => void)[] = [];
+  const unheard: Event[] = [];
+  return {
+    emit: (event: Event): void => {
+      if (listeners.length === 0) unheard.push(event);
+      for (const listener of listeners) listener(event);
+    },
+    listen: (listener: (event: Event) => void): void => {
+      listeners.push(listener);
+      for (const event of unheard.splice(0)) listener(event);
+    },
+  };
+}
+
+type Unknown = { readonly kind: "unknown"; readonly cause: string };
+
 /** What a system call refused to do in mid-work leaves the outcome open: `list` tells. */
-function answer(work: Promise<HypervisorEnd>, done: (end: HypervisorEnd) => void): void {
-  void work
-    .catch((error: unknown): HypervisorEnd => ({ kind: "unknown", cause: String(error) }))
-    .then((end) => done(end));
+function answer<End = HypervisorEnd>(work: Promise<End | Unknown>, done: (end: End | Unknown) => void): void {
+  void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: String(error) })).then((end) => done(end));
 }
 
 function takeUpRuns(host: QemuHost): void {
@@ -76,7 +100,12 @@ function takeUpRuns(host: QemuHost): void {
     (run) => readCgroupEvents(runCgroup(host.options, run))?.populated === true,
   );
   const recordOf = (run: VmRun) => records.find(({ vm, epoch }) => vm === run.vm && epoch === run.epoch);
-  for (const run of alive) void follow(host, newLiveRun(host, run, recordOf(run)?.taps ?? [], "running"));
+  for (const run of alive) {
+    const record = recordOf(run);
+    // One that executes was at least started, whatever its agent had come to note.
+    const phase = record === undefined || record.phase === "starting" ? "running" : record.phase;
+    void follow(host, newLiveRun(host, run, record?.taps ?? [], phase));
+  }
   // An adoption that was interrupted has moved the folder already and not yet the processes: its run lives.
   const inAdoption = new Set(alive.filter((run) => recordOf(run) === undefined).map(({ vm }) => vm));
   for (const record of records) {
@@ -134,7 +163,7 @@ function known(host: QemuHost, run: VmRun): LiveRun {
   const live = host.runs.get(runKey(run));
   if (live !== undefined) return live;
   const record = readRunRecords(host.options.runDir).find(({ vm, epoch }) => vm === run.vm && epoch === run.epoch);
-  return newLiveRun(host, run, record?.taps ?? [], "running");
+  return newLiveRun(host, run, record?.taps ?? [], record?.phase ?? "running");
 }
 
 async function listRuns(host: QemuHost): Promise<readonly RunningVm[]> {
@@ -148,7 +177,7 @@ async function listRuns(host: QemuHost): Promise<readonly RunningVm[]> {
     }
     // A frozen one cannot answer: nobody waits for it.
     const state = events.frozen ? "frozen" : await answeredState(live);
-    return [{ run, state, adopted: live?.qmp !== undefined }];
+    return [{ run, state, adopted: live?.qmp !== undefined, ...movePart(live) }];
   });
   return (await Promise.all(found)).flat();
 }
@@ -166,6 +195,8 @@ function close(host: QemuHost): void {
   host.closed = true;
   for (const live of host.runs.values()) {
     live.abort.abort();
+    live.copying?.giveUp.abort();
+    live.closeDoors();
     live.qmp?.close();
   }
 }

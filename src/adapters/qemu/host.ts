@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import type { ClusterId, Epoch, Incarnation, NetworkId, PoolId, VmId } from "../../model/ids.ts";
 import type { VmExit } from "../../model/records.ts";
-import type { VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import type { MovePart, VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import type { MoveEvent } from "../../ports/migration.ts";
 import { cgroupChildren } from "../linux/cgroup.ts";
 import type { Qmp } from "./qmp.ts";
 import { type RunPaths, type RunRecord, runPaths } from "./run-folder.ts";
@@ -18,6 +19,8 @@ export type QemuOptions = {
   readonly pools: Readonly<Record<PoolId, string>>;
   /** Default: qemu-system-x86_64. */
   readonly binary?: string;
+  /** Files of this host's certificate, for moves; the certificate names the host. Absent: moves only without TLS. */
+  readonly certificates?: { readonly ca: string; readonly cert: string; readonly key: string };
 };
 
 /** One run that this process knows of. Changes place and name when it is adopted. */
@@ -28,21 +31,34 @@ export type LiveRun = {
   readonly taps: readonly string[];
   readonly abort: AbortController;
   phase: RunRecord["phase"];
+  /** Its process was just begun, and whoever did it watches it: its end is no event. */
+  launching: boolean;
   qmp: Qmp | undefined;
   /** What its events said about its end so far. */
   exit: VmExit | undefined;
   /** Its disk failed, and it is tried whether it works again: what QEMU says of that is no news. */
   awaitsDisk: boolean;
+  /** The driver itself lets a guest go on that came in: that it goes on is no news. */
+  goingOn: boolean;
   /** Somebody ends it: its end is no news any more. */
   ending: boolean;
   /** The guest is off, or its QEMU is gone. */
   onGuestDown: () => void;
+  /** What QEMU last said of its migration; undefined: nothing since the last one began, or ended here. */
+  migration: string | undefined;
+  /** Called where QEMU says something of its migration, and at the end of its QMP. */
+  readonly onMigration: Set<() => void>;
+  /** Of a guest that is copied out: aborted by whoever ends the attempt, which then settles. */
+  copying: { readonly giveUp: AbortController; readonly settled: Promise<unknown> } | undefined;
+  /** Of a run that waits for its guest: closes what its source may knock at. */
+  closeDoors: () => void;
 };
 
 export type QemuHost = {
   readonly options: QemuOptions;
   readonly runs: Map<string, LiveRun>;
   readonly emit: (event: VmEvent) => void;
+  readonly emitMove: (event: MoveEvent) => void;
   closed: boolean;
 };
 
@@ -50,11 +66,11 @@ export function runKey(run: VmRun): string {
   return `${run.incarnation}/${run.vm}.${run.epoch}`;
 }
 
-export function incarnationsFolder(options: QemuOptions): string {
+export function incarnationsFolder(options: Pick<QemuOptions, "cgroup">): string {
   return join(options.cgroup, "a", "b");
 }
 
-export function runCgroup(options: QemuOptions, run: VmRun): string {
+export function runCgroup(options: Pick<QemuOptions, "cgroup">, run: VmRun): string {
   return join(incarnationsFolder(options), runKey(run));
 }
 
@@ -74,14 +90,26 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
     taps,
     abort: new AbortController(),
     phase,
+    launching: false,
     qmp: undefined,
     exit: undefined,
     awaitsDisk: false,
+    goingOn: false,
     ending: false,
     onGuestDown: () => undefined,
+    migration: undefined,
+    onMigration: new Set(),
+    copying: undefined,
+    closeDoors: () => undefined,
   };
   host.runs.set(runKey(run), live);
   return live;
+}
+
+/** A run that has no part in a move has none to tell. */
+export function movePart(live: LiveRun | undefined): { readonly move?: MovePart } {
+  const { phase } = live ?? {};
+  return phase === "incoming" || phase === "leaving" || phase === "handed" ? { move: phase } : {};
 }
 
 function parseRun(incarnation: number, name: string): VmRun[] {

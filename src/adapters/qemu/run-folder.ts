@@ -10,8 +10,8 @@ const runRecordSchema = z.object({
   vm: z.string().transform((id) => id as VmId),
   incarnation: z.int().transform((n) => n as Incarnation),
   epoch: z.int().transform((n) => n as Epoch),
-  /** `starting`: nobody has seen its guest execute yet. */
-  phase: z.enum(["starting", "running"]),
+  /** `starting`: nobody has seen its guest execute yet. The others: its part in a move (ports/hypervisor.ts). */
+  phase: z.enum(["starting", "running", "incoming", "leaving", "handed"]),
   taps: z.array(z.string()),
 });
 export type RunRecord = z.infer<typeof runRecordSchema>;
@@ -51,6 +51,15 @@ export function writeRunRecord(paths: RunPaths, record: RunRecord): void {
   const file = join(paths.folder, "run.json");
   writeFileSync(`${file}.new`, JSON.stringify(record));
   renameSync(`${file}.new`, file);
+}
+
+/** On record first: a later agent must not take a run for more than it was. */
+export function setPhase(
+  live: { readonly run: VmRun; readonly paths: RunPaths; readonly taps: readonly string[]; phase: RunRecord["phase"] },
+  phase: RunRecord["phase"],
+): void {
+  writeRunRecord(live.paths, { schema: 1, ...live.run, phase, taps: [...live.taps] });
+  live.phase = phase;
 }
 
 /** Every run that an agent of this host has left a folder of. Folders without a readable record are of no use. */

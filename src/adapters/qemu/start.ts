@@ -9,7 +9,7 @@ import { makeTaps, type Tap, tapName } from "../linux/tap.ts";
 import { commandLine, type DiskImage } from "./command-line.ts";
 import { type LiveRun, newLiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
-import { lastWords, pathsFit, runPaths, writeRunRecord } from "./run-folder.ts";
+import { lastWords, pathsFit, runPaths, setPhase, writeRunRecord } from "./run-folder.ts";
 import { announce, attach, clearAway, follow, queryStatus, takeStatus } from "./watch.ts";
 
 const limits = {
@@ -24,7 +24,25 @@ const limits = {
 const noCgroupStatus = 97;
 const enterAndExec = `echo $$ > "$1/cgroup.procs" || exit ${noCgroupStatus}; shift; exec "$@"`;
 
-export async function startRun(host: QemuHost, request: StartRequest): Promise<HypervisorEnd> {
+export function startRun(host: QemuHost, request: StartRequest): Promise<HypervisorEnd> {
+  return launchRun(host, request, "starting", async (live) => {
+    announce(live);
+    // What happened between the first sign of life and here is read from the state; told after the start's own end.
+    setImmediate(() => void (live.qmp === undefined ? follow(host, live) : takeStatus(host, live)));
+    return { kind: "done" };
+  });
+}
+
+/**
+ * Brings a QEMU up in its cgroup, as a run that starts, or as one that waits for a guest (`incoming`); what `then` refuses
+ * is cleared away like a start that failed.
+ */
+export async function launchRun<End extends { readonly kind: string }>(
+  host: QemuHost,
+  request: StartRequest,
+  as: "starting" | "incoming",
+  then: (live: LiveRun) => Promise<End>,
+): Promise<End | Refusal | { readonly kind: "unknown"; readonly cause: string }> {
   const { run } = request;
   const refusal = checkRequest(host, request);
   if (refusal !== undefined) return refusal;
@@ -39,28 +57,32 @@ export async function startRun(host: QemuHost, request: StartRequest): Promise<H
     host,
     run,
     taps.map((tap) => tap.name),
-    "starting",
+    as,
   );
-  const end = await bringUp(host, live, request, taps);
+  live.launching = true;
+  const end = (await bringUp(host, live, request, taps)) ?? (await then(live));
+  live.launching = false;
+  live.ending = end.kind === "refused";
   if (end.kind === "refused" && !(await clearAway(host, live)))
     return { kind: "unknown", cause: `the cgroup of ${runKey(run)} did not become empty` };
   return end;
 }
 
-async function bringUp(host: QemuHost, live: LiveRun, request: StartRequest, taps: Tap[]): Promise<HypervisorEnd> {
+async function bringUp(
+  host: QemuHost,
+  live: LiveRun,
+  request: StartRequest,
+  taps: readonly Tap[],
+): Promise<Refusal | undefined> {
+  const { phase } = live;
   const tapEnd = await makeTaps(taps);
   if (tapEnd.kind === "bridge-missing") return refuse("bridge-missing", { bridge: tapEnd.bridge });
   if (tapEnd.kind === "failed") return refuse("tap-failed", { detail: tapEnd.detail });
-  writeRunRecord(live.paths, { schema: 1, ...live.run, phase: "starting", taps: [...live.taps] });
+  writeRunRecord(live.paths, { schema: 1, ...live.run, phase, taps: [...live.taps] });
   const child = launch(host, live, request);
-  const refusal = await waitUntilRunning(host, live, child);
-  if (refusal !== undefined) return refusal;
-  writeRunRecord(live.paths, { schema: 1, ...live.run, phase: "running", taps: [...live.taps] });
-  live.phase = "running";
-  announce(live);
-  // What happened between the first sign of life and here is read from the state; told after the start's own end.
-  setImmediate(() => void (live.qmp === undefined ? follow(host, live) : takeStatus(host, live)));
-  return { kind: "done" };
+  const refusal = await waitUntilUp(host, live, child);
+  if (refusal === undefined && phase === "starting") setPhase(live, "running");
+  return refusal;
 }
 
 /** In a session of its own and with no pipe to this process: nothing of the agent's fate reaches it. */
@@ -74,7 +96,8 @@ function launch(host: QemuHost, live: LiveRun, { run, vm, pools }: StartRequest)
     return { path, format: disk.format, direct: canBypassCache(path), serial: disk.volume };
   });
   const { cluster, accel } = host.options;
-  const args = commandLine({ run, cluster, vm, accel, disks, taps: live.taps, paths: live.paths });
+  const incoming = live.phase === "incoming";
+  const args = commandLine({ run, cluster, vm, accel, disks, taps: live.taps, paths: live.paths, incoming });
   const log = openSync(live.paths.log, "w", 0o600);
   const binary = host.options.binary ?? "qemu-system-x86_64";
   const child = spawn("/bin/sh", ["-c", enterAndExec, "sh", live.cgroup, binary, ...args], {
@@ -87,8 +110,8 @@ function launch(host: QemuHost, live: LiveRun, { run, vm, pools }: StartRequest)
   return child;
 }
 
-/** Undefined: its guest executes (or has executed and ended). */
-async function waitUntilRunning(host: QemuHost, live: LiveRun, child: ChildProcess): Promise<Refusal | undefined> {
+/** Undefined: its guest executes (or has executed and ended), or QEMU waits for one that comes in. */
+async function waitUntilUp(host: QemuHost, live: LiveRun, child: ChildProcess): Promise<Refusal | undefined> {
   let ended: number | string | undefined;
   child.on("error", (error) => {
     ended ??= error.message;
@@ -101,7 +124,8 @@ async function waitUntilRunning(host: QemuHost, live: LiveRun, child: ChildProce
     if (ended !== undefined) return live.exit === undefined ? startFailure(live, ended) : undefined;
     if (live.qmp !== undefined || (await attach(host, live, giveUpAt - performance.now()))) {
       const status = await queryStatus(live);
-      if (status !== undefined && status !== "prelaunch" && status !== "inmigrate") return undefined;
+      if (live.phase === "incoming" ? status === "inmigrate" : status !== undefined && status !== "prelaunch")
+        return undefined;
     }
     await sleep(limits.retryMs);
   }

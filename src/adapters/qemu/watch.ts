@@ -67,9 +67,11 @@ export function announce(live: LiveRun): void {
 /** Acts on what happened before anybody listened: the guest may have ended while no agent was there. */
 export async function takeStatus(host: QemuHost, live: LiveRun): Promise<void> {
   const status = await queryStatus(live);
+  if (live.phase === "handed" && status === "running") void live.qmp?.execute("stop");
+  if (live.phase === "incoming" || live.phase === "handed") return;
   if (status === "shutdown") guestDown(host, live, "guest-shutdown");
   else if (status === "guest-panicked") guestDown(host, live, "panicked");
-  else if (status === "io-error" || status === "paused") emitPaused(host, live, status);
+  else if (live.phase === "running" && (status === "io-error" || status === "paused")) emitPaused(host, live, status);
 }
 
 function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void {
@@ -88,10 +90,17 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
       if (reason === "guest-reset" && !live.ending) host.emit({ kind: "guest-rebooted", run: live.run });
       break;
     case "STOP":
-      void queryStatus(live).then((status) => emitPaused(host, live, status));
+      if (live.phase === "running") void queryStatus(live).then((status) => emitPaused(host, live, status));
       break;
     case "RESUME":
-      if (!live.ending && !live.awaitsDisk && live.phase === "running") host.emit({ kind: "resumed", run: live.run });
+      // A guest that QEMU stopped by itself goes on by itself where the hand-over fails: not under this name (S15).
+      if (live.phase === "handed") void live.qmp?.execute("stop");
+      if (!live.ending && !live.awaitsDisk && !live.goingOn && live.phase === "running")
+        host.emit({ kind: "resumed", run: live.run });
+      break;
+    case "MIGRATION":
+      live.migration = String(data["status"]);
+      for (const hear of live.onMigration) hear();
       break;
   }
 }
@@ -134,7 +143,8 @@ async function awaitDisk(host: QemuHost, live: LiveRun): Promise<void> {
 function onEnd(host: QemuHost, live: LiveRun): void {
   live.qmp = undefined;
   live.onGuestDown();
-  if (host.closed || live.ending || live.phase === "starting") return;
+  for (const hear of live.onMigration) hear();
+  if (host.closed || live.ending || live.launching) return;
   // The sockets close some milliseconds before the cgroup is empty.
   void waitCgroupEmpty(live.cgroup, limits.dyingMs).then(() => follow(host, live));
 }
@@ -143,7 +153,7 @@ function guestDown(host: QemuHost, live: LiveRun, exit: VmExit): void {
   live.exit ??= exit;
   live.onGuestDown();
   // A start that still waits for the first sign of life goes on by itself and comes back here.
-  if (!live.ending && live.phase === "running") void endOfRun(host, live);
+  if (!live.ending && (live.phase === "running" || live.phase === "leaving")) void endOfRun(host, live);
 }
 
 /** Its guest or its QEMU has ended by itself: clears away and tells, in this order, so that a restart finds the disk free. */
@@ -159,6 +169,12 @@ async function endOfRun(host: QemuHost, live: LiveRun): Promise<void> {
     if (host.closed) return;
     if (await clearAway(host, live)) break;
     await sleep(limits.retryMaxMs);
+  }
+  // A copy that has handed its guest over is no news: the VM lives elsewhere.
+  if (live.phase === "handed") return;
+  if (live.phase === "incoming") {
+    host.emitMove({ kind: "incoming-lost", run, detail });
+    return;
   }
   const exit = live.exit ?? (neverRan ? "start-failed" : "killed");
   host.emit({ kind: "exited", run, exit, detail: detail === "" ? null : detail });
@@ -176,6 +192,7 @@ export async function clearAway(host: QemuHost, live: LiveRun): Promise<boolean>
   if (!(await killCgroupVerified(live.cgroup, limits.killMs))) return false;
   live.abort.abort();
   live.qmp?.close();
+  live.closeDoors();
   await removeTaps(live.taps);
   removeRunFolder(live.paths);
   host.runs.delete(runKey(live.run));

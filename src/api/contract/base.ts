@@ -18,7 +18,7 @@ export const base = oc.errors({
 /** Repeating a request with the same id never does it twice: it gets the first one's answer. */
 export const requestIdSchema = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{8,64}$/u, "must be 8 to 64 letters, digits, hyphens or underscores")
+  .regex(/^[A-Za-z0-9_-]{8,64}$/u, "request-id-malformed")
   .optional();
 
 /** Milliseconds since this host last heard from the store: how old the answer may be. Null: it never heard from it. */
@@ -29,3 +29,12 @@ export const nameOrIdSchema = z.string().min(1).max(200);
 
 /** Milliseconds since 1970, for people. */
 export const wallMsSchema = z.int().min(0);
+
+/**
+ * Means of the last half minute: cores in use (1.5: one and a half), and memory without page cache. Null: nobody measures
+ * it, which is so as long as the scheduler does not compare hosts by it.
+ */
+export const usageSchema = z
+  .object({ cores: z.number().min(0), memoryMiB: z.number().min(0), at: wallMsSchema })
+  .nullable();
+export type UsageOutput = z.infer<typeof usageSchema>;

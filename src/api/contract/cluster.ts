@@ -1,8 +1,35 @@
 import { z } from "zod";
-import { checkSchema } from "../../model/reason.ts";
-import { asOfMsSchema, base } from "./base.ts";
+import { actorSchema } from "../../model/branded.ts";
+import { checkSchema, reasonSchema } from "../../model/reason.ts";
+import { asOfMsSchema, base, requestIdSchema, wallMsSchema } from "./base.ts";
 import { hostSummarySchema } from "./host.ts";
 import { vmSummarySchema } from "./vm.ts";
+
+const disarmModeSchema = z.enum(["freeze", "ignore"]);
+
+/** While it is there, nothing is started, moved, restarted or recovered. */
+const disarmSchema = z.object({ mode: disarmModeSchema, by: actorSchema, at: wallMsSchema }).nullable();
+
+/** How many hosts may be lost at once, whichever they are, and every started VM finds another. */
+const admissionSchema = z.object({
+  hosts: z.int(),
+  bears: z.int(),
+  /** The policy's `wantedHostLosses`. */
+  wanted: z.int(),
+  /** Whether every combination of hosts was looked at, or only the one that takes the most memory. */
+  exact: z.boolean(),
+  /** The first loss that is not borne; null: none was found among those that were looked at. */
+  counterexample: z
+    .object({
+      losing: z.array(z.string()),
+      /** The first VM that would find no host; null: none would. */
+      vm: z.string().nullable(),
+      why: reasonSchema,
+      /** One change with which this loss would be borne, tried out; null: none was found. */
+      fix: reasonSchema.nullable(),
+    })
+    .nullable(),
+});
 
 export const clusterStatusSchema = z.object({
   asOfMs: asOfMsSchema,
@@ -11,9 +38,11 @@ export const clusterStatusSchema = z.object({
   answeredBy: z.string(),
   version: z.string(),
   manager: z.object({ host: z.string(), term: z.int() }).nullable(),
+  disarm: disarmSchema,
   hosts: z.array(hostSummarySchema),
   vms: z.array(vmSummarySchema),
   networks: z.array(z.object({ id: z.string(), name: z.string() })),
+  admission: admissionSchema,
   /** Only what needs somebody's attention. */
   checks: z.array(checkSchema),
 });
@@ -23,4 +52,18 @@ export const clusterContract = {
   status: base
     .route({ method: "GET", path: "/cluster/status", summary: "The cluster at a glance" })
     .output(clusterStatusSchema),
+  disarm: base
+    .route({ method: "POST", path: "/cluster/disarm", summary: "Let nothing be started, moved or recovered" })
+    .input(
+      z.object({
+        /** `freeze`: VMs stay managed and wait; `ignore`: they count as not managed. */
+        mode: disarmModeSchema,
+        requestId: requestIdSchema,
+      }),
+    )
+    .output(z.object({ disarm: disarmSchema })),
+  arm: base
+    .route({ method: "POST", path: "/cluster/arm", summary: "End a disarm" })
+    .input(z.object({ requestId: requestIdSchema }))
+    .output(z.object({ disarm: disarmSchema })),
 };

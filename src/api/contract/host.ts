@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { actorSchema } from "../../model/branded.ts";
+import { shutdownPolicySchema } from "../../model/policy.ts";
 import { checkSchema } from "../../model/reason.ts";
 import { linkKindSchema } from "../../model/records.ts";
-import { asOfMsSchema, base, nameOrIdSchema, wallMsSchema } from "./base.ts";
+import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, usageSchema, wallMsSchema } from "./base.ts";
 
 /**
  * `up`: heartbeats come. `silent`: none for longer than its deadline; its VMs stand still or soon will, which is not the
@@ -27,6 +29,13 @@ export const hostSummarySchema = z.object({
   memoryForVmsMiB: z.int().nullable(),
   memoryUsedMiB: z.int(),
   vms: z.int(),
+  /** Asked for by a person: its VMs leave, and none come. */
+  maintenance: z.object({ by: actorSchema, reason: z.string(), at: wallMsSchema }).nullable(),
+  /** What its agent says it is about to do. `restart`: VMs wait for it. `shutdown`, `leaving`: they go elsewhere. */
+  mode: z.enum(["active", "restart", "shutdown", "leaving"]),
+  next: z.enum(["nothing", "agent-restart", "reboot", "power-off"]),
+  /** It was lost too often and gets no new VMs until then; null: it gets them. */
+  quarantinedUntil: wallMsSchema.nullable(),
 });
 export type HostSummary = z.infer<typeof hostSummarySchema>;
 
@@ -38,6 +47,7 @@ export const hostDetailSchema = hostSummarySchema.extend({
   cpuVendor: z.string().nullable(),
   cpuModel: z.string().nullable(),
   memoryMiB: z.int().nullable(),
+  usage: usageSchema,
   versions: z.record(z.string(), z.string()),
   clockOffsetMs: z.number().nullable(),
   networks: z.array(z.object({ network: z.string(), bridge: z.string(), unfit: z.string().nullable() })),
@@ -56,6 +66,9 @@ export const hostDetailSchema = hostSummarySchema.extend({
 });
 export type HostDetail = z.infer<typeof hostDetailSchema>;
 
+const hostAnswer = z.object({ id: z.string(), name: z.string() });
+const leaveAnswer = hostAnswer.extend({ shutdownPolicy: shutdownPolicySchema });
+
 export const hostContract = {
   list: base
     .route({ method: "GET", path: "/hosts", summary: "All members of the cluster" })
@@ -64,4 +77,38 @@ export const hostContract = {
     .route({ method: "GET", path: "/hosts/{host}", summary: "One host" })
     .input(z.object({ host: nameOrIdSchema }))
     .output(z.object({ asOfMs: asOfMsSchema, host: hostDetailSchema })),
+  maintenance: base
+    .route({
+      method: "PUT",
+      path: "/hosts/{host}/maintenance",
+      summary: "Have all VMs leave a host, and let none come",
+    })
+    .input(
+      z.object({
+        host: nameOrIdSchema,
+        reason: z.string().max(500).default(""),
+        requestId: requestIdSchema,
+      }),
+    )
+    .output(hostAnswer.extend({ /** VMs that it holds now. */ vms: z.int() })),
+  release: base
+    .route({ method: "DELETE", path: "/hosts/{host}/maintenance", summary: "End maintenance and quarantine of a host" })
+    .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
+    .output(hostAnswer),
+  shutdown: base
+    .route({
+      method: "POST",
+      path: "/hosts/{host}/shutdown",
+      summary: "Switch a host off in order: its VMs are dealt with as the shutdown policy says",
+    })
+    .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
+    .output(leaveAnswer),
+  reboot: base
+    .route({
+      method: "POST",
+      path: "/hosts/{host}/reboot",
+      summary: "Reboot a host in order: its VMs are dealt with as the shutdown policy says",
+    })
+    .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
+    .output(leaveAnswer),
 };

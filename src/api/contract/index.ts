@@ -1,7 +1,9 @@
 import { clusterContract } from "./cluster.ts";
 import { eventContract } from "./event.ts";
 import { hostContract } from "./host.ts";
+import { policyContract } from "./policy.ts";
 import { poolContract } from "./pool.ts";
+import { ruleContract } from "./rule.ts";
 import { taskContract } from "./task.ts";
 import { vmContract } from "./vm.ts";
 
@@ -11,6 +13,8 @@ export const contract = {
   host: hostContract,
   vm: vmContract,
   pool: poolContract,
+  policy: policyContract,
+  rule: ruleContract,
   event: eventContract,
   task: taskContract,
 };

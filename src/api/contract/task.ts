@@ -5,8 +5,10 @@ import { base, troubleSchema, wallMsSchema } from "./base.ts";
 
 export const taskSchema = z.object({
   id: z.string(),
-  kind: z.enum(["start-vm", "stop-vm", "delete-vm"]),
+  kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm"]),
   vm: z.string(),
+  /** The host that a move goes to. */
+  to: z.string().nullable(),
   percent: z.int(),
   /** Null while it runs. */
   end: z

@@ -1,7 +1,17 @@
 import { z } from "zod";
-import { alternativeSchema } from "../../model/reason.ts";
-import { requestedStateSchema, vmExitSchema } from "../../model/records.ts";
-import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, troubleSchema, wallMsSchema } from "./base.ts";
+import { actorSchema } from "../../model/branded.ts";
+import { moveKindSchema } from "../../model/move-records.ts";
+import { alternativeSchema, reasonSchema } from "../../model/reason.ts";
+import { requestedStateSchema, vmExitSchema, vmLockKindSchema } from "../../model/records.ts";
+import {
+  asOfMsSchema,
+  base,
+  nameOrIdSchema,
+  requestIdSchema,
+  troubleSchema,
+  usageSchema,
+  wallMsSchema,
+} from "./base.ts";
 import { eventSchema } from "./event.ts";
 import { taskSchema } from "./task.ts";
 
@@ -21,11 +31,29 @@ export const vmStateSchema = z.enum([
   "recovering",
 ]);
 
+/** States under the names that administrators of this field know; `ignored`: nobody manages the VM. */
+const serviceStateSchema = z.enum([
+  "request_start",
+  "request_start_balance",
+  "started",
+  "request_stop",
+  "stopped",
+  "migrate",
+  "relocate",
+  "fence",
+  "recovery",
+  "freeze",
+  "error",
+  "ignored",
+]);
+
 export const vmSummarySchema = z.object({
   id: z.string(),
   name: z.string(),
   requested: requestedStateSchema,
   state: vmStateSchema,
+  /** The same as the manager's state of it: where it is or ran last, and where it is being moved. */
+  service: z.object({ state: serviceStateSchema, host: z.string().nullable(), target: z.string().nullable() }),
   /** Who may run it; null: nobody. */
   host: z.string().nullable(),
   epoch: z.int().nullable(),
@@ -46,8 +74,45 @@ export const vmDetailSchema = vmSummarySchema.extend({
   maxRestart: z.int(),
   maxRelocate: z.int(),
   stopGraceMs: z.int(),
+  failback: z.boolean(),
+  startPriority: z.int(),
+  startDelayMs: z.int(),
   createdAt: wallMsSchema,
+  /** Given up until somebody sets it to `disabled`; a code of `messages`. */
+  error: troubleSchema.extend({ at: wallMsSchema.nullable() }).nullable(),
+  /** Some long work has it: it is neither started nor moved meanwhile. */
+  lock: z.object({ kind: vmLockKindSchema, at: wallMsSchema }).nullable(),
+  /** What a person asked for and has not got yet. */
+  order: z
+    .object({
+      kind: z.enum(["migrate", "relocate", "stop"]),
+      /** Where a move goes. */
+      to: z.string().nullable(),
+      /** How long the guest may take to stop. */
+      graceMs: z.int().nullable(),
+      by: actorSchema,
+      at: wallMsSchema,
+    })
+    .nullable(),
+  /** A move under way; `failed`: its host could not carry it out. */
+  move: z
+    .object({
+      kind: moveKindSchema,
+      from: z.string(),
+      to: z.string(),
+      reason: reasonSchema,
+      failed: troubleSchema.nullable(),
+      at: wallMsSchema,
+    })
+    .nullable(),
+  /** The host that it left for maintenance, and goes back to. */
+  returnTo: z.string().nullable(),
+  /** Moves that failed in a row, and the last one's aim and cause. */
+  failedMoves: z.object({ count: z.int(), to: z.string(), code: z.string() }).nullable(),
+  /** Rules that bind it. */
+  rules: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
+  usage: usageSchema,
   pausedBy: z.array(z.string()),
   restarts: z.int(),
   lastExit: vmExitSchema.nullable(),
@@ -61,19 +126,33 @@ const limits = {
   maxRestart: z.int().min(0).max(100),
   maxRelocate: z.int().min(0).max(100),
   stopGraceMs: z.int().min(0).max(3_600_000),
+  startPriority: z.int().min(-1_000).max(1_000),
+  startDelayMs: z.int().min(0).max(3_600_000),
 };
+
+/** What may be changed of a VM's wishes, and what the answer shows of them. */
+const wishSchema = z.object({
+  requested: requestedStateSchema,
+  /** Restarts in place after a failure, then other hosts to try. */
+  maxRestart: limits.maxRestart,
+  maxRelocate: limits.maxRelocate,
+  stopGraceMs: limits.stopGraceMs,
+  /** Whether it goes back to a host of a higher priority class when that one returns. */
+  failback: z.boolean(),
+  /** In a recovery of many the larger first; the next lower class waits `startDelayMs` after this one runs. */
+  startPriority: limits.startPriority,
+  startDelayMs: limits.startDelayMs,
+});
 
 /** Also the form of a spec file. Pools and networks by name or id. */
 export const vmCreateSchema = z.strictObject({
-  name: z
-    .string()
-    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "must be 1 to 63 lower-case letters, digits and inner hyphens"),
+  name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "vm-name-malformed"),
   cpus: z.int().min(1).max(512),
   memoryMiB: z.int().min(16).max(16_777_216),
   /** A named model is the same on every host that can run it; the default is the one that every host can. */
   cpuModel: z
     .string()
-    .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "must be the name of a CPU model as QEMU knows it")
+    .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "cpu-model-malformed")
     .default("qemu64"),
   disks: z
     .array(
@@ -94,11 +173,15 @@ export const vmCreateSchema = z.strictObject({
   maxRestart: limits.maxRestart.default(2),
   maxRelocate: limits.maxRelocate.default(2),
   stopGraceMs: limits.stopGraceMs.default(60_000),
+  failback: z.boolean().default(true),
+  startPriority: limits.startPriority.default(0),
+  startDelayMs: limits.startDelayMs.default(0),
 });
 export type VmCreateInput = z.input<typeof vmCreateSchema>;
 
 const vmInput = z.object({ vm: nameOrIdSchema });
 const vmChange = vmInput.extend({ requestId: requestIdSchema });
+const moveInput = vmChange.extend({ to: nameOrIdSchema });
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {
@@ -119,7 +202,20 @@ export const vmContract = {
     .output(taskSchema),
   stop: base
     .route({ method: "POST", path: "/vms/{vm}/stop", summary: "Want the VM stopped: asks the guest, then ends QEMU" })
-    .input(vmChange)
+    .input(
+      vmChange.extend({
+        /** How long the guest may take this time, instead of the VM's own time; 0: it is not asked. */
+        graceMs: limits.stopGraceMs.optional(),
+      }),
+    )
+    .output(taskSchema),
+  migrate: base
+    .route({ method: "POST", path: "/vms/{vm}/migrate", summary: "Move a VM to a host, running if that can be done" })
+    .input(moveInput)
+    .output(taskSchema),
+  relocate: base
+    .route({ method: "POST", path: "/vms/{vm}/relocate", summary: "Stop a VM and start it on another host" })
+    .input(moveInput)
     .output(taskSchema),
   reset: base
     .route({
@@ -148,27 +244,19 @@ export const vmContract = {
     .route({ method: "PATCH", path: "/vms/{vm}", summary: "Change what is wanted of a VM" })
     .input(
       vmChange.extend({
-        requested: requestedStateSchema.optional(),
-        maxRestart: limits.maxRestart.optional(),
-        maxRelocate: limits.maxRelocate.optional(),
-        stopGraceMs: limits.stopGraceMs.optional(),
+        ...wishSchema.partial().shape,
+        /** `enabled` is another word for `started`. */
+        requested: z.enum([...requestedStateSchema.options, "enabled"]).optional(),
       }),
     )
-    .output(
-      vmAnswer.extend({
-        requested: requestedStateSchema,
-        maxRestart: z.int(),
-        maxRelocate: z.int(),
-        stopGraceMs: z.int(),
-      }),
-    ),
+    .output(vmAnswer.extend(wishSchema.shape)),
   explain: base
     .route({ method: "GET", path: "/vms/{vm}/explain", summary: "The last decisions about a VM, and why" })
     .input(vmInput.extend({ limit: z.coerce.number<number>().int().min(1).max(100).default(10) }))
     .output(
       z.object({
         asOfMs: asOfMsSchema,
-        vm: vmSummarySchema,
+        vm: vmDetailSchema,
         decisions: z.array(eventSchema.extend({ alternatives: z.array(alternativeSchema) })),
       }),
     ),

@@ -5,7 +5,9 @@ import { connect } from "node:net";
 import { OpenAPIHandler } from "@orpc/openapi/node";
 import { ORPCError, ValidationError } from "@orpc/server";
 import { RPCHandler } from "@orpc/server/node";
+import type { z } from "zod";
 import { contract } from "../contract/index.ts";
+import { inputTrouble } from "../contract/input-trouble.ts";
 import type { ApiOptions } from "./options.ts";
 import { type ApiRouter, refused } from "./router.ts";
 
@@ -103,9 +105,13 @@ async function withPlainErrors(options: ApiOptions, { next, path }: Call): Promi
     return await next();
   } catch (error) {
     if (error instanceof ORPCError && error.code === "BAD_REQUEST" && error.cause instanceof ValidationError) {
-      const issue = error.cause.issues[0];
-      const field = (issue?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-      throw refused({ code: "input-does-not-fit", params: { field: field || "input", problem: issue?.message ?? "" } });
+      // The contract's schemas are zod's, and so are its issues.
+      const issue = error.cause.issues[0] as z.core.$ZodIssue | undefined;
+      throw refused(
+        issue === undefined
+          ? { code: "input-does-not-fit", params: { field: "input" } }
+          : inputTrouble(issue, error.cause.data),
+      );
     }
     if (!(error instanceof ORPCError)) {
       options.log?.(

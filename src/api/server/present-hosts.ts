@@ -1,13 +1,14 @@
 import { compareNatural, compareText, inKeyOrder } from "../../base/order.ts";
-import { limits } from "../../core/limits.ts";
+import { isQuarantined } from "../../core/requests/change-host.ts";
 import { promisedMiB } from "../../core/requests/create-vm.ts";
 import { findHost, networkName, poolName } from "../../core/requests/find.ts";
 import type { HostId, PoolId } from "../../model/ids.ts";
-import type { Check, Refusal } from "../../model/reason.ts";
+import type { Refusal } from "../../model/reason.ts";
 import type { Member, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { HostDetail, HostSummary } from "../contract/host.ts";
 import type { PoolSummary } from "../contract/pool.ts";
+import { presentUsage } from "./present-usage.ts";
 import type { Tracker } from "./tracker.ts";
 
 type Held = { readonly vm: Vm; readonly epoch: number };
@@ -21,11 +22,22 @@ function heldBy(view: ClusterView, host: HostId): Held[] {
   });
 }
 
+/** The agent's word counts for the incarnation that said it. */
+function modeOf(view: ClusterView, host: HostId): Pick<HostSummary, "mode" | "next"> {
+  const mode = view.modes.get(host)?.value;
+  if (mode === undefined || mode.incarnation !== view.hosts.get(host)?.value.incarnation) {
+    return { mode: "active", next: "nothing" };
+  }
+  return { mode: mode.mode, next: mode.next };
+}
+
 export function presentHost(view: ClusterView, member: Member, tracker: Tracker): HostSummary {
   const registration = view.hosts.get(member.id)?.value;
   const facts = view.facts.get(member.id)?.value;
   const beat = registration && heartbeatOf(view, member.id, registration.incarnation)?.value;
   const held = heldBy(view, member.id);
+  const maintenance = view.maintenances.get(member.id)?.value;
+  const losses = view.losses.get(member.id)?.value;
   return {
     id: member.id,
     name: member.name,
@@ -40,6 +52,10 @@ export function presentHost(view: ClusterView, member: Member, tracker: Tracker)
     memoryForVmsMiB: facts?.memoryForVmsMiB ?? null,
     memoryUsedMiB: held.reduce((sum, { vm }) => sum + vm.spec.memoryMiB, 0),
     vms: held.length,
+    maintenance:
+      maintenance === undefined ? null : { by: maintenance.by, reason: maintenance.reason, at: maintenance.at },
+    ...modeOf(view, member.id),
+    quarantinedUntil: isQuarantined(losses, tracker.wall()) ? (losses?.quarantinedUntil ?? null) : null,
   };
 }
 
@@ -65,6 +81,7 @@ export function presentHostDetail(view: ClusterView, wanted: string, tracker: Tr
     cpuVendor: facts?.cpuVendor ?? null,
     cpuModel: facts?.cpuModel ?? null,
     memoryMiB: facts?.memoryMiB ?? null,
+    usage: presentUsage(view, member.id, undefined),
     versions: facts?.versions ?? {},
     clockOffsetMs: facts?.clockOffsetMs ?? null,
     networks: (facts?.networks ?? []).map((reading) => ({ ...reading, network: networkName(view, reading.network) })),
@@ -98,38 +115,4 @@ function readingsOf(view: ClusterView, pool: PoolId): PoolSummary["hosts"] {
       .filter((reading) => reading.pool === pool)
       .map(({ capacityMiB, freeMiB, unfit }) => ({ host, capacityMiB, freeMiB, unfit })),
   );
-}
-
-/** What needs somebody's attention, worst first. */
-export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
-  const checks: Check[] = [];
-  for (const host of presentHosts(view, tracker)) {
-    const params = { host: host.name };
-    if (host.state === "silent") {
-      checks.push({
-        id: "heartbeats-missing",
-        subject: host.id,
-        level: "fail",
-        params: { ...params, ageMs: host.heartbeatAgeMs ?? 0 },
-      });
-    }
-    if (host.state === "fenced") checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
-    if (host.state === "up" && host.frozen === true) {
-      checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
-    }
-    if (
-      host.state === "up" &&
-      host.role === "host" &&
-      (host.agentAgeMs ?? Number.POSITIVE_INFINITY) > limits.agentHungMs
-    ) {
-      checks.push({ id: "agent-silent", subject: host.id, level: "warn", params });
-    }
-    const facts = view.facts.get(host.id as HostId)?.value;
-    checks.push(...(facts?.checks ?? []).filter((check) => check.level !== "ok"));
-  }
-  for (const [key, trouble] of inKeyOrder(view.unreadable)) {
-    checks.push({ id: "record-unreadable", subject: key, level: "fail", params: { key, trouble } });
-  }
-  const order = { fail: 0, warn: 1, unknown: 2, ok: 3 } as const;
-  return checks.sort((a, b) => order[a.level] - order[b.level] || compareText(a.subject, b.subject));
 }

@@ -1,7 +1,12 @@
 import { compareNatural } from "../../base/order.ts";
 import { findVm, hostName, networkName, poolName } from "../../core/requests/find.ts";
 import { openTasks } from "../../core/requests/power.ts";
+import { ruleBook } from "../../core/rules/rule-book.ts";
+import { serviceState } from "../../core/service-state.ts";
+import { vmError } from "../../core/vm-error.ts";
 import { vmState } from "../../core/vm-state.ts";
+import type { HostId } from "../../model/ids.ts";
+import type { VmMove, VmOrder } from "../../model/move-records.ts";
 import type { Refusal } from "../../model/reason.ts";
 import type { Task, Vm, VmStatus } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
@@ -9,6 +14,7 @@ import type { StoredEvent } from "../../ports/journal.ts";
 import type { EventOutput } from "../contract/event.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import type { VmDetail, VmSummary } from "../contract/vm.ts";
+import { presentUsage } from "./present-usage.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** The status, where it speaks of the run that the owner record names. */
@@ -25,12 +31,19 @@ export function presentVm(view: ClusterView, vm: Vm, silent: ReadonlySet<string>
     name: vm.name,
     requested: vm.requested,
     state: vmState(view, vm.id, silent),
+    service: presentService(view, vm),
     host: owner?.kind === "held" ? hostName(view, owner.host) : null,
     epoch: owner?.epoch ?? null,
     cpus: vm.spec.cpus,
     memoryMiB: vm.spec.memoryMiB,
     since: currentStatus(view, vm)?.since ?? null,
   };
+}
+
+function presentService(view: ClusterView, vm: Vm): VmSummary["service"] {
+  const { state, host, target } = serviceState(view, vm.id);
+  const nameOf = (id: HostId | null) => (id === null ? null : hostName(view, id));
+  return { state, host: nameOf(host), target: nameOf(target) };
 }
 
 export function presentVms(view: ClusterView, tracker: Tracker): VmSummary[] {
@@ -45,6 +58,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   if (found.kind === "refused") return found;
   const vm = found.stored.value;
   const status = currentStatus(view, vm);
+  const owner = view.owners.get(vm.id)?.value;
   return {
     ...presentVm(view, vm, tracker.silent()),
     cpuModel: vm.spec.cpuModel,
@@ -52,11 +66,14 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     nics: vm.spec.nics.map((nic) => ({ ...nic, network: networkName(view, nic.network) })),
     kernel: vm.spec.kernel,
     guestAgent: vm.spec.guestAgent,
-    maxRestart: vm.maxRestart,
-    maxRelocate: vm.maxRelocate,
-    stopGraceMs: vm.stopGraceMs,
+    ...presentWishes(vm),
     createdAt: vm.createdAt,
+    error: vmError(view, vm.id) ?? null,
+    lock: vm.lock,
+    ...presentMoves(view, vm),
+    rules: [...ruleBook(view).rulesOf(vm.id)],
     accel: status?.accel ?? null,
+    usage: owner?.kind === "held" ? presentUsage(view, owner.host, vm.id) : null,
     pausedBy: status?.pausedBy ?? [],
     restarts: status?.restarts ?? 0,
     lastExit: status?.lastExit ?? null,
@@ -65,9 +82,44 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   };
 }
 
+/** What was ordered, what is under way, and what the manager remembers of it. */
+function presentMoves(view: ClusterView, vm: Vm): Pick<VmDetail, "order" | "move" | "returnTo" | "failedMoves"> {
+  const order = view.orders.get(vm.id)?.value;
+  const move = view.moves.get(vm.id)?.value;
+  const plan = view.plans.get(vm.id)?.value;
+  const failed = plan?.failedMoves ?? null;
+  return {
+    order: order === undefined ? null : presentOrder(view, order),
+    move: move === undefined ? null : presentMove(view, move),
+    returnTo: plan === undefined || plan.returnTo === null ? null : hostName(view, plan.returnTo),
+    failedMoves: failed === null ? null : { ...failed, to: hostName(view, failed.to) },
+  };
+}
+
+function presentOrder(view: ClusterView, { order, actor, at }: VmOrder): NonNullable<VmDetail["order"]> {
+  return {
+    kind: order.kind,
+    to: order.kind === "stop" ? null : hostName(view, order.to),
+    graceMs: order.kind === "stop" ? order.graceMs : null,
+    by: actor,
+    at,
+  };
+}
+
+function presentMove(view: ClusterView, { kind, from, to, reason, answer, at }: VmMove): NonNullable<VmDetail["move"]> {
+  const failed = answer.kind === "failed" ? { code: answer.code, params: answer.params } : null;
+  return { kind, from: hostName(view, from), to: hostName(view, to), reason, failed, at };
+}
+
+/** What is wanted of it, as `vm set` changes it. */
+export function presentWishes(vm: Vm) {
+  const { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs } = vm;
+  return { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs };
+}
+
 export function presentTask(task: Task): TaskOutput {
-  const { id, kind, vm, percent, end, actor, at } = task;
-  return { id, kind, vm, percent, end, actor, at };
+  const { id, kind, vm, to, percent, end, actor, at } = task;
+  return { id, kind, vm, to, percent, end, actor, at };
 }
 
 export function presentEvent({ event, revision }: StoredEvent): EventOutput {

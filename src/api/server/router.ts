@@ -1,16 +1,24 @@
 import { implement, ORPCError } from "@orpc/server";
 import { findVm } from "../../core/requests/find.ts";
 import { noRevision, type Revision, type TaskId } from "../../model/ids.ts";
+import { messages } from "../../model/messages/index.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { EventFilter } from "../../ports/journal.ts";
 import type { Trouble } from "../contract/base.ts";
 import { contract } from "../contract/index.ts";
-import { type Answer, changes } from "./change.ts";
+import type { Answer } from "./ask.ts";
+import { vmChanges } from "./change.ts";
+import { clusterChanges } from "./change-cluster.ts";
+import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
-import { presentChecks, presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
-import { presentEvent, presentTask, presentVm, presentVmDetail, presentVms } from "./present-vms.ts";
+import { presentAdmission } from "./present-admission.ts";
+import { presentChecks } from "./present-checks.ts";
+import { presentDisarm, presentPolicy } from "./present-cluster.ts";
+import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
+import { presentRule, presentRules } from "./present-rules.ts";
+import { presentEvent, presentTask, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** The contract's two errors, as the client gets them. */
@@ -40,7 +48,9 @@ export type ApiRouter = ReturnType<typeof createRouter>;
 
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
-  const change = changes(options);
+  const change = vmChanges(options, tracker.contact);
+  const cluster = clusterChanges(options, tracker.contact);
+  const ruleChange = ruleChanges(options);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
     const current = options.view();
@@ -51,10 +61,22 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
   const asOf = <T extends object>(rest: T) => ({ asOfMs: tracker.asOfMs(), ...rest });
 
   return api.router({
-    cluster: { status: api.cluster.status.handler(() => presentStatus(options, view(), tracker)) },
+    cluster: {
+      status: api.cluster.status.handler(() => presentStatus(options, view(), tracker)),
+      disarm: api.cluster.disarm.handler(async ({ input }) => settle(await cluster.disarm(input))),
+      arm: api.cluster.arm.handler(async ({ input }) => settle(await cluster.arm(input))),
+    },
     host: {
       list: api.host.list.handler(() => asOf({ hosts: presentHosts(view(), tracker) })),
       show: api.host.show.handler(({ input }) => asOf({ host: must(presentHostDetail(view(), input.host, tracker)) })),
+      maintenance: api.host.maintenance.handler(async ({ input }) => settle(await cluster.maintenance(input))),
+      shutdown: api.host.shutdown.handler(async ({ input }) => settle(await cluster.shutdown(input))),
+      reboot: api.host.reboot.handler(async ({ input }) => settle(await cluster.reboot(input))),
+      release: api.host.release.handler(async ({ input }) => settle(await cluster.release(input))),
+    },
+    policy: {
+      show: api.policy.show.handler(() => asOf({ policy: presentPolicy(view()) })),
+      set: api.policy.set.handler(async ({ input }) => settle(await cluster.setPolicy(input))),
     },
     vm: {
       create: api.vm.create.handler(async ({ input }) => settle(await change.create(input))),
@@ -62,12 +84,21 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       show: api.vm.show.handler(({ input }) => asOf({ vm: must(presentVmDetail(view(), input.vm, tracker)) })),
       start: api.vm.start.handler(async ({ input }) => settle(await change.start(input))),
       stop: api.vm.stop.handler(async ({ input }) => settle(await change.stop(input))),
+      migrate: api.vm.migrate.handler(async ({ input }) => settle(await change.migrate(input))),
+      relocate: api.vm.relocate.handler(async ({ input }) => settle(await change.relocate(input))),
       reset: api.vm.reset.handler(async ({ input }) => settle(await change.reset(input))),
       delete: api.vm.delete.handler(async ({ input }) => settle(await change.delete(input))),
       set: api.vm.set.handler(async ({ input }) => settle(await change.set(input))),
       explain: api.vm.explain.handler(({ input }) => asOf(must(explain(options, view(), tracker, input)))),
     },
     pool: { list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })) },
+    rule: {
+      add: api.rule.add.handler(async ({ input }) => settle(await ruleChange.add(input))),
+      list: api.rule.list.handler(({ input }) => asOf({ rules: must(presentRules(view(), input.vm)) })),
+      show: api.rule.show.handler(({ input }) => asOf({ rule: must(presentRule(view(), input.rule)) })),
+      set: api.rule.set.handler(async ({ input }) => settle(await ruleChange.set(input))),
+      remove: api.rule.remove.handler(async ({ input }) => settle(await ruleChange.remove(input))),
+    },
     event: {
       list: api.event.list.handler(({ input }) => ({
         events: options.journal.read(must(filterOf(options.view(), input))).map(presentEvent),
@@ -94,9 +125,11 @@ function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker)
     answeredBy: options.self,
     version: options.version,
     manager: term === undefined ? null : { host: term.host, term: term.term },
+    disarm: presentDisarm(view),
     hosts: presentHosts(view, tracker),
     vms: presentVms(view, tracker),
     networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),
+    admission: presentAdmission(view, tracker),
     checks: presentChecks(view, tracker),
   };
 }
@@ -110,14 +143,18 @@ function explain(
   tracker: Tracker,
   input: { readonly vm: string; readonly limit: number },
 ) {
-  const found = findVm(view, input.vm);
-  if (found.kind === "refused") return found;
-  const vm = found.stored.value;
+  const vm = presentVmDetail(view, input.vm, tracker);
+  if ("kind" in vm) return vm;
   const decisions = options.journal
     .read({ vm: vm.id, limit: explainDepth })
-    .filter(({ event }) => event.reason !== null)
+    .filter(({ event }) => event.reason !== null || needsAttention(event.type))
     .slice(-input.limit);
-  return { vm: presentVm(view, vm, tracker.silent()), decisions: decisions.map(presentEvent) };
+  return { vm, decisions: decisions.map(presentEvent) };
+}
+
+/** It has an effect and a remedy: somebody may have to do something. */
+function needsAttention(type: string): boolean {
+  return typeof messages.get(type) === "object";
 }
 
 function findTask(view: ClusterView, id: string) {

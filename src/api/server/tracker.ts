@@ -1,10 +1,9 @@
 import { limits } from "../../core/limits.ts";
-import { type HostId, type InstantMs, later, noRevision, type Revision } from "../../model/ids.ts";
+import type { HostContact } from "../../core/requests/sight.ts";
+import { type HostId, type InstantMs, later, noRevision, type Revision, type WallMs } from "../../model/ids.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { apiLimits, type Heard } from "./options.ts";
-
-export type HostContact = "up" | "silent" | "fenced" | "absent" | "unknown";
 
 /** How old what this process knows is: measured on its own clock from what it saw change, never from a record's time. */
 export interface Tracker {
@@ -15,6 +14,8 @@ export interface Tracker {
   contact(host: HostId): HostContact;
   /** Hosts whose state is `silent`. */
   silent(): ReadonlySet<string>;
+  /** This machine's wall clock: for people only. */
+  wall(): WallMs;
   stop(): void;
 }
 
@@ -74,6 +75,7 @@ export function trackContacts(view: () => ClusterView, clock: Clock, heard: Hear
     heartbeatAgeMs: (host) => age(seenOf(host)),
     contact,
     silent: () => new Set([...view().hosts.keys()].filter((host) => contact(host) === "silent")),
+    wall: () => clock.wall(),
     stop: () => cancel(),
   };
   return tracker;

@@ -1,7 +1,8 @@
+import { Option } from "@commander-js/extra-typings";
 import type { ClusterStatus } from "../../api/contract/cluster.ts";
 import { render } from "../../model/messages/index.ts";
-import { examples, type Group, jsonOption } from "../program.ts";
-import { fields, orDash, staleness } from "../text.ts";
+import { type Cli, examples, type Group, jsonOption } from "../program.ts";
+import { fields, moment, orDash, staleness } from "../text.ts";
 import { hostTable } from "./host.ts";
 import { vmTable } from "./vm-show.ts";
 
@@ -18,14 +19,59 @@ export const clusterCommands: Group = (program, cli) => {
       if (options.json === true) cli.json(status);
       else cli.io.out(statusText(status));
     });
+  disarmCommands(cluster, cli);
 };
+
+function disarmCommands(cluster: Parameters<Group>[0], cli: Cli): void {
+  cluster
+    .command("disarm")
+    .description("let nothing be started, moved, restarted or recovered, until the cluster is armed again")
+    .addOption(
+      new Option("--mode <mode>", "freeze: VMs stay managed and wait; ignore: they count as not managed")
+        .choices(["freeze", "ignore"] as const)
+        .makeOptionMandatory(),
+    )
+    .option("--json", "print the answer as JSON")
+    .addHelpText("after", examples("holdfast cluster disarm --mode freeze"))
+    .action(async ({ json, mode }) => {
+      const answer = await (await cli.session()).change((client, requestId) =>
+        client.cluster.disarm({ mode, requestId }),
+      );
+      if (json === true) cli.json(answer);
+      else cli.io.out(`The cluster is disarmed (${mode}). End it with: holdfast cluster arm\n`);
+    });
+  cluster
+    .command("arm")
+    .description("end a disarm: VMs are started, moved and recovered again")
+    .option("--json", "print the answer as JSON")
+    .addHelpText("after", examples("holdfast cluster arm"))
+    .action(async ({ json }) => {
+      const answer = await (await cli.session()).change((client, requestId) => client.cluster.arm({ requestId }));
+      if (json === true) cli.json(answer);
+      else cli.io.out("The cluster is armed.\n");
+    });
+}
+
+function admissionText({ hosts, bears, wanted, exact, counterexample }: ClusterStatus["admission"]): string {
+  const looked = exact ? "" : "; of combinations only the one that takes the most memory was looked at";
+  const more = counterexample === null && bears < hosts ? " or more" : "";
+  const head = `the loss of ${bears}${more} of ${hosts} host${hosts === 1 ? "" : "s"}; wanted ${wanted}${looked}`;
+  if (counterexample === null) return head;
+  const { losing, vm, why, fix } = counterexample;
+  const what = vm === null ? "no VM finds a host" : `VM ${vm} finds no host`;
+  const help = fix === null ? "No single change would do." : render(fix.code, fix.params).cause;
+  return `${head}\n  without ${losing.join(" and ")} ${what}: ${render(why.code, why.params).cause} ${help}`;
+}
 
 function statusText(status: ClusterStatus): string {
   const manager = status.manager === null ? "none" : `${status.manager.host} (term ${status.manager.term})`;
+  const { disarm } = status;
   const head = fields([
     ["Cluster", orDash(status.cluster?.name)],
     ["Manager", manager],
+    ["Armed", disarm === null ? "yes" : `no: ${disarm.mode}, by ${disarm.by.name} since ${moment(disarm.at)}`],
     ["Answered by", `${status.answeredBy}, version ${status.version}`],
+    ["Bears", admissionText(status.admission)],
     ["Networks", status.networks.map((network) => network.name).join(", ") || "-"],
   ]);
   const checks = status.checks.map((check) => {

@@ -2,7 +2,8 @@ import type { EventOutput } from "../../api/contract/event.ts";
 import { render } from "../../model/messages/index.ts";
 import { wholeNumber } from "../numbers.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
-import { moment, staleness } from "../text.ts";
+import { fields, moment, staleness } from "../text.ts";
+import { standing } from "./vm-show.ts";
 
 export const explainCommands: Group = (program, cli) => {
   program
@@ -21,6 +22,8 @@ export const explainCommands: Group = (program, cli) => {
       const { vm, decisions } = answer;
       const where = vm.host === null ? "" : ` on ${vm.host}`;
       cli.io.out(`${staleness(answer.asOfMs)}${vm.name} is wanted ${vm.requested}; it is ${vm.state}${where}.\n`);
+      const more = standing(vm);
+      if (more.length > 0) cli.io.out(fields(more));
       cli.io.out(
         decisions.length === 0 ? "No decision about it is on record.\n" : decisions.map(decisionText).join(""),
       );
@@ -28,9 +31,12 @@ export const explainCommands: Group = (program, cli) => {
 };
 
 function decisionText(event: EventOutput): string {
-  const lines = [`\n${moment(event.at)}  ${render(event.type, event.params).cause}`];
+  const told = render(event.type, event.params);
+  const lines = [`\n${moment(event.at)}  ${told.cause}`];
   if (event.reason !== null)
     lines.push(`  because  ${render(event.reason.code, event.reason.params).cause} (${event.reason.rule})`);
+  if (told.effect !== null) lines.push(`  effect   ${told.effect}`);
+  if (told.remedy !== null) lines.push(`  remedy   ${told.remedy}`);
   for (const { option, why } of event.alternatives) {
     lines.push(`  not ${option}  ${render(why.code, why.params).cause} (${why.rule})`);
   }

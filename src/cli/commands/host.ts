@@ -1,7 +1,8 @@
 import type { HostDetail, HostSummary } from "../../api/contract/host.ts";
 import { render } from "../../model/messages/index.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
-import { age, fields, moment, orDash, staleness, table } from "../text.ts";
+import { age, fields, moment, orDash, staleness, table, usageText } from "../text.ts";
+import { hostChangeCommands } from "./host-change.ts";
 
 export const hostCommands: Group = (program, cli) => {
   const host = program.command("host").description("the members of the cluster");
@@ -27,6 +28,7 @@ export const hostCommands: Group = (program, cli) => {
       if (options.json === true) cli.json(answer);
       else cli.io.out(staleness(answer.asOfMs) + hostText(answer.host));
     });
+  hostChangeCommands(host, cli);
 };
 
 export function hostTable(hosts: readonly HostSummary[]): string {
@@ -35,13 +37,35 @@ export function hostTable(hosts: readonly HostSummary[]): string {
     hosts.map((host) => [
       host.name,
       host.role,
-      host.frozen === true && host.state === "up" ? "up, VMs frozen" : host.state,
+      stateText(host),
       host.heartbeatAgeMs === null ? "never" : `${age(host.heartbeatAgeMs)} ago`,
       String(host.vms),
       `${host.memoryUsedMiB}/${orDash(host.memoryForVmsMiB)}`,
       orDash(host.accel),
     ]),
   );
+}
+
+/** What it is, and what holds it back. */
+function stateText(host: HostSummary): string {
+  const more = [
+    host.frozen === true && host.state === "up" ? "VMs frozen" : "",
+    host.maintenance === null ? "" : "maintenance",
+    host.mode === "active" ? "" : host.mode,
+    host.quarantinedUntil === null ? "" : "quarantine",
+  ].filter((text) => text !== "");
+  return [host.state, ...more].join(", ");
+}
+
+function heldBackText(host: HostDetail): string {
+  const { maintenance, quarantinedUntil } = host;
+  const texts = [
+    maintenance === null
+      ? ""
+      : `in maintenance by ${maintenance.by.name} since ${moment(maintenance.at)}: ${maintenance.reason || "no reason given"}`,
+    quarantinedUntil === null ? "" : `in quarantine until ${moment(quarantinedUntil)}: lost too often`,
+  ].filter((text) => text !== "");
+  return texts.join("; ") || "no";
 }
 
 function hostText(host: HostDetail): string {
@@ -52,7 +76,9 @@ function hostText(host: HostDetail): string {
   const fence = host.fence;
   return fields([
     ["Host", `${host.name} (${host.id}), ${host.role}`],
-    ["State", host.state],
+    ["State", stateText(host)],
+    ["Held back", heldBackText(host)],
+    ["Next", host.next === "nothing" ? "nothing" : `${host.next} (${host.mode})`],
     ["Incarnation", orDash(host.incarnation)],
     ["Heartbeat", host.heartbeatAgeMs === null ? "never" : `${age(host.heartbeatAgeMs)} ago`],
     ["VMs frozen", host.frozen === null ? "unknown" : host.frozen ? "yes" : "no"],
@@ -69,6 +95,7 @@ function hostText(host: HostDetail): string {
       "Memory",
       `${host.memoryUsedMiB} of ${orDash(host.memoryForVmsMiB)} MiB for VMs used, ${orDash(host.memoryMiB)} MiB in all`,
     ],
+    ...(host.usage === null ? [] : [["In use", usageText(host.usage)] as const]),
     ["Pools", pools.join("; ") || "-"],
     ["Networks", networks.join("; ") || "-"],
     ["Links", host.links.map((link) => `${link.kind} ${link.address}`).join(", ") || "-"],

@@ -3,8 +3,25 @@ import type { Cli } from "../program.ts";
 import type { Session } from "../session.ts";
 import { fail } from "../trouble.ts";
 
+export type FollowOptions = {
+  readonly name: string;
+  readonly verb: string;
+  readonly wait: boolean;
+  readonly timeout: number;
+  readonly json?: true;
+};
+
+/** What follows on a wish that goes on as a task: watched to its end, or only named. */
+export async function followTask(cli: Cli, session: Session, task: TaskOutput, options: FollowOptions): Promise<void> {
+  const { name, verb, wait, timeout: seconds } = options;
+  const quiet = options.json === true;
+  const last = wait ? await watchTask(cli, session, task, name, { seconds, quiet }) : task;
+  if (quiet) cli.json(last);
+  else if (!wait) cli.io.out(`${name}: ${verb} is recorded as ${task.id}.\n`);
+}
+
 /** Shows a task's progress until its end. Ends the command where it fails, or does not end in time. */
-export async function watchTask(
+async function watchTask(
   cli: Cli,
   session: Session,
   task: TaskOutput,

@@ -1,5 +1,6 @@
 import type { VmDetail, VmSummary } from "../../api/contract/vm.ts";
-import { fields, moment, orDash, table } from "../text.ts";
+import { render } from "../../model/messages/index.ts";
+import { fields, moment, orDash, table, usageText } from "../text.ts";
 
 export function vmTable(vms: readonly VmSummary[]): string {
   return table(
@@ -20,11 +21,12 @@ export function vmTable(vms: readonly VmSummary[]): string {
 export function vmText(vm: VmDetail): string {
   const disks = vm.disks.map((disk) => `${disk.volume} (${disk.sizeMiB} MiB ${disk.format} in ${disk.pool})`);
   const nics = vm.nics.map((nic) => `${nic.network} ${nic.mac}`);
-  const limits = `${vm.maxRestart} restarts in place, then ${vm.maxRelocate} other hosts; ${vm.stopGraceMs} ms to stop`;
+  const limits = `${vm.maxRestart} restarts in place, then ${vm.maxRelocate} other hosts; ${vm.stopGraceMs / 1_000} s to stop`;
   const pairs: [string, string][] = [
     ["VM", `${vm.name} (${vm.id})`],
     ["Wanted", vm.requested],
     ["State", vm.pausedBy.length === 0 ? vm.state : `${vm.state} by ${vm.pausedBy.join(", ")}`],
+    ["Service", serviceText(vm)],
     [
       "Host",
       vm.host === null ? "-" : `${vm.host}, epoch ${orDash(vm.epoch)}${vm.accel === null ? "" : `, ${vm.accel}`}`,
@@ -35,9 +37,50 @@ export function vmText(vm: VmDetail): string {
     ["Networks", nics.join(", ") || "-"],
     ["Kernel", vm.kernel === null ? "-" : `${vm.kernel.path} ${vm.kernel.append}`],
     ["On failure", limits],
+    ["Failback", vm.failback ? "on" : "off"],
+    ["Start order", `priority ${vm.startPriority}; lower ones wait ${vm.startDelayMs / 1_000} s`],
+    ["Rules", vm.rules.join(", ") || "-"],
     ["Restarts", `${vm.restarts}${vm.lastExit === null ? "" : `, last end: ${vm.lastExit}`}`],
   ];
+  if (vm.usage !== null) pairs.push(["In use", usageText(vm.usage)]);
+  pairs.push(...standing(vm));
   if (vm.detail !== null) pairs.push(["Detail", vm.detail]);
   for (const task of vm.tasks) pairs.push(["Task", `${task.id}: ${task.kind}, ${task.percent} %`]);
   return fields(pairs);
+}
+
+function serviceText({ service }: VmDetail): string {
+  const where = service.host === null ? "" : `, ${service.host}`;
+  return `${service.state}${where}${service.target === null ? "" : ` → ${service.target}`}`;
+}
+
+/** What stands in its way, was ordered, is under way or remembered: only what there is. */
+export function standing(vm: VmDetail): [string, string][] {
+  const pairs: [string, string][] = [];
+  const { error, lock, order, move, returnTo, failedMoves } = vm;
+  if (error !== null) {
+    const { cause, remedy } = render(error.code, error.params);
+    pairs.push(["Error", `${cause}${error.at === null ? "" : ` (${moment(error.at)})`}`]);
+    pairs.push(["Way out", remedy ?? errorRemedy(vm.name)]);
+  }
+  if (lock !== null) pairs.push(["Locked", `by ${lock.kind} since ${moment(lock.at)}`]);
+  if (order !== null) {
+    const what =
+      order.kind === "stop" ? `stop within ${(order.graceMs ?? 0) / 1_000} s` : `${order.kind} to ${order.to}`;
+    pairs.push(["Ordered", `${what}, by ${order.by.name} at ${moment(order.at)}`]);
+  }
+  if (move !== null) {
+    const failed = move.failed === null ? "" : `; it failed: ${render(move.failed.code, move.failed.params).cause}`;
+    const why = render(move.reason.code, move.reason.params).cause;
+    pairs.push(["Move", `${move.kind} from ${move.from} to ${move.to}: ${why}${failed}`]);
+  }
+  if (returnTo !== null) pairs.push(["Returns to", `${returnTo}, after its maintenance`]);
+  if (failedMoves !== null) {
+    pairs.push(["Failed moves", `${failedMoves.count} in a row, last to ${failedMoves.to} (${failedMoves.code})`]);
+  }
+  return pairs;
+}
+
+function errorRemedy(vm: string): string {
+  return render("vm-given-up", { vm }).remedy ?? "";
 }

@@ -1,10 +1,10 @@
-import { Option } from "@commander-js/extra-typings";
 import { render } from "../../model/messages/index.ts";
-import { wholeNumber } from "../numbers.ts";
+import { secondsToMs, wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
-import { watchTask } from "./task.ts";
+import { followTask } from "./task.ts";
 import { vmCreateCommand } from "./vm-create.ts";
+import { vmSetCommand } from "./vm-set.ts";
 import { vmTable, vmText } from "./vm-show.ts";
 
 export const vmCommands: Group = (program, cli) => {
@@ -30,31 +30,67 @@ export const vmCommands: Group = (program, cli) => {
       if (options.json === true) cli.json(answer);
       else cli.io.out(staleness(answer.asOfMs) + vmText(answer.vm));
     });
-  powerCommand(vm, cli, "start", "want a VM started, and wait until it runs");
-  powerCommand(vm, cli, "stop", "want a VM stopped: its guest is asked first, then QEMU is ended");
+  startCommand(vm, cli);
+  stopCommand(vm, cli);
+  moveCommand(
+    vm,
+    cli,
+    "migrate",
+    "move a VM to another host; stopped and started there where a live move is not possible",
+  );
+  moveCommand(vm, cli, "relocate", "stop a VM, and start it on another host");
   resetCommand(vm, cli);
   deleteCommand(vm, cli);
-  setCommand(vm, cli);
+  vmSetCommand(vm, cli);
 };
 
 type Parent = Parameters<Group>[0];
 
-function powerCommand(vm: Parent, cli: Cli, verb: "start" | "stop", description: string): void {
-  vm.command(verb)
-    .description(description)
+function startCommand(vm: Parent, cli: Cli): void {
+  vm.command("start")
+    .description("want a VM started, and wait until it runs")
     .argument("<vm>", "name or id")
     .option("--no-wait", "return as soon as the wish is recorded")
     .option("--timeout <seconds>", "how long to wait", wholeNumber, 300)
     .option("--json", "print the task as JSON at the end")
-    .addHelpText("after", examples(`holdfast vm ${verb} web`, `holdfast vm ${verb} web --no-wait`))
+    .addHelpText("after", examples("holdfast vm start web", "holdfast vm start web --no-wait"))
     .action(async (name, options) => {
       const session = await cli.session();
-      const task = await session.change((client, requestId) => client.vm[verb]({ vm: name, requestId }));
-      const quiet = options.json === true;
-      const seconds = options.timeout;
-      const last = options.wait ? await watchTask(cli, session, task, name, { seconds, quiet }) : task;
-      if (options.json === true) cli.json(last);
-      else if (!options.wait) cli.io.out(`${name}: ${verb} is recorded as ${task.id}.\n`);
+      const task = await session.change((client, requestId) => client.vm.start({ vm: name, requestId }));
+      await followTask(cli, session, task, { ...options, name, verb: "start" });
+    });
+}
+
+function stopCommand(vm: Parent, cli: Cli): void {
+  vm.command("stop")
+    .description("want a VM stopped: its guest is asked first, then QEMU is ended")
+    .argument("<vm>", "name or id")
+    .option("--grace <seconds>", "how long its guest may take this time; 0: it is not asked", wholeNumber)
+    .option("--no-wait", "return as soon as the wish is recorded")
+    .option("--timeout <seconds>", "how long to wait", wholeNumber, 300)
+    .option("--json", "print the task as JSON at the end")
+    .addHelpText("after", examples("holdfast vm stop web", "holdfast vm stop web --grace 0"))
+    .action(async (name, options) => {
+      const session = await cli.session();
+      const graceMs = secondsToMs(options.grace);
+      const task = await session.change((client, requestId) => client.vm.stop({ vm: name, graceMs, requestId }));
+      await followTask(cli, session, task, { ...options, name, verb: "stop" });
+    });
+}
+
+function moveCommand(vm: Parent, cli: Cli, verb: "migrate" | "relocate", description: string): void {
+  vm.command(verb)
+    .description(description)
+    .argument("<vm>", "name or id")
+    .argument("<host>", "where it is to run: name or id")
+    .option("--no-wait", "return as soon as the order is recorded")
+    .option("--timeout <seconds>", "how long to wait", wholeNumber, 300)
+    .option("--json", "print the task as JSON at the end")
+    .addHelpText("after", examples(`holdfast vm ${verb} web h2`, `holdfast vm ${verb} web h2 --no-wait`))
+    .action(async (name, host, options) => {
+      const session = await cli.session();
+      const task = await session.change((client, requestId) => client.vm[verb]({ vm: name, to: host, requestId }));
+      await followTask(cli, session, task, { ...options, name, verb });
     });
 }
 
@@ -92,44 +128,6 @@ function deleteCommand(vm: Parent, cli: Cli): void {
         if (kept === null) continue;
         const { cause, effect, remedy } = render(kept.code, kept.params);
         cli.io.err(`${cause} ${effect ?? ""} ${remedy ?? ""}\n`);
-      }
-    });
-}
-
-function setCommand(vm: Parent, cli: Cli): void {
-  vm.command("set")
-    .description("change what is wanted of a VM")
-    .argument("<vm>", "name or id")
-    .addOption(
-      new Option("--requested <state>", "the state to keep it in").choices([
-        "started",
-        "stopped",
-        "disabled",
-        "ignored",
-      ] as const),
-    )
-    .option("--max-restart <n>", "restarts in place after a failure, before another host is tried", wholeNumber)
-    .option("--max-relocate <n>", "other hosts to try after that", wholeNumber)
-    .option("--stop-grace <ms>", "how long a guest may take to power off", wholeNumber)
-    .option("--json", "print the answer as JSON")
-    .addHelpText("after", examples("holdfast vm set web --max-restart 3", "holdfast vm set web --requested ignored"))
-    .action(async (name, options) => {
-      const answer = await (await cli.session()).change((client, requestId) =>
-        client.vm.set({
-          vm: name,
-          requestId,
-          requested: options.requested,
-          maxRestart: options.maxRestart,
-          maxRelocate: options.maxRelocate,
-          stopGraceMs: options.stopGrace,
-        }),
-      );
-      if (options.json === true) cli.json(answer);
-      else {
-        const { requested, maxRestart, maxRelocate, stopGraceMs } = answer;
-        cli.io.out(
-          `${answer.name}: requested ${requested}, maxRestart ${maxRestart}, maxRelocate ${maxRelocate}, stopGraceMs ${stopGraceMs}.\n`,
-        );
       }
     });
 }

@@ -1,73 +1,115 @@
+import type { StoreKey } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { refuse } from "../../model/reason.ts";
 import type { RequestedState, Vm } from "../../model/records.ts";
-import type { ClusterView } from "../../model/view.ts";
+import type { ClusterView, Stored } from "../../model/view.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
+import { vmError } from "../vm-error.ts";
 import { findVm, hostName } from "./find.ts";
+import { forgive } from "./forgive.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { told } from "./power.ts";
+import { rulesWithoutVm } from "./rules-without-vm.ts";
 
 export type SetVmRequest = {
   readonly vm: string;
-  readonly requested?: RequestedState | undefined;
+  /** `enabled` is another word for `started`. */
+  readonly requested?: RequestedState | "enabled" | undefined;
   readonly maxRestart?: number | undefined;
   readonly maxRelocate?: number | undefined;
   readonly stopGraceMs?: number | undefined;
+  readonly failback?: boolean | undefined;
+  readonly startPriority?: number | undefined;
+  readonly startDelayMs?: number | undefined;
 };
 
-/** Changes what is wanted of a VM; what it is made of stays. */
+const settable = [
+  "requested",
+  "maxRestart",
+  "maxRelocate",
+  "stopGraceMs",
+  "failback",
+  "startPriority",
+  "startDelayMs",
+] as const;
+
+/**
+ * Changes what is wanted of a VM; what it is made of stays. A VM in error takes nothing but `disabled`, which clears the
+ * error in the same transaction: nobody overlooks one by asking for something else.
+ */
 export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked): Planned {
   const found = findVm(view, request.vm);
   if (found.kind === "refused") return found;
   const old = found.stored.value;
+  const requested = request.requested === "enabled" ? "started" : (request.requested ?? old.requested);
+  if (requested !== "disabled" && vmError(view, old.id) !== undefined) return refuse("vm-in-error", { vm: old.name });
   const vm: Vm = {
     ...old,
-    requested: request.requested ?? old.requested,
+    requested,
     maxRestart: request.maxRestart ?? old.maxRestart,
     maxRelocate: request.maxRelocate ?? old.maxRelocate,
     stopGraceMs: request.stopGraceMs ?? old.stopGraceMs,
+    failback: request.failback ?? old.failback,
+    startPriority: request.startPriority ?? old.startPriority,
+    startDelayMs: request.startDelayMs ?? old.startDelayMs,
   };
-  const changed = (["requested", "maxRestart", "maxRelocate", "stopGraceMs"] as const).filter(
-    (field) => vm[field] !== old[field],
-  );
-  if (changed.length === 0) return refuse("vm-nothing-to-change", { vm: old.name });
+  const changed = settable.filter((field) => vm[field] !== old[field]);
+  // Out of `disabled`, too: what was left of an error must not come back with the VM.
+  const clears = request.requested !== undefined && (requested === "disabled" || old.requested === "disabled");
+  const forgiven = clears ? forgive(view, old) : { compares: [], writes: [] };
+  if (changed.length === 0 && forgiven.writes.length === 0) return refuse("vm-nothing-to-change", { vm: old.name });
   const to = changed.map((field) => `${field} ${vm[field]}`).join(", ");
   return {
     kind: "plan",
-    transaction: transaction([unchanged(keys.vm(vm.id), found.stored)], [put(keys.vm(vm.id), vm)]),
+    transaction: transaction(
+      [unchanged(keys.vm(vm.id), found.stored), ...forgiven.compares],
+      [put(keys.vm(vm.id), vm), ...forgiven.writes],
+    ),
     outcome: { kind: "vm-changed", vm: vm.id, name: vm.name },
-    events: [{ ...told("vm-changed", vm, asked), params: { vm: vm.name, to } }],
+    events: [
+      ...(changed.length === 0 ? [] : [{ ...told("vm-changed", vm, asked), params: { vm: vm.name, to } }]),
+      ...(forgiven.writes.length === 0 ? [] : [told("vm-failures-forgotten", vm, asked)]),
+    ],
   };
 }
 
 /**
- * Removes a VM that nobody runs and nobody may start. The owner record's revision is compared: a placement that was
- * committed a moment before makes this fail, and one that comes after finds no VM.
+ * Removes a VM that nobody runs and nobody may start, with all that is remembered of it, and takes it out of every rule.
+ * The owner record's revision is compared: a placement that was committed a moment before makes this fail, and one that
+ * comes after finds no VM.
  */
 export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): Planned {
   const found = findVm(view, wanted);
   if (found.kind === "refused") return found;
   const vm = found.stored.value;
   if (view.unreadable.has(keys.owner(vm.id))) return refuse("vm-owner-unreadable", { vm: vm.name });
+  if (vmError(view, vm.id) !== undefined) return refuse("vm-in-error", { vm: vm.name });
   const owner = view.owners.get(vm.id);
   if (owner?.value.kind === "held") {
     return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, owner.value.host) });
   }
   if (vm.requested === "started") return refuse("vm-wanted-started", { vm: vm.name });
-  const status = view.statuses.get(vm.id);
+  const remembered: [StoreKey, Stored<unknown> | undefined][] = [
+    [keys.owner(vm.id), owner],
+    [keys.vmStatus(vm.id), view.statuses.get(vm.id)],
+    [keys.vmOrder(vm.id), view.orders.get(vm.id)],
+    [keys.vmMove(vm.id), view.moves.get(vm.id)],
+    [keys.vmPlan(vm.id), view.plans.get(vm.id)],
+  ];
+  const rules = rulesWithoutVm(view, vm, asked);
   return {
     kind: "plan",
     transaction: transaction(
       [
         unchanged(keys.vm(vm.id), found.stored),
-        unchanged(keys.owner(vm.id), owner),
-        unchanged(keys.vmStatus(vm.id), status),
+        ...remembered.map(([key, stored]) => unchanged(key, stored)),
+        ...rules.compares,
       ],
       [
         remove(keys.vm(vm.id)),
         remove(keys.vmName(vm.name)),
-        ...(owner === undefined ? [] : [remove(keys.owner(vm.id))]),
-        ...(status === undefined ? [] : [remove(keys.vmStatus(vm.id))]),
+        ...remembered.flatMap(([key, stored]) => (stored === undefined ? [] : [remove(key)])),
+        ...rules.writes,
       ],
     ),
     outcome: {
@@ -76,6 +118,6 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
       name: vm.name,
       disks: vm.spec.disks.map(({ volume, pool }) => ({ volume, pool })),
     },
-    events: [told("vm-deleted", vm, asked)],
+    events: [told("vm-deleted", vm, asked), ...rules.events],
   };
 }

@@ -20,6 +20,9 @@ export type CreateVmRequest = {
   readonly maxRestart: number;
   readonly maxRelocate: number;
   readonly stopGraceMs: number;
+  readonly failback?: boolean;
+  readonly startPriority?: number;
+  readonly startDelayMs?: number;
 };
 
 /** Random values that nobody uses yet: an id, and one MAC address per network. */
@@ -57,6 +60,9 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
     maxRelocate: request.maxRelocate,
     stopGraceMs: request.stopGraceMs,
     ...vmDefaults,
+    failback: request.failback ?? vmDefaults.failback,
+    startPriority: request.startPriority ?? vmDefaults.startPriority,
+    startDelayMs: request.startDelayMs ?? vmDefaults.startDelayMs,
     createdAt: asked.at,
   };
   const pools = [...new Set(disks.disks.map((disk) => disk.pool))];

@@ -1,5 +1,5 @@
 import { compareText, inKeyOrder } from "../../base/order.ts";
-import type { HostId, NetworkId, PoolId, VmId } from "../../model/ids.ts";
+import type { HostId, NetworkId, PoolId, StoreKey, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Member, Network, Pool, Vm } from "../../model/records.ts";
@@ -45,8 +45,18 @@ export function findNetwork(view: ClusterView, wanted: string): Found<Network> |
   );
 }
 
+/** What this version cannot read it does not overwrite. */
+export function refuseUnreadable(view: ClusterView, key: StoreKey): Refusal | undefined {
+  const trouble = view.unreadable.get(key);
+  return trouble === undefined ? undefined : refuse("record-unreadable", { key, trouble });
+}
+
 export function hostName(view: ClusterView, host: HostId): string {
   return view.members.get(host)?.value.name ?? host;
+}
+
+export function vmName(view: ClusterView, vm: VmId): string {
+  return view.vms.get(vm)?.value.name ?? vm;
 }
 
 export function poolName(view: ClusterView, pool: PoolId): string {

@@ -1,12 +1,16 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
 import type { IntentId, TaskId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import type { VmOrder } from "../../model/move-records.ts";
 import { refuse } from "../../model/reason.ts";
-import type { EventDraft, Intent, Owner, Task, Vm } from "../../model/records.ts";
+import type { EventDraft, Intent, Task, Vm } from "../../model/records.ts";
+import type { Compare, Write } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
-import { put, transaction, unchanged } from "../transactions.ts";
+import { put, remove, transaction, unchanged } from "../transactions.ts";
+import { vmError } from "../vm-error.ts";
 import { isRunning } from "../vm-state.ts";
 import { findVm, hostName } from "./find.ts";
+import { forgive } from "./forgive.ts";
 import type { Asked, Planned } from "./plan.ts";
 
 /** Tasks of a VM that have not ended, oldest id first. */
@@ -15,28 +19,66 @@ export function openTasks(view: ClusterView, vm: VmId): Stored<Task>[] {
 }
 
 /**
- * Wants the VM started. A person's order also forgives what failed before: the record of hosts where it failed is
- * emptied. That touches no epoch and only a released owner, so that it never permits a second copy (S14).
+ * Wants the VM started. A person's order also forgives what failed before, and takes back a stop that was ordered and is
+ * not done yet. A VM in error is not started: somebody has to take note of the error first.
  */
 export function planStartVm(view: ClusterView, wanted: string, task: TaskId, asked: Asked): Planned {
   const found = findVm(view, wanted);
   if (found.kind === "refused") return found;
   const vm = found.stored.value;
+  const disarm = view.disarm?.value;
+  if (disarm !== undefined) return refuse("cluster-disarmed", { mode: disarm.mode, by: disarm.by.name });
+  if (vmError(view, vm.id) !== undefined) return refuse("vm-in-error", { vm: vm.name });
   if (vm.requested === "started" && isRunning(view, vm.id)) {
     const owner = view.owners.get(vm.id)?.value;
     return refuse("vm-already-running", { vm: vm.name, host: owner === undefined ? "" : hostName(view, owner.host) });
   }
-  return planPower(view, found.stored, { kind: "start-vm", requested: "started", task }, asked);
+  const forgiven = forgive(view, vm);
+  const order = view.orders.get(vm.id);
+  const also: Also =
+    order?.value.order.kind !== "stop"
+      ? forgiven
+      : {
+          compares: [...forgiven.compares, unchanged(keys.vmOrder(vm.id), order)],
+          writes: [...forgiven.writes, remove(keys.vmOrder(vm.id))],
+        };
+  return planPower(view, found.stored, { kind: "start-vm", requested: "started", task }, also, asked);
 }
 
-/** Wants the VM stopped. */
-export function planStopVm(view: ClusterView, wanted: string, task: TaskId, asked: Asked): Planned {
+/** Wants the VM stopped, within `graceMs` (0: without asking the guest), or within the VM's own grace. */
+export function planStopVm(
+  view: ClusterView,
+  wanted: string,
+  task: TaskId,
+  asked: Asked,
+  graceMs: number | undefined = undefined,
+): Planned {
   const found = findVm(view, wanted);
   if (found.kind === "refused") return found;
   const vm = found.stored.value;
+  if (vmError(view, vm.id) !== undefined) return refuse("vm-in-error", { vm: vm.name });
   const held = view.owners.get(vm.id)?.value.kind === "held";
   if (vm.requested !== "started" && !held) return refuse("vm-already-stopped", { vm: vm.name });
-  return planPower(view, found.stored, { kind: "stop-vm", requested: "stopped", task }, asked);
+  const also = graceMs === undefined ? nothingElse : stopOrder(view, vm, graceMs, asked);
+  return planPower(view, found.stored, { kind: "stop-vm", requested: "stopped", task }, also, asked);
+}
+
+type Also = { readonly compares: readonly Compare[]; readonly writes: readonly Write[] };
+const nothingElse: Also = { compares: [], writes: [] };
+
+/** A newer order replaces an older one: also a move that was ordered and has not begun. */
+function stopOrder(view: ClusterView, vm: Vm, graceMs: number, asked: Asked): Also {
+  const order: VmOrder = {
+    schema: 1,
+    vm: vm.id,
+    order: { kind: "stop", graceMs },
+    actor: asked.actor,
+    at: asked.at,
+  };
+  return {
+    compares: [unchanged(keys.vmOrder(vm.id), view.orders.get(vm.id))],
+    writes: [put(keys.vmOrder(vm.id), order)],
+  };
 }
 
 type PowerOrder = {
@@ -45,55 +87,34 @@ type PowerOrder = {
   readonly task: TaskId;
 };
 
-function planPower(view: ClusterView, stored: Stored<Vm>, order: PowerOrder, asked: Asked): Planned {
+function planPower(view: ClusterView, stored: Stored<Vm>, order: PowerOrder, also: Also, asked: Asked): Planned {
   const vm = stored.value;
-  const open = openTasks(view, vm.id);
-  const same = open.find(({ value }) => value.kind === order.kind);
   const compares = [unchanged(keys.vm(vm.id), stored)];
+  const same = openTasks(view, vm.id).find(({ value }) => value.kind === order.kind);
   // The same order twice is one task: the second request follows the first one's.
   if (same !== undefined && vm.requested === order.requested) {
+    const more = order.kind === "stop-vm" ? also : nothingElse;
     return {
       kind: "plan",
-      transaction: transaction([...compares, unchanged(keys.task(same.value.id), same)], []),
+      transaction: transaction([...compares, unchanged(keys.task(same.value.id), same), ...more.compares], more.writes),
       outcome: { kind: "task", vm: vm.id, task: same.value.id },
       events: [],
     };
   }
-  const task: Task = {
-    schema: 1,
-    id: order.task,
-    actor: asked.actor,
-    kind: order.kind,
-    vm: vm.id,
-    percent: 0,
-    end: null,
-    at: asked.at,
-  };
-  const wantedVm: Vm = { ...vm, requested: order.requested };
-  const owner = view.owners.get(vm.id);
-  const forgiven = order.kind === "start-vm" && owner !== undefined ? forgive(owner.value) : undefined;
+  const task = newTask({ id: order.task, kind: order.kind, vm: vm.id }, asked);
   return {
     kind: "plan",
     transaction: transaction(
-      [
-        ...compares,
-        unchanged(keys.task(task.id), undefined),
-        ...(forgiven === undefined ? [] : [unchanged(keys.owner(vm.id), owner)]),
-      ],
-      [
-        put(keys.vm(vm.id), wantedVm),
-        put(keys.task(task.id), task),
-        ...(forgiven === undefined ? [] : [put(keys.owner(vm.id), forgiven)]),
-      ],
+      [...compares, unchanged(keys.task(task.id), undefined), ...also.compares],
+      [put(keys.vm(vm.id), { ...vm, requested: order.requested }), put(keys.task(task.id), task), ...also.writes],
     ),
     outcome: { kind: "task", vm: vm.id, task: task.id },
     events: [told(order.kind === "start-vm" ? "vm-start-requested" : "vm-stop-requested", vm, asked)],
   };
 }
 
-function forgive(owner: Owner): Owner | undefined {
-  if (owner.kind !== "released" || (owner.failed === null && owner.failedHosts.length === 0)) return undefined;
-  return { ...owner, failed: null, failedHosts: [] };
+export function newTask(what: Pick<Task, "id" | "kind" | "vm"> & Partial<Task>, asked: Asked): Task {
+  return { schema: 1, actor: asked.actor, percent: 0, end: null, to: null, at: asked.at, ...what };
 }
 
 /** Wants the reset button pressed: an intent for the agent that runs this epoch, and no other. */

@@ -22,6 +22,28 @@ export const checkMessages = {
     effect: "Its VMs go on running, but are not watched, and no new one is started there.",
     remedy: "It is restarted by its supervisor. If it stays so for a minute, look at its log on that host.",
   },
+  "cluster-is-disarmed": {
+    cause: "The cluster is disarmed ({mode}) by {by}.",
+    effect: "No VM is started, moved, restarted or recovered, whatever happens.",
+    remedy: "Arm it again as soon as the work is done: `holdfast cluster arm`.",
+  },
+  "host-in-quarantine": {
+    cause: "Host {host} was lost too often lately and is in quarantine.",
+    effect: "It gets no new VMs until the time that `holdfast host show {host}` names.",
+    remedy:
+      "Find out why it was lost (`holdfast log --host {host}`); `holdfast host release {host}` takes it back now.",
+  },
+  "vm-given-up": {
+    cause: "VM {vm} is in the state error: it was given up.",
+    effect: "It is not started again by itself.",
+    remedy:
+      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
+  },
+  "host-losses-not-borne": {
+    cause: "The cluster bears the loss of {bears} of its hosts; {wanted} are wanted.",
+    effect: "After the loss of {losing}, not every started VM would find a host.",
+    remedy: "`holdfast cluster status` names the first VM and what would help. Or want less: `holdfast policy set`.",
+  },
   "record-unreadable": {
     cause: "The record {key} cannot be read by this version: {trouble}.",
     effect: "Nothing is decided about what it stands for.",

@@ -22,6 +22,11 @@ export const clientMessages = {
     effect: "What was asked may or may not have been done.",
     remedy: "See the daemon's log on that host, and report it.",
   },
+  "command-not-understood": {
+    cause: "The command was not understood: {words}",
+    effect: "Nothing was asked.",
+    remedy: "See the same command with --help.",
+  },
   "option-missing": {
     cause: "The option {option} is missing.",
     effect: "Nothing was asked.",
@@ -42,6 +47,16 @@ export const clientMessages = {
     effect: "Nothing was asked.",
     remedy: "Give both or neither.",
   },
+  "options-contradict": {
+    cause: "{option} and {other} were both given.",
+    effect: "Nothing was asked: they contradict each other.",
+    remedy: "Give one of them; see --help.",
+  },
+  "option-needs-host": {
+    cause: "{value} is not a host with a priority.",
+    effect: "Nothing was asked.",
+    remedy: "Give HOST or HOST:PRIORITY with a whole number up to 1000, for instance h1:2.",
+  },
   "spec-file-unreadable": {
     cause: "The spec file {file} cannot be read ({cause}).",
     effect: "No VM was created.",
@@ -51,6 +66,16 @@ export const clientMessages = {
     cause: "{file}, line {line}, column {column}: {problem}",
     effect: "No VM was created.",
     remedy: "Correct the file at that place; `holdfast vm create --help` shows an example.",
+  },
+  "scenario-file-unreadable": {
+    cause: "The scenario file {file} cannot be read ({cause}).",
+    effect: "Nothing was played.",
+    remedy: "Name a file that exists and may be read.",
+  },
+  "scenario-file-broken": {
+    cause: "{file}, at {path}: {problem}",
+    effect: "Nothing was played.",
+    remedy: "Correct the file at that place; the format is ha-scenario/1.",
   },
   "task-still-open": {
     cause: "VM {vm} has not come to the end of it within {seconds} s.",

@@ -34,6 +34,11 @@ export const heartMessages = {
     effect: "It joins again a minute later, if nothing has cut its power by then.",
     remedy: "Look at this host's holdfastd and guards: the event log says why the order was given.",
   },
+  "heart-host-leaves": {
+    cause: "This host is shutting down or restarting in order; its VMs are stopped or run elsewhere.",
+    effect: "It does not join again before it has booted; if it stays up, it joins again after ten minutes.",
+    remedy: "Nothing needs to be done; if the machine does not go down, see what holds its shutdown up.",
+  },
   "heart-earlier-incarnation": {
     cause: "An earlier incarnation of this host may still be alive.",
     effect: "This one joins once the earlier one is fenced, or has been silent for its whole deadline.",

@@ -3,20 +3,30 @@ import { certificateMessages } from "./certificates.ts";
 import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
+import { editMessages } from "./edits.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
+import { inputMessages } from "./input.ts";
+import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
+import { migrationMessages } from "./migration.ts";
 import { requestMessages } from "./requests.ts";
+import { ruleMessages } from "./rules.ts";
 
 /** The catalogue's parts. A code stands in exactly one of them. */
 export const parts: readonly Catalogue[] = [
   requestMessages,
+  ruleMessages,
+  editMessages,
+  inputMessages,
   decisionMessages,
+  managementMessages,
   checkMessages,
   clientMessages,
   hostMessages,
   hypervisorMessages,
+  migrationMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -25,6 +25,7 @@ const uses = [
   /\breason\(\s*"[A-Z0-9]+",\s*"([a-z][a-z0-9-]*)"/gu,
   /\bid: "([a-z][a-z0-9-]*)",\s*subject/gu,
   /"((?:heart|certificate|accel)-[a-z-]+)"/gu,
+  /\bfail\([^"]*"AF\d+",\s*"([a-z][a-z0-9-]*)"/gu,
 ];
 // zod's own code for a hand-made issue.
 const foreign = new Set(["custom"]);

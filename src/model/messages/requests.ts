@@ -103,11 +103,6 @@ export const requestMessages = {
     effect: "Nothing was changed.",
     remedy: "Name at least one setting with a new value; see `holdfast vm set --help`.",
   },
-  "input-does-not-fit": {
-    cause: "The field {field} does not fit: {problem}.",
-    effect: "Nothing was changed.",
-    remedy: "Correct the field and try again; the help of the command names what is allowed.",
-  },
   "request-id-reused": {
     cause: "The request id {requestId} was used for another request.",
     effect: "Nothing was changed by this request.",
@@ -197,6 +192,6 @@ export const requestMessages = {
     cause: "VM {vm} failed on every host that was tried ({hosts}); it last ended with {exit}.",
     effect: "It is not started again by itself.",
     remedy:
-      "See `holdfast explain {vm}` and `holdfast vm show {vm}` for why; then `holdfast vm start {vm}` tries anew.",
+      "See `holdfast explain {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
   },
 } satisfies Catalogue;

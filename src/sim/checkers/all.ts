@@ -2,10 +2,13 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
+import { disarmed, leaves, maintenanceIsKept, movesBackOff, ordersEnd, quarantine, waits } from "./managing.ts";
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
 import { comesToRest } from "./rest.ts";
+import { bestClass, failedLast, forbiddenHosts, soundRules } from "./rules.ts";
+import { rulesHold } from "./rules-at-rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
 
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
@@ -29,5 +32,17 @@ export const allCheckers: readonly CheckerKind[] = [
   promises,
   history,
   bounds,
+  ordersEnd,
+  movesBackOff,
+  maintenanceIsKept,
+  soundRules,
+  forbiddenHosts,
+  bestClass,
+  failedLast,
+  leaves,
+  waits,
+  disarmed,
+  quarantine,
+  rulesHold,
   comesToRest,
 ];

@@ -34,7 +34,7 @@ export type Checker = {
   /** The store refuses a transaction: a compare of it did not hold. */
   readonly refused?: (writer: Writer, transaction: Transaction) => void;
   /** A process hears the store: a change that was committed, or that its own commit was. */
-  readonly heard?: (life: Life) => void;
+  readonly heard?: (life: Life, by: "watch" | "commit") => void;
   readonly powerOffAsked?: (target: string) => void;
   readonly afterEvent?: () => void;
   readonly audit?: () => void;

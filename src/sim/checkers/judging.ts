@@ -16,6 +16,8 @@ export const standbys: CheckerKind = {
     committed: ({ name, value, before }, writer) => {
       if (name.kind !== "fence" || before !== undefined || value === undefined) return;
       if (writer?.process !== "daemon" || writer.host.id === world.truth.term?.host) return;
+      // A host's own last word is nobody's judgement: `leaves` looks at it (HM4).
+      if ((value as FenceRecord).cause === "self" && writer.host.id === name.host) return;
       const who = `${name.host}/${name.incarnation}`;
       const { deadlineMs, marginMs } = world.profile;
       if ((value as FenceRecord).cause !== "silence")

@@ -18,8 +18,10 @@ export const oneWriter: CheckerKind = {
         for (const other of world.copiesOf(copy.run.vm)) {
           // A folder's storage refuses nobody: nothing of an earlier copy may be left. A replicated volume refuses an
           // old epoch's writes, so that a copy that stands still is enough there.
-          const blocks = copy.strict ? other.alive : other.host.executes(other);
-          if (blocks) fail(`${name(copy)} starts while ${name(other)} ${copy.strict ? "is there" : "runs"}`);
+          // A copy that waits for its guest, or has handed it over, has no image open (S15).
+          const blocks = copy.strict ? other.alive && other.imagesOpen : other.host.executes(other);
+          if (other !== copy && blocks)
+            fail(`${name(copy)} starts while ${name(other)} ${copy.strict ? "is there" : "runs"}`);
         }
       },
       landed: (copy) => {

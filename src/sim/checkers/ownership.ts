@@ -61,7 +61,8 @@ export const leaders: CheckerKind = {
   }),
 };
 
-function isLeadersAlone(kind: string, before: unknown, value: unknown): boolean {
+/** What a leader alone may write. */
+export function isLeadersAlone(kind: string, before: unknown, value: unknown): boolean {
   if (kind === "manager-tick") return true;
   // Standbys may commit a fence that is due; what is proven later is the leader's business.
   if (kind === "fence") return before !== undefined;

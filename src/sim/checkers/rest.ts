@@ -1,9 +1,13 @@
+import { parseKey } from "../../model/keys.ts";
 import type { Vm } from "../../model/records.ts";
 import type { World } from "../world/world.ts";
 import type { CheckerKind } from "./kind.ts";
 
 /** What may be said of a VM that does not run: a reason that a person can act on. */
-const reasons = ["vm-nowhere", "vm-gave-up", "vm-waits-for-proof", "vm-failed"];
+const reasons = [
+  ...["vm-nowhere", "vm-gave-up", "vm-waits-for-proof", "vm-failed"],
+  ...["vm-locked", "vm-stop-failed", "vm-lost-while-locked"],
+];
 const lookEveryMs = 1_000;
 
 /**
@@ -42,7 +46,15 @@ function unrest(world: World): string[] {
     if (task.end === null && !hasReason(world, task.vm)) found.push(`task ${task.kind} of ${task.vm} stays open`);
   }
   for (const intent of world.truth.intents.values()) {
-    if (intent.answer.kind === "open") found.push(`the wish ${intent.kind} for ${intent.vm} is never answered`);
+    if (intent.answer.kind === "open") {
+      const about = intent.kind === "reset-vm" ? intent.vm : intent.host;
+      found.push(`the wish ${intent.kind} for ${about} is never answered`);
+    }
+  }
+  for (const key of world.truth.values.keys()) {
+    const { kind } = parseKey(key);
+    if (kind === "vm-order") found.push(`the order ${key} is neither carried out nor dropped`);
+    if (kind === "vm-move") found.push(`the move ${key} never ends`);
   }
   return found;
 }

@@ -135,16 +135,26 @@ function shuffleView(view: ClusterView, random: SeededRandom): ClusterView {
     hosts: shuffle(view.hosts, random),
     facts: shuffle(view.facts, random),
     devices: shuffle(view.devices, random),
+    modes: shuffle(view.modes, random),
+    maintenances: shuffle(view.maintenances, random),
+    losses: shuffle(view.losses, random),
+    usages: shuffle(view.usages, random),
     heartbeats: nested(view.heartbeats),
     fences: nested(view.fences),
     vms: shuffle(view.vms, random),
     statuses: shuffle(view.statuses, random),
+    orders: shuffle(view.orders, random),
+    moves: shuffle(view.moves, random),
+    plans: shuffle(view.plans, random),
     owners: shuffle(view.owners, random),
+    rules: shuffle(view.rules, random),
     pools: shuffle(view.pools, random),
     networks: shuffle(view.networks, random),
     intents: shuffle(view.intents, random),
     tasks: shuffle(view.tasks, random),
     unreadable: new Map(view.unreadable),
+    // A copy of its own: what is tried on this view must not be taken for changes of the other.
+    changedAt: new Map(view.changedAt),
   };
 }
 
@@ -153,6 +163,8 @@ function shuffleState(state: ManagerState, random: SeededRandom): ManagerState {
     ...state,
     contacts: shuffle(state.contacts, random),
     fencesSeenAt: shuffle(state.fencesSeenAt, random),
+    failuresSeenAt: shuffle(state.failuresSeenAt, random),
+    turns: shuffle(state.turns, random),
     devices: shuffle(state.devices, random),
     announced: shuffle(state.announced, random),
   };

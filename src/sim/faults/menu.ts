@@ -3,9 +3,11 @@ import type { FaultKind } from "./fault.ts";
 import { hostFaults } from "./hosts.ts";
 import { linkFaults } from "./links.ts";
 import { deviceLies, machineFaults } from "./machines.ts";
+import { managingFaults } from "./managing.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
 import { rareFaults } from "./rare.ts";
+import { rulingFaults } from "./ruling.ts";
 import { storeFaults } from "./store.ts";
 
 /** Everything that goes wrong in worlds within the guarantee. */
@@ -21,7 +23,13 @@ export const rareMenu: readonly FaultKind[] = rareFaults;
 /** What people do meanwhile. */
 export const orderMenu: readonly FaultKind[] = operatorFaults;
 
-const all: readonly FaultKind[] = [...faultMenu, ...rareMenu, ...orderMenu, deviceLies];
+/** What people ask of hosts and of where VMs run; drawn by itself, too. */
+export const managingMenu: readonly FaultKind[] = managingFaults;
+
+/** What people say of where VMs may run; drawn by itself, too. */
+export const rulingMenu: readonly FaultKind[] = rulingFaults;
+
+const all: readonly FaultKind[] = [...faultMenu, ...rareMenu, ...orderMenu, ...managingMenu, ...rulingMenu, deviceLies];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([
@@ -30,6 +38,8 @@ const harmless: ReadonlySet<string> = new Set([
   ...["qemu-crash", "guest-panic", "guest-shutdown", "qemu-does-not-die", "storage-error"],
   ...["start-fails", "start-slow", "late-writes"],
   ...operatorFaults.map((kind) => kind.name),
+  ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy", "disarm"],
+  ...rulingFaults.map((kind) => kind.name),
 ]);
 
 export function mayCostContact(kind: string): boolean {

@@ -21,8 +21,12 @@ export type TraceLine = {
   readonly decision: Decision | undefined;
 };
 
-const managers: readonly Decision["kind"][] = ["device", "placed", "taken-over", "lost-released", "leads", "forgiven"];
-const managerSays = ["vm-nowhere", "vm-waits-for-proof", "vm-gave-up", "host-silent-not-fenced", "fence-device-failed"];
+const managers: readonly Decision["kind"][] = [
+  ...(["device", "placed", "taken-over", "lost-released", "leads", "forgiven"] as const),
+  ...(["moves", "place-changed"] as const),
+];
+const operators: readonly Decision["kind"][] = ["wanted", "deleted", "asked", "maintains", "rules"];
+const hostSays = ["vm-paused", "vm-stop-failed"];
 
 type Refusal = { readonly by: "manager" | "host"; readonly what: string; readonly rule: string };
 /** What a refused transaction would have written, for people; what is not listed is everyday work. */
@@ -187,14 +191,16 @@ function actorOf(decision: Decision, writer: Writer | null): string {
   const byHeart = writer.process === "heart";
   const manages =
     managers.includes(decision.kind) ||
-    (decision.kind === "fenced" && !byHeart) ||
-    (decision.kind === "proven" && !byHeart) ||
-    (decision.kind === "says" && managerSays.includes(decision.code));
+    (decision.kind === "fenced" && !byHeart && decision.cause !== "self") ||
+    (decision.kind === "proven" && !byHeart && decision.proof !== "last-word") ||
+    (decision.kind === "says" && !hostSays.includes(decision.code)) ||
+    (decision.kind === "errs" && decision.code === "vm-lost-while-locked");
   if (manages) return `manager@${host}`;
-  return decision.kind === "wanted" || decision.kind === "deleted" ? "operator" : host;
+  return operators.includes(decision.kind) ? "operator" : host;
 }
 
 function tellWorld({ code, params }: StoryEvent): string | undefined {
+  if (code === "power-off" && params["by"] === "itself") return "goes down by itself";
   if (code === "power-off") return params["by"] === "device" ? "power goes off, by its device" : "power goes off";
   if (code === "power-on") return "power comes on";
   if (code === "refused") return `is refused: ${params["code"]}`;

@@ -1,5 +1,7 @@
-import type { Epoch, HostId, Incarnation, VmId } from "../../model/ids.ts";
+import type { HostMode } from "../../model/host-records.ts";
+import type { Epoch, HostId, Incarnation, RuleId, VmId } from "../../model/ids.ts";
 import type { KeyName } from "../../model/keys.ts";
+import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
 import type {
   Event,
   FenceRecord,
@@ -11,6 +13,7 @@ import type {
   ProofKind,
   Vm,
 } from "../../model/records.ts";
+import type { Rule } from "../../model/rules.ts";
 
 /** One key that a transaction changed; `before` is what stood there. Undefined: nothing does, or did. */
 export type StoreChange = { readonly name: KeyName; readonly value: unknown; readonly before: unknown };
@@ -35,6 +38,14 @@ export type Decision =
   | { readonly kind: "wanted"; readonly vm: VmId; readonly requested: string }
   | { readonly kind: "deleted"; readonly vm: VmId }
   | { readonly kind: "answered"; readonly vm: VmId; readonly intent: string; readonly answer: string }
+  | { readonly kind: "asked"; readonly vm: VmId; readonly order: string }
+  | { readonly kind: "moves"; readonly vm: VmId; readonly leaves: HostId; readonly aim: HostId; readonly why: string }
+  | { readonly kind: "move-answered"; readonly vm: VmId; readonly aim: HostId; readonly code: string }
+  | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
+  | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
+  | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
+  | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
+  | { readonly kind: "rules"; readonly rule: RuleId; readonly is: Rule | undefined }
   | { readonly kind: "says"; readonly code: string; readonly vm: VmId | undefined; readonly host: HostId | undefined };
 
 /** What is said without a change of its own: refusals and warnings that a person reads. */
@@ -45,6 +56,17 @@ const said = new Set([
   "vm-paused",
   "host-silent-not-fenced",
   "fence-device-failed",
+  "vm-order-dropped",
+  "vm-move-dropped",
+  "vm-move-given-up",
+  "vm-cannot-leave",
+  "vm-waits-for-host",
+  "vm-locked",
+  "vm-lock-removed",
+  "vm-stop-failed",
+  "scheduler-falls-back",
+  "vm-waits-its-turn",
+  "host-flaps",
 ]);
 
 /** The decisions of one transaction, in its order. */
@@ -74,12 +96,47 @@ function decisionsOfKey({ name, value, before }: StoreChange, events: readonly E
       return vmDecisions(name.vm, value as Vm | undefined, before as Vm | undefined);
     case "intent": {
       const intent = value as Intent | undefined;
-      if (intent === undefined || intent.answer.kind === "open") return [];
+      // What a host makes of its order to leave stands in its mode.
+      if (intent?.kind !== "reset-vm" || intent.answer.kind === "open") return [];
       return [{ kind: "answered", vm: intent.vm, intent: intent.kind, answer: intent.answer.kind }];
     }
     default:
+      return managedDecisions({ name, value, before });
+  }
+}
+
+/** Of the records of orders, moves and hosts that are managed. */
+function managedDecisions({ name, value, before }: StoreChange): Decision[] {
+  switch (name.kind) {
+    case "vm-order": {
+      const order = (value as VmOrder | undefined)?.order;
+      if (order === undefined || order.kind === "stop") return [];
+      return [{ kind: "asked", vm: name.vm, order: `${order.kind} to ${order.to}` }];
+    }
+    case "vm-move":
+      return value === undefined ? [] : moveDecisions(value as VmMove);
+    case "vm-plan": {
+      const error = (value as VmPlan | undefined)?.error ?? null;
+      const known = (before as VmPlan | undefined)?.error ?? null;
+      return error === null || known !== null ? [] : [{ kind: "errs", vm: name.vm, code: error.code }];
+    }
+    case "rule":
+      return [{ kind: "rules", rule: name.rule, is: value as Rule | undefined }];
+    case "host-mode": {
+      const mode = value as HostMode | undefined;
+      return mode === undefined ? [] : [{ kind: "mode", host: name.host, mode: mode.mode, next: mode.next }];
+    }
+    case "maintenance":
+      return [{ kind: "maintains", host: name.host, on: value !== undefined }];
+    default:
       return [];
   }
+}
+
+function moveDecisions({ vm, from, to, reason, answer }: VmMove): Decision[] {
+  return answer.kind === "open"
+    ? [{ kind: "moves", vm, leaves: from, aim: to, why: reason.code }]
+    : [{ kind: "move-answered", vm, aim: to, code: answer.code }];
 }
 
 function fenceDecisions(
@@ -107,8 +164,10 @@ function holder({ host, incarnation, epoch }: HeldOwner): Holder {
 function ownerDecisions(vm: VmId, is: Owner | undefined, was: Owner | undefined, events: readonly Event[]): Decision[] {
   if (is === undefined) return [];
   if (is.kind === "released") {
-    if (was?.kind !== "held") return [{ kind: "forgiven", vm }];
-    if (events.some((event) => event.type === "vm-released")) return [{ kind: "lost-released", vm, from: holder(was) }];
+    if (was?.kind !== "held" && was?.host !== is.host) return [{ kind: "place-changed", vm, aim: is.host }];
+    if (was.kind !== "held") return [{ kind: "forgiven", vm }];
+    if (events.some(({ type }) => type === "vm-released" || type === "vm-lost-while-locked"))
+      return [{ kind: "lost-released", vm, from: holder(was) }];
     return [{ kind: "released", vm, from: holder(was), failed: is.failed }];
   }
   const to = holder(is);

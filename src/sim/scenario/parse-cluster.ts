@@ -25,6 +25,8 @@ export function parseCluster(words: readonly string[]): StoryCluster | string {
     storeLeader: last,
     memoryMiB: 1_024,
     devices: true,
+    scheduler: "basic",
+    rebalanceOnStart: false,
     pools: [],
     vms: [],
   };
@@ -59,9 +61,21 @@ function takePair(draft: Draft, key: string, value: string): string | undefined 
     case "devices":
       draft.devices = value !== "no";
       return value === "no" ? undefined : "only devices=no is known here";
+    case "scheduler":
+      return takeScheduler(draft, value);
+    case "rebalance":
+      draft.rebalanceOnStart = value === "on-start";
+      return draft.rebalanceOnStart ? undefined : "only rebalance=on-start is known here";
     default:
       return `a cluster has no ${key === "" ? value : key}`;
   }
+}
+
+function takeScheduler(draft: Draft, value: string): string | undefined {
+  const modes = ["basic", "static", "dynamic"] as const;
+  const mode = modes.find((one) => one === value);
+  draft.scheduler = mode ?? draft.scheduler;
+  return mode === undefined ? `${value} is none of ${modes.join(", ")}` : undefined;
 }
 
 function takePool(draft: Draft, value: string): string | undefined {
@@ -85,7 +99,7 @@ function takeProfile(draft: Draft, value: string): string | undefined {
   return host === undefined || draft.hostNames.includes(host) ? undefined : `there is no host ${host}`;
 }
 
-/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,stopped`. */
+/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,priority=5,delay=2000,failback=no,stopped`. */
 function takeVm(draft: Draft, value: string): string | undefined {
   const [called = "", ...options] = value.split(",");
   const [name = "", host] = called.split("@");
@@ -98,6 +112,9 @@ function takeVm(draft: Draft, value: string): string | undefined {
     requested: "started",
     maxRestart: 2,
     maxRelocate: 1,
+    failback: true,
+    startPriority: 0,
+    startDelayMs: 0,
   };
   for (const option of options) {
     const [key = "", text = ""] = option.split("=");
@@ -105,10 +122,13 @@ function takeVm(draft: Draft, value: string): string | undefined {
     const number = Number(text);
     if (requested !== undefined) vm.requested = requested;
     else if (key === "pool") vm.pool = text;
+    else if (option === "failback=no") vm.failback = false;
     else if (text === "" || !Number.isInteger(number)) return `a VM has no ${option}`;
     else if (key === "memory") vm.memoryMiB = number;
     else if (key === "restarts") vm.maxRestart = number;
     else if (key === "relocations") vm.maxRelocate = number;
+    else if (key === "priority") vm.startPriority = number;
+    else if (key === "delay") vm.startDelayMs = number;
     else return `a VM has no ${key}`;
   }
   draft.vms = [...draft.vms, vm];

@@ -1,8 +1,12 @@
+import { shutdownPolicySchema } from "../../model/policy.ts";
+import { vmLockKindSchema } from "../../model/records.ts";
 import type { StoryCluster } from "./scenario.ts";
 
 /**
  * What may stand behind `at 20s`. Words in capitals are replaced: HOST and VM by names of the cluster, PROCESS by agent,
- * heart, guard-a or guard-b, RECORD by what kind of record, TIME by a length of time, PPM and NAME as they say.
+ * heart, guard-a or guard-b, RECORD by what kind of record, WORK by the kind of a lock, POLICY by a shutdown policy, TIME by
+ * a length of time, RULE by a name, VMS by names with commas between them, HOSTS by hosts with their priorities
+ * (h1:2,h2:1), PPM and NAME as they say.
  */
 export const phrases = [
   "cut HOST",
@@ -49,6 +53,32 @@ export const phrases = [
   "order delete VM",
   "order disable VM",
   "order ignore VM",
+  "order migrate VM to HOST",
+  "order relocate VM to HOST",
+  "order stop VM within TIME",
+  "order enable VM",
+  "lock VM with WORK",
+  "unlock VM",
+  "maintenance of HOST begins",
+  "maintenance of HOST ends",
+  "quarantine of HOST begins",
+  "quarantine of HOST ends",
+  "rule add RULE VMS prefer HOSTS",
+  "rule add RULE VMS strict HOSTS",
+  "rule add RULE VMS together",
+  "rule add RULE VMS apart",
+  "rule remove RULE",
+  "rule enable RULE",
+  "rule disable RULE",
+  "rule set RULE with VM",
+  "rule set RULE without VM",
+  "order reboot of HOST",
+  "order shutdown of HOST",
+  "order agent restart of HOST",
+  "shutdown policy is POLICY",
+  "disarm freeze",
+  "disarm ignore",
+  "arm",
   "second machine registers as HOST",
 ] as const;
 export type PhraseId = (typeof phrases)[number];
@@ -58,8 +88,13 @@ export type PhraseArgs = {
   readonly vm: string;
   readonly process: string;
   readonly record: string;
+  readonly work: string;
   readonly value: number;
+  readonly rule: string;
+  readonly vms: readonly string[];
+  readonly ranked: readonly { readonly host: string; readonly priority: number }[];
 };
+type Draft = { -readonly [K in keyof PhraseArgs]: PhraseArgs[K] } & { hosts: string[] };
 export type FoundPhrase = { readonly id: PhraseId; readonly args: PhraseArgs };
 
 export const processWords = ["agent", "heart", "guard-a", "guard-b"] as const;
@@ -80,7 +115,10 @@ export function findPhrase(words: readonly string[], cluster: StoryCluster): Fou
   for (const id of phrases) {
     const pattern = id.split(" ");
     if (pattern.length !== words.length) continue;
-    const args = { hosts: [] as string[], vm: "", process: "", record: "", value: 0 };
+    const args: Draft = {
+      ...{ hosts: [], vm: "", process: "", record: "", work: "", value: 0 },
+      ...{ rule: "", vms: [], ranked: [] },
+    };
     let problem: string | undefined;
     const fits = pattern.every((slot, i) => {
       const word = words[i] ?? "";
@@ -94,27 +132,51 @@ export function findPhrase(words: readonly string[], cluster: StoryCluster): Fou
   return closest ?? `nobody knows how to: ${words.join(" ")}`;
 }
 
-function fill(
-  args: { hosts: string[]; vm: string; process: string; record: string; value: number },
-  slot: string,
-  word: string,
-  cluster: StoryCluster,
-): string | undefined {
+function whyNoHost(word: string, cluster: StoryCluster): string | undefined {
+  const number = Number(/^h([1-9])$/u.exec(word)?.[1] ?? 0);
+  return number > 0 && number <= cluster.hosts ? undefined : `there is no host ${word}`;
+}
+
+function whyNoVm(word: string, cluster: StoryCluster): string | undefined {
+  return cluster.vms.some((vm) => vm.name === word) ? undefined : `there is no VM ${word}`;
+}
+
+function fill(args: Draft, slot: string, word: string, cluster: StoryCluster): string | undefined {
   switch (slot) {
-    case "HOST": {
+    case "HOST":
       args.hosts.push(word);
-      const number = Number(/^h([1-9])$/u.exec(word)?.[1] ?? 0);
-      return number > 0 && number <= cluster.hosts ? undefined : `there is no host ${word}`;
-    }
+      return whyNoHost(word, cluster);
     case "VM":
       args.vm = word;
-      return cluster.vms.some((vm) => vm.name === word) ? undefined : `there is no VM ${word}`;
+      return whyNoVm(word, cluster);
+    case "RULE":
+      args.rule = word;
+      return undefined;
+    case "VMS":
+      args.vms = word.split(",");
+      return args.vms.map((vm) => whyNoVm(vm, cluster)).find((why) => why !== undefined);
+    case "HOSTS":
+      args.ranked = word.split(",").map((one) => {
+        const [host = "", priority = "0"] = one.split(":");
+        return { host, priority: Number(priority) };
+      });
+      return args.ranked
+        .map(({ host, priority }) =>
+          Number.isInteger(priority) ? whyNoHost(host, cluster) : `${word} is no list of hosts like h1:2,h2:1`,
+        )
+        .find((why) => why !== undefined);
     case "PROCESS":
       args.process = word;
       return processWords.some((one) => one === word) ? undefined : `${word} is none of ${processWords.join(", ")}`;
     case "RECORD":
       args.record = word;
       return recordWords.some((one) => one === word) ? undefined : `${word} is none of ${recordWords.join(", ")}`;
+    case "WORK":
+      args.work = word;
+      return vmLockKindSchema.options.some((one) => one === word) ? undefined : `no lock is of the kind ${word}`;
+    case "POLICY":
+      args.work = word;
+      return shutdownPolicySchema.options.some((one) => one === word) ? undefined : `${word} is no shutdown policy`;
     case "PPM": {
       const ppm = Number(/^(-?\d+)ppm$/u.exec(word)?.[1] ?? Number.NaN);
       args.value = ppm;

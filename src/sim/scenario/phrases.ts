@@ -1,9 +1,12 @@
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
+import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
 import type { Incarnation, IntentId, Nonce, TaskId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { FenceRecord, HostRegistration, RequestedState } from "../../model/records.ts";
+import { shutdownPolicySchema } from "../../model/policy.ts";
+import { type FenceRecord, type HostRegistration, type RequestedState, vmLockKindSchema } from "../../model/records.ts";
 import type { Heal } from "../faults/fault.ts";
+import { changePolicy, disarm, lockVm, maintain, orderToLeave, orderVm, quarantine } from "../faults/managing.ts";
 import { faultKind } from "../faults/menu.ts";
 import { type Ask, ask } from "../faults/operator.ts";
 import type { FaultEvent } from "../plan.ts";
@@ -96,13 +99,37 @@ function apiHost(world: World): SimHost | undefined {
 }
 
 function order(plan: Ask): Play {
+  return orderWith(() => plan);
+}
+
+function orderWith(planFor: (args: PhraseArgs) => Ask): Play {
   return (world, args) => {
     const host = apiHost(world);
     if (host === undefined) return undefined;
     const event: FaultEvent = { atMs: world.scheduler.now, kind: "order", host: host.id, vm: args.vm };
-    ask(world, event, steadyRandom(`order ${world.scheduler.now}`), plan);
+    ask(world, event, steadyRandom(`order ${world.scheduler.now}`), planFor(args));
     return undefined;
   };
+}
+
+function addHostRule(strict: boolean): Play {
+  return orderWith(
+    ({ rule, vms, ranked: hosts }) =>
+      (view, _event, asked) =>
+        planAddRule(view, { kind: "host-affinity", rule, vms, hosts, strict, enabled: true, comment: "" }, asked),
+  );
+}
+
+function addVmRule(affinity: "together" | "apart"): Play {
+  return orderWith(
+    ({ rule, vms }) =>
+      (view, _event, asked) =>
+        planAddRule(view, { kind: "vm-affinity", rule, vms, affinity, enabled: true, comment: "" }, asked),
+  );
+}
+
+function setRule(change: (args: PhraseArgs) => Omit<Parameters<typeof planSetRule>[1], "rule">): Play {
+  return orderWith((args) => (view, _event, asked) => planSetRule(view, { rule: args.rule, ...change(args) }, asked));
 }
 
 function requested(to: RequestedState): Play {
@@ -139,6 +166,25 @@ const secondMachine: Play = (world, args) => {
   world.memory.commit({ compares: [], writes }, 0, () => {});
   return undefined;
 };
+
+function moveTo(kind: "migrate" | "relocate"): Play {
+  return done((world, { vm, hosts }) => orderVm(world, vm, { kind, to: world.host(hosts[0]).id }));
+}
+
+/** An update stops the agent a moment after it was announced. */
+const agentRestartMs = 1_000;
+
+function leaves(next: "reboot" | "power-off"): Play {
+  return done((world, args) => orderToLeave(world, world.host(args.hosts[0]).id, next));
+}
+
+/** Nothing undoes it but another phrase. */
+function done(happens: (world: World, args: PhraseArgs) => void): Play {
+  return (world, args) => {
+    happens(world, args);
+    return undefined;
+  };
+}
 
 const plays: { readonly [Id in PhraseId]: Play } = {
   "cut HOST": menu("cut"),
@@ -191,5 +237,41 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "order delete VM": order((view, event, asked) => planDeleteVm(view, event.vm ?? "", asked)),
   "order disable VM": requested("disabled"),
   "order ignore VM": requested("ignored"),
+  "order migrate VM to HOST": moveTo("migrate"),
+  "order relocate VM to HOST": moveTo("relocate"),
+  "order stop VM within TIME": done((world, { vm, value }) => orderVm(world, vm, { kind: "stop", graceMs: value })),
+  "order enable VM": requested("started"),
+  "lock VM with WORK": done((world, { vm, work }) => lockVm(world, vm, vmLockKindSchema.parse(work))),
+  "unlock VM": done((world, { vm }) => lockVm(world, vm, null)),
+  "maintenance of HOST begins": done((world, args) => maintain(world, world.host(args.hosts[0]).id, true)),
+  "maintenance of HOST ends": done((world, args) => maintain(world, world.host(args.hosts[0]).id, false)),
+  "quarantine of HOST begins": done((world, args) => quarantine(world, world.host(args.hosts[0]).id, true)),
+  "quarantine of HOST ends": done((world, args) => quarantine(world, world.host(args.hosts[0]).id, false)),
+  "rule add RULE VMS prefer HOSTS": addHostRule(false),
+  "rule add RULE VMS strict HOSTS": addHostRule(true),
+  "rule add RULE VMS together": addVmRule("together"),
+  "rule add RULE VMS apart": addVmRule("apart"),
+  "rule remove RULE": orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planRemoveRule(view, rule, asked),
+  ),
+  "rule enable RULE": setRule(() => ({ enabled: true })),
+  "rule disable RULE": setRule(() => ({ enabled: false })),
+  "rule set RULE with VM": setRule(({ vm }) => ({ addVms: [vm] })),
+  "rule set RULE without VM": setRule(({ vm }) => ({ removeVms: [vm] })),
+  "order reboot of HOST": leaves("reboot"),
+  "order shutdown of HOST": leaves("power-off"),
+  "order agent restart of HOST": done((world, args) => {
+    const host = world.host(args.hosts[0]);
+    orderToLeave(world, host.id, "agent-restart");
+    world.scheduler.after(agentRestartMs, () => killProcess(world, host, "daemon"));
+  }),
+  "shutdown policy is POLICY": done((world, { work }) =>
+    changePolicy(world, { shutdownPolicy: shutdownPolicySchema.parse(work) }),
+  ),
+  "disarm freeze": done((world) => disarm(world, "freeze")),
+  "disarm ignore": done((world) => disarm(world, "ignore")),
+  arm: done((world) => disarm(world, null)),
   "second machine registers as HOST": secondMachine,
 };

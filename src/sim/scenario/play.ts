@@ -81,6 +81,7 @@ function planOf({ name, cluster, untilMs }: Scenario): WorldPlan {
     voters: cluster.voters,
     hostMemoryMiB: cluster.memoryMiB,
     devices: cluster.devices,
+    scheduler: { mode: cluster.scheduler, rebalanceOnStart: cluster.rebalanceOnStart },
     pools: cluster.pools,
     vms: [],
     events: [],

@@ -1,4 +1,5 @@
 import type { profiles } from "../../core/limits.ts";
+import type { Scheduler } from "../../model/policy.ts";
 import type { Pool, RequestedState } from "../../model/records.ts";
 
 export type ProfileName = keyof typeof profiles;
@@ -12,6 +13,10 @@ export type StoryVm = {
   readonly requested: RequestedState;
   readonly maxRestart: number;
   readonly maxRelocate: number;
+  readonly failback: boolean;
+  readonly startPriority: number;
+  /** Milliseconds. */
+  readonly startDelayMs: number;
 };
 
 export type StoryCluster = {
@@ -28,6 +33,9 @@ export type StoryCluster = {
   /** What VMs may use of each host. */
   readonly memoryMiB: number;
   readonly devices: boolean;
+  /** By which figures hosts are compared, and whether a VM that is started looks for the best one. */
+  readonly scheduler: Scheduler["mode"];
+  readonly rebalanceOnStart: boolean;
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly StoryVm[];
 };

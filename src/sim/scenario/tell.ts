@@ -1,4 +1,5 @@
 import type { VmId } from "../../model/ids.ts";
+import type { Rule } from "../../model/rules.ts";
 import type { Decision, Holder } from "./decisions.ts";
 
 /** What a decision is told as, and the rule that it rests on. */
@@ -25,11 +26,40 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       return { what: `${nameOf(decision.vm)} is deleted`, rule: "" };
     case "answered":
       return { what: `${decision.intent} of ${nameOf(decision.vm)}: ${decision.answer}`, rule: "" };
+    case "asked":
+      return { what: `${nameOf(decision.vm)} is ordered to ${decision.order}`, rule: "" };
+    case "moves":
+      return {
+        what: `${nameOf(decision.vm)} is to move ${decision.leaves} -> ${decision.aim}: ${decision.why}`,
+        rule: "HM1",
+      };
+    case "move-answered":
+      return { what: `${nameOf(decision.vm)} cannot move to ${decision.aim}: ${decision.code}`, rule: "HM2" };
+    case "place-changed":
+      return { what: `${nameOf(decision.vm)} belongs to ${decision.aim} from now on`, rule: "HM1" };
+    case "errs":
+      return { what: `${nameOf(decision.vm)} is in error: ${decision.code}`, rule: "HM2" };
+    case "mode":
+      return decision.mode === "active"
+        ? { what: "is back at work", rule: "HM4" }
+        : { what: `is about to go: ${decision.next}, its VMs by ${decision.mode}`, rule: "HM4" };
+    case "maintains":
+      return { what: `maintenance of ${decision.host} ${decision.on ? "begins" : "ends"}`, rule: "" };
+    case "rules":
+      return { what: `rule ${decision.rule} ${tellRule(decision.is, nameOf)}`, rule: "AF6" };
     case "says":
       return tellSaid(decision, nameOf);
     default:
       return tellOwner(decision, nameOf(decision.vm));
   }
+}
+
+function tellRule(rule: Rule | undefined, nameOf: (vm: VmId) => string): string {
+  if (rule === undefined) return "is gone";
+  const hosts = rule.kind === "host-affinity" ? rule.hosts.map(({ host, priority }) => `${host}:${priority}`) : [];
+  const says =
+    rule.kind === "vm-affinity" ? rule.affinity : `${rule.strict ? "only" : "rather"} on ${hosts.join(", ")}`;
+  return `is${rule.enabled ? "" : " off"}: ${rule.vms.map(nameOf).join(", ")} ${says}`;
 }
 
 type OwnerDecision = Extract<Decision, { vm: VmId }> & {
@@ -64,6 +94,15 @@ const sayRules: Readonly<Record<string, string>> = {
   "vm-waits-for-proof": "S10",
   "host-silent-not-fenced": "S8",
   "fence-device-failed": "S9",
+  "vm-order-dropped": "HM1",
+  "vm-move-dropped": "HM1",
+  "vm-move-given-up": "HM2",
+  "vm-cannot-leave": "HM3",
+  "vm-waits-for-host": "HM4",
+  "vm-stop-failed": "HM2",
+  "scheduler-falls-back": "PL4",
+  "vm-waits-its-turn": "HM6",
+  "host-flaps": "HM6",
 };
 
 function tellSaid(decision: Extract<Decision, { kind: "says" }>, nameOf: (vm: VmId) => string): Told {

@@ -3,21 +3,25 @@ import { hashText } from "../../base/random.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
 import type { HeartLink } from "../../ports/heart.ts";
+import type { Hypervisor } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Random } from "../../ports/random.ts";
 import { runDaemon } from "../../runtime/daemon.ts";
 import { runHeart } from "../../runtime/heart.ts";
 import { createSimGuard, createTree } from "../guard.ts";
-import { createCluster, reading } from "./create-cluster.ts";
+import { createCluster } from "./create-cluster.ts";
 import { Driver } from "./driver.ts";
 import { HeartLines } from "./heart-lines.ts";
 import { guardProcess, type ProcessName, type SimHost } from "./host.ts";
 import type { Life } from "./process.ts";
+import { simSensors } from "./sensors.ts";
 import { StoreClient } from "./store-client.ts";
 import type { World } from "./world.ts";
 
 /** A supervisor starts a dead process again after this. */
 const restartMs = 300;
+/** How long a machine takes to go down in order. */
+const downMs = 2_000;
 
 /** Creates the cluster and switches everything on, in any order. */
 export function beginWorld(world: World): void {
@@ -43,6 +47,12 @@ export function bootHost(world: World, host: SimHost): void {
     host.after(200 + random.below(800), () => startHeart(world, host));
   }
   host.after(500 + random.below(2_000), () => startDaemon(world, host));
+}
+
+/** The machine's own shutdown, which takes a moment; its processes work on until then. */
+function goDown(world: World, host: SimHost, next: "reboot" | "power-off"): void {
+  const offMs = next === "reboot" ? 5_000 + world.random.for(`reboot ${host.id} ${host.boots}`).below(10_000) : null;
+  host.after(downMs, () => world.cutPower(host, "itself", offMs ?? Number.POSITIVE_INFINITY));
 }
 
 /** SIGKILL, and what the supervisor does about it. */
@@ -147,15 +157,21 @@ function startDaemon(world: World, host: SimHost): void {
       clock: life.clock,
       random: portRandom(random),
       journal: noJournal,
-      hypervisor: new Driver(host, life, world.qemus),
+      hypervisor: hypervisorOf(world, host, life),
       fencing: fencingFor(world, host, life),
-      sensors: { read: (done) => life.after(1 + random.below(10), () => done(reading(world))) },
+      sensors: simSensors(world, host, life, random),
       heart: heartLink(host, life),
+      machine: { leave: (next) => goDown(world, host, next) },
       digest: (text) => hashText(text).toString(16),
     },
     world.steps.forDaemon(host),
   );
   world.daemons.set(host.id, daemon);
+}
+
+function hypervisorOf(world: World, host: SimHost, life: Life): Hypervisor {
+  const driver = new Driver(host, life, world.qemus, world.moves);
+  return world.around?.hypervisor(host, life, driver) ?? driver;
 }
 
 /** Events are read from the store by the world itself. */
@@ -207,6 +223,7 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
     voters: world.voters(),
     works: (number) => world.memberWorks(number),
     watchLagMs: () => host.trouble.watchLagMs,
+    blocked: () => process === "daemon" && host.trouble.storeBlocked,
     around: (transaction, apply) => {
       world.writer = writer;
       const end = apply();
@@ -216,8 +233,8 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
       for (const checker of world.checkers) checker.refused?.(writer, transaction);
       return end;
     },
-    heard: () => {
-      for (const checker of world.checkers) checker.heard?.(life);
+    heard: (by) => {
+      for (const checker of world.checkers) checker.heard?.(life, by);
     },
     asked: (transaction, by) => {
       for (const checker of world.checkers) checker.asked?.(writer, transaction, by);

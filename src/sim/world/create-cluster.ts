@@ -2,6 +2,7 @@ import { createClusterTransaction } from "../../core/cluster-creation.ts";
 import { put } from "../../core/transactions.ts";
 import type { ClusterId, Epoch, HostId, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import { policySchema } from "../../model/policy.ts";
 import { type HostFacts, type Owner, type Vm, vmDefaults } from "../../model/records.ts";
 import type { Transaction } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
@@ -39,6 +40,10 @@ export function createCluster(world: World): void {
       at,
     ),
   );
+  if (plan.scheduler !== undefined) {
+    const policy = { schema: 1, hostReserveMiB: 512, scheduler: plan.scheduler };
+    commit(world, { compares: [], writes: [put(keys.policy, policySchema.parse(policy))] });
+  }
   for (const vm of plan.vms) addVm(world, vm, undefined);
 }
 
@@ -69,7 +74,7 @@ function commit(world: World, transaction: Transaction): void {
 }
 
 function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
-  const { name, pool, memoryMiB, requested, maxRestart, maxRelocate } = planned;
+  const { name, pool, memoryMiB, requested, maxRestart, maxRelocate, failback } = planned;
   return {
     schema: 1,
     id: `vm:${name}` as VmId,
@@ -88,6 +93,9 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
     maxRelocate,
     stopGraceMs: 2_000,
     ...vmDefaults,
+    failback: failback ?? vmDefaults.failback,
+    startPriority: planned.startPriority ?? vmDefaults.startPriority,
+    startDelayMs: planned.startDelayMs ?? vmDefaults.startDelayMs,
     createdAt,
   };
 }

@@ -1,7 +1,17 @@
-import { refuse } from "../../model/reason.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
 import type { VmExit } from "../../model/records.ts";
 import type { Hypervisor, HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import type {
+  GuestHealth,
+  IncomingEnd,
+  IncomingRequest,
+  Migration,
+  MoveEvent,
+  OutgoingRequest,
+} from "../../ports/migration.ts";
+import type { MoveNetwork } from "../move/qemu.ts";
 import { folderName, runKey } from "./copy.ts";
+import { DriverMoves } from "./driver-moves.ts";
 import type { Copy, RunRecord, SimHost } from "./host.ts";
 import type { Life } from "./process.ts";
 import type { Qemus } from "./qemus.ts";
@@ -13,7 +23,7 @@ const startLimitMs = 30_000;
 const killLimitMs = 10_000;
 
 /** The hypervisor port of one daemon's life, over what really runs on its host. It ends with the daemon; QEMUs do not. */
-export class Driver implements Hypervisor {
+export class Driver implements Hypervisor, Migration {
   readonly accel = "tcg";
   readonly #host: SimHost;
   readonly #life: Life;
@@ -22,11 +32,17 @@ export class Driver implements Hypervisor {
   /** Runs that an operation of this driver is ending: their end is no news. */
   readonly #ending = new Set<string>();
   readonly #starting = new Set<string>();
+  readonly #moves: DriverMoves;
 
-  constructor(host: SimHost, life: Life, qemus: Qemus) {
+  constructor(host: SimHost, life: Life, qemus: Qemus, network: MoveNetwork) {
     this.#host = host;
     this.#life = life;
     this.#qemus = qemus;
+    const spawn = (request: StartRequest, done: (made: Refusal | Copy) => void) => this.#spawnIncoming(request, done);
+    this.#moves = new DriverMoves(
+      { host, life, qemus, spawn, kill: (run, done) => this.kill(run, done), isMine: () => host.driver === this },
+      network,
+    );
     host.driver = this;
     life.after(5, () => {
       for (const [key, record] of [...host.records]) {
@@ -52,29 +68,47 @@ export class Driver implements Hypervisor {
       if (record.told || this.#ending.has(key) || this.#starting.has(key)) return;
       record.told = true;
       this.#host.records.delete(key);
+      // A copy that has handed its guest over is no news.
+      if (record.part === "handed") return;
+      if (record.part === "incoming") {
+        this.#moves.tell({ kind: "incoming-lost", run: record.run, detail: "" });
+        return;
+      }
       const exit: VmExit = record.exit ?? "killed";
       this.#listener?.({ kind: "exited", run: record.run, exit, detail: null });
     });
   }
 
   start(request: StartRequest, done: Done): void {
-    const { run } = request;
+    if (!this.#begin(request.run, done)) return;
+    const spawnMs =
+      this.#qemus.drawMs(5, 60) + (this.#host.trouble.startsSlow > 0 ? this.#qemus.drawMs(500, 8_000) : 0);
+    this.#life.after(spawnMs, () => this.#spawn(request, done));
+  }
+
+  /** Its folder and its record; false: refused. */
+  #begin(run: VmRun, done: (refused: Refusal) => void): boolean {
     const key = runKey(run);
     const host = this.#host;
-    const refused = (code: string): void =>
+    const exists = host.copies.has(key) || host.records.has(key);
+    if (exists || !host.tree.folders.has(run.incarnation)) {
+      const code = exists ? "vm-run-exists" : "incarnation-gone";
       this.#life.after(2, () => done(refuse(code, { vm: run.vm, epoch: run.epoch })));
-    if (host.copies.has(key) || host.records.has(key)) {
-      refused("vm-run-exists");
-      return;
-    }
-    if (!host.tree.folders.has(run.incarnation)) {
-      refused("incarnation-gone");
-      return;
+      return false;
     }
     host.records.set(key, { run, exit: undefined, told: false });
     this.#starting.add(key);
-    const spawnMs = this.#qemus.drawMs(5, 60) + (host.trouble.startsSlow > 0 ? this.#qemus.drawMs(500, 8_000) : 0);
-    this.#life.after(spawnMs, () => this.#spawn(request, done));
+    return true;
+  }
+
+  #spawnIncoming(request: StartRequest, done: (made: Refusal | Copy) => void): void {
+    if (!this.#begin(request.run, done)) return;
+    this.#life.after(this.#qemus.drawMs(50, 600), () => {
+      const end = this.#qemus.spawnIncoming(this.#host, request);
+      if (end.kind === "refused") this.#forget(request.run);
+      else this.#starting.delete(runKey(request.run));
+      done(end.kind === "refused" ? end : end.copy);
+    });
   }
 
   #spawn(request: StartRequest, done: Done): void {
@@ -161,7 +195,7 @@ export class Driver implements Hypervisor {
     this.#life.after(this.#qemus.drawMs(2, 20), () => {
       const { copies, tree, records } = this.#host;
       const copy = copies.get(runKey(run)) ?? copies.get(runKey(as));
-      if (copy === undefined) return done(refuse("vm-not-running", { vm: run.vm }));
+      if (copy === undefined || copy.moving.part === "incoming") return done(refuse("vm-not-running", { vm: run.vm }));
       const folder = tree.folders.get(as.incarnation);
       if (folder === undefined) return done(refuse("incarnation-gone", { vm: as.vm, incarnation: as.incarnation }));
       if (copy.run !== as) {
@@ -169,6 +203,7 @@ export class Driver implements Hypervisor {
         copies.delete(runKey(copy.run));
         records.delete(runKey(copy.run));
         this.#qemus.adopted(copy, as);
+        if (copy.moving.part !== undefined) copy.moving.part = "leaving";
         copies.set(runKey(as), copy);
         records.set(runKey(as), { run: as, exit: undefined, told: false });
         folder.runs.add(folderName(as));
@@ -188,8 +223,42 @@ export class Driver implements Hypervisor {
   }
 
   #seen(copy: Copy): RunningVm {
-    const { run } = copy;
-    if (this.#host.executes(copy)) return { run, state: "running", adopted: true };
-    return { run, state: copy.paused ? "paused" : "frozen", adopted: true };
+    const { run, moving } = copy;
+    const move = moving.part === undefined ? {} : { move: moving.part };
+    if (this.#host.executes(copy)) return { run, state: "running", adopted: true, ...move };
+    const stands = copy.paused || (moving.halted && !this.#host.isFrozen(run));
+    return { run, state: stands ? "paused" : "frozen", adopted: true, ...move };
+  }
+
+  prepareIncoming(request: IncomingRequest, done: (end: IncomingEnd) => void): void {
+    this.#moves.target.prepareIncoming(request, done);
+  }
+
+  migrateOut(run: VmRun, request: OutgoingRequest, done: Done): void {
+    this.#moves.source.migrateOut(run, request, done);
+  }
+
+  cancelOut(run: VmRun, done: Done): void {
+    this.#moves.source.cancelOut(run, done);
+  }
+
+  switchOver(run: VmRun, done: Done): void {
+    this.#moves.source.switchOver(run, done);
+  }
+
+  completeIncoming(run: VmRun, limitMs: number, done: Done): void {
+    this.#moves.target.completeIncoming(run, limitMs, done);
+  }
+
+  abandonIncoming(run: VmRun, done: Done): void {
+    this.#moves.target.abandonIncoming(run, done);
+  }
+
+  checkGuest(run: VmRun, done: (health: GuestHealth) => void): void {
+    this.#moves.target.checkGuest(run, done);
+  }
+
+  watchMoves(listener: (event: MoveEvent) => void): void {
+    this.#moves.watch(listener);
   }
 }

@@ -3,8 +3,9 @@ import type { Vm, VmExit } from "../../model/records.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
 import type { HeartSays } from "../../ports/heart.ts";
 import type { OwnIncarnation } from "../../ports/heart-host.ts";
-import type { VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import type { MovePart, VmEvent, VmRun } from "../../ports/hypervisor.ts";
 import { createTree, type SimGuard, type SimTree } from "../guard.ts";
+import type { Moving } from "../move/qemu.ts";
 import type { HostClock } from "./clock.ts";
 import { folderName, runKey } from "./copy.ts";
 import { Process } from "./process.ts";
@@ -22,6 +23,8 @@ export type HostTrouble = {
   startsFail: number;
   startsSlow: number;
   watchLagMs: number;
+  /** Its daemon, and nothing else of it, gets no answer from the store. */
+  storeBlocked: boolean;
   memberDown: number;
   /** Writes under way when a freeze comes land later than usual. */
   slowStorage: number;
@@ -40,13 +43,22 @@ export type Copy = {
   paused: boolean;
   /** Signals do not end it before this moment: a thread in uninterruptible I/O. */
   diesNotBefore: number;
+  /** It can write its volumes: not while it waits for a guest, nor once it has handed it over. */
+  imagesOpen: boolean;
+  readonly moving: Moving;
 };
 
 /** D and M of a host's guards. */
 export type GuardTiming = { readonly deadlineMs: number; readonly marginMs: number };
 
 /** What `run.json` holds: tells the next driver what was there. Gone after a boot. */
-export type RunRecord = { readonly run: VmRun; exit: VmExit | undefined; told: boolean };
+export type RunRecord = {
+  readonly run: VmRun;
+  exit: VmExit | undefined;
+  told: boolean;
+  /** Its part in a move when it ended. */
+  part?: MovePart | undefined;
+};
 
 /** What the machine itself needs of the driver that is open on it. */
 export type OpenDriver = { readonly tell: (event: VmEvent) => void; readonly tellExit: (record: RunRecord) => void };
@@ -60,7 +72,14 @@ export class SimHost {
   readonly clock: HostClock;
   readonly processes: Readonly<Record<ProcessName, Process>>;
   readonly scheduler: Scheduler;
-  readonly trouble: HostTrouble = { startsFail: 0, startsSlow: 0, watchLagMs: 0, memberDown: 0, slowStorage: 0 };
+  readonly trouble: HostTrouble = {
+    startsFail: 0,
+    startsSlow: 0,
+    watchLagMs: 0,
+    storeBlocked: false,
+    memberDown: 0,
+    slowStorage: 0,
+  };
   on = false;
   /** Stacked: the whole host stands still while above zero. */
   freezes = 0;
@@ -127,8 +146,13 @@ export class SimHost {
 
   /** Its vCPUs run, and its writes go out. */
   executes(copy: Copy): boolean {
-    if (!copy.alive || copy.paused || !this.works || this.tree.frozenLevels.size > 0) return false;
-    return this.tree.folders.get(copy.run.incarnation)?.frozen === false;
+    return copy.alive && !copy.paused && !copy.moving.halted && !this.isFrozen(copy.run);
+  }
+
+  /** The machine or the run's cgroup stands still. */
+  isFrozen({ incarnation }: VmRun): boolean {
+    if (!this.works || this.tree.frozenLevels.size > 0) return true;
+    return this.tree.folders.get(incarnation)?.frozen !== false;
   }
 
   cutPower(): void {
@@ -180,6 +204,8 @@ export class SimHost {
     this.copies.delete(runKey(copy.run));
     this.tree.folders.get(copy.run.incarnation)?.runs.delete(folderName(copy.run));
     const record = this.records.get(runKey(copy.run));
-    if (record !== undefined) record.exit ??= exit;
+    if (record === undefined) return;
+    record.exit ??= exit;
+    record.part = copy.moving.part;
   }
 }

@@ -2,6 +2,7 @@ import type { SeededRandom } from "../../base/random.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { VmExit } from "../../model/records.ts";
 import type { StartRequest, VmRun } from "../../ports/hypervisor.ts";
+import { notMoving } from "../move/qemu.ts";
 import { folderName, runKey } from "./copy.ts";
 import type { Copy, SimHost } from "./host.ts";
 
@@ -36,13 +37,10 @@ export class Qemus {
 
   /** The process is inside its cgroup before exec: a removed incarnation starts nothing (S6). */
   spawn(host: SimHost, request: StartRequest): Refusal | { readonly kind: "spawned"; readonly copy: Copy } {
-    const { run, vm } = request;
-    const folder = host.tree.folders.get(run.incarnation);
-    if (folder === undefined) return refuse("incarnation-gone", { vm: run.vm, incarnation: run.incarnation });
-    if (host.trouble.startsFail > 0) return refuse("vm-start-failed", { vm: run.vm, detail: "as the fault wants" });
-    const strict = request.pools.some((pool) => pool.kind !== "replicated");
-    this.#lastId += 1;
-    const copy: Copy = { id: this.#lastId, host, vm, strict, run, alive: true, paused: false, diesNotBefore: 0 };
+    const made = this.#make(host, request);
+    if (made.kind === "refused") return made;
+    const { copy, folder } = made;
+    const { run } = copy;
     // A late start into the frozen folder of an earlier incarnation stands before its exec: it opens no image (S6).
     if (!folder.frozen) {
       this.#witness.starting(copy);
@@ -54,6 +52,40 @@ export class Qemus {
     return { kind: "spawned", copy };
   }
 
+  /** It waits for a guest: it opens no image, and executes nothing. */
+  spawnIncoming(host: SimHost, request: StartRequest): Refusal | { readonly kind: "spawned"; readonly copy: Copy } {
+    const made = this.#make(host, request);
+    if (made.kind === "refused") return made;
+    const { copy, folder } = made;
+    Object.assign(copy.moving, { part: "incoming", halted: true });
+    host.copies.set(runKey(copy.run), copy);
+    folder.runs.add(folderName(copy.run));
+    return { kind: "spawned", copy };
+  }
+
+  #make(host: SimHost, { run, vm, pools }: StartRequest) {
+    const folder = host.tree.folders.get(run.incarnation);
+    if (folder === undefined) return refuse("incarnation-gone", { vm: run.vm, incarnation: run.incarnation });
+    if (host.trouble.startsFail > 0) return refuse("vm-start-failed", { vm: run.vm, detail: "as the fault wants" });
+    const strict = pools.some((pool) => pool.kind !== "replicated");
+    this.#lastId += 1;
+    const life = { alive: true, paused: false, diesNotBefore: 0, imagesOpen: false, moving: notMoving() };
+    const copy: Copy = { id: this.#lastId, host, vm, strict, run, ...life };
+    return { kind: "made" as const, copy, folder };
+  }
+
+  /** A guest that came in goes on here: to the truth that is a start. False: another process has its images. */
+  openImages(copy: Copy): boolean {
+    if (copy.imagesOpen) return true;
+    this.#witness.starting(copy);
+    return !this.#isLocked(copy) && this.#open(copy);
+  }
+
+  closeImages(copy: Copy): void {
+    copy.imagesOpen = false;
+    for (const [image, holder] of this.#locks) if (holder === copy) this.#locks.delete(image);
+  }
+
   adopted(copy: Copy, as: VmRun): void {
     this.#witness.adopting(copy, as);
     copy.run = as;
@@ -62,11 +94,18 @@ export class Qemus {
 
   /** False: another process holds an image, and this one has ended for that. */
   #open(copy: Copy): boolean {
-    if (!copy.strict) return true;
-    const images = copy.vm.spec.disks.map((disk) => disk.volume);
-    copy.alive = images.every((image) => this.#locks.get(image)?.alive !== true || this.#locks.get(image) === copy);
-    if (copy.alive) for (const image of images) this.#locks.set(image, copy);
+    copy.alive = !this.#isLocked(copy);
+    copy.imagesOpen = copy.alive;
+    if (copy.alive && copy.strict) for (const { volume } of copy.vm.spec.disks) this.#locks.set(volume, copy);
     return copy.alive;
+  }
+
+  #isLocked(copy: Copy): boolean {
+    if (!copy.strict) return false;
+    return copy.vm.spec.disks.some(({ volume }) => {
+      const holder = this.#locks.get(volume);
+      return holder?.alive === true && holder !== copy;
+    });
   }
 
   /** SIGKILL by the cgroup: works on what is frozen; a thread in uninterruptible I/O ends when its I/O does. */

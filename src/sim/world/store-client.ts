@@ -22,11 +22,13 @@ export type ClientDeps = {
   readonly works: (host: number) => boolean;
   /** Extra milliseconds by which this host's watch lags. */
   readonly watchLagMs: () => number;
+  /** Nothing of this process gets through, in either direction. */
+  readonly blocked: () => boolean;
   /** Called right before and after a transaction is applied, with its end; for the ground truth. */
   readonly around: (transaction: Transaction, apply: () => CommitEnd) => CommitEnd;
   readonly asked: (transaction: Transaction, by: 1 | -1) => void;
   /** This process hears that something was committed. */
-  readonly heard: () => void;
+  readonly heard: (by: "watch" | "commit") => void;
 };
 
 const snapshotMs = 3_000;
@@ -83,7 +85,7 @@ export class StoreClient implements Store {
       failed: (cause) => ({ kind: "unknown", cause }),
       done: (end) => {
         asked(transaction, -1);
-        if (end.kind === "committed") this.deps.heard();
+        if (end.kind === "committed") this.deps.heard("commit");
         done(end);
       },
     });
@@ -131,7 +133,7 @@ export class StoreClient implements Store {
       if (via !== undefined) this.suspect(via);
       finish(call.failed("no answer in time"));
     });
-    if (via === undefined) return;
+    if (via === undefined || this.deps.blocked()) return;
     let result: End | undefined;
     members.send({
       from: host,
@@ -178,9 +180,9 @@ class WatchStream {
   }
 
   #flows(): boolean {
-    const { network, members, works, host } = this.#client.deps;
+    const { network, members, works, host, blocked } = this.#client.deps;
     const via = this.#via;
-    if (via === undefined || !works(via) || !network.passes(via, host)) return false;
+    if (via === undefined || !works(via) || !network.passes(via, host) || blocked()) return false;
     return members.leader === undefined || network.connects(via, members.leader);
   }
 
@@ -243,7 +245,7 @@ class WatchStream {
     scheduler.at(this.#lastAt, () =>
       life.post(() => {
         if (!compacted && this.#stopped) return;
-        if (!compacted) this.#client.deps.heard();
+        if (!compacted) this.#client.deps.heard("watch");
         this.#listen(event);
       }),
     );

@@ -1,4 +1,4 @@
-import type { HostId, Incarnation, StoreKey, VmId } from "../../model/ids.ts";
+import type { HostId, Incarnation, RuleId, StoreKey, VmId } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import { type KeyName, parseKey } from "../../model/keys.ts";
 import type {
@@ -13,6 +13,7 @@ import type {
   Task,
   Vm,
 } from "../../model/records.ts";
+import type { Rule } from "../../model/rules.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import { runKey } from "./copy.ts";
 import type { Commit } from "./history.ts";
@@ -44,6 +45,7 @@ export class Truth {
   /** When each incarnation was registered, by `H/N`. */
   readonly registeredAt = new Map<string, number>();
   readonly fences = new Map<string, FenceTruth>();
+  readonly rules = new Map<RuleId, Rule>();
   readonly beats = new Map<HostId, BeatTruth>();
   readonly tasks = new Map<string, Task>();
   readonly intents = new Map<string, Intent>();
@@ -77,6 +79,9 @@ export class Truth {
         return;
       case "pool":
         putOrDelete(this.pools, name.pool as string, value as Pool | undefined);
+        return;
+      case "rule":
+        putOrDelete(this.rules, name.rule, value as Rule | undefined);
         return;
       case "task":
         putOrDelete(this.tasks, name.task as string, value as Task | undefined);

@@ -8,11 +8,14 @@ import type { Event } from "../../model/records.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
+import type { Hypervisor } from "../../ports/hypervisor.ts";
+import type { HostReading } from "../../ports/sensors.ts";
 import type { Daemon } from "../../runtime/daemon.ts";
 import type { Checker, StepChecks, Violation, Writer } from "../checkers/checker.ts";
 import { add, type Counts, type OutcomeName } from "../counts.ts";
 import { goodMood, type SimDevice, simFencing } from "../fencing.ts";
 import { createMemoryStore, type MemoryStore } from "../memory-store.ts";
+import { MoveNetwork } from "../move/qemu.ts";
 import type { WorldPlan } from "../plan.ts";
 import { HostClock } from "./clock.ts";
 import { type Commit, History } from "./history.ts";
@@ -20,6 +23,7 @@ import type { Copy } from "./host.ts";
 import { SimHost } from "./host.ts";
 import { Members } from "./members.ts";
 import { Network } from "./network.ts";
+import type { Life } from "./process.ts";
 import { Qemus } from "./qemus.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Story } from "./story.ts";
@@ -33,6 +37,15 @@ export type WorldOptions = {
   readonly random?: SeededRandom;
   /** Power on, with everything that starts then. */
   readonly boot: (world: World, host: SimHost) => void;
+  /** What stands between a host's daemon and its machine, where this is not the usual world. */
+  readonly around?: Around;
+};
+
+export type Around = {
+  readonly hypervisor: (host: SimHost, life: Life, inner: Hypervisor) => Hypervisor;
+  readonly reading: (host: SimHost, usual: HostReading) => HostReading;
+  /** Writes what hosts use itself, so that their sensors never answer what they are asked of it. */
+  readonly writesUsage?: boolean;
 };
 
 const auditEveryMs = 20;
@@ -51,6 +64,8 @@ export class World {
   readonly members: Members;
   readonly truth = new Truth();
   readonly qemus: Qemus;
+  /** What live moves go over. */
+  readonly moves: MoveNetwork;
   readonly hosts: readonly SimHost[];
   readonly devices = new Map<string, SimDevice>();
   readonly fencing: Fencing;
@@ -58,6 +73,7 @@ export class World {
   readonly violations: Violation[] = [];
   readonly checkers: readonly Checker[];
   readonly steps: StepChecks;
+  readonly around: Around | undefined;
   /** Who asks the store at this moment. */
   writer: Writer | null = null;
   /** A fault that waits for a commit of a certain kind; true: it struck and is over. */
@@ -81,6 +97,7 @@ export class World {
     this.hosts = Array.from({ length: plan.hosts }, (_, i) => this.#makeHost(i));
     this.members = this.#makeMembers();
     this.network.changed = () => this.members.refresh();
+    this.moves = new MoveNetwork((a, b) => this.#connects(a.id, b.id));
     this.qemus = new Qemus(this.random.for("qemu"), {
       starting: (copy) => this.#starting(copy),
       adopting: (copy, as) => {
@@ -93,6 +110,7 @@ export class World {
       },
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
+    this.around = options.around;
     this.checkers = options.checkers(this);
     this.steps = options.steps(this);
     this.history.onCommit((commit) => this.#committed(commit));
@@ -207,7 +225,7 @@ export class World {
   }
 
   #makeHost(number: number): SimHost {
-    const id = `h${number + 1}` as HostId;
+    const id = (this.plan.hostNames?.[number] ?? `h${number + 1}`) as HostId;
     const host = new SimHost(
       id,
       number,
@@ -219,6 +237,11 @@ export class World {
     const power = { isOn: () => host.on, cut: () => this.#cutByDevice(host, random) };
     this.devices.set(id, { power, mood: goodMood });
     return host;
+  }
+
+  #connects(a: string, b: string): boolean {
+    const [one, other] = [this.host(a), this.host(b)];
+    return one.on && other.on && this.network.connects(one.number, other.number);
   }
 
   #cutByDevice(host: SimHost, random: SeededRandom): void {
@@ -306,7 +329,8 @@ export class World {
   writesInFlight(host: SimHost): void {
     const random = this.random.for(`in flight ${host.id} ${this.scheduler.executed}`);
     for (const copy of host.copies.values()) {
-      if (!copy.strict || copy.paused || !random.chance(host.trouble.slowStorage > 0 ? 0.7 : 0.3)) continue;
+      if (!copy.strict || copy.paused || !copy.imagesOpen || !random.chance(host.trouble.slowStorage > 0 ? 0.7 : 0.3))
+        continue;
       const ms = 1 + random.below(host.trouble.slowStorage > 0 ? 20_000 : 300);
       const { boots } = host;
       copy.diesNotBefore = this.scheduler.now + ms;

@@ -8,7 +8,7 @@ export const agentMutants: readonly Mutant[] = [
     what: "A stop or kill whose outcome is unknown counts as done: the VM is given up while its process lives.",
     near: ["qemu-does-not-die", "operator-stop"],
     file: "src/agent/note.ts",
-    find: 'if (end.kind === "unknown") return needList(withLocal(next, { ...local, phase: "unclear" }));',
+    find: 'if (end.kind === "unknown") return needList(withLocal(next, unclear(local, op)));',
     replace:
       'if (end.kind === "unknown") return op.kind === "kill" || op.kind === "stop" ? noteDone(next, op, local, wall) : needList(next);',
   },

@@ -7,8 +7,8 @@ export const fencingMutants: readonly Mutant[] = [
     rule: "S9",
     what: "The power of a silent host is cut in the same breath in which the record is sent.",
     file: "src/manager/manager.ts",
-    find: '    commit(building, decision.subject, "decision", decision.transaction, decision.events, decision);\n',
-    replace: `    commit(building, decision.subject, "decision", decision.transaction, decision.events, decision);
+    find: '    building.commit(decision.subject, "decision", decision.transaction, decision.events, decision);\n',
+    replace: `    building.commit(decision.subject, "decision", decision.transaction, decision.events, decision);
     const [told] = decision.events;
     const target = told?.type === "host-fenced" && told.params["device"] === true ? told.subjects.host : undefined;
     const device = target === undefined ? undefined : happened.view.devices.get(target)?.value;

@@ -1,0 +1,21 @@
+import { parseOptions, usage } from "./manager/options.ts";
+import { measureRound } from "./manager/rounds.ts";
+import { rowOf } from "./manager/rows.ts";
+
+// npm run --silent bench:manager -- --help
+
+function print(row: object, json: boolean): void {
+  const words = Object.entries(row).map(([name, value]) => `${name} ${JSON.stringify(value)}`);
+  process.stdout.write(`${json ? JSON.stringify(row) : words.join("  ")}\n`);
+}
+
+const options = parseOptions(process.argv.slice(2));
+if (typeof options === "string") {
+  process.stderr.write(`${options}\n`);
+  process.exitCode = options === usage ? 0 : 2;
+} else {
+  for (const size of options.sizes) {
+    for (const round of options.rounds)
+      print(rowOf(round, size, measureRound(round, size, options.samples(size))), options.json);
+  }
+}

@@ -1,0 +1,172 @@
+import { type AddressInfo, connect as connectPlain, createServer as createPlainServer, type Socket } from "node:net";
+import { connect as connectTls, createServer as createTlsServer, type PeerCertificate, TLSSocket } from "node:tls";
+import { z } from "zod";
+import type { HostId } from "../../model/ids.ts";
+import type { Door } from "../../ports/migration.ts";
+
+export type TlsTexts = { readonly ca: string; readonly cert: string; readonly key: string };
+
+/** What a source says at the door: the run that it wants to send a guest to. */
+const knockSchema = z.object({ schema: z.literal(1), cluster: z.string(), vm: z.string(), epoch: z.int() });
+type Knock = z.infer<typeof knockSchema>;
+const answerSchema = z.union([z.object({ port: z.int() }), z.object({ no: z.string() })]);
+type KnockAnswer = z.infer<typeof answerSchema>;
+
+type DoorOptions = {
+  readonly addresses: readonly string[];
+  /** Null: a direct cable. */
+  readonly tls: TlsTexts | null;
+  /** The only host that is let in, with this. */
+  readonly from: HostId;
+  readonly expects: Omit<Knock, "schema">;
+  /** Called once at most; `address`: where it came. */
+  readonly open: (address: string) => Promise<KnockAnswer>;
+};
+type OpenDoors = { readonly doors: readonly Door[]; readonly close: () => void };
+
+type OnKnock = (knock: Knock, address: string) => Promise<KnockAnswer>;
+
+const limits = {
+  /** A connection that says nothing, on either side. */
+  silenceMs: 5_000,
+  lineBytesMax: 4_096,
+} as const;
+
+/**
+ * A QEMU that waits for a guest takes whoever connects first for its source, and ends where that says nothing of use. So
+ * it listens only once its source has knocked here, on the address that was reached; the knock is also what finds a link
+ * that connects, in seconds instead of minutes.
+ */
+export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
+  const closers: (() => void)[] = [];
+  const close = (): void => {
+    for (const each of closers.splice(0)) each();
+  };
+  let taken = false;
+  const { cluster, vm, epoch } = options.expects;
+  const onKnock = async (knock: Knock, address: string): Promise<KnockAnswer> => {
+    if (knock.cluster !== cluster || knock.vm !== vm || knock.epoch !== epoch) return { no: "another run waits here" };
+    if (taken) return { no: "somebody was here before" };
+    taken = true;
+    return options.open(address);
+  };
+  const opened = options.addresses.map((address) => listen(options, address, closers, onKnock));
+  const doors = (await Promise.all(opened)).filter((door) => door !== undefined);
+  return { doors, close };
+}
+
+/** Undefined: this host does not have the address. */
+function listen(
+  { tls, from }: DoorOptions,
+  address: string,
+  closers: (() => void)[],
+  onKnock: OnKnock,
+): Promise<Door | undefined> {
+  const serve = (socket: Socket): void => void answerKnock(socket, from, address, onKnock);
+  const server =
+    tls === null
+      ? createPlainServer(serve)
+      : createTlsServer(
+          { ...tls, requestCert: true, rejectUnauthorized: true, handshakeTimeout: limits.silenceMs },
+          serve,
+        );
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  closers.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return new Promise((resolve) => {
+    server.on("error", () => resolve(undefined));
+    server.listen({ host: address, port: 0, exclusive: true }, () =>
+      resolve({ address, port: (server.address() as AddressInfo).port }),
+    );
+  });
+}
+
+async function answerKnock(socket: Socket, from: HostId, address: string, onKnock: OnKnock): Promise<void> {
+  const found = socket instanceof TLSSocket ? nameOf(socket.getPeerCertificate()) : from;
+  const line = found === from ? await readLine(socket) : undefined;
+  const knock = knockSchema.safeParse(parseJson(line));
+  const answer = async (): Promise<KnockAnswer> => {
+    if (found !== from) return { no: `${found} is not ${from}` };
+    return knock.success ? onKnock(knock.data, address) : { no: "that is no knock" };
+  };
+  socket.end(`${JSON.stringify(await answer())}\n`);
+}
+
+/** Knocks at one door; where nobody opens, `no` says why. */
+export function knockAt(
+  door: Door,
+  knock: Omit<Knock, "schema">,
+  access: {
+    readonly tls: TlsTexts | null;
+    readonly to: HostId;
+    readonly limitMs: number;
+    readonly signal: AbortSignal;
+  },
+): Promise<KnockAnswer> {
+  const { tls, to, limitMs, signal } = access;
+  const target = { host: door.address, port: door.port };
+  return new Promise((resolve) => {
+    const socket =
+      tls === null
+        ? connectPlain(target)
+        : connectTls({ ...target, ...tls, checkServerIdentity: (_, cert) => isNot(to, cert) });
+    const finish = (answer: KnockAnswer): void => {
+      clearTimeout(limit);
+      signal.removeEventListener("abort", giveUp);
+      socket.destroy();
+      resolve(answer);
+    };
+    const giveUp = (): void => finish({ no: "given up" });
+    const limit = setTimeout(() => finish({ no: `no answer within ${limitMs} ms` }), limitMs);
+    signal.addEventListener("abort", giveUp);
+    if (signal.aborted) giveUp();
+    socket.on("error", (error) => finish({ no: error.message }));
+    socket.once(tls === null ? "connect" : "secureConnect", () => {
+      socket.write(`${JSON.stringify({ schema: 1, ...knock })}\n`);
+      void readLine(socket).then((line) => {
+        const parsed = answerSchema.safeParse(parseJson(line));
+        finish(parsed.success ? parsed.data : { no: "the door was closed" });
+      });
+    });
+  });
+}
+
+function isNot(wanted: HostId, certificate: PeerCertificate): Error | undefined {
+  const found = nameOf(certificate);
+  return found === wanted ? undefined : new Error(`it is ${found}, not ${wanted}`);
+}
+
+function nameOf(certificate: PeerCertificate): string {
+  return String(certificate.subject?.CN ?? "nobody");
+}
+
+/** Undefined: the connection ended, or said nothing of use in time. */
+function readLine(socket: Socket): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let text = "";
+    const finish = (line: string | undefined): void => resolve(line);
+    socket.setTimeout(limits.silenceMs, () => finish(undefined));
+    socket.on("close", () => finish(undefined));
+    socket.on("error", () => finish(undefined));
+    socket.setEncoding("utf8").on("data", (data: string) => {
+      text += data;
+      const cut = text.indexOf("\n");
+      if (cut >= 0 || text.length > limits.lineBytesMax) finish(cut < 0 ? undefined : text.slice(0, cut));
+    });
+  });
+}
+
+function parseJson(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? "");
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { refuse } from "../../model/reason.ts";
+import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
+import type { IncomingEnd, IncomingRequest } from "../../ports/migration.ts";
+import { readCgroupEvents } from "../linux/cgroup.ts";
+import { openDoors, type TlsTexts } from "./door.ts";
+import { type LiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
+import { awaitMigration, capabilities, executeAll, moveRefused, queryMigrate } from "./move-qmp.ts";
+import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
+import { readRunRecords, setPhase } from "./run-folder.ts";
+import { launchRun } from "./start.ts";
+import { announce, clearAway, queryStatus } from "./watch.ts";
+
+const limits = {
+  /** The source has let go of its images before the last byte arrives; a storage that is slow to say so gets this long. */
+  lockMs: 5_000,
+  lockRetryMs: 20,
+  statusMs: 5_000,
+  statusRetryMs: 5,
+  /** QEMU's ports for incoming guests; the convention of this field, so that firewalls know them. */
+  portFirst: 49_152,
+  portLast: 49_215,
+} as const;
+
+/** Makes a QEMU ready in its cgroup, and doors at which its source may knock. */
+export async function prepareIncoming(host: QemuHost, request: IncomingRequest): Promise<IncomingEnd> {
+  const tls = request.tls ? readTlsTexts(host.options) : null;
+  if (tls === undefined) return refuse("move-no-certificate", { vm: request.vm.name });
+  return launchRun<IncomingEnd>(host, request, "incoming", async (live) => {
+    const ready = await executeAll(live, [
+      // Never `return-path`: with it a target that dies after it went on would make its source go on as well.
+      capabilities({
+        events: true,
+        "late-block-activate": true,
+        "validate-uuid": true,
+        "pause-before-switchover": false,
+      }),
+      ...credentials(host, tls),
+    ]);
+    if (ready.kind !== "done") return moveRefused(live, ready);
+    const { vm, epoch } = request.run;
+    const { doors, close } = await openDoors({
+      addresses: request.addresses,
+      tls,
+      from: request.from,
+      expects: { cluster: host.options.cluster, vm, epoch },
+      open: (address) => listenAt(live, address),
+    });
+    live.closeDoors = close;
+    if (doors.length === 0)
+      return refuse("move-no-address", { vm: request.vm.name, addresses: request.addresses.join(", ") });
+    return live.qmp === undefined ? refuse("vm-not-running", { vm }) : { kind: "waiting", doors };
+  });
+}
+
+function credentials({ options }: QemuHost, tls: TlsTexts | null): [string, object][] {
+  if (tls === null) return [["migrate-set-parameters", { "tls-creds": "" }]];
+  const dir = writeTlsFolder(options.runDir, tls);
+  return [
+    ["object-add", { "qom-type": "tls-creds-x509", id: tlsId, endpoint: "server", dir, "verify-peer": true }],
+    ["migrate-set-parameters", { "tls-creds": tlsId }],
+  ];
+}
+
+/** The source has knocked: QEMU listens on the address that it reached. */
+async function listenAt(live: LiveRun, address: string): Promise<{ port: number } | { no: string }> {
+  const host = address.includes(":") ? `[${address}]` : address;
+  const uri = `tcp:${host}:${limits.portFirst},to=${limits.portLast}`;
+  const end = await executeAll(live, [["migrate-incoming", { uri }]]);
+  if (end.kind !== "done") return { no: end.kind === "failed" ? end.description : "its QEMU does not answer" };
+  const port = Number((await queryMigrate(live))?.["socket-address"]?.[0]?.port);
+  return Number.isInteger(port) ? { port } : { no: "its QEMU does not say where it listens" };
+}
+
+/** Lets a guest go on that has come in whole. A frozen one is told nothing: nothing may wait in it for its thaw. */
+export async function completeIncoming(host: QemuHost, run: VmRun, limitMs: number): Promise<HypervisorEnd> {
+  const live = host.runs.get(runKey(run));
+  if (live === undefined || (live.phase !== "incoming" && live.phase !== "running"))
+    return refuse("move-nothing-incoming", { vm: run.vm });
+  const frozen: HypervisorEnd = { kind: "unknown", cause: `${runKey(run)} is frozen` };
+  const isFrozen = () => readCgroupEvents(live.cgroup)?.frozen === true;
+  if (isFrozen()) return frozen;
+  // An agent that died here may have noted it and not done it.
+  if (live.phase === "running") return goOn(live);
+  const status = await awaitMigration(live, ["completed", "failed"], { limitMs });
+  if (isFrozen()) return frozen;
+  if (status !== "completed") return refuse("move-incomplete", { vm: run.vm, state: status });
+  // From here on it may execute, whoever asks, also after this agent has died.
+  setPhase(live, "running");
+  live.goingOn = true;
+  const end = await goOn(live);
+  live.goingOn = false;
+  if (end.kind === "refused" && live.qmp !== undefined) setPhase(live, "incoming");
+  if (end.kind !== "done") return end;
+  live.closeDoors();
+  announce(live);
+  return end;
+}
+
+async function goOn(live: LiveRun): Promise<HypervisorEnd> {
+  const { vm } = live.run;
+  for (const giveUpAt = performance.now() + limits.lockMs; ; await sleep(limits.lockRetryMs)) {
+    const end = await executeAll(live, [["cont"]]);
+    if (end.kind === "done") return executes(live);
+    if (end.kind !== "failed") return { kind: "unknown", cause: `QEMU's answer to the order to go on: ${end.kind}` };
+    const isLocked = /Failed to get ".*" lock/u.test(end.description);
+    if (!isLocked || performance.now() > giveUpAt)
+      return refuse(isLocked ? "vm-image-locked" : "move-qemu-refused", { vm, detail: end.description });
+  }
+}
+
+async function executes(live: LiveRun): Promise<HypervisorEnd> {
+  for (const giveUpAt = performance.now() + limits.statusMs; ; await sleep(limits.statusRetryMs)) {
+    const status = await queryStatus(live);
+    if (status !== undefined && status !== "paused") return { kind: "done" };
+    if (status === undefined || performance.now() > giveUpAt)
+      return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not say that it executes` };
+  }
+}
+
+/** Ends a run that never executed; one that may have is not touched. */
+export async function abandonIncoming(host: QemuHost, run: VmRun): Promise<HypervisorEnd> {
+  const live = host.runs.get(runKey(run));
+  const phase =
+    live?.phase ??
+    readRunRecords(host.options.runDir).find(({ vm, epoch }) => vm === run.vm && epoch === run.epoch)?.phase;
+  if (phase === undefined && readCgroupEvents(runCgroup(host.options, run))?.populated !== true)
+    return { kind: "done" };
+  if (live === undefined || phase !== "incoming") return refuse("move-has-executed", { vm: run.vm });
+  live.ending = true;
+  if (await clearAway(host, live)) return { kind: "done" };
+  return { kind: "unknown", cause: `the cgroup of ${runKey(run)} did not become empty` };
+}

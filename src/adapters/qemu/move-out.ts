@@ -1,0 +1,263 @@
+import { refuse } from "../../model/reason.ts";
+import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
+import type { MoveProgress, OutgoingRequest } from "../../ports/migration.ts";
+import { readCgroupEvents } from "../linux/cgroup.ts";
+import { knockAt, type TlsTexts } from "./door.ts";
+import { type LiveRun, type QemuHost, runKey } from "./host.ts";
+import { isTimeToStop, progressOf } from "./move-progress.ts";
+import { awaitMigration, capabilities, executeAll, type MigrateInfo, moveRefused, queryMigrate } from "./move-qmp.ts";
+import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
+import { setPhase } from "./run-folder.ts";
+import { queryStatus, takeStatus } from "./watch.ts";
+
+const limits = {
+  knockMs: 2_000,
+  /** From `migrate` until the target's QEMU has taken the connection, TLS included. */
+  connectMs: 10_000,
+  /** Bytes of a cut connection wait in the kernel for a quarter of an hour: this long without any, and it is over. */
+  stallMs: 10_000,
+  cancelMs: 5_000,
+  handOverMs: 30_000,
+  progressMs: 250,
+  /** While the guest runs, the moment to stop it must not be missed. */
+  watchMs: 25,
+  /** What is left when QEMU stops to ask is sent after the point of no return: as little as there can be. */
+  lastMs: 1,
+  /** QEMU wants a number: more than any link bears. */
+  unboundedBytes: 2 ** 40,
+} as const;
+
+const over = ["completed", "failed", "cancelled"];
+
+/** Copies the guest until it stands still and only its devices' last state is missing at the target. */
+export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRequest): Promise<HypervisorEnd> {
+  const live = host.runs.get(runKey(run));
+  if (live === undefined) return refuse("vm-not-running", { vm: run.vm });
+  if (live.phase !== "running" || live.ending) return refuse("move-under-way", { vm: run.vm });
+  if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen === true)
+    return refuse("vm-unresponsive", { vm: run.vm });
+  if ((await queryStatus(live)) !== "running") return refuse("move-guest-stands", { vm: run.vm });
+  const tls = request.tls ? readTlsTexts(host.options) : null;
+  if (tls === undefined) return refuse("move-no-certificate", { vm: run.vm });
+  setPhase(live, "leaving");
+  const giveUp = new AbortController();
+  const settled = attempt(host, live, request, tls, giveUp.signal);
+  live.copying = { giveUp, settled };
+  try {
+    return await settled;
+  } finally {
+    live.copying = undefined;
+  }
+}
+
+async function attempt(
+  host: QemuHost,
+  live: LiveRun,
+  request: OutgoingRequest,
+  tls: TlsTexts | null,
+  signal: AbortSignal,
+): Promise<HypervisorEnd> {
+  const end = await copyOut(host, live, request, tls, signal);
+  // Whoever gives it up lets the guest go on.
+  if (signal.aborted) return refuse("move-cancelled", { vm: live.run.vm });
+  if (end.kind !== "refused") return end;
+  const back = await goBack(host, live);
+  return back.kind === "unknown" ? back : end;
+}
+
+async function copyOut(
+  host: QemuHost,
+  live: LiveRun,
+  request: OutgoingRequest,
+  tls: TlsTexts | null,
+  signal: AbortSignal,
+): Promise<HypervisorEnd> {
+  const { vm } = live.run;
+  const found = await findLink(host, request, tls, signal);
+  if ("tried" in found) return refuse("move-no-link", { vm, to: request.to, tried: found.tried });
+  // One of an earlier move, in whatever direction, may be left.
+  await live.qmp?.execute("object-del", { id: tlsId });
+  const ready = await executeAll(live, [
+    capabilities({
+      events: true,
+      "pause-before-switchover": true,
+      "validate-uuid": true,
+      "late-block-activate": false,
+      "auto-converge": host.options.accel === "kvm",
+    }),
+    ...credentials(host, request, tls),
+    ["migrate-set-parameters", parameters(request)],
+  ]);
+  if (ready.kind !== "done") return moveRefused(live, ready);
+  const stoppedAt = host.options.accel === "tcg" ? performance.now() : 0;
+  // Without KVM QEMU misses memory that a running guest dirties (one guest of ten): it is stopped first.
+  const stop: [string][] = stoppedAt > 0 && !signal.aborted ? [["stop"]] : [];
+  const stopped = await executeAll(live, stop);
+  if (stopped.kind !== "done") return moveRefused(live, stopped);
+  if (signal.aborted) return refuse("move-cancelled", { vm });
+  live.migration = undefined;
+  const begun = await executeAll(live, [["migrate", { uri: uriOf(found) }]]);
+  if (begun.kind !== "done") return moveRefused(live, begun);
+  return followCopy(host, live, { link: found.address, stoppedAt, downtimeMs: request.downtimeMs, signal });
+}
+
+type Found = { readonly address: string; readonly port: number };
+
+/** The first link that connects. */
+async function findLink(
+  host: QemuHost,
+  { doors, as, to }: OutgoingRequest,
+  tls: TlsTexts | null,
+  signal: AbortSignal,
+): Promise<Found | { readonly tried: string }> {
+  const { cluster } = host.options;
+  const access = { tls, to, limitMs: limits.knockMs, signal };
+  const tried: string[] = [];
+  for (const door of doors) {
+    const answer = await knockAt(door, { cluster, vm: as.vm, epoch: as.epoch }, access);
+    if ("port" in answer) return { address: door.address, port: answer.port };
+    tried.push(`${door.address}: ${answer.no}`);
+  }
+  return { tried: tried.join("; ") };
+}
+
+function uriOf({ address, port }: Found): string {
+  return `tcp:${address.includes(":") ? `[${address}]` : address}:${port}`;
+}
+
+function credentials({ options }: QemuHost, { to }: OutgoingRequest, tls: TlsTexts | null): [string, object][] {
+  if (tls === null) return [["migrate-set-parameters", { "tls-creds": "", "tls-hostname": "" }]];
+  const dir = writeTlsFolder(options.runDir, tls);
+  return [
+    ["object-add", { "qom-type": "tls-creds-x509", id: tlsId, endpoint: "client", dir, "verify-peer": true }],
+    ["migrate-set-parameters", { "tls-creds": tlsId, "tls-hostname": to }],
+  ];
+}
+
+function parameters({ bandwidthMiBps }: OutgoingRequest): object {
+  const bytes = bandwidthMiBps === null ? limits.unboundedBytes : Math.round(bandwidthMiBps * 1024 * 1024);
+  return { "max-bandwidth": bytes, "downtime-limit": limits.lastMs };
+}
+
+type Copying = {
+  readonly link: string;
+  /** 0: the guest runs. */
+  stoppedAt: number;
+  readonly downtimeMs: number;
+  readonly signal: AbortSignal;
+};
+
+/** Until QEMU stops to ask for the hand-over, or the attempt has ended. Tells progress; stops a guest that still runs. */
+async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Promise<HypervisorEnd> {
+  let percent = 0;
+  let toldAt = 0;
+  const tell = (progress: MoveProgress): void => {
+    ({ percent } = progress);
+    toldAt = performance.now();
+    host.emitMove({ kind: "progress", run: live.run, progress });
+  };
+  const standsStill = stallWatch();
+  const look = async (info: MigrateInfo): Promise<number> => {
+    if (standsStill(info)) await live.qmp?.execute("migrate_cancel");
+    const runs = copying.stoppedAt === 0;
+    if (runs && isTimeToStop(info, copying.downtimeMs)) {
+      copying.stoppedAt = performance.now();
+      await live.qmp?.execute("stop");
+    }
+    if (performance.now() - toldAt >= limits.progressMs) tell(progressOf(info, { ...courseOf(copying), percent }));
+    return runs ? limits.watchMs : limits.progressMs;
+  };
+  const { signal } = copying;
+  const status = await awaitMigration(live, ["pre-switchover", ...over], { limitMs: null, signal, look });
+  if (status === "lost") return refuse("vm-not-running", { vm: live.run.vm });
+  if (status !== "pre-switchover") return brokenOff(live);
+  if (copying.stoppedAt === 0) copying.stoppedAt = performance.now();
+  const info = await queryMigrate(live);
+  if (info !== undefined) tell({ ...progressOf(info, { ...courseOf(copying), percent }), percent: 100 });
+  return { kind: "done" };
+}
+
+/** Whether nothing has moved for too long, counted only while QEMU answers: a frozen one is not at fault. */
+function stallWatch(): (info: MigrateInfo) => boolean {
+  let bytes = -1;
+  let stillMs = 0;
+  let lookedAt = performance.now();
+  return ({ status, ram }) => {
+    const now = performance.now();
+    const moved = (ram?.transferred ?? 0) !== bytes;
+    bytes = ram?.transferred ?? 0;
+    stillMs = moved ? 0 : stillMs + Math.min(now - lookedAt, 2 * limits.progressMs);
+    lookedAt = now;
+    return stillMs > (status === "setup" ? limits.connectMs : limits.stallMs);
+  };
+}
+
+function courseOf({ link, stoppedAt }: Copying) {
+  const guest = stoppedAt === 0 ? ("runs" as const) : ("stopped" as const);
+  return { link, guest, stoodMs: stoppedAt === 0 ? 0 : performance.now() - stoppedAt };
+}
+
+async function brokenOff(live: LiveRun): Promise<HypervisorEnd> {
+  const { vm } = live.run;
+  const detail = (await queryMigrate(live))?.["error-desc"];
+  return refuse("move-broke-off", {
+    vm,
+    detail: detail === undefined || detail === "" ? "the target went away" : detail,
+  });
+}
+
+/** The owner record names the target: what is here never goes on under this name (S15). Harmless when repeated. */
+export async function switchOver(host: QemuHost, run: VmRun): Promise<HypervisorEnd> {
+  const live = host.runs.get(runKey(run));
+  if (live === undefined) return { kind: "unknown", cause: `${runKey(run)} is not there any more` };
+  const isPart = live.phase === "leaving" || live.phase === "handed";
+  if (!isPart || live.copying !== undefined) return refuse("move-not-ready", { vm: run.vm });
+  if (readCgroupEvents(live.cgroup)?.frozen === true) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
+  if (live.phase === "leaving" && (await queryMigrate(live))?.status !== "pre-switchover")
+    return refuse("move-not-ready", { vm: run.vm });
+  setPhase(live, "handed");
+  const begun = await executeAll(live, [["migrate-continue", { state: "pre-switchover" }]]);
+  if (begun.kind === "late") return { kind: "unknown", cause: `QEMU of ${runKey(run)} does not answer` };
+  const status = await awaitMigration(live, over, { limitMs: limits.handOverMs });
+  if (status === "completed") return { kind: "done" };
+  if (status === "lost" || status === "late")
+    return { kind: "unknown", cause: `the hand-over of ${runKey(run)}: ${status}` };
+  // A guest that QEMU had stopped by itself goes on by itself at this point.
+  await live.qmp?.execute("stop");
+  return refuse("move-hand-over-failed", { vm: run.vm });
+}
+
+/** The guest goes on here. Harmless when repeated, and where no move is under way. */
+export async function cancelOut(host: QemuHost, run: VmRun): Promise<HypervisorEnd> {
+  const live = host.runs.get(runKey(run));
+  if (live === undefined) return refuse("vm-not-running", { vm: run.vm });
+  if (live.phase === "handed") return refuse("move-handed-over", { vm: run.vm });
+  if (live.phase !== "leaving") return { kind: "done" };
+  if (readCgroupEvents(live.cgroup)?.frozen === true) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
+  live.copying?.giveUp.abort();
+  await live.copying?.settled;
+  // Typed anew: the attempt may have ended by itself, and let the guest go on.
+  return (live.phase as LiveRun["phase"]) === "leaving" ? goBack(host, live) : { kind: "done" };
+}
+
+async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
+  const before = (await queryMigrate(live))?.status;
+  if (before !== undefined && !over.includes(before)) {
+    await live.qmp?.execute("migrate_cancel");
+    const status = await awaitMigration(live, over, { limitMs: limits.cancelMs });
+    if (status === "late") return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not end the move` };
+  }
+  await live.qmp?.execute("object-del", { id: tlsId });
+  const stands = await queryStatus(live);
+  if (stands === "paused" || stands === "postmigrate" || stands === "finish-migrate") {
+    const end = await executeAll(live, [["cont"]]);
+    if (end.kind !== "done") return moveRefused(live, end);
+  } else if (stands === undefined) {
+    if (live.qmp === undefined) return refuse("vm-not-running", { vm: live.run.vm });
+    return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not answer` };
+  }
+  setPhase(live, "running");
+  // What happened to the guest meanwhile was no news then.
+  void takeStatus(host, live);
+  return { kind: "done" };
+}

@@ -1,0 +1,60 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { isTimeToStop, progressOf } from "./move-progress.ts";
+import type { MigrateInfo } from "./move-qmp.ts";
+
+const mib = 1024 * 1024;
+/** 839 megabits a second are 100 MiB. */
+const info = (remainingMiB: number, mbps = 839, passes = 1, totalMiB = 100): MigrateInfo => ({
+  status: "active",
+  "expected-downtime": 42,
+  ram: {
+    total: totalMiB * mib,
+    remaining: remainingMiB * mib,
+    transferred: 0,
+    mbps,
+    "dirty-sync-count": passes,
+  },
+});
+const runs = { link: "10.0.1.2", guest: "runs", stoodMs: 0, percent: 0 } as const;
+const stopped = { ...runs, guest: "stopped", stoodMs: 250 } as const;
+
+test("percent, speed and rest as people read them; a stopped guest's downtime is what it stood and what is to come", () => {
+  expect(progressOf(info(25), stopped)).toEqual({
+    percent: 75,
+    mibPerSecond: 100,
+    remainingMiB: 25,
+    expectedDowntimeMs: 500,
+    link: "10.0.1.2",
+    guest: "stopped",
+  });
+  expect(progressOf(info(25), runs)).toMatchObject({ expectedDowntimeMs: 42, guest: "runs" });
+});
+
+test("what is not known yet is not made up", () => {
+  expect(progressOf({ status: "setup" }, runs)).toMatchObject({ percent: 0, expectedDowntimeMs: null });
+  expect(progressOf(info(100, 0), stopped)).toMatchObject({ percent: 0, mibPerSecond: 0, expectedDowntimeMs: null });
+});
+
+test("percent never falls, and is 100 only at the end", () => {
+  const rest = fc.double({ min: 0, max: 100, noNaN: true });
+  fc.assert(
+    fc.property(fc.array(rest, { minLength: 1 }), (rests) => {
+      let percent = 0;
+      for (const remaining of rests) {
+        const next = progressOf(info(remaining), { ...runs, percent }).percent;
+        expect(next).toBeGreaterThanOrEqual(percent);
+        expect(next).toBeLessThan(100);
+        percent = next;
+      }
+    }),
+  );
+});
+
+test("[S15] a running guest is stopped once the rest fits the downtime, but not in the first pass", () => {
+  expect(isTimeToStop(info(10, 839, 1), 300)).toBe(false);
+  expect(isTimeToStop(info(29, 839, 2), 300)).toBe(true);
+  expect(isTimeToStop(info(31, 839, 2), 300)).toBe(false);
+  expect(isTimeToStop(info(0, 0, 2), 300)).toBe(false);
+  expect(isTimeToStop({ status: "active" }, 300)).toBe(false);
+});

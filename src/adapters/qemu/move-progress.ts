@@ -1,0 +1,51 @@
+import type { MoveProgress } from "../../ports/migration.ts";
+import type { MigrateInfo } from "./move-qmp.ts";
+
+const mib = 1024 * 1024;
+
+export type Course = {
+  readonly link: string;
+  readonly guest: MoveProgress["guest"];
+  /** Since when the guest stands still; 0 while it runs. */
+  readonly stoodMs: number;
+  /** What was said last: percents never fall. */
+  readonly percent: number;
+};
+
+/** What people are told. 100 % is kept for the end: a guest that runs makes new work until it stands still. */
+export function progressOf(info: MigrateInfo, course: Course): MoveProgress {
+  const { ram } = info;
+  const { link, guest } = course;
+  if (ram === undefined || ram.total === 0)
+    return { percent: course.percent, mibPerSecond: 0, remainingMiB: 0, expectedDowntimeMs: null, link, guest };
+  const done = Math.floor(100 * (1 - ram.remaining / ram.total));
+  const restMs = remainingMs(info);
+  const expected = guest === "stopped" ? addTo(course.stoodMs, restMs) : (info["expected-downtime"] ?? null);
+  return {
+    percent: Math.max(course.percent, Math.min(99, done)),
+    mibPerSecond: Math.round((ram.mbps * 1_000_000) / 8 / mib),
+    remainingMiB: Math.ceil(ram.remaining / mib),
+    expectedDowntimeMs: expected,
+    link,
+    guest,
+  };
+}
+
+/** How long the rest takes at the speed of now; null: not known yet. */
+function remainingMs({ ram }: MigrateInfo): number | null {
+  if (ram === undefined || ram.mbps <= 0) return null;
+  return Math.ceil((ram.remaining * 8) / (ram.mbps * 1_000));
+}
+
+function addTo(stoodMs: number, restMs: number | null): number | null {
+  return restMs === null ? null : Math.round(stoodMs + restMs);
+}
+
+/**
+ * Whether the guest is stopped now. Not in the first pass: what the guest wrote meanwhile is known only after it. By the
+ * driver rather than by QEMU itself, so that it never goes on by itself where the hand-over fails (S15).
+ */
+export function isTimeToStop(info: MigrateInfo, downtimeMs: number): boolean {
+  const restMs = remainingMs(info);
+  return restMs !== null && (info.ram?.["dirty-sync-count"] ?? 0) >= 2 && restMs <= downtimeMs;
+}

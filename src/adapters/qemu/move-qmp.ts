@@ -1,0 +1,115 @@
+import { z } from "zod";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { LiveRun } from "./host.ts";
+import type { QmpEnd } from "./qmp.ts";
+
+/** What `query-migrate` says, as far as it is used. Bytes, milliseconds, megabits a second. */
+const migrateInfoSchema = z.object({
+  status: z.string().optional(),
+  "error-desc": z.string().optional(),
+  "total-time": z.number().optional(),
+  "expected-downtime": z.number().optional(),
+  "socket-address": z.array(z.object({ port: z.string().optional() })).optional(),
+  ram: z
+    .object({
+      total: z.number(),
+      remaining: z.number(),
+      transferred: z.number(),
+      mbps: z.number(),
+      "dirty-sync-count": z.number(),
+    })
+    .optional(),
+});
+export type MigrateInfo = z.infer<typeof migrateInfoSchema>;
+
+type Command = readonly [name: string, args?: object];
+
+/** Undefined: QEMU does not say. */
+export async function queryMigrate(live: LiveRun): Promise<MigrateInfo | undefined> {
+  const end = await live.qmp?.execute("query-migrate");
+  const parsed = end?.kind === "done" ? migrateInfoSchema.safeParse(end.value) : undefined;
+  return parsed?.success === true ? parsed.data : undefined;
+}
+
+/** One after the other; the first that is not done ends it. */
+export async function executeAll(live: LiveRun, commands: readonly Command[]): Promise<QmpEnd> {
+  let end: QmpEnd = { kind: "done", value: undefined };
+  for (const [name, args] of commands) {
+    end = (await live.qmp?.execute(name, args)) ?? { kind: "dead" };
+    if (end.kind !== "done") return end;
+  }
+  return end;
+}
+
+/** What QEMU says where it will not take part. */
+export function moveRefused(
+  live: LiveRun,
+  end: QmpEnd,
+): Refusal | { readonly kind: "unknown"; readonly cause: string } {
+  const { vm } = live.run;
+  if (end.kind === "failed") return refuse("move-qemu-refused", { vm, detail: end.description });
+  if (live.qmp === undefined) return refuse("vm-not-running", { vm });
+  return { kind: "unknown", cause: `QEMU's answer to a step of the move: ${end.kind}` };
+}
+
+/** On or off for each, because a run that once came in by a move has those of the target still. */
+export function capabilities(states: Readonly<Record<string, boolean>>): Command {
+  const list = Object.entries(states).map(([capability, state]) => ({ capability, state }));
+  return ["migrate-set-capabilities", { capabilities: list }];
+}
+
+/** A word of QEMU's may have been missed, where the driver is new. */
+const lookEveryMs = 200;
+
+type Waiting = {
+  /** Null: for as long as its QMP lives. */
+  readonly limitMs: number | null;
+  readonly signal?: AbortSignal;
+  /** Called now and then meanwhile with how things stand; answers after how many milliseconds again. */
+  readonly look?: (info: MigrateInfo) => Promise<number>;
+};
+
+/**
+ * Waits until QEMU's migration is in one of these states, and says in which; `lost`: its QMP has ended; `late`: not within
+ * the limit; `given-up`: by the signal.
+ */
+export async function awaitMigration(
+  live: LiveRun,
+  wanted: readonly string[],
+  { limitMs, signal, look }: Waiting,
+): Promise<string> {
+  const giveUpAt = performance.now() + (limitMs ?? Number.POSITIVE_INFINITY);
+  // QEMU is slow to answer while it takes memory in; what it said by itself is enough to begin with.
+  let nextLookAt = live.migration === undefined ? 0 : performance.now() + lookEveryMs;
+  for (;;) {
+    if (live.qmp === undefined) return "lost";
+    if (signal?.aborted === true) return "given-up";
+    if (live.migration !== undefined && wanted.includes(live.migration)) return live.migration;
+    const now = performance.now();
+    if (now >= giveUpAt) return "late";
+    if (now < nextLookAt) {
+      await nextWord(live, Math.min(nextLookAt, giveUpAt) - now, signal);
+      continue;
+    }
+    const heard = live.migration;
+    const info = await queryMigrate(live);
+    // An event that came during the question is newer than its answer.
+    if (info?.status !== undefined && live.migration === heard) live.migration = info.status;
+    const pauseMs = info === undefined ? undefined : await look?.(info);
+    nextLookAt = performance.now() + (pauseMs ?? lookEveryMs);
+  }
+}
+
+function nextWord(live: LiveRun, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const hear = (): void => {
+      clearTimeout(limit);
+      live.onMigration.delete(hear);
+      signal?.removeEventListener("abort", hear);
+      resolve();
+    };
+    const limit = setTimeout(hear, limitMs);
+    live.onMigration.add(hear);
+    signal?.addEventListener("abort", hear);
+  });
+}

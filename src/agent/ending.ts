@@ -1,0 +1,92 @@
+import { event } from "../core/decision.ts";
+import { isMovedAway } from "../core/moves.ts";
+import { planChange } from "../core/plans.ts";
+import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
+import type { HostMode } from "../model/host-records.ts";
+import type { HostId, VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { VmMove } from "../model/move-records.ts";
+import type { ClusterView } from "../model/view.ts";
+import type { Building } from "./building.ts";
+import { withLocal } from "./note.ts";
+import { type Local, runKey } from "./state.ts";
+
+/** Why a VM that runs here is to end here. `leaves`: its host does, and does not wait for it to be moved. */
+type Ending = "unwanted" | "moved" | "leaves";
+
+export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | undefined {
+  const requested = view.vms.get(id)?.value.requested;
+  if (isMovedAway(view, id)) return "moved";
+  const mode = modeOf(view, self);
+  if (mode === "shutdown" || mode === "restart" || (mode === "leaving" && requested === "ignored")) return "leaves";
+  // Whatever is wanted, nothing is done about it while the cluster is disarmed (HM5).
+  if (requested === "started" || requested === "ignored" || view.disarm !== undefined) return undefined;
+  return "unwanted";
+}
+
+/** What this life of the host is about to do to its VMs: only a machine that goes down does anything to them. */
+function modeOf(view: ClusterView, self: HostId): HostMode["mode"] {
+  const mode = view.modes.get(self)?.value;
+  if (mode === undefined || mode.incarnation !== view.hosts.get(self)?.value.incarnation) return "active";
+  return mode.next === "reboot" || mode.next === "power-off" ? mode.mode : "active";
+}
+
+/** Stops it. A stop that came to nothing is said where somebody waits for it; one that is still wanted is tried again. */
+export function endRun(building: Building, local: Local, ending: Ending): void {
+  if (local.stopsFailed > 0 && ending === "moved") {
+    answerMove(building, local);
+    return;
+  }
+  if (local.stopsFailed > 0) recordError(building, local);
+  stop(building, local);
+}
+
+function stop(building: Building, local: Local): void {
+  const { view } = building.happened;
+  const { vm } = local.run;
+  const order = view.orders.get(vm)?.value.order;
+  const ordered = order?.kind === "stop" ? order.graceMs : undefined;
+  const graceMs = ordered ?? view.vms.get(vm)?.value.stopGraceMs ?? 0;
+  const op = building.op({ kind: "stop", runKey: runKey(local.run) });
+  building.state = withLocal(building.state, { ...local, phase: "stopping" });
+  building.effects.push({ kind: "stop", op, run: local.run, graceMs });
+}
+
+/** The VM stays where it is: whoever wanted it elsewhere decides anew. */
+function answerMove(building: Building, { run }: Local): void {
+  const { view } = building.happened;
+  const move = view.moves.get(run.vm);
+  const registration = view.hosts.get(building.state.self);
+  const subject = `move ${run.vm}`;
+  if (move === undefined || registration === undefined || building.busy(subject)) return;
+  const params = { vm: nameOf(view, run.vm), host: building.state.self };
+  const next: VmMove = { ...move.value, answer: { kind: "failed", code: "vm-did-not-stop", params } };
+  const key = keys.vmMove(run.vm);
+  building.commit(
+    subject,
+    transaction([unchanged(key, move), ...stillIn(building.state.self, registration)], [put(key, next)]),
+    [],
+  );
+}
+
+/** A VM that cannot be stopped is in error until somebody disables it; the agent goes on trying (HM2). */
+function recordError(building: Building, { run }: Local): void {
+  const { view, wall } = building.happened;
+  const registration = view.hosts.get(building.state.self);
+  const subject = `plan ${run.vm}`;
+  const isTold = view.vms.get(run.vm)?.value.requested !== "stopped" || view.plans.get(run.vm)?.value.error != null;
+  if (isTold || registration === undefined || building.busy(subject)) return;
+  const params = { vm: nameOf(view, run.vm), host: building.state.self };
+  const plan = planChange(view, run.vm, { error: { code: "vm-stop-failed", params, at: wall } });
+  const compares = [
+    unchanged(keys.owner(run.vm), view.owners.get(run.vm)),
+    ...plan.compares,
+    ...stillIn(building.state.self, registration),
+  ];
+  const told = event("vm-stop-failed", { vm: run.vm, host: building.state.self }, params);
+  building.commit(subject, transaction(compares, plan.writes), [told]);
+}
+
+function nameOf(view: ClusterView, vm: VmId): string {
+  return view.vms.get(vm)?.value.name ?? vm;
+}

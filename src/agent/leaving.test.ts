@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import { Agent, hostWith, seen, web } from "../../test/support/agent-rig.ts";
+import { fence, heartbeat, host, incarnation, type Records, vmId } from "../../test/support/records.ts";
+import type { IntentId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import { systemActor } from "../model/records.ts";
+
+describe("leaving in order", () => {
+  const fenceKey = keys.fence(host("h1"), incarnation(1));
+  const order = (next: "reboot" | "power-off" | "agent-restart", of = 1) => ({
+    schema: 1,
+    id: "intent-1",
+    actor: systemActor,
+    kind: "leave-host",
+    host: "h1",
+    incarnation: of,
+    next,
+    answer: { kind: "open" },
+    at: 0,
+  });
+  const modeOf = (mode: string, next: string, n = 1) => ({ schema: 1, incarnation: n, mode, next, at: 0 });
+  const running = (records: Records): Agent => {
+    const agent = new Agent(records);
+    agent.lists();
+    agent.lists(seen(web(1)));
+    return agent;
+  };
+  const ordered = (next: "reboot" | "power-off" | "agent-restart", change: (records: Records) => Records = (r) => r) =>
+    running(change(hostWith(1)).put(keys.intent("intent-1" as IntentId), order(next)));
+  const policy = (shutdownPolicy: string) => (records: Records) =>
+    records.put(keys.policy, { schema: 1, hostReserveMiB: 0, shutdownPolicy });
+  const maintained = (records: Records) =>
+    records.put(keys.maintenance(host("h1")), { schema: 1, by: systemActor, reason: "", at: 0 });
+  const disarmed = (records: Records) =>
+    records.put(keys.disarm, { schema: 1, mode: "freeze", by: systemActor, at: 0 });
+
+  test.each([
+    ["reboot", "conditional", (r: Records) => r, "restart"],
+    ["power-off", "conditional", (r: Records) => r, "shutdown"],
+    ["power-off", "freeze", policy("freeze"), "restart"],
+    ["reboot", "failover", policy("failover"), "shutdown"],
+    ["reboot", "migrate", policy("migrate"), "leaving"],
+    ["agent-restart", "migrate", policy("migrate"), "restart"],
+    ["reboot", "maintenance", maintained, "leaving"],
+    ["power-off", "disarmed", disarmed, "restart"],
+  ] as const)(
+    "[HM4] %s under %s: the host says what its VMs will meet, and answers the order with it",
+    (next, _, change, mode) => {
+      const agent = ordered(next, change);
+      expect(agent.written(keys.hostMode(host("h1")))).toMatchObject({ mode, next, incarnation: 1 });
+      expect(agent.written(keys.intent("intent-1" as IntentId))).toMatchObject({ answer: { kind: "done" } });
+    },
+  );
+
+  test("[HM4] an order for an earlier life of the host is not this one's", () => {
+    const agent = new Agent(
+      hostWith(null)
+        .host("h1", 2)
+        .put(keys.intent("intent-1" as IntentId), order("reboot", 1)),
+    );
+    agent.beats(2);
+    agent.lists();
+    agent.lists();
+    expect(agent.written(keys.hostMode(host("h1")))).toBeUndefined();
+  });
+
+  test("[HM4, S9] VMs stop and are let go; the last word comes when none is left, and then the machine goes", () => {
+    const agent = running(hostWith(1).put(keys.hostMode(host("h1")), modeOf("restart", "reboot")));
+    expect(agent.written(fenceKey)).toBeUndefined();
+    agent.ends("stop");
+    expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "released", failed: null });
+    expect(agent.written(fenceKey)).toBeUndefined();
+    expect(agent.take("leave")).toBeUndefined();
+    agent.settles();
+    const record = agent.records.view.fences.get(host("h1"))?.get(incarnation(1))?.value;
+    expect(record).toMatchObject({ cause: "self", proofs: ["last-word"], by: "h1" });
+    expect(agent.take("leave")).toMatchObject({ next: "reboot" });
+    agent.wait(5_000);
+    expect(agent.take("leave")).toBeUndefined();
+  });
+
+  test("[HM4] after the boot the machine does not go down again: its heart knows no registration of that life", () => {
+    const records = hostWith(1).put(keys.hostMode(host("h1")), modeOf("restart", "reboot"));
+    records.put(fenceKey, fence({ cause: "self", by: host("h1"), proofs: ["last-word"] }));
+    const agent = new Agent(records);
+    agent.tell({
+      kind: "heart",
+      says: { phase: "waiting", incarnation: null, nonce: null, frozen: true, trouble: null },
+    });
+    agent.lists();
+    agent.lists();
+    expect(agent.take("leave")).toBeUndefined();
+  });
+
+  test("[HM4] a host that moves its VMs away stops none of them by itself", () => {
+    const agent = running(hostWith(1).put(keys.hostMode(host("h1")), modeOf("leaving", "reboot")));
+    expect(agent.take("stop")).toBeUndefined();
+    expect(agent.written(fenceKey)).toBeUndefined();
+  });
+
+  test("[HM4] an agent that restarts touches no VM, and the next one says that it is back", () => {
+    const agent = running(hostWith(1).put(keys.hostMode(host("h1")), modeOf("restart", "agent-restart")));
+    expect(agent.take("stop")).toBeUndefined();
+    expect(agent.written(fenceKey)).toBeUndefined();
+    expect(agent.written(keys.hostMode(host("h1")))).toMatchObject({ mode: "active" });
+    const same = running(hostWith(1));
+    same.records.put(keys.hostMode(host("h1")), modeOf("restart", "agent-restart"));
+    same.changes();
+    expect(same.written(keys.hostMode(host("h1")))).toBeUndefined();
+  });
+
+  test("[HM4] a host that has booted is back once others see that it takes VMs again", () => {
+    const records = hostWith(null)
+      .host("h1", 2)
+      .put(keys.hostMode(host("h1")), modeOf("restart", "reboot", 1));
+    records.put(keys.heartbeat(host("h1"), incarnation(2)), heartbeat({ agentAgeMs: null }));
+    const agent = new Agent(records);
+    agent.beats(2);
+    agent.lists();
+    agent.lists();
+    expect(agent.written(keys.hostMode(host("h1")))).toBeUndefined();
+    records.put(keys.heartbeat(host("h1"), incarnation(2)), heartbeat());
+    agent.changes();
+    expect(agent.written(keys.hostMode(host("h1")))).toMatchObject({ mode: "active", incarnation: 2 });
+  });
+});

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { policySchema, shutdownPolicySchema } from "../../model/policy.ts";
+import { asOfMsSchema, base, requestIdSchema } from "./base.ts";
+
+export const policyOutputSchema = policySchema.omit({ schema: true });
+export type PolicyOutput = z.infer<typeof policyOutputSchema>;
+
+const dayMs = 86_400_000;
+
+/** What is not named stays as it is. */
+const policyPatchSchema = z.strictObject({
+  /** Memory that is kept for each host itself. */
+  hostReserveMiB: z.int().min(0).max(1_073_741_824).optional(),
+  shutdownPolicy: shutdownPolicySchema.optional(),
+  scheduler: z
+    .strictObject({
+      mode: z.enum(["basic", "static", "dynamic"]).optional(),
+      rebalanceOnStart: z.boolean().optional(),
+      autoRebalance: z
+        .strictObject({
+          enabled: z.boolean().optional(),
+          method: z.enum(["bruteforce", "topsis"]).optional(),
+          threshold: z.number().min(0).max(10).optional(),
+          holdMs: z.int().min(0).max(dayMs).optional(),
+          margin: z.number().min(0).max(1).optional(),
+        })
+        .optional(),
+    })
+    .optional(),
+  quarantine: z
+    .strictObject({
+      losses: z.int().min(0).max(100).optional(),
+      windowMs: z
+        .int()
+        .min(1)
+        .max(30 * dayMs)
+        .optional(),
+      holdMs: z
+        .int()
+        .min(0)
+        .max(30 * dayMs)
+        .optional(),
+    })
+    .optional(),
+  wantedHostLosses: z.int().min(0).max(100).optional(),
+  moveAttemptsMax: z.int().min(1).max(100).optional(),
+  returnAfterMaintenance: z.enum(["always", "as-failback"]).optional(),
+});
+export type PolicyPatchInput = z.infer<typeof policyPatchSchema>;
+
+export const policyContract = {
+  show: base
+    .route({ method: "GET", path: "/policy", summary: "What holds for the whole cluster" })
+    .output(z.object({ asOfMs: asOfMsSchema, policy: policyOutputSchema })),
+  set: base
+    .route({ method: "PATCH", path: "/policy", summary: "Change what holds for the whole cluster" })
+    .input(policyPatchSchema.extend({ requestId: requestIdSchema }))
+    .output(policyOutputSchema),
+};

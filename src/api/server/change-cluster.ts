@@ -1,0 +1,83 @@
+import {
+  type LeaveRequest,
+  type MaintenanceRequest,
+  planLeave,
+  planMaintenance,
+  planRelease,
+} from "../../core/requests/change-host.ts";
+import { type PolicyPatch, planSetPolicy } from "../../core/requests/change-policy.ts";
+import { planArm, planDisarm } from "../../core/requests/disarm.ts";
+import type { Sight } from "../../core/requests/sight.ts";
+import type { Disarm, ShutdownPolicy } from "../../model/policy.ts";
+import type { ClusterStatus } from "../contract/cluster.ts";
+import type { PolicyOutput } from "../contract/policy.ts";
+import { type Answer, ask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
+import { freshIntentId } from "./fresh.ts";
+import type { ApiOptions } from "./options.ts";
+import { presentDisarm, presentPolicy } from "./present-cluster.ts";
+
+type OneHost = WithRequestId & { readonly host: string };
+type Leaving = Named & { readonly shutdownPolicy: ShutdownPolicy };
+type Disarmed = { readonly disarm: ClusterStatus["disarm"] };
+
+/** Everything that changes hosts and what holds for the whole cluster, answered when it is committed. */
+export function clusterChanges(options: ApiOptions, sight: Sight) {
+  const disarmed = (): Answer<Disarmed> => ({ kind: "ok", value: { disarm: presentDisarm(options.view()) } });
+  return {
+    maintenance: async (
+      input: MaintenanceRequest & WithRequestId,
+    ): Promise<Answer<Named & { readonly vms: number }>> => {
+      const end = await ask(options, "host.maintenance", "host-changed", input, (asked) =>
+        planMaintenance(options.view(), input, asked),
+      );
+      if (end.kind !== "ok") return end;
+      const { host, name } = end.value;
+      const owners = [...options.view().owners.values()];
+      const vms = owners.filter(({ value }) => value.kind === "held" && value.host === host).length;
+      return { kind: "ok", value: { id: host, name, vms } };
+    },
+    release: async (input: OneHost): Promise<Answer<Named>> => {
+      const end = await ask(options, "host.release", "host-changed", input, (asked) =>
+        planRelease(options.view(), input.host, asked),
+      );
+      return end.kind === "ok" ? { kind: "ok", value: { id: end.value.host, name: end.value.name } } : end;
+    },
+    shutdown: (input: OneHost) => leave(options, sight, "power-off", input),
+    reboot: (input: OneHost) => leave(options, sight, "reboot", input),
+    disarm: async (input: WithRequestId & { readonly mode: Disarm["mode"] }): Promise<Answer<Disarmed>> => {
+      const end = await ask(options, "cluster.disarm", "cluster-changed", input, (asked) =>
+        planDisarm(options.view(), input.mode, asked),
+      );
+      return end.kind === "ok" ? disarmed() : end;
+    },
+    arm: async (input: WithRequestId): Promise<Answer<Disarmed>> => {
+      const end = await ask(options, "cluster.arm", "cluster-changed", input, (asked) =>
+        planArm(options.view(), asked),
+      );
+      return end.kind === "ok" ? disarmed() : end;
+    },
+    setPolicy: async (input: PolicyPatch & WithRequestId): Promise<Answer<PolicyOutput>> => {
+      const { requestId, ...patch } = input;
+      const end = await ask(options, "policy.set", "cluster-changed", input, (asked) =>
+        planSetPolicy(options.view(), patch, asked),
+      );
+      return end.kind === "ok" ? { kind: "ok", value: presentPolicy(options.view()) } : end;
+    },
+  };
+}
+
+async function leave(
+  options: ApiOptions,
+  sight: Sight,
+  next: LeaveRequest["next"],
+  input: OneHost,
+): Promise<Answer<Leaving>> {
+  const end = await ask(options, `host.leave.${next}`, "host-intent", input, (asked) =>
+    planLeave(options.view(), { host: input.host, next }, freshIntentId(options.random), asked, sight),
+  );
+  if (end.kind !== "ok") return end;
+  const { host: id, name, intent } = end.value;
+  const refused = await awaitIntent(options, intent, { code: "leave-not-answered", params: { host: name } });
+  const { shutdownPolicy } = presentPolicy(options.view());
+  return refused ?? { kind: "ok", value: { id, name, shutdownPolicy } };
+}

@@ -1,0 +1,57 @@
+import { compareText, inKeyOrder } from "../../base/order.ts";
+import { limits } from "../../core/limits.ts";
+import { vmError } from "../../core/vm-error.ts";
+import type { HostId } from "../../model/ids.ts";
+import type { Check } from "../../model/reason.ts";
+import type { ClusterView } from "../../model/view.ts";
+import { admissionChecks } from "./present-admission.ts";
+import { presentHosts } from "./present-hosts.ts";
+import { failingRuleChecks } from "./present-rules.ts";
+import type { Tracker } from "./tracker.ts";
+
+/** What needs somebody's attention, worst first. */
+export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
+  const checks: Check[] = [];
+  for (const host of presentHosts(view, tracker)) {
+    const params = { host: host.name };
+    if (host.state === "silent") {
+      checks.push({
+        id: "heartbeats-missing",
+        subject: host.id,
+        level: "fail",
+        params: { ...params, ageMs: host.heartbeatAgeMs ?? 0 },
+      });
+    }
+    if (host.state === "fenced") checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
+    if (host.state === "up" && host.frozen === true) {
+      checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
+    }
+    if (
+      host.state === "up" &&
+      host.role === "host" &&
+      (host.agentAgeMs ?? Number.POSITIVE_INFINITY) > limits.agentHungMs
+    ) {
+      checks.push({ id: "agent-silent", subject: host.id, level: "warn", params });
+    }
+    if (host.quarantinedUntil !== null) {
+      checks.push({ id: "host-in-quarantine", subject: host.id, level: "warn", params });
+    }
+    const facts = view.facts.get(host.id as HostId)?.value;
+    checks.push(...(facts?.checks ?? []).filter((check) => check.level !== "ok"));
+  }
+  const disarm = view.disarm?.value;
+  if (disarm !== undefined) {
+    const params = { mode: disarm.mode, by: disarm.by.name };
+    checks.push({ id: "cluster-is-disarmed", subject: "cluster", level: "warn", params });
+  }
+  for (const [id, vm] of inKeyOrder(view.vms)) {
+    if (vmError(view, id) === undefined) continue;
+    checks.push({ id: "vm-given-up", subject: id, level: "fail", params: { vm: vm.value.name } });
+  }
+  for (const [key, trouble] of inKeyOrder(view.unreadable)) {
+    checks.push({ id: "record-unreadable", subject: key, level: "fail", params: { key, trouble } });
+  }
+  checks.push(...failingRuleChecks(view), ...admissionChecks(view, tracker));
+  const order = { fail: 0, warn: 1, unknown: 2, ok: 3 } as const;
+  return checks.sort((a, b) => order[a.level] - order[b.level] || compareText(a.subject, b.subject));
+}

@@ -1,0 +1,152 @@
+import { Option } from "@commander-js/extra-typings";
+import type { PolicyOutput, PolicyPatchInput } from "../../api/contract/policy.ts";
+import { decimal, secondsToMs, wholeNumber } from "../numbers.ts";
+import { type Cli, examples, type Group, jsonOption } from "../program.ts";
+import { fields, staleness } from "../text.ts";
+
+export const policyCommands: Group = (program, cli) => {
+  const policy = program.command("policy").description("what holds for the whole cluster");
+  policy.addHelpText("after", examples("holdfast policy show", "holdfast policy set --shutdown-policy migrate"));
+  policy
+    .command("show")
+    .description("all settings of the policy")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast policy show", "holdfast policy show --json"))
+    .action(async (options) => {
+      const answer = await (await cli.session()).call((client) => client.policy.show());
+      if (options.json === true) cli.json(answer);
+      else cli.io.out(staleness(answer.asOfMs) + policyText(answer.policy));
+    });
+  setCommand(policy, cli);
+};
+
+const onOff = ["on", "off"] as const;
+
+function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
+  policy
+    .command("set")
+    .description("change settings; what is not named stays as it is")
+    .addOption(
+      new Option("--shutdown-policy <policy>", "VMs of a host that is shut down or rebooted in order").choices([
+        "conditional",
+        "freeze",
+        "failover",
+        "migrate",
+      ] as const),
+    )
+    .addOption(
+      new Option("--scheduler <mode>", "how the best host is found: number of VMs, their sizes, measured use").choices([
+        "basic",
+        "static",
+        "dynamic",
+      ] as const),
+    )
+    .addOption(new Option("--rebalance-on-start <on|off>", "start VMs on the best host").choices(onOff))
+    .addOption(
+      new Option("--auto-rebalance <on|off>", "move VMs off loaded hosts; needs static or dynamic").choices(onOff),
+    )
+    .addOption(new Option("--method <method>", "how the move is chosen").choices(["bruteforce", "topsis"] as const))
+    .option("--threshold <n>", "imbalance above which a move is looked for, such as 0.3", decimal)
+    .option("--hold <seconds>", "how long the imbalance must last", wholeNumber)
+    .option("--margin <n>", "part of the imbalance that a move must take away, such as 0.1", decimal)
+    .option(
+      "--quarantine-losses <n>",
+      "losses within the window after which a host gets no new VMs; 0: never",
+      wholeNumber,
+    )
+    .option("--quarantine-window <seconds>", "the window", wholeNumber)
+    .option("--quarantine-hold <seconds>", "how long it gets none", wholeNumber)
+    .option("--wanted-host-losses <n>", "warn where the cluster bears fewer losses of hosts than this", wholeNumber)
+    .option("--move-attempts <n>", "give a move up after that many failures in a row", wholeNumber)
+    .addOption(
+      new Option("--return-after-maintenance <when>", "whether VMs go back, or only those with failback").choices([
+        "always",
+        "as-failback",
+      ] as const),
+    )
+    .option("--host-reserve <MiB>", "memory that is kept for each host itself", wholeNumber)
+    .option("--json", "print the policy as JSON")
+    .addHelpText(
+      "after",
+      examples(
+        "holdfast policy set --shutdown-policy migrate",
+        "holdfast policy set --scheduler dynamic --auto-rebalance on --threshold 0.2 --hold 60",
+        "holdfast policy set --quarantine-losses 5 --quarantine-hold 3600",
+      ),
+    )
+    .action(async ({ json, ...options }) => {
+      const patch = patchFrom(options);
+      const answer = await (await cli.session()).change((client, requestId) =>
+        client.policy.set({ ...patch, requestId }),
+      );
+      if (json === true) cli.json(answer);
+      else cli.io.out(policyText(answer));
+    });
+}
+
+type Options = {
+  readonly shutdownPolicy?: PolicyOutput["shutdownPolicy"];
+  readonly scheduler?: PolicyOutput["scheduler"]["mode"];
+  readonly rebalanceOnStart?: "on" | "off";
+  readonly autoRebalance?: "on" | "off";
+  readonly method?: PolicyOutput["scheduler"]["autoRebalance"]["method"];
+  readonly threshold?: number;
+  readonly hold?: number;
+  readonly margin?: number;
+  readonly quarantineLosses?: number;
+  readonly quarantineWindow?: number;
+  readonly quarantineHold?: number;
+  readonly wantedHostLosses?: number;
+  readonly moveAttempts?: number;
+  readonly returnAfterMaintenance?: PolicyOutput["returnAfterMaintenance"];
+  readonly hostReserve?: number;
+};
+
+function patchFrom(options: Options): PolicyPatchInput {
+  return {
+    hostReserveMiB: options.hostReserve,
+    shutdownPolicy: options.shutdownPolicy,
+    scheduler: {
+      mode: options.scheduler,
+      rebalanceOnStart: isOn(options.rebalanceOnStart),
+      autoRebalance: {
+        enabled: isOn(options.autoRebalance),
+        method: options.method,
+        threshold: options.threshold,
+        holdMs: secondsToMs(options.hold),
+        margin: options.margin,
+      },
+    },
+    quarantine: {
+      losses: options.quarantineLosses,
+      windowMs: secondsToMs(options.quarantineWindow),
+      holdMs: secondsToMs(options.quarantineHold),
+    },
+    wantedHostLosses: options.wantedHostLosses,
+    moveAttemptsMax: options.moveAttempts,
+    returnAfterMaintenance: options.returnAfterMaintenance,
+  };
+}
+
+function isOn(text: "on" | "off" | undefined): boolean | undefined {
+  return text === undefined ? undefined : text === "on";
+}
+
+function policyText(policy: PolicyOutput): string {
+  const { mode, rebalanceOnStart, autoRebalance } = policy.scheduler;
+  const { losses, windowMs, holdMs } = policy.quarantine;
+  const word = (on: boolean) => (on ? "on" : "off");
+  const rebalancing = `${word(autoRebalance.enabled)}; ${autoRebalance.method}, threshold ${autoRebalance.threshold}, hold ${autoRebalance.holdMs / 1_000} s, margin ${autoRebalance.margin}`;
+  const quarantine = `after ${losses} losses within ${windowMs / 1_000} s, for ${holdMs / 1_000} s`;
+  return fields([
+    ["Shutdown policy", policy.shutdownPolicy],
+    ["Scheduler", mode],
+    ["Rebalance on start", word(rebalanceOnStart)],
+    ["Auto-rebalance", rebalancing],
+    ["Quarantine", losses === 0 ? "never" : quarantine],
+    ["Wanted host losses", String(policy.wantedHostLosses)],
+    ["Move attempts", String(policy.moveAttemptsMax)],
+    ["Return after maintenance", policy.returnAfterMaintenance],
+    ["Host reserve", `${policy.hostReserveMiB} MiB`],
+  ]);
+}

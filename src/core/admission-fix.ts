@@ -1,0 +1,97 @@
+import type { HostId } from "../model/ids.ts";
+import type { Reason } from "../model/reason.ts";
+import type { HostFacts, Vm } from "../model/records.ts";
+import { reason } from "./placement/fitness.ts";
+import { assign, type PlacementRound, type Slot } from "./placement/round.ts";
+import { whereTo, whyUnfit } from "./placement/select.ts";
+import { compileRules } from "./rules/rule-book.ts";
+
+/** A change that a person could make, as a code with its words. */
+export type Fix = Reason;
+
+/** Hosts that are tried with more memory, those with the most room first. */
+const hostsTriedMax = 16;
+
+/**
+ * The one change with which all of `vms` would find a host, tried out by placing them again: more memory on one host (the
+ * least of all hosts), one rule less, or a pool or network where the first of them misses it. Null: none of these does.
+ */
+export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: Vm): Fix | null {
+  return moreMemory(open, vms) ?? oneRuleLess(open, vms, failed) ?? whatIsMissing(open, vms, failed) ?? null;
+}
+
+function moreMemory(open: () => PlacementRound, vms: readonly Vm[]): Fix | undefined {
+  const freeMiB = ({ facts, load }: Slot): number => (facts?.memoryForVmsMiB ?? 0) - load.memoryMiB;
+  const there = open().slots.filter((slot) => slot.away === undefined && slot.closed === undefined);
+  const tried = there.sort((a, b) => freeMiB(b) - freeMiB(a) || a.order - b.order).slice(0, hostsTriedMax);
+  let best: { readonly host: HostId; readonly mib: number } | undefined;
+  for (const { host } of tried) {
+    const mib = shortOn(open(), vms, host);
+    if (mib !== undefined && (best === undefined || mib < best.mib)) best = { host, mib };
+  }
+  return best === undefined ? undefined : reason("PL6", "fix-more-memory", best);
+}
+
+/** What `host` lacks if it takes every VM that finds no other host; undefined: memory there is not all that is missing. */
+function shortOn(round: PlacementRound, vms: readonly Vm[], host: HostId): number | undefined {
+  const slot = round.slotOf.get(host);
+  if (slot?.facts === undefined) return undefined;
+  // The same loads and choices, and room without end on this host.
+  const roomy = withFacts(round, host, { ...slot.facts, memoryForVmsMiB: Number.MAX_SAFE_INTEGER });
+  for (const vm of vms) {
+    const on = whereTo(round, vm, { preference: "best" });
+    if (on === undefined && whyUnfit(roomy, vm, host) !== undefined) return undefined;
+    assign(round, vm, on ?? host);
+  }
+  return Math.max(0, slot.load.memoryMiB - slot.facts.memoryForVmsMiB);
+}
+
+function fitsAll(round: PlacementRound, vms: readonly Vm[]): boolean {
+  for (const vm of vms) {
+    const on = whereTo(round, vm, { preference: "best" });
+    if (on === undefined) return false;
+    assign(round, vm, on);
+  }
+  return true;
+}
+
+function oneRuleLess(open: () => PlacementRound, vms: readonly Vm[], failed: Vm): Fix | undefined {
+  const { view, book } = open();
+  const hosts = new Set(view.members.keys());
+  for (const rule of book.rulesOf(failed.id)) {
+    const others = [...view.rules].flatMap(([id, stored]) => (id === rule ? [] : [stored.value]));
+    const round = { ...open(), book: compileRules(others, hosts) };
+    if (fitsAll(round, vms)) return reason("PL6", "fix-without-rule", { rule });
+  }
+  return undefined;
+}
+
+function whatIsMissing(open: () => PlacementRound, vms: readonly Vm[], failed: Vm): Fix | undefined {
+  const first = open();
+  for (const { host } of first.slots) {
+    const code = whyUnfit(first, failed, host)?.code ?? "";
+    if (!/^(?:pool|network)-/u.test(code)) continue;
+    const { facts } = first.slotOf.get(host) ?? {};
+    if (facts === undefined) continue;
+    const round = withFacts(open(), host, complete(facts, failed));
+    if (fitsAll(round, vms)) return reason("PL6", "fix-pools-and-networks", { host, vm: failed.name });
+  }
+  return undefined;
+}
+
+function complete(facts: HostFacts, { spec }: Vm): HostFacts {
+  const pools = spec.disks.map(({ pool }) => ({ pool, capacityMiB: 0, freeMiB: 0, unfit: null }));
+  const networks = spec.nics.map(({ network }) => ({ network, bridge: "", unfit: null }));
+  return { ...facts, pools: [...pools, ...facts.pools], networks: [...networks, ...facts.networks] };
+}
+
+function withFacts(round: PlacementRound, host: HostId, facts: HostFacts): PlacementRound {
+  const slots = round.slots.map((slot) => (slot.host === host ? { ...slot, facts } : slot));
+  return {
+    ...round,
+    slots,
+    slotOf: new Map(slots.map((slot) => [slot.host, slot])),
+    lacks: new Map(),
+    nowhere: new Map(),
+  };
+}

@@ -1,0 +1,28 @@
+import { canMove, move } from "./decide-leaves.ts";
+import { limits } from "./limits.ts";
+import { mayMove } from "./move-attempts.ts";
+import type { BalanceState } from "./placement/rebalance.ts";
+import { noBalance } from "./placement/rebalance.ts";
+import { noChange } from "./plans.ts";
+import type { VmRound } from "./vm-round.ts";
+
+/** PL5: one move of what runs, where the hosts have been uneven for as long as the policy says. */
+export function balanceHosts(round: VmRound): BalanceState {
+  const { autoRebalance, mode } = round.policy.scheduler;
+  // What this would look at costs a look at every VM.
+  if (!autoRebalance.enabled || mode === "basic" || round.view.disarm !== undefined) return noBalance;
+  const { state, moves, reason, wakeAt } = round.rebalance(round.known.balance, {
+    roundMs: limits.balanceRoundMs,
+    mayMove: (vm) => {
+      const owner = round.view.owners.get(vm.id)?.value;
+      return owner?.kind === "held" && !round.isTaken(vm.id) && canMove(round, vm, owner) && mayMove(round, vm);
+    },
+  });
+  if (wakeAt !== undefined) round.wake(wakeAt);
+  for (const { vm, to } of moves) {
+    const owner = round.view.owners.get(vm.id)?.value;
+    if (owner?.kind !== "held" || reason === undefined) continue;
+    move(round, { vm, owner, to, reason, alternatives: [] }, noChange);
+  }
+  return state;
+}

@@ -1,0 +1,104 @@
+import { inKeyOrder } from "../base/order.ts";
+import type { HostId, VmId } from "../model/ids.ts";
+import type { Reason } from "../model/reason.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
+import { type ClusterView, fenceOf } from "../model/view.ts";
+import { event, type ManagerKnowledge } from "./decision.ts";
+import { whyVmsLeave } from "./host-standing.ts";
+import { limits } from "./limits.ts";
+import { mayMove } from "./move-attempts.ts";
+import { beginMove, stageOf } from "./moves.ts";
+import { type PlanChange, planChange } from "./plans.ts";
+import { transaction } from "./transactions.ts";
+import { vmIndex } from "./vm-index.ts";
+import type { VmRound } from "./vm-round.ts";
+
+/** VMs that run on hosts which are to be empty go elsewhere, and it is remembered where they come from (HM3, HM4). */
+export function leaveHosts(round: VmRound): void {
+  const { view } = round;
+  const left = hostsToLeave(view);
+  if (left.size === 0) return;
+  for (const { vm, owner } of heldOn(view, left)) {
+    const why = left.get(owner.host);
+    if (round.postpones()) return;
+    if (why === undefined || round.isTaken(vm.id) || !canMove(round, vm, owner)) continue;
+    if (vm.requested === "started" && mayMove(round, vm)) leave(round, vm, owner, why);
+  }
+}
+
+function hostsToLeave(view: ClusterView): Map<HostId, Reason> {
+  const left = new Map<HostId, Reason>();
+  for (const host of [...view.maintenances.keys(), ...view.modes.keys()]) {
+    const why = whyVmsLeave(view, host);
+    if (why !== undefined) left.set(host, why);
+  }
+  return left;
+}
+
+function heldOn(view: ClusterView, hosts: ReadonlyMap<HostId, Reason>): { vm: Vm; owner: HeldOwner }[] {
+  const found = new Map<VmId, { vm: Vm; owner: HeldOwner }>();
+  for (const host of hosts.keys()) {
+    for (const id of vmIndex(view).heldBy.get(host) ?? []) {
+      const vm = view.vms.get(id)?.value;
+      const owner = view.owners.get(id)?.value;
+      if (vm !== undefined && owner?.kind === "held") found.set(id, { vm, owner });
+    }
+  }
+  return inKeyOrder(found).map(([, both]) => both);
+}
+
+/** Its holder can be asked to let it go: it is up, no other move is under way, and nobody works on it. */
+export function canMove({ view, known }: VmRound, vm: Vm, owner: HeldOwner): boolean {
+  if (vm.lock !== null || !isUp(view, known, vm.id, owner)) return false;
+  const move = view.moves.get(vm.id)?.value;
+  return move === undefined || stageOf(view, move) === "over";
+}
+
+/**
+ * It is up, and its holder lives as far as anybody knows: a silent one may be lost, and its VM recovered rather than moved;
+ * one that is just starting comes up first.
+ */
+export function isUp(view: ClusterView, known: ManagerKnowledge, vm: VmId, owner: HeldOwner): boolean {
+  if (fenceOf(view, owner.host, owner.incarnation) !== undefined) return false;
+  const status = view.statuses.get(vm)?.value;
+  if (status?.epoch !== owner.epoch || (status.phase !== "running" && status.phase !== "paused")) return false;
+  const contact = known.contacts.get(owner.host);
+  return contact?.incarnation === owner.incarnation && known.now - contact.heardAt <= limits.aliveMs;
+}
+
+function leave(round: VmRound, vm: Vm, owner: HeldOwner, reason: Reason): void {
+  const placement = round.select(vm, { preference: "stay", without: owner.host });
+  if (placement.kind === "nowhere") {
+    const params = { vm: vm.name, host: owner.host };
+    const told = event("vm-cannot-leave", { vm: vm.id, host: owner.host }, params, reason, placement.alternatives);
+    round.say(vm.id, told);
+    return;
+  }
+  // The first host that it left for somebody's sake is where it belongs.
+  const returnTo = round.view.plans.get(vm.id)?.value.returnTo ?? owner.host;
+  const plan = planChange(round.view, vm.id, { returnTo });
+  move(round, { vm, owner, to: placement.on, reason, alternatives: placement.alternatives }, plan);
+}
+
+export type Moving = {
+  readonly vm: Vm;
+  readonly owner: HeldOwner;
+  readonly to: HostId;
+  readonly reason: Reason;
+  readonly alternatives: Parameters<typeof event>[4];
+};
+
+/** Writes the move of a VM that runs; `plan`: what is remembered with it. */
+export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Moving, plan: PlanChange): void {
+  const begun = beginMove(round.view, vm, owner, { to, reason }, round.known.wall);
+  const write = transaction([...begun.compares, ...plan.compares, ...round.also], [...begun.writes, ...plan.writes]);
+  const told = event(
+    "vm-move-begun",
+    { vm: vm.id, host: to },
+    { vm: vm.name, from: owner.host, to, how: begun.move.kind },
+    reason,
+    alternatives,
+  );
+  round.assign(vm, to);
+  round.decide(vm.id, write, [told]);
+}

@@ -1,0 +1,65 @@
+import { inKeyOrder } from "../base/order.ts";
+import { keys } from "../model/keys.ts";
+import type { VmMove } from "../model/move-records.ts";
+import type { Vm } from "../model/records.ts";
+import type { Stored } from "../model/view.ts";
+import { event } from "./decision.ts";
+import { isOutdated } from "./move-attempts.ts";
+import { stageOf } from "./moves.ts";
+import { changePlaceTransaction } from "./ownership.ts";
+import { noChange, planChange } from "./plans.ts";
+import { remove, transaction, unchanged } from "./transactions.ts";
+import type { VmRound } from "./vm-round.ts";
+
+/** Ends moves that are over, counts those that failed, and gives a VM that is not to run its new place (HM1). */
+export function continueMoves(round: VmRound): void {
+  const { view } = round;
+  for (const [id, move] of inKeyOrder(view.moves)) {
+    if (round.isTaken(id)) continue;
+    const vm = view.vms.get(id)?.value;
+    const stage = stageOf(view, move.value);
+    if (stage === "over" || vm === undefined) endMove(round, move, vm);
+    else if (stage === "failed") countFailure(round, move, vm);
+    // One that is wanted is placed like every VM that nobody may run.
+    else if (stage === "free" && vm.requested !== "started") changePlace(round, move.value, vm);
+  }
+}
+
+function endMove(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined): void {
+  const { view, also } = round;
+  const { vm: id, from } = move.value;
+  const owner = view.owners.get(id)?.value;
+  const arrived = owner !== undefined && owner.host !== from;
+  // What failed before has been made good; also where the VM came to another host than was meant.
+  const plan = vm !== undefined && arrived ? planChange(view, id, { failedMoves: null }) : noChange;
+  const write = transaction(
+    [unchanged(keys.vmMove(id), move), ...plan.compares, ...also],
+    [remove(keys.vmMove(id)), ...plan.writes],
+  );
+  const params = { vm: vm?.name ?? id, from, to: move.value.to };
+  round.decide(id, write, arrived || vm === undefined ? [] : [event("vm-move-dropped", { vm: id }, params)]);
+}
+
+function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm): void {
+  const { view, also } = round;
+  const { to, from, answer } = move.value;
+  if (answer.kind !== "failed") return;
+  const { code, params } = answer;
+  const known = view.plans.get(vm.id);
+  const before = known === undefined || isOutdated(view, known) ? 0 : (known.value.failedMoves?.count ?? 0);
+  const count = before + 1;
+  const plan = planChange(view, vm.id, { failedMoves: { count, to, code } });
+  const write = transaction(
+    [unchanged(keys.vmMove(vm.id), move), ...plan.compares, ...also],
+    [remove(keys.vmMove(vm.id)), ...plan.writes],
+  );
+  const reason = { rule: "HM2", code, params };
+  round.decide(vm.id, write, [event("vm-move-failed", { vm: vm.id, host: from }, { vm: vm.name, to, count }, reason)]);
+}
+
+/** The owner record names the host where it ran last; from now on another one, without anybody running it. */
+function changePlace(round: VmRound, move: VmMove, vm: Vm): void {
+  const { view, also } = round;
+  const told = event("vm-place-changed", { vm: vm.id, host: move.to }, { vm: vm.name, host: move.to }, move.reason);
+  round.decide(vm.id, changePlaceTransaction(view, vm.id, move.to, also), [told]);
+}

@@ -1,0 +1,42 @@
+import { inKeyOrder } from "../base/order.ts";
+import type { HostId } from "../model/ids.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
+import { canMove, move } from "./decide-leaves.ts";
+import { whyVmsLeave } from "./host-standing.ts";
+import { mayMove } from "./move-attempts.ts";
+import { noChange, planChange } from "./plans.ts";
+import { transaction } from "./transactions.ts";
+import type { VmRound } from "./vm-round.ts";
+
+/**
+ * VMs go back to the host that they left for its maintenance, once that is over and the host can run them (HM3); as the
+ * policy says also where they would not go back by themselves.
+ */
+export function returnVms(round: VmRound): void {
+  const { view } = round;
+  for (const [id, plan] of inKeyOrder(view.plans)) {
+    const to = plan.value.returnTo;
+    const vm = view.vms.get(id)?.value;
+    const owner = view.owners.get(id)?.value;
+    if (to === null || vm === undefined || owner === undefined || round.isTaken(id)) continue;
+    if (whyVmsLeave(view, to) !== undefined) continue;
+    if (owner.host === to || !isToReturn(round, vm, to)) forgetReturn(round, vm);
+    else if (owner.kind === "held" && vm.requested === "started") goBack(round, vm, owner, to);
+  }
+}
+
+function isToReturn({ view, policy }: VmRound, vm: Vm, to: HostId): boolean {
+  if (!view.members.has(to)) return false;
+  return policy.returnAfterMaintenance === "always" || vm.failback;
+}
+
+function goBack(round: VmRound, vm: Vm, owner: HeldOwner, to: HostId): void {
+  if (!canMove(round, vm, owner) || round.whyUnfit(vm, to) !== undefined || !mayMove(round, vm)) return;
+  const reason = { rule: "HM3", code: "maintenance-over", params: { host: to } };
+  move(round, { vm, owner, to, reason, alternatives: [] }, noChange);
+}
+
+function forgetReturn(round: VmRound, vm: Vm): void {
+  const plan = planChange(round.view, vm.id, { returnTo: null });
+  round.decide(vm.id, transaction([...plan.compares, ...round.also], plan.writes), []);
+}

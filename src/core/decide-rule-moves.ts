@@ -1,0 +1,51 @@
+import { compareText } from "../base/order.ts";
+import type { HostId, VmId } from "../model/ids.ts";
+import type { Reason } from "../model/reason.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
+import type { ClusterView } from "../model/view.ts";
+import { canMove, move } from "./decide-leaves.ts";
+import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
+import { mayMove } from "./move-attempts.ts";
+import type { Placement } from "./placement/select.ts";
+import { noChange } from "./plans.ts";
+import { restlessVms } from "./restless.ts";
+import type { VmRound } from "./vm-round.ts";
+
+/**
+ * VMs that run where the rules would not have them go where they do: to a host of a better class, to what they belong
+ * together with, away from what they are kept apart from (PL2). Without a rule nothing moves by itself.
+ */
+export function followRules(round: VmRound): void {
+  const { view } = round;
+  for (const id of [...restlessVms(view)].sort(compareText)) {
+    const vm = view.vms.get(id)?.value;
+    const owner = view.owners.get(id)?.value;
+    if (vm?.requested !== "started" || owner?.kind !== "held" || round.isTaken(id)) continue;
+    // What is about to go has its own way with its VMs (HM3, HM4).
+    if (isGoing(view, owner.host)) continue;
+    const to = round.whereTo(vm, wishOf(round, id));
+    if (to === undefined || to === owner.host || !canMove(round, vm, owner) || !mayMove(round, vm)) continue;
+    follow(round, vm, owner);
+  }
+}
+
+function isGoing(view: ClusterView, host: HostId): boolean {
+  return whyVmsLeave(view, host) !== undefined || givesItsVmsUp(view, host) || isAwaited(view, host);
+}
+
+function wishOf(round: VmRound, vm: VmId) {
+  return { preference: "stay" as const, returnTo: round.view.plans.get(vm)?.value.returnTo ?? undefined };
+}
+
+function follow(round: VmRound, vm: Vm, owner: HeldOwner): void {
+  const placement = round.select(vm, wishOf(round, vm.id));
+  if (placement.kind === "nowhere") return;
+  const { on: to, alternatives } = placement;
+  move(round, { vm, owner, to, reason: whyNotHere(placement, owner), alternatives }, noChange);
+}
+
+/** What the selection had against the host on which it runs. */
+function whyNotHere({ alternatives }: Placement, { host }: HeldOwner): Reason {
+  const own = alternatives.find(({ option }) => option === host);
+  return own?.why ?? { rule: "PL2", code: "host-not-best", params: { host } };
+}

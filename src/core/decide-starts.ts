@@ -1,0 +1,100 @@
+import type { Alternative, Reason } from "../model/reason.ts";
+import type { Owner, Vm } from "../model/records.ts";
+import { event } from "./decision.ts";
+import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
+import { aimOf, beginMove } from "./moves.ts";
+import { type Places, placeTransaction } from "./ownership.ts";
+import type { Wish } from "./placement/asked.ts";
+import type { Placement } from "./placement/select.ts";
+import { noChange, planChange } from "./plans.ts";
+import { transaction } from "./transactions.ts";
+import { vmError } from "./vm-error.ts";
+import type { VmRound } from "./vm-round.ts";
+
+type Released = Extract<Owner, { kind: "released" }>;
+
+/** A VM that is wanted and that nobody may run: started where it is, or given another place first (HM1, S14). */
+export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): void {
+  const { view } = round;
+  const error = vmError(view, vm.id);
+  if (error !== undefined) {
+    round.say(vm.id, event(error.code, { vm: vm.id }, { ...error.params, vm: vm.name }));
+    return;
+  }
+  const aim = aimOf(view, vm.id);
+  if (aim === undefined && view.disarm !== undefined) return;
+  if (vm.lock !== null) {
+    round.say(vm.id, event("vm-locked", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
+    return;
+  }
+  if (aim === undefined && owner !== undefined && isAwaited(view, owner.host)) {
+    const params = { vm: vm.name, host: owner.host };
+    round.say(vm.id, event("vm-waits-for-host", { vm: vm.id, host: owner.host }, params));
+    return;
+  }
+  if (aim === undefined && round.waitsItsTurn(vm)) return;
+  const givenUp = aim === undefined && owner !== undefined && givesItsVmsUp(view, owner.host);
+  const isThere = aim !== undefined && round.whyUnfit(vm, aim.to) === undefined;
+  const selection = givenUp ? ({ preference: "best" } as const) : selectionFor(round, owner, vm);
+  const placement: Placement = isThere ? { kind: "place", on: aim.to, alternatives: [] } : round.select(vm, selection);
+  const free = givenUp ? { rule: "HM4", code: "host-gave-it-up", params: { host: owner.host } } : whyFree(vm);
+  const reason = aim?.reason ?? free;
+  if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
+  else if (aim === undefined && !givenUp && owner !== undefined && owner.host !== placement.on)
+    moveFirst(round, vm, owner, placement, selection);
+  else placeOn(round, vm, placement, reason, { owner });
+}
+
+function whyFree(vm: Vm): Reason {
+  return { rule: "S14", code: "vm-wanted-and-free", params: { vm: vm.name } };
+}
+
+function selectionFor(round: VmRound, owner: Released | undefined, vm: Vm): Wish {
+  const returnTo = round.view.plans.get(vm.id)?.value.returnTo ?? undefined;
+  if (owner !== undefined && owner.failedHosts.length > 0) return { preference: "try-next", returnTo };
+  return { preference: round.policy.scheduler.rebalanceOnStart ? "best" : "stay", returnTo };
+}
+
+type Found = Extract<Placement, { kind: "place" }>;
+
+/** It lies elsewhere than it is to run: its place changes by a move of its own, so that both are told apart. */
+function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { preference }: Wish): void {
+  const { view, also } = round;
+  const { on: to, alternatives } = placement;
+  const leaves = whyVmsLeave(view, owner.host);
+  const reason = leaves ?? whyNotThere(owner, preference);
+  const begun = beginMove(view, vm, owner, { to, reason }, round.known.wall);
+  const plan = leaves === undefined ? noChange : planChange(view, vm.id, { returnTo: owner.host });
+  const write = transaction([...begun.compares, ...plan.compares, ...also], [...begun.writes, ...plan.writes]);
+  const params = { vm: vm.name, from: owner.host, to, how: begun.move.kind };
+  round.assign(vm, to);
+  round.decide(vm.id, write, [event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives)]);
+}
+
+function whyNotThere(owner: Released, preference: Wish["preference"]): Reason {
+  const params = { host: owner.host };
+  if (preference === "try-next") return { rule: "PL1", code: "next-after-failure", params };
+  if (preference === "best") return { rule: "PL1", code: "best-at-start", params };
+  return { rule: "PL1", code: "host-unfit-to-start", params };
+}
+
+export function sayNowhere(round: VmRound, vm: Vm, reason: Reason, alternatives: readonly Alternative[]): void {
+  round.say(vm.id, event("vm-nowhere", { vm: vm.id }, { vm: vm.name }, reason, alternatives));
+}
+
+/** The one transaction by which a VM gets a host (S14). */
+export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason, { owner, ...places }: Placed): void {
+  const { view, also } = round;
+  const { on, alternatives } = placement;
+  const { proof } = places;
+  const epoch = (owner?.epoch ?? 0) + 1;
+  const params = { vm: vm.name, host: on, epoch, ...(proof === undefined ? {} : { from: proof.host }) };
+  const type = proof === undefined ? "vm-placed" : "vm-recovered";
+  const told = [event(type, { vm: vm.id, host: on }, params, reason, alternatives)];
+  if (places.unlocked === true && vm.lock !== null)
+    told.push(event("vm-lock-removed", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
+  round.assign(vm, on);
+  round.decide(vm.id, placeTransaction(view, vm.id, on, places, also), told, { vm: vm.id, on });
+}
+
+type Placed = Places & { readonly owner: Owner | undefined };

@@ -1,0 +1,142 @@
+import { must } from "../base/assert.ts";
+import { inKeyOrder } from "../base/order.ts";
+import type { HostId, VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { VmOrder } from "../model/move-records.ts";
+import type { Reason } from "../model/reason.ts";
+import type { Vm } from "../model/records.ts";
+import type { Compare, Write } from "../model/transaction.ts";
+import type { Stored } from "../model/view.ts";
+import { isUp } from "./decide-leaves.ts";
+import { event } from "./decision.ts";
+import { beginMove, stageOf } from "./moves.ts";
+import { changePlaceTransaction } from "./ownership.ts";
+import { planChange } from "./plans.ts";
+import { remove, transaction, unchanged } from "./transactions.ts";
+import { vmError } from "./vm-error.ts";
+import type { VmRound } from "./vm-round.ts";
+
+type MoveOrder = Extract<VmOrder["order"], { to: HostId }>;
+
+/**
+ * What people asked for: carried out, kept while the VM is in the midst of something else, or dropped with the cause
+ * (HM1). No order ends in silence.
+ */
+export function carryOutOrders(round: VmRound): void {
+  const { view } = round;
+  for (const [id, stored] of inKeyOrder(view.orders)) {
+    if (round.isTaken(id)) continue;
+    const vm = view.vms.get(id)?.value;
+    const { order } = stored.value;
+    if (vm === undefined) end(round, stored);
+    else if (order.kind === "stop") endStop(round, stored, vm);
+    else decideMove(round, stored, order, vm);
+  }
+}
+
+/** The agent reads its grace while it stops the VM; then it has been served. */
+function endStop(round: VmRound, stored: Stored<VmOrder>, vm: Vm): void {
+  const held = round.view.owners.get(vm.id)?.value.kind === "held";
+  if (!held || vm.requested === "started" || vm.requested === "ignored") end(round, stored);
+}
+
+function end(round: VmRound, stored: Stored<VmOrder>): void {
+  const key = keys.vmOrder(stored.value.vm);
+  round.decide(stored.value.vm, transaction([unchanged(key, stored), ...round.also], [remove(key)]), []);
+}
+
+function decideMove(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
+  const why = whyDropped(round, vm, order);
+  if (why !== undefined) drop(round, stored, order, vm, why);
+  else if (isSettled(round, vm)) accept(round, stored, order, vm);
+}
+
+/** Only a VM that is at rest somewhere is moved: not one that is being recovered, moved or stopped. */
+function isSettled({ view, known }: VmRound, vm: Vm): boolean {
+  const owner = view.owners.get(vm.id)?.value;
+  const move = view.moves.get(vm.id)?.value;
+  if (move !== undefined && stageOf(view, move) !== "over") return false;
+  if (owner === undefined || owner.kind === "released") return true;
+  return vm.requested === "started" && isUp(view, known, vm.id, owner);
+}
+
+function whyDropped(round: VmRound, vm: Vm, { to }: MoveOrder): Reason | undefined {
+  const { view } = round;
+  const reason = (code: string, params: Reason["params"] = {}): Reason => ({
+    rule: "HM1",
+    code,
+    params: { vm: vm.name, host: to, ...params },
+  });
+  if (view.disarm !== undefined) return { rule: "HM5", code: "disarmed", params: { mode: view.disarm.value.mode } };
+  if (vm.requested === "ignored") return reason("vm-is-ignored");
+  if (vmError(view, vm.id) !== undefined) return reason("vm-is-in-error");
+  if (vm.lock !== null) return reason("vm-is-locked", { lock: vm.lock.kind });
+  const owner = view.owners.get(vm.id)?.value;
+  const move = view.moves.get(vm.id)?.value;
+  const underWay = move !== undefined && stageOf(view, move) !== "over";
+  if (owner?.host === to && !underWay) return reason("vm-is-there");
+  return round.whyUnfit(vm, to);
+}
+
+function isOnOrGoesTo({ view }: VmRound, vm: VmId, host: HostId): boolean {
+  const move = view.moves.get(vm)?.value;
+  if (move?.to === host && stageOf(view, move) !== "over") return true;
+  const owner = view.owners.get(vm)?.value;
+  return owner?.kind === "held" && owner.host === host;
+}
+
+function drop(round: VmRound, stored: Stored<VmOrder>, { to, kind }: MoveOrder, vm: Vm, why: Reason): void {
+  const key = keys.vmOrder(vm.id);
+  const told = event("vm-order-dropped", { vm: vm.id, host: to }, { vm: vm.name, to, how: kind }, why);
+  round.decide(vm.id, transaction([unchanged(key, stored), ...round.also], [remove(key)]), [told]);
+}
+
+/** The VMs that are kept together with it go the same way, in the same transaction. */
+function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
+  const { view, also } = round;
+  const { actor } = stored.value;
+  if (!view.owners.has(vm.id)) {
+    givePlace(round, stored, vm, order.to);
+    return;
+  }
+  const key = keys.vmOrder(vm.id);
+  const compares: Compare[] = [unchanged(key, stored), ...also];
+  const writes: Write[] = [remove(key)];
+  const events = [];
+  const ordered = { rule: "HM1", code: "ordered", params: { by: actor.name } };
+  const along = { rule: "HM1", code: "goes-along", params: { with: vm.name } };
+  for (const one of [vm, ...together(round, vm, order.to)]) {
+    const reason = one === vm ? ordered : along;
+    const owner = must(view.owners.get(one.id), () => `Cannot move ${one.id}: it has no place`).value;
+    const begun = beginMove(view, one, owner, { kind: order.kind, to: order.to, reason }, round.known.wall);
+    // Where a person wants it counts from now on, not where it came from or what failed before.
+    const plan = planChange(view, one.id, { returnTo: null, failedMoves: null });
+    compares.push(...begun.compares, ...plan.compares);
+    writes.push(...begun.writes, ...plan.writes);
+    const params = { vm: one.name, from: begun.move.from, to: order.to, how: order.kind };
+    events.push(event("vm-move-begun", { vm: one.id, host: order.to }, params, reason));
+    round.assign(one, order.to);
+    round.take(one.id);
+  }
+  round.decide(vm.id, transaction(compares, writes), events);
+}
+
+function together(round: VmRound, vm: Vm, to: HostId): Vm[] {
+  const { view } = round;
+  return [...round.rules.together(vm.id)].sort().flatMap((id) => {
+    const other = view.vms.get(id)?.value;
+    const owner = view.owners.get(id)?.value;
+    if (other === undefined || owner === undefined || round.isTaken(id) || owner.host === to) return [];
+    if (other.requested === "ignored" || other.lock !== null || vmError(view, id) !== undefined) return [];
+    return isSettled(round, other) && !isOnOrGoesTo(round, id, to) ? [other] : [];
+  });
+}
+
+/** A VM that never ran has no place to leave: the one it was ordered to is where it starts. */
+function givePlace(round: VmRound, stored: Stored<VmOrder>, vm: Vm, to: HostId): void {
+  const key = keys.vmOrder(vm.id);
+  const { compares, writes } = changePlaceTransaction(round.view, vm.id, to, round.also);
+  const reason = { rule: "HM1", code: "ordered", params: { by: stored.value.actor.name } };
+  const told = event("vm-place-changed", { vm: vm.id, host: to }, { vm: vm.name, host: to }, reason);
+  round.decide(vm.id, transaction([...compares, unchanged(key, stored)], [...writes, remove(key)]), [told]);
+}

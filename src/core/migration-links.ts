@@ -1,0 +1,49 @@
+import { compareNatural } from "../base/order.ts";
+import type { Member } from "../model/records.ts";
+
+/** A pair of addresses in one subnet, over which a guest may move. */
+export type MoveLink = {
+  readonly subnet: string;
+  readonly from: string;
+  readonly to: string;
+  /** A move takes bandwidth from replication there: worth a warning. */
+  readonly sharesReplication: boolean;
+};
+
+export type LinkOrder = {
+  /** Subnets in the order of the cluster's policy; then only these. Empty: the default order. */
+  readonly order: readonly string[];
+  /** Subnets through which a default route of any host goes: the same for all hosts, as the order is. */
+  readonly gateways: ReadonlySet<string>;
+};
+
+/**
+ * The links between two hosts in the order in which they are tried: those without a default gateway first, because nothing
+ * but the cluster is there; the cluster's own (management) link last, because heartbeats go over it. Among equals a link
+ * made for moves comes first, then by subnet. Empty: the two have no link in common.
+ */
+export function moveLinks(from: Member, to: Member, { order, gateways }: LinkOrder): readonly MoveLink[] {
+  const links = [...new Set(from.links.map(({ subnet }) => subnet))].flatMap((subnet) => linkIn(subnet, from, to));
+  if (order.length > 0)
+    return order.flatMap((subnet) => links.filter((link) => link.subnet === subnet)).map(({ link }) => link);
+  const rank = (one: Ranked): number => (one.kind === "management" ? 4 : 0) + (gateways.has(one.subnet) ? 2 : 0);
+  const made = (one: Ranked): number => (one.kind === "migration" ? 0 : 1);
+  return links
+    .sort((a, b) => rank(a) - rank(b) || made(a) - made(b) || compareNatural(a.subnet, b.subnet))
+    .map(({ link }) => link);
+}
+
+type Kind = Member["links"][number]["kind"];
+type Ranked = { readonly subnet: string; readonly kind: Kind; readonly link: MoveLink };
+
+/** Heartbeats or replication on either end make the whole subnet theirs. */
+function linkIn(subnet: string, from: Member, to: Member): Ranked[] {
+  const here = from.links.filter((link) => link.subnet === subnet);
+  const there = to.links.filter((link) => link.subnet === subnet);
+  const [a, b] = [here[0], there[0]];
+  if (a === undefined || b === undefined) return [];
+  const kinds = new Set([...here, ...there].map(({ kind }) => kind));
+  const kind = (["management", "availability", "migration"] as const).find((one) => kinds.has(one)) ?? a.kind;
+  const sharesReplication = kinds.has("availability");
+  return [{ subnet, kind, link: { subnet, from: a.address, to: b.address, sharesReplication } }];
+}

@@ -1,0 +1,120 @@
+import { type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { VmMove } from "../model/move-records.ts";
+import { type Refusal, refuse } from "../model/reason.ts";
+import type { HeldOwner, HostRegistration } from "../model/records.ts";
+import type { Transaction } from "../model/transaction.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
+
+/** Undefined means: the view shows that it may not be; look again, nothing was done. */
+type Commit = { readonly kind: "commit"; readonly transaction: Transaction };
+export type Me = { readonly host: HostId; readonly incarnation: Incarnation };
+
+/**
+ * S15, by the agent of the source, once the guest stands still and the target has all of its memory: the one moment at
+ * which the VM changes hands. From its commit on the source's copy never goes on. Repeating it is harmless: it compares
+ * the owner record that it replaces. Shared pools only: replicas are marked stale here as soon as there are any.
+ */
+export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me): Commit | Refusal {
+  const move = view.moves.get(vm);
+  const owner = ownerOf(view, vm);
+  const live = move?.value.live;
+  if (move === undefined || owner === undefined || live?.kind !== "waiting" || move.value.answer.kind !== "open")
+    return refuse("move-overtaken", { vm });
+  const { from, incarnation, epoch, to } = move.value;
+  const isMine = from === source.host && incarnation === source.incarnation && owner.value.epoch === epoch;
+  if (!isMine || !isHeldBy(owner.value, source)) return refuse("move-overtaken", { vm });
+  const here = registered(view, source);
+  const there = registered(view, { host: to, incarnation: live.incarnation });
+  if (here === undefined) return refuse("move-host-lost", { vm, host: source.host });
+  if (there === undefined) return refuse("move-host-lost", { vm, host: to });
+  const next: HeldOwner = {
+    ...owner.value,
+    host: to,
+    incarnation: live.incarnation,
+    epoch: nextEpoch(owner.value.epoch),
+  };
+  const switched: VmMove = { ...move.value, live: { kind: "switched", incarnation: live.incarnation } };
+  return {
+    kind: "commit",
+    transaction: transaction(
+      [
+        unchanged(keys.owner(vm), owner),
+        unchanged(keys.vmMove(vm), move),
+        ...stillIn(source.host, here),
+        ...stillIn(to, there),
+      ],
+      [put(keys.owner(vm), next), put(keys.vmMove(vm), switched)],
+    ),
+  };
+}
+
+/**
+ * S15, by the agent of the target, after `abandonIncoming` was done: its copy is destroyed and never ran, so the source may
+ * go on with its own, in an epoch of its own. Not to a source that is fenced: then the target waits for its proof.
+ */
+export function giveBackTransaction(view: ClusterView, vm: VmId, target: Me, failed: Refusal): Commit | Refusal {
+  const move = switchedMove(view, vm);
+  const owner = ownerOf(view, vm);
+  if (move === undefined || owner === undefined || move.value.to !== target.host || !isHeldBy(owner.value, target))
+    return refuse("move-overtaken", { vm });
+  // A start of its own there has an epoch beyond the move's: that one may have executed.
+  if (move.value.epoch === null || owner.value.epoch !== nextEpoch(move.value.epoch))
+    return refuse("move-overtaken", { vm });
+  const { from, incarnation } = move.value;
+  const here = registered(view, target);
+  const there = registered(view, { host: from, incarnation });
+  if (here === undefined) return refuse("move-host-lost", { vm, host: target.host });
+  if (there === undefined) return refuse("move-host-lost", { vm, host: from });
+  const next: HeldOwner = { ...owner.value, host: from, incarnation, epoch: nextEpoch(owner.value.epoch) };
+  const { live: _, ...rest } = move.value;
+  const { code, params } = failed;
+  const ended: VmMove = { ...rest, answer: { kind: "failed", code, params: { ...params } } };
+  return {
+    kind: "commit",
+    transaction: transaction(
+      [
+        unchanged(keys.owner(vm), owner),
+        unchanged(keys.vmMove(vm), move),
+        ...stillIn(target.host, here),
+        ...stillIn(from, there),
+      ],
+      [put(keys.owner(vm), next), put(keys.vmMove(vm), ended)],
+    ),
+  };
+}
+
+/** By the agent of the source after `kill` of its copy was done: the source has quit, and the VM may start where it is owned. */
+export function leftTransaction(view: ClusterView, vm: VmId, source: HostId): Commit | Refusal {
+  const move = switchedMove(view, vm);
+  if (move === undefined || move.value.from !== source) return refuse("move-overtaken", { vm });
+  const write = transaction([unchanged(keys.vmMove(vm), move)], [remove(keys.vmMove(vm))]);
+  return { kind: "commit", transaction: write };
+}
+
+/** True: two copies of it may be there, so that nothing starts it, whoever is its owner (S15). */
+export function isBetweenHosts(view: ClusterView, vm: VmId): boolean {
+  return switchedMove(view, vm) !== undefined;
+}
+
+function switchedMove(view: ClusterView, vm: VmId): Stored<VmMove> | undefined {
+  const move = view.moves.get(vm);
+  return move?.value.live?.kind === "switched" ? move : undefined;
+}
+
+function ownerOf(view: ClusterView, vm: VmId): Stored<HeldOwner> | undefined {
+  const owner = view.owners.get(vm);
+  return owner?.value.kind === "held" ? (owner as Stored<HeldOwner>) : undefined;
+}
+
+function isHeldBy(owner: HeldOwner, { host, incarnation }: Me): boolean {
+  return owner.host === host && owner.incarnation === incarnation;
+}
+
+/** Its registration, where it still is this incarnation and not fenced; the transaction compares both. */
+function registered(view: ClusterView, { host, incarnation }: Me): Stored<HostRegistration> | undefined {
+  const registration = view.hosts.get(host);
+  if (registration?.value.incarnation !== incarnation) return undefined;
+  return fenceOf(view, host, incarnation) === undefined ? registration : undefined;
+}

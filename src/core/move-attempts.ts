@@ -1,0 +1,41 @@
+import { backoffMs } from "../base/backoff.ts";
+import type { VmId } from "../model/ids.ts";
+import type { VmPlan } from "../model/move-records.ts";
+import type { Vm } from "../model/records.ts";
+import type { ClusterView, Stored } from "../model/view.ts";
+import { event } from "./decision.ts";
+import { limits } from "./limits.ts";
+import type { VmRound } from "./vm-round.ts";
+
+/** What a manager counts its own waiting from: a VM's failed moves, as many as there were. */
+export function failureKey(vm: VmId, count: number): string {
+  return `${vm} ${count}`;
+}
+
+/**
+ * Whether the cluster may try by itself to move the VM now (HM2). After each failure it waits twice as long, by this
+ * process's own clock from when it first saw that failure; after as many as the policy allows it gives up and says so,
+ * until a person or the cluster changes something that a move depends on.
+ */
+export function mayMove(round: VmRound, vm: Vm): boolean {
+  const plan = round.view.plans.get(vm.id);
+  const failed = plan?.value.failedMoves ?? null;
+  if (plan === undefined || failed === null) return true;
+  if (failed.count >= round.policy.moveAttemptsMax && !isOutdated(round.view, plan)) {
+    const reason = { rule: "HM2", code: failed.code, params: { vm: vm.name } };
+    const params = { vm: vm.name, to: failed.to, count: failed.count };
+    round.say(vm.id, event("vm-move-given-up", { vm: vm.id }, params, reason));
+    return false;
+  }
+  const seenAt = round.known.failuresSeenAt.get(failureKey(vm.id, failed.count)) ?? round.known.now;
+  const dueAt = seenAt + backoffMs(failed.count - 1, limits.moveRetryFirstMs, limits.moveRetryMaxMs);
+  if (round.known.now >= dueAt) return true;
+  round.wake(dueAt);
+  return false;
+}
+
+/** Something that a move depends on has changed since it failed last: what failed before that counts no more. */
+export function isOutdated({ changedAt }: ClusterView, plan: Stored<VmPlan>): boolean {
+  const kinds = ["rule", "member", "host", "host-mode", "maintenance", "policy"] as const;
+  return kinds.some((kind) => (changedAt.get(kind) ?? 0) > plan.revision);
+}

@@ -1,0 +1,83 @@
+import { nextEpoch } from "../model/ids.ts";
+import type { VmMove } from "../model/move-records.ts";
+import type { HeldOwner } from "../model/records.ts";
+import { type ClusterView, fenceOf } from "../model/view.ts";
+import type { MovePart, VmRun } from "../ports/hypervisor.ts";
+import type { Me } from "./migration.ts";
+
+/**
+ * What an agent owes a run that has a part in a move. `keep`: the move goes on, the agent that conducts it knows how.
+ * `adopt`: the ownership came back, in an epoch of which this copy is to bear the name; then it is let go on.
+ */
+export type MoveDuty = "keep" | "complete" | "abandon" | "switch-over" | "let-go-on" | "adopt" | "kill";
+
+/** By the records alone, so that an agent that was not there when the move began comes to the same end (S13, S15). */
+export function moveDuty(view: ClusterView, me: Me, run: VmRun, part: MovePart): MoveDuty {
+  const move = view.moves.get(run.vm)?.value;
+  const owner = view.owners.get(run.vm)?.value;
+  const held = owner?.kind === "held" ? owner : undefined;
+  switch (part) {
+    case "incoming":
+      return ofIncoming(me, run, move, held);
+    case "leaving":
+      return ofLeaving(view, me, run, move, held);
+    case "handed":
+      return ofHanded(view, me, run, move, held);
+  }
+}
+
+function isNamed(me: Me, run: VmRun, owner: HeldOwner | undefined): boolean {
+  return owner?.host === me.host && owner.incarnation === run.incarnation && owner.epoch === run.epoch;
+}
+
+function isAimedAt(me: Me, run: VmRun, move: VmMove): boolean {
+  return (
+    move.to === me.host &&
+    run.incarnation === me.incarnation &&
+    move.epoch !== null &&
+    nextEpoch(move.epoch) === run.epoch
+  );
+}
+
+function ofIncoming(me: Me, run: VmRun, move: VmMove | undefined, owner: HeldOwner | undefined): MoveDuty {
+  if (move === undefined || !isAimedAt(me, run, move) || move.answer.kind !== "open") return "abandon";
+  // An owner record of the same epoch that no move wrote means a start of its own, not this copy.
+  if (move.live?.kind === "switched") return isNamed(me, run, owner) ? "complete" : "abandon";
+  const isStillTheirs =
+    owner?.host === move.from && owner.incarnation === move.incarnation && owner.epoch === move.epoch;
+  return isStillTheirs ? "keep" : "abandon";
+}
+
+function isFrom(me: Me, run: VmRun, move: VmMove | undefined): move is VmMove {
+  return (
+    move !== undefined && move.from === me.host && move.incarnation === run.incarnation && move.epoch === run.epoch
+  );
+}
+
+function ofLeaving(
+  view: ClusterView,
+  me: Me,
+  run: VmRun,
+  move: VmMove | undefined,
+  owner: HeldOwner | undefined,
+): MoveDuty {
+  if (isNamed(me, run, owner)) {
+    const goesOn = isFrom(me, run, move) && move.answer.kind === "open" && run.incarnation === me.incarnation;
+    return goesOn ? "keep" : "let-go-on";
+  }
+  return ofHanded(view, me, run, move, owner);
+}
+
+function ofHanded(
+  view: ClusterView,
+  me: Me,
+  run: VmRun,
+  move: VmMove | undefined,
+  owner: HeldOwner | undefined,
+): MoveDuty {
+  const cameBack = { ...run, epoch: nextEpoch(nextEpoch(run.epoch)) };
+  if (isNamed(me, cameBack, owner)) return "adopt";
+  if (!isFrom(me, run, move) || move.live?.kind !== "switched" || run.incarnation !== me.incarnation) return "kill";
+  // A target that is fenced never gives back, and needs nothing more.
+  return fenceOf(view, move.to, move.live.incarnation) === undefined ? "switch-over" : "kill";
+}

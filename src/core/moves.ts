@@ -1,0 +1,85 @@
+import type { HostId, VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { VmMove } from "../model/move-records.ts";
+import type { Reason } from "../model/reason.ts";
+import type { Owner, Vm } from "../model/records.ts";
+import type { Compare, Write } from "../model/transaction.ts";
+import type { ClusterView } from "../model/view.ts";
+import { put, unchanged } from "./transactions.ts";
+
+/**
+ * Where a move stands. `waits`: for its holder to let the VM go. `free`: nobody may run the VM, it can be placed. `failed`:
+ * the holder could not. `over`: it speaks of a run or a place that the VM has left behind.
+ */
+export type MoveStage = "waits" | "free" | "failed" | "over";
+
+export function stageOf(view: ClusterView, move: VmMove): MoveStage {
+  const vm = view.vms.get(move.vm)?.value;
+  const owner = view.owners.get(move.vm)?.value;
+  if (vm === undefined || vm.requested === "ignored" || owner === undefined || owner.host !== move.from) return "over";
+  if (move.epoch === null) return owner.kind === "released" ? "free" : "over";
+  if (owner.epoch !== move.epoch) return "over";
+  if (owner.kind === "released") return "free";
+  if (owner.incarnation !== move.incarnation) return "over";
+  return move.answer.kind === "failed" ? "failed" : "waits";
+}
+
+/** Where the VM goes, of a move that has come so far that it can be placed. */
+export function aimOf(view: ClusterView, vm: VmId): VmMove | undefined {
+  const move = view.moves.get(vm)?.value;
+  return move !== undefined && stageOf(view, move) === "free" ? move : undefined;
+}
+
+/** Its holder is to let this very run go. */
+export function isMovedAway(view: ClusterView, vm: VmId): boolean {
+  const move = view.moves.get(vm)?.value;
+  return move !== undefined && stageOf(view, move) === "waits";
+}
+
+/** As administrators of this field know it: VMs are migrated, everything else is stopped, moved and started. */
+export function kindOfMove(vm: VmId): VmMove["kind"] {
+  return vm.startsWith("vm:") ? "migrate" : "relocate";
+}
+
+export type MoveStart = {
+  readonly kind?: VmMove["kind"] | undefined;
+  readonly to: HostId;
+  readonly reason: Reason;
+};
+export type MoveChange = {
+  readonly move: VmMove;
+  readonly compares: readonly Compare[];
+  readonly writes: readonly Write[];
+};
+
+/**
+ * Part of a transaction that begins a move of a VM which is where `owner` says. It starts nothing: the holder stops the VM
+ * and lets it go, then it is placed like any other (S14).
+ */
+export function beginMove(view: ClusterView, vm: Vm, owner: Owner, start: MoveStart, at: VmMove["at"]): MoveChange {
+  const key = keys.vmMove(vm.id);
+  const held = owner.kind === "held";
+  const move: VmMove = {
+    schema: 1,
+    vm: vm.id,
+    kind: start.kind ?? kindOfMove(vm.id),
+    from: owner.host,
+    incarnation: held ? owner.incarnation : (view.hosts.get(owner.host)?.value.incarnation ?? noIncarnation),
+    epoch: held ? owner.epoch : null,
+    to: start.to,
+    reason: { ...start.reason, params: { ...start.reason.params } },
+    answer: { kind: "open" },
+    at,
+  };
+  return {
+    move,
+    compares: [
+      unchanged(keys.vm(vm.id), view.vms.get(vm.id)),
+      unchanged(keys.owner(vm.id), view.owners.get(vm.id)),
+      unchanged(key, view.moves.get(vm.id)),
+    ],
+    writes: [put(key, move)],
+  };
+}
+
+const noIncarnation = 0 as VmMove["incarnation"];

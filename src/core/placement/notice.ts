@@ -1,0 +1,9 @@
+import { event, type Notice } from "../decision.ts";
+import type { PlacementRound } from "./round.ts";
+
+/** Said once while it lasts: hosts are compared by other figures than the policy says (PL4). */
+export function otherFigures({ figures }: PlacementRound): Notice | undefined {
+  const { trouble, mode, wanted } = figures;
+  if (trouble === undefined) return undefined;
+  return { subject: "scheduler", event: event("scheduler-falls-back", {}, { mode, wanted }, trouble) };
+}

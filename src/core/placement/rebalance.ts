@@ -1,0 +1,81 @@
+import type { HostId, InstantMs } from "../../model/ids.ts";
+import { defaultPolicy } from "../../model/policy.ts";
+import type { Reason } from "../../model/reason.ts";
+import type { Vm } from "../../model/records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import { bestChange } from "./changes.ts";
+import { fractionsOf } from "./figures.ts";
+import { reason } from "./fitness.ts";
+import { imbalanceOf, loadOf } from "./imbalance.ts";
+import { bears, type PlacementRound } from "./round.ts";
+
+/** What a manager remembers between two looks at the balance. Lost with it: the count begins anew. */
+export type BalanceState = {
+  /** Looks in a row at which the imbalance was above the threshold. */
+  readonly above: number;
+  readonly lookedAt: InstantMs | null;
+};
+
+export const noBalance: BalanceState = { above: 0, lookedAt: null };
+
+export type Rebalance = {
+  readonly state: BalanceState;
+  /** One bundle at most, all to one host, for one reason. */
+  readonly moves: readonly { readonly vm: Vm; readonly to: HostId }[];
+  readonly reason: Reason | undefined;
+  /** When to look again although nothing changes; undefined: no need. */
+  readonly wakeAt: number | undefined;
+};
+
+export type RebalanceOptions = {
+  /** How long one look lasts: the balance is looked at once in this time; `holdMs` counts in these. */
+  readonly roundMs: number;
+  /** VMs that must stay for reasons of the caller's. */
+  readonly mayMove: (vm: Vm) => boolean;
+};
+
+/**
+ * PL5: looks for the one move that evens out the hosts, once their imbalance was above the threshold for as long as the
+ * policy says. While anything moves, or is about to, the balance is not looked at and the count stands still.
+ */
+export function decideRebalance(
+  round: PlacementRound,
+  state: BalanceState,
+  { roundMs, mayMove }: RebalanceOptions,
+): Rebalance {
+  const { view, known, figures } = round;
+  const { autoRebalance } = (view.policy?.value ?? defaultPolicy).scheduler;
+  const nothing = { moves: [], reason: undefined };
+  if (!autoRebalance.enabled || figures.mode === "basic" || view.disarm !== undefined)
+    return { ...nothing, state: noBalance, wakeAt: undefined };
+  if (state.lookedAt !== null && known.now - state.lookedAt < roundMs)
+    return { ...nothing, state, wakeAt: state.lookedAt + roundMs };
+  const lookedAt = known.now;
+  const wakeAt = lookedAt + roundMs;
+  if (isAnythingMoving(view, round)) return { ...nothing, state: { above: state.above, lookedAt }, wakeAt };
+  const there = round.slots.filter((slot) => slot.away === undefined);
+  const before = imbalanceOf(there.map((slot) => loadOf(fractionsOf(bears(round, slot), slot.facts))));
+  if (before <= autoRebalance.threshold)
+    return { ...nothing, state: { above: 0, lookedAt }, wakeAt: state.above > 0 ? wakeAt : undefined };
+  const above = state.above + 1;
+  if (above < Math.ceil(autoRebalance.holdMs / roundMs)) return { ...nothing, state: { above, lookedAt }, wakeAt };
+  const best = bestChange(round, there, autoRebalance.method, mayMove);
+  const done = { state: { above: 0, lookedAt }, wakeAt };
+  if (best === undefined || (before - best.after) / before < autoRebalance.margin) return { ...nothing, ...done };
+  const { bundle, target, after } = best;
+  const params = { before: shown(before), after: shown(after), from: bundle.source.host, to: target.host };
+  return {
+    ...done,
+    moves: bundle.vms.map((vm) => ({ vm, to: target.host })),
+    reason: reason("PL5", "hosts-uneven", params),
+  };
+}
+
+const shown = (imbalance: number): number => Math.round(imbalance * 100) / 100;
+
+function isAnythingMoving(view: ClusterView, { aims }: PlacementRound): boolean {
+  if (aims.size > 0) return true;
+  for (const move of view.moves.values()) if (move.value.answer.kind === "open") return true;
+  for (const order of view.orders.values()) if (order.value.order.kind !== "stop") return true;
+  return false;
+}

@@ -1,0 +1,152 @@
+import { valuesInKeyOrder } from "../../base/order.ts";
+import type { HostLosses, HostMode, Maintenance } from "../../model/host-records.ts";
+import type { HostId, Incarnation, IntentId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { refuse } from "../../model/reason.ts";
+import type { EventDraft, LeaveIntent, Member } from "../../model/records.ts";
+import { type ClusterView, heartbeatOf } from "../../model/view.ts";
+import { limits } from "../limits.ts";
+import { put, remove, transaction, unchanged } from "../transactions.ts";
+import { findHost } from "./find.ts";
+import type { Asked, Planned } from "./plan.ts";
+import type { Sight } from "./sight.ts";
+
+export type MaintenanceRequest = { readonly host: string; readonly reason: string };
+
+/**
+ * Wants a host free of VMs, whatever its state: one that is being repaired gets none when it comes back. Not while the
+ * cluster is disarmed: nothing would leave, and somebody might rely on it.
+ */
+export function planMaintenance(view: ClusterView, request: MaintenanceRequest, asked: Asked): Planned {
+  const found = findHost(view, request.host);
+  if (found.kind === "refused") return found;
+  const member = found.stored.value;
+  if (member.role === "witness") return refuse("maintenance-of-witness", { host: member.name });
+  const disarm = view.disarm;
+  if (disarm !== undefined) {
+    return refuse("cluster-disarmed", { mode: disarm.value.mode, by: disarm.value.by.name });
+  }
+  const already = view.maintenances.get(member.id);
+  if (already !== undefined) {
+    return refuse("maintenance-already", { host: member.name, by: already.value.by.name });
+  }
+  const key = keys.maintenance(member.id);
+  const record: Maintenance = { schema: 1, by: asked.actor, reason: request.reason, at: asked.at };
+  return {
+    kind: "plan",
+    transaction: transaction(
+      [unchanged(key, undefined), unchanged(keys.member(member.id), found.stored), unchanged(keys.disarm, undefined)],
+      [put(key, record)],
+    ),
+    outcome: { kind: "host-changed", host: member.id, name: member.name },
+    events: [toldOfHost("maintenance-requested", member, asked, { reason: request.reason || "-" })],
+  };
+}
+
+/** Takes a host back: ends its maintenance, and a quarantine with the losses that led to it. */
+export function planRelease(view: ClusterView, wanted: string, asked: Asked): Planned {
+  const found = findHost(view, wanted);
+  if (found.kind === "refused") return found;
+  const member = found.stored.value;
+  const maintenance = view.maintenances.get(member.id);
+  const losses = view.losses.get(member.id);
+  const quarantined = isQuarantined(losses?.value, asked.at) ? losses : undefined;
+  if (maintenance === undefined && quarantined === undefined) {
+    return refuse("host-not-held-back", { host: member.name });
+  }
+  const maintenanceKey = keys.maintenance(member.id);
+  const lossesKey = keys.hostLosses(member.id);
+  return {
+    kind: "plan",
+    transaction: transaction(
+      [unchanged(maintenanceKey, maintenance), unchanged(lossesKey, losses)],
+      [
+        ...(maintenance === undefined ? [] : [remove(maintenanceKey)]),
+        ...(quarantined === undefined
+          ? []
+          : [put<HostLosses>(lossesKey, { ...quarantined.value, at: [], quarantinedUntil: null })]),
+      ],
+    ),
+    outcome: { kind: "host-changed", host: member.id, name: member.name },
+    events: [
+      ...(maintenance === undefined ? [] : [toldOfHost("maintenance-ended", member, asked)]),
+      ...(quarantined === undefined ? [] : [toldOfHost("quarantine-lifted", member, asked)]),
+    ],
+  };
+}
+
+export type LeaveRequest = { readonly host: string; readonly next: LeaveIntent["next"] };
+
+/**
+ * Orders a host to go down in order: an intent for its agent, which deals with its VMs as the policy says. Only for a host
+ * that can hear it, and for this life of it.
+ */
+export function planLeave(
+  view: ClusterView,
+  request: LeaveRequest,
+  intent: IntentId,
+  asked: Asked,
+  sight: Sight,
+): Planned {
+  const found = findHost(view, request.host);
+  if (found.kind === "refused") return found;
+  const member = found.stored.value;
+  const params = { host: member.name };
+  if (member.role === "witness") return refuse("leave-of-witness", params);
+  const registration = view.hosts.get(member.id);
+  const incarnation = registration?.value.incarnation;
+  const contact = sight(member.id);
+  const beat = incarnation === undefined ? undefined : heartbeatOf(view, member.id, incarnation)?.value;
+  const isHeard = registration !== undefined && (contact === "up" || contact === "unknown");
+  if (incarnation === undefined || !isHeard) return refuse("leave-host-not-heard", params);
+  if (beat !== undefined && (beat.agentAgeMs === null || beat.agentAgeMs > limits.agentSilentMs)) {
+    return refuse("leave-agent-silent", params);
+  }
+  const leaves = leavesAlready(view, member.id, incarnation);
+  if (leaves !== undefined) return refuse("leave-already", { ...params, next: leaves });
+  const record: LeaveIntent = {
+    schema: 1,
+    id: intent,
+    actor: asked.actor,
+    kind: "leave-host",
+    host: member.id,
+    incarnation,
+    next: request.next,
+    answer: { kind: "open" },
+    at: asked.at,
+  };
+  return {
+    kind: "plan",
+    transaction: transaction(
+      [
+        unchanged(keys.intent(intent), undefined),
+        unchanged(keys.host(member.id), registration),
+        unchanged(keys.hostMode(member.id), view.modes.get(member.id)),
+      ],
+      [put(keys.intent(intent), record)],
+    ),
+    outcome: { kind: "host-intent", host: member.id, name: member.name, intent },
+    events: [toldOfHost("host-leave-requested", member, asked, { next: request.next })],
+  };
+}
+
+/** What this life of the host is about to do, by its own word or by an order that it has not answered yet. */
+function leavesAlready(view: ClusterView, host: HostId, incarnation: Incarnation): HostMode["next"] | undefined {
+  const mode = view.modes.get(host)?.value;
+  if (mode !== undefined && mode.incarnation === incarnation && mode.mode !== "active") return mode.next;
+  for (const { value } of valuesInKeyOrder(view.intents)) {
+    const isOpen = value.kind === "leave-host" && value.answer.kind === "open";
+    if (isOpen && value.host === host && value.incarnation === incarnation) return value.next;
+  }
+  return undefined;
+}
+
+/** Whether a host that was lost too often still gets no new VMs; by the wall clock, for people and for placing alone. */
+export function isQuarantined(losses: HostLosses | undefined, at: number): boolean {
+  return losses !== undefined && losses.quarantinedUntil !== null && losses.quarantinedUntil > at;
+}
+
+function toldOfHost(type: string, member: Member, asked: Asked, more: Record<string, string> = {}): EventDraft {
+  const params = { host: member.name, ...more };
+  return { type, subjects: { host: member.id }, params, reason: null, alternatives: [], actor: asked.actor };
+}

@@ -1,0 +1,70 @@
+import { inKeyOrder, valuesInKeyOrder } from "../../base/order.ts";
+import { keys } from "../../model/keys.ts";
+import { defaultPolicy, type Policy } from "../../model/policy.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { ClusterView } from "../../model/view.ts";
+import { put, transaction, unchanged } from "../transactions.ts";
+import { toldOfCluster } from "./disarm.ts";
+import { refuseUnreadable } from "./find.ts";
+import type { Asked, Planned } from "./plan.ts";
+
+type Patch<T> = { readonly [K in keyof T]?: (T[K] extends object ? Patch<T[K]> : T[K]) | undefined };
+export type PolicyPatch = Patch<Omit<Policy, "schema">>;
+
+/** Changes what holds for the whole cluster: all of it or, where the result would contradict itself, nothing. */
+export function planSetPolicy(view: ClusterView, patch: PolicyPatch, asked: Asked): Planned {
+  const unreadable = refuseUnreadable(view, keys.policy);
+  if (unreadable !== undefined) return unreadable;
+  const old = view.policy?.value ?? defaultPolicy;
+  const policy: Policy = {
+    ...old,
+    ...given(patch),
+    scheduler: {
+      ...old.scheduler,
+      ...given(patch.scheduler ?? {}),
+      autoRebalance: { ...old.scheduler.autoRebalance, ...given(patch.scheduler?.autoRebalance ?? {}) },
+    },
+    quarantine: { ...old.quarantine, ...given(patch.quarantine ?? {}) },
+  } as Policy;
+  const before = new Map(settings(old));
+  const changed = settings(policy).filter(([name, value]) => before.get(name) !== value);
+  if (changed.length === 0) return refuse("policy-nothing-to-change", {});
+  const contradiction = refuseContradiction(view, policy);
+  if (contradiction !== undefined) return contradiction;
+  const to = changed.map(([name, value]) => `${name} ${value}`).join(", ");
+  return {
+    kind: "plan",
+    transaction: transaction([unchanged(keys.policy, view.policy)], [put(keys.policy, policy)]),
+    outcome: { kind: "cluster-changed" },
+    events: [toldOfCluster("policy-changed", { to }, asked)],
+  };
+}
+
+/** Fields that are named without a value are not named. */
+function given(patch: object): object {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+}
+
+/** `scheduler.mode` and so on, with their values. */
+function settings(part: object, prefix = ""): [string, unknown][] {
+  return Object.entries(part).flatMap(([name, value]): [string, unknown][] =>
+    typeof value === "object" && value !== null ? settings(value, `${prefix}${name}.`) : [[`${prefix}${name}`, value]],
+  );
+}
+
+function refuseContradiction(view: ClusterView, policy: Policy): Refusal | undefined {
+  const { mode, autoRebalance } = policy.scheduler;
+  if (autoRebalance.enabled && mode === "basic") return refuse("policy-rebalance-needs-figures", { mode });
+  const hosts = valuesInKeyOrder(view.members).filter(({ value }) => value.role === "host").length;
+  const wanted = policy.wantedHostLosses;
+  if (hosts > 0 && wanted >= hosts) {
+    return refuse("policy-losses-impossible", { wanted, hosts, most: hosts - 1 });
+  }
+  for (const [host, facts] of inKeyOrder(view.facts)) {
+    const { memoryMiB } = facts.value;
+    if (policy.hostReserveMiB >= memoryMiB) {
+      return refuse("policy-reserve-too-large", { host, reserveMiB: policy.hostReserveMiB, memoryMiB });
+    }
+  }
+  return undefined;
+}

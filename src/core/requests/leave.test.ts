@@ -1,0 +1,78 @@
+import { describe, expect, test } from "vitest";
+import { asked, codeOf, compared, written } from "../../../test/support/planned.ts";
+import { fence, heartbeat, host, incarnation, member, Records } from "../../../test/support/records.ts";
+import type { IntentId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { decideTasks } from "../decide-tasks.ts";
+import { planLeave } from "./change-host.ts";
+import type { HostContact, Sight } from "./sight.ts";
+
+const id = "intent-1" as IntentId;
+const h1 = host("h1");
+const up: Sight = () => "up";
+
+function cluster(): Records {
+  return new Records()
+    .host("h1", 4)
+    .host("h2")
+    .put(keys.member(host("w1")), member("w1", { role: "witness" }))
+    .put(keys.member(host("h9")), member("h9"));
+}
+
+function leave(records: Records, name = "h1", sight = up) {
+  return planLeave(records.view, { host: name, next: "reboot" }, id, asked, sight);
+}
+
+describe("an order to go down", () => {
+  test("is an intent for this life of the host, and rests on what it says it is about to do", () => {
+    const planned = leave(cluster());
+    expect(written(planned, keys.intent(id))).toMatchObject({
+      kind: "leave-host",
+      host: "h1",
+      incarnation: 4,
+      next: "reboot",
+      answer: { kind: "open" },
+    });
+    expect(compared(planned)).toEqual([keys.intent(id), keys.host(h1), keys.hostMode(h1)]);
+  });
+
+  test("is refused for who cannot hear it, and for who goes already", () => {
+    const records = cluster();
+    expect(codeOf(leave(records, "nix"))).toBe("host-unknown");
+    expect(codeOf(leave(records, "w1"))).toBe("leave-of-witness");
+    expect(codeOf(leave(records, "h9"))).toBe("leave-host-not-heard");
+    for (const contact of ["silent", "fenced", "absent"] satisfies HostContact[]) {
+      expect(codeOf(leave(records, "h1", () => contact))).toBe("leave-host-not-heard");
+    }
+    const n4 = incarnation(4);
+    const mode = { schema: 1, incarnation: 3, mode: "shutdown", next: "power-off", at: 1 };
+    expect(codeOf(leave(records.put(keys.hostMode(h1), mode)))).toBe("planned");
+    records.put(keys.hostMode(h1), { ...mode, incarnation: 4 });
+    expect(leave(records)).toMatchObject({ code: "leave-already", params: { host: "h1", next: "power-off" } });
+    const other = cluster().put(
+      keys.intent("i0" as IntentId),
+      written(leave(records, "h2"), keys.intent(id)) as object,
+    );
+    expect(codeOf(leave(other, "h2"))).toBe("leave-already");
+    expect(codeOf(leave(other, "h1"))).toBe("planned");
+    records.put(keys.heartbeat(h1, n4), heartbeat({ agentAgeMs: 90_000 }));
+    expect(codeOf(leave(records))).toBe("leave-agent-silent");
+  });
+});
+
+test("fenced or registered anew before it answered: the manager answers for it", () => {
+  const open = written(leave(cluster()), keys.intent(id)) as object;
+  const known = { wall: 5 } as never;
+  expect(decideTasks(cluster().put(keys.intent(id), open).view, known, [])).toEqual([]);
+  const later = cluster().host("h1", 5).put(keys.intent(id), open);
+  const fenced = cluster()
+    .put(keys.fence(h1, incarnation(4)), fence())
+    .put(keys.intent(id), open);
+  for (const { view } of [later, fenced]) {
+    const [decision] = decideTasks(view, known, []);
+    const write = decision?.transaction.writes[0];
+    expect(write?.kind === "put" && JSON.parse(write.text)).toMatchObject({
+      answer: { kind: "refused", code: "leave-overtaken", params: { host: "h1" }, at: 5 },
+    });
+  }
+});

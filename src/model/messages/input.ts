@@ -1,0 +1,40 @@
+import type { Catalogue, Trouble } from "./message.ts";
+
+/** Input that does not fit the contract: nothing of it was carried out. */
+const wrong = (cause: string, remedy: string): Trouble => ({ cause, effect: "Nothing was changed.", remedy });
+const help = "Correct it and try again; the help of the command and /api/openapi.json name what is allowed.";
+
+export const inputMessages = {
+  "input-does-not-fit": wrong("The field {field} does not have the form that is asked for.", help),
+  "input-missing": wrong("The field {field} is missing.", "Give it and try again."),
+  "input-not-a-number": wrong("The field {field} is not a number.", help),
+  "input-not-a-whole-number": wrong("The field {field} is not a whole number.", help),
+  "input-not-text": wrong("The field {field} is not text.", help),
+  "input-not-on-or-off": wrong("The field {field} is neither true nor false.", help),
+  "input-not-a-list": wrong("The field {field} is not a list.", help),
+  "input-not-fields": wrong("The field {field} does not hold fields with values.", help),
+  "input-too-small": wrong("The field {field} is too small.", "Give at least {least}."),
+  "input-too-large": wrong("The field {field} is too large.", "Give at most {most}."),
+  "input-text-too-short": wrong("The field {field} is too short.", "Give a text of at least {least} characters."),
+  "input-text-too-long": wrong("The field {field} is too long.", "Give a text of at most {most} characters."),
+  "input-too-few": wrong("The field {field} holds too little.", "Give at least {least}."),
+  "input-too-many": wrong("The field {field} holds too much.", "Give at most {most}."),
+  "input-not-a-choice": wrong("The field {field} is none of what it can be.", "Choose one of: {choices}."),
+  "input-field-unknown": wrong("There is no field {field}.", help),
+  "input-wrong-beginning": wrong(
+    "The field {field} does not begin as it must.",
+    "Let it begin with {prefix} and try again.",
+  ),
+  "vm-name-malformed": wrong(
+    "The field {field} is no name for a VM.",
+    "Give 1 to 63 lower-case letters, digits and inner hyphens.",
+  ),
+  "cpu-model-malformed": wrong(
+    "The field {field} is no name of a CPU model.",
+    "Give one that QEMU knows: `qemu-system-x86_64 -cpu help` lists them.",
+  ),
+  "request-id-malformed": wrong(
+    "The field {field} is no id for a request.",
+    "Give 8 to 64 letters, digits, hyphens or underscores.",
+  ),
+} satisfies Catalogue;

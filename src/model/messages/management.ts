@@ -1,0 +1,76 @@
+import type { Catalogue } from "./message.ts";
+
+/** Events of orders, moves and hosts that are managed: what happened. */
+const events = {
+  "vm-move-begun": "VM {vm} leaves {from} for {to} ({how}).",
+  "vm-move-failed": "VM {vm} could not be moved to {to} (failure {count} in a row).",
+  "vm-move-dropped": "The move of VM {vm} from {from} to {to} is void: what it was about has changed.",
+  "vm-place-changed": "VM {vm} belongs to {host} from now on; it is not started for that.",
+  "vm-failures-forgotten": "The earlier failures of VM {vm} are forgotten.",
+  "vm-lock-removed": "The lock {lock} that its lost host left on VM {vm} is removed.",
+  "host-leaves": "Host {host} is about to go ({next}): its VMs are treated as {mode} says.",
+  "host-left": "Host {host} has left in order as incarnation {incarnation}: nothing of its VMs is there any more.",
+  "host-active": "Host {host} is back at work as incarnation {incarnation}.",
+  "vm-waits-its-turn":
+    "VM {vm} (start priority {priority}) starts after those of priority {turn}, which are coming up.",
+  "host-flaps": {
+    cause: "Host {host} was lost {losses} times within {windowMin} minutes.",
+    effect: "It gets no new VMs for {holdMin} minutes; what runs there stays.",
+    remedy: "Find out why (`holdfast log --host {host}`); `holdfast host release {host}` ends it at once.",
+  },
+  "vm-order-dropped": {
+    cause: "The order to move VM {vm} to {to} cannot be carried out.",
+    effect: "The order is dropped; the VM stays as it is.",
+    remedy: "The reason says what is in the way; give the order again once that is gone.",
+  },
+  "vm-move-given-up": {
+    cause: "VM {vm} could not be moved to {to}, {count} times in a row.",
+    effect: "It stays where it is. No further attempt is made by itself.",
+    remedy: "Remove what is in the way, then order the move, or change the host or the rule that asks for it.",
+  },
+  "vm-cannot-leave": {
+    cause: "No other host can run VM {vm} now.",
+    effect: "It stays on {host} and keeps running there; a host that waits to be empty waits for it.",
+    remedy: "Make room on a host that its rules allow (the alternatives say what each lacks), or stop the VM.",
+  },
+  "vm-waits-for-host": {
+    cause: "Host {host} was restarted in order and is expected back.",
+    effect: "VM {vm} waits for it and is not started elsewhere.",
+    remedy: "Switch {host} on, or order VM {vm} to move to another host.",
+  },
+  "vm-locked": {
+    cause: "VM {vm} is locked by unfinished work ({lock}).",
+    effect: "It is not started until the lock is gone.",
+    remedy: "Wait for that work; if it is known to be dead, take the lock away.",
+  },
+  "vm-lost-while-locked": {
+    cause: "The host of VM {vm} was lost while the VM was locked ({lock}).",
+    effect: "The VM may not be whole. It is not started.",
+    remedy: "Look at it, take the lock away, then disable the VM and start it.",
+  },
+  "vm-stop-failed": {
+    cause: "VM {vm} was to stop on {host}, and something of it is still there.",
+    effect: "It still holds its disks. The host goes on trying.",
+    remedy: "Look for what keeps it on {host} (storage that hangs?); disable the VM to leave the error.",
+  },
+} satisfies Catalogue;
+
+/** Why it was decided, and what stands in the way. */
+const reasons = {
+  ordered: "It was ordered by {by}.",
+  "goes-along": "It is kept together with VM {with}, which was ordered to move.",
+  "host-is-leaving": "{host} is about to shut down or restart.",
+  "maintenance-over": "It left {host} for its maintenance or its restart, which is over.",
+  "host-gave-it-up": "{host} let it go before it went down.",
+  "next-after-failure": "It failed on {host}; other hosts are tried in turn.",
+  "best-at-start": "VMs go to the best host before they start; {host} is not it.",
+  "host-unfit-to-start": "It cannot start on {host} now.",
+  "vm-did-not-stop": "VM {vm} did not stop on {host}.",
+  disarmed: "The cluster is disarmed ({mode}).",
+  "vm-is-ignored": "VM {vm} is not managed.",
+  "vm-is-in-error": "VM {vm} is in error; only disabling it leads out.",
+  "vm-is-locked": "VM {vm} is locked by unfinished work ({lock}).",
+  "vm-is-there": "VM {vm} is on {host} already.",
+} satisfies Catalogue;
+
+export const managementMessages = { ...events, ...reasons } satisfies Catalogue;

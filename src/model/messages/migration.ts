@@ -1,0 +1,93 @@
+/** What a live move answers, for people: cause, effect, remedy; `{…}` are the code's parameters. */
+export const migrationMessages = {
+  "move-no-link": {
+    cause: "No link to {to} connects for VM {vm}. Tried: {tried}.",
+    effect: "The VM goes on where it is; it did not stand still.",
+    remedy: "Check the links between the two hosts and their firewalls; `holdfast host list` shows which host is up.",
+  },
+  "move-no-address": {
+    cause: "None of the addresses {addresses} is one of this host's, or their ports are taken.",
+    effect: "VM {vm} goes on where it is.",
+    remedy: "Correct the host's links in the cluster.",
+  },
+  "move-no-certificate": {
+    cause: "This host has no readable certificate for the move of VM {vm}.",
+    effect: "The VM goes on where it is.",
+    remedy: "Restore the files that the host's configuration names; TLS may be switched off for a direct cable only.",
+  },
+  "move-under-way": {
+    cause: "VM {vm} is being moved already, or is being stopped.",
+    effect: "No second move was begun.",
+    remedy: "Wait for the first to end, or cancel it.",
+  },
+  "move-guest-stands": {
+    cause: "VM {vm} does not execute at this moment: it is paused, or its guest is down.",
+    effect: "It was not moved.",
+    remedy: "Mend what keeps it from running, or stop it and start it on the other host.",
+  },
+  "move-cancelled": {
+    cause: "The move of VM {vm} was cancelled.",
+    effect: "The VM goes on where it is.",
+    remedy: "Nothing to do.",
+  },
+  "move-broke-off": {
+    cause: "The move of VM {vm} broke off: {detail}",
+    effect: "The VM goes on where it is.",
+    remedy: "Check the target host and the link; then move it again.",
+  },
+  "move-qemu-refused": {
+    cause: "QEMU refused a step of the move of VM {vm}: {detail}",
+    effect: "The VM was not moved.",
+    remedy: "Correct what QEMU complains about; both hosts need the same pools and networks.",
+  },
+  "move-not-ready": {
+    cause: "VM {vm} was to be handed over, and no move of it waits for that.",
+    effect: "Nothing was handed over.",
+    remedy: "Move it again.",
+  },
+  "move-hand-over-failed": {
+    cause: "VM {vm} was handed over, and the target did not get all of it.",
+    effect: "Its copy on the source stands still until the ownership came back.",
+    remedy: "Nothing to do: it goes on at its source, or starts afresh where the source is gone.",
+  },
+  "move-handed-over": {
+    cause: "VM {vm} was handed over: another host may run it.",
+    effect: "The copy here does not go on.",
+    remedy: "Nothing to do: what becomes of the VM is decided by its owner record.",
+  },
+  "move-nothing-incoming": {
+    cause: "No copy of VM {vm} waits here for a guest.",
+    effect: "Nothing was let go on.",
+    remedy: "Nothing to do: the VM goes on at its source, or is started afresh.",
+  },
+  "move-incomplete": {
+    cause: "Not all of VM {vm} has arrived; QEMU calls its state {state}.",
+    effect: "It does not execute here.",
+    remedy: "Nothing to do: the VM goes on at its source, or is started afresh.",
+  },
+  "move-has-executed": {
+    cause: "The copy of VM {vm} here may have executed already.",
+    effect: "It was not destroyed.",
+    remedy: "Stop the VM if it is to end.",
+  },
+  "guest-stands-after-move": {
+    cause: "VM {vm} was moved, and does not execute on its new host.",
+    effect: "The VM does not serve.",
+    remedy: "See the VM's state; reset it if it does not go on.",
+  },
+  "guest-agent-silent": {
+    cause: "VM {vm} was moved, and the agent in its guest does not answer.",
+    effect: "The guest may be busy, or may have come to harm.",
+    remedy: "Look at the VM's console; reset it if it hangs.",
+  },
+  "move-overtaken": {
+    cause: "The move of VM {vm} is not what the records speak of any more.",
+    effect: "Nothing was handed over or taken back.",
+    remedy: "Nothing to do: `holdfast explain` shows what came in between.",
+  },
+  "move-host-lost": {
+    cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",
+    effect: "Nothing was handed over or taken back.",
+    remedy: "See what happened to that host; the VM is moved again, or recovered, by itself.",
+  },
+} as const;

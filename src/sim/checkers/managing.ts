@@ -1,0 +1,178 @@
+import { backoffMs } from "../../base/backoff.ts";
+import { limits } from "../../core/limits.ts";
+import { heartLimits } from "../../heart/limits.ts";
+import type { HostLosses, HostMode } from "../../model/host-records.ts";
+import { keys } from "../../model/keys.ts";
+import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
+import type { FenceRecord, Owner } from "../../model/records.ts";
+import type { CheckerKind } from "./kind.ts";
+
+/** What may become of an order to move a VM, as the events say it. */
+const ends = ["vm-move-begun", "vm-order-dropped", "vm-place-changed", "vm-deleted"];
+
+/** HM1: no order to move a VM disappears without a word about what became of it. */
+export const ordersEnd: CheckerKind = {
+  rule: "HM1",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }, writer) => {
+      if (name.kind !== "vm-order" || value !== undefined || writer === null) return;
+      if ((before as VmOrder | undefined)?.order.kind === "stop") return;
+      const { vm } = name;
+      // Its word is part of the same transaction, and heard a moment later.
+      world.scheduler.after(0, () => {
+        const type = world.truth.lastWord.get(vm)?.type ?? "";
+        if (world.truth.vms.has(vm) && !ends.includes(type)) fail(`the order for ${vm} is gone, and nobody said why`);
+      });
+    },
+  }),
+};
+
+/** Clocks count whole milliseconds and their rate may differ by 500 ppm; what a person ordered waits for nothing. */
+const rateSlack = 0.99;
+
+/** HM2: after a move that failed, the cluster itself waits twice as long as the time before until it tries again. */
+export const movesBackOff: CheckerKind = {
+  rule: "HM2",
+  make: (world, fail) => {
+    const failed = new Map<string, { readonly at: number; readonly count: number }>();
+    return {
+      committed: ({ name, value }) => {
+        if (name.kind === "vm-plan") {
+          const count = (value as VmPlan | undefined)?.failedMoves?.count ?? 0;
+          if (count === 0) failed.delete(name.vm);
+          else if (failed.get(name.vm)?.count !== count) failed.set(name.vm, { at: world.scheduler.now, count });
+        }
+        const move = name.kind === "vm-move" ? (value as VmMove | undefined) : undefined;
+        if (move === undefined || move.answer.kind !== "open" || move.epoch === null) return;
+        const last = failed.get(move.vm);
+        if (last === undefined || ["ordered", "goes-along"].includes(move.reason.code)) return;
+        const waitedMs = world.scheduler.now - last.at;
+        const leastMs = backoffMs(last.count - 1, limits.moveRetryFirstMs, limits.moveRetryMaxMs) * rateSlack;
+        if (waitedMs < leastMs)
+          fail(`${move.vm} is moved again ${Math.floor(waitedMs)} ms after failure ${last.count} in a row`);
+      },
+    };
+  },
+};
+
+/** What the view of whoever places may lie behind the store, and its transaction be under way. */
+const behindMs = 12_000;
+
+/** HM3: no VM is given to a host in maintenance. */
+export const maintenanceIsKept: CheckerKind = {
+  rule: "HM3",
+  make: (world, fail) => {
+    const since = new Map<string, number>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        if (name.kind === "maintenance") {
+          if (value === undefined) since.delete(name.host);
+          else since.set(name.host, world.scheduler.now);
+        }
+        if (name.kind !== "owner" || writer === null) return;
+        const is = value as Owner | undefined;
+        const was = before as Owner | undefined;
+        if (is?.kind !== "held" || (was?.kind === "held" && was.host === is.host)) return;
+        const ms = world.scheduler.now - (since.get(is.host) ?? world.scheduler.now);
+        if (ms > behindMs) fail(`${name.vm} is given to ${is.host}, in maintenance for ${Math.floor(ms)} ms`);
+      },
+    };
+  },
+};
+
+/** HM4, S9: a host's last word comes after its announcement, with nothing of any VM left on it; then that boot never joins again. */
+export const leaves: CheckerKind = {
+  rule: "HM4",
+  make: (world, fail) => {
+    const left = new Map<string, { readonly boots: number; readonly at: number }>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        if (name.kind === "host" && writer?.process === "heart") {
+          const last = left.get(writer.host.id);
+          const ms = world.scheduler.now - (last?.at ?? 0);
+          if (last?.boots === writer.host.boots && ms < heartLimits.leftRestMs * rateSlack)
+            fail(`${name.host} joins again ${Math.floor(ms)} ms after its last word, without a boot`);
+        }
+        if (name.kind !== "fence" || before !== undefined || value === undefined || writer?.process !== "daemon")
+          return;
+        if ((value as FenceRecord).cause !== "self") return;
+        const who = `${name.host}/${name.incarnation}`;
+        left.set(name.host, { boots: writer.host.boots, at: world.scheduler.now });
+        const mode = world.truth.values.get(keys.hostMode(name.host)) as HostMode | undefined;
+        if (writer.host.id !== name.host) fail(`${writer.host.id} gives the last word of ${who}`);
+        if (mode?.incarnation !== name.incarnation || mode.mode === "active")
+          fail(`${who} gives its last word without having announced it`);
+        const copies = [...writer.host.copies.values()].filter((copy) => copy.alive);
+        if (copies.length > 0) fail(`${who} gives its last word with ${copies.length} copies left`);
+      },
+    };
+  },
+};
+
+/** HM4: a VM that waits for a host which restarts in order is started nowhere else, unless somebody orders it away. */
+export const waits: CheckerKind = {
+  rule: "HM4",
+  make: (world, fail) => {
+    const ordered = new Set<string>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        const move = name.kind === "vm-move" ? (value as VmMove | undefined) : undefined;
+        if (move !== undefined && ["ordered", "goes-along"].includes(move.reason.code)) ordered.add(move.vm);
+        if (name.kind !== "owner" || writer === null) return;
+        const is = value as Owner | undefined;
+        const was = before as Owner | undefined;
+        if (is?.kind !== "held" || was?.kind !== "released" || was.host === is.host) return;
+        if (ordered.delete(name.vm)) return;
+        const mode = world.truth.values.get(keys.hostMode(was.host)) as HostMode | undefined;
+        const fence = mode === undefined ? undefined : world.truth.fences.get(`${was.host}/${mode.incarnation}`);
+        const lost = fence !== undefined && fence.record.cause !== "self";
+        if (mode?.mode === "restart" && !lost) fail(`${name.vm} waits for ${was.host}, and is given to ${is.host}`);
+      },
+    };
+  },
+};
+
+/**
+ * HM5: while the cluster is disarmed no host is fenced, no move begins, no VM is restarted, and none gets a host but to end
+ * what had begun before: a move, or the recovery from a fence that somebody else wrote.
+ */
+export const disarmed: CheckerKind = {
+  rule: "HM5",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }, writer) => {
+      if (writer?.process !== "daemon" || value === undefined || !world.truth.values.has(keys.disarm)) return;
+      if (name.kind === "fence" && before === undefined && (value as FenceRecord).cause !== "self")
+        fail(`${name.host}/${name.incarnation} is fenced in a disarmed cluster`);
+      if (name.kind === "vm-move" && before === undefined) fail(`${name.vm} begins to move in a disarmed cluster`);
+      if (name.kind !== "owner" || (value as Owner).kind !== "held") return;
+      const was = before as Owner | undefined;
+      // The world forgets no move that ended in this very commit: what was there before counts.
+      if (world.truth.values.has(keys.vmMove(name.vm))) return;
+      const fence = was?.kind === "held" ? world.truth.fences.get(`${was.host}/${was.incarnation}`) : undefined;
+      if (fence === undefined) fail(`${name.vm} is started in a disarmed cluster`);
+    },
+  }),
+};
+
+/** HM6: a host in quarantine gets no VM that it did not have. */
+export const quarantine: CheckerKind = {
+  rule: "HM6",
+  make: (world, fail) => {
+    const since = new Map<string, number>();
+    return {
+      committed: ({ name, value, before }, writer) => {
+        if (name.kind === "host-losses") {
+          if ((value as HostLosses | undefined)?.quarantinedUntil == null) since.delete(name.host);
+          else since.set(name.host, world.scheduler.now);
+        }
+        const is = name.kind === "owner" ? (value as Owner | undefined) : undefined;
+        if (is?.kind !== "held" || writer === null || (before as Owner | undefined)?.host === is.host) return;
+        const at = since.get(is.host);
+        const until = (world.truth.values.get(keys.hostLosses(is.host)) as HostLosses | undefined)?.quarantinedUntil;
+        if (at === undefined || until == null || until - writer.host.clock.wall() < behindMs) return;
+        if (world.scheduler.now - at > behindMs && name.kind === "owner")
+          fail(`${name.vm} is given to ${is.host}, which is in quarantine`);
+      },
+    };
+  },
+};

@@ -1,0 +1,81 @@
+import { refuse } from "../../model/reason.ts";
+import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
+import type { GuestHealth, IncomingEnd, IncomingRequest } from "../../ports/migration.ts";
+import type { MoveMachine, MoveNetwork, MoveQemu } from "./qemu.ts";
+
+type Done = (end: HypervisorEnd) => void;
+const pollMs = 5;
+const done: HypervisorEnd = { kind: "done" };
+
+export class MoveTarget {
+  readonly #machine: MoveMachine;
+  readonly #network: MoveNetwork;
+
+  constructor(machine: MoveMachine, network: MoveNetwork) {
+    this.#machine = machine;
+    this.#network = network;
+  }
+
+  prepareIncoming(request: IncomingRequest, end: (end: IncomingEnd) => void): void {
+    const machine = this.#machine;
+    machine.spawn(request, (made) => {
+      if ("kind" in made) return end(made);
+      const addresses = request.addresses.filter((address) => machine.addresses.has(address));
+      if (addresses.length > 0) {
+        const door = { machine, qemu: made, taken: false };
+        const doors = addresses.map((address) => ({ address, port: this.#network.open(address, door) }));
+        return end({ kind: "waiting", doors });
+      }
+      const refusal = refuse("move-no-address", { vm: request.vm.name, addresses: request.addresses.join(", ") });
+      machine.kill(request.run, (killed) => end(killed.kind === "done" ? refusal : killed));
+    });
+  }
+
+  completeIncoming(run: VmRun, limitMs: number, end: Done): void {
+    this.#machine.later(2, () => {
+      const qemu = this.#machine.find(run);
+      if (qemu === undefined || (qemu.moving.part !== "incoming" && qemu.moving.part !== undefined))
+        return end(refuse("move-nothing-incoming", { vm: run.vm }));
+      if (qemu.isFrozen()) return end(frozen(run));
+      if (qemu.moving.part === undefined) return end(done);
+      this.#untilWhole(qemu, limitMs, end);
+    });
+  }
+
+  #untilWhole(qemu: MoveQemu, leftMs: number, end: Done): void {
+    const { run, moving } = qemu;
+    if (!qemu.isAlive()) end(refuse("move-incomplete", { vm: run.vm, state: "lost" }));
+    else if (qemu.isFrozen()) end(frozen(run));
+    else if (moving.stream?.state === "completed") this.#goOn(qemu, end);
+    else if (leftMs <= 0) end(refuse("move-incomplete", { vm: run.vm, state: "late" }));
+    else this.#machine.later(pollMs, () => this.#untilWhole(qemu, leftMs - pollMs, end));
+  }
+
+  #goOn(qemu: MoveQemu, end: Done): void {
+    const isFree = qemu.openImages();
+    if (isFree) Object.assign(qemu.moving, { part: undefined, halted: false, stream: undefined });
+    const over = isFree ? done : refuse("vm-image-locked", { vm: qemu.run.vm, detail: "locked" });
+    this.#machine.later(2, () => end(over));
+  }
+
+  abandonIncoming(run: VmRun, end: Done): void {
+    this.#machine.later(2, () => {
+      const qemu = this.#machine.find(run);
+      if (qemu === undefined) return end(done);
+      if (qemu.moving.part !== "incoming") return end(refuse("move-has-executed", { vm: run.vm }));
+      this.#machine.kill(run, end);
+    });
+  }
+
+  checkGuest(run: VmRun, end: (health: GuestHealth) => void): void {
+    this.#machine.later(2, () => {
+      const qemu = this.#machine.find(run);
+      const executes = qemu !== undefined && !qemu.moving.halted && !qemu.isFrozen() && qemu.isUp();
+      end({ executes, agent: "absent" });
+    });
+  }
+}
+
+function frozen(run: VmRun): HypervisorEnd {
+  return { kind: "unknown", cause: `${run.vm}.${run.epoch} is frozen` };
+}

@@ -1,11 +1,17 @@
 import type { HostId, PoolId, Revision, RuleId, StoreKey, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
+import type { Scheduler } from "../../src/model/policy.ts";
 import { vmDefaults } from "../../src/model/records.ts";
 import type { Change, Write } from "../../src/model/transaction.ts";
 import { applyChanges, type ClusterView, emptyView, type Touched } from "../../src/model/view.ts";
 
 /** How large a cluster is, and whether rules bind a part of its VMs. */
-export type Size = { readonly hosts: number; readonly vms: number; readonly mixed: boolean };
+export type Size = {
+  readonly hosts: number;
+  readonly vms: number;
+  readonly mixed: boolean;
+  readonly scheduler: Scheduler["mode"];
+};
 
 /** `running`: every VM runs, as many on each host; `wanted`: every VM is wanted, and none has ever run. */
 export type Start = "running" | "wanted";
@@ -46,9 +52,11 @@ export function growCluster(size: Size, start: Start): Growing {
   growing.put([
     [keys.pool("fast" as PoolId), pool],
     [keys.managerTerm, { schema: 1, term: 1, host: hostOf(1), at: 0 }],
+    [keys.policy, { schema: 1, hostReserveMiB: 0, scheduler: { mode: size.scheduler } }],
   ]);
   for (let n = 1; n <= size.hosts; n++) growing.put(hostRecords(n, size));
   for (let n = 1; n <= size.vms; n++) growing.put(vmRecords(n, size, start));
+  if (size.scheduler === "dynamic") for (let n = 1; n <= size.hosts; n++) growing.put([usage(n, size, start)]);
   if (size.mixed) growing.put(mixedRules(size));
   return growing;
 }
@@ -81,6 +89,18 @@ function hostRecords(n: number, { hosts, vms }: Size): [StoreKey, object][] {
     [keys.hostFacts(id), facts],
     heartbeat(n, 1),
   ];
+}
+
+/** What host n measured: every VM uses half of its cores and of its memory. */
+export function usage(n: number, size: Size, start: Start): [StoreKey, object] {
+  const vms: Record<string, object> = {};
+  let cores = 0;
+  for (let vm = n; start === "running" && vm <= size.vms; vm += size.hosts) {
+    vms[vmOf(vm)] = { cores: (1 + (vm % 4)) / 2, memoryMiB: vmMiB / 2 };
+    cores += (1 + (vm % 4)) / 2;
+  }
+  const host = { cores, memoryMiB: (Object.keys(vms).length * vmMiB) / 2 };
+  return [keys.hostUsage(hostOf(n)), { schema: 1, incarnation: 1, host, vms, at: 0 }];
 }
 
 export function heartbeat(n: number, seq: number): [StoreKey, object] {

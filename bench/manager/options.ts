@@ -10,6 +10,7 @@ export const usage = `Measures the processor time of one decision round of the p
   --size H/V       hosts and VMs; may be given several times (default 100/10000 and growth to 1000/100000)
   --round NAME     ${roundNames.join(", ")}; may be given several times (default: all)
   --rules WORD     none, mixed or both (default both)
+  --scheduler MODE basic, static or dynamic: by which figures hosts are compared (default basic)
   --samples N      rounds of each kind (default 15; half of that from 50,000 VMs on)`;
 
 export type Options = {
@@ -35,6 +36,8 @@ export function parseOptions(args: readonly string[]): Options | string {
   if (wrong !== undefined) return `--round ${wrong} is not one of: ${roundNames.join(", ")}.`;
   if (!["none", "mixed", "both"].includes(values.rules))
     return `--rules ${values.rules} is not one of: none, mixed, both.`;
+  const scheduler = (["basic", "static", "dynamic"] as const).find((mode) => mode === values.scheduler);
+  if (scheduler === undefined) return `--scheduler ${values.scheduler} is not one of: basic, static, dynamic.`;
   const samples = Number(values.samples);
   if (!Number.isSafeInteger(samples) || samples < 1)
     return `--samples ${values.samples} is not a whole number from 1 on.`;
@@ -45,7 +48,7 @@ export function parseOptions(args: readonly string[]): Options | string {
       return `--size ${text} is not HOSTS/VMS, with three hosts or more.`;
     for (const mixed of [false, true]) {
       if (values.rules === "both" || mixed === (values.rules === "mixed"))
-        sizes.push({ hosts: Number(hosts), vms: Number(vms), mixed });
+        sizes.push({ hosts: Number(hosts), vms: Number(vms), mixed, scheduler });
     }
   }
   const samplesOf = ({ vms }: Size): number => (vms < 50_000 ? samples : Math.ceil(samples / 2));
@@ -63,6 +66,7 @@ function parse(args: readonly string[]) {
       size: many,
       round: many,
       rules: { type: "string", default: "both" },
+      scheduler: { type: "string", default: "basic" },
       samples: { type: "string", default: "15" },
     },
   }).values;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { rowOf } from "./rows.ts";
 
-const size = { hosts: 100, vms: 10_000, mixed: false };
+const size = { hosts: 100, vms: 10_000, mixed: false, scheduler: "basic" } as const;
 const sample = (cpuMs: number, placed: number, fenced = 0) => ({ cpuMs, placed, fenced });
 
 test("a row has the least and the median, and what the round decided", () => {
@@ -10,6 +10,7 @@ test("a row has the least and the median, and what the round decided", () => {
     hosts: 100,
     resources: 10_000,
     rules: "none",
+    scheduler: "basic",
     round: "add",
     cpuMs: { min: 1.23, median: 2.5 },
     placed: 63,

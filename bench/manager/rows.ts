@@ -5,6 +5,7 @@ export type Row = {
   readonly hosts: number;
   readonly resources: number;
   readonly rules: "none" | "mixed";
+  readonly scheduler: Size["scheduler"];
   readonly round: RoundName;
   readonly cpuMs: { readonly min: number; readonly median: number };
   /** What the round decided: VMs that it gave a host, hosts that it fenced. */
@@ -31,7 +32,17 @@ export function rowOf(round: RoundName, size: Size, { samples, all }: Measured):
   const rules = size.mixed ? "mixed" : "none";
   const cpuMs = { min: twoDigits(least(samples)), median: twoDigits(median(samples.map(({ cpuMs }) => cpuMs))) };
   const whole = all === undefined ? {} : { all: { rounds: all.rounds, cpuMs: twoDigits(all.cpuMs) } };
-  return { hosts: size.hosts, resources: size.vms, rules, round, cpuMs, placed, fenced, ...whole };
+  return {
+    hosts: size.hosts,
+    resources: size.vms,
+    rules,
+    scheduler: size.scheduler,
+    round,
+    cpuMs,
+    placed,
+    fenced,
+    ...whole,
+  };
 }
 
 const twoDigits = (ms: number): number => Math.round(ms * 100) / 100;

@@ -1,4 +1,5 @@
 import { event } from "../core/decision.ts";
+import { isBetweenHosts } from "../core/migration.ts";
 import { isMovedAway } from "../core/moves.ts";
 import { planChange } from "../core/plans.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
@@ -6,6 +7,7 @@ import type { HostMode } from "../model/host-records.ts";
 import type { HostId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
+import { defaultPolicy } from "../model/policy.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { Building } from "./building.ts";
 import { withLocal } from "./note.ts";
@@ -16,12 +18,30 @@ type Ending = "unwanted" | "moved" | "leaves";
 
 export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | undefined {
   const requested = view.vms.get(id)?.value.requested;
+  if (isBetweenHosts(view, id)) return undefined;
   if (isMovedAway(view, id)) return "moved";
   const mode = modeOf(view, self);
-  if (mode === "shutdown" || mode === "restart" || (mode === "leaving" && requested === "ignored")) return "leaves";
+  if (mode === "shutdown" || mode === "restart") return "leaves";
+  if (mode === "leaving" && (requested === "ignored" || isMoveGivenUp(view, id))) return "leaves";
   // Whatever is wanted, nothing is done about it while the cluster is disarmed (HM5).
-  if (requested === "started" || requested === "ignored" || view.disarm !== undefined) return undefined;
+  if (requested === "started" || requested === "ignored" || isDisarmed(view)) return undefined;
   return "unwanted";
+}
+
+/** A record that a newer version wrote says it too: unread is not absent. */
+export function isDisarmed(view: ClusterView): boolean {
+  return view.disarm !== undefined || view.unreadable.has(keys.disarm);
+}
+
+/** In this life of it the host only goes down from here on, in one way or another. */
+export function isGoingDown(view: ClusterView, self: HostId): boolean {
+  return modeOf(view, self) !== "active";
+}
+
+/** Nobody tries to move it away any more: a host that goes down stops it in order, and it starts elsewhere. */
+function isMoveGivenUp(view: ClusterView, id: VmId): boolean {
+  const { moveAttemptsMax } = view.policy?.value ?? defaultPolicy;
+  return (view.plans.get(id)?.value.failedMoves?.count ?? 0) >= moveAttemptsMax;
 }
 
 /** What this life of the host is about to do to its VMs: only a machine that goes down does anything to them. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Agent, hostWith, seen, web } from "../../test/support/agent-rig.ts";
-import { fence, heartbeat, host, incarnation, type Records, vmId } from "../../test/support/records.ts";
+import { fence, heartbeat, held, host, incarnation, plan, type Records, vmId } from "../../test/support/records.ts";
+import { limits } from "../core/limits.ts";
 import type { IntentId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { systemActor } from "../model/records.ts";
@@ -96,6 +97,40 @@ describe("leaving in order", () => {
     const agent = running(hostWith(1).put(keys.hostMode(host("h1")), modeOf("leaving", "reboot")));
     expect(agent.take("stop")).toBeUndefined();
     expect(agent.written(fenceKey)).toBeUndefined();
+  });
+
+  test.each([
+    ["leaving", "reboot"],
+    ["leaving", "power-off"],
+    ["restart", "reboot"],
+    ["shutdown", "power-off"],
+  ])(
+    "[HM4, S9] what is placed here while the last word of a host in %s/%s is on its way is let go, not started",
+    (mode, next) => {
+      const agent = new Agent(hostWith(null).put(keys.hostMode(host("h1")), modeOf(mode, next)));
+      agent.lists();
+      agent.lists();
+      expect(agent.written(fenceKey)).toMatchObject({ proofs: ["last-word"] });
+      agent.records.put(keys.owner(vmId("web")), held("h1", 1, 1));
+      agent.changes();
+      expect(agent.take("start")).toBeUndefined();
+      expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "released", epoch: 1, failed: null });
+    },
+  );
+
+  test("[HM4, S9] what crashes on a host that goes down is let go, not restarted", () => {
+    const agent = running(hostWith(1).put(keys.hostMode(host("h1")), modeOf("leaving", "reboot")));
+    agent.wait(limits.agentListMs);
+    agent.lists();
+    expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "released", epoch: 1 });
+  });
+
+  test("[HM4, HM2] a VM that nobody tries to move away any more is stopped by a host that goes down", () => {
+    const records = hostWith(1).put(keys.hostMode(host("h1")), modeOf("leaving", "reboot"));
+    const failedMoves = { count: 5, to: host("h2"), code: "vm-did-not-stop" };
+    const agent = running(records.put(keys.vmPlan(vmId("web")), plan({ failedMoves })));
+    agent.ends("stop");
+    expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "released", failed: null });
   });
 
   test("[HM4] an agent that restarts touches no VM, and the next one says that it is back", () => {

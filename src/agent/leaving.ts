@@ -124,7 +124,8 @@ function isEmpty({ state, happened }: Building): boolean {
 
 /**
  * Its last word (S9): from here on this life of the host sends no heartbeat, and nobody has to wait for its silence. Whoever
- * places a VM here compares that there is no fence, and whatever is still placed is proven to have never run.
+ * places a VM here compares that there is no fence; what was placed while the last word was on its way has never run,
+ * because an agent that sees this mode starts nothing.
  */
 function leave(building: Building, mode: Stored<HostMode>, registration: Stored<HostRegistration>): void {
   const { self } = building.state;

@@ -2,6 +2,7 @@ import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";
+import { isBetweenHosts } from "../core/migration.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -10,7 +11,7 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
-import { endRun, whyEnding } from "./ending.ts";
+import { endRun, isDisarmed, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, needList, withLocal } from "./note.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
@@ -69,7 +70,7 @@ function settleOlder(building: Building, local: Local, incarnation: Incarnation,
     kill(building, local);
     return;
   }
-  if (building.busy(run.vm)) return;
+  if (building.busy(run.vm) || isBetweenHosts(view, run.vm)) return;
   // The power may go at any moment: neither adopt nor kill until the manager confirmed or abandoned it.
   if (fenceOf(view, building.state.self, run.incarnation)?.value.device === "begun") return;
   const transaction = adoptTransaction(view, run.vm, { host: building.state.self, incarnation });
@@ -104,6 +105,8 @@ function kill(building: Building, local: Local): void {
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
 function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
   if (building.busy(id) || isUnreadable(building.happened.view, id)) return;
+  // Where it came from has not quit: it is neither started nor given to others (S15).
+  if (isBetweenHosts(building.happened.view, id)) return;
   const { view } = building.happened;
   const run: VmRun = { vm: id, incarnation: owner.value.incarnation, epoch: owner.value.epoch };
   const local = building.state.locals.get(runKey(run));
@@ -112,9 +115,11 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   const vm = view.vms.get(id)?.value;
   const isEnding = whyEnding(view, id, building.state.self) !== undefined;
   const isNew = local === undefined && owner.revision > building.state.syncedRevision;
-  if (vm === undefined || isEnding || run.incarnation !== incarnation) release(building, id, owner, null, vm);
+  // Its last word may be on its way, whatever was placed here meanwhile: it starts nothing any more (S9).
+  const isOver = isEnding || run.incarnation !== incarnation || isGoingDown(view, building.state.self);
+  if (vm === undefined || isOver) release(building, id, owner, null, vm);
   // What was placed before the cluster was disarmed, or while that waited, starts; nothing else does (HM5).
-  else if (view.disarm !== undefined && !(isNew && vm.requested === "started")) return;
+  else if (isDisarmed(view) && !(isNew && vm.requested === "started")) return;
   // Somebody works on it: it is left alone until then (HM2).
   else if (vm.lock !== null) return;
   else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);

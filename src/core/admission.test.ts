@@ -34,6 +34,7 @@ describe("losses that are borne", () => {
 
   test("[PL6] two of five by memory, each combination looked at; stopped VMs need no room", () => {
     const full = cluster(5, { a: ["h1", 900], b: ["h2", 900], c: ["h3", 900] });
+    full.put(keys.policy, { schema: 1, hostReserveMiB: 0, wantedHostLosses: 2 });
     expect(admission(full)).toMatchObject({ bears: 2, counterexample: { why: { code: "store-loses-majority" } } });
     full.put(keys.vm(vmId("d")), vm("d", { memoryMiB: 900 })).put(keys.owner(vmId("d")), held("h4", 1, 1));
     expect(admission(full)).toMatchObject({ bears: 1, counterexample: { losing: ["h1", "h2"], vm: "vm:b" } });
@@ -51,8 +52,12 @@ describe("losses that are borne", () => {
 
   test("[PL6] of too many combinations the one that takes the most memory, and that is said", () => {
     const vms = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`v${i}`, [`h${i + 1}`, 300] as const]));
-    const { bears, exact } = admission(cluster(40, vms).put(keys.policy, { schema: 1, hostReserveMiB: 0 }));
+    const { bears, exact } = admission(
+      cluster(40, vms).put(keys.policy, { schema: 1, hostReserveMiB: 0, wantedHostLosses: 3 }),
+    );
     expect([bears, exact]).toEqual([4, false]);
+    // Nobody asks for more than one loss beyond what is wanted.
+    expect(admission(cluster(40, vms)).bears).toBe(2);
   });
 });
 

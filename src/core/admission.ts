@@ -36,8 +36,8 @@ export type Admission = {
 
 /** Combinations of lost hosts that are tried one by one; of more, the one whose VMs need the most memory. */
 const combinationsMax = 500;
-/** Losses beyond this are not looked at: nobody asks. */
-const lossesMax = 4;
+/** The answer is worked out where decisions are made: beyond so many placements only the worst loss of each size is tried. */
+const placementsMax = 20_000;
 
 /**
  * PL6: how many host losses the cluster bears now. A loss is borne if the store keeps its majority and the placement of the
@@ -49,19 +49,23 @@ export function admissionOf(view: ClusterView, known: Knowledge): Admission {
   const hosts = there.map((slot) => slot.host);
   const wanted = (view.policy?.value ?? defaultPolicy).wantedHostLosses;
   const started = startedOn(view, new Set(hosts));
+  const running = [...started.values()].reduce((sum, vms) => sum + vms.length, 0);
+  // Whether one more than wanted is borne, too, is worth knowing; beyond that nobody asks.
+  const most = Math.min(hosts.length, wanted + 1);
   let exact = true;
-  for (let losses = 1; losses <= Math.min(hosts.length, Math.max(lossesMax, wanted)); losses++) {
-    const whole = combinationsOf(hosts.length, losses) <= combinationsMax;
+  for (let losses = 1; losses <= most; losses++) {
+    const count = combinationsOf(hosts.length, losses);
+    // Each combination places what its hosts run: on average that share of all.
+    const whole = count <= combinationsMax && (count * running * losses) / hosts.length <= placementsMax;
     exact &&= whole;
     const tried = whole ? combinations(hosts, losses) : [worst(hosts, started, losses)];
     for (const losing of tried) {
       const counterexample = whyNotBorne(view, known, started, losing);
       if (counterexample !== undefined)
-        return { hosts: hosts.length, bears: losses - 1, wanted, exact: whole || losses === 1, counterexample };
+        return { hosts: hosts.length, bears: losses - 1, wanted, exact: whole, counterexample };
     }
   }
-  const bears = Math.min(hosts.length, Math.max(lossesMax, wanted));
-  return { hosts: hosts.length, bears, wanted, exact, counterexample: null };
+  return { hosts: hosts.length, bears: most, wanted, exact, counterexample: null };
 }
 
 type Started = ReadonlyMap<HostId, readonly Vm[]>;

@@ -8,10 +8,12 @@ import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
+import { isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { openRound } from "./placement/round.ts";
 import { whereTo } from "./placement/select.ts";
 import { unchanged } from "./transactions.ts";
+import { vmError } from "./vm-error.ts";
 import { lostVms, vmIndex } from "./vm-index.ts";
 
 /** How this process may judge: a leader in its term, or a standby that waits a little longer (S12). */
@@ -36,7 +38,8 @@ export function decideFences(view: ClusterView, known: ManagerKnowledge, judge: 
     if (silence.kind === "not-due") wakeAt = Math.min(wakeAt ?? silence.at, silence.at);
     if (silence.kind !== "due") continue;
     const use = whatAFenceWouldStart(view, host, contact.incarnation, known);
-    if (use.startsElsewhere) decisions.push(fenceBySilence(view, host, contact, use.device, known, judge));
+    if (use.startsElsewhere || wouldFree(view, host, known))
+      decisions.push(fenceBySilence(view, host, contact, use.device, known, judge));
     else if (use.held > 0) {
       const params = { host, silentMs: known.now - contact.heardAt, vms: use.held };
       notices.push({ subject: `host ${host}`, event: event("host-silent-not-fenced", { host }, params) });
@@ -83,6 +86,20 @@ export function whatAFenceWouldStart(
     device ||= asksDevice;
   }
   return { held, startsElsewhere, device };
+}
+
+/** VMs that nobody holds wait for the host, which is not coming back; one of them at least would then start elsewhere (HM4). */
+function wouldFree(view: ClusterView, host: HostId, known: ManagerKnowledge): boolean {
+  if (!isAwaited(view, host, known)) return false;
+  const round = openRound(view, known);
+  for (const id of vmIndex(view).unsettled) {
+    const owner = view.owners.get(id)?.value;
+    const vm = view.vms.get(id)?.value;
+    if (owner?.kind !== "released" || owner.host !== host || vm?.requested !== "started") continue;
+    if (vm.lock !== null || vmError(view, id) !== undefined) continue;
+    if (whereTo(round, vm, { preference: "best", without: host }) !== undefined) return true;
+  }
+  return false;
 }
 
 function fenceBySilence(

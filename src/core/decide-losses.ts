@@ -31,7 +31,8 @@ const uncounted = derived(["fence", "host-losses"], (view): readonly Uncounted[]
  */
 export function decideLosses(view: ClusterView, known: ManagerKnowledge, also: readonly Compare[]): Decision[] {
   const { quarantine } = view.policy?.value ?? defaultPolicy;
-  return uncounted(view).map(({ host, newest, at }) => {
+  const readable = uncounted(view).filter(({ host }) => !view.unreadable.has(keys.hostLosses(host)));
+  return readable.map(({ host, newest, at }) => {
     const before = view.losses.get(host);
     const recent = [...(before?.value.at ?? []), ...at].filter((when) => known.wall - when <= quarantine.windowMs);
     const flaps = quarantine.losses > 0 && recent.length >= quarantine.losses;

@@ -2,8 +2,10 @@ import { inKeyOrder } from "../base/order.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import type { Vm } from "../model/records.ts";
+import type { Compare } from "../model/transaction.ts";
 import type { Stored } from "../model/view.ts";
 import { event } from "./decision.ts";
+import { poolsOf, proveGone } from "./fencing.ts";
 import { isOutdated } from "./move-attempts.ts";
 import { stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
@@ -18,14 +20,24 @@ export function continueMoves(round: VmRound): void {
     if (round.isTaken(id)) continue;
     const vm = view.vms.get(id)?.value;
     const stage = stageOf(view, move.value);
-    if (stage === "over" || vm === undefined) endMove(round, move, vm);
+    if (stage === "switched") endSwitched(round, move, vm);
+    else if (stage === "over" || vm === undefined) endMove(round, move, vm);
     else if (stage === "failed") countFailure(round, move, vm);
     // One that is wanted is placed like every VM that nobody may run.
     else if (stage === "free" && vm.requested !== "started") changePlace(round, move.value, vm);
   }
 }
 
-function endMove(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined): void {
+/** The source says itself that it has quit; where it never will, its proof says so (S15). */
+function endSwitched(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined): void {
+  const pools = vm === undefined ? undefined : poolsOf(vm, round.view);
+  if (pools === undefined) return;
+  const { from, incarnation } = move.value;
+  const proof = proveGone(round.view, from, incarnation, pools);
+  if (proof !== undefined) endMove(round, move, vm, [unchanged(keys.fence(from, incarnation), proof.record)]);
+}
+
+function endMove(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined, proven: readonly Compare[] = []): void {
   const { view, also } = round;
   const { vm: id, from } = move.value;
   const owner = view.owners.get(id)?.value;
@@ -33,7 +45,7 @@ function endMove(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined): void
   // What failed before has been made good; also where the VM came to another host than was meant.
   const plan = vm !== undefined && arrived ? planChange(view, id, { failedMoves: null }) : noChange;
   const write = transaction(
-    [unchanged(keys.vmMove(id), move), ...plan.compares, ...also],
+    [unchanged(keys.vmMove(id), move), ...plan.compares, ...proven, ...also],
     [remove(keys.vmMove(id)), ...plan.writes],
   );
   const params = { vm: vm?.name ?? id, from, to: move.value.to };

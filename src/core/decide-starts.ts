@@ -1,13 +1,16 @@
+import { keys } from "../model/keys.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { Owner, Vm } from "../model/records.ts";
+import type { ClusterView } from "../model/view.ts";
 import { event } from "./decision.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
+import { limits } from "./limits.ts";
 import { aimOf, beginMove } from "./moves.ts";
 import { type Places, placeTransaction } from "./ownership.ts";
 import type { Wish } from "./placement/asked.ts";
 import type { Placement } from "./placement/select.ts";
-import { noChange, planChange } from "./plans.ts";
-import { transaction } from "./transactions.ts";
+import { noChange, type PlanChange, planChange } from "./plans.ts";
+import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
 
@@ -27,7 +30,8 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
     round.say(vm.id, event("vm-locked", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
     return;
   }
-  if (aim === undefined && owner !== undefined && isAwaited(view, owner.host)) {
+  if (aim === undefined && owner !== undefined && isAwaited(view, owner.host, round.known)) {
+    round.wake(round.known.now + limits.agentSilentMs);
     const params = { vm: vm.name, host: owner.host };
     round.say(vm.id, event("vm-waits-for-host", { vm: vm.id, host: owner.host }, params));
     return;
@@ -93,8 +97,23 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
   const told = [event(type, { vm: vm.id, host: on }, params, reason, alternatives)];
   if (places.unlocked === true && vm.lock !== null)
     told.push(event("vm-lock-removed", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
+  const place = placeTransaction(view, vm.id, on, places, also);
+  const ended = moveEnded(view, vm);
+  const write = transaction([...place.compares, ...ended.compares], [...place.writes, ...ended.writes]);
   round.assign(vm, on);
-  round.decide(vm.id, placeTransaction(view, vm.id, on, places, also), told, { vm: vm.id, on });
+  round.decide(vm.id, write, told, { vm: vm.id, on });
+}
+
+/**
+ * The move of a run ends with the record of the next one: nobody sees a VM placed and still moving (S15). One that went
+ * before a start is ended a look later, since it may be of this very moment.
+ */
+function moveEnded(view: ClusterView, vm: Vm): PlanChange {
+  const move = view.moves.get(vm.id);
+  if (move === undefined || move.value.epoch === null) return noChange;
+  const key = keys.vmMove(vm.id);
+  const plan = planChange(view, vm.id, { failedMoves: null });
+  return { compares: [unchanged(key, move), ...plan.compares], writes: [remove(key), ...plan.writes] };
 }
 
 type Placed = Places & { readonly owner: Owner | undefined };

@@ -1,10 +1,12 @@
 import type { HostId, VmId } from "../model/ids.ts";
+import { parseKey } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { balanceHosts } from "./decide-balance.ts";
 import { leaveHosts } from "./decide-leaves.ts";
+import { leaveLostHosts, placeAway, placeChanged } from "./decide-lost-places.ts";
 import { continueMoves } from "./decide-moves.ts";
 import { returnVms } from "./decide-returns.ts";
 import { followRules } from "./decide-rule-moves.ts";
@@ -12,9 +14,10 @@ import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
 import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
+import { isBetweenHosts } from "./migration.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
-import type { BalanceState } from "./placement/rebalance.ts";
+import { type BalanceState, noBalance } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { byStartOrder } from "./start-order.ts";
@@ -39,14 +42,22 @@ export function decideVms(
     if (round.postpones()) break;
     decideVm(round, vm);
   }
+  const isWhole = !isUnread(view);
   if (view.disarm === undefined) {
     leaveHosts(round);
+    leaveLostHosts(round);
     if (view.plans.size > 0) returnVms(round);
-    if (view.rules.size > 0) followRules(round);
+    if (view.rules.size > 0 && isWhole) followRules(round);
   }
   if (view.moves.size > 0) continueMoves(round);
-  const balance = balanceHosts(round);
+  const balance = isWhole ? balanceHosts(round) : noBalance;
   return { ...round.decided(), balance };
+}
+
+/** A rule or the policy is in words of a newer version: what runs is not moved for what is known of them alone. */
+function isUnread({ unreadable }: ClusterView): boolean {
+  if (unreadable.size === 0) return false;
+  return [...unreadable.keys()].some((key) => ["rule", "policy"].includes(parseKey(key).kind));
 }
 
 /**
@@ -69,7 +80,9 @@ function decideVm(round: VmRound, vm: Vm): void {
   const { view } = round;
   const owner = view.owners.get(vm.id)?.value;
   const fence = owner?.kind === "held" ? fenceOf(view, owner.host, owner.incarnation)?.value : undefined;
-  if (owner?.kind === "held" && fence !== undefined) {
+  // Another copy may be there: it starts nowhere, whoever is its owner (S15).
+  if (isBetweenHosts(view, vm.id)) sayBetweenHosts(round, vm);
+  else if (owner?.kind === "held" && fence !== undefined) {
     // What was being recovered goes on; hosts that come back meanwhile end their own earlier lives, which starts nothing.
     if (view.disarm === undefined || fence.cause !== "self") recover(round, vm, owner);
   } else if (vm.requested === "started" && owner?.kind !== "held") startFree(round, vm, owner);
@@ -87,8 +100,10 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     return;
   }
   if (vm.requested !== "started") {
-    const told = event("vm-released", { vm: vm.id, host }, { vm: vm.name, host });
-    round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also), [told]);
+    const away = placeAway(round, vm, host);
+    const told = [event("vm-released", { vm: vm.id, host }, { vm: vm.name, host })];
+    if (away !== undefined) told.push(placeChanged(vm, host, away.on, away.alternatives));
+    round.decide(vm.id, releaseLostTransaction(view, vm.id, proof, also, away?.on), told);
     return;
   }
   if (round.waitsItsTurn(vm)) return;
@@ -140,8 +155,18 @@ function forget(round: VmRound, vm: Vm): void {
   round.decide(vm.id, write, [event("vm-failures-forgotten", { vm: vm.id }, { vm: vm.name })]);
 }
 
+/** The source of its move has not quit: where it is lost, that is what the VM waits for. */
+function sayBetweenHosts(round: VmRound, vm: Vm): void {
+  const move = round.view.moves.get(vm.id)?.value;
+  if (move === undefined || fenceOf(round.view, move.from, move.incarnation) === undefined) return;
+  const source = { host: move.from, incarnation: move.incarnation };
+  const pools = poolsOf(vm, round.view);
+  const proof = pools === undefined ? undefined : proveGone(round.view, source.host, source.incarnation, pools);
+  if (proof === undefined) sayUnproven(round, vm, source);
+}
+
 /** S10: a missing proof is shown by name; the VM is not started. */
-function sayUnproven(round: VmRound, vm: Vm, owner: HeldOwner): void {
+function sayUnproven(round: VmRound, vm: Vm, owner: Pick<HeldOwner, "host" | "incarnation">): void {
   const device = round.view.devices.has(owner.host);
   const params = { vm: vm.name, host: owner.host, incarnation: owner.incarnation, device };
   const reason: Reason = { rule: "S10", code: "proof-missing", params };

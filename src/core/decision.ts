@@ -16,6 +16,8 @@ export type ManagerKnowledge = Knowledge & {
   /** What is coming up, for the order of starts (HM6). */
   readonly turns: Turns;
   readonly ownWaitMs: number;
+  /** Hosts on which nothing runs any more, as far as this process can tell. */
+  readonly lost: ReadonlySet<HostId>;
   /** How often in a row the hosts were found uneven (PL5). */
   readonly balance: BalanceState;
   /** Since when this process leads; null where it does not. */

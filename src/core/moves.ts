@@ -9,11 +9,13 @@ import { put, unchanged } from "./transactions.ts";
 
 /**
  * Where a move stands. `waits`: for its holder to let the VM go. `free`: nobody may run the VM, it can be placed. `failed`:
- * the holder could not. `over`: it speaks of a run or a place that the VM has left behind.
+ * the holder could not. `switched`: the target owns the VM, and the source has not quit (S15): whatever else is true, only the
+ * source's word or its proof ends that. `over`: it speaks of a run or a place that the VM has left behind.
  */
-export type MoveStage = "waits" | "free" | "failed" | "over";
+export type MoveStage = "waits" | "free" | "failed" | "switched" | "over";
 
 export function stageOf(view: ClusterView, move: VmMove): MoveStage {
+  if (move.live?.kind === "switched") return "switched";
   const vm = view.vms.get(move.vm)?.value;
   const owner = view.owners.get(move.vm)?.value;
   if (vm === undefined || vm.requested === "ignored" || owner === undefined || owner.host !== move.from) return "over";
@@ -30,10 +32,10 @@ export function aimOf(view: ClusterView, vm: VmId): VmMove | undefined {
   return move !== undefined && stageOf(view, move) === "free" ? move : undefined;
 }
 
-/** Its holder is to let this very run go. */
+/** Its holder is to let this very run go; not one whose guest is being copied to a target that waits for it (S15). */
 export function isMovedAway(view: ClusterView, vm: VmId): boolean {
   const move = view.moves.get(vm)?.value;
-  return move !== undefined && stageOf(view, move) === "waits";
+  return move !== undefined && move.live === undefined && stageOf(view, move) === "waits";
 }
 
 /** As administrators of this field know it: VMs are migrated, everything else is stopped, moved and started. */

@@ -92,3 +92,15 @@ test("[HM2] a host that was lost while it restarted in order is waited for by no
   expect(serviceState(records.view, web).state).toBe("freeze");
   expect(serviceState(records.put(keys.owner(web), held("h2", 1, 5)).view, web).state).toBe("started");
 });
+
+test("[S8] what a lost host holds waits for another one; what is disabled stands still, and nobody starts it", () => {
+  const lostH1 = new Set(["h1"]);
+  const state = (records: Records) => serviceState(records.view, web, lostH1).state;
+  expect(state(cluster("replicated"))).toBe("recovery");
+  expect(state(wanted("stopped")(cluster("replicated")))).toBe("recovery");
+  expect(state(wanted("disabled")(cluster("replicated")))).toBe("stopped");
+  expect(state(wanted("ignored")(cluster("replicated")))).toBe("ignored");
+  expect(state(disarmed(cluster("replicated")))).toBe("freeze");
+  expect(state(cluster("replicated", at("h1")))).toBe("started");
+  expect(serviceState(cluster("replicated").view, web, new Set(["h2"])).state).toBe("started");
+});

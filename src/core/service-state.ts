@@ -1,5 +1,5 @@
 import type { HostId, VmId } from "../model/ids.ts";
-import type { Owner, Vm } from "../model/records.ts";
+import type { HeldOwner, Owner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
 import { givesItsVmsUp, isAwaited } from "./host-standing.ts";
@@ -29,18 +29,30 @@ export type ServiceState = {
   readonly target: HostId | null;
 };
 
+const none: ReadonlySet<string> = new Set();
+
 /**
- * Follows from the records alone; nothing is stored, so that nothing can contradict the owner record. For people and for
- * the checks of requests: never a ground for a start. A VM that does not exist is `stopped` nowhere.
+ * Follows from the records; nothing is stored, so that nothing can contradict the owner record. `lost`: hosts that are
+ * silent for so long that their VMs stand still (S2), whether or not anybody has a use for a fence (S8). For people and
+ * for the checks of requests: never a ground for a start. A VM that does not exist is `stopped` nowhere.
  */
-export function serviceState(view: ClusterView, id: VmId): ServiceState {
+export function serviceState(view: ClusterView, id: VmId, lost: ReadonlySet<string> = none): ServiceState {
   const vm = view.vms.get(id)?.value;
   const owner = view.owners.get(id)?.value;
   const host = owner?.host ?? null;
   if (vm === undefined) return { state: "stopped", host, target: null };
+  if (owner?.kind === "held" && waitsForAHost(view, vm, owner, lost)) {
+    return { state: vm.requested === "disabled" ? "stopped" : "recovery", host, target: null };
+  }
   const moving = moveOf(view, id);
   if (moving !== undefined && vm.requested !== "ignored" && vmError(view, id) === undefined) return { host, ...moving };
   return { state: stateOf(view, vm, owner), host, target: null };
+}
+
+/** Its host was given up although no fence was of use: it would run elsewhere if it could. */
+function waitsForAHost(view: ClusterView, vm: Vm, owner: HeldOwner, lost: ReadonlySet<string>): boolean {
+  if (vm.requested === "ignored" || view.disarm !== undefined || isAwaited(view, owner.host)) return false;
+  return lost.has(owner.host) && fenceOf(view, owner.host, owner.incarnation) === undefined;
 }
 
 function moveOf(view: ClusterView, id: VmId): Pick<ServiceState, "state" | "target"> | undefined {
@@ -71,7 +83,7 @@ function stateOf(view: ClusterView, vm: Vm, owner: Owner | undefined): ServiceSt
   return givesItsVmsUp(view, owner.host) ? "recovery" : "started";
 }
 
-function stateOfLost(view: ClusterView, vm: Vm, owner: Extract<Owner, { kind: "held" }>): "fence" | "recovery" {
+function stateOfLost(view: ClusterView, vm: Vm, owner: HeldOwner): "fence" | "recovery" {
   const pools = poolsOf(vm, view);
   const proof = pools === undefined ? undefined : proveGone(view, owner.host, owner.incarnation, pools);
   return proof === undefined ? "fence" : "recovery";

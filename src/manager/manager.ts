@@ -10,6 +10,7 @@ import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } f
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
+import { lostHosts } from "../core/lost-hosts.ts";
 import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
 import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
@@ -217,6 +218,8 @@ function decideAsLeader(
 }
 
 function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {
+  const { self, contacts, own, startedAt } = state;
+  const waitMs = ownWaitMs(state.profile);
   return {
     now: happened.now,
     wall: happened.wall,
@@ -225,7 +228,8 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     fencesSeenAt: state.fencesSeenAt,
     failuresSeenAt: state.failuresSeenAt,
     turns: state.turns,
-    ownWaitMs: ownWaitMs(state.profile),
+    ownWaitMs: waitMs,
+    lost: lostHosts(happened.view, { self, now: happened.now, contacts, own, startedAt, ownWaitMs: waitMs }),
     balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(

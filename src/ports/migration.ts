@@ -57,7 +57,10 @@ export type MoveEvent =
 /** `absent`: no guest agent is connected, which says nothing about the guest. */
 export type GuestHealth = { readonly executes: boolean; readonly agent: "absent" | "answers" | "silent" };
 
-/** A method's end `unknown`: QEMU does not answer, as a frozen one; the same call may be repeated. */
+/**
+ * A method's end `unknown`: QEMU does not answer, as a frozen one; the same call may be repeated. After `prepareIncoming`
+ * something of the run may be there: it is abandoned first.
+ */
 export interface Migration {
   /** Target: makes ready for a guest. Refused as a start is, and where no address can be used. */
   prepareIncoming(request: IncomingRequest, done: (end: IncomingEnd) => void): void;

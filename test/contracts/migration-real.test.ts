@@ -177,6 +177,23 @@ test(
   },
 );
 
+test(
+  "a firewall that lets the knock through and QEMU's connection not: broken off, and the guest goes on",
+  limit,
+  async () => {
+    const probe = join(import.meta.dirname, "migration-firewall-probe.ts");
+    const { stdout } = await promisify(execFile)("unshare", ["--net", process.execPath, probe], { timeout: 90_000 });
+    expect(JSON.parse(stdout)).toMatchObject({
+      end: { kind: "refused", code: "move-broke-off" },
+      states: ["4 running stays"],
+      cancelled: done,
+      // QEMU still waits for its connection.
+      again: { kind: "refused", code: "move-under-way" },
+      events: [],
+    });
+  },
+);
+
 describe("a guest's agent", () => {
   const agentAt = async (reply: (asked: { execute: string; arguments: { id: number } }) => string | null) => {
     const path = join(folder, "agent");

@@ -39,6 +39,7 @@ export function knowledge(records: Records, silentSinceMs: Record<string, number
     fencesSeenAt: new Map(),
     failuresSeenAt: new Map(),
     balance: noBalance,
+    lost: new Set(),
     turns: new Map(),
     ownWaitMs: 5_600,
     leadingSince: 0 as InstantMs,

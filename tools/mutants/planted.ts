@@ -3,9 +3,12 @@ import { agentMutants } from "./planted/agent.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
+import { leavingMutants } from "./planted/leaving.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { ownerMutants } from "./planted/owners.ts";
+import { placementMutants } from "./planted/placement.ts";
+import { ruleMutants } from "./planted/rules.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -16,4 +19,7 @@ export const planted: readonly Mutant[] = [
   ...ownerMutants,
   ...agentMutants,
   ...managingMutants,
+  ...leavingMutants,
+  ...placementMutants,
+  ...ruleMutants,
 ];

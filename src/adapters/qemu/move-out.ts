@@ -13,10 +13,10 @@ import { queryStatus, takeStatus } from "./watch.ts";
 const limits = {
   knockMs: 2_000,
   /** From `migrate` until the target's QEMU has taken the connection, TLS included. */
-  connectMs: 10_000,
+  connectMs: 5_000,
   /** Bytes of a cut connection wait in the kernel for a quarter of an hour: this long without any, and it is over. */
   stallMs: 10_000,
-  cancelMs: 5_000,
+  cancelMs: 2_000,
   handOverMs: 30_000,
   progressMs: 250,
   /** While the guest runs, the moment to stop it must not be missed. */
@@ -37,6 +37,9 @@ export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRe
   if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen === true)
     return refuse("vm-unresponsive", { vm: run.vm });
   if ((await queryStatus(live)) !== "running") return refuse("move-guest-stands", { vm: run.vm });
+  // An earlier attempt may still wait for an answer to its connection.
+  const earlier = (await queryMigrate(live))?.status;
+  if (earlier !== undefined && !over.includes(earlier)) return refuse("move-under-way", { vm: run.vm });
   const tls = request.tls ? readTlsTexts(host.options) : null;
   if (tls === undefined) return refuse("move-no-certificate", { vm: run.vm });
   setPhase(live, "leaving");
@@ -149,10 +152,10 @@ type Copying = {
 
 /** Until QEMU stops to ask for the hand-over, or the attempt has ended. Tells progress; stops a guest that still runs. */
 async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Promise<HypervisorEnd> {
-  let percent = 0;
+  let told: MoveProgress = { ...nothingYet, link: copying.link, guest: courseOf(copying).guest };
   let toldAt = 0;
   const tell = (progress: MoveProgress): void => {
-    ({ percent } = progress);
+    told = progress;
     toldAt = performance.now();
     host.emitMove({ kind: "progress", run: live.run, progress });
   };
@@ -164,18 +167,23 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
       copying.stoppedAt = performance.now();
       await live.qmp?.execute("stop");
     }
-    if (performance.now() - toldAt >= limits.progressMs) tell(progressOf(info, { ...courseOf(copying), percent }));
+    if (performance.now() - toldAt >= limits.progressMs)
+      tell(progressOf(info, { ...courseOf(copying), percent: told.percent }));
     return runs ? limits.watchMs : limits.progressMs;
   };
   const { signal } = copying;
-  const status = await awaitMigration(live, ["pre-switchover", ...over], { limitMs: null, signal, look });
+  const wanted = ["pre-switchover", "cancelling", ...over];
+  const status = await awaitMigration(live, wanted, { limitMs: null, signal, look });
   if (status === "lost") return refuse("vm-not-running", { vm: live.run.vm });
   if (status !== "pre-switchover") return brokenOff(live);
   if (copying.stoppedAt === 0) copying.stoppedAt = performance.now();
-  const info = await queryMigrate(live);
-  if (info !== undefined) tell({ ...progressOf(info, { ...courseOf(copying), percent }), percent: 100 });
+  // Not asked of QEMU: the guest stands still, each question would cost it.
+  const { guest, stoodMs } = courseOf(copying);
+  tell({ ...told, percent: 100, remainingMiB: 0, expectedDowntimeMs: Math.round(stoodMs), guest });
   return { kind: "done" };
 }
+
+const nothingYet = { percent: 0, mibPerSecond: 0, remainingMiB: 0, expectedDowntimeMs: null };
 
 /** Whether nothing has moved for too long, counted only while QEMU answers: a frozen one is not at fault. */
 function stallWatch(): (info: MigrateInfo) => boolean {
@@ -213,8 +221,8 @@ export async function switchOver(host: QemuHost, run: VmRun): Promise<Hypervisor
   const isPart = live.phase === "leaving" || live.phase === "handed";
   if (!isPart || live.copying !== undefined) return refuse("move-not-ready", { vm: run.vm });
   if (readCgroupEvents(live.cgroup)?.frozen === true) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
-  if (live.phase === "leaving" && (await queryMigrate(live))?.status !== "pre-switchover")
-    return refuse("move-not-ready", { vm: run.vm });
+  live.migration ??= (await queryMigrate(live))?.status;
+  if (live.phase === "leaving" && live.migration !== "pre-switchover") return refuse("move-not-ready", { vm: run.vm });
   setPhase(live, "handed");
   const begun = await executeAll(live, [["migrate-continue", { state: "pre-switchover" }]]);
   if (begun.kind === "late") return { kind: "unknown", cause: `QEMU of ${runKey(run)} does not answer` };
@@ -244,11 +252,13 @@ async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
   const before = (await queryMigrate(live))?.status;
   if (before !== undefined && !over.includes(before)) {
     await live.qmp?.execute("migrate_cancel");
-    const status = await awaitMigration(live, over, { limitMs: limits.cancelMs });
-    if (status === "late") return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not end the move` };
+    await awaitMigration(live, over, { limitMs: limits.cancelMs });
   }
   await live.qmp?.execute("object-del", { id: tlsId });
   const stands = await queryStatus(live);
+  // A connection that nobody answers keeps QEMU from ending the move for minutes; the guest need not stand still for that.
+  const isOver = live.migration !== "cancelling" || stands === "paused";
+  if (!isOver) return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not end the move` };
   if (stands === "paused" || stands === "postmigrate" || stands === "finish-migrate") {
     const end = await executeAll(live, [["cont"]]);
     if (end.kind !== "done") return moveRefused(live, end);

@@ -247,6 +247,8 @@ export const vmContract = {
         ...wishSchema.partial().shape,
         /** `enabled` is another word for `started`. */
         requested: z.enum([...requestedStateSchema.options, "enabled"]).optional(),
+        /** Takes away the lock of work that is known to be dead. */
+        unlock: z.boolean().optional(),
       }),
     )
     .output(vmAnswer.extend(wishSchema.shape)),

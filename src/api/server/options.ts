@@ -50,6 +50,8 @@ export const apiLimits = {
   trackMs: 500,
   /** A view in which nothing has changed for so long is not a ground to call a host silent: heartbeats change it. */
   staleMs: 3_000,
+  /** Beyond D + M: a host that is silent for longer has VMs that stand still, and no fence has come of it. */
+  lostAfterMs: 1_000,
   sweepMs: 3_600_000,
   keepMs: 86_400_000,
 } as const;

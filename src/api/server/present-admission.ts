@@ -18,7 +18,11 @@ const unrelated = new Set([
   "vm-status",
   "host-usage",
 ]);
-const known = new WeakMap<ClusterView, { readonly stamp: string; readonly admission: Admission }>();
+/** However much changes: it is worked out in the thread that decides, and a recovery changes something all the time. */
+const keptMs = 10_000;
+const quickMs = 20;
+type Kept = { readonly stamp: string; readonly at: number; readonly tookMs: number; readonly admission: Admission };
+const known = new WeakMap<ClusterView, Kept>();
 
 /** Worked out anew only where a record or a host's silence may have changed it: in a large cluster it takes a while. */
 function currentAdmission(view: ClusterView, tracker: Tracker): Admission {
@@ -26,9 +30,13 @@ function currentAdmission(view: ClusterView, tracker: Tracker): Admission {
   const changes = [...view.changedAt].filter(([kind]) => !unrelated.has(kind)).map(([, revision]) => revision);
   const stamp = `${Math.max(0, ...changes)} ${up.join()}`;
   const before = known.get(view);
+  const now = tracker.wall();
   if (before?.stamp === stamp) return before.admission;
-  const admission = admissionOf(view, knowledgeOf(view, new Set<HostId>(up), tracker.wall()));
-  known.set(view, { stamp, admission });
+  // What took no time is worked out anew at once: a small cluster is told the truth of this moment.
+  if (before !== undefined && before.tookMs > quickMs && now - before.at < keptMs && now >= before.at)
+    return before.admission;
+  const admission = admissionOf(view, knowledgeOf(view, new Set<HostId>(up), now));
+  known.set(view, { stamp, at: now, tookMs: tracker.wall() - now, admission });
   return admission;
 }
 

@@ -24,14 +24,16 @@ function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
   return status !== undefined && status.epoch === owner?.epoch ? status : undefined;
 }
 
-export function presentVm(view: ClusterView, vm: Vm, silent: ReadonlySet<string>): VmSummary {
+type Contactless = Pick<Tracker, "silent" | "lost">;
+
+export function presentVm(view: ClusterView, vm: Vm, { silent, lost }: Contactless): VmSummary {
   const owner = view.owners.get(vm.id)?.value;
   return {
     id: vm.id,
     name: vm.name,
     requested: vm.requested,
-    state: vmState(view, vm.id, silent),
-    service: presentService(view, vm),
+    state: vmState(view, vm.id, silent()),
+    service: presentService(view, vm, lost()),
     host: owner?.kind === "held" ? hostName(view, owner.host) : null,
     epoch: owner?.epoch ?? null,
     cpus: vm.spec.cpus,
@@ -40,16 +42,17 @@ export function presentVm(view: ClusterView, vm: Vm, silent: ReadonlySet<string>
   };
 }
 
-function presentService(view: ClusterView, vm: Vm): VmSummary["service"] {
-  const { state, host, target } = serviceState(view, vm.id);
+function presentService(view: ClusterView, vm: Vm, lost: ReadonlySet<string>): VmSummary["service"] {
+  const { state, host, target } = serviceState(view, vm.id, lost);
   const nameOf = (id: HostId | null) => (id === null ? null : hostName(view, id));
   return { state, host: nameOf(host), target: nameOf(target) };
 }
 
 export function presentVms(view: ClusterView, tracker: Tracker): VmSummary[] {
-  const silent = tracker.silent();
+  const [silent, lost] = [tracker.silent(), tracker.lost()];
+  const contactless: Contactless = { silent: () => silent, lost: () => lost };
   return [...view.vms.values()]
-    .map(({ value }) => presentVm(view, value, silent))
+    .map(({ value }) => presentVm(view, value, contactless))
     .sort((a, b) => compareNatural(a.name, b.name));
 }
 
@@ -60,7 +63,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   const status = currentStatus(view, vm);
   const owner = view.owners.get(vm.id)?.value;
   return {
-    ...presentVm(view, vm, tracker.silent()),
+    ...presentVm(view, vm, tracker),
     cpuModel: vm.spec.cpuModel,
     disks: vm.spec.disks.map((disk) => ({ ...disk, pool: poolName(view, disk.pool) })),
     nics: vm.spec.nics.map((nic) => ({ ...nic, network: networkName(view, nic.network) })),

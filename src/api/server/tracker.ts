@@ -1,6 +1,14 @@
 import { limits } from "../../core/limits.ts";
 import type { HostContact } from "../../core/requests/sight.ts";
-import { type HostId, type InstantMs, later, noRevision, type Revision, type WallMs } from "../../model/ids.ts";
+import {
+  type HostId,
+  type Incarnation,
+  type InstantMs,
+  later,
+  noRevision,
+  type Revision,
+  type WallMs,
+} from "../../model/ids.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { apiLimits, type Heard } from "./options.ts";
@@ -14,10 +22,14 @@ export interface Tracker {
   contact(host: HostId): HostContact;
   /** Hosts whose state is `silent`. */
   silent(): ReadonlySet<string>;
+  /** Those of them whose VMs stand still by now: nobody can have heard them meanwhile (S2). */
+  lost(): ReadonlySet<string>;
   /** This machine's wall clock: for people only. */
   wall(): WallMs;
   stop(): void;
 }
+
+const noIncarnation = 0 as Incarnation;
 
 type Seen = { readonly revision: Revision; readonly at: InstantMs };
 
@@ -66,6 +78,12 @@ export function trackContacts(view: () => ClusterView, clock: Clock, heard: Hear
     // Where nothing at all arrives, it is this process that is deaf.
     return (tracker.asOfMs() ?? Number.POSITIVE_INFINITY) > apiLimits.staleMs ? "unknown" : "silent";
   };
+  const isOverdue = (host: HostId): boolean => {
+    const current = view();
+    const beat = heartbeatOf(current, host, current.hosts.get(host)?.value.incarnation ?? noIncarnation)?.value;
+    const ageMs = tracker.heartbeatAgeMs(host);
+    return beat !== undefined && ageMs !== null && ageMs > beat.deadlineMs + beat.marginMs + apiLimits.lostAfterMs;
+  };
   const tracker: Tracker = {
     asOfMs: () => {
       if (heard !== undefined && view().revision !== noRevision) return age({ at: heard.heardAt() });
@@ -75,6 +93,7 @@ export function trackContacts(view: () => ClusterView, clock: Clock, heard: Hear
     heartbeatAgeMs: (host) => age(seenOf(host)),
     contact,
     silent: () => new Set([...view().hosts.keys()].filter((host) => contact(host) === "silent")),
+    lost: () => new Set([...view().hosts.keys()].filter((host) => contact(host) === "silent" && isOverdue(host))),
     wall: () => clock.wall(),
     stop: () => cancel(),
   };

@@ -20,6 +20,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
     .option("--start-priority <n>", "in a recovery of many the larger first (-1000 to 1000)", signedNumber)
     .option("--start-delay <seconds>", "how long VMs of lower priority wait once this one runs", wholeNumber)
     .option("--stop-grace <seconds>", "how long its guest may take to power off", wholeNumber)
+    .option("--unlock", "take away the lock of work that is known to be dead")
     .option("--json", "print the answer as JSON")
     .addHelpText(
       "after",
@@ -28,6 +29,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
         "holdfast vm set web --max-restart 3 --max-relocate 1",
         "holdfast vm set db --start-priority 10 --start-delay 30",
         "holdfast vm set web --state disabled   (clears an error)",
+        "holdfast vm set web --unlock",
       ),
     )
     .action(async (name, options) => {
@@ -42,6 +44,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
           failback: options.failback === undefined ? undefined : options.failback === "on",
           startPriority: options.startPriority,
           startDelayMs: secondsToMs(options.startDelay),
+          unlock: options.unlock,
         }),
       );
       if (options.json === true) {

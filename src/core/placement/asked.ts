@@ -29,6 +29,8 @@ export type Asked = {
   readonly returnTo: Slot | undefined;
   /** It goes back after maintenance even where it has no failback. */
   readonly returnsAnyway: boolean;
+  /** No other host can take it: those in quarantine may. */
+  readonly lastResort: boolean;
   readonly failedHosts: readonly HostId[];
   readonly failedOn: (slot: Slot) => boolean;
   /** Where VMs are that must be kept apart from it, with one of them. */
@@ -57,6 +59,7 @@ export function ask(round: PlacementRound, vm: Vm, wish: Wish): Asked {
     held,
     returnTo: wish.returnTo === undefined ? undefined : slotOf.get(wish.returnTo),
     returnsAnyway: policy.returnAfterMaintenance === "always",
+    lastResort: false,
     failedHosts,
     // What it runs on has not failed it, whatever happened there before.
     failedOn: (slot) => failedHosts.includes(slot.host) && !(held && slot === at),
@@ -121,7 +124,7 @@ function whyLeave({ left }: Slot): Reason | undefined {
 }
 
 function whyNotCome(asked: Asked, slot: Slot): Reason | undefined {
-  const why = slot.away ?? slot.closed ?? asked.lacks[slot.order];
+  const why = slot.away ?? (asked.lastResort ? undefined : slot.closed) ?? asked.lacks[slot.order];
   if (why !== undefined) return why;
   const { host } = slot;
   const neededMiB = asked.vm.spec.memoryMiB;

@@ -14,8 +14,18 @@ export type Choice = {
   readonly scores: Scores | undefined;
 };
 
-/** Undefined: no host can take it. */
+/**
+ * Undefined: no host can take it. Hosts in quarantine have their turn where nobody else can take a VM that would otherwise
+ * not run: a doubtful host is better than none (HM6).
+ */
 export function choose(round: PlacementRound, asked: Asked): Choice | undefined {
+  const choice = chooseOpen(round, asked);
+  if (choice !== undefined || (asked.held && asked.wish.preference !== "best")) return choice;
+  if (!round.slots.some(({ closed }) => closed !== undefined)) return undefined;
+  return chooseOpen(round, { ...asked, lastResort: true });
+}
+
+function chooseOpen(round: PlacementRound, asked: Asked): Choice | undefined {
   const { at } = asked;
   const isHeld = asked.held && asked.wish.preference === "stay" && asked.wish.returnTo === undefined;
   if (isHeld && at !== undefined && whyNot(round, asked, at) === undefined && isBest(round, asked, at))

@@ -1,4 +1,5 @@
 import type { HostId, PoolId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { HostFacts, VmSpec } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
@@ -11,7 +12,7 @@ export function reason(rule: string, code: string, params: Reason["params"]): Re
 
 /** PL1: why `host` can neither take VMs nor count as a place of any; undefined: it is there and does its work. */
 export function whyAway(view: ClusterView, host: HostId, known: Knowledge): Reason | undefined {
-  return whyNotAlive(view, host, known) ?? whyLeft(view, host);
+  return whyNotAlive(view, host, known) ?? whyLeft(view, host) ?? whyUnread(view, host);
 }
 
 function whyNotAlive(view: ClusterView, host: HostId, known: Knowledge): Reason | undefined {
@@ -36,6 +37,12 @@ function whyNotAlive(view: ClusterView, host: HostId, known: Knowledge): Reason 
     return reason("S13", "agent-is-silent", { host });
   }
   return undefined;
+}
+
+/** What a newer version wrote about the host may say that it takes no VMs; what is there stays. */
+function whyUnread({ unreadable }: ClusterView, host: HostId): Reason | undefined {
+  const unread = unreadable.has(keys.maintenance(host)) || unreadable.has(keys.hostMode(host));
+  return unread ? reason("PL1", "host-record-unreadable", { host }) : undefined;
 }
 
 /** PL1: by whose word VMs leave `host`, or are about to; undefined: nobody's. */

@@ -36,17 +36,19 @@ const mode = (mode: string, n = 1) => ({ schema: 1, incarnation: incarnation(n),
 const losses = (quarantinedUntil: number | null) => ({ schema: 1, counted: 1, at: [], quarantinedUntil });
 
 describe("which hosts can take a VM", () => {
-  test("[PL1] none in maintenance, about to go, or in quarantine; what holds a VM keeps it unless it is left by word", () => {
+  test("[PL1, HM6] none in maintenance or about to go, one in quarantine as the last resort; what holds a VM keeps it unless it is left by word", () => {
     const records = cluster({ web: "h1", new: null })
       .put(keys.hostLosses(host("h1")), losses(1))
       .put(keys.maintenance(host("h2")), maintenance)
       .put(keys.hostMode(host("h3")), mode("leaving"));
-    const why = { h1: "host-quarantined", h2: "host-in-maintenance", h3: "host-mode-not-active" };
     const placed = choose(roundOf(records), "new", best);
-    expect(on(placed)).toBe("nowhere");
-    expect(whys(placed)).toEqual(why);
+    expect(on(placed)).toBe("h1");
+    expect(whys(placed)).toEqual({ h2: "host-in-maintenance", h3: "host-mode-not-active" });
     expect(on(choose(roundOf(records), "web", stay))).toBe("h1");
     records.put(keys.hostLosses(host("h1")), losses(0)).put(keys.hostMode(host("h3")), mode("shutdown", 7));
+    const open = choose(roundOf(records.put(keys.hostLosses(host("h1")), losses(1))), "new", best);
+    expect([on(open), whys(open)["h1"]]).toEqual(["h3", "host-quarantined"]);
+    records.put(keys.hostLosses(host("h1")), losses(0));
     // Its time is over by this host's wall clock (0), and another incarnation's word counts no more.
     expect(on(choose(roundOf(records), "new", best))).toBe("h3");
     records.put(keys.maintenance(host("h1")), maintenance);

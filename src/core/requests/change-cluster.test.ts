@@ -128,4 +128,10 @@ describe("policy", () => {
       params: { host: "h1" },
     });
   });
+
+  test("what a change of the cluster made untrue does not refuse an edit of something else", () => {
+    const { view } = cluster().put(keys.policy, { ...defaultPolicy, wantedHostLosses: 3, hostReserveMiB: 9_999_999 });
+    expect(codeOf(planSetPolicy(view, { moveAttemptsMax: 3 }, asked))).toBe("planned");
+    expect(codeOf(planSetPolicy(view, { wantedHostLosses: 4 }, asked))).toBe("policy-losses-impossible");
+  });
 });

@@ -29,7 +29,7 @@ export function planSetPolicy(view: ClusterView, patch: PolicyPatch, asked: Aske
   const before = new Map(settings(old));
   const changed = settings(policy).filter(([name, value]) => before.get(name) !== value);
   if (changed.length === 0) return refuse("policy-nothing-to-change", {});
-  const contradiction = refuseContradiction(view, policy);
+  const contradiction = refuseContradiction(view, policy, new Set(changed.map(([name]) => name)));
   if (contradiction !== undefined) return contradiction;
   const to = changed.map(([name, value]) => `${name} ${value}`).join(", ");
   return {
@@ -52,15 +52,17 @@ function settings(part: object, prefix = ""): [string, unknown][] {
   );
 }
 
-function refuseContradiction(view: ClusterView, policy: Policy): Refusal | undefined {
+/** Held against what was asked for alone: what a change of the cluster made untrue does not refuse an edit of something else. */
+function refuseContradiction(view: ClusterView, policy: Policy, changed: ReadonlySet<string>): Refusal | undefined {
   const { mode, autoRebalance } = policy.scheduler;
-  if (autoRebalance.enabled && mode === "basic") return refuse("policy-rebalance-needs-figures", { mode });
+  const balances = changed.has("scheduler.mode") || changed.has("scheduler.autoRebalance.enabled");
+  if (balances && autoRebalance.enabled && mode === "basic") return refuse("policy-rebalance-needs-figures", { mode });
   const hosts = valuesInKeyOrder(view.members).filter(({ value }) => value.role === "host").length;
   const wanted = policy.wantedHostLosses;
-  if (hosts > 0 && wanted >= hosts) {
+  if (changed.has("wantedHostLosses") && hosts > 0 && wanted >= hosts) {
     return refuse("policy-losses-impossible", { wanted, hosts, most: hosts - 1 });
   }
-  for (const [host, facts] of inKeyOrder(view.facts)) {
+  for (const [host, facts] of changed.has("hostReserveMiB") ? inKeyOrder(view.facts) : []) {
     const { memoryMiB } = facts.value;
     if (policy.hostReserveMiB >= memoryMiB) {
       return refuse("policy-reserve-too-large", { host, reserveMiB: policy.hostReserveMiB, memoryMiB });

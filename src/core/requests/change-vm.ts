@@ -3,6 +3,7 @@ import { keys } from "../../model/keys.ts";
 import { refuse } from "../../model/reason.ts";
 import type { RequestedState, Vm } from "../../model/records.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
+import { isBetweenHosts } from "../migration.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { findVm, hostName } from "./find.ts";
@@ -21,6 +22,8 @@ export type SetVmRequest = {
   readonly failback?: boolean | undefined;
   readonly startPriority?: number | undefined;
   readonly startDelayMs?: number | undefined;
+  /** Takes away the lock of work that is known to be dead. */
+  readonly unlock?: boolean | undefined;
 };
 
 const settable = [
@@ -52,12 +55,16 @@ export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked
     failback: request.failback ?? old.failback,
     startPriority: request.startPriority ?? old.startPriority,
     startDelayMs: request.startDelayMs ?? old.startDelayMs,
+    lock: request.unlock === true ? null : old.lock,
   };
+  if (request.unlock === true && old.lock === null) return refuse("vm-not-locked", { vm: old.name });
   const changed = settable.filter((field) => vm[field] !== old[field]);
   // Out of `disabled`, too: what was left of an error must not come back with the VM.
   const clears = request.requested !== undefined && (requested === "disabled" || old.requested === "disabled");
   const forgiven = clears ? forgive(view, old) : { compares: [], writes: [] };
-  if (changed.length === 0 && forgiven.writes.length === 0) return refuse("vm-nothing-to-change", { vm: old.name });
+  const unlocked = old.lock !== null && vm.lock === null;
+  if (changed.length === 0 && forgiven.writes.length === 0 && !unlocked)
+    return refuse("vm-nothing-to-change", { vm: old.name });
   const to = changed.map((field) => `${field} ${vm[field]}`).join(", ");
   return {
     kind: "plan",
@@ -68,6 +75,7 @@ export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked
     outcome: { kind: "vm-changed", vm: vm.id, name: vm.name },
     events: [
       ...(changed.length === 0 ? [] : [{ ...told("vm-changed", vm, asked), params: { vm: vm.name, to } }]),
+      ...(unlocked ? [{ ...told("vm-unlocked", vm, asked), params: { vm: vm.name, lock: old.lock?.kind ?? "" } }] : []),
       ...(forgiven.writes.length === 0 ? [] : [told("vm-failures-forgotten", vm, asked)]),
     ],
   };
@@ -89,6 +97,9 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, owner.value.host) });
   }
   if (vm.requested === "started") return refuse("vm-wanted-started", { vm: vm.name });
+  const move = view.moves.get(vm.id)?.value;
+  if (move !== undefined && isBetweenHosts(view, vm.id))
+    return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, move.from) });
   const remembered: [StoreKey, Stored<unknown> | undefined][] = [
     [keys.owner(vm.id), owner],
     [keys.vmStatus(vm.id), view.statuses.get(vm.id)],

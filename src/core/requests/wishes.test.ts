@@ -44,6 +44,19 @@ describe("set", () => {
     expect(planned).toMatchObject({ events: [{ type: "vm-changed", params: { vm: "db", to } }] });
   });
 
+  test("a lock is taken away by hand, in the same edit as an error; where there is none that is said", () => {
+    const lock = { kind: "snapshot", at: asked.at } as const;
+    const lost = cluster({ lock }).put(keys.vmPlan(db), stopFailed);
+    expect(codeOf(planSetVm(lost.view, { vm: "db", unlock: true }, asked))).toBe("vm-in-error");
+    const planned = planSetVm(lost.view, { vm: "db", requested: "disabled", unlock: true }, asked);
+    expect(written(planned, keys.vm(db))).toMatchObject({ lock: null, requested: "disabled" });
+    expect(planned).toMatchObject({
+      events: expect.arrayContaining([expect.objectContaining({ type: "vm-unlocked" })]),
+    });
+    expect(codeOf(planSetVm(cluster({ lock }).view, { vm: "db", unlock: true }, asked))).toBe("planned");
+    expect(codeOf(planSetVm(cluster().view, { vm: "db", unlock: true }, asked))).toBe("vm-not-locked");
+  });
+
   test.each([
     ["too many failed hosts", gaveUp, undefined],
     ["an error in the plan", held("h1", 1, 7), stopFailed],

@@ -8,6 +8,12 @@ const vms = {
     remedy:
       "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
   },
+  "vm-not-locked": {
+    cause: "VM {vm} is not locked.",
+    effect: "Nothing was changed.",
+    remedy: "Leave out --unlock; see `holdfast vm show {vm}`.",
+  },
+  "vm-unlocked": "The lock ({lock}) of VM {vm} was taken away by hand.",
   "cluster-disarmed": {
     cause: "The cluster is disarmed ({mode}, by {by}): nothing is started, moved or placed.",
     effect: "Nothing was changed.",

@@ -25,7 +25,7 @@ const events = {
   },
   "vm-move-given-up": {
     cause: "VM {vm} could not be moved to {to}, {count} times in a row.",
-    effect: "It stays where it is. No further attempt is made by itself.",
+    effect: "It stays where it is, and is not tried again by itself. A host that goes down stops it instead.",
     remedy: "Remove what is in the way, then order the move, or change the host or the rule that asks for it.",
   },
   "vm-cannot-leave": {
@@ -41,12 +41,12 @@ const events = {
   "vm-locked": {
     cause: "VM {vm} is locked by unfinished work ({lock}).",
     effect: "It is not started until the lock is gone.",
-    remedy: "Wait for that work; if it is known to be dead, take the lock away.",
+    remedy: "Wait for that work; if it is known to be dead: `holdfast vm set {vm} --unlock`.",
   },
   "vm-lost-while-locked": {
     cause: "The host of VM {vm} was lost while the VM was locked ({lock}).",
     effect: "The VM may not be whole. It is not started.",
-    remedy: "Look at it, take the lock away, then disable the VM and start it.",
+    remedy: "Look at its disks; then `holdfast vm set {vm} --state disabled --unlock`, and start it.",
   },
   "vm-stop-failed": {
     cause: "VM {vm} was to stop on {host}, and something of it is still there.",

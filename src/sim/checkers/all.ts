@@ -2,12 +2,12 @@ import { fences, grace, incarnations, terms } from "./fences.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
-import { disarmed, leaves, maintenanceIsKept, movesBackOff, ordersEnd, quarantine, waits } from "./managing.ts";
+import { disarmed, leaves, maintenanceIsKept, movesBackOff, ordersEnd, waits } from "./managing.ts";
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
 import { comesToRest } from "./rest.ts";
-import { bestClass, failedLast, forbiddenHosts, soundRules } from "./rules.ts";
+import { bestClass, failedLast, forbiddenHosts, quarantine, soundRules } from "./rules.ts";
 import { rulesHold } from "./rules-at-rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
 

@@ -122,6 +122,14 @@ export class Certainty {
     return [...truth.fences.values()].every((fence) => fence.host !== host || fence.record.device !== "begun");
   }
 
+  /** It has been in quarantine for a while, and will be for another. */
+  isInQuarantine(host: HostId): boolean {
+    const losses = this.#world.truth.values.get(keys.hostLosses(host)) as HostLosses | undefined;
+    const until = losses?.quarantinedUntil ?? null;
+    const wall = this.#world.hosts.find((one) => one.id === host)?.clock.wall() ?? 0;
+    return until !== null && until - wall > 60_000 && this.#isOld(this.#hostAt.get(host) ?? 0);
+  }
+
   /** Nothing has been said of it for a while. */
   isSettled(vm: VmId): boolean {
     return this.#isOld(this.#vmAt.get(vm) ?? 0);

@@ -1,7 +1,7 @@
 import { backoffMs } from "../../base/backoff.ts";
 import { limits } from "../../core/limits.ts";
 import { heartLimits } from "../../heart/limits.ts";
-import type { HostLosses, HostMode } from "../../model/host-records.ts";
+import type { HostMode } from "../../model/host-records.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
 import type { FenceRecord, Owner } from "../../model/records.ts";
@@ -138,40 +138,25 @@ export const waits: CheckerKind = {
  */
 export const disarmed: CheckerKind = {
   rule: "HM5",
-  make: (world, fail) => ({
-    committed: ({ name, value, before }, writer) => {
-      if (writer?.process !== "daemon" || value === undefined || !world.truth.values.has(keys.disarm)) return;
-      if (name.kind === "fence" && before === undefined && (value as FenceRecord).cause !== "self")
-        fail(`${name.host}/${name.incarnation} is fenced in a disarmed cluster`);
-      if (name.kind === "vm-move" && before === undefined) fail(`${name.vm} begins to move in a disarmed cluster`);
-      if (name.kind !== "owner" || (value as Owner).kind !== "held") return;
-      const was = before as Owner | undefined;
-      // The world forgets no move that ended in this very commit: what was there before counts.
-      if (world.truth.values.has(keys.vmMove(name.vm))) return;
-      const fence = was?.kind === "held" ? world.truth.fences.get(`${was.host}/${was.incarnation}`) : undefined;
-      if (fence === undefined) fail(`${name.vm} is started in a disarmed cluster`);
-    },
-  }),
-};
-
-/** HM6: a host in quarantine gets no VM that it did not have. */
-export const quarantine: CheckerKind = {
-  rule: "HM6",
   make: (world, fail) => {
-    const since = new Map<string, number>();
+    const movedAt = new Map<string, number>();
     return {
       committed: ({ name, value, before }, writer) => {
-        if (name.kind === "host-losses") {
-          if ((value as HostLosses | undefined)?.quarantinedUntil == null) since.delete(name.host);
-          else since.set(name.host, world.scheduler.now);
-        }
-        const is = name.kind === "owner" ? (value as Owner | undefined) : undefined;
-        if (is?.kind !== "held" || writer === null || (before as Owner | undefined)?.host === is.host) return;
-        const at = since.get(is.host);
-        const until = (world.truth.values.get(keys.hostLosses(is.host)) as HostLosses | undefined)?.quarantinedUntil;
-        if (at === undefined || until == null || until - writer.host.clock.wall() < behindMs) return;
-        if (world.scheduler.now - at > behindMs && name.kind === "owner")
-          fail(`${name.vm} is given to ${is.host}, which is in quarantine`);
+        const { now } = world.scheduler;
+        if (name.kind === "vm-move") movedAt.set(name.vm, now);
+        if (writer?.process !== "daemon" || value === undefined || !world.truth.values.has(keys.disarm)) return;
+        if (name.kind === "fence" && before === undefined && (value as FenceRecord).cause !== "self")
+          fail(`${name.host}/${name.incarnation} is fenced in a disarmed cluster`);
+        if (name.kind === "vm-move" && before === undefined) fail(`${name.vm} begins to move in a disarmed cluster`);
+        if (name.kind !== "owner" || (value as Owner).kind !== "held") return;
+        const { vm } = name;
+        const was = before as Owner | undefined;
+        const fence = was?.kind === "held" ? world.truth.fences.get(`${was.host}/${was.incarnation}`) : undefined;
+        if (fence !== undefined || world.truth.values.has(keys.vmMove(vm))) return;
+        // The move that it ends with goes in the same transaction.
+        world.scheduler.after(0, () => {
+          if (movedAt.get(vm) !== now) fail(`${vm} is started in a disarmed cluster`);
+        });
       },
     };
   },

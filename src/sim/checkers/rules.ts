@@ -132,6 +132,20 @@ export const failedLast: CheckerKind = {
     }),
 };
 
+/** HM6: a host in quarantine gets a VM only where no other surely can take it. */
+export const quarantine: CheckerKind = {
+  rule: "HM6",
+  make: (world, fail) =>
+    watchBetter(world, fail, ({ vm, on, before }, certainty) => {
+      if (before?.host === on || !certainty.isInQuarantine(on)) return [];
+      const rules = new Closure(world.truth.rules.values());
+      return world.workers().flatMap(({ id }) => {
+        if (id === on || rules.classOf(vm, id) === undefined) return [];
+        return [{ host: id, why: `${on} is in quarantine, ${id} is not` }];
+      });
+    }),
+};
+
 type Better = { readonly host: HostId; readonly why: string };
 
 /** Says which hosts were better, once it is sure that they could have taken the VM. */

@@ -19,7 +19,6 @@ const expectationSchema = z.looseObject({
   invariants: z.looseObject({ neverTwoNodes: z.boolean() }),
   outcome: z.looseObject({
     fencedNodes: z.array(z.string()),
-    watchdogResetNodes: z.array(z.string()),
     servicePaths: z.record(z.string(), z.array(step)),
     actionPaths: z.record(z.string(), z.array(step)),
   }),
@@ -72,12 +71,6 @@ function compareOutcomes(expected: Expectation, { final, outcome }: HaResult): D
       "cluster",
       listed("fenced", expected.outcome.fencedNodes),
       listed("fenced", outcome.fencedNodes),
-    ),
-    ...same(
-      "outcome",
-      "cluster",
-      listed("reset", expected.outcome.watchdogResetNodes),
-      listed("reset", outcome.watchdogResetNodes),
     ),
   ];
 }

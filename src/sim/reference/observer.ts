@@ -32,7 +32,10 @@ export class Observer {
   readonly #shown = new Map<VmId, Shown>();
   readonly #nodes = new Map<string, string>();
   readonly #removed = new Set<string>();
+  /** Services whose host was lost, while nothing of that was shown yet. */
   readonly #returning = new Set<VmId>();
+  /** Hosts that the manager counts as lost, and has no use for a fence of (S8). */
+  readonly #givenUp = new Set<HostId>();
   readonly #power = new Map<string, boolean>();
 
   constructor(world: World, scenario: HaScenario) {
@@ -111,14 +114,19 @@ export class Observer {
 
   #committed({ changes, revision }: Commit): void {
     const touched = applyChanges(this.view, changes, revision);
-    for (const { host } of touched.heartbeats) this.#beatAt.set(host, this.#world.scheduler.now);
+    for (const { host } of touched.heartbeats) {
+      this.#beatAt.set(host, this.#world.scheduler.now);
+      this.#givenUp.delete(host);
+    }
     for (const { event } of touched.events) this.#heard(event);
     if (touched.others || touched.usages) this.#look();
   }
 
   #heard({ type, subjects, reason }: Event): void {
-    if (reason === null) return;
     const { vm, host } = subjects;
+    if (type === "host-silent-not-fenced" && host !== undefined) this.#givenUp.add(host);
+    if (reason?.code === "place-is-lost" && vm !== undefined) this.#returning.add(vm);
+    if (reason === null) return;
     this.decisions.push({
       t: this.#now(),
       kind: type,
@@ -191,7 +199,7 @@ export class Observer {
 
   #lookAtService(id: VmId): void {
     const before = this.#shown.get(id);
-    const now = this.#removed.has(id) ? undefined : shownService(this.view, id, before);
+    const now = this.#removed.has(id) ? undefined : shownService(this.view, id, before, this.#givenUp);
     // Nothing is managed meanwhile, and nothing of it is forgotten.
     if (before !== undefined && now !== undefined && this.view.disarm?.value.mode === "ignore") return;
     this.actions.follow(id, this.view.owners.get(id)?.value);
@@ -223,7 +231,10 @@ export class Observer {
     return fence?.cause === "self" && now > owner.incarnation;
   }
 
-  /** A host that went away by its own word, and whose VMs are started elsewhere: for them it is what a fence is. */
+  /**
+   * A host that went away by its own word, or that is lost and was not fenced because nothing would start elsewhere: for
+   * its services it is what a fence is. They stand still for certain (S2), and nobody waits for it any more.
+   */
   #leftFor(node: string | null): void {
     const incarnation = this.view.hosts.get(node as HostId)?.value.incarnation;
     const isKnown = this.fencing.some(

@@ -9,9 +9,14 @@ const notYetStarted: readonly (string | undefined)[] = [undefined, "stopped", "r
  * How a service is shown; undefined where nobody manages it. What is wanted, lies somewhere and was not given to a host
  * yet is asked for, and no more, until it was shown as started once.
  */
-export function shownService(view: ClusterView, id: VmId, before: Shown | undefined): Shown | undefined {
+export function shownService(
+  view: ClusterView,
+  id: VmId,
+  before: Shown | undefined,
+  lost: ReadonlySet<string>,
+): Shown | undefined {
   if (!view.vms.has(id)) return undefined;
-  const { state, host, target } = serviceState(view, id);
+  const { state, host, target } = serviceState(view, id, lost);
   if (state === "ignored") return undefined;
   const waits = state === "started" && view.owners.get(id)?.value.kind === "released";
   const asked = waits && notYetStarted.includes(before?.state);

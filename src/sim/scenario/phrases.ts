@@ -70,6 +70,14 @@ const stop: Play = (world, args) => {
   };
 };
 
+const blind: Play = (world, args) => {
+  const { trouble } = world.host(args.hosts[0]);
+  trouble.sensorsBlind += 1;
+  return () => {
+    trouble.sensorsBlind -= 1;
+  };
+};
+
 const kill: Play = (world, args) => {
   killProcess(world, world.host(args.hosts[0]), processOf(args));
   return undefined;
@@ -221,6 +229,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "starts on HOST fail": menu("start-fails"),
   "starts on HOST are slow": menu("start-slow"),
   "writes of HOST are late": menu("late-writes"),
+  "sensors of HOST are blind": blind,
   "device of HOST is slow by TIME": menu("device-slow"),
   "device of HOST is unreachable": menu("device-unreachable"),
   "device of HOST ignores orders": menu("device-ignores"),

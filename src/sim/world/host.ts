@@ -28,6 +28,8 @@ export type HostTrouble = {
   memberDown: number;
   /** Writes under way when a freeze comes land later than usual. */
   slowStorage: number;
+  /** Its sensors cannot read what is used. */
+  sensorsBlind: number;
 };
 
 /** One QEMU process as it really is. It changes its run where it is adopted; it is never two processes. */
@@ -79,6 +81,7 @@ export class SimHost {
     storeBlocked: false,
     memberDown: 0,
     slowStorage: 0,
+    sensorsBlind: 0,
   };
   on = false;
   /** Stacked: the whole host stands still while above zero. */

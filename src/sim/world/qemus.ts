@@ -20,6 +20,8 @@ export class Qemus {
   readonly #witness: QemuWitness;
   /** Which process holds an image open for writing; kept also while it is frozen. */
   readonly #locks = new Map<string, Copy>();
+  /** Processes that were frozen before they could become QEMU. */
+  readonly #standing = new Set<Copy>();
   #lastId = 0;
 
   constructor(random: SeededRandom, witness: QemuWitness) {
@@ -41,8 +43,9 @@ export class Qemus {
     if (made.kind === "refused") return made;
     const { copy, folder } = made;
     const { run } = copy;
-    // A late start into the frozen folder of an earlier incarnation stands before its exec: it opens no image (S6).
-    if (!folder.frozen) {
+    // A late start below a frozen cgroup stands before its exec: it opens no image (S6).
+    if (folder.frozen || host.tree.frozenLevels.size > 0) this.#standing.add(copy);
+    else {
       this.#witness.starting(copy);
       if (!this.#open(copy))
         return refuse("vm-image-locked", { vm: run.vm, detail: "another process holds the image" });
@@ -86,7 +89,19 @@ export class Qemus {
     for (const [image, holder] of this.#locks) if (holder === copy) this.#locks.delete(image);
   }
 
+  /** The guards let the host's VMs go on: what stood before its exec starts now. */
+  goOn(host: SimHost): void {
+    for (const copy of [...this.#standing]) {
+      if (copy.host !== host || host.tree.folders.get(copy.run.incarnation)?.frozen !== false) continue;
+      this.#standing.delete(copy);
+      if (!copy.alive) continue;
+      this.#witness.starting(copy);
+      if (!this.#open(copy)) this.#ended(copy, "start-failed");
+    }
+  }
+
   adopted(copy: Copy, as: VmRun): void {
+    this.#standing.delete(copy);
     this.#witness.adopting(copy, as);
     copy.run = as;
     this.#open(copy);

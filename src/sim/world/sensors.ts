@@ -28,9 +28,10 @@ export function simSensors(world: World, host: SimHost, life: Life, random: Seed
       if (world.around?.writesUsage === true) return;
       life.after(1 + random.below(10), () => {
         meter.tick();
-        const use = (key: string): Use | "unknown" => meter.useOf(key) ?? "unknown";
+        const sees = host.trouble.sensorsBlind === 0;
+        const use = (key: string): Use | "unknown" => (sees ? meter.useOf(key) : undefined) ?? "unknown";
         const measured = runs.map((run) => ({ run, use: use(runKey(run)) }));
-        done({ atMs: host.clock.now(), host: meter.host(), runs: measured } satisfies Measurement);
+        done({ atMs: host.clock.now(), host: sees ? meter.host() : "unknown", runs: measured } satisfies Measurement);
       });
     },
   };

@@ -320,6 +320,7 @@ export class World {
       this.count("freezes");
       this.writesInFlight(host);
     }
+    if (after.size === 0) this.qemus.goOn(host);
     if (after.size === 0 && concerns) this.count("thaws");
     if (concerns) this.tell(host.id, after.size === 0 ? "thawed" : "frozen", { levels: [...after].join("") }, "S2");
     for (const checker of this.checkers) checker.levels?.(host, before, after);

@@ -104,8 +104,8 @@ export const managerMutants: readonly Mutant[] = [
     what: "A silent host is fenced although no VM would start elsewhere for it.",
     near: ["power-loss", "cut", "host-freeze"],
     file: "src/core/decide-fences.ts",
-    find: "if (use.startsElsewhere) decisions.push(fenceBySilence",
-    replace: "if (use.held >= 0) decisions.push(fenceBySilence",
+    find: "if (use.startsElsewhere || wouldFree(view, host, known))",
+    replace: "if (use.held >= 0)",
   },
   {
     id: "standby-fences-without-delay",

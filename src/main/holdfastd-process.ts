@@ -28,10 +28,14 @@ import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { trimEvents } from "../runtime/trim-events.ts";
+import { growStrong } from "./lean.ts";
 import { version } from "./version.ts";
 
 // holdfastd: agent, standby or active manager and API server of one host. It may crash, hang or be upgraded at any time
 // without touching a VM; a supervisor restarts it and it takes up what runs.
+
+const manyVms = 200;
+const lookEveryMs = 60_000;
 
 /** One line of JSON each on stderr, for the supervisor's log. `code` is explained by `messages`. */
 function log(code: string, params: Params): void {
@@ -113,10 +117,21 @@ async function run(
       digest: (text) => createHash("sha256").update(text).digest("hex"),
     },
   );
+  growWith(view);
   const isMine = () => view().term?.value.host === self;
   keepHouse({ maintenance: store.maintenance, isMine, log });
   trimEvents(store, clock, isMine);
   return undefined;
+}
+
+/** Decisions about many VMs take long enough for optimized code. */
+function growWith(view: () => ClusterView): void {
+  const looking = setInterval(() => {
+    if (view().vms.size < manyVms) return;
+    clearInterval(looking);
+    growStrong();
+  }, lookEveryMs);
+  looking.unref();
 }
 
 /** A store of another format is never worked on: the process says so and ends before anything acts on what it read. */

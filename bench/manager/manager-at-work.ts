@@ -24,7 +24,8 @@ export class ManagerAtWork {
     this.tell({ kind: "synced" });
     const since = this.#now as InstantMs;
     const leading = { kind: "leading", term: 1 as Term, tick: 0, nextTickAt: since, since } as const;
-    this.#state = { ...this.#state, leadership: leading };
+    // In contact until now: the end of a gap would be decided upon at once.
+    this.#state = { ...this.#state, leadership: leading, own: { lastAt: since, since, graceUntil: since } };
   }
 
   /** What a step comes to; it is kept by `tell` alone. */

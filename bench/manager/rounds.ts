@@ -29,7 +29,7 @@ const victim = 2;
 export function measureRound(name: RoundName, size: Size, samples: number): Measured {
   const growing = growCluster(size, name === "add" ? "wanted" : "running");
   const manager = new ManagerAtWork(growing);
-  // The first word after so long a silence of its own sets off a grace, which has to be over (S8).
+  // A process that has just begun to hear its hosts fences nobody (S8).
   manager.beat(size.hosts, 12_000);
   if (name === "fence") manager.beat(size.hosts, 6_000, victim);
   if (name === "recover") {

@@ -1,3 +1,4 @@
+import { isSame } from "../base/same.ts";
 import { limits } from "../core/limits.ts";
 import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
@@ -28,6 +29,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     readRunning: false,
     measuring: { samples: [], running: false, nextAt: now },
     aliveAt: now,
+    standing: "none",
     nextId: 1,
   };
 }
@@ -35,12 +37,14 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
 /** One step: note what the event tells, then bring what runs here to what the records say. */
 export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
   const building = new Building(forgetCaughtUp(note(state, happened), happened), happened);
-  const quiet = happened.kind === "changed" && !happened.touched.others;
-  if (quiet) return { state: building.state, effects: [] };
+  const incarnation = myIncarnation(building.state, happened.view);
+  const standing = standingOf(state, happened.view, incarnation);
+  const quiet = isQuiet(state, happened) && standing === state.standing;
+  if (quiet && happened.kind === "changed") return { state: building.state, effects: [] };
   sayAlive(building);
+  if (quiet) return { state: building.state, effects: building.effects };
   askList(building);
   if (building.state.synced && !building.state.listing.needed && building.state.listing.asked?.needed !== true) {
-    const incarnation = myIncarnation(building.state, happened.view);
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
       decideFacts(building, incarnation);
@@ -48,8 +52,22 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
       settleMode(building, incarnation);
     } else goDown(building);
   }
+  building.state = { ...building.state, standing };
   building.effects.push({ kind: "wake-at", at: wakeAt(building) });
   return { state: building.state, effects: building.effects };
+}
+
+/** What a heartbeat of this host's own can change for it: it may act now, and others see that it is at work. */
+function standingOf(state: AgentState, view: ClusterView, acts: Incarnation | undefined): AgentState["standing"] {
+  if (acts === undefined) return "none";
+  const seen = heartbeatOf(view, state.self, acts)?.value.agentAgeMs != null;
+  return `${acts} ${seen ? "seen" : "unseen"}`;
+}
+
+/** Heartbeats and ticks, and the heart's word again: what else rests on them can wait for the next wake-up. */
+function isQuiet(state: AgentState, happened: AgentEvent): boolean {
+  if (happened.kind === "changed") return !happened.touched.others;
+  return happened.kind === "heart" && isSame(state.heart, happened.says);
 }
 
 function forgetCaughtUp(state: AgentState, happened: AgentEvent): AgentState {
@@ -76,7 +94,7 @@ function askList(building: Building): void {
 /** S13: the heart counts the agent's age from these words. */
 function sayAlive(building: Building): void {
   if (building.happened.now < building.state.aliveAt) return;
-  building.state = { ...building.state, aliveAt: later(building.happened.now, 1_000) };
+  building.state = { ...building.state, aliveAt: later(building.happened.now, limits.agentAliveMs) };
   building.effects.push({ kind: "alive", poolAgeMs: null });
 }
 
@@ -96,8 +114,8 @@ function myIncarnation(state: AgentState, view: ClusterView): Incarnation | unde
 }
 
 function wakeAt({ state, moments, happened }: Building): InstantMs {
-  const due: number[] = [state.aliveAt, ...moments];
+  const due: number[] = [...moments];
   for (const { until } of state.pending.values()) if (until.kind === "unclear") due.push(until.freeAt);
   const { now } = happened;
-  return Math.min(...due.filter((moment) => moment > now), later(now, limits.tickMs * 2)) as InstantMs;
+  return Math.min(...due.filter((moment) => moment > now), later(now, limits.agentWakeMs)) as InstantMs;
 }

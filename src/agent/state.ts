@@ -54,6 +54,8 @@ export type AgentState = {
   readonly readRunning: boolean;
   readonly measuring: Measuring;
   readonly aliveAt: InstantMs;
+  /** The incarnation for which it last decided, and whether others could see the agent at work; `none`: it could not act. */
+  readonly standing: `${number} ${"seen" | "unseen"}` | "none";
   readonly nextId: number;
 };
 

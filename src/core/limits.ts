@@ -23,6 +23,10 @@ export const limits = {
   /** The leader counts as gone after this long without a tick of its term (S12). */
   leaderSilenceMs: 2_000,
   tickMs: 500,
+  /** Between two ticks of the leader: three lie within the silence that ends its office. */
+  leaderTickMs: 650,
+  /** A leader that has not seen what became of so many ticks sends no further one: it is late itself, others may lead. */
+  ticksInFlightMax: 2,
   /** How long one attempt of a transaction is waited for. */
   commitTimeoutMs: 1_500,
   heartbeatsInFlightMax: 3,
@@ -35,6 +39,10 @@ export const limits = {
   vmsPerGapMs: 500,
   /** The agent of a host hangs: its own heart ends it, and its supervisor starts it anew (S13). */
   agentHungMs: 3_000,
+  /** An agent says that it lives where it is at work anyway, but no oftener. */
+  agentAliveMs: 900,
+  /** It wakes up and decides afresh at least this often, though nothing may have changed. */
+  agentWakeMs: 1_000,
   /** The agent of a host is silent: no placements on it (S13). */
   agentSilentMs: 60_000,
   /** An agent looks afresh at what runs on its host at least this often. */
@@ -95,6 +103,8 @@ export function assertProfile(profile: Profile): void {
 
 for (const profile of Object.values(profiles)) assertProfile(profile);
 assert(limits.graceAfterLongGapMs > limits.graceMs, "Cannot have a shorter grace after a longer gap");
+assert(3 * limits.leaderTickMs <= limits.leaderSilenceMs, "Cannot lose the office over one tick that was lost");
+assert(2 * limits.agentWakeMs <= limits.agentHungMs, "Cannot end an agent as hung that says in time that it lives");
 assert(
   limits.leaderSilenceMs + limits.graceMs < profiles.default.deadlineMs + profiles.default.marginMs,
   "Cannot lose the leader's host within one deadline: a new leader must be in office before the fence is due",

@@ -75,11 +75,11 @@ function goOn(state: HeartState, event: HeartEvent): HeartStep {
   }
 }
 
-/** When something is due without another event; never later than the agent's next word. */
+/** When something is due without another event; never later than `wakeMs`. */
 function dueAt(state: HeartState, at: InstantMs): InstantMs {
   const { phase } = state;
-  const tellAt = later(state.told?.at ?? at, heartLimits.tellMs);
-  const until = (...instants: number[]): InstantMs => Math.max(at, Math.min(tellAt, ...instants)) as InstantMs;
+  const until = (...instants: number[]): InstantMs =>
+    Math.max(at, Math.min(later(at, heartLimits.wakeMs), ...instants)) as InstantMs;
   switch (phase.kind) {
     case "idle":
     case "looking":

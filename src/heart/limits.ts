@@ -15,8 +15,10 @@ export const heartLimits = {
   orderedRestMs: 60_000,
   /** A host that left in order, and whose machine is still up after this, joins again. */
   leftRestMs: 600_000,
-  /** The agent hears the newest word at least this often. */
-  tellMs: 1_000,
+  /** The agent hears each change at once, and the newest word again this often. */
+  tellMs: 5_000,
+  /** The heart looks at the time at least this often. */
+  wakeMs: 1_000,
 } as const;
 
 assert(

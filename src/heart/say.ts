@@ -5,7 +5,7 @@ import { anyFrozen, bothHere, bothReady } from "./guards.ts";
 import { heartLimits } from "./limits.ts";
 import type { HeartState, HeartStep, Phase, Trouble } from "./state.ts";
 
-/** What the agent hears: on each change, and at least once a second. */
+/** What the agent hears: on each change, and again every `tellMs`. */
 export function tell(state: HeartState, at: InstantMs): HeartStep {
   const says = wordOf(state, at);
   const { told } = state;

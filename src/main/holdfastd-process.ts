@@ -20,6 +20,7 @@ import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
+import type { Contacts } from "../core/contact.ts";
 import type { HostConfig } from "../model/config.ts";
 import type { Params } from "../model/reason.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
@@ -27,10 +28,14 @@ import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { trimEvents } from "../runtime/trim-events.ts";
+import { growStrong } from "./lean.ts";
 import { version } from "./version.ts";
 
 // holdfastd: agent, standby or active manager and API server of one host. It may crash, hang or be upgraded at any time
 // without touching a VM; a supervisor restarts it and it takes up what runs.
+
+const manyVms = 200;
+const lookEveryMs = 60_000;
 
 /** One line of JSON each on stderr, for the supervisor's log. `code` is explained by `messages`. */
 function log(code: string, params: Params): void {
@@ -90,8 +95,11 @@ async function run(
   const view = () => daemon?.view() ?? emptyView();
   // The socket first: where it is taken another holdfastd serves this host, and two agents must never act for one.
   const commit: CommitWithEvents = (...args) => must(daemon, "Cannot commit before the daemon runs").commit(...args);
-  const heardAt = () => daemon?.heardAt() ?? clock.now();
-  const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heardAt, log: warn });
+  const heard = {
+    heardAt: () => daemon?.heardAt() ?? clock.now(),
+    contacts: (): Contacts => daemon?.contacts() ?? new Map(),
+  };
+  const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heard, log: warn });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
   daemon = runDaemon(
@@ -109,10 +117,21 @@ async function run(
       digest: (text) => createHash("sha256").update(text).digest("hex"),
     },
   );
+  growWith(view);
   const isMine = () => view().term?.value.host === self;
   keepHouse({ maintenance: store.maintenance, isMine, log });
   trimEvents(store, clock, isMine);
   return undefined;
+}
+
+/** Decisions about many VMs take long enough for optimized code. */
+function growWith(view: () => ClusterView): void {
+  const looking = setInterval(() => {
+    if (view().vms.size < manyVms) return;
+    clearInterval(looking);
+    growStrong();
+  }, lookEveryMs);
+  looking.unref();
 }
 
 /** A store of another format is never worked on: the process says so and ends before anything acts on what it read. */

@@ -49,26 +49,29 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
 export function stepManager(state: ManagerState, happened: ManagerEvent): ManagerStep {
   const noted = note(state, happened);
   if (!noted.synced) return { state: noted, effects: [] };
+  const caughtUp = forgetCaughtUp(noted, happened);
+  if (isQuiet(state, noted, happened)) return { state: caughtUp, effects: [] };
   const soonestAt = later(state.decidedAt, Math.floor(happened.view.vms.size / limits.vmsPerGapMs));
-  if (isQuiet(noted, happened)) return { state: forgetCaughtUp(noted, happened), effects: [] };
   if (canWait(happened) && happened.now < soonestAt)
-    return { state: forgetCaughtUp(noted, happened), effects: [{ kind: "wake-at", at: soonestAt }] };
-  return decide(forgetCaughtUp(noted, happened), happened);
+    return { state: caughtUp, effects: [{ kind: "wake-at", at: soonestAt }] };
+  return decide(caughtUp, happened);
 }
 
 /**
- * Heartbeats and ticks alone change no decision; their absence is noticed by the wake-up. Nor does the word that a
- * transaction was committed, as long as the view does not show it: that change comes as an event of its own. Measured
- * figures count for who leads, where they are what hosts are compared by.
+ * Heartbeats and ticks alone change no decision; their absence is noticed by the wake-up, and the end of a gap of this
+ * process's own by its contact. Nor does the word that a transaction was committed, as long as the view does not show it:
+ * that change comes as an event of its own; a tick shows nothing. Measured figures count for who leads, where they are
+ * what hosts are compared by.
  */
-function isQuiet({ leadership }: ManagerState, happened: ManagerEvent): boolean {
+function isQuiet(before: ManagerState, noted: ManagerState, happened: ManagerEvent): boolean {
+  if (noted.own.since !== before.own.since) return false;
   if (happened.kind === "changed") {
     const { touched, view } = happened;
     const { mode } = (view.policy?.value ?? defaultPolicy).scheduler;
-    return !touched.others && !(touched.usages && mode === "dynamic" && leadership.kind === "leading");
+    return !touched.others && !(touched.usages && mode === "dynamic" && noted.leadership.kind === "leading");
   }
-  if (happened.kind !== "commit-ended") return false;
-  return happened.end.kind === "committed" && happened.end.revision > happened.view.revision;
+  if (happened.kind !== "commit-ended" || happened.end.kind !== "committed") return false;
+  return happened.end.revision > happened.view.revision || before.pending.get(happened.id)?.kind === "tick";
 }
 
 /** Many changes in a row, and answers that they were made, are decided upon together. */
@@ -272,9 +275,9 @@ function tick(building: Building, happened: ManagerEvent): void {
   const { leadership } = building.state;
   if (leadership.kind !== "leading" || happened.now < leadership.nextTickAt) return;
   const inFlight = [...building.state.pending.values()].filter((entry) => entry.kind === "tick").length;
-  const nextTickAt = later(happened.now, limits.tickMs);
+  const nextTickAt = later(happened.now, limits.leaderTickMs);
   building.state = { ...building.state, leadership: { ...leadership, tick: leadership.tick + 1, nextTickAt } };
-  if (inFlight >= limits.heartbeatsInFlightMax) return;
+  if (inFlight >= limits.ticksInFlightMax) return;
   const term = must(happened.view.term, "Cannot tick without a term");
   building.commit("tick", "tick", tickTransaction(term, leadership.tick + 1), []);
 }
@@ -357,14 +360,14 @@ function powerOff(building: Building, host: HostId, key: string, happened: Manag
   building.effects.push({ kind: "power-off", key, device });
 }
 
-/** The next moment at which something may be due although nothing changes. */
-function withWake(step: ManagerStep, parts: readonly Decided[], happened: ManagerEvent): ManagerStep {
-  const { state } = step;
-  const moments: number[] = [];
+/** The next moment at which something may be due although nothing changes; a leader decides afresh with each of its ticks. */
+function withWake(step: ManagerStep, parts: readonly Decided[], { now }: ManagerEvent): ManagerStep {
+  const { leadership, leader, own, pending, devices } = step.state;
+  const moments: number[] = [later(now, limits.leaderSilenceMs)];
+  moments.push(leadership.kind === "leading" ? leadership.nextTickAt : claimDueAt(leader, own));
   for (const part of parts) if (part.wakeAt !== undefined) moments.push(part.wakeAt);
-  if (state.leadership.kind === "leading") moments.push(state.leadership.nextTickAt);
-  else moments.push(claimDueAt(state.leader, state.own), happened.now + limits.tickMs);
-  for (const [, run] of inKeyOrder(state.devices)) if (!run.running) moments.push(run.retryAt);
-  const soonest = Math.min(...moments.filter((moment) => moment > happened.now), happened.now + limits.leaderSilenceMs);
-  return { state, effects: [...step.effects, { kind: "wake-at", at: soonest as InstantMs }] };
+  for (const { until } of pending.values()) if (until.kind === "unclear") moments.push(until.freeAt);
+  for (const [, run] of inKeyOrder(devices)) if (!run.running) moments.push(run.retryAt);
+  const soonest = Math.min(...moments.filter((moment) => moment > now)) as InstantMs;
+  return { ...step, effects: [...step.effects, { kind: "wake-at", at: soonest }] };
 }

@@ -1,6 +1,6 @@
 import type { Incarnation, Nonce } from "../model/ids.ts";
 
-/** What the heart tells the agent on each change and once a second. */
+/** What the heart tells the agent on each change, and now and then again. */
 export type HeartSays = {
   readonly phase: "waiting" | "registering" | "beating" | "fenced" | "refused";
   /** Null before the first registration. */

@@ -1,5 +1,6 @@
 import { startAgent, stepAgent } from "../agent/agent.ts";
 import type { AgentEffect, AgentEvent, AgentState } from "../agent/state.ts";
+import type { Contacts } from "../core/contact.ts";
 import { startManager, stepManager } from "../manager/manager.ts";
 import type { ManagerEffect, ManagerEvent, ManagerState } from "../manager/state.ts";
 import type { Profile } from "../model/config.ts";
@@ -16,6 +17,7 @@ import type { Random } from "../ports/random.ts";
 import type { Sensors } from "../ports/sensors.ts";
 import type { Store } from "../ports/store.ts";
 import { createCommitter } from "./committer.ts";
+import { singleTimer } from "./single-timer.ts";
 import { feedView } from "./view-feed.ts";
 
 export type DaemonPorts = {
@@ -48,6 +50,8 @@ export type Daemon = {
   readonly view: () => ClusterView;
   /** When the store last told this process anything. */
   readonly heardAt: () => InstantMs;
+  /** When this process received the newest heartbeat of each host. */
+  readonly contacts: () => Contacts;
   readonly commit: CommitWithEvents;
   readonly stop: () => void;
 };
@@ -198,6 +202,7 @@ export function runDaemon(
   return {
     view: () => view,
     heardAt: () => heardAt,
+    contacts: () => manager.contacts,
     commit,
     stop: () => {
       stopped = true;
@@ -205,14 +210,5 @@ export function runDaemon(
       wakeManager(undefined);
       wakeAgent(undefined);
     },
-  };
-}
-
-/** A timer that knows one moment: setting it replaces the one before. */
-function singleTimer(clock: Clock, wake: () => void): (at: InstantMs | undefined) => void {
-  let cancel = (): void => {};
-  return (at) => {
-    cancel();
-    cancel = at === undefined ? (): void => {} : clock.wakeAt(at, wake);
   };
 }

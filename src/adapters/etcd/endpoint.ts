@@ -33,7 +33,7 @@ export interface Endpoint {
   /** Like `call`, but of the member itself: needs no leader, and its end says nothing about the trust in the member. */
   ask: Endpoint["call"];
   stream<Request, Response>(method: Method<Request, Response>): ClientDuplexStream<Request, Response>;
-  /** Every `tickMs`: probes a suspect, renews a channel that does not get connected. */
+  /** Every `tickMs` while it is uneasy: probes a suspect, renews a channel that does not get connected. */
   tick(): void;
   close(): void;
 }
@@ -59,7 +59,12 @@ const channelOptions: ChannelOptions = {
   "grpc.service_config_disable_resolution": 1,
 };
 
-export type EndpointEvents = { readonly ready: () => void; readonly log: (line: string) => void };
+/** `uneasy`: it is not usable any more, or not trusted; from now on it wants ticks until it is both. */
+export type EndpointEvents = {
+  readonly ready: () => void;
+  readonly uneasy: () => void;
+  readonly log: (line: string) => void;
+};
 
 export function openEndpoint(address: string, credentials: ChannelCredentials, events: EndpointEvents): Endpoint {
   return new GrpcEndpoint(address, credentials, events);
@@ -100,6 +105,7 @@ class GrpcEndpoint implements Endpoint {
   suspect(): void {
     if (this.#suspectSince === undefined) this.#events.log(`store member ${this.address} is suspect`);
     this.#suspectSince = performance.now();
+    this.#events.uneasy();
   }
 
   call<Request, Response>(
@@ -206,6 +212,7 @@ class GrpcEndpoint implements Endpoint {
   #renew(): void {
     if (this.#closed) return;
     this.#ready = false;
+    this.#events.uneasy();
     this.#ticksConnecting = 0;
     const old = this.#client;
     this.#client = this.#open();
@@ -240,6 +247,7 @@ class GrpcEndpoint implements Endpoint {
       this.#events.ready();
       return;
     }
+    this.#events.uneasy();
     if (wasReady) this.#events.log(`store member ${this.address} is disconnected`);
     if (state === connectivityState.IDLE) client.getChannel().getConnectivityState(true);
     if (state === connectivityState.TRANSIENT_FAILURE) this.#askWhy(client);

@@ -68,8 +68,8 @@ describe("transactions on the wire", () => {
   });
 
   test("an answer loses the cluster's root", () => {
-    const kv = { key: `/holdfast/c${k}`, createRevision: "3", modRevision: "4", value: "v" };
-    const header = { memberId: "1", revision: "9" };
+    const kv = { key: `/holdfast/c${k}`, modRevision: "4", value: "v" };
+    const header = { revision: "9" };
     expect(
       commitEnd("/holdfast/c", { header, succeeded: false, responses: [{ responseRange: { kvs: [kv] } }] }),
     ).toEqual({

@@ -2,14 +2,10 @@ import { assert } from "../../base/assert.ts";
 
 /** Every wait of the store client, in milliseconds unless the name says otherwise. */
 export const limits = {
-  /** One timer for the whole client: liveness of watches and probes of distrusted members. */
+  /** One timer for all members that are distrusted or not connected; it stands still while there are none. */
   tickMs: 250,
-  /**
-   * A watch that was silent over `watchAskTicks` asks for progress; after `watchSilentTicks` it is dead. Ticks are counted,
-   * not time: a process that was held up itself must read what has arrived meanwhile before it judges.
-   */
-  watchAskTicks: 3,
-  watchSilentTicks: 6,
+  /** A watch that was silent for so long asks for progress, and is dead where nothing has come after the same time again. */
+  watchAskMs: 750,
   /** Bounds a handshake with a frozen member, whose kernel still accepts connections. */
   handshakeMs: 2000,
   /** A channel that is not connected after this many ticks is made anew: the kernel's own retries get ever rarer. */
@@ -33,11 +29,7 @@ export const limits = {
 } as const;
 
 assert(
-  limits.tickMs * limits.watchSilentTicks <= 1500,
+  2 * limits.watchAskMs <= 1500,
   "Cannot trust a watch for longer than 1.5 s of silence: a manager would see healthy hosts as silent",
-);
-assert(
-  limits.watchAskTicks < limits.watchSilentTicks,
-  "Cannot call a watch dead before it was asked: a quiet store is no broken one",
 );
 assert(limits.keepaliveMs >= 5000, "Cannot ping more often than etcd permits (5 s): it closes the connection");

@@ -28,8 +28,6 @@ export interface Pool {
   ): void;
   /** Calls `wake` once: when a member becomes usable, or after `timeoutMs`. Returns the cancel. */
   whenUsable(timeoutMs: number, wake: () => void): () => void;
-  /** Every `tickMs`. Returns the stop. */
-  onTick(listener: () => void): () => void;
   /** The newest revision that any member has told: one that lags behind it for long is cut off from the others. */
   newestRevision(): number;
   noteRevision(revision: number): void;
@@ -58,19 +56,22 @@ class MemberPool implements Pool {
   readonly endpoints: readonly Endpoint[];
   readonly #log: (line: string) => void;
   readonly #waiting = new Set<() => void>();
-  readonly #listeners = new Set<() => void>();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #newest = 0;
 
   constructor(options: PoolOptions) {
     this.#log = options.log ?? (() => {});
-    const events = { ready: () => this.#usable(), log: (line: string) => this.log(line) };
+    const events = {
+      ready: () => this.#usable(),
+      uneasy: () => this.#watchOver(),
+      log: (line: string) => this.log(line),
+    };
     this.endpoints = options.endpoints.map((endpoint) => {
       const { address, host } = addressOf(endpoint);
       return openEndpoint(address, boundedTls(options.tls, host), events);
     });
-    this.#timer = setInterval(() => this.#tick(), limits.tickMs);
+    this.#watchOver();
   }
 
   pick(not?: ReadonlySet<Endpoint>): Endpoint | undefined {
@@ -134,11 +135,6 @@ class MemberPool implements Pool {
     return cancel;
   }
 
-  onTick(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
   newestRevision(): number {
     return this.#newest;
   }
@@ -153,7 +149,7 @@ class MemberPool implements Pool {
 
   close(): void {
     this.#closed = true;
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     for (const endpoint of this.endpoints) endpoint.close();
     this.#usable();
   }
@@ -162,9 +158,16 @@ class MemberPool implements Pool {
     return this.#closed;
   }
 
-  #tick(): void {
-    for (const endpoint of this.endpoints) endpoint.tick();
-    for (const listener of [...this.#listeners]) listener();
+  /** Ticks until every member is connected and trusted. */
+  #watchOver(): void {
+    if (this.#timer !== undefined || this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      for (const endpoint of this.endpoints) endpoint.tick();
+      if (this.endpoints.some((endpoint) => !endpoint.ready() || endpoint.suspectSince() !== undefined)) {
+        this.#watchOver();
+      }
+    }, limits.tickMs);
   }
 
   #usable(): void {

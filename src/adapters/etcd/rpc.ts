@@ -5,10 +5,9 @@ import { must } from "../../base/assert.ts";
 // The messages of rpc.proto as they stand after decoding: 64-bit numbers are decimal strings (they do not fit a double),
 // enums are their names, absent fields have their defaults, an absent message is null.
 
-export type Header = { readonly memberId: string; readonly revision: string };
+export type Header = { readonly revision: string };
 export type KeyValue = {
   readonly key: string;
-  readonly createRevision: string;
   readonly modRevision: string;
   readonly value: string;
 };
@@ -51,7 +50,7 @@ export type AlarmKind = "NOSPACE" | "CORRUPT";
 export type AlarmRequest = { action: "GET" | "DEACTIVATE"; memberId: string; alarm: "NONE" | AlarmKind };
 export type AlarmResponse = { readonly alarms: readonly { readonly memberId: string; readonly alarm: AlarmKind }[] };
 export type StatusResponse = {
-  readonly header: Header | null;
+  readonly header: (Header & { readonly memberId: string }) | null;
   readonly version: string;
   readonly dbSize: string;
   readonly dbSizeInUse: string;

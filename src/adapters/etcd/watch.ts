@@ -22,12 +22,12 @@ export class Watch {
   readonly #pool: Pool;
   readonly #range: WatchRange;
   readonly #listen: Listen;
-  readonly #offTick: () => void;
   #last: number;
   #stream: Stream | undefined;
   #endpoint: Endpoint | undefined;
   #fragments: Change[] = [];
-  #silentTicks = 0;
+  #heardAt = 0;
+  #silence: NodeJS.Timeout | undefined;
   #newestAtAsk = 0;
   #lagging = false;
   #attempt = 0;
@@ -39,13 +39,11 @@ export class Watch {
     this.#range = range;
     this.#last = after;
     this.#listen = listen;
-    this.#offTick = pool.onTick(() => this.#tick());
     this.#start();
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#offTick();
     this.#cancelWait();
     this.#drop();
   }
@@ -60,9 +58,10 @@ export class Watch {
     const stream = endpoint.stream(rpc.watch);
     this.#stream = stream;
     this.#endpoint = endpoint;
-    this.#silentTicks = 0;
     this.#lagging = false;
     this.#newestAtAsk = 0;
+    this.#heardAt = performance.now();
+    this.#listenFor(limits.watchAskMs);
     stream.on("data", (response: WatchResponse) => {
       if (stream === this.#stream) this.#take(response);
     });
@@ -84,6 +83,7 @@ export class Watch {
     const stream = this.#stream;
     this.#stream = undefined;
     this.#fragments = [];
+    clearTimeout(this.#silence);
     stream?.cancel();
   }
 
@@ -98,7 +98,7 @@ export class Watch {
   }
 
   #take(response: WatchResponse): void {
-    this.#silentTicks = 0;
+    this.#heardAt = performance.now();
     if (response.canceled) {
       this.#canceled(response);
       return;
@@ -145,13 +145,28 @@ export class Watch {
     else this.#lagging = lags;
   }
 
-  #tick(): void {
-    if (this.#stream === undefined) return;
-    this.#silentTicks += 1;
-    if (this.#silentTicks === limits.watchAskTicks) {
-      this.#newestAtAsk = this.#pool.newestRevision();
-      this.#stream.write({ progressRequest: {} });
-    }
-    if (this.#silentTicks >= limits.watchSilentTicks) this.#again("silent for too long");
+  /** One timer that comes when silence may have lasted too long, not one for each word. */
+  #listenFor(ms: number): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => {
+      const silentMs = performance.now() - this.#heardAt;
+      // Timers may fire a fraction of a millisecond early.
+      if (silentMs < limits.watchAskMs - 1) this.#listenFor(limits.watchAskMs - silentMs);
+      else this.#ask();
+    }, ms);
+  }
+
+  #ask(): void {
+    const heardAt = this.#heardAt;
+    this.#newestAtAsk = this.#pool.newestRevision();
+    this.#stream?.write({ progressRequest: {} });
+    this.#silence = setTimeout(() => {
+      // This process may have been held up itself: it reads what has arrived meanwhile before it judges.
+      setImmediate(() => {
+        if (this.#stream === undefined) return;
+        if (this.#heardAt === heardAt) this.#again("silent for too long");
+        else this.#listenFor(limits.watchAskMs);
+      });
+    }, limits.watchAskMs);
   }
 }

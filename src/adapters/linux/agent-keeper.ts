@@ -14,10 +14,14 @@ export interface KeptAgent {
  */
 export function keepAgent(pid: number, hungMs: number, log: (line: string) => void): KeptAgent {
   const born = startOf(pid);
-  const everyMs = hungMs / 5;
-  let lastLook = performance.now();
+  const everyMs = hungMs / 10;
+  let lastLook = 0;
   let silentMs = 0;
-  const release = (): void => clearInterval(timer);
+  let looking: NodeJS.Timeout | undefined;
+  const release = (): void => {
+    clearTimeout(waiting);
+    clearInterval(looking);
+  };
   const look = (): void => {
     const now = performance.now();
     silentMs += Math.min(now - lastLook, everyMs * 1.5);
@@ -29,11 +33,20 @@ export function keepAgent(pid: number, hungMs: number, log: (line: string) => vo
     log(`The agent (pid ${pid}) has said nothing for ${Math.round(silentMs)} ms: it is ended, to be started anew.`);
     end(pid);
   };
-  const timer = setInterval(look, everyMs);
-  timer.unref();
+  // Nothing wakes this process as long as the agent speaks in time.
+  const waitMs = hungMs / 2;
+  let begun = performance.now();
+  const waiting = setTimeout(() => {
+    const now = performance.now();
+    lastLook = now;
+    silentMs = Math.min(now - begun, waitMs + everyMs * 1.5);
+    looking = setInterval(look, everyMs).unref();
+  }, waitMs).unref();
   return {
     heard: () => {
-      silentMs = 0;
+      clearInterval(looking);
+      begun = performance.now();
+      waiting.refresh();
     },
     release,
   };

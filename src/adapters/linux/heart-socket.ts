@@ -8,7 +8,7 @@ import type { AgentLine } from "../../ports/heart-host.ts";
 import { type KeptAgent, keepAgent } from "./agent-keeper.ts";
 import { lineCutter, openLineClient, unreadBytesMax } from "./lines.ts";
 
-// JSON lines on `heart.sock`: the agent says {"agent":{"pid":N}} once and {"alive":{"poolAgeMs":N|null}} every second,
+// JSON lines on `heart.sock`: the agent says {"agent":{"pid":N}} once and {"alive":{"poolAgeMs":N|null}} every second or so,
 // the heart says its newest HeartSays.
 
 export interface AgentServer extends AgentLine {

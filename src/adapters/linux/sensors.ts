@@ -15,6 +15,8 @@ import { measureUsage } from "./sensors-usage.ts";
 /** Free space is rounded down to this, so that not every written block becomes a new record of facts. */
 const spaceStepMiB = 64;
 const mebibyte = 1024 * 1024;
+/** Bridges are looked up where the interfaces have changed, and at least this often: a program is started for it. */
+const bridgesForMs = 60_000;
 /** `ip` prints an empty object for a link that its filter left out. */
 const linksSchema = z.array(z.object({ ifname: z.string().optional() }));
 
@@ -30,10 +32,11 @@ export function openLinuxSensors(
   cgroupOf: (run: VmRun) => string,
 ): Sensors {
   let fixed: Promise<FixedReading> | undefined;
+  const bridges = bridgeReader();
   return {
     read: (done) => {
       fixed ??= readFixed(version);
-      void readAll(config, fixed, view()).then(done);
+      void readAll(config, fixed, bridges, view()).then(done);
     },
     measure: (runs, done) => void measureUsage(runs, cgroupOf).then(done),
   };
@@ -66,7 +69,12 @@ function qemuVersion(): Promise<string> {
   });
 }
 
-async function readAll(config: HostConfig, fixed: Promise<FixedReading>, view: ClusterView): Promise<HostReading> {
+async function readAll(
+  config: HostConfig,
+  fixed: Promise<FixedReading>,
+  readBridges: BridgeReader,
+  view: ClusterView,
+): Promise<HostReading> {
   const base = await fixed;
   const reserveMiB = view.policy?.value.hostReserveMiB ?? 0;
   const bridges = await readBridges();
@@ -90,8 +98,29 @@ function checksOf(config: HostConfig): Check[] {
   ];
 }
 
+type Bridges = ReadonlySet<string> | undefined;
+type BridgeReader = () => Promise<Bridges>;
+
+function bridgeReader(): BridgeReader {
+  let known: { readonly interfaces: string; readonly bridges: Bridges; readonly until: number } | undefined;
+  return async () => {
+    const interfaces = await interfaceNames();
+    const now = performance.now();
+    if (known?.interfaces !== interfaces || known.bridges === undefined || now > known.until) {
+      known = { interfaces, bridges: await readBridges(), until: now + bridgesForMs };
+    }
+    return known.bridges;
+  };
+}
+
+/** Of this network namespace; the numbers beside the names change all the time. */
+async function interfaceNames(): Promise<string> {
+  const table = await readFile("/proc/self/net/dev", "utf8").catch(() => "");
+  return (table.match(/^ *[^:|]+(?=:)/gmu) ?? []).sort().join();
+}
+
 /** The names of this network namespace's bridges, asked of the kernel: /sys may show another namespace. */
-function readBridges(): Promise<ReadonlySet<string> | undefined> {
+function readBridges(): Promise<Bridges> {
   return new Promise((resolve) => {
     execFile("ip", ["-j", "link", "show", "type", "bridge"], { timeout: 5_000 }, (error, stdout) => {
       const links = linksSchema.safeParse(error === null ? parseJson(stdout || "[]") : undefined);
@@ -100,7 +129,7 @@ function readBridges(): Promise<ReadonlySet<string> | undefined> {
   });
 }
 
-function fitness(network: NetworkId, bridge: string, bridges: ReadonlySet<string> | undefined) {
+function fitness(network: NetworkId, bridge: string, bridges: Bridges) {
   const unfit = bridges === undefined ? "bridges-unreadable" : bridges.has(bridge) ? null : "bridge-missing";
   return { network, bridge, unfit };
 }

@@ -1,3 +1,4 @@
+import type { Contacts } from "../../core/contact.ts";
 import type { HostId, InstantMs } from "../../model/ids.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -6,6 +7,9 @@ import type { Volumes } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Store } from "../../ports/store.ts";
+
+/** What the process's own loop has noted; without it the view is looked at every `trackMs`. */
+export type Heard = { readonly heardAt: () => InstantMs; readonly contacts: () => Contacts };
 
 export type ApiOptions = {
   /** This process's own view, kept current by its runtime; at revision 0 it was never read. */
@@ -20,8 +24,8 @@ export type ApiOptions = {
   readonly version: string;
   /** Commits together with the events that tell of it (runtime/committer.ts). Without it no event is written. */
   readonly commit?: CommitWithEvents | undefined;
-  /** When the store last told this process anything; without it: when the view last changed. */
-  readonly heardAt?: (() => InstantMs) | undefined;
+  /** When what was received, by the process's own loop; without it: when the view was seen to change. */
+  readonly heard?: Heard | undefined;
   /** Gets one line for each failure that is this program's own mistake. */
   readonly log?: ((line: string) => void) | undefined;
 };

@@ -11,7 +11,7 @@ import {
 } from "../../model/ids.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { apiLimits } from "./options.ts";
+import { apiLimits, type Heard } from "./options.ts";
 
 /** How old what this process knows is: measured on its own clock from what it saw change, never from a record's time. */
 export interface Tracker {
@@ -33,11 +33,7 @@ const noIncarnation = 0 as Incarnation;
 
 type Seen = { readonly revision: Revision; readonly at: InstantMs };
 
-export function trackContacts(
-  view: () => ClusterView,
-  clock: Clock,
-  heardAt: (() => InstantMs) | undefined = undefined,
-): Tracker {
+export function trackContacts(view: () => ClusterView, clock: Clock, heard: Heard | undefined = undefined): Tracker {
   let viewSeen: Seen | null = null;
   const beats = new Map<HostId, Seen>();
   const observe = () => {
@@ -56,9 +52,18 @@ export function trackContacts(
     observe();
     cancel = clock.wakeAt(later(clock.now(), apiLimits.trackMs), tick);
   };
-  tick();
+  if (heard === undefined) tick();
 
-  const age = (seen: Seen | null | undefined) => {
+  const seenOf = (host: HostId): { readonly at: InstantMs } | undefined => {
+    if (heard === undefined) {
+      observe();
+      return beats.get(host);
+    }
+    const contact = heard.contacts().get(host);
+    const isCurrent = contact !== undefined && contact.incarnation === view().hosts.get(host)?.value.incarnation;
+    return isCurrent ? { at: contact.heardAt } : undefined;
+  };
+  const age = (seen: { readonly at: InstantMs } | null | undefined) => {
     return seen === null || seen === undefined ? null : Math.max(0, Math.round(clock.now() - seen.at));
   };
   const contact = (host: HostId): HostContact => {
@@ -81,16 +86,11 @@ export function trackContacts(
   };
   const tracker: Tracker = {
     asOfMs: () => {
-      if (heardAt === undefined || view().revision === noRevision) {
-        observe();
-        return age(viewSeen);
-      }
-      return Math.max(0, Math.round(clock.now() - heardAt()));
-    },
-    heartbeatAgeMs: (host) => {
+      if (heard !== undefined && view().revision !== noRevision) return age({ at: heard.heardAt() });
       observe();
-      return age(beats.get(host));
+      return age(viewSeen);
     },
+    heartbeatAgeMs: (host) => age(seenOf(host)),
     contact,
     silent: () => new Set([...view().hosts.keys()].filter((host) => contact(host) === "silent")),
     lost: () => new Set([...view().hosts.keys()].filter((host) => contact(host) === "silent" && isOverdue(host))),

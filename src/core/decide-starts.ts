@@ -2,12 +2,14 @@ import { keys } from "../model/keys.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { Owner, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
+import { fixFor } from "./admission-fix.ts";
 import { event } from "./decision.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { aimOf, beginMove } from "./moves.ts";
 import { type Places, placeTransaction } from "./ownership.ts";
 import type { Wish } from "./placement/asked.ts";
+import { openRound } from "./placement/round.ts";
 import type { Placement } from "./placement/select.ts";
 import { noChange, type PlanChange, planChange } from "./plans.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
@@ -82,8 +84,16 @@ function whyNotThere(owner: Released, preference: Wish["preference"]): Reason {
   return { rule: "PL1", code: "host-unfit-to-start", params };
 }
 
+/** Said once, with the one change that would help, where there is one; it is tried again whenever something changes. */
 export function sayNowhere(round: VmRound, vm: Vm, reason: Reason, alternatives: readonly Alternative[]): void {
-  round.say(vm.id, event("vm-nowhere", { vm: vm.id }, { vm: vm.name }, reason, alternatives));
+  const { view, known } = round;
+  const told = event("vm-nowhere", { vm: vm.id }, { vm: vm.name }, reason, alternatives);
+  round.say(vm.id, told, () => {
+    const fix = fixFor(() => openRound(view, known), [vm], vm);
+    return fix === null
+      ? told
+      : { ...told, alternatives: [...told.alternatives, { option: "with a change", why: fix }] };
+  });
 }
 
 /** The one transaction by which a VM gets a host (S14). */

@@ -59,6 +59,8 @@ describe("owners", () => {
     expect(decided.notices[0]?.event.alternatives.map((other) => other.why.code)).toEqual(
       Array(3).fill("host-memory-short"),
     );
+    // Q8: what would help is told with it.
+    expect(decided.notices[0]?.full?.().alternatives.at(-1)?.why.code).toBe("fix-more-memory");
   });
 
   test("[PL1] two VMs placed in one decision do not share the same room", () => {

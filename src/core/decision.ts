@@ -38,7 +38,12 @@ export type Decision = {
 export type Placing = { readonly vm: VmId; readonly on: HostId };
 
 /** Something to be said once while it lasts, without a change of its own. */
-export type Notice = { readonly subject: string; readonly event: EventDraft };
+export type Notice = {
+  readonly subject: string;
+  readonly event: EventDraft;
+  /** The event with what takes long to work out; asked for only when it is said. */
+  readonly full?: (() => EventDraft) | undefined;
+};
 
 export type Decided = {
   readonly decisions: readonly Decision[];

@@ -80,10 +80,10 @@ export class VmRound {
     this.#taken.add(subjectOf(vm));
   }
 
-  /** Said once while it lasts. */
-  say(vm: VmId, event: EventDraft): void {
+  /** Said once while it lasts; `full`: with what takes long to work out. */
+  say(vm: VmId, event: EventDraft, full?: () => EventDraft): void {
     this.#taken.add(subjectOf(vm));
-    this.#notices.push({ subject: subjectOf(vm), event });
+    this.#notices.push({ subject: subjectOf(vm), event, full });
   }
 
   /** VMs of a higher start priority are coming up: this one starts after them (HM6). Said, and looked at again in time. */

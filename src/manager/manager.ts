@@ -310,7 +310,7 @@ function announce(building: Building, parts: readonly Decided[], also: readonly 
     if (building.isBusy(noticeSubject(notice.subject))) continue;
     if (building.state.pending.size >= limits.decisionsInFlightMax) return;
     announced.set(notice.subject, text);
-    building.commit(notice.subject, "notice", transaction(also, []), [notice.event]);
+    building.commit(notice.subject, "notice", transaction(also, []), [notice.full?.() ?? notice.event]);
   }
 }
 

@@ -38,7 +38,8 @@ function decisionText(event: EventOutput): string {
   if (told.effect !== null) lines.push(`  effect   ${told.effect}`);
   if (told.remedy !== null) lines.push(`  remedy   ${told.remedy}`);
   for (const { option, why } of event.alternatives) {
-    lines.push(`  not ${option}  ${render(why.code, why.params).cause} (${why.rule})`);
+    const word = why.code.startsWith("fix-") ? "but" : "not";
+    lines.push(`  ${word} ${option}  ${render(why.code, why.params).cause} (${why.rule})`);
   }
   return `${lines.join("\n")}\n`;
 }

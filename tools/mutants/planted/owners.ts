@@ -93,8 +93,8 @@ export const ownerMutants: readonly Mutant[] = [
     rule: "PL1",
     what: "A VM that fits nowhere stays down and nobody says why.",
     file: "src/core/decide-starts.ts",
-    find: '  round.say(vm.id, event("vm-nowhere", ',
-    replace: '  if (vm.name === "") round.say(vm.id, event("vm-nowhere", ',
+    find: "  round.say(vm.id, told, () => {",
+    replace: '  if (vm.name === "") round.say(vm.id, told, () => {',
   },
   {
     id: "placed-where-the-agent-is-gone",

@@ -61,8 +61,7 @@ export async function main(args: readonly string[]): Promise<number | undefined>
   const certificates = loadCertificates(config.store, expected);
   if (certificates.kind === "refused") return fail(certificates.code, certificates.params);
   mkdirSync(config.stateDir, { recursive: true });
-  const journal = openJournal(join(config.stateDir, "events.sqlite"), (cause) => log("journal-trouble", { cause }));
-  if (journal.kind === "refused") return fail(journal.code, journal.params);
+  const journal = openJournal(join(config.stateDir, "events.sqlite"), log);
   const probe =
     values.kernel === undefined || values.initrd === undefined ? null : { path: values.kernel, initrd: values.initrd };
   const choice = await chooseAccel({
@@ -71,7 +70,7 @@ export async function main(args: readonly string[]): Promise<number | undefined>
     kernel: probe,
   });
   log(choice.code, { accel: choice.accel });
-  return run(config, certificates.tls, journal.journal, choice.accel);
+  return run(config, certificates.tls, journal, choice.accel);
 }
 
 function fail(code: string, params: Params): number {

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { openJournal } from "../../src/adapters/sqlite/journal.ts";
 import type { HostId, Revision, VmId, WallMs } from "../../src/model/ids.ts";
 import { systemActor } from "../../src/model/records.ts";
@@ -23,12 +23,11 @@ function newPath(): string {
 }
 
 function openAt(path: string): Journal {
-  const end = openJournal(path, (cause) => {
+  const journal = openJournal(path, (_code, { cause }) => {
     throw new Error(cause);
   });
-  if (end.kind === "refused") throw new Error(end.params.cause);
-  open.push(end.journal);
-  return end.journal;
+  open.push(journal);
+  return journal;
 }
 
 type More = {
@@ -135,33 +134,67 @@ test("the journal on disk survives its process", () => {
   expect(revisions(openAt(path).read({ limit: 10 }))).toEqual([1, 2]);
 });
 
-test("a file that is no journal is refused by name", () => {
+/** Opens it, noting the codes of what it tells. */
+function openTelling(path: string): { journal: Journal; told: string[] } {
+  const told: string[] = [];
+  const journal = openJournal(path, (code) => told.push(code));
+  open.push(journal);
+  return { journal, told };
+}
+
+test("a file that is no journal is told, and left alone: history is kept in memory", () => {
   const path = newPath();
-  writeFileSync(path, "this is not a database, but it is long enough to be taken for one".repeat(20));
-  expect(openJournal(path, () => {})).toMatchObject({ kind: "refused", code: "journal-unreadable", params: { path } });
+  const text = "this is not a database, but it is long enough to be taken for one".repeat(20);
+  writeFileSync(path, text);
+  const { journal, told } = openTelling(path);
+  expect(told).toEqual(["journal-unreadable"]);
+  journal.add([event(1)]);
+  expect(revisions(journal.read({ limit: 10 }))).toEqual([1]);
+  expect(readFileSync(path, "utf8")).toBe(text);
 });
 
-test("a journal of a later version is refused and left alone", () => {
+test("a journal of a later version is told and left alone", () => {
   const path = newPath();
   const db = new DatabaseSync(path);
   db.exec("PRAGMA user_version = 99");
   db.close();
-  expect(openJournal(path, () => {})).toMatchObject({ kind: "refused", code: "journal-too-new" });
+  const { journal, told } = openTelling(path);
+  expect(told).toEqual(["journal-too-new"]);
+  journal.add([event(1)]);
+  expect(revisions(journal.read({ limit: 10 }))).toEqual([1]);
+});
+
+test("a file that did not open is taken into use when it does, with what came meanwhile", () => {
+  const path = newPath();
+  openAt(path).add([event(1)]);
+  for (const journal of open.splice(0)) journal.close();
+  const whole = readFileSync(path);
+  writeFileSync(path, "damaged ".repeat(2_000));
+  vi.useFakeTimers({ toFake: ["performance"] });
+  try {
+    const { journal, told } = openTelling(path);
+    expect(journal.last()).toBe(0);
+    journal.add([event(2)]);
+    writeFileSync(path, whole);
+    expect(revisions(journal.read({ limit: 10 }))).toEqual([2]);
+    vi.advanceTimersByTime(60_000);
+    expect(revisions(journal.read({ limit: 10 }))).toEqual([1, 2]);
+    expect(told).toEqual(["journal-unreadable", "journal-on-disk"]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("events that cannot be written are told of, kept and written with the next ones", () => {
   const path = newPath();
-  const troubles: string[] = [];
-  const end = openJournal(path, (cause) => troubles.push(cause));
-  if (end.kind === "refused") throw new Error(end.params.cause);
-  open.push(end.journal);
+  const { journal, told } = openTelling(path);
   // A trigger stands in for the full disk: each insert fails until it is dropped.
   const other = new DatabaseSync(path);
   other.exec("CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT RAISE(ABORT, 'disk is full'); END");
-  end.journal.add([event(1)]);
-  expect(troubles).toEqual(["disk is full"]);
+  journal.add([event(1)]);
+  expect(told).toEqual(["journal-trouble"]);
   other.exec("DROP TRIGGER full");
   other.close();
-  end.journal.add([event(2)]);
-  expect(revisions(end.journal.read({ limit: 10 }))).toEqual([1, 2]);
+  journal.add([event(2)]);
+  expect(revisions(journal.read({ limit: 10 }))).toEqual([1, 2]);
 });

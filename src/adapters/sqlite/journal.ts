@@ -22,38 +22,83 @@ const newestSchema = z.object({ revision: z.int().nullable() });
 const layoutVersion = 1;
 /** Events kept for a later try. The store keeps the recent ones: a restart reads them again. */
 const waitingMax = 10_000;
+const retryMs = 10_000;
 
 export type OpenJournal = Journal & { readonly close: () => void };
-export type OpenJournalEnd =
+/** Told with the parameters of the message of that code. */
+export type JournalTrouble = (
+  code: "journal-trouble" | "journal-unreadable" | "journal-too-new" | "journal-on-disk",
+  params: { readonly path: string; readonly cause: string },
+) => void;
+
+type FileEnd =
   | { readonly kind: "open"; readonly journal: OpenJournal }
-  | {
-      readonly kind: "refused";
-      readonly code: "journal-unreadable" | "journal-too-new";
-      readonly params: { readonly path: string; readonly cause: string };
-    };
+  | { readonly kind: "refused"; readonly code: "journal-unreadable" | "journal-too-new"; readonly cause: string };
 
 /**
  * Opens or makes this host's own copy of the history. It checks nothing: `verifyChain` does, for whoever asks. Events
- * that cannot be written (a full disk) are kept in memory and written with the next ones; `onTrouble` is told.
+ * that cannot be written (a full disk) are kept in memory and written with the next ones. No trouble with the file ends
+ * this host's daemon: where it does not open, the journal is kept in memory until it does.
  */
-export function openJournal(path: string, onTrouble: (cause: string) => void): OpenJournalEnd {
+export function openJournal(path: string, onTrouble: JournalTrouble): OpenJournal {
+  const told = (cause: string) => onTrouble("journal-trouble", { path, cause });
+  const end = openFile(path, told);
+  if (end.kind === "open") return end.journal;
+  onTrouble(end.code, { path, cause: end.cause });
+  return standIn(path, onTrouble, told);
+}
+
+function openFile(path: string, told: (cause: string) => void): FileEnd {
+  let db: DatabaseSync | undefined;
   try {
-    const db = new DatabaseSync(path);
+    db = new DatabaseSync(path);
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;");
     const found = versionSchema.parse(db.prepare("PRAGMA user_version").get()).user_version;
     if (found > layoutVersion) {
       db.close();
-      return { kind: "refused", code: "journal-too-new", params: { path, cause: String(found) } };
+      return { kind: "refused", code: "journal-too-new", cause: String(found) };
     }
-    db.exec(`${layout} PRAGMA user_version = ${layoutVersion};`);
-    return { kind: "open", journal: journalOn(db, onTrouble) };
+    // A file that has its layout is not written to: it opens on a full disk, too.
+    if (found < layoutVersion) layOut(db);
+    return { kind: "open", journal: journalOn(db, told) };
   } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
-    return { kind: "refused", code: "journal-unreadable", params: { path, cause } };
+    if (db?.isOpen === true) db.close();
+    return { kind: "refused", code: "journal-unreadable", cause: causeOf(error) };
   }
 }
 
-function journalOn(db: DatabaseSync, onTrouble: (cause: string) => void): OpenJournal {
+/** A journal in memory, which moves to the file as soon as that opens: whoever uses it may try every `retryMs`. */
+function standIn(path: string, onTrouble: JournalTrouble, told: (cause: string) => void): OpenJournal {
+  const db = new DatabaseSync(":memory:");
+  layOut(db);
+  let journal = journalOn(db, told);
+  let inMemory = true;
+  let tryAt = performance.now() + retryMs;
+  const current = (): OpenJournal => {
+    if (!inMemory || performance.now() < tryAt) return journal;
+    tryAt = performance.now() + retryMs;
+    const end = openFile(path, told);
+    if (end.kind === "refused") return journal;
+    inMemory = false;
+    end.journal.add(journal.read({ limit: Number.MAX_SAFE_INTEGER }));
+    journal.close();
+    journal = end.journal;
+    onTrouble("journal-on-disk", { path, cause: "" });
+    return journal;
+  };
+  return {
+    add: (events) => current().add(events),
+    read: (filter) => current().read(filter),
+    last: () => current().last(),
+    close: () => journal.close(),
+  };
+}
+
+function layOut(db: DatabaseSync): void {
+  db.exec(`${layout} PRAGMA user_version = ${layoutVersion};`);
+}
+
+function journalOn(db: DatabaseSync, told: (cause: string) => void): OpenJournal {
   const insert = db.prepare("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   const newest = db.prepare("SELECT max(revision) AS revision FROM events");
   let waiting: readonly StoredEvent[] = [];
@@ -75,7 +120,7 @@ function journalOn(db: DatabaseSync, onTrouble: (cause: string) => void): OpenJo
     } catch (error) {
       if (db.isTransaction) db.exec("ROLLBACK");
       waiting = all.slice(-waitingMax);
-      onTrouble(error instanceof Error ? error.message : String(error));
+      told(causeOf(error));
     }
   };
   return {
@@ -84,6 +129,10 @@ function journalOn(db: DatabaseSync, onTrouble: (cause: string) => void): OpenJo
     last: () => (newestSchema.parse(newest.get()).revision ?? noRevision) as Revision,
     close: () => db.close(),
   };
+}
+
+function causeOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function readPage(db: DatabaseSync, filter: EventFilter): StoredEvent[] {

@@ -113,15 +113,4 @@ export const clientMessages = {
     effect: "This host does not serve the API; its VMs run on.",
     remedy: "Make the folder of the socket writable, or free the disk if it is full.",
   },
-  "journal-unreadable": {
-    cause: "The journal {path} cannot be opened ({cause}).",
-    effect: "This host keeps no history.",
-    remedy:
-      "Free the disk if it is full. A damaged file may be moved away: the history is copied anew from the others.",
-  },
-  "journal-too-new": {
-    cause: "The journal {path} was written by a later version (layout {cause}).",
-    effect: "It was left as it is; this host keeps no history.",
-    remedy: "Bring this host's Holdfast to the later version again.",
-  },
 } satisfies Catalogue;

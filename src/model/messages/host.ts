@@ -22,6 +22,22 @@ export const hostMessages = {
     effect: "It is kept in memory and written with the next one; the store keeps the recent ones, too.",
     remedy: "Free the disk of the host's stateDir.",
   },
+  "journal-unreadable": {
+    cause: "The journal {path} cannot be opened ({cause}).",
+    effect: "This host keeps its history in memory; the store and the other hosts have theirs. VMs are not touched.",
+    remedy:
+      "Free the disk if it is full: the file is taken into use within seconds. A damaged one may be moved away: the recent history is copied anew from the store.",
+  },
+  "journal-too-new": {
+    cause: "The journal {path} was written by a later version (layout {cause}).",
+    effect: "It was left as it is; this host keeps its history in memory. VMs are not touched.",
+    remedy: "Bring this host's Holdfast to the later version again.",
+  },
+  "journal-on-disk": {
+    cause: "The journal {path} opens again.",
+    effect: "What was kept in memory meanwhile is in it.",
+    remedy: "None is needed.",
+  },
   "cluster-foreign": {
     cause:
       "The store holds cluster {found} in format {format}; this host belongs to {wanted} and knows format {known}.",

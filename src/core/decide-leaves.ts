@@ -102,5 +102,5 @@ export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Mo
     alternatives,
   );
   round.assign(vm, to);
-  round.decide(vm.id, write, [told]);
+  round.decide(vm.id, write, [told], [{ vm: vm.id, on: to }]);
 }

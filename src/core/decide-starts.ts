@@ -74,7 +74,8 @@ function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { 
   const write = transaction([...begun.compares, ...plan.compares, ...also], [...begun.writes, ...plan.writes]);
   const params = { vm: vm.name, from: owner.host, to, how: begun.move.kind };
   round.assign(vm, to);
-  round.decide(vm.id, write, [event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives)]);
+  const told = event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives);
+  round.decide(vm.id, write, [told], [{ vm: vm.id, on: to }]);
 }
 
 function whyNotThere(owner: Released, preference: Wish["preference"]): Reason {
@@ -115,7 +116,7 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
     told.push(event("vm-move-dropped", { vm: vm.id }, { vm: vm.name, from: aim.from, to: aim.to }));
   const write = transaction([...place.compares, ...ended.compares], [...place.writes, ...ended.writes]);
   round.assign(vm, on);
-  round.decide(vm.id, write, told, { vm: vm.id, on });
+  round.decide(vm.id, write, told, [{ vm: vm.id, on }]);
 }
 
 /**

@@ -98,7 +98,9 @@ async function run(
     heardAt: () => daemon?.heardAt() ?? clock.now(),
     contacts: (): Contacts => daemon?.contacts() ?? new Map(),
   };
-  const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heard, log: warn });
+  const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
+  const knows = { self, version, heard, storeAddresses, log: warn };
+  const api = createApi({ view, store, commit, journal, clock, random, volumes, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
   daemon = runDaemon(

@@ -2,16 +2,14 @@ import { must } from "../base/assert.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
-import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
-import { decideLosses } from "../core/decide-losses.ts";
-import { decideTasks } from "../core/decide-tasks.ts";
-import { decideVms } from "../core/decide-vms.ts";
+import { decideAsLeader } from "../core/decide-as-leader.ts";
+import { decideFences, deviceWork } from "../core/decide-fences.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
 import { lostHosts } from "../core/lost-hosts.ts";
-import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
+import { noBalance } from "../core/placement/rebalance.ts";
 import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
@@ -193,28 +191,13 @@ function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
   // What a device confirmed comes first: nothing else is decided about that host before it is on record.
   const devices = leading ? workDevices(led.state, happened, also) : { state: led.state, effects: [] };
   const fences = decideFences(happened.view, known, judge);
-  const asLeader = leading ? decideAsLeader(devices.state, happened, known, also) : { parts: [], balance: noBalance };
+  const asLeader = leading
+    ? decideAsLeader(view, known, state.own, also, busySubjects(devices.state))
+    : { parts: [], balance: noBalance };
   const parts: Decided[] = [fences, ...asLeader.parts];
   const applied = applyDecided({ ...devices.state, balance: asLeader.balance }, parts, happened, also);
   const effects = [...led.effects, ...devices.effects, ...applied.effects];
   return withWake({ state: applied.state, effects }, parts, happened);
-}
-
-function decideAsLeader(
-  state: ManagerState,
-  happened: ManagerEvent,
-  known: ManagerKnowledge,
-  also: readonly Compare[],
-): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
-  const vms = decideVms(happened.view, known, also, busySubjects(state));
-  const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
-  const parts = [
-    decideOrders(happened.view, known, state.own, also),
-    decideProofs(happened.view, known, also),
-    vms,
-    { decisions: others, notices: [], wakeAt: undefined },
-  ];
-  return { parts, balance: vms.balance };
 }
 
 function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {
@@ -233,7 +216,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(
-      [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),
+      [...state.pending.values()].flatMap(({ places = [] }) => places.map(({ vm, on }) => [vm, on] as const)),
     ),
   };
 }

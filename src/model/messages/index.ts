@@ -4,6 +4,7 @@ import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
 import { editMessages } from "./edits.ts";
+import { forecastMessages } from "./forecast.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
@@ -27,6 +28,7 @@ export const parts: readonly Catalogue[] = [
   hostMessages,
   hypervisorMessages,
   migrationMessages,
+  forecastMessages,
   heartMessages,
   certificateMessages,
 ];

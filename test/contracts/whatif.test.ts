@@ -1,0 +1,116 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { z } from "zod";
+import { forecastSchema } from "../../src/api/contract/whatif.ts";
+import { keys } from "../../src/model/keys.ts";
+import { type ApiHost, startApiHost } from "../support/api-host.ts";
+import { begin } from "../support/cli-run.ts";
+import { facts, heartbeat, held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
+
+let api: ApiHost;
+beforeEach(async () => {
+  api = await startApiHost();
+  const registration = { schema: 1, incarnation: 1, nonce: "nonce-h3", machine: "h3", registeredAt: 0 };
+  await api.put(keys.host(host("h3")), registration);
+  await api.put(keys.hostFacts(host("h3")), facts());
+  for (const name of ["h1", "h2", "h3"]) {
+    const link = (kind: string, net: number) => ({
+      kind,
+      address: `10.${net}.0.${name.slice(1)}`,
+      subnet: `10.${net}.0.0/24`,
+    });
+    const links = [link("management", 91), link("availability", 92)] as never;
+    await api.put(keys.member(host(name)), member(name, { links }));
+    if (name !== "h3") await api.put(keys.fenceDevice(host(name)), { schema: 1, agent: "fake", options: {} });
+  }
+  for (const [name, on, memoryMiB] of [
+    ["web", "h1", 80],
+    ["big", "h1", 1_000],
+    ["log", "h3", 80],
+    ["db", "h2", 512],
+  ] as const) {
+    await api.put(keys.vm(vmId(name)), vm(name, { memoryMiB }));
+    await api.put(keys.owner(vmId(name)), held(on, 1, 4));
+    await api.put(keys.vmStatus(vmId(name)), status(on, 1, 4, "running"));
+  }
+});
+afterEach(async () => {
+  await api.close();
+});
+
+/** Heartbeats as of now: nobody sends any here. */
+async function whatIf(...line: readonly string[]) {
+  for (const name of ["h1", "h2", "h3"]) await api.put(keys.heartbeat(host(name), incarnation(1)), heartbeat());
+  return begin(["whatif", ...line], { HOLDFAST_SOCKET: api.socket }).ended;
+}
+
+async function foreseen(...line: readonly string[]): Promise<z.infer<typeof forecastSchema>> {
+  const { code, out, err } = await whatIf(...line, "--json");
+  expect({ line, code, err }).toEqual({ line, code: 0, err: "" });
+  return forecastSchema.parse(JSON.parse(out));
+}
+
+describe("what if", () => {
+  test("[FC1] a host is lost: where each of its VMs goes, when, what is lost, and what would help the one that waits", async () => {
+    const { course, vms, steps } = await foreseen("host-loss", "h1");
+    expect(course.map(({ code }) => code)).toEqual(["forecast-host-fenced"]);
+    expect(vms.map(({ name, becomes, from, to }) => [name, becomes, from, to])).toEqual([
+      ["big", "waits", "h1", null],
+      ["web", "restarts", "h1", "h2"],
+    ]);
+    const [big, web] = vms;
+    expect(big).toMatchObject({ why: { code: "host-memory-short" }, fix: { code: "fix-more-memory" } });
+    expect(web).toMatchObject({
+      loses: { code: "loses-its-memory" },
+      guessed: ["start"],
+      why: { code: "holder-proven-gone" },
+    });
+    expect(web?.afterMs).toBeGreaterThan(9_000);
+    expect(steps).toContainEqual({ step: "power-off", ms: 2_000, samples: 0 });
+    const { out } = await whatIf("host-loss", "h1");
+    expect(out).toMatch(/^web +h1 +h2 +restarts +9\.\d s +9\.\d s$/mu);
+    expect(out).toMatch(/^big does not start\.\n {2}because {2}.+MiB.+\n {2}but {6}.+$/mu);
+    expect(out).toContain("start 2.0 s (a default, never measured here)");
+    expect(out).not.toMatch(/\{|undefined|\[object/u);
+  });
+
+  test("[FC1] nothing proves that a host without a device is off", async () => {
+    const { course, vms } = await foreseen("host-loss", "h3");
+    expect(course.map(({ code }) => code)).toEqual(["forecast-host-not-fenced"]);
+    expect(vms).toMatchObject([
+      { name: "log", becomes: "waits", why: { code: "proof-unobtainable" }, fix: { code: "fix-device" } },
+    ]);
+  });
+
+  test("[FC1] maintenance moves what fits elsewhere; what cannot leave says why", async () => {
+    const { vms } = await foreseen("maintenance", "h1");
+    expect(vms.map(({ name, becomes, to }) => [name, becomes, to])).toEqual([
+      ["big", "stays", "h1"],
+      ["web", "moves", "h2"],
+    ]);
+    expect(vms[1]).toMatchObject({ loses: { code: "loses-its-run" }, downMs: 7_000 });
+    expect(api.view().maintenances.size + api.view().moves.size).toBe(0);
+  });
+
+  test("what cannot be asked is refused", async () => {
+    const refused = async (code: string, ...line: readonly string[]) => {
+      const end = await whatIf(...line);
+      expect({ line, code: end.code, out: end.out }).toEqual({ line, code: 1, out: "" });
+      expect(end.err).toContain(`Code:    ${code}\n`);
+    };
+    await refused("host-unknown", "host-loss", "h9");
+    await refused("whatif-link-unknown", "link-loss", "moon");
+    await refused("host-unknown", "link-loss", "h9:management");
+    await refused("whatif-store-link-unknown", "link-loss", "management");
+    await api.put(keys.fence(host("h2"), incarnation(1)), {
+      schema: 1,
+      cause: "order",
+      by: "h1",
+      heartbeatRevision: null,
+      waitedMs: 0,
+      device: "not-needed",
+      proofs: [],
+      at: 0,
+    });
+    await refused("whatif-host-not-up", "host-loss", "h2");
+  });
+});

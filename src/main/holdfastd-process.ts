@@ -112,7 +112,7 @@ async function run(
       journal,
       hypervisor: openQemuHypervisor({ ...config, accel, certificates: config.store }),
       fencing: fenceAgents(),
-      sensors: openLinuxSensors(config, version, view, (run) => runCgroup(config, run)),
+      sensors: openLinuxSensors(config, version, view, (run) => runCgroup(config, run), accel),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
       machine: openMachine(config.commands, warn),
       digest: (text) => createHash("sha256").update(text).digest("hex"),

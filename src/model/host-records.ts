@@ -44,3 +44,13 @@ export const hostUsageSchema = z.object({
 });
 export type HostUsage = z.infer<typeof hostUsageSchema>;
 export type Usage = z.infer<typeof usageSchema>;
+
+/** The processor as guests can be shown it, by the word of the host's own QEMU under the accelerator in use. */
+export const guestCpuSchema = z.object({
+  /** Of the most that there is: the host's maker, or under emulation whom the emulator names. */
+  vendor: z.string(),
+  flags: z.array(z.string()),
+  /** What each of QEMU's models would miss here; nothing: it can be run. */
+  models: z.record(z.string(), z.array(z.string())),
+});
+export type GuestCpu = z.infer<typeof guestCpuSchema>;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Actor, actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
+import { guestCpuSchema } from "./host-records.ts";
 import type {
   ClusterId,
   Epoch,
@@ -59,6 +60,8 @@ export const hostFactsSchema = z.object({
   cpuVendor: z.string(),
   cpuModel: z.string(),
   cpuFlags: z.array(z.string()),
+  /** Absent: its QEMU could not be asked, or nobody did. */
+  guestCpu: guestCpuSchema.optional(),
   cores: z.int(),
   memoryMiB: z.int(),
   /** What VMs may use in all; the rest is the host's own. */
@@ -250,6 +253,8 @@ export const vmStatusSchema = z.object({
   /** Why it is paused; empty unless `paused`. */
   pausedBy: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
+  /** Where the VM's model is `compatible`: what that was at its start. A move keeps it (PL8). */
+  cpuModel: z.string().optional(),
   /** Restarts in a row without a quiet minute between. */
   restarts: z.int(),
   lastExit: vmExitSchema.nullable(),

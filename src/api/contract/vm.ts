@@ -65,6 +65,8 @@ export type VmSummary = z.infer<typeof vmSummarySchema>;
 
 export const vmDetailSchema = vmSummarySchema.extend({
   cpuModel: z.string(),
+  /** What `compatible` was at the start of the run; null: it does not run, or its model says all. */
+  cpuShown: z.string().nullable(),
   disks: z.array(
     z.object({ volume: z.string(), pool: z.string(), sizeMiB: z.int(), format: z.enum(["raw", "qcow2"]) }),
   ),
@@ -149,7 +151,10 @@ export const vmCreateSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "vm-name-malformed"),
   cpus: z.int().min(1).max(512),
   memoryMiB: z.int().min(16).max(16_777_216),
-  /** A named model is the same on every host that can run it; the default is the one that every host can. */
+  /**
+   * A named model is the same on every host that can run it; the default is the one that every host can. `host`: all that
+   * the host has. `compatible`: the best model that all hosts can run on which its rules let it be, found at each start.
+   */
   cpuModel: z
     .string()
     .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "cpu-model-malformed")

@@ -32,7 +32,7 @@ export function vmText(vm: VmDetail): string {
       vm.host === null ? "-" : `${vm.host}, epoch ${orDash(vm.epoch)}${vm.accel === null ? "" : `, ${vm.accel}`}`,
     ],
     ["Since", vm.since === null ? "-" : moment(vm.since)],
-    ["Machine", `${vm.cpus} × ${vm.cpuModel}, ${vm.memoryMiB} MiB`],
+    ["Machine", `${vm.cpus} × ${cpuText(vm)}, ${vm.memoryMiB} MiB`],
     ["Disks", disks.join(", ") || "-"],
     ["Networks", nics.join(", ") || "-"],
     ["Kernel", vm.kernel === null ? "-" : `${vm.kernel.path} ${vm.kernel.append}`],
@@ -83,4 +83,8 @@ export function standing(vm: VmDetail): [string, string][] {
 
 function errorRemedy(vm: string): string {
   return render("vm-given-up", { vm }).remedy ?? "";
+}
+
+function cpuText({ cpuModel, cpuShown }: VmDetail): string {
+  return cpuShown === null ? cpuModel : `${cpuModel} (${cpuShown})`;
 }

@@ -1,8 +1,10 @@
 import { inKeyOrder } from "../../base/order.ts";
 import type { HostId, PoolId, VmId, WallMs } from "../../model/ids.ts";
+import type { VmMove } from "../../model/move-records.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HostFacts, Member, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
+import { whyCannotShow, whyNotLiveTo } from "../cpu.ts";
 import { limits } from "../limits.ts";
 import { ruleBook } from "../rules/rule-book.ts";
 import { isQuarantined } from "./change-host.ts";
@@ -13,14 +15,37 @@ import type { Sight } from "./sight.ts";
  * Why `vm` cannot be moved to `target` now; undefined: nothing speaks against it. The manager looks again when it carries
  * the order out; what is known to be in vain is refused here, while somebody is there to read why.
  */
-export function refuseTarget(view: ClusterView, vm: Vm, target: Member, sight: Sight, at: WallMs): Refusal | undefined {
+export function refuseTarget(
+  view: ClusterView,
+  vm: Vm,
+  kind: VmMove["kind"],
+  target: Member,
+  sight: Sight,
+  at: WallMs,
+): Refusal | undefined {
   return (
     refuseStanding(view, vm, target, sight) ??
     refuseHeldBack(view, vm, target, at) ??
     refuseRules(view, vm, target) ??
-    refuseEquipment(view, vm, target)
+    refuseEquipment(view, vm, target) ??
+    refuseProcessor(view, vm, kind, target)
   );
 }
+
+/** The target cannot show the guest its processor; of one that runs, not the very same (PL8). */
+function refuseProcessor(view: ClusterView, vm: Vm, kind: VmMove["kind"], target: Member): Refusal | undefined {
+  const facts = view.facts.get(target.id)?.value;
+  const never = facts === undefined ? undefined : whyCannotShow(target.id, facts, vm.spec.cpuModel);
+  const why = never ?? (kind === "migrate" ? whyNotLiveTo(view, vm, target.id) : undefined);
+  return why && refuse(refusals[why.code] ?? why.code, { ...why.params, vm: vm.name, host: target.name });
+}
+
+const refusals: Readonly<Record<string, string>> = {
+  "cpu-flags-missing": "move-cpu-flags-missing",
+  "cpu-model-unknown-there": "move-cpu-model-unknown-there",
+  "cpu-vendor-differs": "move-cpu-vendor-differs",
+  "cpu-accel-differs": "move-cpu-accel-differs",
+};
 
 /** It is no host, or not one that could start anything now. */
 function refuseStanding(view: ClusterView, vm: Vm, target: Member, sight: Sight): Refusal | undefined {

@@ -12,6 +12,7 @@ import { inputMessages } from "./input.ts";
 import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { migrationMessages } from "./migration.ts";
+import { processorMessages } from "./processors.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
 
@@ -29,6 +30,7 @@ export const parts: readonly Catalogue[] = [
   hypervisorMessages,
   migrationMessages,
   forecastMessages,
+  processorMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -7,6 +7,7 @@ import { refuse } from "../../model/reason.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
+import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentWishes } from "./present-vms.ts";
 import { type RemovedVolume, removeVolumes, volumesFirst } from "./volumes.ts";
@@ -39,8 +40,10 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
       ),
     migrate: (input: OneVm & { readonly to: string }) => move(options, sight, "migrate", input),
     relocate: (input: OneVm & { readonly to: string }) => move(options, sight, "relocate", input),
-    set: async (input: SetVmRequest & WithRequestId) => {
-      const end = await ask(options, "vm.set", "vm-changed", input, (asked) => planSetVm(options.view(), input, asked));
+    set: async (input: SetVmRequest & Acceptable) => {
+      const end = await ask(options, "vm.set", "vm-changed", input, (asked) =>
+        guarded(options, sight, "vm set", input, asked, planSetVm(options.view(), input, asked)),
+      );
       if (end.kind !== "ok") return end;
       const vm = options.view().vms.get(end.value.vm)?.value;
       if (vm === undefined) return refuse("vm-unknown", { vm: end.value.vm, known: "" });

@@ -51,7 +51,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
   const change = vmChanges(options, tracker.contact);
   const cluster = clusterChanges(options, tracker.contact);
-  const ruleChange = ruleChanges(options);
+  const ruleChange = ruleChanges(options, tracker.contact);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
     const current = options.view();

@@ -100,7 +100,10 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
 }
 
 /** No host could ever run it. Where no host has said what it has, nothing is known and nothing is refused. */
-function refuseTooBig(view: ClusterView, request: CreateVmRequest): Refusal | undefined {
+export function refuseTooBig(
+  view: ClusterView,
+  request: Pick<CreateVmRequest, "name" | "cpus" | "memoryMiB">,
+): Refusal | undefined {
   const facts = valuesInKeyOrder(view.facts).map((stored) => stored.value);
   if (facts.length === 0) return undefined;
   const memoryMiB = Math.max(...facts.map((fact) => fact.memoryForVmsMiB));

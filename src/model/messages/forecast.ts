@@ -12,6 +12,30 @@ export const forecastMessages = {
   "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",
   "loses-its-memory":
     "What VM {vm} holds in memory alone is lost with its host, and it boots afresh; each write that was acknowledged stays.",
+  "edit-accepted": "What {edit} would break was accepted ({breaks} in all).",
+  "edit-bears-less": {
+    cause:
+      "The cluster bears {before} host losses now and would bear {after}: without {losing}, {vm} would find no host. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",
+  },
+  "edit-vm-fits-nowhere": {
+    cause: "VM {vm} would fit on no host any more; {host} comes closest. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Make room or loosen a rule first, or repeat it with --accept: the VM then starts nowhere until something changes.",
+  },
+  "edit-rule-fails": {
+    cause: "Rule {rule} could not be followed any more. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy: "Change that rule first, or repeat it with --accept: the rule is then left out of every decision.",
+  },
+  "vm-size-while-held": {
+    cause: "VM {vm} is held by {host}: its size is what it was started with.",
+    effect: "Nothing was changed.",
+    remedy: "Stop it first: holdfast vm stop {vm}.",
+  },
   "whatif-host-not-up": {
     cause: "Host {host} is {state}: it cannot be lost now.",
     effect: "Nothing was worked out.",

@@ -37,11 +37,13 @@ afterEach(async () => {
   await api.close();
 });
 
-/** Heartbeats as of now: nobody sends any here. */
-async function whatIf(...line: readonly string[]) {
+/** With heartbeats as of now: nobody sends any here. */
+async function holdfast(...line: readonly string[]) {
   for (const name of ["h1", "h2", "h3"]) await api.put(keys.heartbeat(host(name), incarnation(1)), heartbeat());
-  return begin(["whatif", ...line], { HOLDFAST_SOCKET: api.socket }).ended;
+  return begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
 }
+
+const whatIf = (...line: readonly string[]) => holdfast("whatif", ...line);
 
 async function foreseen(...line: readonly string[]): Promise<z.infer<typeof forecastSchema>> {
   const { code, out, err } = await whatIf(...line, "--json");
@@ -113,4 +115,22 @@ describe("what if", () => {
     });
     await refused("whatif-host-not-up", "host-loss", "h2");
   });
+});
+
+test("[FC2] an edit that breaks what is borne is answered with what it would break; with --accept it is done and told", async () => {
+  await api.put(keys.vm(vmId("big")), vm("big", { memoryMiB: 80 }));
+  await api.put(keys.fenceDevice(host("h3")), { schema: 1, agent: "fake", options: {} });
+  const edit = ["rule", "add", "licence", "--host", "h2", "--strict", "--vm", "db"];
+  const refused = await holdfast(...edit);
+  expect({ code: refused.code, out: refused.out }).toEqual({ code: 1, out: "" });
+  expect(refused.err).toMatch(/^Cause: {3}The cluster bears 1 host losses now and would bear 0: without h2, db .+\n/u);
+  expect(refused.err).toMatch(/--accept\.\nCode: {4}edit-bears-less\n$/u);
+  expect(api.view().rules.size).toBe(0);
+  expect(await holdfast(...edit, "--accept")).toMatchObject({ code: 0, err: "" });
+  expect(api.view().rules.size).toBe(1);
+  const { out } = await holdfast("log");
+  expect(out).toMatch(
+    /What rule add would break was accepted \(1 in all\)\. \[FC2: The cluster bears 1 host losses now/u,
+  );
+  expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
 });

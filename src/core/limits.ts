@@ -29,6 +29,8 @@ export const limits = {
   ticksInFlightMax: 2,
   /** How long one attempt of a transaction is waited for. */
   commitTimeoutMs: 1_500,
+  /** What no store takes is decided again after this long: something may have become smaller meanwhile. */
+  tooLargeRetryMs: 60_000,
   heartbeatsInFlightMax: 3,
   /**
    * From so many transactions of one manager under way on, VMs wait for their turn: they are written one after another, and

@@ -142,6 +142,8 @@ function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commi
   const pending = new Map(state.pending);
   if (end.kind === "unknown") {
     pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tickMs) } });
+  } else if (end.kind === "too-large") {
+    pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tooLargeRetryMs) } });
   } else pending.set(happened.id, { ...ended, until: { kind: "answered", revision: end.revision } });
   const own = end.kind === "committed" ? evidence(state.own, state.profile.deadlineMs, now) : state.own;
   const next = { ...state, own, pending };

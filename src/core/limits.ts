@@ -57,6 +57,8 @@ export const limits = {
   deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
+  /** From so many VMs on the way from a host on, no further one leaves it that nobody ordered away (HM2). */
+  movesPerHostMax: 4,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
   moveRetryFirstMs: 10_000,
   moveRetryMaxMs: 600_000,

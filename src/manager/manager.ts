@@ -208,8 +208,10 @@ function decideAsLeader(
   known: ManagerKnowledge,
   also: readonly Compare[],
 ): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
-  const vms = decideVms(happened.view, known, also, busySubjects(state));
-  const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
+  const busy = busySubjects(state);
+  const vms = decideVms(happened.view, known, also, busy);
+  const room = limits.decisionsInFlightMax - busy.size - vms.decisions.length;
+  const others = [...decideLosses(happened.view, known, also), ...decideTasks(happened.view, known, also, room)];
   const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
@@ -303,8 +305,9 @@ function applyDecided(
 function announce(building: Building, parts: readonly Decided[], also: readonly Compare[]): void {
   const current = new Map(parts.flatMap((part) => part.notices).map((notice) => [notice.subject, notice]));
   const whole = !parts.some((part) => part.partial === true);
+  const holds = (subject: string): boolean => current.has(subject) || parts.some((part) => part.unseen?.has(subject));
   const before = [...building.state.announced];
-  const announced = new Map(whole ? before.filter(([subject]) => current.has(subject)) : before);
+  const announced = new Map(whole ? before.filter(([subject]) => holds(subject)) : before);
   building.state = { ...building.state, announced };
   for (const notice of valuesInKeyOrder(current)) {
     const text = `${notice.event.type} ${JSON.stringify(notice.event.reason?.code ?? "")}`;

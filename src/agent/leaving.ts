@@ -1,4 +1,5 @@
 import { event } from "../core/decision.ts";
+import { isDisarmed } from "../core/disarmed.ts";
 import { leftInOrder } from "../core/host-standing.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { HostMode } from "../model/host-records.ts";
@@ -75,7 +76,7 @@ function modeFor(view: ClusterView, { host, next }: LeaveIntent): HostMode["mode
   if (next === "agent-restart") return "restart";
   if (view.maintenances.has(host)) return "leaving";
   // Nothing moves and nothing starts elsewhere meanwhile: its VMs wait for it.
-  if (view.disarm !== undefined) return "restart";
+  if (isDisarmed(view)) return "restart";
   const policy = view.policy?.value ?? defaultPolicy;
   switch (policy.shutdownPolicy) {
     case "migrate":

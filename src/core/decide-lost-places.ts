@@ -22,6 +22,7 @@ export function leaveLostHosts(round: VmRound): void {
     if (vm?.requested === "stopped" && owner.kind === "released") found.set(id, { vm, owner });
   }
   for (const [id, { vm, owner }] of inKeyOrder(found)) {
+    if (round.postpones()) return;
     const placement = round.isTaken(id) ? undefined : placeAway(round, vm, owner.host);
     if (placement === undefined) continue;
     const { on, alternatives } = placement;

@@ -7,7 +7,7 @@ import type { EventDraft, LeaveIntent, Member } from "../../model/records.ts";
 import { type ClusterView, heartbeatOf } from "../../model/view.ts";
 import { limits } from "../limits.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
-import { findHost } from "./find.ts";
+import { findHost, refuseDisarmed, refuseUnreadable } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
 import type { Sight } from "./sight.ts";
 
@@ -22,10 +22,8 @@ export function planMaintenance(view: ClusterView, request: MaintenanceRequest, 
   if (found.kind === "refused") return found;
   const member = found.stored.value;
   if (member.role === "witness") return refuse("maintenance-of-witness", { host: member.name });
-  const disarm = view.disarm;
-  if (disarm !== undefined) {
-    return refuse("cluster-disarmed", { mode: disarm.value.mode, by: disarm.value.by.name });
-  }
+  const refused = refuseDisarmed(view) ?? refuseUnreadable(view, keys.maintenance(member.id));
+  if (refused !== undefined) return refused;
   const already = view.maintenances.get(member.id);
   if (already !== undefined) {
     return refuse("maintenance-already", { host: member.name, by: already.value.by.name });

@@ -57,6 +57,7 @@ const said = new Set([
   "host-silent-not-fenced",
   "fence-device-failed",
   "vm-order-dropped",
+  "vm-order-served",
   "vm-move-dropped",
   "vm-move-given-up",
   "vm-cannot-leave",

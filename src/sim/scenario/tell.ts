@@ -95,6 +95,7 @@ const sayRules: Readonly<Record<string, string>> = {
   "host-silent-not-fenced": "S8",
   "fence-device-failed": "S9",
   "vm-order-dropped": "HM1",
+  "vm-order-served": "HM1",
   "vm-move-dropped": "HM1",
   "vm-move-given-up": "HM2",
   "vm-cannot-leave": "HM3",

@@ -118,5 +118,5 @@ export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Mo
   );
   round.assign(vm, to);
   round.leaves(owner.host);
-  round.decide(vm.id, write, [told]);
+  round.decide(vm.id, write, [told], { vm: vm.id, on: to });
 }

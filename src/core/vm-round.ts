@@ -7,7 +7,7 @@ import type { Compare, Transaction } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
 import { type Decided, type Decision, event, type ManagerKnowledge, type Notice, type Placing } from "./decision.ts";
 import { limits } from "./limits.ts";
-import { stageOf } from "./moves.ts";
+import { leavingFrom } from "./moves.ts";
 import type { Wish } from "./placement/asked.ts";
 import { otherFigures, schedulerSubject } from "./placement/notice.ts";
 import { type BalanceState, decideRebalance, type Rebalance, type RebalanceOptions } from "./placement/rebalance.ts";
@@ -88,10 +88,7 @@ export class VmRound {
   #leavingNow(): Map<HostId, number> {
     if (this.#leaving !== undefined) return this.#leaving;
     const leaving = new Map<HostId, number>();
-    for (const { value: move } of this.view.moves.values()) {
-      const stage = stageOf(this.view, move);
-      if (stage === "waits" || stage === "free") leaving.set(move.from, (leaving.get(move.from) ?? 0) + 1);
-    }
+    for (const host of leavingFrom(this.view, this.known.promised)) leaving.set(host, (leaving.get(host) ?? 0) + 1);
     this.#leaving = leaving;
     return leaving;
   }

@@ -32,12 +32,14 @@ const events = {
   "vm-cannot-leave": {
     cause: "No other host can run VM {vm} now.",
     effect: "It stays on {host} and keeps running there; a host that waits to be empty waits for it.",
-    remedy: "Make room on a host that its rules allow (the alternatives say what each lacks), or stop the VM.",
+    remedy:
+      "Make room on a host that its rules allow (the alternatives say what each lacks), stop the VM, or take {host} back (`holdfast host release {host}`).",
   },
   "vm-locked-cannot-leave": {
     cause: "VM {vm} is locked by unfinished work ({lock}) and is not moved.",
     effect: "It keeps running on {host}; a host that waits to be empty waits for it.",
-    remedy: "Wait for that work; if it is known to be dead: `holdfast vm set {vm} --unlock`.",
+    remedy:
+      "Wait for that work (known to be dead: `holdfast vm set {vm} --unlock`), or take {host} back (`holdfast host release {host}`).",
   },
   "vm-waits-for-host": {
     cause: "Host {host} was restarted in order and is expected back.",

@@ -61,6 +61,7 @@ const said = new Set([
   "vm-move-dropped",
   "vm-move-given-up",
   "vm-cannot-leave",
+  "vm-locked-cannot-leave",
   "vm-waits-for-host",
   "vm-locked",
   "vm-lock-removed",

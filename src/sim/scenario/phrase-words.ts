@@ -77,6 +77,7 @@ export const phrases = [
   "order reboot of HOST",
   "order shutdown of HOST",
   "order agent restart of HOST",
+  "release HOST",
   "shutdown policy is POLICY",
   "disarm freeze",
   "disarm ignore",

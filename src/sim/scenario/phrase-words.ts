@@ -78,6 +78,7 @@ export const phrases = [
   "order reboot of HOST",
   "order shutdown of HOST",
   "order agent restart of HOST",
+  "release HOST",
   "shutdown policy is POLICY",
   "disarm freeze",
   "disarm ignore",

@@ -1,3 +1,4 @@
+import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
@@ -278,6 +279,11 @@ const plays: { readonly [Id in PhraseId]: Play } = {
     orderToLeave(world, host.id, "agent-restart");
     world.scheduler.after(agentRestartMs, () => killProcess(world, host, "daemon"));
   }),
+  "release HOST": orderWith(
+    ({ hosts: [host = ""] }) =>
+      (view, event, asked) =>
+        planRelease(view, host, `intent-release-${host}-${Math.round(event.atMs)}` as IntentId, asked),
+  ),
   "shutdown policy is POLICY": done((world, { work }) =>
     changePolicy(world, { shutdownPolicy: shutdownPolicySchema.parse(work) }),
   ),

@@ -138,4 +138,28 @@ export const managingMutants: readonly Mutant[] = [
     find: 'if (vm?.requested === "stopped" &&',
     replace: 'if (vm !== undefined && vm.requested !== "started" &&',
   },
+  {
+    id: "rule-moves-without-bound",
+    rule: "HM2",
+    what: "A rule that a person adds stops all VMs of a host at once.",
+    file: "src/core/decide-rule-moves.ts",
+    find: "if (round.isCrowded(owner.host)) round.skip(id);",
+    replace: "if (round.isCrowded(owner.host) && !round.isCrowded(owner.host)) round.skip(id);",
+  },
+  {
+    id: "moves-being-written-not-counted",
+    rule: "HM2",
+    what: "The bound of moves that nobody ordered does not know of those whose transaction is on its way.",
+    file: "src/core/moves.ts",
+    find: "if (isMoving && !isOpen(view.moves.get(vm)?.value)) yield owner.host;",
+    replace: "if (isMoving && !isOpen(view.moves.get(vm)?.value) && view.vms.size === 0) yield owner.host;",
+  },
+  {
+    id: "returns-against-the-rules",
+    rule: "HM3",
+    what: "A VM goes back after maintenance although a rule has it elsewhere by now, and leaves again at once.",
+    file: "src/core/decide-returns.ts",
+    find: 'if (round.whereTo(vm, { preference: "stay", returnTo: to }) !== to) return;',
+    replace: "if (round.whyUnfit(vm, to) !== undefined) return;",
+  },
 ];

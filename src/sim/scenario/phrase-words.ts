@@ -43,6 +43,7 @@ export const phrases = [
   "starts on HOST fail",
   "starts on HOST are slow",
   "writes of HOST are late",
+  "freezes of HOST stick",
   "sensors of HOST are blind",
   "device of HOST is slow by TIME",
   "device of HOST is unreachable",

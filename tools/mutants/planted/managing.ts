@@ -17,8 +17,8 @@ export const managingMutants: readonly Mutant[] = [
     what: "A move that failed is tried again without a pause.",
     near: ["maintenance", "qemu-does-not-die"],
     file: "src/core/move-attempts.ts",
-    find: "if (round.known.now >= dueAt) return true;",
-    replace: "if (round.known.now >= 0 * dueAt) return true;",
+    find: 'if (round.known.now >= dueAt) return { kind: "now" };',
+    replace: 'if (round.known.now >= 0 * dueAt) return { kind: "now" };',
   },
   {
     id: "placed-in-maintenance",
@@ -81,8 +81,8 @@ export const managingMutants: readonly Mutant[] = [
     what: "Silent hosts are fenced although the cluster is disarmed.",
     near: ["disarm", "power-loss"],
     file: "src/core/decide-fences.ts",
-    find: "  if (view.disarm !== undefined) return { decisions, notices, wakeAt };\n",
-    replace: "",
+    find: "if (isDisarmed(view)) return { decisions, notices, wakeAt };",
+    replace: "if (isDisarmed(view) && view.vms.size === 0) return { decisions, notices, wakeAt };",
   },
   {
     id: "restarted-while-disarmed",

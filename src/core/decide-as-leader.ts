@@ -6,6 +6,7 @@ import { decideLosses } from "./decide-losses.ts";
 import { decideTasks } from "./decide-tasks.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";
+import { limits } from "./limits.ts";
 import type { BalanceState } from "./placement/rebalance.ts";
 
 /**
@@ -20,7 +21,8 @@ export function decideAsLeader(
   busy: ReadonlySet<string>,
 ): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
   const vms = decideVms(view, known, also, busy);
-  const others = [...decideTasks(view, known, also), ...decideLosses(view, known, also)];
+  const room = limits.decisionsInFlightMax - busy.size - vms.decisions.length;
+  const others = [...decideLosses(view, known, also), ...decideTasks(view, known, also, room)];
   const parts = [
     decideOrders(view, known, own, also),
     decideProofs(view, known, also),

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { forecastSchema } from "../../src/api/contract/whatif.ts";
 import { keys } from "../../src/model/keys.ts";
-import { type ApiHost, startApiHost } from "../support/api-host.ts";
+import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
 import { facts, heartbeat, held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
 
@@ -91,6 +91,35 @@ describe("what if", () => {
     ]);
     expect(vms[1]).toMatchObject({ loses: { code: "loses-its-run" }, downMs: 7_000 });
     expect(api.view().maintenances.size + api.view().moves.size).toBe(0);
+  });
+
+  test("[FC1] the order shows its plan first, and with --dry-run nothing else", async () => {
+    const dry = await holdfast("host", "maintenance", "h1", "--dry-run");
+    expect(dry).toMatchObject({ code: 0, err: "" });
+    expect(dry.out).toMatch(/^web +h1 +h2 +moves +7\.0 s +7\.0 s$/mu);
+    expect(dry.out).toMatch(/^big cannot leave\.\n {2}because .+\n {2}but .+$/mu);
+    expect(api.view().maintenances.size).toBe(0);
+    const done = await holdfast("host", "maintenance", "h1", "--no-wait");
+    expect(done).toMatchObject({ code: 0, err: "" });
+    expect(done.out).toMatch(
+      /^The plan:\nVM .+[\s\S]+\nh1 is in maintenance: the VMs that it holds now \(2\) leave\. /u,
+    );
+    expect(api.view().maintenances.size).toBe(1);
+    expect((await holdfast("host", "maintenance", "h1", "--dry-run")).err).toContain("maintenance-already");
+  });
+
+  test("[FC1] it shows each VM as it arrives elsewhere, and ends when all have that can", async () => {
+    const asked = holdfast("host", "maintenance", "h1");
+    await until(() => api.view().maintenances.size > 0, "the order");
+    await api.put(keys.owner(vmId("web")), held("h2", 1, 5));
+    await api.put(keys.vmStatus(vmId("web")), status("h2", 1, 5, "running"));
+    const { code, out, err } = await asked;
+    expect({ code, err }).toEqual({ code: 0, err: "web: running on h2 (1 of 1)\n" });
+    expect(out).toMatch(/\n1 left h1; on it stay big\.\n$/u);
+    expect((await holdfast("host", "release", "h1")).code).toBe(0);
+    const late = await holdfast("host", "maintenance", "h2", "--timeout", "0");
+    expect(late).toMatchObject({ code: 3 });
+    expect(late.err).toContain("Code:    maintenance-not-done");
   });
 
   test("what cannot be asked is refused", async () => {

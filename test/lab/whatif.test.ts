@@ -13,6 +13,13 @@ afterAll(async () => {
   await lab?.close();
 });
 
+it("[PL8] each host says what its QEMU can show to guests", () => {
+  for (const { value } of lab.history.view.facts.values()) {
+    expect(value.guestCpu?.models["qemu64"]).toEqual([]);
+    expect(value.guestCpu?.flags).toContain("sse2");
+  }
+});
+
 it("[FC1] what is foreseen of a host that loses its power is what then happens to it", async () => {
   const lost = vms[0]?.owner().host ?? "";
   const { code, out, err } = await lab.holdfast("whatif", "host-loss", lost, "--json");

@@ -102,7 +102,7 @@ const stopsAtHeartbeat: FaultKind = {
   happens: (world, event) => {
     const host = world.host(event.host);
     const trap: Parameters<World["traps"]["add"]>[0] = (commit, writer) => {
-      const beats = commit.changes.some((change) => change.key.startsWith(`/hb/${host.id}/`));
+      const beats = commit.changes.some(({ kind, key }) => kind === "put" && key.startsWith(`/hb/${host.id}/`));
       if (!beats || writer?.host !== host) return false;
       stopFor(world, host, event.text ?? "heart", event.forMs ?? 6_000);
       return true;

@@ -27,7 +27,11 @@ export function tickTransaction(term: Stored<ManagerTerm>, tick: number): Transa
 /** The leader's last tick as this process received it. */
 export type LeaderContact = { readonly revision: Revision; readonly seenAt: InstantMs };
 
-/** When this process may claim the office: silence of the leader counts only while this process hears the store. */
-export function claimDueAt(leader: LeaderContact, own: OwnContact): InstantMs {
-  return (Math.max(leader.seenAt, own.since) + limits.leaderSilenceMs) as InstantMs;
+/**
+ * When this process may claim the office: silence of the leader counts only while this process hears the store. One that
+ * could not do what is to be done about its own host leaves it to others first (S13).
+ */
+export function claimDueAt(leader: LeaderContact, own: OwnContact, leavesIt = false): InstantMs {
+  const patienceMs = limits.leaderSilenceMs + (leavesIt ? limits.officeLeftMs : 0);
+  return (Math.max(leader.seenAt, own.since) + patienceMs) as InstantMs;
 }

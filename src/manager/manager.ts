@@ -2,7 +2,7 @@ import { must } from "../base/assert.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
-import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideFences, decideOrders, decideProofs, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { decideLosses } from "../core/decide-losses.ts";
 import { decidePastLives } from "../core/decide-past-lives.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
@@ -18,6 +18,7 @@ import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
 import { defaultPolicy } from "../model/policy.ts";
+import type { Reason } from "../model/reason.ts";
 import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building, busySubjects, noticeSubject } from "./building.ts";
@@ -182,7 +183,9 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
 function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
   const { now, view } = happened;
   const state = { ...noted, decidedAt: now, turns: seeTurns(noted.turns, view, now) };
-  const led = lead(state, happened);
+  const standsStill = (state.contacts.get(state.self)?.frozenSince ?? null) !== null;
+  const leaves = standsStill ? whyOthersWouldOrder(view, knowledge(state, happened)) : undefined;
+  const led = lead(state, happened, leaves);
   const leading = led.state.leadership.kind === "leading";
   const { term } = view;
   const also = leading && term !== undefined ? [inTerm(term)] : [];
@@ -248,7 +251,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
 }
 
 /** The office (S12): claim it when its holder is silent, tick while holding it. */
-function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
+function lead(state: ManagerState, happened: ManagerEvent, leaves: Reason | undefined): ManagerStep {
   const building = new Building(state);
   const { view, now } = happened;
   const mine = view.term?.value.host === state.self;
@@ -262,7 +265,8 @@ function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
   } else if (leadership.kind === "claiming" && claimCaughtUp(building.state)) {
     // Somebody took the office before this process saw its own claim.
     building.state = { ...building.state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
-  } else if (leadership.kind === "standby") claim(building, happened);
+  } else if (leadership.kind === "standby") claim(building, happened, leaves !== undefined);
+  if (leaves !== undefined) resign(building, happened, leaves);
   if (building.state.leadership.kind === "leading") tick(building, happened);
   return building.step();
 }
@@ -271,9 +275,19 @@ function claimCaughtUp(state: ManagerState): boolean {
   return ![...state.pending.values()].some((entry) => entry.kind === "claim");
 }
 
-function claim(building: Building, happened: ManagerEvent): void {
+/** S13: it ticks no more, and another takes the office. */
+function resign(building: Building, { view, now }: ManagerEvent, why: Reason): void {
   const { state } = building;
-  if (!hasContact(state.own, happened.now) || happened.now < claimDueAt(state.leader, state.own)) return;
+  const { leadership } = state;
+  if (leadership.kind !== "leading" || now - leadership.since < limits.officeHeldMs || view.term === undefined) return;
+  building.state = { ...state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
+  const told = event("leader-resigned", { host: state.self }, { host: state.self }, why);
+  building.commit("office", "notice", transaction([inTerm(view.term)], []), [told]);
+}
+
+function claim(building: Building, happened: ManagerEvent, leavesIt: boolean): void {
+  const { state } = building;
+  if (!hasContact(state.own, happened.now) || happened.now < claimDueAt(state.leader, state.own, leavesIt)) return;
   const write = claimTransaction(happened.view, state.self, happened.wall);
   const told = event("leader-elected", { host: state.self }, { host: state.self });
   building.state = { ...state, leadership: { kind: "claiming" } };

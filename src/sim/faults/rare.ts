@@ -206,6 +206,20 @@ export const freezeSticks: FaultKind = {
   },
 };
 
+/** S13: the host's guards do not thaw, whatever is committed. Only in stories. */
+export const thawFails: FaultKind = {
+  name: "thaw-fails",
+  weight: 1,
+  draw: () => undefined,
+  happens: (world, event) => {
+    const { tree } = world.host(event.host);
+    tree.shut += 1;
+    return () => {
+      tree.shut -= 1;
+    };
+  },
+};
+
 export const rareFaults: readonly FaultKind[] = [
   twin,
   agentGoneAtPlacement,

@@ -175,4 +175,12 @@ export const managerMutants: readonly Mutant[] = [
     find: "if (agentSilentMs <= limits.agentSilentMs) return undefined;",
     replace: "if (agentSilentMs <= limits.agentSilentMs / 10) return undefined;",
   },
+  {
+    id: "office-kept-on-a-frozen-host",
+    rule: "S13",
+    what: "The manager stays in office although the fence of its own host would have to be ordered.",
+    file: "src/manager/manager.ts",
+    find: "  if (leaves !== undefined) resign(building, happened, leaves);\n",
+    replace: "",
+  },
 ];

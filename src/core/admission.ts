@@ -10,6 +10,7 @@ import { reason } from "./placement/fitness.ts";
 import type { Knowledge } from "./placement/knowledge.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
 import { select, whereTo } from "./placement/select.ts";
+import { byStartOrder } from "./start-order.ts";
 import { vmIndex } from "./vm-index.ts";
 
 /** The first loss that cannot be borne. */
@@ -95,7 +96,7 @@ function whyNotBorne(
   const lost = new Set(losing);
   const without = whyNoMajority(view, (host) => !lost.has(host) && known.contacts.has(host), lost);
   if (without !== undefined) return { losing, vm: null, why: without, fix: null };
-  const vms = losing.flatMap((host) => started.get(host) ?? []).sort(inStartOrder);
+  const vms = losing.flatMap((host) => started.get(host) ?? []).sort(byStartOrder);
   for (const vm of vms) {
     const unproven = whyNoProof(view, vm, losing);
     if (unproven !== undefined) return { losing, vm: vm.id, ...unproven };
@@ -118,11 +119,6 @@ export function whyNoMajority(
     return !lost.has(id) && (role === "witness" || isThere(id));
   }).length;
   return left > votes / 2 ? undefined : reason("PL6", "store-loses-majority", { left, votes });
-}
-
-/** The manager recovers in this order. */
-function inStartOrder(a: Vm, b: Vm): number {
-  return b.startPriority - a.startPriority || compareText(a.id, b.id);
 }
 
 /** Nothing could prove that a lost host is off: its VM would start nowhere (S10). */

@@ -3,6 +3,7 @@ import type { ClusterView } from "../model/view.ts";
 import type { OwnContact } from "./contact.ts";
 import { decideOrders, decideProofs } from "./decide-fences.ts";
 import { decideLosses } from "./decide-losses.ts";
+import { decidePastLives } from "./decide-past-lives.ts";
 import { decideTasks } from "./decide-tasks.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";
@@ -22,7 +23,11 @@ export function decideAsLeader(
 ): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
   const vms = decideVms(view, known, also, busy);
   const room = limits.decisionsInFlightMax - busy.size - vms.decisions.length;
-  const others = [...decideLosses(view, known, also), ...decideTasks(view, known, also, room)];
+  const others = [
+    ...decideLosses(view, known, also),
+    ...decideTasks(view, known, also, room),
+    ...decidePastLives(view, also, room),
+  ];
   const parts = [
     decideOrders(view, known, own, also),
     decideProofs(view, known, also),

@@ -13,6 +13,7 @@ export const outcomeNames = [
   "leaderChanges",
   "powerOffs",
   "lateWrites",
+  "forgottenLives",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 

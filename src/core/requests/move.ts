@@ -35,7 +35,7 @@ export function planMoveVm(view: ClusterView, request: MoveRequest, task: TaskId
   if (view.owners.get(vm.id)?.value.host === to && !goesElsewhere) {
     return refuse("move-already-there", { vm: vm.name, host });
   }
-  const unfit = refuseTarget(view, vm, request.kind, target.stored.value, sight, asked.at);
+  const unfit = refuseTarget(view, { vm, kind: request.kind }, target.stored.value, sight, asked.at);
   if (unfit !== undefined) return unfit;
   const outcome = (id: TaskId) => ({ kind: "task" as const, vm: vm.id, task: id });
   const compares = [

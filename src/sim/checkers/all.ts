@@ -1,4 +1,4 @@
-import { fences, grace, incarnations, terms } from "./fences.ts";
+import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
@@ -29,6 +29,7 @@ export const allCheckers: readonly CheckerKind[] = [
   claims,
   placements,
   incarnations,
+  pastLives,
   terms,
   fences,
   grace,

@@ -24,6 +24,8 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     listing: { needed: true, asked: undefined, nextAt: now },
     pending: new Map(),
     ops: new Map(),
+    moveEnds: new Map(),
+    arrivals: new Map(),
     reading: undefined,
     readAt: now,
     readRunning: false,

@@ -13,6 +13,8 @@ import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { endRun, isDisarmed, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
+import { isPartHere, moveOut, settleMoving, settleQuit } from "./moving.ts";
+import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
 import { fresh, needList, withLocal } from "./note.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
@@ -26,6 +28,11 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
     if (owner.value.kind !== "held" || owner.value.host !== building.state.self) continue;
     settleOwned(building, id, owner as Stored<HeldOwner>, incarnation);
   }
+  settleQuit(building, incarnation);
+  settleNotArrived(building, incarnation);
+  takeIn(building, incarnation);
+  writeMoveEnds(building);
+  greetArrivals(building);
   answerIntents(building, incarnation);
   reportStatus(building, incarnation);
 }
@@ -36,7 +43,7 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
   if (isUnreadable(view, run.vm) || ["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
   const named = isNamed(view, building.state.self, run);
   if (local.phase === "gone") {
-    if (!named) dropLocal(building, run);
+    if (!named && !isAwaitedByMove(building, local)) dropLocal(building, run);
     return;
   }
   if (local.phase === "unclear") {
@@ -46,20 +53,32 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
     return;
   }
   if (isClaimed(building, run, incarnation)) return;
+  if (local.moving !== null) {
+    // One of an earlier life of this host goes on as any other, and then with its part (S11).
+    if (run.incarnation !== incarnation && named && local.moving.part === "leaving")
+      claim(building, local, incarnation);
+    else settleMoving(building, local, incarnation, local.moving);
+    return;
+  }
   if (!named) {
     kill(building, local);
     return;
   }
   const ending = whyEnding(view, run.vm, building.state.self);
-  if (run.incarnation !== incarnation)
-    settleOlder(building, local, incarnation, ending === undefined || ending === "moved");
+  if (run.incarnation !== incarnation) claim(building, local, incarnation);
   else if (ending !== undefined) endRun(building, local, ending);
   else if (local.stopsFailed > 0) building.state = withLocal(building.state, { ...local, stopsFailed: 0 });
+  else moveOut(building, local, incarnation);
+}
+
+function claim(building: Building, local: Local, incarnation: Incarnation): void {
+  const ending = whyEnding(building.happened.view, local.run.vm, building.state.self);
+  settleOlder(building, local, incarnation, ending === undefined || ending === "moved");
 }
 
 /** Unread is not absent: a VM whose records a newer version wrote is neither stopped nor killed for that. */
 function isUnreadable(view: ClusterView, vm: VmId): boolean {
-  return view.unreadable.has(keys.vm(vm)) || view.unreadable.has(keys.owner(vm));
+  return [keys.vm(vm), keys.owner(vm), keys.vmMove(vm)].some((key) => view.unreadable.has(key));
 }
 
 /** S11: a run of an earlier incarnation that still owns its VM stands frozen; claim the VM back, then let it go on. */
@@ -111,7 +130,7 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   const run: VmRun = { vm: id, incarnation: owner.value.incarnation, epoch: owner.value.epoch };
   const local = building.state.locals.get(runKey(run));
   if (local !== undefined && local.phase !== "gone") return;
-  if (continueAdoption(building, run, incarnation)) return;
+  if (continueAdoption(building, run, incarnation) || isPartHere(building, run)) return;
   const vm = view.vms.get(id)?.value;
   const isEnding = whyEnding(view, id, building.state.self) !== undefined;
   const isNew = local === undefined && owner.revision > building.state.syncedRevision;
@@ -136,7 +155,7 @@ function continueAdoption(building: Building, run: VmRun, incarnation: Incarnati
   if (run.incarnation !== incarnation) return false;
   for (const local of building.state.locals.values()) {
     if (local.run.vm !== run.vm || !isClaimed(building, local.run, incarnation) || local.phase === "gone") continue;
-    if (local.phase !== "running" && local.phase !== "paused") return true;
+    if (!["running", "paused", "moving"].includes(local.phase)) return true;
     const op = building.op({ kind: "adopt", runKey: runKey(local.run), as: run });
     building.state = withLocal(building.state, { ...local, phase: "adopting" });
     building.effects.push({ kind: "adopt", op, run: local.run, as: run });

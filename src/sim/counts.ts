@@ -13,6 +13,8 @@ export const outcomeNames = [
   "leaderChanges",
   "powerOffs",
   "lateWrites",
+  "handOvers",
+  "handBacks",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 

@@ -41,6 +41,9 @@ export type Decision =
   | { readonly kind: "asked"; readonly vm: VmId; readonly order: string }
   | { readonly kind: "moves"; readonly vm: VmId; readonly leaves: HostId; readonly aim: HostId; readonly why: string }
   | { readonly kind: "move-answered"; readonly vm: VmId; readonly aim: HostId; readonly code: string }
+  | { readonly kind: "awaits"; readonly vm: VmId; readonly leaves: HostId }
+  | { readonly kind: "handed"; readonly vm: VmId; readonly from: Holder; readonly to: Holder }
+  | { readonly kind: "quit"; readonly vm: VmId; readonly leaves: HostId }
   | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
@@ -114,7 +117,7 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       return [{ kind: "asked", vm: name.vm, order: `${order.kind} to ${order.to}` }];
     }
     case "vm-move":
-      return value === undefined ? [] : moveDecisions(value as VmMove);
+      return moveDecisions(value as VmMove | undefined, before as VmMove | undefined);
     case "vm-plan": {
       const error = (value as VmPlan | undefined)?.error ?? null;
       const known = (before as VmPlan | undefined)?.error ?? null;
@@ -133,7 +136,13 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
   }
 }
 
-function moveDecisions({ vm, from, to, reason, answer }: VmMove): Decision[] {
+function moveDecisions(is: VmMove | undefined, was: VmMove | undefined): Decision[] {
+  // That the source of a live move has quit; any other move is over by what is told besides.
+  if (is === undefined) return was?.live?.kind === "switched" ? [{ kind: "quit", vm: was.vm, leaves: was.from }] : [];
+  const { vm, from, to, reason, answer, live } = is;
+  if (live?.kind === "waiting" && answer.kind === "open") return [{ kind: "awaits", vm, leaves: from }];
+  // The owner record tells it.
+  if (live?.kind === "switched" && answer.kind === "open") return [];
   return answer.kind === "open"
     ? [{ kind: "moves", vm, leaves: from, aim: to, why: reason.code }]
     : [{ kind: "move-answered", vm, aim: to, code: answer.code }];
@@ -174,6 +183,7 @@ function ownerDecisions(vm: VmId, is: Owner | undefined, was: Owner | undefined,
   if (was?.kind !== "held") return [{ kind: "placed", vm, to }];
   const from = holder(was);
   if (events.some((event) => event.type === "vm-recovered")) return [{ kind: "taken-over", vm, from, to }];
+  if (from.host !== to.host) return [{ kind: "handed", vm, from, to }];
   if (from.incarnation !== to.incarnation) return [{ kind: "adopted", vm, from, to }];
   const exit = events.find((event) => event.type === "vm-restarted")?.params["exit"];
   return [{ kind: "restarted", vm, to, exit: String(exit ?? "") }];

@@ -12,8 +12,8 @@ import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { isGoingDown } from "./ending.ts";
-import { beginStep, failMove, moveSubject, movesHere, movesMax, nameOf } from "./moving.ts";
-import { fresh, withLocal } from "./note.ts";
+import { fresh, withLocal } from "./locals.ts";
+import { beginStep, failMove, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
 
 /** By the agent of the target, while the VM is its source's: says that it waits. */
@@ -109,7 +109,7 @@ export function settleNotArrived(building: Building, incarnation: Incarnation): 
     const run = { vm, incarnation, epoch: nextEpoch(epoch) };
     const local = locals.get(runKey(run));
     if (!isNamed(view, self, run) || (local !== undefined && local.phase !== "gone")) continue;
-    if (building.busy(moveSubject(vm))) continue;
+    if (building.busy(moveSubject(vm)) || building.busy(vm)) continue;
     const owner = view.owners.get(vm);
     // Whoever lets a guest go on has read the owner record first: an agent that knew nothing of it then did not.
     const neverRan = local === undefined ? (owner?.revision ?? 0) > syncedRevision : local.neverRan;

@@ -2,20 +2,18 @@ import { limits } from "../core/limits.ts";
 import { leftTransaction, switchoverTransaction } from "../core/migration.ts";
 import { moveDuty } from "../core/move-duty.ts";
 import { planChange } from "../core/plans.ts";
-import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
-import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
-import { keys } from "../model/keys.ts";
+import { transaction } from "../core/transactions.ts";
+import { type HostId, type Incarnation, nextEpoch } from "../model/ids.ts";
 import type { VmMove } from "../model/move-records.ts";
-import { defaultPolicy } from "../model/policy.ts";
-import type { Params } from "../model/reason.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
-import { type Building, isNamed } from "./building.ts";
+import type { Building } from "./building.ts";
 import { isGoingDown, whyEnding } from "./ending.ts";
+import { withLocal } from "./locals.ts";
+import { beginStep, failMove, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { settleIncoming } from "./moving-in.ts";
-import { withLocal } from "./note.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
-import { type Local, type MoveOp, type Moving, runKey } from "./state.ts";
+import { type Local, type Moving, runKey } from "./state.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
 export function settleMoving(building: Building, local: Local, incarnation: Incarnation, moving: Moving): void {
@@ -69,14 +67,10 @@ function conduct(building: Building, local: Local, moving: Moving, isCopying: bo
   if (!isCopying && moving.stage !== "ready") failMove(building, move, "move-interrupted", params);
   // Another move, of the same run: what was copied was copied for the one before.
   else if (moving.of !== move.revision) beginStep(building, "cancel-out", local.run);
-  else if (isUnwanted(view, vm, building.state.self)) failMove(building, move, "move-overtaken", params);
+  else if (whyEnding(view, vm, building.state.self) !== undefined) failMove(building, move, "move-overtaken", params);
   else if (isTargetLost(view, move.value))
     failMove(building, move, "move-host-lost", { ...params, host: move.value.to });
-  else if (moving.stage === "ready") handOver(building, move, local.run);
-}
-
-function isUnwanted(view: ClusterView, vm: VmId, self: Local["run"]["vm"] | string): boolean {
-  return whyEnding(view, vm, self as Parameters<typeof whyEnding>[2]) !== undefined;
+  else if (moving.stage === "ready" && !building.busy(vm)) handOver(building, move, local.run);
 }
 
 function isTargetLost(view: ClusterView, { to, live }: VmMove): boolean {
@@ -91,35 +85,6 @@ function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }:
   if (commit.kind === "refused") failMove(building, move, commit.code, commit.params);
   // Without an event: whatever else waits to be told must not keep the guest standing.
   else building.commit(moveSubject(vm), commit.transaction, []);
-}
-
-/** The move is over, and every transaction that would have handed the VM over is refused from now on. */
-export function failMove(building: Building, move: Stored<VmMove>, code: string, params: Params): void {
-  const { view } = building.happened;
-  const { vm } = move.value;
-  const registration = view.hosts.get(building.state.self);
-  if (registration === undefined || building.busy(moveSubject(vm))) return;
-  const next: VmMove = { ...move.value, answer: { kind: "failed", code, params: { ...params } } };
-  const key = keys.vmMove(vm);
-  const compares = [unchanged(key, move), ...stillIn(building.state.self, registration)];
-  building.commit(moveSubject(vm), transaction(compares, [put(key, next)]), []);
-}
-
-export function moveSubject(vm: VmId): string {
-  return `move ${vm}`;
-}
-
-export function nameOf(view: ClusterView, vm: VmId): string {
-  return view.vms.get(vm)?.value.name ?? vm;
-}
-
-export function beginStep(
-  building: Building,
-  kind: Exclude<MoveOp, "prepare" | "migrate-out" | "complete">,
-  run: VmRun,
-) {
-  const op = building.op({ kind, runKey: runKey(run) });
-  building.effects.push({ kind, op, run });
 }
 
 function complete(building: Building, run: VmRun): void {
@@ -172,22 +137,9 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
 }
 
 /** It is moved away because of that, or stopped at once. */
-function isGoingDownAtOnce(view: ClusterView, self: Parameters<typeof isGoingDown>[1]): boolean {
+function isGoingDownAtOnce(view: ClusterView, self: HostId): boolean {
   const mode = view.modes.get(self)?.value.mode;
   return isGoingDown(view, self) && mode !== "leaving";
-}
-
-export function movesMax(view: ClusterView): number {
-  return (view.policy?.value ?? defaultPolicy).movesPerHostMax;
-}
-
-/** Guests that leave this host, or come to it, at this moment. */
-export function movesHere({ state }: Building, way: "in" | "out"): number {
-  let count = 0;
-  for (const { moving, phase } of state.locals.values()) {
-    if (phase === "moving" && moving !== null && (moving.part === "incoming") === (way === "in")) count += 1;
-  }
-  return count;
 }
 
 /** VMs that were handed over from here, and of which nothing is left: this host has quit (S15). */
@@ -213,12 +165,4 @@ export function isPartHere({ state }: Building, run: VmRun): boolean {
     if (other.vm === run.vm && other.epoch !== run.epoch && moving !== null && phase !== "gone") return true;
   }
   return false;
-}
-
-export function isOwnedBySelf(building: Building, run: VmRun): boolean {
-  return isNamed(building.happened.view, building.state.self, run);
-}
-
-export function retryLater(building: Building): void {
-  building.wakeAt(later(building.happened.now, limits.moveStepRetryMs));
 }

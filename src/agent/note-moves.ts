@@ -3,7 +3,7 @@ import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, MovePart, VmRun } from "../ports/hypervisor.ts";
 import type { IncomingEnd } from "../ports/migration.ts";
-import { fresh, needList, withLocal } from "./note.ts";
+import { fresh, needList, withLocal } from "./locals.ts";
 import {
   type AgentEvent,
   type AgentOp,

@@ -2,6 +2,7 @@ import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
 import { later, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
+import { fresh, needList, withLocal } from "./locals.ts";
 import { gone, isMoveOp, isWorking, leavingAgain, noteMove, noteMoveOp, partSeen } from "./note-moves.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 import { noteMeasurement } from "./usage.ts";
@@ -41,29 +42,6 @@ function noteHeart(state: AgentState, says: AgentState["heart"]): AgentState {
   const after = says === "lost" ? null : says.incarnation;
   const changed = after !== null && after !== before;
   return changed ? needList({ ...state, heart: says }) : { ...state, heart: says };
-}
-
-export function needList(state: AgentState): AgentState {
-  return { ...state, listing: { ...state.listing, needed: true } };
-}
-
-export function fresh(run: VmRun, phase: Local["phase"], since: WallMs): Local {
-  return {
-    run,
-    phase,
-    exit: null,
-    detail: null,
-    refusal: null,
-    pausedBy: [],
-    stopsFailed: 0,
-    since,
-    moving: null,
-    neverRan: false,
-  };
-}
-
-export function withLocal(state: AgentState, local: Local): AgentState {
-  return { ...state, locals: new Map(state.locals).set(runKey(local.run), local) };
 }
 
 function noteVm(state: AgentState, told: VmEvent, wall: WallMs): AgentState {

@@ -13,9 +13,10 @@ import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { endRun, isDisarmed, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
+import { fresh, needList, withLocal } from "./locals.ts";
+import { moveSubject } from "./move-parts.ts";
 import { isPartHere, moveOut, settleMoving, settleQuit } from "./moving.ts";
 import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
-import { fresh, needList, withLocal } from "./note.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
 import { reportStatus } from "./status.ts";
@@ -89,7 +90,7 @@ function settleOlder(building: Building, local: Local, incarnation: Incarnation,
     kill(building, local);
     return;
   }
-  if (building.busy(run.vm) || isBetweenHosts(view, run.vm)) return;
+  if (building.busy(run.vm) || building.busy(moveSubject(run.vm)) || isBetweenHosts(view, run.vm)) return;
   // The power may go at any moment: neither adopt nor kill until the manager confirmed or abandoned it.
   if (fenceOf(view, building.state.self, run.incarnation)?.value.device === "begun") return;
   const transaction = adoptTransaction(view, run.vm, { host: building.state.self, incarnation });
@@ -123,7 +124,7 @@ function kill(building: Building, local: Local): void {
 
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
 function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
-  if (building.busy(id) || isUnreadable(building.happened.view, id)) return;
+  if (building.busy(id) || building.busy(moveSubject(id)) || isUnreadable(building.happened.view, id)) return;
   // Where it came from has not quit: it is neither started nor given to others (S15).
   if (isBetweenHosts(building.happened.view, id)) return;
   const { view } = building.happened;
@@ -133,7 +134,9 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   if (continueAdoption(building, run, incarnation) || isPartHere(building, run)) return;
   const vm = view.vms.get(id)?.value;
   const isEnding = whyEnding(view, id, building.state.self) !== undefined;
-  const isNew = local === undefined && owner.revision > building.state.syncedRevision;
+  // What waited here for a guest and was cleared away has used nothing of the epoch that it bore.
+  const hasNotRun = local === undefined || local.neverRan;
+  const isNew = hasNotRun && owner.revision > building.state.syncedRevision;
   // Its last word may be on its way, whatever was placed here meanwhile: it starts nothing any more (S9).
   const isOver = isEnding || run.incarnation !== incarnation || isGoingDown(view, building.state.self);
   if (vm === undefined || isOver) release(building, id, owner, null, vm);
@@ -141,7 +144,7 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   else if (isDisarmed(view) && !(isNew && vm.requested === "started")) return;
   // Somebody works on it: it is left alone until then (HM2).
   else if (vm.lock !== null) return;
-  else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);
+  else if (isNew) start(building, run, vm);
   else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
   // Stopped by order, and wanted again before that was on record: the stop is completed, and what follows is a new start.
   else if (local.exit === null) release(building, id, owner, null, vm);

@@ -102,5 +102,6 @@ export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Mo
     alternatives,
   );
   round.assign(vm, to);
-  round.decide(vm.id, write, [told]);
+  // A guest that moves live is placed by this very decision: its room is taken from now on (PL1, S15).
+  round.decide(vm.id, write, [told], { vm: vm.id, on: to });
 }

@@ -75,7 +75,8 @@ function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { 
   const write = transaction([...begun.compares, ...plan.compares, ...also], [...begun.writes, ...plan.writes]);
   const params = { vm: vm.name, from: owner.host, to, how: begun.move.kind };
   round.assign(vm, to);
-  round.decide(vm.id, write, [event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives)]);
+  const told = event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives);
+  round.decide(vm.id, write, [told], { vm: vm.id, on: to });
 }
 
 function whyNotThere(owner: Released, preference: Wish["preference"]): Reason {

@@ -134,7 +134,8 @@ function checkTakeover(world: World, vm: string, was: Held, is: Held, fail: Fail
   const fence = world.truth.fences.get(`${was.host}/${was.incarnation}`);
   if (fence === undefined) fail(`${is.host} took ${vm} from ${was.host}/${was.incarnation}, which nobody fenced`);
   for (const copy of world.copiesOf(vm)) {
-    const blocks = copy.strict ? copy.alive : copy.host.executes(copy);
+    // One that waits for its guest has no image open, and never opens one but by a hand-over (S15).
+    const blocks = copy.strict ? copy.alive && copy.moving.part !== "incoming" : copy.host.executes(copy);
     if (blocks) fail(`${is.host} took ${vm} from ${was.host}/${was.incarnation} while ${runKey(copy.run)} is there`);
   }
 }

@@ -22,9 +22,9 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
   const key = runKey(local.run);
   const me = { host: state.self, incarnation };
   const duty = moveDuty(view, me, local.run, moving.part);
-  // What is copied is let go on at once where the move has ended; every other step is awaited.
+  // What is copied is let go on at once where the move has ended, and what is to be killed is killed; else a step is awaited.
   const isCopying = isWorking(state, key) && !isWorking(state, key, "migrate-out");
-  if (isWorking(state, key) && !(isCopying && duty !== "switch-over")) return;
+  if (isWorking(state, key) && duty !== "kill" && !(isCopying && duty !== "switch-over")) return;
   if (moving.retryAt !== null && now < moving.retryAt) {
     building.wakeAt(moving.retryAt);
     return;
@@ -42,7 +42,7 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
       else if (moving.stage !== "refused") beginStep(building, "switch-over", local.run);
       return;
     case "complete":
-      if (moving.stage === "refused") beginStep(building, "abandon", local.run);
+      if (moving.stage === "refused" || moving.stage === "doubted") beginStep(building, "abandon", local.run);
       else complete(building, local.run);
       return;
     case "abandon":

@@ -44,9 +44,15 @@ export function partSeen(known: Local | undefined, run: VmRun, part: MovePart, w
   return { ...fresh(run, "moving", wall), moving: { ...moving, part } };
 }
 
+function withPhase(state: AgentState, key: string, phase: Local["phase"]): AgentState {
+  const local = must(state.locals.get(key), () => `Cannot change ${key}: it is not known`);
+  return withLocal(state, { ...local, phase });
+}
+
 /** Nothing of it is left. What never was let go on here has not executed. */
 export function gone(local: Local, wall: WallMs): Local {
-  const neverRan = local.moving?.part === "incoming" && local.moving.stage !== "tried";
+  const { part, stage } = local.moving ?? {};
+  const neverRan = part === "incoming" && stage !== "tried" && stage !== "doubted";
   return { ...local, phase: "gone", moving: null, neverRan: neverRan || local.neverRan, since: wall };
 }
 
@@ -135,10 +141,8 @@ export function noteMoveOp(
     const stage = op.kind === "complete" ? { stage: "tried" as const } : {};
     return needList(withMoving(state, local, { ...stage, retryAt: later(now, limits.moveStepRetryMs) }));
   }
-  if (end.kind === "refused" && isNotThere(end)) {
-    const moving = local.moving === null ? null : { ...local.moving, stage: "tried" as const };
-    return needList(withLocal(state, { ...local, phase: "unclear", moving }));
-  }
+  if (end.kind === "refused" && isNotThere(end))
+    return needList(withPhase(withMoving(state, local, refusedAfter(op, local)), op.runKey, "unclear"));
   switch (op.kind) {
     case "migrate-out":
       if (end.kind === "done") return withMoving(state, local, { stage: "ready" });
@@ -149,7 +153,8 @@ export function noteMoveOp(
     case "switch-over":
       return withMoving(state, local, { stage: end.kind === "done" ? "over" : "refused" });
     case "complete":
-      return end.kind === "done" ? arrived(state, local, wall, now) : withMoving(state, local, { stage: "refused" });
+      if (end.kind === "done") return arrived(state, local, wall, now);
+      return withMoving(state, local, refusedAfter(op, local));
     case "abandon":
       if (end.kind === "done") return withLocal(state, { ...gone(local, wall), exit: "killed" });
       // It may have executed: it is no part of a move any more.
@@ -157,6 +162,15 @@ export function noteMoveOp(
     default:
       return state;
   }
+}
+
+/**
+ * A first refusal says that what this agent saw waiting was never let go on. Not so after an attempt without an answer: that
+ * one may have been, and have ended since.
+ */
+function refusedAfter({ kind }: AgentOp, { moving }: Local): Partial<Moving> {
+  if (kind !== "complete") return {};
+  return { stage: moving?.stage === "tried" || moving?.stage === "doubted" ? "doubted" : "refused" };
 }
 
 /** The guest executes here from now on. */

@@ -55,9 +55,9 @@ export type Moving = {
   readonly doors: readonly Door[] | null;
   /**
    * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: the target has everything.
-   * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known.
+   * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
    */
-  readonly stage: "begun" | "ready" | "over" | "refused" | "tried";
+  readonly stage: "begun" | "ready" | "over" | "refused" | "tried" | "doubted";
   /** A step that had no answer is not taken again before this. */
   readonly retryAt: InstantMs | null;
 };

@@ -1,4 +1,5 @@
 import type { SeededRandom } from "../../base/random.ts";
+import type { VmId } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
@@ -31,8 +32,8 @@ export function movingFaults(kinds: readonly FaultKind[]): readonly FaultKind[] 
       draw: (random, context) => ({
         vm: random.pick(context.vms),
         host: random.pick(context.workers),
-        text: `${random.pick(moments)} ${random.pick(ends)} ${random.pick(troubles)}`,
-        value: random.chance(0.5) ? random.below(60) : random.below(1_500),
+        text: `${random.pick([...moments, "waiting", "switched", "switched"] as const)} ${random.pick(ends)} ${random.pick(troubles)}`,
+        value: random.chance(0.6) ? random.below(30) : random.below(1_500),
         forMs: 60_000,
       }),
       happens: (world, event, random) => {
@@ -82,7 +83,7 @@ function strike(world: World, { trouble, at, copy, random }: Strike, kind: Fault
   const { now } = world.scheduler;
   if (now >= world.plan.healAtMs) return;
   world.tell("fault", "move-in-trouble", { trouble, at, vm: copy.vm.name });
-  if (trouble === "cancelled") cancel(world, copy);
+  if (trouble === "cancelled") cancelMove(world, copy.run.vm);
   if (trouble === "qemu") {
     const there = [...world.host(at).copies.values()].find(({ run }) => run.vm === copy.run.vm);
     if (there !== undefined) world.qemus.endByItself(there, "killed");
@@ -96,7 +97,7 @@ function strike(world: World, { trouble, at, copy, random }: Strike, kind: Fault
 }
 
 /** A person calls the move off: any time before the VM changed hands. */
-export function cancel(world: World, { run: { vm } }: Copy): void {
+export function cancelMove(world: World, vm: VmId): void {
   const move = world.truth.values.get(keys.vmMove(vm)) as VmMove | undefined;
   if (move === undefined || move.live?.kind === "switched" || move.answer.kind !== "open") return;
   const answer = { kind: "failed", code: "move-cancelled", params: { vm } } as const;

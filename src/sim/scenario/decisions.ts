@@ -77,8 +77,14 @@ export function decisionsOf(changes: readonly StoreChange[]): Decision[] {
   const events = changes.flatMap(({ name, value }) => (name.kind === "event" ? [value as Event] : []));
   const found = changes.flatMap((change) => decisionsOfKey(change, events));
   for (const { type, subjects } of events)
-    if (said.has(type)) found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host });
+    if (said.has(type) || (type === "vm-move-failed" && isUnanswered(changes)))
+      found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host });
   return found;
+}
+
+/** Its source did not say so itself. */
+function isUnanswered(changes: readonly StoreChange[]): boolean {
+  return changes.some(({ name, before }) => name.kind === "vm-move" && (before as VmMove).answer.kind === "open");
 }
 
 function decisionsOfKey({ name, value, before }: StoreChange, events: readonly Event[]): Decision[] {

@@ -110,6 +110,7 @@ const sayRules: Readonly<Record<string, string>> = {
   "fence-device-failed": "S9",
   "vm-order-dropped": "HM1",
   "vm-move-dropped": "HM1",
+  "vm-move-failed": "HM2",
   "vm-move-given-up": "HM2",
   "vm-cannot-leave": "HM3",
   "vm-waits-for-host": "HM4",

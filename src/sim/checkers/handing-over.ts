@@ -1,3 +1,4 @@
+import type { HostMode } from "../../model/host-records.ts";
 import { nextEpoch, type VmId } from "../../model/ids.ts";
 import { type KeyName, keys } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
@@ -52,10 +53,17 @@ export const handsChangeOnce: CheckerKind = {
       },
       ended: (copy) => checkUntouched(world, copy, fail),
       committed: ({ name, value, before }, writer) => {
-        if (name.kind === "vm-move") keepBetween(between, name.vm, value as VmMove | undefined);
+        if (name.kind === "vm-move") {
+          checkQuit(world, value as VmMove | undefined, before as VmMove | undefined, fail);
+          keepBetween(between, name.vm, value as VmMove | undefined);
+        }
         if (name.kind !== "owner") return;
         const handing = handingOf(world, name, before, value);
-        if (handing === undefined) return;
+        if (handing === undefined) {
+          const source = between.get(name.vm)?.from;
+          if (source !== undefined) fail(`the owner of ${name.vm} changes, although ${source} has not quit`);
+          return;
+        }
         world.count(handing === "over" ? "handOvers" : "handBacks");
         const [was, is] = [before as Held, value as Held];
         if (writer?.host.id !== was.host) fail(`${writer?.host.id} hands ${name.vm} ${handing}; ${was.host} holds it`);
@@ -87,6 +95,14 @@ function keepBetween(between: Map<VmId, VmMove>, vm: VmId, move: VmMove | undefi
   else between.delete(vm);
 }
 
+/** What says that the source has quit: nothing of what was handed over is left there. */
+function checkQuit(world: World, is: VmMove | undefined, was: VmMove | undefined, fail: Fail): void {
+  if (is !== undefined || was?.live?.kind !== "switched" || was.epoch === null) return;
+  const { vm, from, incarnation, epoch } = was;
+  if (world.host(from).copies.get(runKey({ vm, incarnation, epoch }))?.alive === true)
+    fail(`${from} is said to have quit ${vm}, and its copy is there`);
+}
+
 function checkStart(world: World, { run, host, moving }: Copy, isBetween: boolean, fail: Fail): void {
   if (moving.part !== "incoming") {
     if (isBetween) fail(`${runKey(run)} starts on ${host.id} before the source of its move has quit`);
@@ -99,7 +115,12 @@ function checkStart(world: World, { run, host, moving }: Copy, isBetween: boolea
 /** A guest that moves and is owned where it is ends by what happens to it alone: a move that fails does not touch it. */
 function checkUntouched(world: World, copy: Copy, fail: Fail): void {
   const { run, host, moving, killed } = copy;
-  if (!killed || moving.part !== "leaving" || !world.truth.isNamed(run.vm, host.id, run)) return;
+  const move = moveOf(world, run.vm);
+  const isMoving = moving.part === "leaving" || (move?.live !== undefined && move.epoch === run.epoch);
+  if (!killed || !isMoving || !world.truth.isNamed(run.vm, host.id, run)) return;
+  // A host that goes down at once stops what runs there.
+  const mode = world.truth.values.get(keys.hostMode(host.id)) as HostMode | undefined;
+  if (mode !== undefined && mode.mode !== "active" && mode.mode !== "leaving") return;
   if (world.truth.vms.get(run.vm)?.requested !== "started" || world.truth.fences.has(`${host.id}/${run.incarnation}`))
     return;
   fail(`${runKey(run)} is ended on ${host.id} for a move of it`);

@@ -16,7 +16,7 @@ const ends = ["source", "target"] as const;
 /** What befalls one end of it, as the kinds of the menu are called; `qemu` is its copy there. */
 const troubles = [
   ...["agent-kill", "agent-kill", "agent-stop", "host-freeze", "host-freeze", "power-loss", "cut", "one-way-cut-out"],
-  ...["link-cut", "answers-lost", "store-unavailable", "qemu", "qemu", "cancelled", "none"],
+  ...["link-cut", "link-cut", "answers-lost", "store-unavailable", "qemu", "qemu", "qemu", "cancelled", "none"],
 ] as const;
 
 /**
@@ -83,17 +83,22 @@ function strike(world: World, { trouble, at, copy, random }: Strike, kind: Fault
   const { now } = world.scheduler;
   if (now >= world.plan.healAtMs) return;
   world.tell("fault", "move-in-trouble", { trouble, at, vm: copy.vm.name });
+  // What is to be killed at the source takes its time to die.
+  if (random.chance(0.3)) copy.diesNotBefore = Math.max(copy.diesNotBefore, now + 2_000 + random.below(15_000));
   if (trouble === "cancelled") cancelMove(world, copy.run.vm);
-  if (trouble === "qemu") {
-    const there = [...world.host(at).copies.values()].find(({ run }) => run.vm === copy.run.vm);
-    if (there !== undefined) world.qemus.endByItself(there, "killed");
-  }
+  if (trouble === "qemu")
+    world.scheduler.after(random.chance(0.5) ? 0 : random.below(400), () => crash(world, copy, at));
   if (kind === undefined) return;
   const forMs = random.chance(0.5) ? 100 + random.below(3_000) : 3_000 + random.below(25_000);
   const other = world.workers().find(({ id }) => id !== at)?.id ?? at;
   const heal = kind.happens(world, { atMs: now, kind: kind.name, host: at, other, forMs }, random);
   world.disturb(forMs);
   if (heal !== undefined) world.scheduler.at(Math.min(now + forMs, world.plan.healAtMs), heal);
+}
+
+function crash(world: World, { run: { vm } }: Copy, at: string): void {
+  const there = [...world.host(at).copies.values()].find(({ run }) => run.vm === vm);
+  if (there !== undefined) world.qemus.endByItself(there, "killed");
 }
 
 /** A person calls the move off: any time before the VM changed hands. */

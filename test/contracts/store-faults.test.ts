@@ -5,6 +5,7 @@ import { createAuthority, issueHostCertificate } from "../../src/adapters/pki/au
 import { must } from "../../src/base/assert.ts";
 import type { HostId, Revision, StoreKey } from "../../src/model/ids.ts";
 import type { CommitEnd, Store, Write } from "../../src/ports/store.ts";
+import { forwardOnly, type WentBack } from "../../src/runtime/forward-only.ts";
 import { type EtcdCluster, startEtcdCluster } from "../support/etcd-cluster.ts";
 import {
   absent,
@@ -20,67 +21,15 @@ import {
   values,
   Watched,
 } from "../support/store-promises.ts";
+import { expectNothingLost, Writer } from "../support/store-writer.ts";
 
 const newPrefix = (): StoreKey => key(`/t-${randomBytes(4).toString("hex")}/`);
 const under = (prefix: StoreKey, name: string): StoreKey => key(`${prefix}${name}/`);
-
-/** Commits a new key each time, until stopped; keeps every end. */
-class Writer {
-  readonly ends: CommitEnd[] = [];
-  readonly keys: StoreKey[] = [];
-  longestGapMs = 0;
-  #stopped = false;
-  readonly #done: Promise<void>;
-
-  constructor(store: Store, prefix: StoreKey, name: string, timeoutMs: number) {
-    this.#done = this.#run(store, prefix, name, timeoutMs);
-  }
-
-  get commits(): number {
-    return this.ends.filter((end) => end.kind === "committed").length;
-  }
-
-  /** Waits until `more` further commits went through. */
-  async goesOn(more: number): Promise<void> {
-    const wanted = this.commits + more;
-    await eventually(() => this.commits >= wanted, `${more} more commits went through`);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#done;
-  }
-
-  async #run(store: Store, prefix: StoreKey, name: string, timeoutMs: number): Promise<void> {
-    let last = performance.now();
-    for (let i = 0; !this.#stopped; i++) {
-      const k = under(prefix, `${name}${i}`);
-      const end = await commit(store, { compares: [absent(k)], writes: [put(k, `${i}`)] }, timeoutMs);
-      this.keys.push(k);
-      this.ends.push(end);
-      if (end.kind === "committed") {
-        this.longestGapMs = Math.max(this.longestGapMs, performance.now() - last);
-        last = performance.now();
-      }
-    }
-  }
-}
 
 async function certain(store: Store, write: Write): Promise<Revision> {
   let end = await commit(store, { writes: [write] }, 2000);
   while (end.kind !== "committed") end = await commit(store, { writes: [write] }, 2000);
   return end.revision;
-}
-
-/** Committed: it is there. Refused never happens, each key is new. Unknown: either. */
-async function expectNothingLost(store: Store, prefix: StoreKey, writers: readonly Writer[]): Promise<void> {
-  const there = await values(store, prefix);
-  for (const writer of writers) {
-    writer.ends.forEach((end, i) => {
-      expect(end.kind).not.toBe("refused");
-      if (end.kind === "committed") expect(there.has(must(writer.keys[i], "a key for each end"))).toBe(true);
-    });
-  }
 }
 
 describe("etcd in trouble", () => {
@@ -106,7 +55,7 @@ describe("etcd in trouble", () => {
     cluster().start(0);
     await Promise.all(writers.map((writer) => writer.goesOn(50)));
     await Promise.all(writers.map((writer) => writer.stop()));
-    await expectNothingLost(b, prefix, writers);
+    expectNothingLost(await values(b, prefix), writers);
   }, 60_000);
 
   test("the leader is killed and comes back: watches bring every commit once and in order", async () => {
@@ -121,7 +70,7 @@ describe("etcd in trouble", () => {
     cluster().start(leader);
     await writer.goesOn(50);
     await writer.stop();
-    await expectNothingLost(store, prefix, [writer]);
+    expectNothingLost(await values(store, prefix), [writer]);
     const there = await snapshot(store, prefix);
     if (there.kind !== "done") throw new Error(there.cause);
     const story = [...there.values]
@@ -276,3 +225,47 @@ describe("etcd without space", () => {
     await committed(store, { compares: [absent(fence)], writes: [put(fence, "")] });
   }, 60_000);
 });
+
+test("[S22] a store that was put back to an earlier state is refused by whoever has seen the later one, for good", async () => {
+  await using cluster = await startEtcdCluster({ members: 1 });
+  const back: WentBack[] = [];
+  const store = forwardOnly(cluster.open(), (seen) => back.push(seen));
+  const k = under(newPrefix(), "owner");
+  const early = await committed(store, { writes: [put(k, "h1")] });
+  await cluster.kill(0);
+  const copy = cluster.copyData(0);
+  cluster.start(0);
+  await certain(store, drop(k));
+  const late = await certain(store, put(k, "h2"));
+  await cluster.kill(0);
+  cluster.putBack(0, copy);
+  cluster.start(0);
+  await cluster.leader();
+  expect(await values(cluster.open(), k)).toEqual(new Map([[k, "h1"]]));
+  await eventually(async () => {
+    await commit(store, { compares: [at(k, early)], writes: [put(k, "h3")] }, 1_000);
+    return back.length > 0;
+  }, "it is found out");
+  expect(back).toEqual([{ found: expect.any(Number), known: late }]);
+  expect(await snapshot(store, k)).toMatchObject({
+    kind: "unknown",
+    cause: expect.stringMatching(/^store-went-back: /u),
+  });
+  // A process that knows nothing of the time before works on it; one that has it on record does not.
+  expect(
+    (
+      await commit(
+        forwardOnly(cluster.open(), () => {}),
+        { writes: [] },
+      )
+    ).kind,
+  ).toBe("committed");
+  expect(
+    (
+      await commit(
+        forwardOnly(cluster.open(), () => {}, late),
+        { writes: [] },
+      )
+    ).kind,
+  ).toBe("unknown");
+}, 60_000);

@@ -7,7 +7,7 @@ import { managingFaults } from "./managing.ts";
 import { movingFaults } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
-import { rareFaults } from "./rare.ts";
+import { freezeSticks, rareFaults } from "./rare.ts";
 import { rulingFaults } from "./ruling.ts";
 import { storeFaults } from "./store.ts";
 
@@ -33,15 +33,11 @@ export const movingMenu: readonly FaultKind[] = movingFaults([...faultMenu]);
 /** What people say of where VMs may run; drawn by itself, too. */
 export const rulingMenu: readonly FaultKind[] = rulingFaults;
 
-const all: readonly FaultKind[] = [
-  ...faultMenu,
-  ...rareMenu,
-  ...orderMenu,
-  ...managingMenu,
-  ...rulingMenu,
-  ...movingMenu,
-  deviceLies,
-];
+/** Drawn with what they need, never by themselves. */
+export const recipeMenu: readonly FaultKind[] = [freezeSticks];
+
+const drawn = [...faultMenu, ...rareMenu, ...recipeMenu, ...orderMenu, ...managingMenu, ...rulingMenu, ...movingMenu];
+const all: readonly FaultKind[] = [...drawn, deviceLies];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([

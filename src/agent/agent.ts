@@ -26,6 +26,8 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     ops: new Map(),
     moveEnds: new Map(),
     arrivals: new Map(),
+    progress: new Map(),
+    progressAt: now,
     reading: undefined,
     readAt: now,
     readRunning: false,

@@ -1,10 +1,13 @@
+import { inKeyOrder } from "../base/order.ts";
 import { limits } from "../core/limits.ts";
 import { leftTransaction, switchoverTransaction } from "../core/migration.ts";
 import { moveDuty } from "../core/move-duty.ts";
 import { planChange } from "../core/plans.ts";
-import { transaction } from "../core/transactions.ts";
-import { type HostId, type Incarnation, nextEpoch } from "../model/ids.ts";
+import { put, transaction, unchanged } from "../core/transactions.ts";
+import { type HostId, type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
+import type { Task } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
@@ -165,4 +168,30 @@ export function isPartHere({ state }: Building, run: VmRun): boolean {
     if (other.vm === run.vm && other.epoch !== run.epoch && moving !== null && phase !== "gone") return true;
   }
   return false;
+}
+
+/** How the copying of a guest goes, in the task of whoever ordered it: for people, and rests on nothing. */
+export function writeProgress(building: Building): void {
+  const { state, happened } = building;
+  if (state.progress.size === 0 || happened.now < state.progressAt) return;
+  for (const [vm, { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link }] of inKeyOrder(state.progress)) {
+    const task = taskOf(building, vm);
+    if (task === undefined || building.busy(`task ${vm}`)) continue;
+    const copying = { mibPerSecond, remainingMiB, expectedDowntimeMs, link };
+    // A third of the way is over once it is under way, the last one begins when the VM has changed hands.
+    const next: Task = { ...task.value, percent: Math.max(task.value.percent, 33 + Math.floor(percent / 3)), copying };
+    const key = keys.task(task.value.id);
+    building.commit(`task ${vm}`, transaction([unchanged(key, task)], [put(key, next)]), []);
+  }
+  building.state = { ...building.state, progress: new Map(), progressAt: later(happened.now, limits.agentWakeMs) };
+}
+
+function taskOf({ happened, state }: Building, vm: VmId): Stored<Task> | undefined {
+  const move = happened.view.moves.get(vm)?.value;
+  if (move?.from !== state.self || move.live?.kind !== "waiting") return undefined;
+  for (const [, task] of inKeyOrder(happened.view.tasks)) {
+    const { kind, vm: of, to, end } = task.value;
+    if (kind === "move-vm" && of === vm && to === move.to && end === null) return task;
+  }
+  return undefined;
 }

@@ -66,7 +66,8 @@ export function noteMove(
     case "checked":
       return noteChecked(state, happened);
     case "move":
-      return happened.event.kind === "progress" ? state : noteLost(state, happened.event.run, happened.wall);
+      if (happened.event.kind === "incoming-lost") return noteLost(state, happened.event.run, happened.wall);
+      return { ...state, progress: new Map(state.progress).set(happened.event.run.vm, happened.event.progress) };
   }
 }
 

@@ -16,7 +16,7 @@ import { endRun, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { moveSubject } from "./move-parts.ts";
-import { isPartHere, moveOut, settleMoving, settleQuit } from "./moving.ts";
+import { isPartHere, moveOut, settleMoving, settleQuit, writeProgress } from "./moving.ts";
 import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
@@ -34,6 +34,7 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
   settleNotArrived(building, incarnation);
   takeIn(building, incarnation);
   writeMoveEnds(building);
+  writeProgress(building);
   greetArrivals(building);
   answerIntents(building, incarnation);
   reportStatus(building, incarnation);

@@ -11,6 +11,7 @@ import type {
   IncomingEnd,
   IncomingRequest,
   MoveEvent,
+  MoveProgress,
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
@@ -94,6 +95,9 @@ export type AgentState = {
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
+  /** How the copying of guests that leave goes; written down now and then, and from then on not before `progressAt`. */
+  readonly progress: ReadonlyMap<VmId, MoveProgress>;
+  readonly progressAt: InstantMs;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;

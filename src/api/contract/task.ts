@@ -10,6 +10,15 @@ export const taskSchema = z.object({
   /** The host that a move goes to. */
   to: z.string().nullable(),
   percent: z.int(),
+  /** Of a guest that moves while it runs: how its copying goes; null: nothing is being copied. */
+  copying: z
+    .object({
+      mibPerSecond: z.number(),
+      remainingMiB: z.number(),
+      expectedDowntimeMs: z.number().nullable(),
+      link: z.string(),
+    })
+    .nullable(),
   /** Null while it runs. */
   end: z
     .discriminatedUnion("kind", [

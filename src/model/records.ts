@@ -317,18 +317,7 @@ export const taskSchema = z.object({
   /** Where a move goes. */
   to: brandedText<HostId>().nullable().default(null),
   percent: z.int().min(0).max(100),
-  /** Of a guest that is being copied: as its source saw it last. */
-  copying: z
-    .object({
-      mibPerSecond: z.number(),
-      remainingMiB: z.number(),
-      /** For how long the guest will have stood still; null: not known yet. */
-      expectedDowntimeMs: z.number().nullable(),
-      /** The target's address on the link that is used. */
-      link: z.string(),
-    })
-    .nullable()
-    .default(null),
+  copying: copyingSchema.nullable().default(null),
   end: z
     .discriminatedUnion("kind", [
       z.object({ kind: z.literal("done"), at: wallMs }),

@@ -59,6 +59,16 @@ export const vmMoveSchema = z.object({
 });
 export type VmMove = z.infer<typeof vmMoveSchema>;
 
+/** Of a guest that is being copied, as its source saw it last. */
+export const copyingSchema = z.object({
+  mibPerSecond: z.number(),
+  remainingMiB: z.number(),
+  /** For how long the guest will have stood still; null: not known yet. */
+  expectedDowntimeMs: z.number().nullable(),
+  /** The target's address on the link that is used. */
+  link: z.string(),
+});
+
 /** `/vms/V/plan/`: what the manager must not forget about a VM. Absent: nothing. */
 export const vmPlanSchema = z.object({
   schema: schema1,

@@ -16,6 +16,7 @@ import type {
   VmId,
   VolumeId,
 } from "./ids.ts";
+import { copyingSchema } from "./move-records.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.

@@ -1,6 +1,7 @@
 import { eventIterator } from "@orpc/contract";
 import { z } from "zod";
 import { actorSchema } from "../../model/branded.ts";
+import { copyingSchema } from "../../model/move-records.ts";
 import { base, troubleSchema, wallMsSchema } from "./base.ts";
 
 export const taskSchema = z.object({
@@ -11,14 +12,7 @@ export const taskSchema = z.object({
   to: z.string().nullable(),
   percent: z.int(),
   /** Of a guest that moves while it runs: how its copying goes; null: nothing is being copied. */
-  copying: z
-    .object({
-      mibPerSecond: z.number(),
-      remainingMiB: z.number(),
-      expectedDowntimeMs: z.number().nullable(),
-      link: z.string(),
-    })
-    .nullable(),
+  copying: copyingSchema.nullable(),
   /** Null while it runs. */
   end: z
     .discriminatedUnion("kind", [

@@ -54,6 +54,18 @@ describe("A VM moves while it runs", () => {
     expect(moved.map(({ event }) => event.params["host"])).toEqual(others);
   });
 
+  it("[S15, HM3] away from a host in maintenance and back again, without a boot", async () => {
+    const { boots } = await web.answers();
+    const home = web.owner().host;
+    expect((await lab.holdfast("host", "maintenance", home)).code).toBe(0);
+    await waitFor(`${web.name} to have left ${home}`, () => web.owner().host !== home || undefined);
+    await expectOneLife(boots);
+    expect((await lab.holdfast("host", "release", home)).code).toBe(0);
+    await waitFor(`${web.name} to be back on ${home}`, () => web.owner().host === home || undefined);
+    await waitFor("its source to have quit", () => !lab.history.view.moves.has(web.id) || undefined);
+    await expectOneLife(boots);
+  });
+
   it("[S15] whose target's QEMU is killed while it waits or receives: it goes on where it was, untouched", async () => {
     const before = { owner: web.owner(), pids: web.pids(), boots: (await web.answers()).boots };
     const to = lab.world.hosts.map((host) => host.name).find((name) => name !== before.owner.host) ?? "";

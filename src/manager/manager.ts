@@ -245,7 +245,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(
-      [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),
+      [...state.pending.values()].flatMap(({ places = [] }) => places.map(({ vm, on }) => [vm, on] as const)),
     ),
   };
 }

@@ -132,8 +132,8 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
     round.assign(one, order.to);
     round.take(one.id);
   }
-  const places = [vm, ...team].map((one) => ({ vm: one.id, on: order.to }));
-  round.decide(vm.id, transaction(compares, writes), events, places);
+  const places = [vm, ...team].map(({ id }) => ({ vm: id, on: order.to }));
+  round.decide(vm.id, transaction(compares, writes), events, ...places);
 }
 
 /**

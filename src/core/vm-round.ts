@@ -100,9 +100,9 @@ export class VmRound {
     return full;
   }
 
-  decide(vm: VmId, transaction: Transaction, events: readonly EventDraft[], places: readonly Placing[] = []): void {
+  decide(vm: VmId, transaction: Transaction, events: readonly EventDraft[], ...places: readonly Placing[]): void {
     this.#taken.add(subjectOf(vm));
-    this.#decisions.push({ subject: subjectOf(vm), transaction, events, ...(places.length === 0 ? {} : { places }) });
+    this.#decisions.push({ subject: subjectOf(vm), transaction, events, places });
   }
 
   /** It takes part in another VM's decision. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Actor, actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
-import { guestCpuSchema } from "./host-records.ts";
+import { guestCpuSchema, runCpuModelSchema } from "./host-records.ts";
 import type {
   ClusterId,
   Epoch,
@@ -17,6 +17,7 @@ import type {
   VmId,
   VolumeId,
 } from "./ids.ts";
+import { copyingSchema } from "./move-records.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
@@ -60,7 +61,6 @@ export const hostFactsSchema = z.object({
   cpuVendor: z.string(),
   cpuModel: z.string(),
   cpuFlags: z.array(z.string()),
-  /** Absent: its QEMU could not be asked, or nobody did. */
   guestCpu: guestCpuSchema.optional(),
   cores: z.int(),
   memoryMiB: z.int(),
@@ -253,8 +253,7 @@ export const vmStatusSchema = z.object({
   /** Why it is paused; empty unless `paused`. */
   pausedBy: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
-  /** Where the VM's model is `compatible`: what that was at its start. A move keeps it (PL8). */
-  cpuModel: z.string().optional(),
+  cpuModel: runCpuModelSchema,
   /** Restarts in a row without a quiet minute between. */
   restarts: z.int(),
   lastExit: vmExitSchema.nullable(),
@@ -328,6 +327,7 @@ export const taskSchema = z.object({
   /** Where a move goes. */
   to: brandedText<HostId>().nullable().default(null),
   percent: z.int().min(0).max(100),
+  copying: copyingSchema.nullable().default(null),
   end: z
     .discriminatedUnion("kind", [
       z.object({ kind: z.literal("done"), at: wallMs }),
@@ -374,7 +374,6 @@ export const requestSchema = z.object({
   outcome: outcomeSchema,
   at: wallMs,
 });
-export type RequestRecord = z.infer<typeof requestSchema>;
 
 /** `/events/HOST/BOOT-SEQ/`: hash-chained per host and boot; the store's revision orders all of them. */
 export const eventSchema = z.object({

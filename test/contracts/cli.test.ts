@@ -278,10 +278,8 @@ describe("help", () => {
     ["host"],
     ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],
-    ...["create", "list", "show", "start", "stop", "migrate", "relocate", "reset", "delete", "set"].map((verb) => [
-      "vm",
-      verb,
-    ]),
+    ...["create", "list", "show", "start", "stop", "migrate", "relocate"].map((verb) => ["vm", verb]),
+    ...["cancel-move", "reset", "delete", "set"].map((verb) => ["vm", verb]),
     ["pool"],
     ["pool", "list"],
     ["policy"],

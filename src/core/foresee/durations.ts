@@ -5,7 +5,7 @@ import type { StoredEvent } from "../../ports/journal.ts";
 export type Duration = { readonly ms: number; readonly samples: number };
 
 /** Steps whose length only this cluster's own history tells. */
-export type Step = "power-off" | "stop" | "start";
+export type Step = "power-off" | "stop" | "start" | "live-move";
 
 /** How long things take in this cluster. A VM has figures of its own once it was seen often enough. */
 export type Durations = {
@@ -22,10 +22,14 @@ export const measuredBy = [
   "vm-recovered",
   "vm-restarted",
   "vm-running",
+  "vm-moved",
 ] as const;
 
 /** Where nothing of the kind has happened yet. */
-const defaults = { "power-off": 2_000, stop: 5_000, start: 2_000 } as const satisfies Record<Step, number>;
+const defaults = { "power-off": 2_000, stop: 5_000, start: 2_000, "live-move": 10_000 } as const satisfies Record<
+  Step,
+  number
+>;
 /** The newest of each kind count: a cluster changes. */
 const samplesMax = 20;
 /** From so many on, a VM's own figures say more than those of all. */
@@ -48,7 +52,12 @@ export function measureDurations(history: readonly StoredEvent[]): Durations {
   }
   const usual = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
   return {
-    usual: { "power-off": usual("power-off"), stop: usual("stop"), start: usual("start") },
+    usual: {
+      "power-off": usual("power-off"),
+      stop: usual("stop"),
+      start: usual("start"),
+      "live-move": usual("live-move"),
+    },
     ofVm: ownFigures(all),
   };
 }
@@ -68,7 +77,11 @@ function beginsOf({ type, subjects, params }: Told): Edge[] {
     case "host-fenced":
       return params["device"] === true ? [{ step: "power-off", key: `${host}/${params["incarnation"]}` }] : [];
     case "vm-move-begun":
-      return [{ step: "stop", key: vm }];
+      // Which of the two it was, its end tells.
+      return [
+        { step: "stop", key: vm },
+        { step: "live-move", key: vm },
+      ];
     case "vm-placed":
     case "vm-recovered":
     case "vm-restarted":
@@ -83,6 +96,7 @@ function endsOf({ type, subjects, params }: Told): Edge[] {
   if (type === "fence-proof" && params["proof"] === "power-off")
     return [{ step: "power-off", key: `${host}/${params["incarnation"]}` }];
   if (type === "vm-placed") return [{ step: "stop", key: vm }];
+  if (type === "vm-moved") return [{ step: "live-move", key: vm }];
   return type === "vm-running" ? [{ step: "start", key: `${vm}.${params["epoch"]}` }] : [];
 }
 
@@ -99,7 +113,7 @@ function ownFigures(all: readonly Sample[]): Durations["ofVm"] {
   for (const [vm, samples] of byVm) {
     if (vm === undefined) continue;
     const own: Partial<Record<Step, Duration>> = {};
-    for (const step of ["stop", "start"] as const) {
+    for (const step of ["stop", "start", "live-move"] as const) {
       const median = medianOf(samples, step, ownSamplesMin);
       if (median !== undefined) own[step] = median;
     }

@@ -1,13 +1,13 @@
-import type { HostId, VmId } from "../../model/ids.ts";
+import { type HostId, nextEpoch, type VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { HeldOwner, Vm, VmStatus } from "../../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../../model/view.ts";
 import { deviceWork } from "../decide-fences.ts";
 import { fenceKey } from "../decision.ts";
 import { proofTransaction } from "../fencing.ts";
-import { isMovedAway } from "../moves.ts";
+import { isMovedAway, stageOf } from "../moves.ts";
 import { releaseTransaction } from "../ownership.ts";
-import { put, transaction, unchanged } from "../transactions.ts";
+import { put, remove, transaction, unchanged } from "../transactions.ts";
 import type { Ahead } from "./ahead.ts";
 import { type Duration, durationOf, type Step } from "./durations.ts";
 
@@ -47,11 +47,28 @@ function deedOfHolder(ahead: Ahead, vm: Vm, owner: Stored<HeldOwner>): Deed | un
     const key = `${step} ${vm.id}.${owner.value.epoch}`;
     return { key, step, vm: vm.id, takes: durationOf(durations, step, vm.id), end };
   };
+  const move = view.moves.get(vm.id)?.value;
+  const isLive = move?.live !== undefined && ["waits", "switched"].includes(stageOf(view, move));
+  if (isLive) return deed("live-move", (then) => goesOver(then, vm.id));
   const unwanted = (vm.requested === "stopped" || vm.requested === "disabled") && view.disarm === undefined;
   if (isMovedAway(view, vm.id) || unwanted) return deed("stop", (then) => letGo(then, vm.id));
   const status = view.statuses.get(vm.id)?.value;
   const isStarting = status === undefined || status.epoch < owner.value.epoch || status.phase === "starting";
   return isStarting && vm.requested === "started" ? deed("start", (then) => comesUp(then, vm.id)) : undefined;
+}
+
+/** All of it at once: the owner transaction, the guest that goes on, the source that has quit (S15). */
+function goesOver(ahead: Ahead, vm: VmId): void {
+  const { view } = ahead;
+  const move = view.moves.get(vm)?.value;
+  const owner = view.owners.get(vm)?.value;
+  const incarnation = move === undefined ? undefined : view.hosts.get(move.to)?.value.incarnation;
+  if (move === undefined || owner?.kind !== "held" || incarnation === undefined) return;
+  const isThere = owner.host === move.to;
+  const next: HeldOwner = isThere ? owner : { ...owner, host: move.to, incarnation, epoch: nextEpoch(owner.epoch) };
+  const compares = [unchanged(keys.vmMove(vm), view.moves.get(vm))];
+  ahead.write(transaction(compares, [put(keys.owner(vm), next), remove(keys.vmMove(vm))]));
+  comesUp(ahead, vm);
 }
 
 function letGo(ahead: Ahead, vm: VmId): void {

@@ -11,6 +11,8 @@ export type Course = {
   /** When it executed again, and where. */
   runsMs: number | null;
   on: HostId | null;
+  /** It went while it ran. */
+  live: boolean;
   /** Steps that it took whose length is a guess: nothing of the kind was ever measured here. */
   readonly guessed: Set<Step>;
 };
@@ -73,10 +75,11 @@ class Courses {
     const course = this.#of(vm);
     if (takes.samples === 0) course.guessed.add(step);
     if (step === "stop") course.stoppedMs ??= this.#ahead.elapsedMs;
+    if (step === "live-move") course.live = true;
   }
 
   ended({ vm, step }: Deed): void {
-    if (vm === null || step !== "start") return;
+    if (vm === null || (step !== "start" && step !== "live-move")) return;
     const course = this.#of(vm);
     course.runsMs = this.#ahead.elapsedMs;
     course.on = runsOn(this.#ahead.view, vm) ?? null;
@@ -85,7 +88,7 @@ class Courses {
   #of(vm: VmId): Course {
     const known = this.all.get(vm);
     if (known !== undefined) return known;
-    const course: Course = { stoppedMs: null, runsMs: null, on: null, guessed: new Set() };
+    const course: Course = { stoppedMs: null, runsMs: null, on: null, live: false, guessed: new Set() };
     this.all.set(vm, course);
     return course;
   }

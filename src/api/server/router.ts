@@ -60,7 +60,6 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
     return current;
   };
   const asOf = <T extends object>(rest: T) => ({ asOfMs: tracker.asOfMs(), ...rest });
-
   return api.router({
     cluster: {
       status: api.cluster.status.handler(() => presentStatus(options, view(), tracker)),

@@ -1,0 +1,5 @@
+import { loadLean } from "./lean.ts";
+
+// holdfast-relay: the process between a VM's QEMU and its replica (docs/designs/0006-replication.md).
+const { main } = await loadLean(() => import("./relay-process.ts"));
+await main(process.argv.slice(2));

@@ -1,0 +1,4 @@
+import { openRealReplicaPair } from "./real-replica-pair.ts";
+import { replicationSuite } from "./replication-suite.ts";
+
+replicationSuite("QEMU", () => openRealReplicaPair());

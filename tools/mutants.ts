@@ -13,8 +13,8 @@ import { readFirstTrials, trialsFor, writeFirstTrials } from "./mutants/trials.t
 const usage = `usage: mutants [--json] [--only ID,ID] [--seeds N] [--record]
        mutants --guard [--json] [--only ID,ID]      bugs of the real guard, found by its contract suite (root, cgroup v2)
 Plants each bug of tools/mutants in a copy of the sources and plays seeds until a checker finds it. Only a checker, a
-liveness bound or a scenario kills; crashes and time limits do not. --seeds: for each bug at most (200, the default),
-before the scenarios; --record: writes down what found each bug, to be played first next time.
+liveness bound or a scenario kills; crashes and time limits do not. --seeds: for each bug at most (200, the default);
+the scenarios come after the first few. --record: writes down what found each bug, to be played first next time.
 Exit code 0: every bug was found. 1: some survived, or the unmutated code is red. 2: a bug can no longer be planted.`;
 
 const seedsMax = 200;

@@ -1,4 +1,5 @@
 import { event } from "../core/decision.ts";
+import { isDisarmed } from "../core/disarmed.ts";
 import { isBetweenHosts } from "../core/migration.ts";
 import { isMovedAway } from "../core/moves.ts";
 import { planChange } from "../core/plans.ts";
@@ -26,11 +27,6 @@ export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | u
   // Whatever is wanted, nothing is done about it while the cluster is disarmed (HM5).
   if (requested === "started" || requested === "ignored" || isDisarmed(view)) return undefined;
   return "unwanted";
-}
-
-/** A record that a newer version wrote says it too: unread is not absent. */
-export function isDisarmed(view: ClusterView): boolean {
-  return view.disarm !== undefined || view.unreadable.has(keys.disarm);
 }
 
 /** In this life of it the host only goes down from here on, in one way or another. */

@@ -1,11 +1,13 @@
 import { event } from "../core/decision.ts";
+import { isDisarmed } from "../core/disarmed.ts";
 import { leftInOrder } from "../core/host-standing.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { HostMode } from "../model/host-records.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { defaultPolicy } from "../model/policy.ts";
-import type { FenceRecord, HostRegistration, Intent, LeaveIntent } from "../model/records.ts";
+import type { EventDraft, FenceRecord, HostRegistration, Intent, LeaveIntent } from "../model/records.ts";
+import type { Compare, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
 import type { Building } from "./building.ts";
 
@@ -16,6 +18,8 @@ export function settleMode(building: Building, incarnation: Incarnation): void {
   const { view } = building.happened;
   const registration = view.hosts.get(building.state.self);
   if (registration === undefined || building.busy(subject)) return;
+  // What a newer version of this agent announced, that one carries out.
+  if (view.unreadable.has(keys.hostMode(building.state.self))) return;
   const mode = view.modes.get(building.state.self);
   const order = openOrder(building, incarnation);
   if (order !== undefined) takeOrder(building, order, mode, registration);
@@ -48,7 +52,7 @@ function isDown(next: HostMode["next"]): next is "reboot" | "power-off" {
   return next === "reboot" || next === "power-off";
 }
 
-/** Says what will happen to the VMs, as the policy has it, and answers whoever ordered it. Said once: it is not taken back. */
+/** Says what will happen to the VMs, as the policy has it, and answers whoever ordered it. */
 function takeOrder(
   building: Building,
   order: Stored<LeaveIntent>,
@@ -61,6 +65,10 @@ function takeOrder(
   const answered: LeaveIntent = { ...order.value, answer: { kind: "done", at: wall } };
   const compares = [unchanged(keys.intent(id), order), ...stillIn(self, registration)];
   const answer = put(keys.intent(id), answered);
+  if (next === "nothing") {
+    takeBack(building, mode, registration, { compares, answer });
+    return;
+  }
   if (mode !== undefined && goesDown(mode.value, incarnation)) {
     building.commit(subject, transaction(compares, [answer]), []);
     return;
@@ -71,11 +79,27 @@ function takeOrder(
   building.commit(subject, transaction([...compares, unchanged(key, mode)], [answer, put(key, record)]), [told]);
 }
 
+/**
+ * Both the last word and this compare the mode: whichever is committed first, the other one is refused. Until the view shows
+ * the mode of a host at work, nothing is started here (S9).
+ */
+function takeBack(
+  building: Building,
+  mode: Stored<HostMode> | undefined,
+  registration: Stored<HostRegistration>,
+  { compares, answer }: { readonly compares: readonly Compare[]; readonly answer: Write },
+): void {
+  const isAnnounced = mode?.value.incarnation === registration.value.incarnation && mode.value.mode !== "active";
+  const active = isAnnounced ? activeAgain(building, mode, registration) : nothingElse;
+  const write = transaction([...compares, ...active.compares], [answer, ...active.writes]);
+  building.commit(subject, write, active.events);
+}
+
 function modeFor(view: ClusterView, { host, next }: LeaveIntent): HostMode["mode"] {
   if (next === "agent-restart") return "restart";
   if (view.maintenances.has(host)) return "leaving";
   // Nothing moves and nothing starts elsewhere meanwhile: its VMs wait for it.
-  if (view.disarm !== undefined) return "restart";
+  if (isDisarmed(view)) return "restart";
   const policy = view.policy?.value ?? defaultPolicy;
   switch (policy.shutdownPolicy) {
     case "migrate":
@@ -103,14 +127,28 @@ function isBack({ state, happened }: Building, mode: Stored<HostMode>, incarnati
 }
 
 function sayActive(building: Building, mode: Stored<HostMode>, registration: Stored<HostRegistration>): void {
+  const { compares, writes, events } = activeAgain(building, mode, registration);
+  const registered = stillIn(building.state.self, registration);
+  building.commit(subject, transaction([...compares, ...registered], writes), events);
+}
+
+type Change = {
+  readonly compares: readonly Compare[];
+  readonly writes: readonly Write[];
+  readonly events: readonly EventDraft[];
+};
+const nothingElse: Change = { compares: [], writes: [], events: [] };
+
+function activeAgain(
+  building: Building,
+  mode: Stored<HostMode>,
+  { value: { incarnation } }: Stored<HostRegistration>,
+): Change {
   const { self } = building.state;
-  const { incarnation } = registration.value;
   const next: HostMode = { schema: 1, incarnation, mode: "active", next: "nothing", at: building.happened.wall };
   const key = keys.hostMode(self);
   const told = event("host-active", { host: self }, { host: self, incarnation });
-  building.commit(subject, transaction([unchanged(key, mode), ...stillIn(self, registration)], [put(key, next)]), [
-    told,
-  ]);
+  return { compares: [unchanged(key, mode)], writes: [put(key, next)], events: [told] };
 }
 
 /** Nothing of any VM is here, and none is on record as held by this host. */

@@ -166,6 +166,8 @@ function noteCommit(state: AgentState, happened: AgentEvent & { kind: "commit-en
   const pending = new Map(state.pending);
   if (end.kind === "unknown") {
     pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tickMs) } });
+  } else if (end.kind === "too-large") {
+    pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tooLargeRetryMs) } });
   } else pending.set(happened.id, { ...ended, until: { kind: "answered", revision: end.revision } });
   return { ...state, pending };
 }

@@ -1,7 +1,7 @@
 import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
 import type { Params } from "../model/reason.ts";
 import type { EventDraft, VmExit } from "../model/records.ts";
-import type { CommitEnd, Transaction } from "../model/transaction.ts";
+import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { HeartSays } from "../ports/heart.ts";
 import type { HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
@@ -108,7 +108,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "vm"; readonly event: VmEvent }
   | { readonly kind: "listed"; readonly runs: readonly RunningVm[] }
   | { readonly kind: "op-ended"; readonly op: number; readonly end: HypervisorEnd }
-  | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitEnd }
+  | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
   | { readonly kind: "measured"; readonly measurement: Measurement }
 );

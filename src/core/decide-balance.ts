@@ -1,6 +1,6 @@
 import { canMove, move } from "./decide-leaves.ts";
 import { limits } from "./limits.ts";
-import { mayMove } from "./move-attempts.ts";
+import { isTried } from "./move-attempts.ts";
 import type { BalanceState } from "./placement/rebalance.ts";
 import { noBalance } from "./placement/rebalance.ts";
 import { noChange } from "./plans.ts";
@@ -11,11 +11,16 @@ export function balanceHosts(round: VmRound): BalanceState {
   const { autoRebalance, mode } = round.policy.scheduler;
   // What this would look at costs a look at every VM.
   if (!autoRebalance.enabled || mode === "basic" || round.view.disarm !== undefined) return noBalance;
+  const { lookedAt } = round.known.balance;
+  if (lookedAt !== null && round.known.now - lookedAt < limits.balanceRoundMs) {
+    round.wake(lookedAt + limits.balanceRoundMs);
+    return round.known.balance;
+  }
   const { state, moves, reason, wakeAt } = round.rebalance(round.known.balance, {
     roundMs: limits.balanceRoundMs,
     mayMove: (vm) => {
       const owner = round.view.owners.get(vm.id)?.value;
-      return owner?.kind === "held" && !round.isTaken(vm.id) && canMove(round, vm, owner) && mayMove(round, vm);
+      return owner?.kind === "held" && !round.isTaken(vm.id) && canMove(round, vm, owner) && isTried(round, vm);
     },
   });
   if (wakeAt !== undefined) round.wake(wakeAt);

@@ -7,6 +7,7 @@ import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
+import { isDisarmed } from "./disarmed.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
 import { isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
@@ -30,7 +31,7 @@ export function decideFences(view: ClusterView, known: ManagerKnowledge, judge: 
   const decisions: Decision[] = [];
   const notices: Notice[] = [];
   let wakeAt: number | undefined;
-  if (view.disarm !== undefined) return { decisions, notices, wakeAt };
+  if (isDisarmed(view)) return { decisions, notices, wakeAt };
   for (const [host, contact] of inKeyOrder(known.contacts)) {
     if (host === known.self || !isJudged(view, host, contact)) continue;
     const process = { startedAt: judge.startedAt, ownWaitMs: known.ownWaitMs, extraMs: judge.extraMs };
@@ -134,7 +135,7 @@ export function decideOrders(
   also: readonly Compare[],
 ): Decided {
   const decisions: Decision[] = [];
-  if (view.disarm !== undefined) return { decisions, notices: [], wakeAt: undefined };
+  if (isDisarmed(view)) return { decisions, notices: [], wakeAt: undefined };
   for (const [host, contact] of inKeyOrder(known.contacts)) {
     if (host === known.self || !isJudged(view, host, contact) || !contact.live || known.now < own.graceUntil) continue;
     const reason = whyOrdered(view, host, contact, known.now);

@@ -1,5 +1,6 @@
 import { inKeyOrder } from "../base/order.ts";
 import type { HostId, VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
@@ -21,8 +22,20 @@ export function leaveHosts(round: VmRound): void {
   for (const { vm, owner } of heldOn(view, left)) {
     const why = left.get(owner.host);
     if (round.postpones()) return;
-    if (why === undefined || round.isTaken(vm.id) || !canMove(round, vm, owner)) continue;
-    if (vm.requested === "started" && mayMove(round, vm)) leave(round, vm, owner, why);
+    if (why === undefined || round.isTaken(vm.id) || vm.requested !== "started") continue;
+    if (canMove(round, vm, owner)) {
+      if (mayMove(round, vm)) leave(round, vm, owner, why);
+    } else sayWhatHolds(round, vm, owner, why);
+  }
+}
+
+/** What keeps a host waiting is told, where a person can do something about it. */
+function sayWhatHolds(round: VmRound, vm: Vm, owner: HeldOwner, why: Reason): void {
+  const { view, known } = round;
+  if (!isUp(view, known, vm.id, owner)) round.skip(vm.id);
+  else if (vm.lock !== null) {
+    const params = { vm: vm.name, host: owner.host, lock: vm.lock.kind };
+    round.say(vm.id, event("vm-locked-cannot-leave", { vm: vm.id, host: owner.host }, params, why));
   }
 }
 
@@ -60,6 +73,8 @@ export function canMove({ view, known }: VmRound, vm: Vm, owner: HeldOwner): boo
  */
 export function isUp(view: ClusterView, known: ManagerKnowledge, vm: VmId, owner: HeldOwner): boolean {
   if (fenceOf(view, owner.host, owner.incarnation) !== undefined) return false;
+  // Unread is not absent: it may have announced what its VMs wait for, and no move of theirs could be written.
+  if (view.unreadable.size > 0 && view.unreadable.has(keys.hostMode(owner.host))) return false;
   // Its host stops it anyway, and says what then becomes of it (HM4).
   if (isAwaited(view, owner.host) || givesItsVmsUp(view, owner.host)) return false;
   const status = view.statuses.get(vm)?.value;
@@ -102,5 +117,6 @@ export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Mo
     alternatives,
   );
   round.assign(vm, to);
-  round.decide(vm.id, write, [told]);
+  round.leaves(owner.host);
+  round.decide(vm.id, write, [told], { vm: vm.id, on: to });
 }

@@ -19,9 +19,10 @@ export function leaveLostHosts(round: VmRound): void {
   const found = new Map<VmId, { readonly vm: Vm; readonly owner: Owner }>();
   for (const [id, { value: owner }] of view.owners) {
     const vm = known.lost.has(owner.host) ? view.vms.get(id)?.value : undefined;
-    if (vm?.requested === "stopped" && owner.kind === "released") found.set(id, { vm, owner });
+    if (vm !== undefined && owner.kind === "released") found.set(id, { vm, owner });
   }
   for (const [id, { vm, owner }] of inKeyOrder(found)) {
+    if (round.postpones()) return;
     const placement = round.isTaken(id) ? undefined : placeAway(round, vm, owner.host);
     if (placement === undefined) continue;
     const { on, alternatives } = placement;

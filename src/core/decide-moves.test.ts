@@ -75,7 +75,6 @@ describe("orders", () => {
 
   test.each([
     ["to a host that is silent", (records: Records) => records, "h3", "host-is-silent"],
-    ["to where it is", (records: Records) => records, "h1", "vm-is-there"],
     [
       "to a host without room",
       (r: Records) => r.put(keys.vm(web), vm("web", { memoryMiB: 2_000 })),
@@ -103,6 +102,20 @@ describe("orders", () => {
     expect(removed(decided, keys.vmOrder(web))).toBe(true);
     const told = decided.decisions.flatMap(({ events }) => events);
     expect(told.map(({ type, reason }) => [type, reason?.code])).toEqual([["vm-order-dropped", code]]);
+  });
+
+  test("[HM1] an order to where it is by now has been served, and that is said", () => {
+    const decided = decide(running().put(keys.vmOrder(web), order("h1")));
+    expect(removed(decided, keys.vmOrder(web))).toBe(true);
+    expect(said(decided)).toEqual(["vm-order-served"]);
+  });
+
+  test("[HM1] with an order that is dropped an older failure is forgotten, which its task would tell as its own", () => {
+    const records = running().put(keys.vmOrder(web), order("h3"));
+    records.put(keys.vmPlan(web), plan({ failedMoves: { count: 2, to: host("h3"), code: "vm-did-not-stop" } }));
+    const decided = decide(records, knowledge(records, { h3: 3_000 }));
+    expect(said(decided)).toEqual(["vm-order-dropped"]);
+    expect(removed(decided, keys.vmPlan(web))).toBe(true);
   });
 
   test("[HM1] a VM that does not run changes its place, and one that never ran gets one", () => {

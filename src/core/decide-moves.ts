@@ -18,6 +18,7 @@ export function continueMoves(round: VmRound): void {
   const { view } = round;
   for (const [id, move] of inKeyOrder(view.moves)) {
     if (round.isTaken(id)) continue;
+    if (round.postpones()) return;
     const vm = view.vms.get(id)?.value;
     const stage = stageOf(view, move.value);
     if (stage === "switched") endSwitched(round, move, vm);

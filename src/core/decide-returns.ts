@@ -19,6 +19,7 @@ export function returnVms(round: VmRound): void {
     const vm = view.vms.get(id)?.value;
     const owner = view.owners.get(id)?.value;
     if (to === null || vm === undefined || owner === undefined || round.isTaken(id)) continue;
+    if (round.postpones()) return;
     if (whyVmsLeave(view, to) !== undefined) continue;
     if (owner.host === to || !isToReturn(round, vm, to)) forgetReturn(round, vm);
     else if (owner.kind === "held" && vm.requested === "started") goBack(round, vm, owner, to);
@@ -31,7 +32,9 @@ function isToReturn({ view, policy }: VmRound, vm: Vm, to: HostId): boolean {
 }
 
 function goBack(round: VmRound, vm: Vm, owner: HeldOwner, to: HostId): void {
-  if (!canMove(round, vm, owner) || round.whyUnfit(vm, to) !== undefined || !mayMove(round, vm)) return;
+  // Only where the rules would have it now: what they send elsewhere keeps the host in mind, and does not travel twice.
+  if (round.whereTo(vm, { preference: "stay", returnTo: to }) !== to) return;
+  if (round.isCrowded(owner.host) || !canMove(round, vm, owner) || !mayMove(round, vm)) return;
   const reason = { rule: "HM3", code: "maintenance-over", params: { host: to } };
   move(round, { vm, owner, to, reason, alternatives: [] }, noChange);
 }

@@ -9,6 +9,7 @@ import { mayMove } from "./move-attempts.ts";
 import type { Placement } from "./placement/select.ts";
 import { noChange } from "./plans.ts";
 import { restlessVms } from "./restless.ts";
+import { unmovedVms } from "./unmoved.ts";
 import type { VmRound } from "./vm-round.ts";
 
 /**
@@ -17,16 +18,31 @@ import type { VmRound } from "./vm-round.ts";
  */
 export function followRules(round: VmRound): void {
   const { view } = round;
-  for (const id of [...restlessVms(view)].sort(compareText)) {
+  const restless = restlessVms(view);
+  if (restless.size === 0) return;
+  const unmoved = unmovedVms(view, round.standing());
+  for (const id of [...restless].filter((vm) => !unmoved.has(vm)).sort(compareText)) {
     const vm = view.vms.get(id)?.value;
     const owner = view.owners.get(id)?.value;
     if (vm?.requested !== "started" || owner?.kind !== "held" || round.isTaken(id)) continue;
+    if (round.postpones()) return;
     // What is about to go has its own way with its VMs (HM3, HM4).
     if (isGoing(view, owner.host)) continue;
-    const to = round.whereTo(vm, wishOf(round, id));
-    if (to === undefined || to === owner.host || !canMove(round, vm, owner) || !mayMove(round, vm)) continue;
-    follow(round, vm, owner);
+    if (round.isCrowded(owner.host)) round.skip(id);
+    else if (isToStay(round, vm, owner)) remember(round, unmoved, id);
+    else if (!canMove(round, vm, owner)) round.skip(id);
+    else if (mayMove(round, vm)) follow(round, vm, owner);
   }
+}
+
+/** Only what follows from the records: what is under way, or was decided in this round, may yet come otherwise. */
+function remember(round: VmRound, unmoved: Set<VmId>, vm: VmId): void {
+  if (!round.hasPlaced()) unmoved.add(vm);
+}
+
+function isToStay(round: VmRound, vm: Vm, owner: HeldOwner): boolean {
+  const to = round.whereTo(vm, wishOf(round, vm.id));
+  return to === undefined || to === owner.host;
 }
 
 function isGoing(view: ClusterView, host: HostId): boolean {

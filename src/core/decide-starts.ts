@@ -70,7 +70,8 @@ function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { 
   const leaves = whyVmsLeave(view, owner.host);
   const reason = leaves ?? whyNotThere(owner, preference);
   const begun = beginMove(view, vm, owner, { to, reason }, round.known.wall);
-  const plan = leaves === undefined ? noChange : planChange(view, vm.id, { returnTo: owner.host });
+  const returnTo = view.plans.get(vm.id)?.value.returnTo ?? owner.host;
+  const plan = leaves === undefined ? noChange : planChange(view, vm.id, { returnTo });
   const write = transaction([...begun.compares, ...plan.compares, ...also], [...begun.writes, ...plan.writes]);
   const params = { vm: vm.name, from: owner.host, to, how: begun.move.kind };
   round.assign(vm, to);

@@ -17,7 +17,7 @@ function task(kind: Task["kind"], more: Partial<Task> = {}): Task {
 
 /** What is written of the task: its end, its percent, `delete`, or nothing. */
 function decided(records: Records, given: Task): unknown {
-  const [decision] = decideTasks(records.put(keys.task(id), given).view, known, []);
+  const [decision] = decideTasks(records.put(keys.task(id), given).view, known, [], 64);
   const write = decision?.transaction.writes[0];
   if (write?.kind !== "put") return write?.kind;
   const { end, percent } = JSON.parse(write.text) as Task;

@@ -13,10 +13,16 @@ import { vmError } from "./vm-error.ts";
 /** Ended tasks and answered intents stay this long for whoever asks how it went. */
 const keepEndedMs = 600_000;
 
-/** Ends tasks whose aim is reached or cannot be reached, and removes old ones. */
-export function decideTasks(view: ClusterView, known: ManagerKnowledge, also: readonly Compare[]): Decision[] {
+/** Ends tasks whose aim is reached or cannot be reached, and removes old ones; `room` of them at most, the rest later. */
+export function decideTasks(
+  view: ClusterView,
+  known: ManagerKnowledge,
+  also: readonly Compare[],
+  room: number,
+): Decision[] {
   const decisions: Decision[] = [];
   for (const [id, task] of inKeyOrder(view.tasks)) {
+    if (decisions.length >= room) return decisions;
     const key = keys.task(id);
     const compares = [unchanged(key, task), ...also];
     if (task.value.end !== null) {
@@ -30,6 +36,7 @@ export function decideTasks(view: ClusterView, known: ManagerKnowledge, also: re
       decisions.push({ subject: id, transaction: transaction(compares, [put(key, next)]), events: [] });
   }
   for (const [id, intent] of inKeyOrder(view.intents)) {
+    if (decisions.length >= room) return decisions;
     const key = keys.intent(id);
     const compares = [unchanged(key, intent), ...also];
     const { answer } = intent.value;

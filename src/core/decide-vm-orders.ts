@@ -1,6 +1,6 @@
 import { must } from "../base/assert.ts";
 import { inKeyOrder } from "../base/order.ts";
-import type { HostId, VmId } from "../model/ids.ts";
+import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmOrder } from "../model/move-records.ts";
 import type { Reason } from "../model/reason.ts";
@@ -26,6 +26,7 @@ export function carryOutOrders(round: VmRound): void {
   const { view } = round;
   for (const [id, stored] of inKeyOrder(view.orders)) {
     if (round.isTaken(id)) continue;
+    if (round.postpones()) return;
     const vm = view.vms.get(id)?.value;
     const { order } = stored.value;
     if (vm === undefined) end(round, stored);
@@ -46,13 +47,14 @@ function end(round: VmRound, stored: Stored<VmOrder>): void {
 }
 
 function decideMove(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
-  const why = whyDropped(round, vm, order);
+  const why = whyNotMoved(round, vm, order) ?? (isThere(round, vm, order) ? undefined : round.whyUnfit(vm, order.to));
   if (why !== undefined) drop(round, stored, order, vm, why);
-  else if (isSettled(round, vm)) accept(round, stored, order, vm);
+  else if (isThere(round, vm, order)) served(round, stored, order, vm);
+  else if (standsStill(round, vm)) accept(round, stored, order, vm);
 }
 
 /** Only a VM that is at rest somewhere is moved: not one that is being recovered, moved or stopped. */
-function isSettled({ view, known }: VmRound, vm: Vm): boolean {
+function standsStill({ view, known }: VmRound, vm: Vm): boolean {
   const owner = view.owners.get(vm.id)?.value;
   const move = view.moves.get(vm.id)?.value;
   if (move !== undefined && stageOf(view, move) !== "over") return false;
@@ -60,7 +62,8 @@ function isSettled({ view, known }: VmRound, vm: Vm): boolean {
   return vm.requested === "started" && isUp(view, known, vm.id, owner);
 }
 
-function whyDropped(round: VmRound, vm: Vm, { to }: MoveOrder): Reason | undefined {
+/** Why nobody moves it now, wherever to. */
+function whyNotMoved(round: VmRound, vm: Vm, { to }: MoveOrder): Reason | undefined {
   const { view } = round;
   const reason = (code: string, params: Reason["params"] = {}): Reason => ({
     rule: "HM1",
@@ -71,23 +74,28 @@ function whyDropped(round: VmRound, vm: Vm, { to }: MoveOrder): Reason | undefin
   if (vm.requested === "ignored") return reason("vm-is-ignored");
   if (vmError(view, vm.id) !== undefined) return reason("vm-is-in-error");
   if (vm.lock !== null) return reason("vm-is-locked", { lock: vm.lock.kind });
-  const owner = view.owners.get(vm.id)?.value;
-  const move = view.moves.get(vm.id)?.value;
-  const underWay = move !== undefined && stageOf(view, move) !== "over";
-  if (owner?.host === to && !underWay) return reason("vm-is-there");
-  return round.whyUnfit(vm, to);
+  return undefined;
 }
 
-function isOnOrGoesTo({ view }: VmRound, vm: VmId, host: HostId): boolean {
-  const move = view.moves.get(vm)?.value;
-  if (move?.to === host && stageOf(view, move) !== "over") return true;
-  const owner = view.owners.get(vm)?.value;
-  return owner?.kind === "held" && owner.host === host;
+function isThere({ view }: VmRound, vm: Vm, { to }: MoveOrder): boolean {
+  const move = view.moves.get(vm.id)?.value;
+  const isUnderWay = move !== undefined && stageOf(view, move) !== "over";
+  return view.owners.get(vm.id)?.value.host === to && !isUnderWay;
 }
 
 function drop(round: VmRound, stored: Stored<VmOrder>, { to, kind }: MoveOrder, vm: Vm, why: Reason): void {
   const key = keys.vmOrder(vm.id);
   const told = event("vm-order-dropped", { vm: vm.id, host: to }, { vm: vm.name, to, how: kind }, why);
+  // A person decides anew: what an earlier move failed of says nothing about this order.
+  const plan = planChange(round.view, vm.id, { failedMoves: null });
+  const compares = [unchanged(key, stored), ...plan.compares, ...round.also];
+  round.decide(vm.id, transaction(compares, [remove(key), ...plan.writes]), [told]);
+}
+
+/** It came while an earlier one of the kind was being carried out. */
+function served(round: VmRound, stored: Stored<VmOrder>, { to }: MoveOrder, vm: Vm): void {
+  const key = keys.vmOrder(vm.id);
+  const told = event("vm-order-served", { vm: vm.id, host: to }, { vm: vm.name, to });
   round.decide(vm.id, transaction([unchanged(key, stored), ...round.also], [remove(key)]), [told]);
 }
 
@@ -149,7 +157,7 @@ function together(round: VmRound, vm: Vm, to: HostId): Vm[] {
     const owner = view.owners.get(id)?.value;
     if (other === undefined || owner === undefined || round.isTaken(id) || owner.host === to) return [];
     if (other.requested === "ignored" || other.lock !== null || vmError(view, id) !== undefined) return [];
-    return isSettled(round, other) && !isOnOrGoesTo(round, id, to) ? [other] : [];
+    return standsStill(round, other) ? [other] : [];
   });
 }
 

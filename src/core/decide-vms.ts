@@ -13,6 +13,7 @@ import { followRules } from "./decide-rule-moves.ts";
 import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
 import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
+import { isDisarmUnread } from "./disarmed.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
 import { isBetweenHosts } from "./migration.ts";
 import { stageOf } from "./moves.ts";
@@ -27,7 +28,7 @@ import { VmRound } from "./vm-round.ts";
 
 /**
  * Starts, recoveries, moves and releases: one transaction per VM (S14). `busy` subjects wait for their last transaction.
- * Each concern in turn; what an earlier one decided about a VM stands.
+ * Each concern in turn, what a lost host held before all others; what an earlier one decided about a VM stands.
  */
 export function decideVms(
   view: ClusterView,
@@ -35,18 +36,17 @@ export function decideVms(
   also: readonly Compare[],
   busy: ReadonlySet<string>,
 ): Decided & { readonly balance: BalanceState } {
+  // Every transaction compares it.
+  if (isDisarmUnread(view)) return { decisions: [], notices: [], wakeAt: undefined, partial: true, balance: noBalance };
   const round = new VmRound(view, known, also, busy);
+  decideEach(round, lostVms(view));
   if (view.orders.size > 0) carryOutOrders(round);
-  for (const vm of unsettled(view)) {
-    if (round.isTaken(vm.id)) continue;
-    if (round.postpones()) break;
-    decideVm(round, vm);
-  }
+  decideEach(round, vmIndex(view).unsettled);
   const isWhole = !isUnread(view);
   if (view.disarm === undefined) {
     leaveHosts(round);
     leaveLostHosts(round);
-    if (view.plans.size > 0) returnVms(round);
+    if (view.plans.size > 0 && isWhole) returnVms(round);
     if (view.rules.size > 0 && isWhole) followRules(round);
   }
   if (view.moves.size > 0) continueMoves(round);
@@ -60,20 +60,18 @@ function isUnread({ unreadable }: ClusterView): boolean {
   return [...unreadable.keys()].some((key) => ["rule", "policy"].includes(parseKey(key).kind));
 }
 
-/**
- * The VMs that are not as they should be: first those that a lost host held, then the others, in the order of their
- * starts. Those that are as they should be cost nothing.
- */
-function unsettled(view: ClusterView): Vm[] {
-  const vmsOf = (ids: Iterable<VmId>): Vm[] => {
-    const found: Vm[] = [];
-    for (const id of ids) {
-      const vm = view.vms.get(id)?.value;
-      if (vm !== undefined && vm.requested !== "ignored") found.push(vm);
-    }
-    return found.sort(byStartOrder);
-  };
-  return [...vmsOf(lostVms(view)), ...vmsOf(vmIndex(view).unsettled)];
+/** VMs that are not as they should be, in the order of their starts. Those that are as they should be cost nothing. */
+function decideEach(round: VmRound, ids: Iterable<VmId>): void {
+  const vms: Vm[] = [];
+  for (const id of ids) {
+    const vm = round.view.vms.get(id)?.value;
+    if (vm !== undefined && vm.requested !== "ignored") vms.push(vm);
+  }
+  for (const vm of vms.sort(byStartOrder)) {
+    if (round.isTaken(vm.id)) continue;
+    if (round.postpones()) return;
+    decideVm(round, vm);
+  }
 }
 
 function decideVm(round: VmRound, vm: Vm): void {

@@ -50,6 +50,8 @@ export type Decided = {
   readonly notices: readonly Notice[];
   /** Not everything was looked at: what was said of the rest still holds. */
   readonly partial?: true;
+  /** Subjects that were not looked at: what was said of them still holds. */
+  readonly unseen?: ReadonlySet<string>;
   /** Decide again at this moment even if nothing changes; undefined: only on a change. */
   readonly wakeAt: number | undefined;
 };

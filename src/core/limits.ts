@@ -29,6 +29,8 @@ export const limits = {
   ticksInFlightMax: 2,
   /** How long one attempt of a transaction is waited for. */
   commitTimeoutMs: 1_500,
+  /** What no store takes is decided again after this long: something may have become smaller meanwhile. */
+  tooLargeRetryMs: 60_000,
   heartbeatsInFlightMax: 3,
   /**
    * From so many transactions of one manager under way on, VMs wait for their turn: they are written one after another, and
@@ -55,6 +57,8 @@ export const limits = {
   deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
+  /** From so many VMs on the way from a host on, no further one leaves it that nobody ordered away (HM2). */
+  movesPerHostMax: 4,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
   moveRetryFirstMs: 10_000,
   moveRetryMaxMs: 600_000,

@@ -18,20 +18,36 @@ export function failureKey(vm: VmId, count: number): string {
  * until a person or the cluster changes something that a move depends on.
  */
 export function mayMove(round: VmRound, vm: Vm): boolean {
-  const plan = round.view.plans.get(vm.id);
-  const failed = plan?.value.failedMoves ?? null;
-  if (plan === undefined || failed === null) return true;
-  if (failed.count >= round.policy.moveAttemptsMax && !isOutdated(round.view, plan)) {
+  const attempt = nextAttempt(round, vm);
+  if (attempt.kind === "given-up") {
+    const { failed } = attempt;
     const reason = { rule: "HM2", code: failed.code, params: { vm: vm.name } };
     const params = { vm: vm.name, to: failed.to, count: failed.count };
     round.say(vm.id, event("vm-move-given-up", { vm: vm.id }, params, reason));
-    return false;
-  }
+  } else if (attempt.kind === "later") round.wake(attempt.at);
+  return attempt.kind === "now";
+}
+
+/** The same of a VM that nobody has to move: one of many that could be is not told of. */
+export function isTried(round: VmRound, vm: Vm): boolean {
+  return nextAttempt(round, vm).kind === "now";
+}
+
+type Attempt =
+  | { readonly kind: "now" }
+  | { readonly kind: "later"; readonly at: number }
+  | { readonly kind: "given-up"; readonly failed: NonNullable<VmPlan["failedMoves"]> };
+
+function nextAttempt(round: VmRound, vm: Vm): Attempt {
+  const plan = round.view.plans.get(vm.id);
+  const failed = plan?.value.failedMoves ?? null;
+  if (plan === undefined || failed === null) return { kind: "now" };
+  if (failed.count >= round.policy.moveAttemptsMax && !isOutdated(round.view, plan))
+    return { kind: "given-up", failed };
   const seenAt = round.known.failuresSeenAt.get(failureKey(vm.id, failed.count)) ?? round.known.now;
   const dueAt = seenAt + backoffMs(failed.count - 1, limits.moveRetryFirstMs, limits.moveRetryMaxMs);
-  if (round.known.now >= dueAt) return true;
-  round.wake(dueAt);
-  return false;
+  if (round.known.now >= dueAt) return { kind: "now" };
+  return { kind: "later", at: dueAt };
 }
 
 /** Something that a move depends on has changed since it failed last: what failed before that counts no more. */

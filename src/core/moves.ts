@@ -4,7 +4,7 @@ import type { VmMove } from "../model/move-records.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Owner, Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
-import type { ClusterView } from "../model/view.ts";
+import { type ClusterView, fenceOf } from "../model/view.ts";
 import { put, unchanged } from "./transactions.ts";
 
 /**
@@ -36,6 +36,19 @@ export function aimOf(view: ClusterView, vm: VmId): VmMove | undefined {
 export function isMovedAway(view: ClusterView, vm: VmId): boolean {
   const move = view.moves.get(vm)?.value;
   return move !== undefined && move.live === undefined && stageOf(view, move) === "waits";
+}
+
+/** The host of each VM that is on its way from one: by a move, or by one that is being written. */
+export function* leavingFrom(view: ClusterView, promised: ReadonlyMap<VmId, HostId>): Generator<HostId> {
+  const isOpen = (move: VmMove | undefined): move is VmMove =>
+    move !== undefined && ["waits", "free"].includes(stageOf(view, move));
+  for (const { value: move } of view.moves.values()) if (isOpen(move)) yield move.from;
+  for (const [vm, to] of promised) {
+    const owner = view.owners.get(vm)?.value;
+    const isMoving =
+      owner?.kind === "held" && owner.host !== to && fenceOf(view, owner.host, owner.incarnation) === undefined;
+    if (isMoving && !isOpen(view.moves.get(vm)?.value)) yield owner.host;
+  }
 }
 
 /** As administrators of this field know it: VMs are migrated, everything else is stopped, moved and started. */

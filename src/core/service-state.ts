@@ -1,6 +1,7 @@
 import type { HostId, VmId } from "../model/ids.ts";
 import type { HeldOwner, Owner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
+import { isDisarmed } from "./disarmed.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
 import { givesItsVmsUp, isAwaited } from "./host-standing.ts";
 import { stageOf } from "./moves.ts";
@@ -51,7 +52,7 @@ export function serviceState(view: ClusterView, id: VmId, lost: ReadonlySet<stri
 
 /** Its host was given up although no fence was of use: it would run elsewhere if it could. */
 function waitsForAHost(view: ClusterView, vm: Vm, owner: HeldOwner, lost: ReadonlySet<string>): boolean {
-  if (vm.requested === "ignored" || view.disarm !== undefined || isAwaited(view, owner.host)) return false;
+  if (vm.requested === "ignored" || isDisarmed(view) || isAwaited(view, owner.host)) return false;
   return lost.has(owner.host) && fenceOf(view, owner.host, owner.incarnation) === undefined;
 }
 

@@ -7,8 +7,9 @@ import type { Compare, Transaction } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
 import { type Decided, type Decision, event, type ManagerKnowledge, type Notice, type Placing } from "./decision.ts";
 import { limits } from "./limits.ts";
+import { leavingFrom } from "./moves.ts";
 import type { Wish } from "./placement/asked.ts";
-import { otherFigures } from "./placement/notice.ts";
+import { otherFigures, schedulerSubject } from "./placement/notice.ts";
 import { type BalanceState, decideRebalance, type Rebalance, type RebalanceOptions } from "./placement/rebalance.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
 import { type Placement, select, whereTo, whyUnfit } from "./placement/select.ts";
@@ -36,7 +37,9 @@ export class VmRound {
   readonly #taken: Set<string>;
   readonly #decisions: Decision[] = [];
   readonly #notices: Notice[] = [];
+  readonly #unseen = new Set<string>();
   readonly #room: number;
+  #leaving: Map<HostId, number> | undefined;
   #postponed = false;
   #wakeAt: number | undefined;
   #placement: PlacementRound | undefined;
@@ -61,6 +64,33 @@ export class VmRound {
     const { unreadable } = this.view;
     const all = [keys.owner(vm), keys.vm(vm), keys.vmOrder(vm), keys.vmMove(vm), keys.vmPlan(vm)];
     return all.some((key) => unreadable.has(key));
+  }
+
+  /** Whether it is as it should be cannot be seen now: what was said of it before still holds. */
+  skip(vm: VmId): void {
+    this.#unseen.add(subjectOf(vm));
+  }
+
+  /**
+   * So many VMs are leaving `host` that those which nobody ordered away have their turn later. A move may be a stop: many at
+   * once are an outage that nobody asked for.
+   */
+  isCrowded(host: HostId): boolean {
+    return (this.#leavingNow().get(host) ?? 0) >= limits.movesPerHostMax;
+  }
+
+  /** One more leaves `host` by a move that is decided in this round. */
+  leaves(host: HostId): void {
+    const leaving = this.#leavingNow();
+    leaving.set(host, (leaving.get(host) ?? 0) + 1);
+  }
+
+  #leavingNow(): Map<HostId, number> {
+    if (this.#leaving !== undefined) return this.#leaving;
+    const leaving = new Map<HostId, number>();
+    for (const host of leavingFrom(this.view, this.known.promised)) leaving.set(host, (leaving.get(host) ?? 0) + 1);
+    this.#leaving = leaving;
+    return leaving;
   }
 
   /** As much is under way as may be: the VM has its turn in a later round, once some of it has ended. */
@@ -118,6 +148,18 @@ export class VmRound {
     return whyUnfit(this.#opened(), vm, host);
   }
 
+  /** Of each host, whether it is there and takes VMs. */
+  standing(): string {
+    return this.#opened()
+      .slots.map(({ away, closed }) => (away !== undefined ? "a" : closed !== undefined ? "c" : "-"))
+      .join("");
+  }
+
+  /** Something was placed in this round, or is by a transaction under way. */
+  hasPlaced(): boolean {
+    return this.#opened().aims.size > 0;
+  }
+
   assign(vm: Vm, host: HostId): void {
     assign(this.#opened(), vm, host);
   }
@@ -126,7 +168,9 @@ export class VmRound {
     const told = this.#placement === undefined ? undefined : otherFigures(this.#placement);
     const notices = told === undefined ? this.#notices : [...this.#notices, told];
     const partial = this.#postponed ? ({ partial: true } as const) : {};
-    return { decisions: this.#decisions, notices, wakeAt: this.#wakeAt, ...partial };
+    // Nothing was placed, so nobody asked what hosts are compared by.
+    if (this.#placement === undefined) this.#unseen.add(schedulerSubject);
+    return { decisions: this.#decisions, notices, unseen: this.#unseen, wakeAt: this.#wakeAt, ...partial };
   }
 
   // Only where something is to be placed: counting what every host has promised looks at every VM.

@@ -142,6 +142,8 @@ function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commi
   const pending = new Map(state.pending);
   if (end.kind === "unknown") {
     pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tickMs) } });
+  } else if (end.kind === "too-large") {
+    pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tooLargeRetryMs) } });
   } else pending.set(happened.id, { ...ended, until: { kind: "answered", revision: end.revision } });
   const own = end.kind === "committed" ? evidence(state.own, state.profile.deadlineMs, now) : state.own;
   const next = { ...state, own, pending };
@@ -206,8 +208,10 @@ function decideAsLeader(
   known: ManagerKnowledge,
   also: readonly Compare[],
 ): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
-  const vms = decideVms(happened.view, known, also, busySubjects(state));
-  const others = [...decideTasks(happened.view, known, also), ...decideLosses(happened.view, known, also)];
+  const busy = busySubjects(state);
+  const vms = decideVms(happened.view, known, also, busy);
+  const room = limits.decisionsInFlightMax - busy.size - vms.decisions.length;
+  const others = [...decideLosses(happened.view, known, also), ...decideTasks(happened.view, known, also, room)];
   const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
@@ -301,8 +305,9 @@ function applyDecided(
 function announce(building: Building, parts: readonly Decided[], also: readonly Compare[]): void {
   const current = new Map(parts.flatMap((part) => part.notices).map((notice) => [notice.subject, notice]));
   const whole = !parts.some((part) => part.partial === true);
+  const holds = (subject: string): boolean => current.has(subject) || parts.some((part) => part.unseen?.has(subject));
   const before = [...building.state.announced];
-  const announced = new Map(whole ? before.filter(([subject]) => current.has(subject)) : before);
+  const announced = new Map(whole ? before.filter(([subject]) => holds(subject)) : before);
   building.state = { ...building.state, announced };
   for (const notice of valuesInKeyOrder(current)) {
     const text = `${notice.event.type} ${JSON.stringify(notice.event.reason?.code ?? "")}`;

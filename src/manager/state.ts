@@ -6,7 +6,7 @@ import type { Turns } from "../core/start-order.ts";
 import type { Profile } from "../model/config.ts";
 import type { HostId, InstantMs, Revision, Term, WallMs } from "../model/ids.ts";
 import type { EventDraft, FenceDevice } from "../model/records.ts";
-import type { CommitEnd, Transaction } from "../model/transaction.ts";
+import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 
 /** What one transaction of this manager keeps busy, until the view has caught up with its revision. */
@@ -67,7 +67,7 @@ export type ManagerEvent = { readonly now: InstantMs; readonly wall: WallMs; rea
   | { readonly kind: "synced" }
   | { readonly kind: "changed"; readonly touched: Touched }
   | { readonly kind: "woke" }
-  | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitEnd }
+  | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "power-off-ended"; readonly key: string; readonly off: boolean; readonly cause: string }
 );
 

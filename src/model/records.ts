@@ -299,7 +299,8 @@ export const intentSchema = z.discriminatedUnion("kind", [
     kind: z.literal("leave-host"),
     host: brandedText<HostId>(),
     incarnation: brandedNumber<Incarnation>(),
-    next: z.enum(["agent-restart", "reboot", "power-off"]),
+    /** `nothing`: an earlier order of the kind is taken back, as long as the host has not given its last word. */
+    next: z.enum(["nothing", "agent-restart", "reboot", "power-off"]),
   }),
 ]);
 export type Intent = z.infer<typeof intentSchema>;

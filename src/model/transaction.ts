@@ -1,4 +1,5 @@
 import type { Revision, StoreKey } from "./ids.ts";
+import type { Params } from "./reason.ts";
 
 /** One key as it stands at `revision` (its own last change, etcd's mod_revision). */
 export type StoredValue = { readonly key: StoreKey; readonly text: string; readonly revision: Revision };
@@ -23,6 +24,12 @@ export type CommitEnd =
   | { readonly kind: "committed"; readonly revision: Revision }
   | { readonly kind: "refused"; readonly found: readonly StoredValue[]; readonly revision: Revision }
   | { readonly kind: "unknown"; readonly cause: string };
+
+/**
+ * What a committer answers: the store's word, or `too-large`. The store takes no transaction of that many compares or writes:
+ * it was not sent, and decided again it would be the same.
+ */
+export type CommitterEnd = CommitEnd | { readonly kind: "too-large"; readonly params: Params };
 
 export type Change =
   | { readonly kind: "put"; readonly key: StoreKey; readonly text: string; readonly revision: Revision }

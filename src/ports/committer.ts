@@ -1,5 +1,5 @@
 import type { EventDraft } from "../model/records.ts";
-import type { CommitEnd, Transaction } from "../model/transaction.ts";
+import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 
 /**
  * Commits a transaction together with the events that tell of it, in this host's chain; `done` is called once. `once`:
@@ -8,6 +8,6 @@ import type { CommitEnd, Transaction } from "../model/transaction.ts";
 export type CommitWithEvents = (
   transaction: Transaction,
   events: readonly EventDraft[],
-  done: (end: CommitEnd) => void,
+  done: (end: CommitterEnd) => void,
   once?: boolean,
 ) => void;

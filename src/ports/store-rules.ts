@@ -4,6 +4,11 @@ import type { Transaction } from "./store.ts";
 /** What etcd takes in one transaction (its `--max-txn-ops`), counted for compares and for writes. */
 export const transactionOpsMax = 128;
 
+/** Whether etcd would refuse it for its size; never asked of the store, where it would end the process. */
+export function isTooLarge({ compares, writes }: Transaction): boolean {
+  return compares.length > transactionOpsMax || writes.length > transactionOpsMax;
+}
+
 /** A caller's duties with a transaction, asserted in every world alike: what etcd would refuse must not pass the simulator. */
 export function assertTransaction(transaction: Transaction): void {
   const { compares, writes } = transaction;

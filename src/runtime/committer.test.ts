@@ -2,7 +2,9 @@ import { describe, expect, test } from "vitest";
 import { virtualClock } from "../../test/support/virtual-clock.ts";
 import { event } from "../core/decision.ts";
 import type { HostId, StoreKey } from "../model/ids.ts";
+import type { EventDraft } from "../model/records.ts";
 import type { CommitEnd, Transaction } from "../model/transaction.ts";
+import { transactionOpsMax } from "../ports/store-rules.ts";
 import { createMemoryStore } from "../sim/memory-store.ts";
 import { createCommitter } from "./committer.ts";
 
@@ -29,6 +31,7 @@ function rig() {
     clock,
     sent,
     ends,
+    commit,
     ask: (transaction: Transaction) => commit(transaction, told, (end) => ends.push(end.kind)),
     /** The store carries out the message of this number; the answer comes, or is lost. */
     carryOut: (index: number, answer: "comes" | "lost") => {
@@ -39,6 +42,41 @@ function rig() {
     unanswered: (index: number) => sent[index]?.done({ kind: "unknown", cause: "timeout: test" }),
   };
 }
+
+describe("a transaction that no store takes", () => {
+  const many = Array.from({ length: transactionOpsMax + 1 }, (_, i) => `/vms/${i}/` as StoreKey);
+  const large: Transaction = { compares: many.map((key) => ({ kind: "absent", key })), writes: [] };
+
+  test("is never sent and answered as such, what it was about is told, and the next one is sent", () => {
+    const { ask, carryOut, ends, sent } = rig();
+    ask(large);
+    ask(put("one"));
+    expect(ends).toEqual(["too-large"]);
+    carryOut(0, "comes");
+    const said = sent[0]?.transaction.writes[0];
+    expect(said?.kind === "put" && JSON.parse(said.text)).toMatchObject({
+      type: "transaction-too-large",
+      params: { about: "host-joined", compares: transactionOpsMax + 2, writes: 1, most: transactionOpsMax },
+    });
+    carryOut(1, "comes");
+    expect(ends).toEqual(["too-large", "committed"]);
+  });
+
+  test("without events, too", () => {
+    const { commit, ends, sent } = rig();
+    commit(large, [], (end) => ends.push(end.kind));
+    expect(ends).toEqual(["too-large"]);
+    expect(sent).toEqual([]);
+  });
+
+  test("asked for by a person it is told by the answer alone", () => {
+    const { commit, ends, sent } = rig();
+    const actor = { name: "ada", role: "admin", requestId: "r1" } as const;
+    commit(large, [{ ...told[0], actor } as EventDraft], (end) => ends.push(end.kind));
+    expect(ends).toEqual(["too-large"]);
+    expect(sent).toEqual([]);
+  });
+});
 
 describe("commits with events", () => {
   test("a lost answer: the repetition finds its own event, and the transaction has happened once", () => {

@@ -1,18 +1,20 @@
+import { event } from "../core/decision.ts";
 import { hashOf } from "../core/events.ts";
 import { limits } from "../core/limits.ts";
 import { type HostId, type InstantMs, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Event, EventDraft } from "../model/records.ts";
-import type { Compare, Transaction, Write } from "../model/transaction.ts";
+import { type Event, type EventDraft, systemActor } from "../model/records.ts";
+import type { CommitterEnd, Compare, Transaction, Write } from "../model/transaction.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Random } from "../ports/random.ts";
 import type { CommitEnd, Store } from "../ports/store.ts";
+import { isTooLarge, transactionOpsMax } from "../ports/store-rules.ts";
 
 type Waiting = {
   readonly transaction: Transaction;
   readonly events: readonly EventDraft[];
-  readonly done: (end: CommitEnd) => void;
+  readonly done: (end: CommitterEnd) => void;
   /** Waiting longer than this for its turn it is not sent any more; nor is it sent twice. */
   readonly onceUntil: InstantMs | null;
 };
@@ -48,6 +50,10 @@ export function createCommitter(deps: {
     }
     const events = chained(job.events);
     const transaction = withEvents(job.transaction, events);
+    if (isTooLarge(transaction)) {
+      giveUp(job, transaction);
+      return;
+    }
     attempt(transaction, job.onceUntil === null ? later(now, insistMs) : now, (end) => {
       const last = events.at(-1);
       if (end.kind === "committed" && last !== undefined) {
@@ -60,6 +66,20 @@ export function createCommitter(deps: {
       job.done(end);
       next();
     });
+  }
+
+  /** One decision that no store takes must not end the process that decides about all the others. */
+  function giveUp(job: Waiting, { compares, writes }: Transaction): void {
+    const [about] = job.events;
+    const sizes = { compares: compares.length, writes: writes.length, most: transactionOpsMax };
+    const params = { about: about?.type ?? "-", ...sizes };
+    // A person is told by the answer.
+    if (about?.actor.role === systemActor.role) {
+      const told = { ...event("transaction-too-large", {}, params), subjects: about.subjects };
+      waiting.unshift({ transaction: nothing, events: [told], done: () => undefined, onceUntil: null });
+    }
+    job.done({ kind: "too-large", params });
+    next();
   }
 
   function chained(drafts: readonly EventDraft[]): Event[] {
@@ -93,7 +113,7 @@ export function createCommitter(deps: {
   }
 
   return (transaction, events, done, once = false) => {
-    if (events.length === 0) {
+    if (events.length === 0 && !isTooLarge(transaction)) {
       deps.store.commit(transaction, limits.commitTimeoutMs, done);
       return;
     }
@@ -101,6 +121,8 @@ export function createCommitter(deps: {
     if (!running) next();
   };
 }
+
+const nothing: Transaction = { compares: [], writes: [] };
 
 function withEvents(transaction: Transaction, events: readonly Event[]): Transaction {
   const writes: Write[] = [...transaction.writes];

@@ -167,6 +167,16 @@ const shortenedDeadline: Recipe = (random, context, atMs) => {
   ];
 };
 
+/** S5: a host whose processes cannot be frozen loses contact. */
+const freezeThatSticks: Recipe = (random, context, atMs) => {
+  const host = random.pick(context.workers);
+  const away = random.pick(["cut", "heart-stop", "one-way-cut-in"]);
+  return [
+    { atMs, kind: "freeze-sticks", host, forMs: 20_000 + random.below(30_000) },
+    { atMs: atMs + random.below(3_000), kind: away, host, forMs: context.deadlineMs + random.below(20_000) },
+  ];
+};
+
 /** Drawn by themselves, like the rare faults. */
 const rareRecipes: readonly Recipe[] = [undyingStop, busyRestart, shortenedDeadline];
 
@@ -203,6 +213,9 @@ function drawEvents(random: SeededRandom, context: DrawContext): FaultEvent[] {
   if (rare.chance(0.15)) {
     events.push(...rare.pick(rareRecipes)(rare, context, quietStartMs + rare.below(healAtMs - quietStartMs - 60_000)));
   }
+  const sticks = random.for("sticks");
+  if (sticks.chance(0.08))
+    events.push(...freezeThatSticks(sticks, context, quietStartMs + sticks.below(healAtMs - quietStartMs - 60_000)));
   const managing = random.for("managing");
   for (let i = managing.chance(0.5) ? 1 + managing.below(6) : 0; i > 0; i--)
     events.push(...drawOne(managing, context, managingMenu));

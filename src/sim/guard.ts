@@ -10,12 +10,14 @@ export interface SimTree {
   readonly frozenLevels: Set<GuardName>;
   readonly folders: Map<Incarnation, { frozen: boolean; readonly runs: Set<string> }>;
   readonly files: Map<GuardName, DeadlineFile>;
+  /** Stacked faults: while above zero no freeze comes to its end, and what is below goes on. */
+  stuck: number;
 }
 export type DeadlineFile = { readonly incarnation: Incarnation; readonly deadline: InstantMs | null };
 
 /** `thawing` is told of each level that is opened, at that very moment: a thaw that ends at once is one, too. */
 export function createTree(thawing: (name: GuardName) => void = () => {}): SimTree {
-  return { frozenLevels: new WatchedLevels(thawing), folders: new Map(), files: new Map() };
+  return { frozenLevels: new WatchedLevels(thawing), folders: new Map(), files: new Map(), stuck: 0 };
 }
 
 class WatchedLevels extends Set<GuardName> {
@@ -47,6 +49,10 @@ export type SimGuardOptions = {
   readonly marginMs: number;
   /** How long a freeze takes from the deadline on; it must stay below M. */
   readonly freezeMs: () => number;
+  /** Kills everything below the levels: the last resort (S5). */
+  readonly killAll: () => void;
+  /** Told of each stamp at the moment at which it is made. */
+  readonly stamped?: (stamp: number) => void;
 };
 
 /** One guard process, to be started, killed, stopped and continued like the real one. */
@@ -64,6 +70,9 @@ export interface SimGuard {
 }
 
 const stampsMax = 64;
+/** How long the kernel has for a freeze. */
+const verifyMs = 300;
+const lookAgainMs = 20;
 
 type Connection = { readonly listener: GuardListener; open: boolean };
 type Memory = {
@@ -78,6 +87,8 @@ class SimGuardProcess implements SimGuard {
   readonly #options: SimGuardOptions;
   #memory: Memory | null = null;
   #paused = false;
+  /** It waits for the end of a freeze and hears nothing. */
+  #verifying = false;
   #held: (() => void)[] = [];
   #connection: Connection | null = null;
   #cancelWake = (): void => {};
@@ -107,6 +118,7 @@ class SimGuardProcess implements SimGuard {
   kill(): void {
     this.#memory = null;
     this.#paused = false;
+    this.#verifying = false;
     this.#held = [];
     this.#cancelWake();
     this.#disconnect();
@@ -125,6 +137,7 @@ class SimGuardProcess implements SimGuard {
 
   resume(): void {
     this.#paused = false;
+    if (this.#verifying) return;
     if (this.#memory !== null) this.#expire(this.#memory);
     for (const act of this.#held.splice(0)) act();
   }
@@ -179,7 +192,7 @@ class SimGuardProcess implements SimGuard {
 
   /** A stopped process does it when it is continued. */
   #doNow(act: () => void): void {
-    if (this.#paused) this.#held.push(act);
+    if (this.#paused || this.#verifying) this.#held.push(act);
     else act();
   }
 
@@ -200,9 +213,51 @@ class SimGuardProcess implements SimGuard {
   }
 
   #freeze(due: InstantMs): void {
-    const { clock, tree, name } = this.#options;
+    const { tree, name } = this.#options;
+    if (tree.stuck > 0) {
+      this.#awaitFreeze(due);
+      return;
+    }
     tree.frozenLevels.add(name);
-    this.#say({ kind: "frozen", latenessMs: Math.max(0, clock.now() - due), verified: true, inFlight: 0 });
+    this.#sayFrozen(due, true);
+  }
+
+  #sayFrozen(due: InstantMs, verified: boolean): void {
+    const latenessMs = Math.max(0, this.#options.clock.now() - due);
+    this.#say({ kind: "frozen", latenessMs, verified, inFlight: 0 });
+  }
+
+  /** S5: what the kernel does not confirm in time is killed. */
+  #awaitFreeze(due: InstantMs): void {
+    const { clock, tree, name, killAll } = this.#options;
+    const memory = this.#memory;
+    this.#verifying = true;
+    const until = Math.max(later(clock.now(), 1), later(due, verifyMs)) as InstantMs;
+    clock.wakeAt(until, () => {
+      if (this.#memory !== memory) return;
+      this.#verifying = false;
+      const verified = this.#standsStill();
+      tree.frozenLevels.add(name);
+      if (!verified) killAll();
+      this.#sayFrozen(due, verified);
+      if (!verified) this.#lookAgain(memory, due);
+      for (const act of this.#held.splice(0)) act();
+    });
+  }
+
+  /** Killed processes that have ended make a freeze complete afterwards. */
+  #lookAgain(memory: Memory | null, due: InstantMs): void {
+    const { clock } = this.#options;
+    clock.wakeAt(later(clock.now(), lookAgainMs), () => {
+      if (this.#memory !== memory || !this.#isFrozen()) return;
+      if (this.#standsStill()) this.#sayFrozen(due, true);
+      else this.#lookAgain(memory, due);
+    });
+  }
+
+  #standsStill(): boolean {
+    const { stuck, folders } = this.#options.tree;
+    return stuck === 0 || [...folders.values()].every((folder) => folder.runs.size === 0);
   }
 
   #watchDeadline(memory: Memory): void {
@@ -262,6 +317,10 @@ class SimGuardProcess implements SimGuard {
       failed("its folder holds frozen processes of an earlier use");
       return;
     }
+    if (this.#isFrozen() && !this.#standsStill()) {
+      failed("this guard's own level does not stand still");
+      return;
+    }
     folder.frozen = false;
     folders.set(incarnation, folder);
     memory.ready = true;
@@ -272,6 +331,7 @@ class SimGuardProcess implements SimGuard {
     if (!memory.ready || stamp <= memory.lastStamp) return;
     memory.lastStamp = stamp;
     memory.stamps.set(stamp, this.#options.clock.now());
+    this.#options.stamped?.(stamp);
     for (const old of memory.stamps.keys()) if (memory.stamps.size > stampsMax) memory.stamps.delete(old);
     this.#say({ kind: "stamped", stamp });
   }

@@ -1,4 +1,5 @@
-import type { Incarnation } from "../../src/model/ids.ts";
+import { expect, test } from "vitest";
+import { type Incarnation, later } from "../../src/model/ids.ts";
 import type { GuardName, GuardSays } from "../../src/ports/guard.ts";
 import { createSimGuards, createTree, mayExecute } from "../../src/sim/guard.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
@@ -8,7 +9,10 @@ function openSimWorld(): GuardWorld {
   const clock = virtualClock();
   const tree = createTree();
   const options = { clock, tree, deadlineMs: 1_000, marginMs: 600 };
-  const guards = createSimGuards({ ...options, freezeMs: () => 30 });
+  const killAll = (): void => {
+    for (const { runs } of tree.folders.values()) runs.clear();
+  };
+  const guards = createSimGuards({ ...options, freezeMs: () => 30, killAll });
   const said: Record<GuardName, GuardSays[]> = { a: [], b: [] };
   const folder = (incarnation: Incarnation) => {
     const found = tree.folders.get(incarnation);
@@ -52,5 +56,32 @@ function openSimWorld(): GuardWorld {
     close: async () => {},
   };
 }
+
+test("[S5] VMs that run on 300 ms after the freeze are killed, and told as unverified until they are dead", async () => {
+  const clock = virtualClock();
+  const tree = createTree();
+  const runs = new Set(["web.1"]);
+  let kills = 0;
+  const killAll = (): void => {
+    kills += 1;
+    clock.wakeAt(later(clock.now(), 15), () => runs.clear());
+  };
+  const guard = createSimGuards({ clock, tree, deadlineMs: 1_000, marginMs: 600, freezeMs: () => 30, killAll }).a;
+  const said: GuardSays[] = [];
+  guard.start();
+  const line = guard.connect((_name, says) => said.push(says));
+  line.incarnation(1 as Incarnation);
+  line.stamp(1);
+  line.committed(1);
+  tree.folders.set(1 as Incarnation, { frozen: false, runs });
+  clock.advance(900);
+  tree.stuck = 1;
+  clock.advance(399);
+  expect([kills, tree.frozenLevels.has("a")]).toEqual([0, false]);
+  clock.advance(100);
+  expect([kills, tree.frozenLevels.has("a"), runs.size]).toEqual([1, true, 0]);
+  const frozen = said.flatMap((says) => (says.kind === "frozen" ? [says.verified] : []));
+  expect(frozen).toEqual([true, false, true]);
+});
 
 guardContract("guard, simulated", openSimWorld);

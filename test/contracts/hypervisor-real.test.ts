@@ -68,6 +68,28 @@ test(
   },
 );
 
+test(
+  "an end by SIGTERM is told as such also where a question to QEMU crosses it, and its last words are lost",
+  limit,
+  async () => {
+    const rig = await openRealRig();
+    const run: VmRun = { vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
+    try {
+      rig.openIncarnation(run.incarnation);
+      const request = rig.request(run, { act: "stay", disk: "web" });
+      expect(await rig.end<HypervisorEnd>((end) => rig.hypervisor.start(request, end))).toEqual(done);
+      // What it has said lies unread in the socket when the next command breaks the pipe: Node gives the rest up.
+      rig.quitProcess(run);
+      while (rig.processExists(run));
+      await rig.end((end) => rig.hypervisor.reset(run, end));
+      await rig.until("its end is told", () => rig.events.length > 0);
+      expect(rig.events).toMatchObject([{ kind: "exited", run, exit: "host-quit" }]);
+    } finally {
+      await rig.close();
+    }
+  },
+);
+
 describe("volumes", () => {
   let folder: string;
   beforeEach(() => {

@@ -26,8 +26,6 @@ export interface MigrationRig {
   readonly address: string;
   readonly homeAddress: string;
   readonly foreignAddress: string;
-  /** False: its images are names alone, and none is ever missing. Default: true. */
-  readonly knowsImages?: boolean;
   /** Nobody answers there. */
   readonly deadDoor: Door;
   /** Ends once the guest on this disk has done some work, wherever it runs. */

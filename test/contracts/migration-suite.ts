@@ -109,8 +109,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
       const gone = { ...there, incarnation: 9 as Incarnation };
       expect(await prepare(rig.target.request(gone, guest))).toMatchObject({ code: "incarnation-gone" });
       const missing = rig.target.request(there, { ...guest, disk: "missing" });
-      if (rig.knowsImages !== false)
-        expect(await prepare({ vm: missing.vm })).toMatchObject({ code: "vm-image-missing" });
+      expect(await prepare({ vm: missing.vm })).toMatchObject({ code: "vm-image-missing" });
       expect(await list("target")).toEqual([]);
       await waiting();
       expect(await prepare()).toMatchObject({ code: "vm-run-exists" });

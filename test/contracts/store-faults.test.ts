@@ -20,67 +20,15 @@ import {
   values,
   Watched,
 } from "../support/store-promises.ts";
+import { expectNothingLost, Writer } from "../support/store-writer.ts";
 
 const newPrefix = (): StoreKey => key(`/t-${randomBytes(4).toString("hex")}/`);
 const under = (prefix: StoreKey, name: string): StoreKey => key(`${prefix}${name}/`);
-
-/** Commits a new key each time, until stopped; keeps every end. */
-class Writer {
-  readonly ends: CommitEnd[] = [];
-  readonly keys: StoreKey[] = [];
-  longestGapMs = 0;
-  #stopped = false;
-  readonly #done: Promise<void>;
-
-  constructor(store: Store, prefix: StoreKey, name: string, timeoutMs: number) {
-    this.#done = this.#run(store, prefix, name, timeoutMs);
-  }
-
-  get commits(): number {
-    return this.ends.filter((end) => end.kind === "committed").length;
-  }
-
-  /** Waits until `more` further commits went through. */
-  async goesOn(more: number): Promise<void> {
-    const wanted = this.commits + more;
-    await eventually(() => this.commits >= wanted, `${more} more commits went through`);
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#done;
-  }
-
-  async #run(store: Store, prefix: StoreKey, name: string, timeoutMs: number): Promise<void> {
-    let last = performance.now();
-    for (let i = 0; !this.#stopped; i++) {
-      const k = under(prefix, `${name}${i}`);
-      const end = await commit(store, { compares: [absent(k)], writes: [put(k, `${i}`)] }, timeoutMs);
-      this.keys.push(k);
-      this.ends.push(end);
-      if (end.kind === "committed") {
-        this.longestGapMs = Math.max(this.longestGapMs, performance.now() - last);
-        last = performance.now();
-      }
-    }
-  }
-}
 
 async function certain(store: Store, write: Write): Promise<Revision> {
   let end = await commit(store, { writes: [write] }, 2000);
   while (end.kind !== "committed") end = await commit(store, { writes: [write] }, 2000);
   return end.revision;
-}
-
-/** Committed: it is there. Refused never happens, each key is new. Unknown: either. */
-async function expectNothingLost(store: Store, prefix: StoreKey, writers: readonly Writer[]): Promise<void> {
-  const there = await values(store, prefix);
-  for (const writer of writers) {
-    writer.ends.forEach((end, i) => {
-      expect(end.kind).not.toBe("refused");
-      if (end.kind === "committed") expect(there.has(must(writer.keys[i], "a key for each end"))).toBe(true);
-    });
-  }
 }
 
 describe("etcd in trouble", () => {
@@ -106,7 +54,7 @@ describe("etcd in trouble", () => {
     cluster().start(0);
     await Promise.all(writers.map((writer) => writer.goesOn(50)));
     await Promise.all(writers.map((writer) => writer.stop()));
-    await expectNothingLost(b, prefix, writers);
+    expectNothingLost(await values(b, prefix), writers);
   }, 60_000);
 
   test("the leader is killed and comes back: watches bring every commit once and in order", async () => {
@@ -121,7 +69,7 @@ describe("etcd in trouble", () => {
     cluster().start(leader);
     await writer.goesOn(50);
     await writer.stop();
-    await expectNothingLost(store, prefix, [writer]);
+    expectNothingLost(await values(store, prefix), [writer]);
     const there = await snapshot(store, prefix);
     if (there.kind !== "done") throw new Error(there.cause);
     const story = [...there.values]

@@ -8,20 +8,29 @@ import { HostClock } from "../../src/sim/world/clock.ts";
 import { runKey } from "../../src/sim/world/copy.ts";
 import { Driver } from "../../src/sim/world/driver.ts";
 import { moveAddress } from "../../src/sim/world/driver-moves.ts";
-import { SimHost } from "../../src/sim/world/host.ts";
+import { type Copy, SimHost } from "../../src/sim/world/host.ts";
 import { Qemus } from "../../src/sim/world/qemus.ts";
 import { Scheduler } from "../../src/sim/world/scheduler.ts";
+import type { GuestAct } from "./hypervisor-suite.ts";
 import type { MigrationRig, MoveHost } from "./migration-calls.ts";
 import { simVm } from "./sim-rig.ts";
 
 const stepsMax = 50_000;
 const stillMs = 500;
+/** From its first instruction on until the tiny guest is up, and does what it is there for. */
+const guestBootMs = 300;
+
+const noWitness = { starting: () => undefined, adopting: () => undefined, ended: () => undefined };
+
+/** One host of the simulated world, without its daemons. */
+export async function openWorldRig(): Promise<MoveHost> {
+  return openHost(0, new Scheduler(), new Qemus(seededRandom("rig"), noWitness), new MoveNetwork());
+}
 
 /** Two hosts of the simulated world, without its daemons: the drivers over what really runs there. */
 export async function openWorldPair(): Promise<MigrationRig> {
   const scheduler = new Scheduler();
-  const ignore = (): void => undefined;
-  const qemus = new Qemus(seededRandom("pair"), { starting: ignore, adopting: ignore, ended: ignore });
+  const qemus = new Qemus(seededRandom("pair"), noWitness);
   const network = new MoveNetwork();
   const hosts = [0, 1].map((number) => openHost(number, scheduler, qemus, network));
   const [source, target] = hosts;
@@ -35,7 +44,6 @@ export async function openWorldPair(): Promise<MigrationRig> {
   return {
     source,
     target,
-    knowsImages: false,
     address: moveAddress(target.host),
     homeAddress: moveAddress(source.host),
     foreignAddress: "192.0.2.1",
@@ -68,6 +76,19 @@ function openHost(
     return driver;
   };
   let hypervisor = open();
+  const acts = new Map<string, GuestAct>();
+  const bootGuests = (): void => {
+    for (const [key, copy] of host.copies) if (host.executes(copy)) actOnce(key, copy);
+    scheduler.after(guestBootMs, bootGuests);
+  };
+  const actOnce = (key: string, copy: Copy): void => {
+    const act = acts.get(key);
+    acts.delete(key);
+    if (act === "poweroff") qemus.endByItself(copy, "guest-shutdown");
+    if (act === "panic") qemus.endByItself(copy, "panicked");
+    if (act === "reboot") host.driver?.tell({ kind: "guest-rebooted", run: copy.run });
+  };
+  bootGuests();
   const copyOf = (run: VmRun) => {
     const copy = host.copies.get(runKey(run));
     if (copy === undefined) throw new Error(`There is no copy ${runKey(run)}`);
@@ -85,6 +106,8 @@ function openHost(
       return hypervisor;
     },
     request: (run, { act, disk }) => {
+      acts.set(runKey(run), act);
+      qemus.missing.add("missing");
       const pool = { schema: 1, id: "pool", name: "pool", kind: "shared-dir", path: "", quotaMiB: null, createdAt: 0 };
       return { run, vm: simVm(run.vm, act, disk), pools: [pool as never] };
     },
@@ -93,11 +116,12 @@ function openHost(
     freeze: async (n, frozen) => {
       const folder = host.tree.folders.get(n);
       if (folder !== undefined) folder.frozen = frozen;
+      if (!frozen) qemus.goOn(host);
     },
     killProcess: (run) => qemus.endByItself(copyOf(run), "killed"),
     quitProcess: (run) => qemus.endByItself(copyOf(run), "host-quit"),
     guestIsUp: (run) => host.executes(copyOf(run)),
-    guestIsDown: () => false,
+    guestIsDown: (run) => host.records.get(runKey(run))?.exit !== undefined,
     reopen: async (meanwhile) => {
       host.processes.daemon.end();
       host.driver = undefined;

@@ -18,13 +18,27 @@ import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/a
 import { must } from "../../src/base/assert.ts";
 import type { ClusterId, HostId } from "../../src/model/ids.ts";
 
-export type EtcdClusterOptions = { readonly members?: number; readonly quotaBytes?: number };
+/** A machine for a member: its address there, and the words that bring a command into it. */
+export type MemberPlace = { readonly address: string; readonly enter: readonly string[] };
 
-/** A real etcd cluster on loopback with mutual TLS, in a folder of its own. Members are numbered from 0. */
+export type EtcdClusterOptions = {
+  readonly members?: number;
+  readonly quotaBytes?: number;
+  /** Each member on a machine of its own; else all are on loopback. */
+  readonly places?: readonly MemberPlace[];
+  /** How to come to a member from here, as an endpoint; else straight. */
+  readonly reach?: (address: string, port: number) => Promise<string>;
+};
+
+const loopback: MemberPlace = { address: "127.0.0.1", enter: [] };
+
+/** A real etcd cluster with mutual TLS, in a folder of its own. Members are numbered from 0. */
 export interface EtcdCluster {
   readonly id: ClusterId;
   readonly authority: KeyPair;
   readonly endpoints: readonly string[];
+  /** Where each member listens, as itself says. */
+  readonly addresses: readonly Pick<StoreMemberSpec, "address" | "clientPort">[];
   /** A client that prefers member `prefers`; closed with the cluster. */
   open(prefers?: number, endpoints?: readonly string[]): EtcdStore;
   /** The member that leads now; waits until there is one. */
@@ -44,7 +58,7 @@ export interface EtcdCluster {
 }
 
 export async function startEtcdCluster(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
-  const cluster = new LoopbackCluster(`c-${randomBytes(4).toString("hex")}` as ClusterId);
+  const cluster = new TestCluster(`c-${randomBytes(4).toString("hex")}` as ClusterId);
   try {
     await cluster.begin(options);
   } catch (error) {
@@ -54,13 +68,15 @@ export async function startEtcdCluster(options: EtcdClusterOptions = {}): Promis
   return cluster;
 }
 
-class LoopbackCluster implements EtcdCluster {
+class TestCluster implements EtcdCluster {
   readonly id: ClusterId;
   readonly clientLog: string[] = [];
   readonly #dir = mkdtempSync(join(tmpdir(), "holdfast-etcd-"));
   readonly #processes: (ChildProcess | undefined)[] = [];
   readonly #stores = new Set<EtcdStore>();
   #specs: readonly StoreMemberSpec[] = [];
+  #places: readonly MemberPlace[] = [];
+  #endpoints: readonly string[] = [];
   #authority: KeyPair = { cert: "", key: "" };
   #client: KeyPair = { cert: "", key: "" };
 
@@ -73,10 +89,15 @@ class LoopbackCluster implements EtcdCluster {
   }
 
   get endpoints(): readonly string[] {
-    return this.#specs.map(clientUrl);
+    return this.#endpoints;
   }
 
-  async begin({ members = 3, quotaBytes }: EtcdClusterOptions): Promise<void> {
+  get addresses(): readonly StoreMemberSpec[] {
+    return this.#specs;
+  }
+
+  async begin({ members = 3, quotaBytes, places, reach }: EtcdClusterOptions): Promise<void> {
+    this.#places = places ?? Array.from({ length: members }, () => loopback);
     this.#authority = await createAuthority(this.id);
     this.#client = await this.#issue("client");
     const ports = await freePorts(2 * members);
@@ -84,17 +105,20 @@ class LoopbackCluster implements EtcdCluster {
     writeFileSync(tls.ca, this.#authority.cert);
     writeFileSync(tls.cert, this.#client.cert);
     writeFileSync(tls.key, this.#client.key, { mode: 0o600 });
-    this.#specs = Array.from({ length: members }, (_, i) => ({
+    this.#specs = this.#places.map(({ address }, i) => ({
       name: `m${i}`,
       cluster: this.id,
-      address: "127.0.0.1",
+      address,
       clientPort: must(ports[2 * i], "a port for each"),
       peerPort: must(ports[2 * i + 1], "a port for each"),
       dataDir: join(this.#dir, `m${i}`),
       tls,
       ...(quotaBytes === undefined ? {} : { quotaBytes }),
     }));
-    for (let i = 0; i < members; i++) this.start(i);
+    this.#endpoints = await Promise.all(
+      this.#specs.map((spec) => reach?.(spec.address, spec.clientPort) ?? clientUrl(spec)),
+    );
+    for (let i = 0; i < this.#specs.length; i++) this.start(i);
     await this.leader();
   }
 
@@ -145,7 +169,8 @@ class LoopbackCluster implements EtcdCluster {
     const initial: InitialCluster = { state: "new", members };
     const log = openSync(this.#logPath(member), "a");
     // A test run that is killed itself leaves no member behind.
-    this.#processes[member] = spawn("setpriv", ["--pdeathsig", "KILL", "etcd", ...etcdArguments(spec, initial)], {
+    const words = ["--pdeathsig", "KILL", ...(this.#places[member]?.enter ?? []), "etcd"];
+    this.#processes[member] = spawn("setpriv", [...words, ...etcdArguments(spec, initial)], {
       env: { ...etcdEnvironment() },
       stdio: ["ignore", log, log],
     });
@@ -181,7 +206,8 @@ class LoopbackCluster implements EtcdCluster {
   }
 
   #issue(host: string): Promise<KeyPair> {
-    const identity = { host: host as HostId, addresses: ["127.0.0.1"], names: ["localhost"] };
+    const addresses = [...new Set([loopback.address, ...this.#places.map(({ address }) => address)])];
+    const identity = { host: host as HostId, addresses, names: ["localhost"] };
     return issueHostCertificate(this.#authority, identity);
   }
 

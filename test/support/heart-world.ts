@@ -45,7 +45,9 @@ export class HeartWorld {
 
   #makeGuards(): Readonly<Record<GuardName, SimGuard>> {
     const freezeMs = (): number => this.random.for("freeze").below(400);
-    const guards = createSimGuards({ clock: this.clock, tree: this.tree, deadlineMs, marginMs, freezeMs });
+    // Here no freeze sticks.
+    const killAll = (): void => undefined;
+    const guards = createSimGuards({ clock: this.clock, tree: this.tree, deadlineMs, marginMs, freezeMs, killAll });
     for (const name of guardNames) guards[name].start();
     return guards;
   }

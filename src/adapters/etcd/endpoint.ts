@@ -187,7 +187,8 @@ class GrpcEndpoint implements Endpoint {
         if ((this.#suspectSince ?? 0) <= asked) this.#trust();
         return;
       }
-      if (end.failure.word !== "timeout") {
+      // A closed channel throws at whoever still asks it something.
+      if (end.failure.word !== "timeout" || this.#closed) {
         this.#probing = false;
         return;
       }

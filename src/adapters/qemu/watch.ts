@@ -176,8 +176,16 @@ async function endOfRun(host: QemuHost, live: LiveRun): Promise<void> {
     host.emitMove({ kind: "incoming-lost", run, detail });
     return;
   }
-  const exit = live.exit ?? (neverRan ? "start-failed" : "killed");
+  const exit = live.exit ?? (neverRan ? "start-failed" : exitByLastWords(detail));
   host.emit({ kind: "exited", run, exit, detail: detail === "" ? null : detail });
+}
+
+/**
+ * Of a run whose QMP ended without a word. A command that finds the pipe broken makes Node give up what lies unread in the
+ * socket, the event of the shutdown with it; what QEMU wrote before that event stays.
+ */
+function exitByLastWords(said: string): VmExit {
+  return /\bterminating on signal \d+/u.test(said) ? "host-quit" : "killed";
 }
 
 /** Asks QEMU to end and waits; a frozen one is never asked (S6). */

@@ -92,7 +92,11 @@ export const hostContract = {
     )
     .output(hostAnswer.extend({ /** VMs that it holds now. */ vms: z.int() })),
   release: base
-    .route({ method: "DELETE", path: "/hosts/{host}/maintenance", summary: "End maintenance and quarantine of a host" })
+    .route({
+      method: "DELETE",
+      path: "/hosts/{host}/maintenance",
+      summary: "End maintenance and quarantine of a host, take back its order to go down",
+    })
     .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
     .output(hostAnswer),
   shutdown: base

@@ -37,10 +37,17 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
       return { kind: "ok", value: { id: host, name, vms } };
     },
     release: async (input: OneHost): Promise<Answer<Named>> => {
+      const intent = freshIntentId(options.random);
       const end = await ask(options, "host.release", "host-changed", input, (asked) =>
-        planRelease(options.view(), input.host, asked),
+        planRelease(options.view(), input.host, intent, asked),
       );
-      return end.kind === "ok" ? { kind: "ok", value: { id: end.value.host, name: end.value.name } } : end;
+      if (end.kind !== "ok") return end;
+      const { host: id, name } = end.value;
+      // It was about to go down: its agent says whether it stays.
+      const isAsked = options.view().intents.has(intent);
+      const unanswered = { code: "release-not-answered", params: { host: name } };
+      const refused = isAsked ? await awaitIntent(options, intent, unanswered) : undefined;
+      return refused ?? { kind: "ok", value: { id, name } };
     },
     shutdown: (input: OneHost) => leave(options, sight, "power-off", input),
     reboot: (input: OneHost) => leave(options, sight, "reboot", input),

@@ -5,7 +5,8 @@ import { parseJson } from "../../model/json.ts";
 import { keys } from "../../model/keys.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
 import { type EventDraft, type Outcome, requestSchema } from "../../model/records.ts";
-import type { CommitEnd, SnapshotEnd, Transaction } from "../../ports/store.ts";
+import type { CommitterEnd } from "../../model/transaction.ts";
+import type { SnapshotEnd, Transaction } from "../../ports/store.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
 import { answered, waitFor } from "./wait.ts";
 
@@ -79,6 +80,9 @@ async function attemptOnce(options: ApiOptions, mutation: Mutation, until: Insta
       await viewReaches(options, end.revision, until);
       return { kind: "again", cause: "overtaken", unknown: false };
     }
+    case "too-large":
+      await mutation.prepare?.undo(planned);
+      return refuse("transaction-too-large", end.params);
     case "unknown":
       return { kind: "again", cause: end.cause, unknown: true };
   }
@@ -101,9 +105,9 @@ function snapshot(options: ApiOptions, prefix: StoreKey): Promise<SnapshotEnd> {
   return answered<SnapshotEnd>(options.clock, apiLimits.storeMs, late, (done) => options.store.snapshot(prefix, done));
 }
 
-function commit(options: ApiOptions, write: Transaction, events: readonly EventDraft[]): Promise<CommitEnd> {
+function commit(options: ApiOptions, write: Transaction, events: readonly EventDraft[]): Promise<CommitterEnd> {
   const late = { kind: "unknown", cause: "no answer" } as const;
-  return answered<CommitEnd>(options.clock, apiLimits.commitMs, late, (done) => {
+  return answered<CommitterEnd>(options.clock, apiLimits.commitMs, late, (done) => {
     if (options.commit === undefined) options.store.commit(write, apiLimits.storeMs, done);
     else options.commit(write, events, done);
   });

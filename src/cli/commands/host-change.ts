@@ -23,7 +23,7 @@ export function hostChangeCommands(host: Parent, cli: Cli): void {
     });
   host
     .command("release")
-    .description("take a host back: ends its maintenance, and its quarantine")
+    .description("take a host back: ends its maintenance, its quarantine, and an order to go down until it goes")
     .argument("<host>", "name or id")
     .option("--json", "print the answer as JSON")
     .addHelpText("after", examples("holdfast host release h1"))

@@ -2,6 +2,7 @@ import type { HostId, VmId } from "../../model/ids.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { derived } from "../derived.ts";
+import { isDisarmed } from "../disarmed.ts";
 import { vmError } from "../vm-error.ts";
 import { vmIndex } from "../vm-index.ts";
 
@@ -14,7 +15,7 @@ export const startingAtHome = derived(
   (view: ClusterView) => {
     const homes = new Map<VmId, HostId>();
     // At a start they go to the best host, wherever they lie.
-    if ((view.policy?.value ?? defaultPolicy).scheduler.rebalanceOnStart || view.disarm !== undefined) return homes;
+    if ((view.policy?.value ?? defaultPolicy).scheduler.rebalanceOnStart || isDisarmed(view)) return homes;
     for (const id of vmIndex(view).unsettled) {
       const owner = view.owners.get(id)?.value;
       if (owner === undefined || owner.kind !== "released" || owner.failedHosts.length > 0 || view.moves.has(id))

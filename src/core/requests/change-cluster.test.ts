@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { asked, codeOf, compared, written } from "../../../test/support/planned.ts";
 import { host, member, Records } from "../../../test/support/records.ts";
+import type { IntentId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { isQuarantined, planMaintenance, planRelease } from "./change-host.ts";
@@ -18,6 +19,8 @@ function cluster(): Records {
     .put(keys.member(host("w1")), member("w1", { role: "witness" }));
 }
 
+const intent = "intent-1" as IntentId;
+
 describe("maintenance", () => {
   test("is a record of its own, and ends by its removal", () => {
     const records = cluster();
@@ -27,7 +30,7 @@ describe("maintenance", () => {
     expect(compared(planned)).toEqual([keys.maintenance(h1), keys.member(h1), keys.disarm]);
     records.put(keys.maintenance(h1), record as object);
     expect(codeOf(planMaintenance(records.view, { host: "h1", reason: "" }, asked))).toBe("maintenance-already");
-    const released = planRelease(records.view, "h1", asked);
+    const released = planRelease(records.view, "h1", intent, asked);
     expect(written(released, keys.maintenance(h1))).toBe("delete");
     expect(released).toMatchObject({ events: [{ type: "maintenance-ended" }] });
   });
@@ -37,8 +40,8 @@ describe("maintenance", () => {
     const request = (name: string) => ({ host: name, reason: "" });
     expect(codeOf(planMaintenance(records.view, request("h9"), asked))).toBe("host-unknown");
     expect(codeOf(planMaintenance(records.view, request("w1"), asked))).toBe("maintenance-of-witness");
-    expect(codeOf(planRelease(records.view, "h1", asked))).toBe("host-not-held-back");
-    expect(codeOf(planRelease(records.view, "h9", asked))).toBe("host-unknown");
+    expect(codeOf(planRelease(records.view, "h1", intent, asked))).toBe("host-not-held-back");
+    expect(codeOf(planRelease(records.view, "h9", intent, asked))).toBe("host-unknown");
     records.put(keys.disarm, disarm);
     expect(codeOf(planMaintenance(records.view, request("h1"), asked))).toBe("cluster-disarmed");
   });
@@ -46,13 +49,13 @@ describe("maintenance", () => {
   test("a release lifts a quarantine and forgets the losses that led to it, and leaves the count of incarnations", () => {
     const losses = { schema: 1, counted: 4, at: [10, 20, 30], quarantinedUntil: 5_000 };
     const records = cluster().put(keys.hostLosses(h1), losses);
-    const planned = planRelease(records.view, "h1", asked);
+    const planned = planRelease(records.view, "h1", intent, asked);
     expect(written(planned, keys.hostLosses(h1))).toEqual({ ...losses, at: [], quarantinedUntil: null });
     expect(written(planned, keys.maintenance(h1))).toBeUndefined();
     expect(compared(planned)).toEqual([keys.maintenance(h1), keys.hostLosses(h1)]);
     records.put(keys.hostLosses(h1), { ...losses, quarantinedUntil: 1 });
     expect(isQuarantined(records.view.losses.get(h1)?.value, asked.at)).toBe(false);
-    expect(codeOf(planRelease(records.view, "h1", asked))).toBe("host-not-held-back");
+    expect(codeOf(planRelease(records.view, "h1", intent, asked))).toBe("host-not-held-back");
   });
 });
 

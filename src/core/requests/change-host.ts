@@ -4,10 +4,10 @@ import type { HostId, Incarnation, IntentId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { refuse } from "../../model/reason.ts";
 import type { EventDraft, LeaveIntent, Member } from "../../model/records.ts";
-import { type ClusterView, heartbeatOf } from "../../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import { limits } from "../limits.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
-import { findHost } from "./find.ts";
+import { findHost, refuseDisarmed, refuseUnreadable } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
 import type { Sight } from "./sight.ts";
 
@@ -22,10 +22,8 @@ export function planMaintenance(view: ClusterView, request: MaintenanceRequest, 
   if (found.kind === "refused") return found;
   const member = found.stored.value;
   if (member.role === "witness") return refuse("maintenance-of-witness", { host: member.name });
-  const disarm = view.disarm;
-  if (disarm !== undefined) {
-    return refuse("cluster-disarmed", { mode: disarm.value.mode, by: disarm.value.by.name });
-  }
+  const refused = refuseDisarmed(view) ?? refuseUnreadable(view, keys.maintenance(member.id));
+  if (refused !== undefined) return refused;
   const already = view.maintenances.get(member.id);
   if (already !== undefined) {
     return refuse("maintenance-already", { host: member.name, by: already.value.by.name });
@@ -43,24 +41,33 @@ export function planMaintenance(view: ClusterView, request: MaintenanceRequest, 
   };
 }
 
-/** Takes a host back: ends its maintenance, and a quarantine with the losses that led to it. */
-export function planRelease(view: ClusterView, wanted: string, asked: Asked): Planned {
+/**
+ * Takes a host back: ends its maintenance, and a quarantine with the losses that led to it, and takes back the order to go
+ * down as long as it has not given its last word: `intent` then asks its agent.
+ */
+export function planRelease(view: ClusterView, wanted: string, intent: IntentId, asked: Asked): Planned {
   const found = findHost(view, wanted);
   if (found.kind === "refused") return found;
   const member = found.stored.value;
   const maintenance = view.maintenances.get(member.id);
   const losses = view.losses.get(member.id);
   const quarantined = isQuarantined(losses?.value, asked.at) ? losses : undefined;
-  if (maintenance === undefined && quarantined === undefined) {
-    return refuse("host-not-held-back", { host: member.name });
-  }
+  const taken = takenBack(view, member.id, intent, asked);
   const maintenanceKey = keys.maintenance(member.id);
   const lossesKey = keys.hostLosses(member.id);
+  const unreadable = [maintenanceKey, lossesKey]
+    .map((key) => refuseUnreadable(view, key))
+    .find((why) => why !== undefined);
+  if (unreadable !== undefined) return unreadable;
+  if (maintenance === undefined && quarantined === undefined && taken === undefined) {
+    return refuse("host-not-held-back", { host: member.name });
+  }
   return {
     kind: "plan",
     transaction: transaction(
-      [unchanged(maintenanceKey, maintenance), unchanged(lossesKey, losses)],
+      [unchanged(maintenanceKey, maintenance), unchanged(lossesKey, losses), ...(taken?.compares ?? [])],
       [
+        ...(taken?.writes ?? []),
         ...(maintenance === undefined ? [] : [remove(maintenanceKey)]),
         ...(quarantined === undefined
           ? []
@@ -71,11 +78,30 @@ export function planRelease(view: ClusterView, wanted: string, asked: Asked): Pl
     events: [
       ...(maintenance === undefined ? [] : [toldOfHost("maintenance-ended", member, asked)]),
       ...(quarantined === undefined ? [] : [toldOfHost("quarantine-lifted", member, asked)]),
+      ...(taken === undefined ? [] : [toldOfHost("host-leave-taken-back", member, asked)]),
     ],
   };
 }
 
-export type LeaveRequest = { readonly host: string; readonly next: LeaveIntent["next"] };
+/** Undefined: there is nothing to take back, or its last word stands. */
+function takenBack(view: ClusterView, host: HostId, intent: IntentId, asked: Asked) {
+  const registration = view.hosts.get(host);
+  if (registration === undefined) return undefined;
+  const { incarnation } = registration.value;
+  if (fenceOf(view, host, incarnation) !== undefined || leavesAlready(view, host, incarnation) === undefined)
+    return undefined;
+  const order = leaveIntent({ id: intent, host, incarnation, next: "nothing" }, asked);
+  return {
+    compares: [unchanged(keys.intent(intent), undefined), unchanged(keys.host(host), registration)],
+    writes: [put(keys.intent(intent), order)],
+  };
+}
+
+function leaveIntent(what: Pick<LeaveIntent, "id" | "host" | "incarnation" | "next">, asked: Asked): LeaveIntent {
+  return { schema: 1, actor: asked.actor, kind: "leave-host", answer: { kind: "open" }, at: asked.at, ...what };
+}
+
+export type LeaveRequest = { readonly host: string; readonly next: Exclude<LeaveIntent["next"], "nothing"> };
 
 /**
  * Orders a host to go down in order: an intent for its agent, which deals with its VMs as the policy says. Only for a host
@@ -104,17 +130,9 @@ export function planLeave(
   }
   const leaves = leavesAlready(view, member.id, incarnation);
   if (leaves !== undefined) return refuse("leave-already", { ...params, next: leaves });
-  const record: LeaveIntent = {
-    schema: 1,
-    id: intent,
-    actor: asked.actor,
-    kind: "leave-host",
-    host: member.id,
-    incarnation,
-    next: request.next,
-    answer: { kind: "open" },
-    at: asked.at,
-  };
+  const unreadable = refuseUnreadable(view, keys.hostMode(member.id));
+  if (unreadable !== undefined) return unreadable;
+  const record = leaveIntent({ id: intent, host: member.id, incarnation, next: request.next }, asked);
   return {
     kind: "plan",
     transaction: transaction(
@@ -135,7 +153,7 @@ function leavesAlready(view: ClusterView, host: HostId, incarnation: Incarnation
   const mode = view.modes.get(host)?.value;
   if (mode !== undefined && mode.incarnation === incarnation && mode.mode !== "active") return mode.next;
   for (const { value } of valuesInKeyOrder(view.intents)) {
-    const isOpen = value.kind === "leave-host" && value.answer.kind === "open";
+    const isOpen = value.kind === "leave-host" && value.answer.kind === "open" && value.next !== "nothing";
     if (isOpen && value.host === host && value.incarnation === incarnation) return value.next;
   }
   return undefined;

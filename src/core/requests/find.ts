@@ -51,6 +51,13 @@ export function refuseUnreadable(view: ClusterView, key: StoreKey): Refusal | un
   return trouble === undefined ? undefined : refuse("record-unreadable", { key, trouble });
 }
 
+/** Whoever asks for what a disarmed cluster does not do is told so at once; unread is not absent (HM5). */
+export function refuseDisarmed(view: ClusterView): Refusal | undefined {
+  const disarm = view.disarm?.value;
+  if (disarm === undefined) return refuseUnreadable(view, keys.disarm);
+  return refuse("cluster-disarmed", { mode: disarm.mode, by: disarm.by.name });
+}
+
 export function hostName(view: ClusterView, host: HostId): string {
   return view.members.get(host)?.value.name ?? host;
 }

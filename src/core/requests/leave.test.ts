@@ -63,13 +63,13 @@ describe("an order to go down", () => {
 test("fenced or registered anew before it answered: the manager answers for it", () => {
   const open = written(leave(cluster()), keys.intent(id)) as object;
   const known = { wall: 5 } as never;
-  expect(decideTasks(cluster().put(keys.intent(id), open).view, known, [])).toEqual([]);
+  expect(decideTasks(cluster().put(keys.intent(id), open).view, known, [], 64)).toEqual([]);
   const later = cluster().host("h1", 5).put(keys.intent(id), open);
   const fenced = cluster()
     .put(keys.fence(h1, incarnation(4)), fence())
     .put(keys.intent(id), open);
   for (const { view } of [later, fenced]) {
-    const [decision] = decideTasks(view, known, []);
+    const [decision] = decideTasks(view, known, [], 64);
     const write = decision?.transaction.writes[0];
     expect(write?.kind === "put" && JSON.parse(write.text)).toMatchObject({
       answer: { kind: "refused", code: "leave-overtaken", params: { host: "h1" }, at: 5 },

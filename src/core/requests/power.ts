@@ -9,7 +9,7 @@ import type { ClusterView, Stored } from "../../model/view.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { isRunning } from "../vm-state.ts";
-import { findVm, hostName } from "./find.ts";
+import { findVm, hostName, refuseDisarmed } from "./find.ts";
 import { forgive } from "./forgive.ts";
 import type { Asked, Planned } from "./plan.ts";
 
@@ -26,8 +26,8 @@ export function planStartVm(view: ClusterView, wanted: string, task: TaskId, ask
   const found = findVm(view, wanted);
   if (found.kind === "refused") return found;
   const vm = found.stored.value;
-  const disarm = view.disarm?.value;
-  if (disarm !== undefined) return refuse("cluster-disarmed", { mode: disarm.mode, by: disarm.by.name });
+  const disarmed = refuseDisarmed(view);
+  if (disarmed !== undefined) return disarmed;
   if (vmError(view, vm.id) !== undefined) return refuse("vm-in-error", { vm: vm.name });
   if (vm.requested === "started" && isRunning(view, vm.id)) {
     const owner = view.owners.get(vm.id)?.value;

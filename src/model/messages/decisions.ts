@@ -33,6 +33,13 @@ const events = {
   "scheduler-falls-back":
     "Hosts are compared by mode {mode} instead of {wanted}, because figures are missing; with them, {wanted} is used again.",
   "leader-elected": "Host {host} is the manager now.",
+  "transaction-too-large": {
+    cause:
+      "What {about} would write names {compares} records and changes {writes}; the store takes {most} of each at once.",
+    effect: "Nothing of it is written. What was decided by itself is decided anew a minute later; all else goes on.",
+    remedy:
+      "Name fewer VMs or hosts at once, or in one rule. If nothing of that kind was asked for, report it as a bug.",
+  },
 } satisfies Catalogue;
 
 /** Reasons: why it was decided, and why an alternative was not taken. */

@@ -163,7 +163,8 @@ const hosts = {
   "leave-already": {
     cause: "Host {host} is going down already ({next}).",
     effect: "Nothing was changed.",
-    remedy: "See `holdfast host show {host}` and `holdfast log --host {host}` for how far it is.",
+    remedy:
+      "`holdfast log --host {host}` tells how far it is; `holdfast host release {host}` takes the order back until it goes.",
   },
   "leave-overtaken": {
     cause: "Host {host} went down, or was fenced, before it heard the order.",
@@ -175,8 +176,13 @@ const hosts = {
     effect: "The order stands recorded; it may still be carried out.",
     remedy: "See `holdfast host show {host}` for what it is about to do, and `holdfast log --host {host}`.",
   },
+  "release-not-answered": {
+    cause: "The agent of host {host} did not answer within {waitedMs} ms that it stays.",
+    effect: "The order stands recorded; the host may still go down.",
+    remedy: "See `holdfast host show {host}` for what it is about to do, and `holdfast log --host {host}`.",
+  },
   "host-not-held-back": {
-    cause: "Host {host} is neither in maintenance nor in quarantine.",
+    cause: "Host {host} is neither in maintenance nor in quarantine, and not about to go down.",
     effect: "Nothing was changed.",
     remedy: "Nothing needs to be done; see `holdfast host show {host}` for its state.",
   },
@@ -219,6 +225,7 @@ const cluster = {
 const events = {
   "vm-move-requested": "VM {vm} was ordered to host {to} ({how}).",
   "host-leave-requested": "Host {host} was ordered to go down ({next}).",
+  "host-leave-taken-back": "The order that host {host} goes down was taken back.",
   "maintenance-requested": "Host {host} was put into maintenance ({reason}).",
   "maintenance-ended": "The maintenance of host {host} was ended.",
   "quarantine-lifted": "The quarantine of host {host} was lifted.",

@@ -18,6 +18,7 @@ const events = {
     effect: "It gets no new VMs for {holdMin} minutes; what runs there stays.",
     remedy: "Find out why (`holdfast log --host {host}`); `holdfast host release {host}` ends it at once.",
   },
+  "vm-order-served": "VM {vm} is on {to}, where it was ordered: nothing is left to do.",
   "vm-order-dropped": {
     cause: "The order to move VM {vm} to {to} cannot be carried out.",
     effect: "The order is dropped; the VM stays as it is.",
@@ -31,7 +32,14 @@ const events = {
   "vm-cannot-leave": {
     cause: "No other host can run VM {vm} now.",
     effect: "It stays on {host} and keeps running there; a host that waits to be empty waits for it.",
-    remedy: "Make room on a host that its rules allow (the alternatives say what each lacks), or stop the VM.",
+    remedy:
+      "Make room on a host that its rules allow (the alternatives say what each lacks), stop the VM, or take {host} back (`holdfast host release {host}`).",
+  },
+  "vm-locked-cannot-leave": {
+    cause: "VM {vm} is locked by unfinished work ({lock}) and is not moved.",
+    effect: "It keeps running on {host}; a host that waits to be empty waits for it.",
+    remedy:
+      "Wait for that work (known to be dead: `holdfast vm set {vm} --unlock`), or take {host} back (`holdfast host release {host}`).",
   },
   "vm-waits-for-host": {
     cause: "Host {host} was restarted in order and is expected back.",
@@ -70,7 +78,6 @@ const reasons = {
   "vm-is-ignored": "VM {vm} is not managed.",
   "vm-is-in-error": "VM {vm} is in error; only disabling it leads out.",
   "vm-is-locked": "VM {vm} is locked by unfinished work ({lock}).",
-  "vm-is-there": "VM {vm} is on {host} already.",
   "team-too-large-to-move":
     "{count} VMs are kept together with VM {vm}; no more than {most} are ordered away at once. Change the rule that keeps them, or move its preferred host.",
 } satisfies Catalogue;

@@ -6,7 +6,7 @@ import { deviceLies, machineFaults } from "./machines.ts";
 import { managingFaults } from "./managing.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
-import { rareFaults } from "./rare.ts";
+import { freezeSticks, rareFaults } from "./rare.ts";
 import { rulingFaults } from "./ruling.ts";
 import { storeFaults } from "./store.ts";
 
@@ -29,7 +29,11 @@ export const managingMenu: readonly FaultKind[] = managingFaults;
 /** What people say of where VMs may run; drawn by itself, too. */
 export const rulingMenu: readonly FaultKind[] = rulingFaults;
 
-const all: readonly FaultKind[] = [...faultMenu, ...rareMenu, ...orderMenu, ...managingMenu, ...rulingMenu, deviceLies];
+/** Drawn with what they need, never by themselves. */
+export const recipeMenu: readonly FaultKind[] = [freezeSticks];
+
+const drawn = [...faultMenu, ...rareMenu, ...recipeMenu, ...orderMenu, ...managingMenu, ...rulingMenu];
+const all: readonly FaultKind[] = [...drawn, deviceLies];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([

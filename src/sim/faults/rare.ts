@@ -192,6 +192,20 @@ function restartGuards(world: World, host: SimHost, timing: SimHost["timing"], a
   world.scheduler.after(apartMs, () => restart("b"));
 }
 
+/** S5: the kernel does not bring a freeze to its end. Only as a part of stories of its own (draw-plan.ts). */
+export const freezeSticks: FaultKind = {
+  name: "freeze-sticks",
+  weight: 1,
+  draw: () => undefined,
+  happens: (world, event) => {
+    const { tree } = world.host(event.host);
+    tree.stuck += 1;
+    return () => {
+      tree.stuck -= 1;
+    };
+  },
+};
+
 export const rareFaults: readonly FaultKind[] = [
   twin,
   agentGoneAtPlacement,

@@ -4,7 +4,7 @@ import { planArm, planDisarm } from "../../core/requests/disarm.ts";
 import { planMoveVm } from "../../core/requests/move.ts";
 import { planStopVm } from "../../core/requests/power.ts";
 import { put } from "../../core/transactions.ts";
-import type { Epoch, HostId, TaskId, VmId } from "../../model/ids.ts";
+import type { Epoch, HostId, IntentId, TaskId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { Vm } from "../../model/records.ts";
 import type { Write } from "../../model/transaction.ts";
@@ -61,7 +61,9 @@ function clusterOps(world: World): Pick<Ops, "maintenance" | "disarm" | "arm"> {
   return {
     maintenance: ({ node, to }) =>
       askCluster(world, (view, asked) =>
-        to === "on" ? planMaintenance(view, { host: node, reason: "" }, asked) : planRelease(view, node, asked),
+        to === "on"
+          ? planMaintenance(view, { host: node, reason: "" }, asked)
+          : planRelease(view, node, `release-${node}-${world.scheduler.executed}` as IntentId, asked),
       ),
     disarm: ({ mode }) => askCluster(world, (view, asked) => planDisarm(view, mode, asked)),
     arm: () => askCluster(world, planArm),

@@ -1,3 +1,4 @@
+import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
@@ -229,6 +230,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "starts on HOST fail": menu("start-fails"),
   "starts on HOST are slow": menu("start-slow"),
   "writes of HOST are late": menu("late-writes"),
+  "freezes of HOST stick": menu("freeze-sticks"),
   "sensors of HOST are blind": blind,
   "device of HOST is slow by TIME": menu("device-slow"),
   "device of HOST is unreachable": menu("device-unreachable"),
@@ -276,6 +278,11 @@ const plays: { readonly [Id in PhraseId]: Play } = {
     orderToLeave(world, host.id, "agent-restart");
     world.scheduler.after(agentRestartMs, () => killProcess(world, host, "daemon"));
   }),
+  "release HOST": orderWith(
+    ({ hosts: [host = ""] }) =>
+      (view, event, asked) =>
+        planRelease(view, host, `intent-release-${host}-${Math.round(event.atMs)}` as IntentId, asked),
+  ),
   "shutdown policy is POLICY": done((world, { work }) =>
     changePolicy(world, { shutdownPolicy: shutdownPolicySchema.parse(work) }),
   ),

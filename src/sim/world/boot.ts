@@ -98,6 +98,10 @@ function startGuard(world: World, host: SimHost, name: GuardName): void {
     marginMs: host.timing.marginMs,
     // Lateness and freeze: mostly quick, on a busy host up to what M covers.
     freezeMs: () => (random.chance(0.05) ? 32 + random.below(300) : 4 + random.below(28)),
+    stamped: (stamp) => host.heartLines?.stampMade(name, stamp),
+    killAll: () => {
+      for (const copy of host.copies.values()) world.qemus.kill(copy, "killed");
+    },
   });
   host.guards[name] = guard;
   host.guardDeadlinesMs[name] = host.timing.deadlineMs;

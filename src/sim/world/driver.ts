@@ -124,7 +124,13 @@ export class Driver implements Hypervisor, Migration {
   }
 
   #awaitRunning(copy: Copy, until: number, done: Done): void {
-    if (!copy.alive) {
+    const record = this.#host.records.get(runKey(copy.run));
+    // A guest that has ended by itself has executed; its end is told after its start's.
+    if (!copy.alive && (record?.exit === "guest-shutdown" || record?.exit === "panicked")) {
+      this.#starting.delete(runKey(copy.run));
+      done({ kind: "done" });
+      this.tellExit(record);
+    } else if (!copy.alive) {
       this.#forget(copy.run);
       done(refuse("vm-start-failed", { vm: copy.run.vm }));
     } else if (this.#host.executes(copy) || copy.paused) {

@@ -45,6 +45,11 @@ export class HeartLines {
     this.#life.after(0.1, () => this.#listener(name, { kind: "lost" }));
   }
 
+  /** The guard has made it now: it may have kept the order waiting. */
+  stampMade(name: GuardName, stamp: number): void {
+    this.#stamped(this.#life, name, stamp);
+  }
+
   #line(name: GuardName): Guard {
     const say = (command: (guard: Guard) => void): void => {
       const link = this.#links[name];
@@ -53,11 +58,7 @@ export class HeartLines {
     return {
       name,
       incarnation: (incarnation: Incarnation) => say((guard) => guard.incarnation(incarnation)),
-      stamp: (stamp) =>
-        say((guard) => {
-          this.#stamped(this.#life, name, stamp);
-          guard.stamp(stamp);
-        }),
+      stamp: (stamp) => say((guard) => guard.stamp(stamp)),
       committed: (stamp) => say((guard) => guard.committed(stamp)),
       freeze: () => say((guard) => guard.freeze()),
     };

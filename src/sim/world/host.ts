@@ -65,7 +65,11 @@ export type RunRecord = {
 /** What the machine itself needs of the driver that is open on it. */
 export type OpenDriver = { readonly tell: (event: VmEvent) => void; readonly tellExit: (record: RunRecord) => void };
 /** What a guard that comes or goes needs of the heart that is there. */
-export type OpenLines = { readonly connect: (name: GuardName) => void; readonly lost: (name: GuardName) => void };
+export type OpenLines = {
+  readonly connect: (name: GuardName) => void;
+  readonly lost: (name: GuardName) => void;
+  readonly stampMade: (name: GuardName, stamp: number) => void;
+};
 
 /** One machine: power, clocks, processes, cgroups, QEMUs. Processes come and go; what is here stays until the power goes. */
 export class SimHost {

@@ -20,6 +20,8 @@ export class Qemus {
   readonly #witness: QemuWitness;
   /** Which process holds an image open for writing; kept also while it is frozen. */
   readonly #locks = new Map<string, Copy>();
+  /** Volumes whose image is not there; every other one is. */
+  readonly missing = new Set<string>();
   /** Processes that were frozen before they could become QEMU. */
   readonly #standing = new Set<Copy>();
   #lastId = 0;
@@ -69,6 +71,8 @@ export class Qemus {
   #make(host: SimHost, { run, vm, pools }: StartRequest) {
     const folder = host.tree.folders.get(run.incarnation);
     if (folder === undefined) return refuse("incarnation-gone", { vm: run.vm, incarnation: run.incarnation });
+    const missing = vm.spec.disks.find(({ volume }) => this.missing.has(volume));
+    if (missing !== undefined) return refuse("vm-image-missing", { vm: run.vm, path: missing.volume });
     if (host.trouble.startsFail > 0) return refuse("vm-start-failed", { vm: run.vm, detail: "as the fault wants" });
     const strict = pools.some((pool) => pool.kind !== "replicated");
     this.#lastId += 1;

@@ -82,4 +82,22 @@ export const guardMutants: readonly Mutant[] = [
     find: "clock.wakeAt(later(memory.deadline, freezeMs()), () =>",
     replace: "clock.wakeAt(later(memory.deadline, 1_000 - (memory.deadline % 1_000) + freezeMs()), () =>",
   },
+  {
+    id: "order-to-freeze-taken-for-the-deed",
+    rule: "S5",
+    what: "A guard says that its VMs stand still as soon as it has ordered it, and nobody looks whether they do.",
+    near: ["freeze-sticks"],
+    file,
+    find: "      this.#awaitFreeze(due);\n",
+    replace: "      this.#sayFrozen(due, true);\n",
+  },
+  {
+    id: "freeze-that-fails-is-only-told",
+    rule: "S5",
+    what: "VMs that do not stand still in time are told to the heart, and run on.",
+    near: ["freeze-sticks"],
+    file,
+    find: "      tree.frozenLevels.add(name);\n      if (!verified) killAll();\n",
+    replace: "      if (verified) tree.frozenLevels.add(name);\n",
+  },
 ];

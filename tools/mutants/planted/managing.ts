@@ -135,7 +135,7 @@ export const managingMutants: readonly Mutant[] = [
     what: "The place of a VM that is disabled leaves a lost host as well.",
     near: ["power-loss"],
     file: "src/core/decide-lost-places.ts",
-    find: 'if (vm?.requested === "stopped" &&',
-    replace: 'if (vm !== undefined && vm.requested !== "started" &&',
+    find: 'if (vm.requested !== "stopped" ||',
+    replace: 'if (vm.requested === "started" ||',
   },
 ];

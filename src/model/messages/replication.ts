@@ -72,4 +72,59 @@ export const replicationMessages = {
     effect: "None of its copies is used.",
     remedy: "Look into the pool's folder; what somebody moved away can be put back.",
   },
+  "replica-overtaken": {
+    cause: "What was to be recorded of the copies of VM {vm} does not fit its records any more.",
+    effect: "Nothing was recorded.",
+    remedy: "Nothing to do: it is looked at anew.",
+  },
+  "replica-host-lost": {
+    cause: "Host {host} is fenced, or was started anew since.",
+    effect: "It records nothing of the copies of VM {vm} any more.",
+    remedy: "Nothing to do.",
+  },
+  "replica-no-volumes": {
+    cause: "VM {vm} has no disk.",
+    effect: "There is nothing to replicate.",
+    remedy: "Take it out of its group.",
+  },
+  "replica-absent": {
+    cause: "Host {host} does not have a copy of every disk of VM {vm}.",
+    effect: "The VM cannot start from there.",
+    remedy: "Choose another host, or another point.",
+  },
+  "replica-incomplete": {
+    cause:
+      "The copy of VM {vm} on host {host} was being brought up to date and holds some of the old and some of the new.",
+    effect: "No guest could start from it as it is.",
+    remedy: "Wait for its source, or choose its last recovery point.",
+  },
+  "replica-stale": {
+    cause: "The copy of VM {vm} on host {host} lacks what was written since it was left behind.",
+    effect: "It was not promoted: acknowledged writes would be lost.",
+    remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
+  },
+  "replica-earlier-run": {
+    cause: "The copy of VM {vm} on host {host} is of an earlier run; what was written since is not known.",
+    effect: "It was not promoted: acknowledged writes may be lost.",
+    remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
+  },
+  "replica-diverged": {
+    cause: "The copy of VM {vm} on host {host} is the branch that was left behind at an earlier failover.",
+    effect: "It was not promoted: all that was written since that failover would be lost.",
+    remedy: "Bring back the host that runs the VM, or order the failover with the loss that is shown.",
+  },
+  "replica-unknown": {
+    cause: "Nothing is known of how much the copy of VM {vm} on host {host} has: the store was forced or restored.",
+    effect: "It was not promoted: acknowledged writes may be lost.",
+    remedy: "Compare the copies, then order the failover of the one that is right.",
+  },
+  "group-paused": "The group is paused ({why}).",
+  "group-versions-differ":
+    "Hosts {source} and {target} have different versions ({here}, {there}): it goes on once they are equal.",
+  "group-target-silent": "Host {host}, which has the copies, is silent.",
+  "group-vm-gone": "VM {vm} of the group does not exist any more.",
+  "group-vm-unprotected": "VM {vm} has no copy of all its disks on host {host}.",
+  "group-vm-copying": "VM {vm} is being copied to host {host}.",
+  "group-vm-stale": "VM {vm} goes on without its copy on host {host}: what is written meanwhile is at risk.",
+  "group-vm-unusable": "The copy of VM {vm} on host {host} is of no use for a failover by itself.",
 } satisfies Catalogue;

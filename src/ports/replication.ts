@@ -48,6 +48,20 @@ export type CeaseEnd =
   | { readonly kind: "refused"; readonly code: string; readonly params: Params }
   | { readonly kind: "unknown"; readonly cause: string };
 
+/** A moment of all of a VM's volumes, as they lay at the replica. It never changes (S20). */
+export type ReplicaPoint = {
+  /** Given by whoever took it: letters, digits and dashes. */
+  readonly id: string;
+  /** Milliseconds since 1970 of this host's clock, for people. */
+  readonly at: number;
+  /** What was written between this point and the next, or now: what it costs to keep it. */
+  readonly sizeMiB: number;
+};
+export type ExportEnd =
+  | { readonly kind: "exported"; readonly images: readonly { readonly volume: VolumeId; readonly path: string }[] }
+  | { readonly kind: "refused"; readonly code: string; readonly params: Params }
+  | { readonly kind: "unknown"; readonly cause: string };
+
 /** The host of the replica. After `unknown` the same call may be repeated. */
 export interface ReplicaTarget {
   /**
@@ -60,6 +74,17 @@ export interface ReplicaTarget {
    * promotion, and before the replica is removed.
    */
   cease(vm: VmId, done: (end: CeaseEnd) => void): void;
+  /**
+   * The state of all volumes at this moment, under the id. Only between the source's `bar` and `unbar`, while in sync: here
+   * nobody knows of either (S20). Refused: there is no such point. Where the bar did not hold: `dropPoint`.
+   */
+  takePoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void;
+  /** Oldest first; only whole ones. */
+  listPoints(vm: VmId, done: (points: readonly ReplicaPoint[]) => void): void;
+  /** Plain raw images in the folder, one for each volume; the point is only read. */
+  exportPoint(vm: VmId, id: string, folder: string, done: (end: ExportEnd) => void): void;
+  /** It is no point any more; its room is given back by and by. Also what is not there is `done`. */
+  dropPoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void;
 }
 
 export type AttachRequest = {

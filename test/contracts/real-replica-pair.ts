@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { NbdGuest } from "../../lab/guest/nbd-guest.ts";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
 import { openReplicaSource, type QemuReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
@@ -13,7 +14,6 @@ import type { ClusterId, PoolId } from "../../src/model/ids.ts";
 import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaCopy, ReplicaEvent } from "../../src/ports/replication.ts";
 import { controlOrder } from "./control-order.ts";
-import { NbdGuest } from "./nbd-guest.ts";
 import { diskMiB, diskNames, type ReplicationRig, type Write } from "./replication-calls.ts";
 
 const limitMs = 30_000;
@@ -33,7 +33,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<ReplicationRig> 
   const folder = mkdtempSync(join(tmpdir(), "hf-rep-"));
   lastRig += 1;
   const address = `127.${78 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${lastRig}`;
-  for (const name of ["a", "b", "pool-a", "pool-b"]) mkdirSync(join(folder, name));
+  for (const name of ["a", "b", "pool-a", "pool-b", "exports"]) mkdirSync(join(folder, name));
   for (const disk of diskNames)
     execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(folder, "pool-a", `${disk}.qcow2`), `${diskMiB}M`]);
   const events: ReplicaEvent[] = [];
@@ -51,6 +51,9 @@ export async function openRealReplicaPair(of: Of = {}): Promise<ReplicationRig> 
     events,
     address,
     foreignAddress: "192.0.2.1",
+    exportFolder: join(folder, "exports"),
+    readImage: async (path, block) =>
+      sameValue(readFileSync(path).subarray(block * blockBytes, (block + 1) * blockBytes)),
     ...guestsOf(folder, machines),
     ...faults,
     reopenSource: async (meanwhile) => {

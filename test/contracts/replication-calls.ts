@@ -6,10 +6,12 @@ import type { Door } from "../../src/ports/migration.ts";
 import type {
   AttachRequest,
   CeaseEnd,
+  ExportEnd,
   ReceiveEnd,
   ReceiveRequest,
   ReplicaCopy,
   ReplicaEvent,
+  ReplicaPoint,
   ReplicaSource,
   ReplicaTarget,
 } from "../../src/ports/replication.ts";
@@ -34,6 +36,9 @@ export interface ReplicationRig {
   /** The value of a block at the source; of a copy that nobody has open. */
   readHere(disk: number, block: number): Promise<number>;
   readCopy(copy: ReplicaCopy, block: number): Promise<number>;
+  /** Where points are exported to, and what an image there holds. */
+  readonly exportFolder: string;
+  readImage(path: string, block: number): Promise<number>;
   /** MiB that the relay has sent since it was started. */
   sentMiB(): Promise<number>;
   /** Nothing comes through between the hosts, in either direction, without a word. */
@@ -110,6 +115,19 @@ function callsOf(current: () => ReplicationRig) {
     goOnAlone: (run = run4) => ask((source, end) => source.goOnAlone(run, end)),
     resync: (doors: readonly Door[], run = run4) => ask((source, end) => source.resync(run, doors, end)),
     detach: (run = run4) => ask((source, end) => source.detach(run, end)),
+    takePoint: (id: string) => current().end<HypervisorEnd>((end) => current().target.takePoint(run4.vm, id, end)),
+    dropPoint: (id: string) => current().end<HypervisorEnd>((end) => current().target.dropPoint(run4.vm, id, end)),
+    points: async (): Promise<readonly string[]> =>
+      (await current().end<readonly ReplicaPoint[]>((end) => current().target.listPoints(run4.vm, end))).map(
+        ({ id }) => id,
+      ),
+    /** What a point holds of one block of each disk. */
+    atPoint: async (id: string, block: number): Promise<readonly number[]> => {
+      const folder = current().exportFolder;
+      const end = await current().end<ExportEnd>((ended) => current().target.exportPoint(run4.vm, id, folder, ended));
+      if (end.kind !== "exported") throw new Error(`Not exported: ${JSON.stringify(end)}`);
+      return Promise.all(end.images.map(({ path }) => current().readImage(path, block)));
+    },
     bar: () => ask((source, end) => source.bar(run4, end)),
     unbar: () => ask((source, end) => source.unbar(run4, end)),
   };

@@ -8,6 +8,7 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
     let rig: ReplicationRig;
     const { receive, doorsFor, attach, told, confirm, inSync, write, cease } = replicasOf(() => rig);
     const { goOnAlone, resync, detach, bar, unbar, attached, alone, copies, expectSame } = replicasOf(() => rig);
+    const { takePoint, dropPoint, points, atPoint } = replicasOf(() => rig);
     beforeEach(async () => {
       rig = await openRig();
     });
@@ -101,6 +102,21 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       await expectSame(await copies());
     });
 
+    test("[S16] a write that was on its way when the replica's storage died is sent again", async () => {
+      await attached();
+      await rig.hangDaemon(true);
+      const waits = rig.write(0, 18, 95);
+      await rig.whileLater();
+      await rig.killDaemon();
+      await rig.whileLater();
+      expect(waits.isAcknowledged).toBe(false);
+      await doorsFor();
+      await rig.until("the write is acknowledged", () => waits.isAcknowledged);
+      expect(await confirm()).toEqual(done);
+      const [first] = await copies();
+      expect(first === undefined ? undefined : await rig.readCopy(first, 18)).toBe(95);
+    });
+
     test("[S19] a replica that hung lands nothing of before after what came later", async () => {
       await attached();
       await rig.hangDaemon(true);
@@ -184,6 +200,42 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       expect(await unbar()).toMatchObject({ kind: "refused", code: "replica-bar-broken" });
       await alone();
       expect(await bar()).toMatchObject({ kind: "refused", code: "replica-bar-broken" });
+    });
+
+    test("[S20] a point holds all disks at one moment, never changes, and outlives others that are dropped", async () => {
+      await attached();
+      const take = async (id: string): Promise<void> => {
+        expect(await bar()).toEqual(done);
+        expect(await takePoint(id)).toEqual(done);
+        expect(await unbar()).toEqual(done);
+      };
+      for (const [value, id] of ["p0", "p1", "p2"].entries()) {
+        for (const disk of [0, 1]) await write(disk, 30, 10 * value + disk + 1);
+        await take(id);
+        await write(0, 31, value + 1);
+      }
+      await write(1, 30, 99);
+      expect(await points()).toEqual(["p0", "p1", "p2"]);
+      expect([await atPoint("p0", 30), await atPoint("p1", 30), await atPoint("p1", 31)]).toEqual([
+        [1, 2],
+        [11, 12],
+        [1, 0],
+      ]);
+      expect(await takePoint("p1")).toEqual(done);
+      expect([await dropPoint("p0"), await dropPoint("none")]).toEqual([done, done]);
+      expect(await points()).toEqual(["p1", "p2"]);
+      await rig.killDaemon();
+      await doorsFor();
+      await write(0, 32, 7);
+      expect([await atPoint("p1", 30), await atPoint("p2", 30), await atPoint("p2", 31)]).toEqual([
+        [11, 12],
+        [21, 22],
+        [2, 0],
+      ]);
+      await dropPoint("p1");
+      await rig.whileLater();
+      expect(await atPoint("p2", 30)).toEqual([21, 22]);
+      await expectSame(await copies());
     });
 
     test("detached, also while the replica is away, the guest goes on without a trace of it", async () => {

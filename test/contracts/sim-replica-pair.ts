@@ -4,7 +4,7 @@ import type { ReplicaEvent } from "../../src/ports/replication.ts";
 import { type Doorkeeper, type ReplicaWorld, type SimDisk, SimMirrorQemu } from "../../src/sim/replica/machine.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../../src/sim/replica/source.ts";
 import { SimReplicaHost, SimReplicaTarget } from "../../src/sim/replica/target.ts";
-import { diskNames, type ReplicationRig, run4 } from "./replication-calls.ts";
+import { diskNames, type ReplicationRig, run4, type Write } from "./replication-calls.ts";
 import { VirtualClock } from "./sim-rig.ts";
 
 const stepsMax = 100_000;
@@ -43,15 +43,11 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
     killRun: async (run) => {
       must(here.qemus.get(nameOf(run)), "Cannot kill: no such run").isAlive = false;
     },
-    write: (disk, block, value) => {
-      const write = { isAcknowledged: false };
-      running()?.write(disk, block, value, () => {
-        write.isAcknowledged = true;
-      });
-      return write;
-    },
+    write: (disk, block, value) => writeTo(running(), disk, block, value),
     readHere: async (disk, block) => disks.get(diskNames[disk] as VolumeId)?.get(block) ?? 0,
     readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,
+    exportFolder: "/exports",
+    readImage: async (path, block) => there.images.get(path)?.get(block) ?? 0,
     sentMiB: async () => (here.relays.get(nameOf(run4))?.relay.sentBlocks ?? 0) / 16,
     cut: async (isCut) => {
       link.isCut = isCut;
@@ -83,6 +79,14 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
       target.isOpen = false;
     },
   };
+}
+
+function writeTo(qemu: SimMirrorQemu | undefined, disk: number, block: number, value: number): Write {
+  const write = { isAcknowledged: false };
+  qemu?.write(disk, block, value, () => {
+    write.isAcknowledged = true;
+  });
+  return write;
 }
 
 function faultsOf(here: SimReplicatedHost, there: SimReplicaHost) {

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { VmId } from "../../model/ids.ts";
 import { connectQmp, type Qmp, type QmpEnd } from "./qmp.ts";
 
 const limits = {
@@ -14,6 +15,16 @@ const limits = {
   deletedMs: 500,
   ports: { first: 49_216, last: 49_279 },
 } as const;
+
+/** One VM whose volumes are received. Its steps come one after the other. */
+export type Receiving = {
+  readonly vm: VmId;
+  daemon: ReplicaDaemon | undefined;
+  /** Layers of points that are dropped are being merged, one at a time. */
+  merging: boolean;
+  closeDoors: () => void;
+  queue: Promise<unknown>;
+};
 
 /** One storage daemon: it has the copies of one VM open, and lets in who is to write them. */
 export class ReplicaDaemon {

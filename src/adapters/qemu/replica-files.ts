@@ -13,6 +13,14 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { VmId } from "../../model/ids.ts";
 
+const layerSchema = z.object({
+  file: z.string(),
+  format: z.enum(["raw", "qcow2"]),
+  /** Its name in the storage daemon; never used for another one of this VM. */
+  node: z.string(),
+});
+type Layer = z.infer<typeof layerSchema>;
+
 /** What a later agent must know of the copies of one VM that this host receives; also which files they are made of. */
 const receivedSchema = z.object({
   schema: z.literal(1),
@@ -31,11 +39,16 @@ const receivedSchema = z.object({
       sizeMiB: z.int(),
       folder: z.string(),
       /** From the oldest to the one that is written; each but the first is an overlay of the one before. */
-      layers: z.array(z.object({ file: z.string(), format: z.enum(["raw", "qcow2"]) })).min(1),
+      layers: z.array(layerSchema).min(1),
     }),
   ),
-  /** In the order of the layers that they end: the n-th point is what the n-th layer held when the next one was laid on it. */
+  /**
+   * The n-th point is what the n-th layer held when the next one was laid on it. `false`: it was not laid on all volumes at
+   * one moment, or is not wanted any more; its layer stays until it is merged into the next.
+   */
   points: z.array(z.object({ id: z.string(), at: z.int(), whole: z.boolean() })),
+  /** Counts the layers that were ever laid. */
+  lastLayer: z.int(),
 });
 export type Received = z.infer<typeof receivedSchema>;
 export type ReceivedVolume = Received["volumes"][number];
@@ -80,10 +93,22 @@ export function allReceived(runDir: string): readonly Received[] {
   return readdirSync(root).flatMap((vm) => readReceived(runDir, vm as VmId) ?? []);
 }
 
-export function topOf({ folder, layers }: ReceivedVolume): { readonly path: string; readonly format: "raw" | "qcow2" } {
+export function topOf({ folder, layers }: ReceivedVolume): Layer & { readonly path: string } {
   const top = layers.at(-1);
   if (top === undefined) throw new Error("Cannot open a volume without layers");
-  return { path: join(folder, top.file), format: top.format };
+  return { ...top, path: join(folder, top.file) };
+}
+
+/** A layer as the storage daemon opens it. */
+export function nodeOf(folder: string, { file, format, node }: Layer): object {
+  const below = {
+    driver: "file",
+    filename: join(folder, file),
+    locking: "on",
+    discard: "unmap",
+    "auto-read-only": true,
+  };
+  return { driver: format, "node-name": node, file: below, discard: "unmap", "auto-read-only": true };
 }
 
 export function writeIdentity(folder: string, identity: Omit<Identity, "schema">): void {

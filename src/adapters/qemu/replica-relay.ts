@@ -127,6 +127,8 @@ export class RelayKeeper {
       detached: true,
       stdio: ["ignore", log, log],
       cwd: "/",
+      // Payloads come and go by the mebibyte: one heap that gives its room back.
+      env: { ...process.env, MALLOC_ARENA_MAX: "1", MALLOC_TRIM_THRESHOLD_: "262144" },
     });
     child.on("error", () => undefined);
     child.unref();

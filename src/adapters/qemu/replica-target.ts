@@ -4,14 +4,15 @@ import { join } from "node:path";
 import type { ClusterId, Epoch, HostId, PoolId, VmId, VolumeId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
-import type { CeaseEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
+import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
-import { endDaemon, isDaemonOf, ReplicaDaemon } from "./replica-daemon.ts";
+import { endDaemon, isDaemonOf, type Receiving, ReplicaDaemon } from "./replica-daemon.ts";
 import {
   allReceived,
   daemonSocket,
+  nodeOf,
   type Received,
   type ReceivedVolume,
   readIdentity,
@@ -22,6 +23,7 @@ import {
   writeIdentity,
   writeReceived,
 } from "./replica-files.ts";
+import { dropPoint, exportPoint, listPoints, takePoint } from "./replica-points.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -37,14 +39,7 @@ export interface QemuReplicaTarget extends ReplicaTarget {
   close(): void;
 }
 
-/** One VM whose volumes are received. Its steps come one after the other. */
-export type Receiving = {
-  readonly vm: VmId;
-  daemon: ReplicaDaemon | undefined;
-  closeDoors: () => void;
-  queue: Promise<unknown>;
-};
-export type Target = {
+type Target = {
   readonly options: ReplicaTargetOptions;
   readonly vms: Map<VmId, Receiving>;
   closed: boolean;
@@ -69,6 +64,18 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
         inTurn(target, vm, (receiving) => cease(target, receiving)),
         done,
       ),
+    takePoint: (vm, id, done) =>
+      answer<HypervisorEnd>(
+        inTurn(target, vm, (one) => takePoint(options.runDir, one, id)),
+        done,
+      ),
+    listPoints: (vm, done) => void listPoints(options.runDir, vm).then(done),
+    exportPoint: (vm, id, folder, done) => answer<ExportEnd>(exportPoint(options.runDir, vm, id, folder), done),
+    dropPoint: (vm, id, done) =>
+      answer<HypervisorEnd>(
+        inTurn(target, vm, (one) => dropPoint(options.runDir, one, id)),
+        done,
+      ),
     close: () => {
       target.closed = true;
       for (const { daemon, closeDoors } of target.vms.values()) {
@@ -85,10 +92,10 @@ function answer<End>(work: Promise<End>, done: (end: End | Unknown) => void): vo
   void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: String(error) })).then(done);
 }
 
-export function inTurn<T>(target: Target, vm: VmId, act: (receiving: Receiving) => Promise<T>): Promise<T> {
+function inTurn<T>(target: Target, vm: VmId, act: (receiving: Receiving) => Promise<T>): Promise<T> {
   let receiving = target.vms.get(vm);
   if (receiving === undefined) {
-    receiving = { vm, daemon: undefined, closeDoors: () => undefined, queue: Promise.resolve() };
+    receiving = { vm, daemon: undefined, merging: false, closeDoors: () => undefined, queue: Promise.resolve() };
     target.vms.set(vm, receiving);
   }
   const of = receiving;
@@ -107,7 +114,7 @@ async function receive(target: Target, receiving: Receiving, request: ReceiveReq
     const refusal = await makeImage(options, one);
     if (refusal !== undefined) return refusal;
   }
-  const volumes = request.volumes.map((one) => layersOf(options, known, one));
+  const volumes = request.volumes.map((one, i) => layersOf(options, known, one, i));
   const { from, tls, addresses } = request;
   const received: Received = {
     schema: 1,
@@ -120,6 +127,7 @@ async function receive(target: Target, receiving: Receiving, request: ReceiveReq
     pid: known?.pid ?? null,
     volumes,
     points: known?.points ?? [],
+    lastLayer: known?.lastLayer ?? 0,
   };
   for (const { folder, volume } of volumes) {
     const counter = readIdentity(folder, volume)?.counter ?? 0;
@@ -140,11 +148,12 @@ function layersOf(
   options: ReplicaTargetOptions,
   known: Received | undefined,
   { volume, pool, sizeMiB, format }: ReceiveRequest["volumes"][number],
+  index: number,
 ): ReceivedVolume {
   const before = known?.volumes.find((one) => one.volume === volume);
   if (before !== undefined) return before;
   const folder = poolFolder(options.pools, pool);
-  return { volume, sizeMiB, folder, layers: [{ file: imagePath("", volume, format), format }] };
+  return { volume, sizeMiB, folder, layers: [{ file: imagePath("", volume, format), format, node: `v${index}l0` }] };
 }
 
 async function makeImage(
@@ -201,7 +210,7 @@ async function daemonFor(
     if (!(await endDaemon(received.pid, socket))) return false;
   }
   const secrets = tls === null ? [] : ["--object", json(credentials(writeTlsFolder(join(socket, ".."), tls)))];
-  const nodes = received.volumes.flatMap((volume, i) => ["--blockdev", json(nodeOf(volume, i))]);
+  const nodes = received.volumes.flatMap(nodesOf).flatMap((node) => ["--blockdev", json(node)]);
   receiving.daemon = await ReplicaDaemon.start(socket, [...secrets, ...nodes]);
   return receiving.daemon !== undefined;
 }
@@ -210,14 +219,9 @@ function credentials(dir: string): object {
   return { "qom-type": "tls-creds-x509", id: tlsId, endpoint: "server", dir, "verify-peer": true };
 }
 
-export function nodeName(volume: number, layer: number): string {
-  return `v${volume}l${layer}`;
-}
-
-function nodeOf(volume: ReceivedVolume, i: number): object {
-  const { path, format } = topOf(volume);
-  const file = { driver: "file", filename: path, locking: "on", discard: "unmap" };
-  return { driver: format, "node-name": nodeName(i, volume.layers.length - 1), file, discard: "unmap" };
+/** Each layer by its own name, the lowest first, because each names the one below it. */
+function nodesOf({ folder, layers }: ReceivedVolume): readonly object[] {
+  return layers.map((layer, i) => ({ ...nodeOf(folder, layer), ...(i === 0 ? {} : { backing: layers[i - 1]?.node }) }));
 }
 
 /** One who knocked gets an export of its own, once nothing of an earlier one is left (S19). */
@@ -246,7 +250,7 @@ async function letIn(
     type: "nbd",
     id,
     name,
-    "node-name": nodeName(index, copy.layers.length - 1),
+    "node-name": topOf(copy).node,
     writable: true,
     // A guest's flush does not come this far: each write has to be on the disk before it is answered (S19).
     writethrough: true,
@@ -268,9 +272,10 @@ async function cease({ options }: Target, receiving: Receiving): Promise<CeaseEn
   if (!isGone || !rest) return { kind: "unknown", cause: `the storage daemon of ${vm} does not end` };
   const copies = received.volumes.map((volume) => {
     const identity = readIdentity(volume.folder, volume.volume);
-    if (identity === undefined || !existsSync(topOf(volume).path)) return undefined;
+    const { path, format } = topOf(volume);
+    if (identity === undefined || !existsSync(path)) return undefined;
     const { epoch, counter } = identity;
-    return { volume: volume.volume as VolumeId, epoch: epoch as Epoch, counter, ...topOf(volume) };
+    return { volume: volume.volume as VolumeId, epoch: epoch as Epoch, counter, path, format };
   });
   const whole = copies.filter((copy) => copy !== undefined);
   if (whole.length !== copies.length) return refuse("replica-copy-missing", { vm });

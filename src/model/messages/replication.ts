@@ -72,6 +72,26 @@ export const replicationMessages = {
     effect: "None of its copies is used.",
     remedy: "Look into the pool's folder; what somebody moved away can be put back.",
   },
+  "replica-point-used": {
+    cause: "There was a recovery point {point} of VM {vm} before.",
+    effect: "None was taken.",
+    remedy: "Take it under another name.",
+  },
+  "replica-point-merging": {
+    cause: "An earlier recovery point of VM {vm} is being removed.",
+    effect: "None was taken.",
+    remedy: "Nothing to do: it is tried again at the next time.",
+  },
+  "replica-point-failed": {
+    cause: "The recovery point of VM {vm} could not be taken or read: {detail}",
+    effect: "There is no such point, or no such image; its copies are unharmed.",
+    remedy: "Correct what the detail names; a pool without room is the usual cause.",
+  },
+  "replica-point-absent": {
+    cause: "There is no recovery point {point} of VM {vm} on this host.",
+    effect: "Nothing was done.",
+    remedy: "List the points that there are, and choose one of them.",
+  },
   "replica-overtaken": {
     cause: "What was to be recorded of the copies of VM {vm} does not fit its records any more.",
     effect: "Nothing was recorded.",

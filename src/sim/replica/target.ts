@@ -1,7 +1,16 @@
 import type { Epoch, HostId, VmId, VolumeId } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
+import type { HypervisorEnd } from "../../ports/hypervisor.ts";
 import type { Door } from "../../ports/migration.ts";
-import type { CeaseEnd, ReceiveEnd, ReceiveRequest, ReplicaCopy, ReplicaTarget } from "../../ports/replication.ts";
+import type {
+  CeaseEnd,
+  ExportEnd,
+  ReceiveEnd,
+  ReceiveRequest,
+  ReplicaCopy,
+  ReplicaPoint,
+  ReplicaTarget,
+} from "../../ports/replication.ts";
 import { type ReplicaWorld, SimDaemon, type SimDisk, SimExport } from "./machine.ts";
 
 type Received = {
@@ -12,6 +21,8 @@ type Received = {
 };
 type Copied = { readonly disk: SimDisk; epoch: Epoch; counter: number };
 
+type SimPoint = { readonly id: string; readonly at: number; readonly disks: ReadonlyMap<VolumeId, SimDisk> };
+
 /** What a host that receives has, whichever agent is there. */
 export class SimReplicaHost {
   readonly id: HostId;
@@ -21,6 +32,9 @@ export class SimReplicaHost {
   readonly daemons = new Map<VmId, SimDaemon>();
   readonly doors = new Map<VmId, readonly Door[]>();
   readonly exports = new Map<VolumeId, SimExport>();
+  readonly points = new Map<VmId, SimPoint[]>();
+  /** What was exported, by path. */
+  readonly images = new Map<string, SimDisk>();
 
   constructor(id: HostId, addresses: ReadonlySet<string>) {
     this.id = id;
@@ -47,6 +61,51 @@ export class SimReplicaTarget implements ReplicaTarget {
 
   cease(vm: VmId, done: (end: CeaseEnd) => void): void {
     this.#later(() => done(this.#cease(vm)));
+  }
+
+  takePoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void {
+    this.#later(() => {
+      const host = this.#host;
+      const received = host.received.get(vm);
+      const points = host.points.get(vm) ?? [];
+      if (received === undefined) return done(refuse("replica-not-received", { vm }));
+      if (points.some((point) => point.id === id)) return done({ kind: "done" });
+      const disks = received.volumes.map((volume): [VolumeId, SimDisk] => [
+        volume,
+        new Map(host.copies.get(volume)?.disk ?? []),
+      ]);
+      host.points.set(vm, [...points, { id, at: this.#world.now(), disks: new Map(disks) }]);
+      done({ kind: "done" });
+    });
+  }
+
+  listPoints(vm: VmId, done: (points: readonly ReplicaPoint[]) => void): void {
+    this.#later(() => done((this.#host.points.get(vm) ?? []).map(({ id, at }) => ({ id, at, sizeMiB: 0 }))));
+  }
+
+  exportPoint(vm: VmId, id: string, folder: string, done: (end: ExportEnd) => void): void {
+    this.#later(() => {
+      const point = this.#host.points.get(vm)?.find((one) => one.id === id);
+      if (point === undefined) return done(refuse("replica-point-absent", { vm, point: id }));
+      const images = [...point.disks].map(([volume, disk]) => {
+        const path = `${folder}/${volume}.raw`;
+        this.#host.images.set(path, new Map(disk));
+        return { volume, path };
+      });
+      done({ kind: "exported", images });
+    });
+  }
+
+  dropPoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void {
+    this.#later(() => {
+      if (!this.#host.received.has(vm)) return done(refuse("replica-not-received", { vm }));
+      const points = this.#host.points.get(vm) ?? [];
+      this.#host.points.set(
+        vm,
+        points.filter((point) => point.id !== id),
+      );
+      done({ kind: "done" });
+    });
   }
 
   #receive({ vm, epoch, from, volumes, addresses, tls }: ReceiveRequest): ReceiveEnd {

@@ -7,6 +7,7 @@ import { type SeedReport, Totals } from "../src/sim/report.ts";
 import { shrink } from "../src/sim/shrink.ts";
 import { renderStory } from "../src/sim/world/story.ts";
 import { playMany } from "./sim/many.ts";
+import { playOutside } from "./sim/outside.ts";
 import { play } from "./sim/play.ts";
 
 // npm run --silent sim -- --help
@@ -14,6 +15,7 @@ import { play } from "./sim/play.ts";
 const usage = `usage: sim --seeds N [--first S] [--json] [--stop]   play N seeds from S (default 1) on all cores; --stop: end at the first failure
        sim --seed S [--trace] [--shrink] [--save FILE]  play one seed; --trace: its whole story; --shrink: find fewer events that fail alike
        sim --replay FILE [--trace] [--shrink]           play a recorded plan
+       sim --outside [--json]                           play the stories beyond the guarantee: what is lost in each
 Exit code 0: everything held.`;
 
 const shrinkRunsMax = 400;
@@ -109,6 +111,7 @@ async function main(): Promise<number> {
       trace: { type: "boolean", default: false },
       shrink: { type: "boolean", default: false },
       stop: { type: "boolean", default: false },
+      outside: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -117,6 +120,7 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
+  if (values.outside) return playOutside(values.json) ? 0 : 1;
   if (values.replay !== undefined) return one(readPlan(values.replay), { trace, shrink: values.shrink, save });
   if (values.seed !== undefined)
     return one(drawPlan(String(number(values.seed, 1))), { trace, shrink: values.shrink, save });

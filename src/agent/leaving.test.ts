@@ -8,7 +8,7 @@ import { systemActor } from "../model/records.ts";
 
 describe("leaving in order", () => {
   const fenceKey = keys.fence(host("h1"), incarnation(1));
-  const order = (next: "reboot" | "power-off" | "agent-restart", of = 1) => ({
+  const order = (next: "nothing" | "reboot" | "power-off" | "agent-restart", of = 1) => ({
     schema: 1,
     id: "intent-1",
     actor: systemActor,
@@ -131,6 +131,55 @@ describe("leaving in order", () => {
     const agent = running(records.put(keys.vmPlan(vmId("web")), plan({ failedMoves })));
     agent.ends("stop");
     expect(agent.written(keys.owner(vmId("web")))).toMatchObject({ kind: "released", failed: null });
+  });
+
+  test("[HM4, S9] an order is taken back by the mode that the last word compares, too; then the host is at work again", () => {
+    const agent = running(hostWith(1).put(keys.hostMode(host("h1")), modeOf("leaving", "reboot")));
+    const revision = agent.records.view.modes.get(host("h1"))?.revision;
+    agent.records.put(keys.intent("intent-1" as IntentId), order("nothing"));
+    agent.changes();
+    expect(agent.written(keys.hostMode(host("h1")))).toMatchObject({ mode: "active", next: "nothing", incarnation: 1 });
+    expect(agent.written(keys.intent("intent-1" as IntentId))).toMatchObject({ answer: { kind: "done" } });
+    const commits = agent.effects.flatMap((effect) => (effect.kind === "commit" ? [effect.transaction] : []));
+    const taken = commits.find(({ writes }) => writes.some(({ key }) => key === keys.hostMode(host("h1"))));
+    expect(taken?.compares).toEqual(
+      expect.arrayContaining([
+        { kind: "revision", key: keys.hostMode(host("h1")), revision },
+        { kind: "absent", key: fenceKey },
+      ]),
+    );
+    agent.settles();
+    agent.wait(limits.agentListMs);
+    agent.lists();
+    expect(agent.written(fenceKey)).toBeUndefined();
+    expect(agent.written(keys.owner(vmId("web"))), "what ended by itself is restarted").toMatchObject({ kind: "held" });
+  });
+
+  test("[HM4] while its last word is on its way an order is not taken back", () => {
+    const agent = new Agent(hostWith(null).put(keys.hostMode(host("h1")), modeOf("leaving", "reboot")));
+    agent.lists();
+    agent.lists();
+    expect(agent.written(fenceKey)).toBeDefined();
+    agent.records.put(keys.intent("intent-1" as IntentId), order("nothing"));
+    agent.changes();
+    expect(agent.written(keys.hostMode(host("h1")))).toBeUndefined();
+  });
+
+  test("[HM4] with nothing to take back the order is answered, and nothing else is written", () => {
+    const agent = running(hostWith(1).put(keys.intent("intent-1" as IntentId), order("nothing")));
+    expect(agent.written(keys.intent("intent-1" as IntentId))).toMatchObject({ answer: { kind: "done" } });
+    expect(agent.written(keys.hostMode(host("h1")))).toBeUndefined();
+  });
+
+  test("[HM4] an announcement of a newer version is neither carried out nor written over", () => {
+    const records = hostWith(null).put(keys.hostMode(host("h1")), { schema: 2 });
+    const agent = new Agent(records.put(keys.intent("intent-1" as IntentId), order("reboot")));
+    agent.lists();
+    agent.lists();
+    expect(agent.take("commit")?.transaction.writes.map(({ key }) => key) ?? []).not.toContain(
+      keys.hostMode(host("h1")),
+    );
+    expect(agent.written(fenceKey)).toBeUndefined();
   });
 
   test("[HM4] an agent that restarts touches no VM, and the next one says that it is back", () => {

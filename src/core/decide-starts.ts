@@ -9,6 +9,7 @@ import { limits } from "./limits.ts";
 import { aimOf, beginMove } from "./moves.ts";
 import { type Places, placeTransaction } from "./ownership.ts";
 import type { Wish } from "./placement/asked.ts";
+import { whyUnread } from "./placement/fitness.ts";
 import { openRound } from "./placement/round.ts";
 import type { Placement } from "./placement/select.ts";
 import { noChange, type PlanChange, planChange } from "./plans.ts";
@@ -45,7 +46,10 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
   const placement: Placement = isThere ? { kind: "place", on: aim.to, alternatives: [] } : round.select(vm, selection);
   const free = givenUp ? { rule: "HM4", code: "host-gave-it-up", params: { host: owner.host } } : whyFree(vm);
   const reason = aim?.reason ?? free;
+  const unread = aim === undefined && owner !== undefined ? whyUnread(view, owner.host) : undefined;
   if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
+  // What a newer version had the host announce may be that its VMs wait for it; no move of theirs could be written.
+  else if (unread !== undefined) sayNowhere(round, vm, unread, placement.alternatives);
   else if (aim === undefined && !givenUp && owner !== undefined && owner.host !== placement.on)
     moveFirst(round, vm, owner, placement, selection);
   else placeOn(round, vm, placement, reason, { owner });

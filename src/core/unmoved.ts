@@ -15,7 +15,7 @@ const known = new WeakMap<ClusterView, { readonly stamp: string; readonly vms: S
  * adds it. `standing`: of each host, whether it is there and takes VMs.
  */
 export function unmovedVms(view: ClusterView, standing: string): Set<VmId> {
-  const stamp = `${kinds.map((kind) => view.changedAt.get(kind) ?? 0).join()} ${standing}`;
+  const stamp = [...kinds.map((kind) => view.changedAt.get(kind) ?? 0), standing].join();
   const before = known.get(view);
   if (before?.stamp === stamp) return before.vms;
   const vms = new Set<VmId>();

@@ -10,6 +10,7 @@ import { systemRandom } from "../adapters/linux/random.ts";
 import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
 import type { HostConfig } from "../model/config.ts";
 import type { AgentLine } from "../ports/heart-host.ts";
+import { forwardOnly } from "../runtime/forward-only.ts";
 import { runHeart } from "../runtime/heart.ts";
 
 /** One line of JSON each on stderr, for the supervisor's log. */
@@ -46,7 +47,8 @@ function run(config: HostConfig, tls: CertificateTexts): void {
     { host, machine, ...profile },
     {
       clock: systemClock(),
-      store,
+      // A heart that refuses sends nothing more: the guards freeze at the deadline. It stays, or its next life would not know.
+      store: forwardOnly(store, (seen) => log("store-went-back", seen)),
       random: systemRandom(),
       file: incarnationFile(join(runDir, "incarnation.json"), warn),
       agents: telling(serveAgents(join(runDir, "heart.sock"), warn)),

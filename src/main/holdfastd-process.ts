@@ -22,11 +22,13 @@ import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
 import type { HostConfig } from "../model/config.ts";
+import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
+import { forwardOnly, type WentBack } from "../runtime/forward-only.ts";
 import { trimEvents } from "../runtime/trim-events.ts";
 import { growStrong } from "./lean.ts";
 import { version } from "./version.ts";
@@ -36,6 +38,7 @@ import { version } from "./version.ts";
 
 const manyVms = 200;
 const lookEveryMs = 60_000;
+const askEveryMs = 20_000;
 
 /** One line of JSON each on stderr, for the supervisor's log. `code` is explained by `messages`. */
 function log(code: string, params: Params): void {
@@ -87,7 +90,8 @@ async function run(
   const warn = (line: string): void => log("trouble", { line });
   const clock = systemClock();
   const random = systemRandom();
-  const store = openEtcdStore({ endpoints: config.store.endpoints, tls, cluster: config.cluster, log: warn });
+  const etcd = openEtcdStore({ endpoints: config.store.endpoints, tls, cluster: config.cluster, log: warn });
+  const store = forwardOnly(etcd, endForOldStore, journal.last());
   const volumes = openVolumes({ cluster: config.cluster, pools: config.pools });
   const { host: self, profile, role } = config;
   let daemon: Daemon | undefined;
@@ -118,7 +122,9 @@ async function run(
   );
   growWith(view);
   const isMine = () => view().term?.value.host === self;
-  keepHouse({ maintenance: store.maintenance, isMine, log });
+  keepHouse({ maintenance: etcd.maintenance, isMine, log });
+  // Who only watches asks nothing: this is its question whether the store still is where it was (S22).
+  setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
   return undefined;
 }
@@ -131,6 +137,12 @@ function growWith(view: () => ClusterView): void {
     growStrong();
   }, lookEveryMs);
   looking.unref();
+}
+
+/** A store that was put back to an earlier state holds owners of the past: nobody acts on it (S22). */
+function endForOldStore(seen: WentBack): void {
+  log("store-went-back", seen);
+  process.exit(1);
 }
 
 /** A store of another format is never worked on: the process says so and ends before anything acts on what it read. */

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ManagerRig } from "../../test/support/manager-rig.ts";
-import { fence, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { fence, held, host, incarnation, plan, pool, Records, status, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { PoolId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import { systemActor } from "../model/records.ts";
 import { heartbeatOf } from "../model/view.ts";
 
 /** Three hosts with room for all, and so many VMs that are wanted and run nowhere. */
@@ -98,5 +99,73 @@ describe("many VMs at once", () => {
     expect(leader.effects).toEqual([{ kind: "wake-at", at: decidedAt + 2 }]);
     leader.wait(250);
     expect(leader.state.decidedAt).toBe(decidedAt + 250);
+  });
+});
+
+describe("what is said once while it lasts", () => {
+  const told = (leader: ManagerRig, type: string): number =>
+    commits(leader).filter(({ events }) => events.some((one) => one.type === type)).length;
+
+  /** How often it is said in 30 s, in each of which something comes up to be placed. */
+  function sayings(records: Records, type: string, each: (second: number) => void): number {
+    const leader = new ManagerRig(records);
+    beat(records);
+    leader.leads();
+    let count = told(leader, type);
+    const answer = (): void => {
+      for (const one of commits(leader)) {
+        for (const write of one.transaction.writes)
+          if (write.kind === "put") records.put(write.key, JSON.parse(write.text));
+        leader.tell({ kind: "commit-ended", id: one.id, end: leader.committed() });
+        count += told(leader, type);
+      }
+    };
+    answer();
+    for (let second = 0; second < 30; second++) {
+      each(second);
+      beat(records);
+      for (let quarter = 0; quarter < 4; quarter++) {
+        leader.wait(250);
+        count += told(leader, type);
+        answer();
+      }
+    }
+    return count;
+  }
+
+  test("[PL4] that figures are missing, however often something is placed", () => {
+    const records = wanted(1);
+    records.put(keys.policy, { schema: 1, hostReserveMiB: 0, scheduler: { mode: "dynamic" } });
+    const next = (second: number): void => {
+      if (second % 5 === 0) records.put(keys.vm(vmId(`w${second}`)), vm(`w${second}`));
+    };
+    expect(sayings(records, "scheduler-falls-back", next)).toBe(1);
+  });
+
+  test("[HM3] that a VM cannot leave, also where its host is not heard now and then", () => {
+    const records = wanted(0, 0)
+      .put(keys.vm(vmId("web")), vm("web"))
+      .put(keys.owner(vmId("web")), held("h1", 1, 4))
+      .put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running"))
+      .put(keys.maintenance(host("h1")), { schema: 1, by: systemActor, reason: "", at: 0 });
+    // Between two looks it is restarted in place.
+    const flaps = (second: number): void => {
+      const phase = second % 3 === 0 ? "starting" : "running";
+      records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, phase));
+    };
+    expect(sayings(records, "vm-cannot-leave", flaps)).toBe(1);
+  });
+
+  test("[PL5] no VM that could be moved for the balance is told of as given up", () => {
+    const records = wanted(0);
+    const autoRebalance = { enabled: true, threshold: 0.01, method: "bruteforce", margin: 0, holdMs: 1 };
+    records.put(keys.policy, { schema: 1, hostReserveMiB: 0, scheduler: { mode: "static", autoRebalance } });
+    for (const name of ["a", "b", "c"]) {
+      records.put(keys.vm(vmId(name)), vm(name)).put(keys.owner(vmId(name)), held("h1", 1, 4));
+      records.put(keys.vmStatus(vmId(name)), status("h1", 1, 4, "running"));
+      const failedMoves = { count: 9, to: host("h2"), code: "vm-did-not-stop" };
+      records.put(keys.vmPlan(vmId(name)), plan({ failedMoves }));
+    }
+    expect(sayings(records, "vm-move-given-up", () => {})).toBe(0);
   });
 });

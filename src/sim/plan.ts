@@ -30,6 +30,10 @@ export type FaultEvent = {
   readonly text?: string;
 };
 
+/** What the guarantee does not cover (docs/RULES.md, "Outside the guarantee"). */
+export const outsideLimits = ["clock-rate", "device-lies", "both-guards"] as const;
+export type OutsideLimit = (typeof outsideLimits)[number];
+
 /**
  * Everything a run is made of, as plain data: (code, plan) decide every byte of its story. A seed makes a plan; a
  * recorded or shrunk plan is replayed as it stands; a scenario file is a plan written by hand.
@@ -61,5 +65,5 @@ export type WorldPlan = {
   readonly restByMs: number;
   readonly endAtMs: number;
   /** What of the guarantee's limits this world breaks on purpose; empty: everything must hold. */
-  readonly outside: readonly ("clock-rate" | "device-lies" | "both-guards")[];
+  readonly outside: readonly OutsideLimit[];
 };

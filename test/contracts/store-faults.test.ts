@@ -5,6 +5,7 @@ import { createAuthority, issueHostCertificate } from "../../src/adapters/pki/au
 import { must } from "../../src/base/assert.ts";
 import type { HostId, Revision, StoreKey } from "../../src/model/ids.ts";
 import type { CommitEnd, Store, Write } from "../../src/ports/store.ts";
+import { forwardOnly, type WentBack } from "../../src/runtime/forward-only.ts";
 import { type EtcdCluster, startEtcdCluster } from "../support/etcd-cluster.ts";
 import {
   absent,
@@ -224,3 +225,47 @@ describe("etcd without space", () => {
     await committed(store, { compares: [absent(fence)], writes: [put(fence, "")] });
   }, 60_000);
 });
+
+test("[S22] a store that was put back to an earlier state is refused by whoever has seen the later one, for good", async () => {
+  await using cluster = await startEtcdCluster({ members: 1 });
+  const back: WentBack[] = [];
+  const store = forwardOnly(cluster.open(), (seen) => back.push(seen));
+  const k = under(newPrefix(), "owner");
+  const early = await committed(store, { writes: [put(k, "h1")] });
+  await cluster.kill(0);
+  const copy = cluster.copyData(0);
+  cluster.start(0);
+  await certain(store, drop(k));
+  const late = await certain(store, put(k, "h2"));
+  await cluster.kill(0);
+  cluster.putBack(0, copy);
+  cluster.start(0);
+  await cluster.leader();
+  expect(await values(cluster.open(), k)).toEqual(new Map([[k, "h1"]]));
+  await eventually(async () => {
+    await commit(store, { compares: [at(k, early)], writes: [put(k, "h3")] }, 1_000);
+    return back.length > 0;
+  }, "it is found out");
+  expect(back).toEqual([{ found: expect.any(Number), known: late }]);
+  expect(await snapshot(store, k)).toMatchObject({
+    kind: "unknown",
+    cause: expect.stringMatching(/^store-went-back: /u),
+  });
+  // A process that knows nothing of the time before works on it; one that has it on record does not.
+  expect(
+    (
+      await commit(
+        forwardOnly(cluster.open(), () => {}),
+        { writes: [] },
+      )
+    ).kind,
+  ).toBe("committed");
+  expect(
+    (
+      await commit(
+        forwardOnly(cluster.open(), () => {}, late),
+        { writes: [] },
+      )
+    ).kind,
+  ).toBe("unknown");
+}, 60_000);

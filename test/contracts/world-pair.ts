@@ -76,19 +76,7 @@ function openHost(
     return driver;
   };
   let hypervisor = open();
-  const acts = new Map<string, GuestAct>();
-  const bootGuests = (): void => {
-    for (const [key, copy] of host.copies) if (host.executes(copy)) actOnce(key, copy);
-    scheduler.after(guestBootMs, bootGuests);
-  };
-  const actOnce = (key: string, copy: Copy): void => {
-    const act = acts.get(key);
-    acts.delete(key);
-    if (act === "poweroff") qemus.endByItself(copy, "guest-shutdown");
-    if (act === "panic") qemus.endByItself(copy, "panicked");
-    if (act === "reboot") host.driver?.tell({ kind: "guest-rebooted", run: copy.run });
-  };
-  bootGuests();
+  const acts = actingGuests(host, scheduler, qemus);
   const copyOf = (run: VmRun) => {
     const copy = host.copies.get(runKey(run));
     if (copy === undefined) throw new Error(`There is no copy ${runKey(run)}`);
@@ -139,4 +127,22 @@ function openHost(
     },
     close: async () => undefined,
   };
+}
+
+/** What the tiny guest of each run does once it is up, by run. */
+function actingGuests(host: SimHost, scheduler: Scheduler, qemus: Qemus): Map<string, GuestAct> {
+  const acts = new Map<string, GuestAct>();
+  const actOnce = (key: string, copy: Copy): void => {
+    const act = acts.get(key);
+    acts.delete(key);
+    if (act === "poweroff") qemus.endByItself(copy, "guest-shutdown");
+    if (act === "panic") qemus.endByItself(copy, "panicked");
+    if (act === "reboot") host.driver?.tell({ kind: "guest-rebooted", run: copy.run });
+  };
+  const look = (): void => {
+    for (const [key, copy] of host.copies) if (host.executes(copy)) actOnce(key, copy);
+    scheduler.after(guestBootMs, look);
+  };
+  look();
+  return acts;
 }

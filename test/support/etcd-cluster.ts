@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -47,6 +47,10 @@ export interface EtcdCluster {
   start(member: number): void;
   freeze(member: number): void;
   thaw(member: number): void;
+  /** A copy of what a member that does not run has on its disk. */
+  copyData(member: number): string;
+  /** The member does not run, and finds that copy when it starts. */
+  putBack(member: number, copy: string): void;
   /** Thaws and starts it where needed. */
   revive(member: number): void;
   /** Waits until every member answers and knows a leader. */
@@ -185,6 +189,18 @@ class TestCluster implements EtcdCluster {
       child.once("exit", () => resolve());
       child.kill("SIGKILL");
     });
+  }
+
+  copyData(member: number): string {
+    const copy = join(this.#dir, `copy-${randomBytes(4).toString("hex")}`);
+    cpSync(must(this.#specs[member], `member ${member}`).dataDir, copy, { recursive: true });
+    return copy;
+  }
+
+  putBack(member: number, copy: string): void {
+    const { dataDir } = must(this.#specs[member], `member ${member}`);
+    rmSync(dataDir, { recursive: true });
+    cpSync(copy, dataDir, { recursive: true });
   }
 
   freeze(member: number): void {

@@ -5,7 +5,7 @@ import type { Hunt } from "./hunt.ts";
 import type { Mutant } from "./mutant.ts";
 import { copyTree, plant } from "./plant.ts";
 
-const parts = ["src", "guard", "test", "tools", "vitest.config.ts"];
+const parts = ["src", "guard", "lab", "test", "tools", "vitest.config.ts"];
 const runLimitMs = 300_000;
 
 /** Bugs that tests find, not the simulator. */
@@ -75,7 +75,12 @@ function runSuite(suite: Suite, dir: string): Promise<Report | undefined> {
 
 function readReport(path: string): Report | undefined {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Report;
+    const report = JSON.parse(readFileSync(path, "utf8")) as Report;
+    const { testResults } = report;
+    // A file that did not load is in the report, with nothing in it: then it is green for no reason.
+    const isTested = testResults.length > 0 && testResults.every((file) => file.assertionResults.length > 0);
+    const isRed = testResults.some((file) => file.assertionResults.some((test) => test.status === "failed"));
+    return isTested || isRed ? report : undefined;
   } catch {
     return undefined; // the suite did not even load
   }

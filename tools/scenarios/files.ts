@@ -29,6 +29,8 @@ export type Checked = { readonly played: Played; readonly complaints: readonly s
 export function checkScenario(scenario: Scenario): Checked {
   const played = playScenario(scenario);
   const complaints = [...complaintsOf(played)];
+  if (scenario.cluster.outside.length > 0 && played.losses.length === 0)
+    complaints.push("nothing is lost in it: it is not outside the guarantee");
   const shuffled = playScenario(scenario, scenario.name);
   complaints.push(...complaintsOf(shuffled).map((text) => `on shuffled input: ${text}`));
   if (shuffled.trace !== played.trace)

@@ -40,7 +40,7 @@ function whyNotAlive(view: ClusterView, host: HostId, known: Knowledge): Reason 
 }
 
 /** What a newer version wrote about the host may say that it takes no VMs; what is there stays. */
-function whyUnread({ unreadable }: ClusterView, host: HostId): Reason | undefined {
+export function whyUnread({ unreadable }: ClusterView, host: HostId): Reason | undefined {
   const unread = unreadable.has(keys.maintenance(host)) || unreadable.has(keys.hostMode(host));
   return unread ? reason("PL1", "host-record-unreadable", { host }) : undefined;
 }

@@ -4,7 +4,7 @@ import { fence, heartbeat, host, incarnation, member, Records } from "../../../t
 import type { IntentId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { decideTasks } from "../decide-tasks.ts";
-import { planLeave } from "./change-host.ts";
+import { planLeave, planMaintenance, planRelease } from "./change-host.ts";
 import type { HostContact, Sight } from "./sight.ts";
 
 const id = "intent-1" as IntentId;
@@ -58,6 +58,45 @@ describe("an order to go down", () => {
     records.put(keys.heartbeat(h1, n4), heartbeat({ agentAgeMs: 90_000 }));
     expect(codeOf(leave(records))).toBe("leave-agent-silent");
   });
+});
+
+describe("an order to go down is taken back", () => {
+  const release = (records: Records) => planRelease(records.view, "h1", "intent-2" as IntentId, asked);
+  const leaving = { schema: 1, incarnation: 4, mode: "leaving", next: "reboot", at: 1 };
+
+  test("by an order of its own for this life of the host, announced or not yet", () => {
+    const ordered = cluster().put(keys.intent(id), written(leave(cluster()), keys.intent(id)) as object);
+    for (const records of [ordered, cluster().put(keys.hostMode(h1), leaving)]) {
+      const planned = release(records);
+      const key = keys.intent("intent-2" as IntentId);
+      expect(written(planned, key)).toMatchObject({ kind: "leave-host", next: "nothing", incarnation: 4 });
+      expect(compared(planned)).toEqual(expect.arrayContaining([key, keys.host(h1)]));
+      expect(planned).toMatchObject({ events: [{ type: "host-leave-taken-back" }] });
+    }
+  });
+
+  test("not once its last word stands, nor of an earlier life; taken back, it can be given again", () => {
+    const records = cluster().put(keys.hostMode(h1), leaving);
+    records.put(keys.fence(h1, incarnation(4)), fence({ cause: "self", proofs: ["last-word"] }));
+    expect(codeOf(release(records))).toBe("host-not-held-back");
+    expect(codeOf(release(cluster().put(keys.hostMode(h1), { ...leaving, incarnation: 3 })))).toBe(
+      "host-not-held-back",
+    );
+    const taken = cluster().put(keys.hostMode(h1), leaving);
+    taken.put(keys.intent(id), written(release(taken), keys.intent("intent-2" as IntentId)) as object);
+    taken.put(keys.hostMode(h1), { ...leaving, mode: "active", next: "nothing" });
+    expect(codeOf(leave(taken))).toBe("planned");
+  });
+});
+
+test("what a newer version wrote about a host is neither written over nor taken for nothing", () => {
+  for (const key of [keys.hostMode(h1), keys.maintenance(h1), keys.disarm]) {
+    const records = cluster().put(key, { schema: 2 });
+    const plans = [leave(records), planMaintenance(records.view, { host: "h1", reason: "" }, asked)];
+    expect(plans.map(codeOf), key).toContain("record-unreadable");
+  }
+  const { view } = cluster().put(keys.maintenance(h1), { schema: 2 });
+  expect(codeOf(planRelease(view, "h1", id, asked))).toBe("record-unreadable");
 });
 
 test("fenced or registered anew before it answered: the manager answers for it", () => {

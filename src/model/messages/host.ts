@@ -44,6 +44,13 @@ export const hostMessages = {
     effect: "holdfastd ended. It never works on a store that is not its own.",
     remedy: "Correct the host's configuration (store endpoints, cluster), or bring Holdfast to the store's version.",
   },
+  "store-went-back": {
+    cause: "The store is at revision {found}; this host has seen it at {known}: it was put back to an earlier state.",
+    effect:
+      "Nothing is decided or started on it, and VMs stand still from their host's deadline on: owners and fences in it may be those of the past.",
+    remedy:
+      "If it was restored on purpose: make sure that no host runs a VM (switch them off), move events.sqlite out of the state folder of each, and start them again. Else bring the newer store back.",
+  },
   "store-out-of-space": {
     cause: "The cluster's store is full.",
     effect: "No heartbeat and no change is taken: VMs freeze at their deadline, and nobody is fenced.",

@@ -47,8 +47,7 @@ const clockRate: FaultKind = {
   }),
   happens: (world, event) => {
     const host = world.host(event.host);
-    const factor = world.plan.outside.includes("clock-rate") ? 40 : 1;
-    host.clock.setRate(1 + ((event.value ?? 0) * factor) / 1_000_000);
+    host.clock.setRate(1 + (event.value ?? 0) / 1_000_000);
     return () => host.clock.setRate(1);
   },
 };

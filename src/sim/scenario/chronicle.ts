@@ -40,6 +40,11 @@ const refusals: Readonly<Partial<Record<KeyName["kind"], Refusal>>> = {
 };
 const refusalsFoldMs = 5_000;
 
+/** The same finding with other numbers is the same loss. */
+export function kindOfLoss(rule: string, text: string): string {
+  return `${rule} ${text.replaceAll(/\d+/gu, "0")}`;
+}
+
 /** Writes down every change of state and every effect of a world, from what was committed and what really happened. */
 export class Chronicle {
   readonly lines: TraceLine[] = [];
@@ -49,6 +54,7 @@ export class Chronicle {
   readonly #beatAt = new Map<HostId, number>();
   readonly #frozen = new Set<HostId>();
   readonly #refusedAt = new Map<string, number>();
+  readonly #losses = new Set<string>();
   readonly #heartPhases = new Map<HostId, string>();
 
   constructor(world: World) {
@@ -82,6 +88,14 @@ export class Chronicle {
 
   tellStep(what: string): void {
     this.#tell("--", what, "");
+  }
+
+  /** A checker's finding where the guarantee does not hold, once for each kind. */
+  tellLoss(rule: string, text: string): void {
+    const kind = kindOfLoss(rule, text);
+    if (this.#losses.has(kind)) return;
+    this.#losses.add(kind);
+    this.#tell("LOST", text.replaceAll("vm:", ""), rule);
   }
 
   /** Who runs what, in the end. */

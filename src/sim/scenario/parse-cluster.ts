@@ -1,5 +1,6 @@
 import { profiles } from "../../core/limits.ts";
 import { poolKindSchema, requestedStateSchema } from "../../model/records.ts";
+import { outsideLimits } from "../plan.ts";
 import type { ProfileName, StoryCluster, StoryVm } from "./scenario.ts";
 
 type Draft = { -readonly [K in keyof StoryCluster]: StoryCluster[K] } & { hostNames: readonly string[] };
@@ -27,6 +28,7 @@ export function parseCluster(words: readonly string[]): StoryCluster | string {
     devices: true,
     scheduler: "basic",
     rebalanceOnStart: false,
+    outside: [],
     pools: [],
     vms: [],
   };
@@ -66,6 +68,8 @@ function takePair(draft: Draft, key: string, value: string): string | undefined 
     case "rebalance":
       draft.rebalanceOnStart = value === "on-start";
       return draft.rebalanceOnStart ? undefined : "only rebalance=on-start is known here";
+    case "outside":
+      return takeOutside(draft, value);
     default:
       return `a cluster has no ${key === "" ? value : key}`;
   }
@@ -76,6 +80,12 @@ function takeScheduler(draft: Draft, value: string): string | undefined {
   const mode = modes.find((one) => one === value);
   draft.scheduler = mode ?? draft.scheduler;
   return mode === undefined ? `${value} is none of ${modes.join(", ")}` : undefined;
+}
+
+function takeOutside(draft: Draft, value: string): string | undefined {
+  const names = value.split(",");
+  draft.outside = outsideLimits.filter((limit) => names.includes(limit));
+  return draft.outside.length === names.length ? undefined : `${value} is none of ${outsideLimits.join(", ")}`;
 }
 
 function takePool(draft: Draft, value: string): string | undefined {

@@ -49,6 +49,7 @@ export const phrases = [
   "device of HOST is unreachable",
   "device of HOST ignores orders",
   "device of HOST is removed",
+  "device of HOST lies",
   "order start VM",
   "order stop VM",
   "order reset VM",

@@ -235,6 +235,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "device of HOST is slow by TIME": menu("device-slow"),
   "device of HOST is unreachable": menu("device-unreachable"),
   "device of HOST ignores orders": menu("device-ignores"),
+  "device of HOST lies": menu("device-lies"),
   "device of HOST is removed": menu("operator-removes-device"),
   "order start VM": order((view, event, asked) =>
     planStartVm(view, event.vm ?? "", `task-${event.atMs}` as TaskId, asked),

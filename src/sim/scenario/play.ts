@@ -6,7 +6,7 @@ import type { WorldPlan } from "../plan.ts";
 import { bootHost } from "../world/boot.ts";
 import { addVm, createCluster } from "../world/create-cluster.ts";
 import { World } from "../world/world.ts";
-import { Chronicle, type TraceLine } from "./chronicle.ts";
+import { Chronicle, kindOfLoss, type TraceLine } from "./chronicle.ts";
 import type { Decision } from "./decisions.ts";
 import { findPhrase } from "./phrase-words.ts";
 import { playPhrase } from "./phrases.ts";
@@ -25,6 +25,8 @@ export type Played = {
   readonly trace: string;
   readonly decisions: readonly Decision[];
   readonly violations: readonly Violation[];
+  /** What a story outside the guarantee loses; each kind of breach once. */
+  readonly losses: readonly Violation[];
   /** What of the beginning is not as the cluster line says. */
   readonly problems: readonly string[];
 };
@@ -37,7 +39,7 @@ export function playScenario(scenario: Scenario, shuffle?: string): Played {
     random: steadyRandom(),
     checkers: (made) => {
       chronicle = new Chronicle(made);
-      return [...watch(made), chronicle.checker()];
+      return [...watch(made, chronicle), chronicle.checker()];
     },
     steps: (made): StepChecks => (shuffle === undefined ? stepChecks(made) : shuffledSteps(shuffle)),
     boot: bootHost,
@@ -50,12 +52,14 @@ export function playScenario(scenario: Scenario, shuffle?: string): Played {
   told.lines.length = 0;
   const steps = new Steps(world, told);
   for (const step of scenario.steps) world.scheduler.at(storyAtMs + step.atMs, () => steps.happens(scenario, step));
-  while (world.violations.length === 0 && world.step(storyAtMs + scenario.untilMs));
+  const within = scenario.cluster.outside.length === 0;
+  while ((!within || world.violations.length === 0) && world.step(storyAtMs + scenario.untilMs));
   const lines = told.lines.map(renderLine);
   return {
     trace: [...lines, `   end  ${told.ending()}`, ""].join("\n"),
     decisions: told.lines.flatMap((line) => (line.decision === undefined ? [] : [line.decision])),
-    violations: world.violations,
+    violations: within ? world.violations : [],
+    losses: within ? [] : eachKindOnce(world.violations),
     problems,
   };
 }
@@ -65,8 +69,21 @@ function renderLine({ atMs, who, what, rule }: TraceLine): string {
   return `${at}  ${who.padEnd(10)}  ${what.padEnd(60)}  ${rule}`.trimEnd();
 }
 
-function watch(world: World): Checker[] {
-  return allCheckers.map(({ rule, make }) => ({ rule, ...make(world, (text) => world.fail(rule, text)) }));
+/** A story within the guarantee ends with its first breach. */
+function watch(world: World, chronicle: Chronicle): Checker[] {
+  return allCheckers.map(({ rule, make }) => {
+    const fail = (text: string): void => {
+      world.fail(rule, text);
+      if (world.plan.outside.length > 0) chronicle.tellLoss(rule, text);
+    };
+    return { rule, ...make(world, fail) };
+  });
+}
+
+/** As long as it lasts a breach is found again with each look. */
+function eachKindOnce(violations: readonly Violation[]): readonly Violation[] {
+  const kinds = violations.map(({ rule, text }) => kindOfLoss(rule, text));
+  return violations.filter((_, i) => kinds.indexOf(kinds[i] ?? "") === i);
 }
 
 function planOf({ name, cluster, untilMs }: Scenario): WorldPlan {
@@ -88,7 +105,7 @@ function planOf({ name, cluster, untilMs }: Scenario): WorldPlan {
     healAtMs: never,
     restByMs: never,
     endAtMs: storyAtMs + untilMs,
-    outside: [],
+    outside: cluster.outside,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { profiles } from "../../core/limits.ts";
 import type { Scheduler } from "../../model/policy.ts";
 import type { Pool, RequestedState } from "../../model/records.ts";
+import type { WorldPlan } from "../plan.ts";
 
 export type ProfileName = keyof typeof profiles;
 
@@ -36,6 +37,8 @@ export type StoryCluster = {
   /** By which figures hosts are compared, and whether a VM that is started looks for the best one. */
   readonly scheduler: Scheduler["mode"];
   readonly rebalanceOnStart: boolean;
+  /** Which limits of the guarantee the story goes beyond: what is lost is told in its trace. */
+  readonly outside: WorldPlan["outside"];
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly StoryVm[];
 };

@@ -11,4 +11,12 @@ export const leavingMutants: readonly Mutant[] = [
     find: " || isGoingDown(view, building.state.self);",
     replace: " || (isGoingDown(view, building.state.self) && view.vms.size === 0);",
   },
+  {
+    id: "taken-back-order-goes-on",
+    rule: "HM4",
+    what: "A host answers that it stays, and goes down all the same once it is empty.",
+    file: "src/agent/leaving.ts",
+    find: 'mode.value.mode !== "active";\n  const active',
+    replace: 'mode.value.mode === "active";\n  const active',
+  },
 ];

@@ -1,4 +1,6 @@
 import { readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { openRelay } from "../adapters/nbd/relay.ts";
 import { relayConfigSchema } from "../adapters/nbd/relay-control.ts";
 import { growStrong } from "./lean.ts";
@@ -9,7 +11,14 @@ export async function main([path]: readonly string[]): Promise<void> {
   const config = relayConfigSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   // A write that waits for the peer is what its guest waits for: here compiling pays.
   growStrong();
-  const relay = await openRelay(config);
+  const relay = await openRelay(config, collector());
   await relay.ended;
   process.exit(0);
+}
+
+/** Young objects alone: payloads do not grow old. */
+function collector(): () => void {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as (of: { readonly type: "minor" }) => void;
+  return () => collect({ type: "minor" });
 }

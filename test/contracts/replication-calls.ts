@@ -151,10 +151,10 @@ export function replicasOf(current: () => ReplicationRig) {
     inSync,
     write,
     /** A run with a replica in sync. */
-    attached: async (): Promise<readonly Door[]> => {
+    attached: async (tellAfterMs = waitMs): Promise<readonly Door[]> => {
       await current().startRun(run4);
       const doors = await doorsFor();
-      expect(await attach(doors)).toEqual(done);
+      expect(await attach(doors, run4, { waitMs: tellAfterMs })).toEqual(done);
       await inSync();
       return doors;
     },

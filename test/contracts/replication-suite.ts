@@ -2,6 +2,9 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Epoch } from "../../src/model/ids.ts";
 import { blocks, diskNames, done, type ReplicationRig, replicasOf, run4, run5 } from "./replication-calls.ts";
 
+/** No write waits for as long unless something is wrong. */
+const longMs = 20_000;
+
 /** The contract of `ports/replication.ts`, the same for every driver. */
 export function replicationSuite(name: string, openRig: () => Promise<ReplicationRig>): void {
   describe(name, { timeout: 60_000 }, () => {
@@ -17,7 +20,7 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
     test("[S16, S21] what was there is copied, and what was acknowledged since is at the replica", async () => {
       await rig.startRun(run4);
       for (const disk of [0, 1]) await write(disk, 3, 10 + disk);
-      expect(await attach(await doorsFor())).toEqual(done);
+      expect(await attach(await doorsFor(), run4, { waitMs: longMs })).toEqual(done);
       await inSync();
       for (const disk of [0, 1]) await write(disk, blocks - 1, 20 + disk);
       await write(0, 3, 30);
@@ -175,7 +178,7 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
     });
 
     test("agents come and go, and no write notices", async () => {
-      await attached();
+      await attached(longMs);
       await rig.reopenSource(() => write(0, 22, 140));
       await rig.reopenTarget(() => write(1, 22, 141));
       await write(0, 23, 142);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import {
   parseLine,
   type RelayConfig,
@@ -19,6 +19,8 @@ const limits = {
   idleMs: 1_000,
   /** A bar that its driver forgot holds the guest no longer than this; its point is then none. */
   barMs: 1_000,
+  /** V8 lets 64 MiB of buffers pile up by itself. */
+  collectBytes: 8 * 1024 * 1024,
 } as const;
 
 /** What a request is answered without the replica; null: nothing, it waits. */
@@ -29,10 +31,10 @@ export type Relay = { readonly ended: Promise<void> };
 /**
  * The process between QEMU and the replica of one VM's volumes. It starts in hold: a request is answered when the replica
  * has it, however long that takes. Only an order, given once the stale record is committed, makes it refuse (S16). It never
- * closes QEMU's connection by itself.
+ * closes QEMU's connection by itself. `collect`: called now and then, to give back the room of payloads that are gone.
  */
-export function openRelay(config: RelayConfig): Promise<Relay> {
-  return new RelayProcess(config).open();
+export function openRelay(config: RelayConfig, collect: () => void): Promise<Relay> {
+  return new RelayProcess(config, collect).open();
 }
 
 class RelayProcess {
@@ -51,7 +53,7 @@ class RelayProcess {
   #told = "";
   #end: () => void = () => undefined;
 
-  constructor(config: RelayConfig) {
+  constructor(config: RelayConfig, collect: () => void) {
     this.#config = config;
     const events = {
       changed: () => this.#changed(),
@@ -61,13 +63,17 @@ class RelayProcess {
         this.#refused += 1;
       },
       countSent: (bytes: number) => {
+        const before = Math.floor(this.#sentBytes / limits.collectBytes);
         this.#sentBytes += bytes;
+        if (Math.floor(this.#sentBytes / limits.collectBytes) !== before) setImmediate(collect);
       },
     };
     this.#lanes = config.volumes.map(({ volume }) => new RelayLane(volume, () => this.#config, events));
   }
 
   async open(): Promise<Relay> {
+    // Two of them would not know what the other refused.
+    if (await isServed(this.#config.control)) throw new Error(`There is a relay at ${this.#config.control}`);
     await this.#listen(this.#config.control, (socket) => this.#serveDriver(socket));
     await this.#listen(this.#config.nbd, (socket) => this.#serveQemu(socket));
     const look = setInterval(() => this.#look(), limits.lookMs);
@@ -259,4 +265,16 @@ class RelayProcess {
     const says: RelaySays = { id, refused, state: this.#state() };
     driver.write(`${JSON.stringify(says)}\n`);
   }
+}
+
+function isServed(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    const finish = (served: boolean): void => {
+      socket.destroy();
+      resolve(served);
+    };
+    socket.once("connect", () => finish(true));
+    socket.once("error", () => finish(false));
+  });
 }

@@ -56,6 +56,7 @@ export class RelayKeeper {
   readonly #listener: RelayListener;
   readonly #answers = new Map<number, (end: OrderEnd) => void>();
   #socket: Socket | undefined;
+  #opening: Promise<boolean> | undefined;
   #lastId = 0;
   #closed = false;
 
@@ -66,8 +67,15 @@ export class RelayKeeper {
     this.#listener = listener;
   }
 
-  /** False: it does not come up. One that runs already is taken up as it is. */
-  async open(): Promise<boolean> {
+  /** False: it does not come up. One that runs already is taken up as it is; never two at a time are started. */
+  open(): Promise<boolean> {
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<boolean> {
     if (await this.#connect()) return true;
     this.#spawn();
     for (

@@ -233,6 +233,8 @@ async function confirm(source: Source, attached: Attached): Promise<HypervisorEn
   const { run, since } = attached;
   const qmp = source.options.qmp(run);
   if (qmp === undefined) return refuse("vm-not-running", { vm: run.vm });
+  // Twice: a refusal that was on its way to QEMU before the first question has been read before the second is answered.
+  await queryJobs(qmp, namesIn(attached));
   const jobs = await queryJobs(qmp, namesIn(attached));
   if (jobs === undefined) return unanswered;
   if (jobs.length !== attached.disks) return refuse("replica-job-gone", { vm: run.vm });

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -70,6 +71,32 @@ describe("with the cluster's certificates", () => {
         const [first] = await copies();
         expect(first).toMatchObject({ counter: 0 });
         if (one !== wrong.at(-1)) await rig.close();
+      }
+    },
+  );
+});
+
+describe("a replica whose pool is full", () => {
+  test(
+    "[S16] keeps a write waiting, and takes it as soon as there is room, without anybody's word",
+    limit,
+    async () => {
+      rig = await openRealReplicaPair();
+      const pool = join(rig.exportFolder, "../pool-b");
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", pool]);
+      try {
+        await attached();
+        const filler = join(pool, "filler");
+        expect(() => writeFileSync(filler, Buffer.alloc(16 * 1024 * 1024))).toThrow(/ENOSPC/u);
+        const waits = rig.write(0, 40, 9);
+        await rig.until("it is told that a write waits", () => told("waits").length > 0);
+        await rig.whileLater();
+        expect(waits.isAcknowledged).toBe(false);
+        rmSync(filler);
+        await rig.until("the write is acknowledged", () => waits.isAcknowledged);
+        await expectSame(await copies());
+      } finally {
+        execFileSync("umount", ["--lazy", pool]);
       }
     },
   );

@@ -121,7 +121,7 @@ export async function dropPoint(runDir: string, receiving: Receiving, id: string
   if (received === undefined) return refuse("replica-not-received", { vm });
   const points = received.points.map((point) => (point.id === id ? { ...point, whole: false } : point));
   writeReceived(runDir, { ...received, points });
-  if (!receiving.merging) void mergeDropped(runDir, receiving);
+  if (!receiving.merging) void mergeDropped(runDir, receiving).catch(() => undefined);
   return done;
 }
 
@@ -130,25 +130,27 @@ export async function dropPoint(runDir: string, receiving: Receiving, id: string
  * because it is written: its point goes with the next one. A merge that breaks off is begun anew: both layers stay listed.
  */
 async function mergeDropped(runDir: string, receiving: Receiving): Promise<void> {
-  const { vm } = receiving;
   receiving.merging = true;
-  for (;;) {
-    const received = readReceived(runDir, vm);
-    const index = received?.points.findIndex(({ whole }, i) => !whole && i + 1 < received.points.length) ?? -1;
-    const { daemon } = receiving;
-    if (received === undefined || daemon === undefined || index < 0) break;
-    if (!(await mergeAt(daemon, received, index))) break;
-    // Whatever else was recorded meanwhile stays.
-    const now = readReceived(runDir, vm);
-    if (now === undefined) break;
-    const merged = now.volumes.map((volume) => ({
-      ...volume,
-      layers: volume.layers.filter((_, i) => i !== index + 1),
-    }));
-    writeReceived(runDir, { ...now, volumes: merged, points: now.points.filter((_, i) => i !== index) });
-    for (const { folder, layers } of now.volumes) rmSync(join(folder, layers[index + 1]?.file ?? "-"), { force: true });
+  try {
+    while (await mergeOne(runDir, receiving));
+  } finally {
+    receiving.merging = false;
   }
-  receiving.merging = false;
+}
+
+/** False: there is none, or it failed. */
+async function mergeOne(runDir: string, { vm, daemon }: Receiving): Promise<boolean> {
+  const received = readReceived(runDir, vm);
+  const index = received?.points.findIndex(({ whole }, i) => !whole && i + 1 < received.points.length) ?? -1;
+  if (received === undefined || daemon === undefined || index < 0) return false;
+  if (!(await mergeAt(daemon, received, index))) return false;
+  // Whatever else was recorded meanwhile stays.
+  const now = readReceived(runDir, vm);
+  if (now === undefined) return false;
+  const merged = now.volumes.map((volume) => ({ ...volume, layers: volume.layers.filter((_, i) => i !== index + 1) }));
+  writeReceived(runDir, { ...now, volumes: merged, points: now.points.filter((_, i) => i !== index) });
+  for (const { folder, layers } of now.volumes) rmSync(join(folder, layers[index + 1]?.file ?? "-"), { force: true });
+  return true;
 }
 
 async function mergeAt(daemon: ReplicaDaemon, { volumes }: Received, index: number): Promise<boolean> {

@@ -69,9 +69,12 @@ export class RelayKeeper {
 
   /** False: it does not come up. One that runs already is taken up as it is; never two at a time are started. */
   open(): Promise<boolean> {
-    this.#opening ??= this.#open().finally(() => {
-      this.#opening = undefined;
-    });
+    this.#opening ??= this.#open()
+      // Its log cannot be written, or the like: tried again, while QEMU waits.
+      .catch(() => false)
+      .finally(() => {
+        this.#opening = undefined;
+      });
     return this.#opening;
   }
 

@@ -52,7 +52,8 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
   const target: Target = { options, vms: new Map(), closed: false };
   for (const received of allReceived(options.runDir))
     if (received.pid !== null && isDaemonOf(received.pid, daemonSocket(options.runDir, received.vm)))
-      void inTurn(target, received.vm, (receiving) => openFor(target, receiving, received));
+      // Where it fails, `receive` says why.
+      void inTurn(target, received.vm, (receiving) => openFor(target, receiving, received)).catch(() => undefined);
   return {
     receive: (request, done) =>
       answer<ReceiveEnd>(
@@ -181,7 +182,10 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
     tls,
     from: received.from as HostId,
     expects: { cluster: options.cluster, vm, epoch },
-    open: (address, volume) => inTurn(target, vm, () => letIn(options, receiving, received.epoch, address, volume)),
+    open: (address, volume) =>
+      inTurn(target, vm, () => letIn(options, receiving, received.epoch, address, volume)).catch((error: unknown) => ({
+        no: String(error),
+      })),
     again: true,
     ports: received.ports,
   });

@@ -108,13 +108,15 @@ export type CopyProgress = {
 /**
  * `copied`: as far as it looks, everything is there: ask `confirm` before it is recorded. `waits`: a write has waited for
  * the bound: record stale, then `goOnAlone`; or let the guest wait on. `holds`: the relay was started anew and holds, as at
- * every start: where the record says stale, `goOnAlone` again. `link`: how the replica is reached.
+ * every start: where the record says stale, `goOnAlone` again. `ended`: QEMU itself has ended the mirror, and writes go on
+ * without it: record stale at once, then `detach`. `link`: how the replica is reached.
  */
 export type ReplicaEvent =
   | { readonly kind: "progress"; readonly run: VmRun; readonly progress: CopyProgress }
   | { readonly kind: "copied"; readonly run: VmRun }
   | { readonly kind: "waits"; readonly run: VmRun; readonly detail: string }
   | { readonly kind: "holds"; readonly run: VmRun }
+  | { readonly kind: "ended"; readonly run: VmRun }
   | { readonly kind: "link"; readonly run: VmRun; readonly connected: boolean; readonly detail: string };
 
 /** The host of the run. An `unknown` end may be repeated; the relay holds meanwhile (S16). */

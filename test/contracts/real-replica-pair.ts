@@ -29,7 +29,7 @@ type Of = { readonly source?: Certificates; readonly target?: Certificates };
 const cluster = "test" as ClusterId;
 
 /** Real QEMUs without a guest: NBD writes stand for one. Both hosts on this machine, with an address that can be cut off. */
-export async function openRealReplicaPair(of: Of = {}): Promise<ReplicationRig> {
+export async function openRealReplicaPair(of: Of = {}): Promise<ReplicationRig & { readonly qmp: () => Qmp }> {
   const folder = mkdtempSync(join(tmpdir(), "hf-rep-"));
   lastRig += 1;
   const address = `127.${78 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${lastRig}`;
@@ -49,6 +49,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<ReplicationRig> 
       return target;
     },
     events,
+    qmp: () => must(machines.current?.qmp, "Cannot ask: no run"),
     address,
     foreignAddress: "192.0.2.1",
     exportFolder: join(folder, "exports"),

@@ -102,6 +102,22 @@ describe("a replica whose pool is full", () => {
   );
 });
 
+describe("a mirror that QEMU ends by itself", () => {
+  test("[S16] is told, and is confirmed by nobody", limit, async () => {
+    const pair = await openRealReplicaPair();
+    rig = pair;
+    const doors = await attached();
+    await pair.qmp().execute("block-job-cancel", { device: "replica1", force: false });
+    await rig.until("it is told", () => told("ended").length > 0);
+    expect(await replicasOf(() => rig).confirm()).toMatchObject({ kind: "refused", code: "replica-job-gone" });
+    expect(await replicasOf(() => rig).resync(doors)).toMatchObject({ kind: "refused", code: "replica-job-gone" });
+    expect(await replicasOf(() => rig).detach()).toEqual(done);
+    expect(await attach(doors)).toEqual(done);
+    await inSync();
+    expect(told("ended")).toHaveLength(1);
+  });
+});
+
 describe("what a copy is made of", () => {
   test("[S21] is known again after the run folder was lost; an earlier epoch is still refused", limit, async () => {
     rig = await openRealReplicaPair();

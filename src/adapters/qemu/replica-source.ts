@@ -39,6 +39,8 @@ type Attached = {
   /** What the relay said when it began to hold: since then it must have refused nothing (S17). Undefined: unknown. */
   since: { readonly relay: string; readonly refused: number } | undefined;
   copied: boolean;
+  /** Each of its disks has a job, and should go on having one. */
+  mirrored: boolean;
   lastLeft: { readonly at: number; readonly bytes: number } | undefined;
   heard: RelayState | undefined;
 };
@@ -133,6 +135,7 @@ function keep(source: Source, run: VmRun, config: RelayConfig): Attached {
     keeper,
     since: undefined,
     copied: false,
+    mirrored: false,
     lastLeft: undefined,
     heard: undefined,
   };
@@ -180,6 +183,7 @@ async function attach(source: Source, run: VmRun, request: AttachRequest): Promi
   writeRelayConfig(folder, config);
   const attached = keep(source, run, config);
   const trouble = await beginAll(attached, qmp, config);
+  attached.mirrored = trouble === undefined;
   if (trouble === undefined) return done;
   await takeApart(source, attached, qmp);
   return refuse("replica-not-begun", { vm, detail: trouble });
@@ -222,6 +226,7 @@ async function resync(source: Source, attached: Attached, doors: readonly Door[]
   if (end.kind === "no") return refuse("replica-resync-ended", { vm: run.vm, detail: end.why });
   if (end.kind === "silent") return { kind: "unknown", cause: "its relay does not answer" };
   note(attached);
+  attached.mirrored = true;
   await resumeJobs(qmp, jobs);
   return done;
 }
@@ -263,6 +268,7 @@ async function detach(source: Source, run: VmRun): Promise<HypervisorEnd> {
 async function takeApart(source: Source, attached: Attached, qmp: Qmp | undefined): Promise<boolean> {
   const { keeper } = attached;
   attached.since = undefined;
+  attached.mirrored = false;
   if (!(await obeys(keeper, { kind: "let-go" }))) return false;
   if (qmp !== undefined && !(await removeMirrors(qmp, namesIn(attached)))) return false;
   await keeper.end();
@@ -285,9 +291,13 @@ async function lookAtAll(source: Source): Promise<void> {
   for (const attached of source.runs.values()) {
     if (source.closed) return;
     const qmp = source.options.qmp(attached.run);
-    if (attached.copied || attached.since === undefined || qmp === undefined) continue;
+    if (!attached.mirrored || qmp === undefined) continue;
     const jobs = await queryJobs(qmp, namesIn(attached));
-    if (jobs?.length === attached.disks && !source.closed) await look(source, attached, qmp, jobs);
+    if (jobs === undefined || source.closed || !attached.mirrored) continue;
+    if (jobs.length !== attached.disks) {
+      attached.mirrored = false;
+      source.emit({ kind: "ended", run: attached.run });
+    } else if (!attached.copied && attached.since !== undefined) await look(source, attached, qmp, jobs);
   }
 }
 

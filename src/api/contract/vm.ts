@@ -181,7 +181,11 @@ export type VmCreateInput = z.input<typeof vmCreateSchema>;
 
 const vmInput = z.object({ vm: nameOrIdSchema });
 const vmChange = vmInput.extend({ requestId: requestIdSchema });
-const moveInput = vmChange.extend({ to: nameOrIdSchema });
+const moveInput = vmChange.extend({
+  to: nameOrIdSchema,
+  /** Also to a host that its rules would have it leave at once. */
+  force: z.boolean().default(false),
+});
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {

@@ -67,6 +67,12 @@ const moves = {
     effect: "Nothing was changed.",
     remedy: "Change the rule first (`holdfast rule list`), or name a host that it allows.",
   },
+  "move-host-not-preferred": {
+    cause: "For VM {vm} the rules ({rules}) prefer {best} to host {host}, and {best} can take it now.",
+    effect: "Nothing was changed: VM {vm} would go to {host}, and at once back again.",
+    remedy:
+      "Change the rule (`holdfast rule set RULE --host {host}:9`), or let the VM stay where it is ordered (`holdfast vm set {vm} --failback off`). With --force it is moved all the same, and goes back.",
+  },
   "move-apart-vm-there": {
     cause: "VM {vm} is to be kept apart from {other}, which is on host {host} or on its way there.",
     effect: "Nothing was changed.",

@@ -2,6 +2,7 @@ import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
 import { later, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
+import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 import { noteMeasurement } from "./usage.ts";
 
@@ -11,10 +12,11 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "synced":
       return state.synced ? state : { ...state, synced: true, syncedRevision: happened.view.revision };
     case "changed":
+      return noteHistory(state, happened.touched);
     case "woke":
       return state;
     case "heart":
-      return noteHeart(state, happened.says);
+      return noteStillness(noteHeart(state, happened.says), happened);
     case "vm":
       return noteVm(state, happened.event, happened.wall);
     case "listed":
@@ -22,7 +24,7 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "op-ended":
       return noteOp(state, happened.op, happened.end, happened.wall);
     case "commit-ended":
-      return noteCommit(state, happened);
+      return noteCommit(noteTold(state, happened), happened);
     case "read":
       return { ...state, reading: happened.reading, readAt: happened.now, readRunning: false };
     case "measured":

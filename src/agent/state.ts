@@ -6,6 +6,7 @@ import type { ClusterView, Touched } from "../model/view.ts";
 import type { HeartSays } from "../ports/heart.ts";
 import type { HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
+import type { Stillness } from "./standstill.ts";
 
 /**
  * One run on this host, as this agent last saw it.
@@ -35,6 +36,7 @@ export type AgentState = {
   readonly self: HostId;
   readonly accel: "kvm" | "tcg";
   readonly heart: HeartSays | "lost";
+  readonly still: Stillness;
   /** By `runKey`. */
   readonly locals: ReadonlyMap<string, Local>;
   readonly restarts: ReadonlyMap<VmId, Restarts>;

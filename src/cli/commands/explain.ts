@@ -2,7 +2,7 @@ import type { EventOutput } from "../../api/contract/event.ts";
 import { render } from "../../model/messages/index.ts";
 import { wholeNumber } from "../numbers.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
-import { fields, moment, staleness } from "../text.ts";
+import { fields, localTimes, moment, staleness } from "../text.ts";
 import { standing } from "./vm-show.ts";
 
 export const explainCommands: Group = (program, cli) => {
@@ -31,7 +31,7 @@ export const explainCommands: Group = (program, cli) => {
 };
 
 function decisionText(event: EventOutput): string {
-  const told = render(event.type, event.params);
+  const told = render(event.type, localTimes(event.params));
   const lines = [`\n${moment(event.at)}  ${told.cause}`];
   if (event.reason !== null)
     lines.push(`  because  ${render(event.reason.code, event.reason.params).cause} (${event.reason.rule})`);

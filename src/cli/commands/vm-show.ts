@@ -1,6 +1,6 @@
 import type { VmDetail, VmSummary } from "../../api/contract/vm.ts";
 import { render } from "../../model/messages/index.ts";
-import { fields, moment, orDash, table, usageText } from "../text.ts";
+import { fields, moment, orDash, standstillText, table, usageText } from "../text.ts";
 
 export function vmTable(vms: readonly VmSummary[]): string {
   return table(
@@ -42,6 +42,7 @@ export function vmText(vm: VmDetail): string {
     ["Rules", vm.rules.join(", ") || "-"],
     ["Restarts", `${vm.restarts}${vm.lastExit === null ? "" : `, last end: ${vm.lastExit}`}`],
   ];
+  if (vm.standstill !== null) pairs.splice(3, 0, ["Frozen", standstillText(vm.standstill)]);
   if (vm.usage !== null) pairs.push(["In use", usageText(vm.usage)]);
   pairs.push(...standing(vm));
   if (vm.detail !== null) pairs.push(["Detail", vm.detail]);

@@ -12,6 +12,13 @@ export const checkMessages = {
     effect: "It may run no VM until it rejoins, which it does by itself when it can reach the cluster.",
     remedy: "Find out why it was silent (`holdfast log --host {host}`) and start it again.",
   },
+  "own-vms-stand-still": {
+    cause:
+      "The VMs of host {host}, which answers this, have stood still for {forMs} ms: no heartbeat was confirmed in time.",
+    effect:
+      "They do not answer. They go on by themselves when {host} reaches the cluster again, unless another host took them over.",
+    remedy: "Check this host's links, and whether most members of the cluster are up (ask another host).",
+  },
   "vms-frozen": {
     cause: "The guards of host {host} hold its VMs frozen although it beats.",
     effect: "Its VMs do not answer.",

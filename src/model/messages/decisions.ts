@@ -17,6 +17,7 @@ const events = {
     "VM {vm} ended ({exit}) and is restarted in place as epoch {epoch} (restart {restarts} of {maxRestart}).",
   "vm-stopped": "VM {vm} has stopped.",
   "vm-failed": "VM {vm} failed on {host}: {exit}.",
+  "vms-stood-still": "The VMs of host {host} ({vms}) stood still for {forMs} ms, from {sinceWall} on; they go on.",
   "vm-adopted": "VM {vm} goes on where it was: nobody had taken it over.",
   "vm-nowhere": "VM {vm} cannot start anywhere now; it is tried again as soon as a host fits.",
   "vm-waits-for-proof":
@@ -50,6 +51,7 @@ const reasons = {
   "host-keeps-vms-frozen": "Host {host} beats, but its guards have kept its VMs frozen for {frozenMs} ms.",
   "agent-gone-vm-down": "The agent of host {host} is silent, and VM {vm} of it does not run.",
   "host-silent": "Host {host} sent no heartbeat for {silentMs} ms; its own guards stop its VMs before {waitMs} ms.",
+  "heartbeat-unconfirmed": "No heartbeat of {host} was confirmed before its deadline.",
   "nobody-took-it": "The host was fenced, but VM {vm} was not started elsewhere, so that its own copy may go on.",
   "run-ended": "The run of VM {vm} ended: {exit}.",
   "host-is-lost": "{host} is the host that was lost.",

@@ -76,3 +76,11 @@ export function localTimes(params: Params): Params {
     entries.map(([name, value]) => [name, name.endsWith("Wall") && typeof value === "number" ? moment(value) : value]),
   );
 }
+
+/** A choice that lost, with why: the host is not named twice where the reason begins with it. */
+export function alternativeText({ option, why }: EventOutput["alternatives"][number]): string {
+  const { cause } = render(why.code, why.params);
+  const [host = option] = option.split(" ");
+  const rest = cause.startsWith(`${host} `) ? cause.slice(host.length + 1) : cause;
+  return `${why.code.startsWith("fix-") ? "but" : "not"} ${option}: ${rest}`;
+}

@@ -44,7 +44,7 @@ export const checkMessages = {
     cause: "VM {vm} is in the state error: it was given up.",
     effect: "It is not started again by itself.",
     remedy:
-      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
+      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
   "host-losses-not-borne": {
     cause: "The cluster bears the loss of {bears} of its hosts; {wanted} are wanted.",

@@ -89,6 +89,7 @@ const reasons = {
   "host-is-fenced": "{host} is fenced.",
   "host-not-heard": "{host} has not been heard since the manager started.",
   "host-is-silent": "{host} has been silent for {silentMs} ms.",
+  "agent-not-heard-yet": "{host} beats, and its agent is not at work there yet.",
   "agent-is-silent": "{host} beats, but its agent does not answer.",
   "host-facts-unknown": "{host} has not said what it has.",
   "host-memory-short": "{host} has {freeMiB} MiB free; {neededMiB} MiB are needed.",

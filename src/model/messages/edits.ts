@@ -6,7 +6,7 @@ const vms = {
     cause: "VM {vm} is in the state error: it was given up.",
     effect: "Nothing was changed. It takes no other order before somebody has taken note of the error.",
     remedy:
-      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
+      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
   "vm-not-locked": {
     cause: "VM {vm} is not locked.",

@@ -267,7 +267,13 @@ export const managerTermSchema = z.object({
   at: wallMs,
 });
 export type ManagerTerm = z.infer<typeof managerTermSchema>;
-export const managerTickSchema = z.object({ schema: schema1, term: brandedNumber<Term>(), tick: z.int() });
+export const managerTickSchema = z.object({
+  schema: schema1,
+  term: brandedNumber<Term>(),
+  tick: z.int(),
+  /** The last of its term: whoever hears it may take the office at once. */
+  last: z.literal(true).optional(),
+});
 export type ManagerTick = z.infer<typeof managerTickSchema>;
 
 const intentCommon = {

@@ -33,7 +33,7 @@ const events = {
   "scheduler-falls-back":
     "Hosts are compared by mode {mode} instead of {wanted}, because figures are missing; with them, {wanted} is used again.",
   "leader-elected": "Host {host} is the manager now.",
-  "leader-resigned": "Host {host} leaves the manager's office: what is to be done about itself, another has to decide.",
+  "leader-resigned": "Host {host} is no longer the manager: its own heartbeats are not heard, and others can manage.",
   "transaction-too-large": {
     cause:
       "What {about} would write names {compares} records and changes {writes}; the store takes {most} of each at once.",

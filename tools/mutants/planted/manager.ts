@@ -179,8 +179,8 @@ export const managerMutants: readonly Mutant[] = [
     id: "office-kept-on-a-frozen-host",
     rule: "S13",
     what: "The manager stays in office although the fence of its own host would have to be ordered.",
-    file: "src/manager/manager.ts",
-    find: "  if (leaves !== undefined) resign(building, happened, leaves);\n",
-    replace: "",
+    file: "src/core/leadership.ts",
+    find: "isHeard(view, self, standing) && !keepsVmsFrozen(view, standing)",
+    replace: "isHeard(view, self, standing) && (contacts.size > 0 || !keepsVmsFrozen(view, standing))",
   },
 ];

@@ -54,13 +54,13 @@ function officeSilenceMs({ heartbeatMs }: Profile): number {
 }
 
 /**
- * Whether the office is better held elsewhere: this host itself is not heard any more, or fenced, or it keeps its VMs frozen,
- * for which nobody orders his own host's fence (S13), and one is heard whose agent works. Who manages from a host that is about to be fenced judges it never, and the others only as standbys.
+ * Whether the office is better held elsewhere: this host itself is not heard any more, or fenced, and one is heard whose
+ * agent works. Who manages from a host that is about to be fenced judges it never, and the others only as standbys.
  */
 export function isBetterElsewhere(view: ClusterView, standing: Standing): boolean {
   const { self, contacts } = standing;
   // A witness, which runs no VMs and has no heart, is as good a seat as any.
-  if (!contacts.has(self) || (isHeard(view, self, standing) && !keepsVmsFrozen(view, standing))) return false;
+  if (!contacts.has(self) || isHeard(view, self, standing)) return false;
   for (const host of contacts.keys()) {
     if (host === self || !isHeard(view, host, standing)) continue;
     const incarnation = contacts.get(host)?.incarnation;
@@ -69,14 +69,6 @@ export function isBetterElsewhere(view: ClusterView, standing: Standing): boolea
     if (agentAgeMs !== null && agentAgeMs <= limits.agentHungMs) return true;
   }
   return false;
-}
-
-/** As long as another's host would be fenced for by order (S13). */
-function keepsVmsFrozen(view: ClusterView, { self, contacts, profile, now }: Standing): boolean {
-  const contact = contacts.get(self);
-  if (contact === undefined || contact.frozenSince === null) return false;
-  const { deadlineMs } = heartbeatOf(view, self, contact.incarnation)?.value ?? profile;
-  return now - contact.frozenSince > limits.frozenDeadlinesMax * deadlineMs;
 }
 
 function isHeard(view: ClusterView, host: HostId, { self, contacts, profile, own, now }: Standing): boolean {

@@ -1,7 +1,7 @@
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
-import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideFences, decideOrders, decideProofs, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { decideLosses } from "../core/decide-losses.ts";
 import { decidePastLives } from "../core/decide-past-lives.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
@@ -183,7 +183,9 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
 function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
   const { now, view } = happened;
   const state = { ...noted, decidedAt: now, turns: seeTurns(noted.turns, view, now) };
-  const led = lead(state, happened);
+  const standsStill = (state.contacts.get(state.self)?.frozenSince ?? null) !== null;
+  const leaves = standsStill ? whyOthersWouldOrder(view, knowledge(state, happened)) : undefined;
+  const led = lead(state, happened, leaves);
   const leading = led.state.leadership.kind === "leading";
   const { term } = view;
   const also = leading && term !== undefined ? [inTerm(term)] : [];
@@ -243,7 +245,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(
-      [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),
+      [...state.pending.values()].flatMap(({ places = [] }) => places.map(({ vm, on }) => [vm, on] as const)),
     ),
   };
 }

@@ -14,6 +14,8 @@ export const outcomeNames = [
   "powerOffs",
   "lateWrites",
   "forgottenLives",
+  "handOvers",
+  "handBacks",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 

@@ -67,7 +67,11 @@ export class Chronicle {
   checker(): Checker {
     return {
       rule: "",
-      starting: (copy) => this.#tell(copy.host.id, `starts ${nameOf(copy.run.vm)} epoch ${copy.run.epoch}`, "S14"),
+      starting: (copy) => {
+        const isMoved = copy.moving.part === "incoming";
+        if (isMoved) this.#tell(copy.host.id, `lets ${describe(copy)} go on`, "S15");
+        else this.#tell(copy.host.id, `starts ${describe(copy)}`, "S14");
+      },
       adopting: (copy, as) =>
         this.#tell(
           copy.host.id,

@@ -132,7 +132,8 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
     round.assign(one, order.to);
     round.take(one.id);
   }
-  round.decide(vm.id, transaction(compares, writes), events);
+  const places = [vm, ...team].map(({ id }) => ({ vm: id, on: order.to }));
+  round.decide(vm.id, transaction(compares, writes), events, ...places);
 }
 
 /**

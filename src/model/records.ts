@@ -16,6 +16,7 @@ import type {
   VmId,
   VolumeId,
 } from "./ids.ts";
+import { copyingSchema } from "./move-records.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
@@ -323,6 +324,7 @@ export const taskSchema = z.object({
   /** Where a move goes. */
   to: brandedText<HostId>().nullable().default(null),
   percent: z.int().min(0).max(100),
+  copying: copyingSchema.nullable().default(null),
   end: z
     .discriminatedUnion("kind", [
       z.object({ kind: z.literal("done"), at: wallMs }),

@@ -38,7 +38,10 @@ async function watchTask(
       for await (const now of await client.task.follow({ task: task.id }, { signal })) {
         last = now;
         const { vm } = await client.vm.show({ vm: task.vm }, { signal });
-        show(`${name}: ${vm.state}${vm.host === null ? "" : ` on ${vm.host}`} (${now.percent} %)`, now.end !== null);
+        show(
+          `${name}: ${vm.state}${vm.host === null ? "" : ` on ${vm.host}`} (${now.percent} %)${copyingText(now)}`,
+          now.end !== null,
+        );
       }
     } catch (error) {
       if (signal.aborted) throw open();
@@ -50,6 +53,13 @@ async function watchTask(
   if (last === undefined || end === undefined || end === null) throw fail("task-lost", { task: task.id, vm: name }, 3);
   if (end.kind === "failed") throw fail(end.code, end.params, 1);
   return last;
+}
+
+function copyingText({ copying }: TaskOutput): string {
+  if (copying === null) return "";
+  const { mibPerSecond, remainingMiB, expectedDowntimeMs, link } = copying;
+  const pause = expectedDowntimeMs === null ? "" : `, pause about ${(expectedDowntimeMs / 1_000).toFixed(1)} s`;
+  return `: ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${pause}`;
 }
 
 /** On a terminal one line that changes, else a line each. */

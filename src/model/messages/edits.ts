@@ -228,6 +228,7 @@ const cluster = {
 } satisfies Catalogue;
 
 const events = {
+  "vm-move-cancel-requested": "The move of VM {vm} was called off.",
   "vm-move-requested": "VM {vm} was ordered to host {to} ({how}).",
   "host-leave-requested": "Host {host} was ordered to go down ({next}).",
   "host-leave-taken-back": "The order that host {host} goes down was taken back.",

@@ -106,15 +106,22 @@ export const placements: CheckerKind = {
     committed: ({ name, value, before }, writer) => {
       if (name.kind !== "owner" || writer === null || !isLeadersAlone(name.kind, before, value)) return;
       // Given back, it comes to nobody new: what its source is, it was before (S15).
-      if (handingOf(world, name, before, value) === "back") return;
+      const handing = handingOf(world, name, before, value);
+      if (handing === "back") return;
       const { host, incarnation } = value as Held;
-      const silentMs = world.scheduler.now - (world.truth.beats.get(host)?.at ?? 0);
+      // A hand-over that was asked for when the store went away is carried out when it is back, before anybody beats.
+      const now = handing === "over" ? newestBeat(world) : world.scheduler.now;
+      const silentMs = now - (world.truth.beats.get(host)?.at ?? 0);
       if (silentMs > placementMs) {
         fail(`${name.vm} was given to ${host}/${incarnation}, which has not beaten for ${Math.floor(silentMs)} ms`);
       }
     },
   }),
 };
+
+function newestBeat(world: World): number {
+  return Math.max(0, ...[...world.truth.beats.values()].map(({ at }) => at));
+}
 
 function checkEpoch(vm: string, was: Owner, is: Owner, fail: Fail): void {
   if (is.epoch < was.epoch) fail(`epoch of ${vm} fell from ${was.epoch} to ${is.epoch}`);

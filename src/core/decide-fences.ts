@@ -181,6 +181,18 @@ export function decideOrders(
   return { decisions, notices: [], wakeAt: undefined };
 }
 
+/**
+ * Why another leader would order the fence of this process's own host: nobody orders his own. Undefined: nothing is wrong
+ * there, or no VM would start elsewhere by it.
+ */
+export function whyOthersWouldOrder(view: ClusterView, known: ManagerKnowledge): Reason | undefined {
+  const contact = known.contacts.get(known.self);
+  if (contact === undefined || isDisarmed(view) || !isJudged(view, known.self, contact)) return undefined;
+  const reason = whyOrdered(view, known.self, contact, known.now);
+  if (reason === undefined) return undefined;
+  return whatAFenceWouldStart(view, known.self, contact.incarnation, known).startsElsewhere ? reason : undefined;
+}
+
 function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: InstantMs): Reason | undefined {
   // A silent host is the business of the deadline, not of an order.
   if (now - contact.heardAt > limits.aliveMs) return undefined;

@@ -22,8 +22,12 @@ export const limits = {
   standbyFenceDelayMs: 700,
   /** The leader counts as gone after this long without a tick of its term (S12). */
   leaderSilenceMs: 2_000,
-  /** An office that nobody took for so long is claimed also by a manager whose own host is not heard (S12). */
-  officeUnwantedMs: 10_000,
+  /**
+   * A leader leaves the office for what only others can do about its host, but not before this. Who should not hold it
+   * claims it only where nobody else has taken it for so long (S12, S13).
+   */
+  officeHeldMs: 15_000,
+  officeLeftMs: 10_000,
   tickMs: 500,
   /** Between two ticks of the leader: three lie within the silence that ends its office. */
   leaderTickMs: 650,

@@ -1,8 +1,9 @@
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
-import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideFences, decideOrders, decideProofs, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { decideLosses } from "../core/decide-losses.ts";
+import { decidePastLives } from "../core/decide-past-lives.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
@@ -118,7 +119,7 @@ function noteTick(state: ManagerState, happened: ManagerEvent): ManagerState {
 function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean): ManagerState {
   const { view, now } = happened;
   const contacts = new Map(state.contacts);
-  const fencesSeenAt = new Map(state.fencesSeenAt);
+  const fencesSeenAt = new Map<string, number>();
   for (const [host, registration] of view.hosts) {
     const { incarnation } = registration.value;
     const heartbeat = heartbeatOf(view, host, incarnation);
@@ -129,7 +130,7 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
   for (const [host, fences] of view.fences) {
     for (const incarnation of fences.keys()) {
       const key = fenceKey(host, incarnation);
-      if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
+      fencesSeenAt.set(key, state.fencesSeenAt.get(key) ?? now);
     }
   }
   const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
@@ -182,7 +183,9 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
 function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
   const { now, view } = happened;
   const state = { ...noted, decidedAt: now, turns: seeTurns(noted.turns, view, now) };
-  const led = lead(state, happened);
+  const standsStill = (state.contacts.get(state.self)?.frozenSince ?? null) !== null;
+  const leaves = standsStill ? whyOthersWouldOrder(view, knowledge(state, happened)) : undefined;
+  const led = lead(state, happened, leaves);
   const leading = led.state.leadership.kind === "leading";
   const { term } = view;
   const also = leading && term !== undefined ? [inTerm(term)] : [];
@@ -212,7 +215,11 @@ function decideAsLeader(
   const busy = busySubjects(state);
   const vms = decideVms(happened.view, known, also, busy);
   const room = limits.decisionsInFlightMax - busy.size - vms.decisions.length;
-  const others = [...decideLosses(happened.view, known, also), ...decideTasks(happened.view, known, also, room)];
+  const others = [
+    ...decideLosses(happened.view, known, also),
+    ...decideTasks(happened.view, known, also, room),
+    ...decidePastLives(happened.view, also, room),
+  ];
   const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),

@@ -11,11 +11,15 @@ import {
 } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
 import { type InstantMs, later } from "../model/ids.ts";
+import type { Reason } from "../model/reason.ts";
 import { Building } from "./building.ts";
 import type { ManagerEvent, ManagerState, ManagerStep } from "./state.ts";
 
-/** The office (S12): claim it when its holder is silent, tick while holding it. */
-export function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
+/**
+ * The office (S12): claim it when its holder is silent, tick while holding it, lay it down where others have to decide about
+ * this host. `ordered`: why another leader would order its fence (S13).
+ */
+export function lead(state: ManagerState, happened: ManagerEvent, ordered: Reason | undefined): ManagerStep {
   const building = new Building(state);
   const { view, now } = happened;
   const mine = view.term?.value.host === state.self;
@@ -29,8 +33,12 @@ export function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
   } else if (leadership.kind === "claiming" && claimCaughtUp(building.state)) {
     // Somebody took the office before this process saw its own claim.
     building.state = { ...building.state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
-  } else if (leadership.kind === "standby") claim(building, happened);
-  if (building.state.leadership.kind === "leading") holdOffice(building, happened);
+  } else if (leadership.kind === "standby") claim(building, happened, ordered !== undefined);
+  if (building.state.leadership.kind === "leading") {
+    const why = whyLeave(building.state, happened, ordered);
+    if (why === undefined) tick(building, happened);
+    else resign(building, happened, why);
+  }
   return building.step();
 }
 
@@ -38,11 +46,11 @@ function claimCaughtUp(state: ManagerState): boolean {
   return ![...state.pending.values()].some((entry) => entry.kind === "claim");
 }
 
-function claim(building: Building, happened: ManagerEvent): void {
+function claim(building: Building, happened: ManagerEvent, ordered: boolean): void {
   const { state } = building;
   const { view, now } = happened;
   if (!hasContact(state.own, now) || now < claimDueAt(state.leader, state.own)) return;
-  if (isBetterElsewhere(view, { ...state, now }) && now < unwantedAt(state)) return;
+  if ((ordered || isBetterElsewhere(view, { ...state, now })) && now < unwantedAt(state)) return;
   const write = claimTransaction(view, state.self, happened.wall);
   const told = event("leader-elected", { host: state.self }, { host: state.self });
   building.state = { ...state, leadership: { kind: "claiming" } };
@@ -50,26 +58,29 @@ function claim(building: Building, happened: ManagerEvent): void {
 }
 
 function unwantedAt({ leader, own }: ManagerState): InstantMs {
-  return later(claimDueAt({ ...leader, left: false }, own), limits.officeUnwantedMs);
+  return later(claimDueAt({ ...leader, left: false }, own), limits.officeLeftMs);
 }
 
-/** Ticks; or lays the office down where this host fell silent after it was taken. */
-function holdOffice(building: Building, happened: ManagerEvent): void {
-  const { state } = building;
+/** Why others should hold the office, if they should. Whoever took it because nobody else did is not to leave it at once. */
+function whyLeave(state: ManagerState, { view, now }: ManagerEvent, ordered: Reason | undefined): Reason | undefined {
   const { leadership, contacts, own, self } = state;
-  const { view, now } = happened;
-  if (leadership.kind !== "leading") return;
+  if (leadership.kind !== "leading") return undefined;
+  if (ordered !== undefined) return now - leadership.since < limits.officeHeldMs ? undefined : ordered;
   const heardAt = contacts.get(self)?.heardAt;
   const heardSince = heardAt !== undefined && heardAt >= leadership.since;
   // Without contact it is not its host that is silent: all are.
-  if (!heardSince || !hasContact(own, now) || !isBetterElsewhere(view, { ...state, now })) {
-    tick(building, happened);
-    return;
-  }
+  if (!heardSince || !hasContact(own, now) || !isBetterElsewhere(view, { ...state, now })) return undefined;
+  return { rule: "S12", code: "own-host-silent", params: { host: self, silentMs: now - heardAt } };
+}
+
+/** It ticks no more, and says so: another takes the office at once. */
+function resign(building: Building, { view, now }: ManagerEvent, why: Reason): void {
+  const { state } = building;
+  if (state.leadership.kind !== "leading") return;
   const term = must(view.term, "Cannot lay down an office without a term");
-  const told = event("leader-resigned", { host: self }, { host: self });
+  const told = event("leader-resigned", { host: state.self }, { host: state.self }, why);
   building.state = { ...state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
-  building.commit("tick", "tick", lastTickTransaction(term, leadership.tick + 1), [told]);
+  building.commit("tick", "tick", lastTickTransaction(term, state.leadership.tick + 1), [told]);
 }
 
 function tick(building: Building, happened: ManagerEvent): void {

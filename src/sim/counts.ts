@@ -13,6 +13,7 @@ export const outcomeNames = [
   "leaderChanges",
   "powerOffs",
   "lateWrites",
+  "forgottenLives",
   "handOvers",
   "handBacks",
 ] as const;

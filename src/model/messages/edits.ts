@@ -72,6 +72,11 @@ const moves = {
     effect: "Nothing was changed.",
     remedy: "Move {other} away first, change the rule, or name another host.",
   },
+  "move-host-unfit": {
+    cause: "Host {host} cannot take VM {vm} now ({why}).",
+    effect: "Nothing was changed.",
+    remedy: "See `holdfast host show {host}`, or name another host.",
+  },
   "move-host-unknown-equipment": {
     cause: "Host {host} has not said what it has.",
     effect: "Nothing was changed.",

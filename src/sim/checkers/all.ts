@@ -1,4 +1,4 @@
-import { fences, grace, incarnations, terms } from "./fences.ts";
+import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
@@ -30,6 +30,7 @@ export const allCheckers: readonly CheckerKind[] = [
   claims,
   placements,
   incarnations,
+  pastLives,
   terms,
   fences,
   grace,

@@ -7,7 +7,7 @@ import { managingFaults } from "./managing.ts";
 import { movingFaults } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
-import { freezeSticks, rareFaults } from "./rare.ts";
+import { freezeSticks, rareFaults, thawFails } from "./rare.ts";
 import { rulingFaults } from "./ruling.ts";
 import { storeFaults } from "./store.ts";
 
@@ -37,7 +37,7 @@ export const rulingMenu: readonly FaultKind[] = rulingFaults;
 export const recipeMenu: readonly FaultKind[] = [freezeSticks];
 
 const drawn = [...faultMenu, ...rareMenu, ...recipeMenu, ...orderMenu, ...managingMenu, ...rulingMenu, ...movingMenu];
-const all: readonly FaultKind[] = [...drawn, deviceLies];
+const all: readonly FaultKind[] = [...drawn, deviceLies, thawFails];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([

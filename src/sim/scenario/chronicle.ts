@@ -155,7 +155,8 @@ export class Chronicle {
       value: change.kind === "put" ? parseJson(change.text) : undefined,
       before: truth.values.get(change.key),
     }));
-    for (const { name } of changes) if (name.kind === "heartbeat") this.#beatAt.set(name.host, scheduler.now);
+    for (const { name, value } of changes)
+      if (name.kind === "heartbeat" && value !== undefined) this.#beatAt.set(name.host, scheduler.now);
     for (const decision of decisionsOf(changes)) {
       const { what, rule } = tellDecision(decision, nameOf);
       this.#tell(actorOf(decision, writer), what, rule, decision);

@@ -52,6 +52,7 @@ export const phrases = [
   "starts on HOST are slow",
   "writes of HOST are late",
   "freezes of HOST stick",
+  "thaws of HOST fail",
   "sensors of HOST are blind",
   "device of HOST is slow by TIME",
   "device of HOST is unreachable",

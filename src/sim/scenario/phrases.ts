@@ -245,6 +245,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "starts on HOST are slow": menu("start-slow"),
   "writes of HOST are late": menu("late-writes"),
   "freezes of HOST stick": menu("freeze-sticks"),
+  "thaws of HOST fail": menu("thaw-fails"),
   "sensors of HOST are blind": blind,
   "device of HOST is slow by TIME": menu("device-slow"),
   "device of HOST is unreachable": menu("device-unreachable"),

@@ -1,7 +1,9 @@
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
+import { LabError } from "../lab/lab-error.ts";
+import { flag, onSignals, parseWords, runTool, text, textOr, wholeNumber } from "../lab/options.ts";
 import { huntBySuite, type Suite } from "./mutants/by-suite.ts";
 import { Baseline, type Hunt, hunt } from "./mutants/hunt.ts";
+import { closeAll } from "./mutants/leftovers.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { unplantable } from "./mutants/plant.ts";
 import { realGuardMutants } from "./mutants/planted/c-guard.ts";
@@ -22,12 +24,14 @@ Exit code 0: every bug was found. 1: some survived, or the unmutated code is red
 
 const seedsMax = 200;
 const bySuite = { guard: realGuardMutants, replication: replicationMutants, relay: relayMutants } as const;
+const nothing = "No bug was planted.";
 
 function chosen(all: readonly Mutant[], only: string | undefined): readonly Mutant[] {
   if (only === undefined) return all;
   const ids = only.split(",");
   const unknown = ids.filter((id) => !all.some((mutant) => mutant.id === id));
-  if (unknown.length > 0) throw new Error(`Cannot hunt ${unknown.join(", ")}: there is no such mutant`);
+  if (unknown.length > 0)
+    throw new LabError(`There is no mutant ${unknown.join(", ")}.`, nothing, "The ids stand in tools/mutants/planted.");
   return all.filter((mutant) => ids.includes(mutant.id));
 }
 
@@ -85,18 +89,12 @@ function record(hunts: readonly Hunt[]): void {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      json: { type: "boolean", default: false },
-      only: { type: "string" },
-      seeds: { type: "string", default: String(seedsMax) },
-      record: { type: "boolean", default: false },
-      guard: { type: "boolean", default: false },
-      replication: { type: "boolean", default: false },
-      relay: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
+  const options = {
+    ...{ json: flag, record: flag, guard: flag, replication: flag, relay: flag, help: flag },
+    ...{ only: text, seeds: textOr(String(seedsMax)) },
+  };
+  const values = parseWords(process.argv.slice(2), options, nothing);
+  const seeds = wholeNumber("seeds", values.seeds, { min: 1, max: seedsMax }, nothing);
   if (values.help) {
     console.log(usage);
     return 0;
@@ -104,7 +102,7 @@ async function main(): Promise<number> {
   const suite = (["guard", "replication", "relay"] as const).find((one) => values[one]);
   const mutants = chosen(suite === undefined ? planted : bySuite[suite], values.only);
   const stale = unplantable(mutants);
-  for (const text of stale) console.error(text);
+  for (const line of stale) console.error(line);
   if (stale.length > 0) return 2;
   const begun = performance.now();
   const hunts: Hunt[] = [];
@@ -113,7 +111,7 @@ async function main(): Promise<number> {
     console.log(values.json ? JSON.stringify(rowOf(hunted)) : lineOf(hunted));
   };
   if (suite !== undefined) await huntAllBySuite(suite, mutants, tell);
-  else await huntAll(mutants, Math.min(Number(values.seeds), seedsMax), tell);
+  else await huntAll(mutants, seeds, tell);
   if (values.record && suite === undefined) record(hunts);
   const survivors = hunts.filter(({ kill }) => kill === null).map(({ mutant }) => mutant.id);
   const red = [...new Set(hunts.flatMap((hunted) => hunted.red))];
@@ -124,4 +122,10 @@ async function main(): Promise<number> {
   return survivors.length + red.length === 0 ? 0 : 1;
 }
 
-process.exitCode = await main();
+let ending = false;
+onSignals((code) => {
+  if (ending) return;
+  ending = true;
+  void closeAll().finally(() => process.exit(code));
+});
+await runTool(main);

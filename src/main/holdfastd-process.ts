@@ -102,6 +102,7 @@ async function run(
   const heard = {
     heardAt: () => daemon?.heardAt() ?? clock.now(),
     contacts: (): Contacts => daemon?.contacts() ?? new Map(),
+    standstill: () => daemon?.standstill(),
   };
   const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heard, log: warn });
   const served = await api.listen(join(config.runDir, "api.sock"));

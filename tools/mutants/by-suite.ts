@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Hunt } from "./hunt.ts";
+import { closeIfBrokenOff } from "./leftovers.ts";
 import type { Mutant } from "./mutant.ts";
 import { copyTree, plant } from "./plant.ts";
 
@@ -64,12 +65,23 @@ function runSuite(suite: Suite, dir: string): Promise<Report | undefined> {
   const args = ["run", ...named, "--bail", "1", "--reporter", "json", "--outputFile", out, ...files];
   const child = spawn(join(dir, "node_modules", ".bin", "vitest"), args, { cwd: dir, stdio: "ignore" });
   const limit = setTimeout(() => child.kill("SIGTERM"), runLimitMs);
-  return new Promise((resolve) => {
-    child.once("error", () => resolve(undefined));
-    child.once("close", () => {
-      clearTimeout(limit);
-      resolve(readReport(out));
-    });
+  const ended = new Promise<void>((resolve) => {
+    child.once("error", () => resolve());
+    child.once("close", () => resolve());
+  });
+  // The suite removes its cgroups and processes itself, given the time.
+  let broken = false;
+  const closed = closeIfBrokenOff(async () => {
+    broken = true;
+    child.kill("SIGTERM");
+    await ended;
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return ended.then(() => {
+    if (broken) return new Promise(() => {});
+    clearTimeout(limit);
+    closed();
+    return readReport(out);
   });
 }
 

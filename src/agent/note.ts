@@ -4,6 +4,7 @@ import { later, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { gone, isMoveOp, isWorking, leavingAgain, noteMove, noteMoveOp, partSeen } from "./note-moves.ts";
+import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 import { noteMeasurement } from "./usage.ts";
 
@@ -13,10 +14,11 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "synced":
       return state.synced ? state : { ...state, synced: true, syncedRevision: happened.view.revision };
     case "changed":
+      return noteHistory(state, happened.touched);
     case "woke":
       return state;
     case "heart":
-      return noteHeart(state, happened.says);
+      return noteStillness(noteHeart(state, happened.says), happened);
     case "vm":
       return noteVm(state, happened.event, happened.wall);
     case "listed":
@@ -28,7 +30,7 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "move":
       return noteMove(state, happened);
     case "commit-ended":
-      return noteCommit(state, happened);
+      return noteCommit(noteTold(state, happened), happened);
     case "read":
       return { ...state, reading: happened.reading, readAt: happened.now, readRunning: false };
     case "measured":

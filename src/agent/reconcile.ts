@@ -6,6 +6,7 @@ import { poolsOf } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";
 import { isBetweenHosts } from "../core/migration.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
+import { transaction } from "../core/transactions.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
@@ -21,7 +22,7 @@ import { isPartHere, moveOut, settleMoving, settleQuit, writeProgress } from "./
 import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
-import { reportStatus } from "./status.ts";
+import { reportStatus, statusChange } from "./status.ts";
 
 /** Brings every run on this host to what its owner record says, and every VM owned here to a run. */
 export function reconcile(building: Building, incarnation: Incarnation): void {
@@ -151,7 +152,7 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
   // Stopped by order, and wanted again before that was on record: the stop is completed, and what follows is a new start.
   else if (local.exit === null) release(building, id, owner, null, vm);
-  else if (mayRestart(building.state.restarts.get(id), vm, owner.value.epoch, building.happened.now))
+  else if (mayRestart(building.state.restarts.get(id), vm, run.epoch, building.happened.now, local.refusal?.code))
     restart(building, id, owner, vm, local.exit);
   else release(building, id, owner, local.exit, vm);
 }
@@ -221,7 +222,7 @@ function release(
 ): void {
   const last = building.state.restarts.get(id);
   const ranWell = last !== undefined && building.happened.now - last.startedAt > limits.quietRunMs;
-  const transaction = releaseTransaction(building.happened.view, id, owner, failed, ranWell);
+  const given = releaseTransaction(building.happened.view, id, owner, failed, ranWell);
   const type = failed === null ? "vm-stopped" : "vm-failed";
   const local = building.state.locals.get(runKey({ vm: id, ...owner.value }));
   const params = { vm: vm?.name ?? id, host: building.state.self, exit: failed ?? "", detail: local?.detail ?? "" };
@@ -229,5 +230,8 @@ function release(
   const restarts = new Map(building.state.restarts);
   restarts.delete(id);
   building.state = { ...building.state, restarts };
-  building.commit(id, transaction, [told]);
+  // How it ended stands in the same transaction: once nobody holds the VM, nobody may write its status.
+  const end = failed === null || local === undefined ? undefined : statusChange(building, local);
+  const write = end === undefined ? given : transaction([...given.compares, end.compare], [...given.writes, end.write]);
+  building.commit(id, write, [told]);
 }

@@ -15,6 +15,7 @@ import type {
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
+import type { Stillness } from "./standstill.ts";
 
 /**
  * One run on this host, as this agent last saw it.
@@ -79,6 +80,7 @@ export type AgentState = {
   readonly self: HostId;
   readonly accel: "kvm" | "tcg";
   readonly heart: HeartSays | "lost";
+  readonly still: Stillness;
   /** By `runKey`. */
   readonly locals: ReadonlyMap<string, Local>;
   readonly restarts: ReadonlyMap<VmId, Restarts>;

@@ -6,6 +6,7 @@ import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { EventDraft, VmStatus } from "../model/records.ts";
+import type { Compare, Write } from "../model/transaction.ts";
 import { type Building, isNamed } from "./building.ts";
 import type { Local } from "./state.ts";
 
@@ -44,6 +45,13 @@ export function reportStatus(building: Building, incarnation: Incarnation): void
       before?.value.epoch === next.epoch && before.value.phase === next.phase ? [] : told(building, next, local);
     building.commit(subject, transaction(compares, [put(keys.vmStatus(run.vm), next)]), events);
   }
+}
+
+/** The status of a run as it is now, as part of another transaction. */
+export function statusChange(building: Building, local: Local): { readonly compare: Compare; readonly write: Write } {
+  const key = keys.vmStatus(local.run.vm);
+  const before = building.happened.view.statuses.get(local.run.vm);
+  return { compare: unchanged(key, before), write: put(key, statusOf(building, local)) };
 }
 
 function statusOf(building: Building, local: Local): VmStatus {

@@ -7,6 +7,7 @@ import { fixFor } from "./admission-fix.ts";
 import { event } from "./decision.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { limits } from "./limits.ts";
+import { mannerOf } from "./move-manner.ts";
 import { aimOf, beginMove } from "./moves.ts";
 import { type Places, placeTransaction } from "./ownership.ts";
 import type { Wish } from "./placement/asked.ts";
@@ -78,7 +79,7 @@ function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { 
   const returnTo = view.plans.get(vm.id)?.value.returnTo ?? owner.host;
   const plan = leaves === undefined ? noChange : planChange(view, vm.id, { returnTo });
   const write = transaction([...begun.compares, ...plan.compares, ...also], [...begun.writes, ...plan.writes]);
-  const params = { vm: vm.name, from: owner.host, to, how: begun.move.kind };
+  const params = { vm: vm.name, from: owner.host, to, how: mannerOf(begun.move) };
   round.assign(vm, to);
   const told = event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives);
   round.decide(vm.id, write, [told], { vm: vm.id, on: to });

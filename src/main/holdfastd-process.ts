@@ -102,6 +102,7 @@ async function run(
   const heard = {
     heardAt: () => daemon?.heardAt() ?? clock.now(),
     contacts: (): Contacts => daemon?.contacts() ?? new Map(),
+    standstill: () => daemon?.standstill(),
   };
   const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
   const knows = { self, version, heard, storeAddresses, log: warn };

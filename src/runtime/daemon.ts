@@ -1,6 +1,8 @@
 import { startAgent, stepAgent } from "../agent/agent.ts";
+import { standstillOf } from "../agent/standstill.ts";
 import type { AgentEffect, AgentEvent, AgentState, MoveOp } from "../agent/state.ts";
 import type { Contacts } from "../core/contact.ts";
+import type { Standstill } from "../core/standstill.ts";
 import { startManager, stepManager } from "../manager/manager.ts";
 import type { ManagerEffect, ManagerEvent, ManagerState } from "../manager/state.ts";
 import type { Profile } from "../model/config.ts";
@@ -53,6 +55,8 @@ export type Daemon = {
   readonly heardAt: () => InstantMs;
   /** When this process received the newest heartbeat of each host. */
   readonly contacts: () => Contacts;
+  /** Whether this host's own VMs stand still, as its heart says. */
+  readonly standstill: () => Standstill | undefined;
   readonly commit: CommitWithEvents;
   readonly stop: () => void;
 };
@@ -235,6 +239,7 @@ export function runDaemon(
     view: () => view,
     heardAt: () => heardAt,
     contacts: () => manager.contacts,
+    standstill: () => standstillOf(agent),
     commit,
     stop: () => {
       stopped = true;

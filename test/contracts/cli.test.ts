@@ -133,9 +133,9 @@ describe("changing commands", () => {
     const id = await created();
     const starting = begin(["vm", "start", "web"]);
     await settleTask(id, { kind: "done", at: 1 }, held("h1", 1, 1));
-    const { code, err } = await starting.ended;
+    const { code, out } = await starting.ended;
     expect(code).toBe(0);
-    expect(err.trim().split("\n").at(-1)).toBe("web: running on h1 (100 %)");
+    expect(out).toMatch(/^web runs on h1 \(epoch \d+\)\.\n$/u);
     const stopping = begin(["vm", "stop", "web", "--json"]);
     await settleTask(id, { kind: "done", at: 1 });
     const stopped = await stopping.ended;

@@ -9,6 +9,7 @@ import {
   base,
   nameOrIdSchema,
   requestIdSchema,
+  standstillSchema,
   troubleSchema,
   usageSchema,
   wallMsSchema,
@@ -18,7 +19,8 @@ import { taskSchema } from "./task.ts";
 
 /**
  * `waiting`: wanted, but no host has it yet. `recovering`: its host was fenced and it is on its way to another.
- * `lost`: its host is silent; whether it runs is not known until the host speaks or is fenced.
+ * `lost`: its host is silent; whether it runs is not known until the host speaks or is fenced. `frozen`: the host that
+ * answers runs it, and its guards hold it: it stands still. `unknown`: the host that answers hears nobody.
  */
 export const vmStateSchema = z.enum([
   "stopped",
@@ -29,6 +31,8 @@ export const vmStateSchema = z.enum([
   "stopping",
   "failed",
   "lost",
+  "frozen",
+  "unknown",
   "recovering",
 ]);
 
@@ -61,6 +65,8 @@ export const vmSummarySchema = z.object({
   cpus: z.int(),
   memoryMiB: z.int(),
   since: wallMsSchema.nullable(),
+  /** Not null where `state` is `frozen`. */
+  standstill: standstillSchema.nullable(),
 });
 export type VmSummary = z.infer<typeof vmSummarySchema>;
 
@@ -188,7 +194,11 @@ export type VmCreateInput = z.input<typeof vmCreateSchema>;
 
 const vmInput = z.object({ vm: nameOrIdSchema });
 const vmChange = vmInput.extend({ requestId: requestIdSchema });
-const moveInput = vmChange.extend({ to: nameOrIdSchema });
+const moveInput = vmChange.extend({
+  to: nameOrIdSchema,
+  /** Also to a host that its rules would have it leave at once. */
+  force: z.boolean().default(false),
+});
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {

@@ -14,6 +14,7 @@ import { presentWishes } from "./present-vms.ts";
 import { type RemovedVolume, removeVolumes, volumesFirst } from "./volumes.ts";
 
 type OneVm = WithRequestId & { readonly vm: string };
+type MoveInput = OneVm & { readonly to: string; readonly force: boolean };
 
 /** Everything that changes VMs, answered when it is committed. */
 export function vmChanges(options: ApiOptions, sight: Sight) {
@@ -39,8 +40,8 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
       askForTask(options, "vm.stop", input, (task, asked) =>
         planStopVm(options.view(), input.vm, task, asked, input.graceMs),
       ),
-    migrate: (input: OneVm & { readonly to: string }) => move(options, sight, "migrate", input),
-    relocate: (input: OneVm & { readonly to: string }) => move(options, sight, "relocate", input),
+    migrate: (input: MoveInput) => move(options, sight, "migrate", input),
+    relocate: (input: MoveInput) => move(options, sight, "relocate", input),
     cancelMove: async (input: OneVm): Promise<Answer<Named>> => {
       const end = await ask(options, "vm.cancel-move", "vm-changed", input, (asked) =>
         planCancelMove(options.view(), input.vm, asked),
@@ -80,9 +81,10 @@ function move(
   options: ApiOptions,
   sight: Sight,
   kind: MoveRequest["kind"],
-  input: OneVm & { readonly to: string },
+  input: MoveInput,
 ): Promise<Answer<TaskOutput>> {
+  const { vm, to, force } = input;
   return askForTask(options, `vm.${kind}`, input, (task, asked) =>
-    planMoveVm(options.view(), { vm: input.vm, to: input.to, kind }, task, asked, sight),
+    planMoveVm(options.view(), { vm, to, kind, force }, task, asked, sight),
   );
 }

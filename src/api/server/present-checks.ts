@@ -7,6 +7,7 @@ import type { ClusterView } from "../../model/view.ts";
 import { admissionChecks } from "./present-admission.ts";
 import { presentHosts } from "./present-hosts.ts";
 import { failingRuleChecks } from "./present-rules.ts";
+import { standstillCheck } from "./present-standstill.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** What needs somebody's attention, worst first. */
@@ -14,6 +15,8 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
   const checks: Check[] = [];
   for (const host of presentHosts(view, tracker)) {
     const params = { host: host.name };
+    const still = standstillCheck(host, tracker.wall());
+    if (still !== undefined) checks.push(still);
     if (host.state === "silent") {
       checks.push({
         id: "heartbeats-missing",
@@ -23,7 +26,7 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
       });
     }
     if (host.state === "fenced") checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
-    if (host.state === "up" && host.frozen === true) {
+    if (host.state === "up" && host.frozen === true && still === undefined) {
       checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
     }
     if (

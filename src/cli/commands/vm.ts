@@ -84,13 +84,17 @@ function moveCommand(vm: Parent, cli: Cli, verb: "migrate" | "relocate", descrip
     .description(description)
     .argument("<vm>", "name or id")
     .argument("<host>", "where it is to run: name or id")
+    .option("--force", "also to a host that its rules would have it leave at once")
     .option("--no-wait", "return as soon as the order is recorded")
     .option("--timeout <seconds>", "how long to wait", wholeNumber, 300)
     .option("--json", "print the task as JSON at the end")
     .addHelpText("after", examples(`holdfast vm ${verb} web h2`, `holdfast vm ${verb} web h2 --no-wait`))
     .action(async (name, host, options) => {
       const session = await cli.session();
-      const task = await session.change((client, requestId) => client.vm[verb]({ vm: name, to: host, requestId }));
+      const force = options.force === true;
+      const task = await session.change((client, requestId) =>
+        client.vm[verb]({ vm: name, to: host, force, requestId }),
+      );
       await followTask(cli, session, task, { ...options, name, verb });
     });
 }

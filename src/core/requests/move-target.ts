@@ -1,4 +1,4 @@
-import { compareText } from "../../base/order.ts";
+import { compareText, valuesInKeyOrder } from "../../base/order.ts";
 import type { HostId, NetworkId, PoolId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
@@ -44,6 +44,25 @@ export function refuseTarget(
 }
 
 type Wanted = { readonly vm: Vm; readonly kind: VmMove["kind"] };
+
+/**
+ * Why `vm` would leave `target` again as soon as it runs there: a host that its rules prefer can take it, and it goes back
+ * to such a host by itself (PL2). Obeyed to the letter, the order would cost two moves and change nothing.
+ */
+export function refuseReturn(view: ClusterView, vm: Vm, target: Member, sight: Sight, at: WallMs): Refusal | undefined {
+  if (vm.requested !== "started" || !vm.failback) return undefined;
+  const book = ruleBook(view);
+  const own = book.classOf(vm.id, target.id) ?? -1;
+  if (own >= book.topClassOf(vm.id)) return undefined;
+  const better = valuesInKeyOrder(view.members)
+    .map(({ value }) => value)
+    .filter(({ id }) => (book.classOf(vm.id, id) ?? -1) > own)
+    .filter((other) => refuseTarget(view, { vm, kind: "relocate" }, other, sight, at) === undefined);
+  if (better.length === 0) return undefined;
+  const best = better.map(({ name }) => name).join(" and ");
+  const rules = book.rulesOf(vm.id).join(", ");
+  return refuse("move-host-not-preferred", { vm: vm.name, host: target.name, best, rules });
+}
 
 /** Whoever hears nothing itself does not take the others for silent. */
 function heardBy(view: ClusterView, sight: Sight): ReadonlySet<HostId> {

@@ -6,7 +6,7 @@ const vms = {
     cause: "VM {vm} is in the state error: it was given up.",
     effect: "Nothing was changed. It takes no other order before somebody has taken note of the error.",
     remedy:
-      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
+      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
   "vm-not-locked": {
     cause: "VM {vm} is not locked.",
@@ -66,6 +66,12 @@ const moves = {
     cause: "The rules do not allow VM {vm} on host {host} ({rules}).",
     effect: "Nothing was changed.",
     remedy: "Change the rule first (`holdfast rule list`), or name a host that it allows.",
+  },
+  "move-host-not-preferred": {
+    cause: "For VM {vm} the rules ({rules}) prefer {best} to host {host}, and {best} can take it now.",
+    effect: "Nothing was changed: VM {vm} would go to {host}, and at once back again.",
+    remedy:
+      "Change the rule (`holdfast rule set RULE --host {host}:9`), or let the VM stay where it is ordered (`holdfast vm set {vm} --failback off`). With --force it is moved all the same, and goes back.",
   },
   "move-apart-vm-there": {
     cause: "VM {vm} is to be kept apart from {other}, which is on host {host} or on its way there.",

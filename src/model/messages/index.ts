@@ -13,6 +13,7 @@ import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { migrationMessages } from "./migration.ts";
 import { processorMessages } from "./processors.ts";
+import { replicationMessages } from "./replication.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
 
@@ -31,6 +32,7 @@ export const parts: readonly Catalogue[] = [
   migrationMessages,
   forecastMessages,
   processorMessages,
+  replicationMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -21,7 +21,9 @@ export function followRules(round: VmRound): void {
   const restless = restlessVms(view);
   if (restless.size === 0) return;
   const unmoved = unmovedVms(view, round.standing());
-  for (const id of [...restless].filter((vm) => !unmoved.has(vm)).sort(compareText)) {
+  for (const id of [...restless].sort(compareText)) {
+    // Whatever is decided in this round may change where the others belong.
+    if (unmoved.has(id) && !round.hasPlaced()) continue;
     const vm = view.vms.get(id)?.value;
     const owner = view.owners.get(id)?.value;
     if (vm?.requested !== "started" || owner?.kind !== "held" || round.isTaken(id)) continue;

@@ -98,7 +98,8 @@ function checkDeadlines(host: SimHost, permit: Permit | undefined, fail: (text: 
 
 function checkOverrun(world: World, host: SimHost, permit: Permit | undefined, fail: (text: string) => void): void {
   if (!host.works || host.tree.frozenLevels.size > 0 || host.copies.size === 0) return;
-  const until = permit === undefined ? 0 : Math.min(permit.until.a, permit.until.b);
+  // Guards of different D, in the midst of a change of it: the host has said the larger one (S7), and one guard may fail.
+  const until = permit === undefined ? 0 : Math.max(permit.until.a, permit.until.b);
   if (world.scheduler.now <= until + latenessMs) return;
   const copy = [...host.copies.values()].find((one) => host.executes(one));
   const sinceMs = Math.floor(world.scheduler.now - (permit?.at ?? 0));

@@ -331,8 +331,9 @@ export class World {
   writesInFlight(host: SimHost): void {
     const random = this.random.for(`in flight ${host.id} ${this.scheduler.executed}`);
     for (const copy of host.copies.values()) {
-      if (!copy.strict || copy.paused || !copy.imagesOpen || !random.chance(host.trouble.slowStorage > 0 ? 0.7 : 0.3))
-        continue;
+      // A guest that its QEMU has stopped has none: stopping waits for them.
+      if (!copy.strict || copy.paused || copy.moving.halted || !copy.imagesOpen) continue;
+      if (!random.chance(host.trouble.slowStorage > 0 ? 0.7 : 0.3)) continue;
       const ms = 1 + random.below(host.trouble.slowStorage > 0 ? 20_000 : 300);
       const { boots } = host;
       copy.diesNotBefore = this.scheduler.now + ms;

@@ -10,6 +10,7 @@ import type { Pool } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { HostReading, Sensors } from "../../ports/sensors.ts";
+import { readStateDisk } from "./sensors-disk.ts";
 import { measureUsage } from "./sensors-usage.ts";
 
 /** Free space is rounded down to this, so that not every written block becomes a new record of facts. */
@@ -86,16 +87,14 @@ async function readAll(
     clockOffsetMs: null,
     networks,
     pools: await Promise.all(pools),
-    checks: checksOf(config),
+    checks: [watchdogCheck(config), await readStateDisk(config)],
   };
 }
 
 /** S4: without a watchdog the guards are the only stop, and the host says so. */
-function checksOf(config: HostConfig): Check[] {
-  const level = config.watchdog === null ? "warn" : "ok";
-  return [
-    { id: "watchdog", subject: config.host, level, params: { host: config.host, device: config.watchdog ?? "" } },
-  ];
+function watchdogCheck({ host, watchdog }: HostConfig): Check {
+  const level = watchdog === null ? "warn" : "ok";
+  return { id: "watchdog", subject: host, level, params: { host, device: watchdog ?? "" } };
 }
 
 type Bridges = ReadonlySet<string> | undefined;

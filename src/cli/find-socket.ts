@@ -30,10 +30,10 @@ export async function findLabSocket(io: Io, records = labRecords): Promise<strin
   return lab === undefined ? undefined : join(lab.folder, "lab.sock");
 }
 
-/** HOLDFAST_LAB names a lab by its run id or by its control socket; without it there must be only one. */
+/** HOLDFAST_LAB names a lab by its run id, its folder or its control socket; without it there must be only one. */
 async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
   const wanted = io.env.HOLDFAST_LAB;
-  if (!isUnset(wanted) && wanted.includes("/")) return { run: basename(dirname(wanted)), folder: dirname(wanted) };
+  if (!isUnset(wanted) && wanted.includes("/")) return labAt(wanted);
   const running = await runningLabs(records);
   const runs = running.map((lab) => lab.run).join(", ");
   if (!isUnset(wanted)) {
@@ -43,6 +43,13 @@ async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
   }
   if (running.length > 1) throw fail("labs-several", { runs }, 2);
   return running[0];
+}
+
+async function labAt(path: string): Promise<FoundLab> {
+  const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : dirname(path);
+  const running = await answers(join(folder, "lab.sock"));
+  if (!running) throw fail("lab-unknown", { run: path, runs: "none there" }, 3);
+  return { run: basename(folder), folder };
 }
 
 function isUnset(text: string | undefined): text is undefined | "" {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { EventOutput } from "../src/api/contract/event.ts";
+import { alternativeText } from "../src/cli/text.ts";
 import { clientOf } from "./bootstrap.ts";
 import type { Cluster } from "./cluster.ts";
 import { applyFault } from "./faults.ts";
@@ -92,7 +93,7 @@ function showTimeline(events: readonly EventOutput[], faultAt: number, show: (li
   show("demo: the timeline, in seconds after the power went:");
   for (const event of events) {
     show(`  ${((event.at - faultAt) / 1000).toFixed(2).padStart(6)}  ${event.host}  ${eventText(event)}`);
-    for (const other of event.alternatives) show(`          not ${other.option}: ${other.why.code}`);
+    for (const other of event.alternatives) show(`          ${alternativeText(other)}`);
   }
 }
 

@@ -6,7 +6,7 @@ import { playFailover } from "./demo.ts";
 import { LabError } from "./lab-error.ts";
 import type { Address } from "./reach.ts";
 import { until } from "./shell.ts";
-import { pageStatus, showEvents, showPage } from "./show.ts";
+import { pageStatus, showEvents, showFreezes, showPage } from "./show.ts";
 
 export { clientOf, createCluster, daemons, startGuest } from "./bootstrap.ts";
 
@@ -32,6 +32,7 @@ export function openSession(cluster: Cluster, show: (line: string) => void): Ses
       await startGuest(clientOf(cluster, "h1"), firstVm, firstVmAddress, 500).catch((error: unknown) => {
         throw refusedBy(error, "The first VM could not be started.");
       });
+      stops.push(showFreezes(cluster, show));
       stops.push(showPage(cluster, page, show));
       await until(
         () => pageStatus(cluster, page),

@@ -1,4 +1,5 @@
 import type { EventOutput } from "../src/api/contract/event.ts";
+import { localTimes } from "../src/cli/text.ts";
 import { render } from "../src/model/messages/index.ts";
 import { clientOf } from "./bootstrap.ts";
 import type { Cluster } from "./cluster.ts";
@@ -9,7 +10,7 @@ const pageTimeoutMs = 1_000;
 
 /** One line of the history: what, and why. */
 export function eventText(event: EventOutput): string {
-  const what = render(event.type, event.params).cause;
+  const what = render(event.type, localTimes(event.params)).cause;
   if (event.reason === null) return what;
   return `${what} Why (${event.reason.rule}): ${render(event.reason.code, event.reason.params).cause}`;
 }
@@ -47,6 +48,35 @@ export function showEvents(cluster: Cluster, show: (line: string) => void): () =
       seen.add(id);
       after = Math.max(after, event.revision - 1);
     }
+  });
+}
+
+/**
+ * Tells when the VMs of a host stand still and when they go on, as each host itself says: out of contact it can write nothing
+ * into the history. Returns the stop.
+ */
+export function showFreezes(cluster: Cluster, show: (line: string) => void): () => void {
+  const since = new Map<string, number>();
+  const look = async (host: string): Promise<void> => {
+    const answer = await clientOf(cluster, host)
+      .host.show({ host }, { signal: AbortSignal.timeout(pageTimeoutMs) })
+      .catch(() => undefined);
+    const known = answer?.host;
+    if (known === undefined) return;
+    const began = since.get(host);
+    const names = known.holds.map((held) => held.name).join(", ");
+    if (known.standstill !== null && began === undefined && names !== "") {
+      since.set(host, known.standstill.since ?? Date.now());
+      const { why } = known.standstill;
+      const cause = why === null ? "" : ` ${render(why.code, why.params).cause}`;
+      show(`${host}: its VMs (${names}) stand still: no heartbeat was confirmed in time.${cause}`);
+    } else if (known.standstill === null && began !== undefined) {
+      since.delete(host);
+      show(`${host}: holds its VMs frozen no more, after ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    }
+  };
+  return repeat(pollMs, async () => {
+    await Promise.all(cluster.world.hosts.map((host) => look(host.name)));
   });
 }
 

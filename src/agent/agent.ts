@@ -7,6 +7,7 @@ import { decideFacts } from "./facts.ts";
 import { goDown, settleMode } from "./leaving.ts";
 import { note } from "./note.ts";
 import { reconcile } from "./reconcile.ts";
+import { neverStill, tellStillness } from "./standstill.ts";
 import type { AgentEvent, AgentPending, AgentState, AgentStep } from "./state.ts";
 import { decideUsage } from "./usage.ts";
 
@@ -15,6 +16,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     self,
     accel,
     heart: "lost",
+    still: neverStill,
     locals: new Map(),
     restarts: new Map(),
     carriedOut: new Set(),
@@ -24,6 +26,10 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     listing: { needed: true, asked: undefined, nextAt: now },
     pending: new Map(),
     ops: new Map(),
+    moveEnds: new Map(),
+    arrivals: new Map(),
+    progress: new Map(),
+    progressAt: now,
     reading: undefined,
     readAt: now,
     readRunning: false,
@@ -50,6 +56,7 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
       decideFacts(building, incarnation);
       decideUsage(building, incarnation);
       settleMode(building, incarnation);
+      tellStillness(building, incarnation);
     } else goDown(building);
   }
   building.state = { ...building.state, standing };

@@ -25,4 +25,10 @@ describe("restarts in a row", () => {
     expect(mayRestart(three, vm("web", { maxRestart: 3 }), epoch(8), at(11_000))).toBe(false);
     expect(mayRestart(three, vm("web", { maxRestart: 3 }), epoch(7), at(11_000))).toBe(true);
   });
+
+  test("none where another try on this host cannot help; of what may pass it tries again", () => {
+    const may = (refused: string) => mayRestart(undefined, vm("web", { maxRestart: 3 }), epoch(7), at(11_000), refused);
+    expect(["vm-cpu-model-unknown", "vm-kernel-missing", "qemu-missing"].map(may)).toEqual([false, false, false]);
+    expect(["vm-start-failed", "vm-image-locked", "vm-memory-short"].map(may)).toEqual([true, true, true]);
+  });
 });

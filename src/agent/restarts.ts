@@ -4,8 +4,20 @@ import type { Epoch, InstantMs } from "../model/ids.ts";
 import type { Vm } from "../model/records.ts";
 import type { Restarts } from "./state.ts";
 
-/** Its own host may start it again; `ended`: the epoch that ended. */
-export function mayRestart(known: Restarts | undefined, vm: Vm, ended: Epoch, now: InstantMs): boolean {
+/** What a second try on the same host cannot mend: others are tried at once. */
+const hopelessHere: ReadonlySet<string> = new Set([
+  ...["vm-cpu-model-unknown", "vm-kernel-missing", "network-unmapped", "pool-not-in-cluster", "qemu-missing"],
+]);
+
+/** Its own host may start it again; `ended`: the epoch that ended, `refused`: why it could not be started. */
+export function mayRestart(
+  known: Restarts | undefined,
+  vm: Vm,
+  ended: Epoch,
+  now: InstantMs,
+  refused: string | undefined = undefined,
+): boolean {
+  if (refused !== undefined && hopelessHere.has(refused)) return false;
   return known?.counted === ended || restartsInARow(known, now) < vm.maxRestart;
 }
 

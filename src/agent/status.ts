@@ -5,6 +5,7 @@ import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { EventDraft, VmStatus } from "../model/records.ts";
+import type { Compare, Write } from "../model/transaction.ts";
 import { type Building, isNamed } from "./building.ts";
 import type { Local } from "./state.ts";
 
@@ -17,6 +18,8 @@ const phases: { readonly [P in Local["phase"]]: VmStatus["phase"] } = {
   adopting: "paused",
   gone: "failed",
   unclear: "failed",
+  // By its source: the guest runs, or stands for a moment. At its target it comes up.
+  moving: "running",
 };
 
 /** Writes what is seen of each VM owned here where it differs from the record. */
@@ -43,6 +46,13 @@ export function reportStatus(building: Building, incarnation: Incarnation): void
   }
 }
 
+/** The status of a run as it is now, as part of another transaction. */
+export function statusChange(building: Building, local: Local): { readonly compare: Compare; readonly write: Write } {
+  const key = keys.vmStatus(local.run.vm);
+  const before = building.happened.view.statuses.get(local.run.vm);
+  return { compare: unchanged(key, before), write: put(key, statusOf(building, local)) };
+}
+
 function statusOf(building: Building, local: Local): VmStatus {
   const { run } = local;
   return {
@@ -50,7 +60,7 @@ function statusOf(building: Building, local: Local): VmStatus {
     host: building.state.self,
     incarnation: run.incarnation,
     epoch: run.epoch,
-    phase: phases[local.phase],
+    phase: local.moving?.part === "incoming" && local.phase === "moving" ? "starting" : phases[local.phase],
     pausedBy: local.phase === "paused" ? [...local.pausedBy] : [],
     accel: building.state.accel,
     restarts: building.state.restarts.get(run.vm)?.count ?? 0,

@@ -1,6 +1,7 @@
-import type { UsageOutput } from "../api/contract/base.ts";
+import type { StandstillOutput, UsageOutput } from "../api/contract/base.ts";
 import type { EventOutput } from "../api/contract/event.ts";
 import { render } from "../model/messages/index.ts";
+import type { Params } from "../model/reason.ts";
 
 /** Columns under headings, two blanks apart. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -48,7 +49,7 @@ export function orDash(value: string | number | null | undefined): string {
 
 /** One line of the history: when, which host wrote it, what, and why. */
 export function eventLine(event: EventOutput): string {
-  const what = render(event.type, event.params).cause;
+  const what = render(event.type, localTimes(event.params)).cause;
   const why =
     event.reason === null ? "" : ` [${event.reason.rule}: ${render(event.reason.code, event.reason.params).cause}]`;
   return `${moment(event.at)}  ${event.host}  ${what}${why}\n`;
@@ -58,4 +59,28 @@ export function eventLine(event: EventOutput): string {
 export function staleness(asOfMs: number | null): string {
   if (asOfMs !== null && asOfMs < 3_000) return "";
   return `This host last heard from the cluster's store ${asOfMs === null ? "never" : `${age(asOfMs)} ago`}: what follows may be old.\n`;
+}
+
+/** Since when VMs stand still, and what keeps their host from beating. */
+export function standstillText({ since, why }: StandstillOutput): string {
+  const when = since === null ? "yes, since before this process began" : `yes, since ${moment(since)}`;
+  return why === null
+    ? `${when}; they go on with the next heartbeat`
+    : `${when}: ${render(why.code, why.params).cause}`;
+}
+
+/** Parameters whose name ends in `Wall` are times: written as this machine's. */
+export function localTimes(params: Params): Params {
+  const entries = Object.entries(params);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, name.endsWith("Wall") && typeof value === "number" ? moment(value) : value]),
+  );
+}
+
+/** A choice that lost, with why: the host is not named twice where the reason begins with it. */
+export function alternativeText({ option, why }: EventOutput["alternatives"][number]): string {
+  const { cause } = render(why.code, why.params);
+  const [host = option] = option.split(" ");
+  const rest = cause.startsWith(`${host} `) ? cause.slice(host.length + 1) : cause;
+  return `${why.code.startsWith("fix-") ? "but" : "not"} ${option}: ${rest}`;
 }

@@ -8,6 +8,7 @@ import { event, type ManagerKnowledge } from "./decision.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { mayMove } from "./move-attempts.ts";
+import { mannerOf } from "./move-manner.ts";
 import { beginMove, stageOf } from "./moves.ts";
 import { type PlanChange, planChange } from "./plans.ts";
 import { transaction } from "./transactions.ts";
@@ -112,11 +113,12 @@ export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Mo
   const told = event(
     "vm-move-begun",
     { vm: vm.id, host: to },
-    { vm: vm.name, from: owner.host, to, how: begun.move.kind },
+    { vm: vm.name, from: owner.host, to, how: mannerOf(begun.move) },
     reason,
     alternatives,
   );
   round.assign(vm, to);
   round.leaves(owner.host);
+  // A guest that moves live is placed by this very decision: its room is taken from now on (PL1, S15).
   round.decide(vm.id, write, [told], { vm: vm.id, on: to });
 }

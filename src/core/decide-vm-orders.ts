@@ -9,6 +9,7 @@ import type { Compare, Write } from "../model/transaction.ts";
 import type { Stored } from "../model/view.ts";
 import { isUp } from "./decide-leaves.ts";
 import { event } from "./decision.ts";
+import { mannerOf } from "./move-manner.ts";
 import { beginMove, stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { planChange } from "./plans.ts";
@@ -127,16 +128,20 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
     const plan = planChange(view, one.id, { returnTo: null, failedMoves: null });
     compares.push(...begun.compares, ...plan.compares);
     writes.push(...begun.writes, ...plan.writes);
-    const params = { vm: one.name, from: begun.move.from, to: order.to, how: order.kind };
+    const params = { vm: one.name, from: begun.move.from, to: order.to, how: mannerOf(begun.move) };
     events.push(event("vm-move-begun", { vm: one.id, host: order.to }, params, reason));
     round.assign(one, order.to);
     round.take(one.id);
   }
-  round.decide(vm.id, transaction(compares, writes), events);
+  const places = [vm, ...team].map(({ id }) => ({ vm: id, on: order.to }));
+  round.decide(vm.id, transaction(compares, writes), events, ...places);
 }
 
-/** One transaction takes them all or none: more do not fit into it, and none is stopped for a host that cannot run it. */
-const alongMax = 20;
+/**
+ * One transaction takes them all or none: more do not fit into it, at up to six comparisons for each, and none is stopped for
+ * a host that cannot run it.
+ */
+const alongMax = 19;
 
 function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], to: HostId): Reason | undefined {
   if (team.length > alongMax) {

@@ -18,6 +18,6 @@ export function vmError(view: ClusterView, id: VmId): VmError | undefined {
   if (vm.requested !== "started" || owner?.kind !== "released" || owner.failedHosts.length <= vm.maxRelocate) {
     return undefined;
   }
-  const params = { vm: vm.name, hosts: owner.failedHosts.join(", "), exit: owner.failed ?? "unknown" };
+  const params = { vm: vm.name, hosts: [...new Set(owner.failedHosts)].join(", "), exit: owner.failed ?? "unknown" };
   return { code: "vm-gave-up", params, at: null };
 }

@@ -2,10 +2,12 @@ import { expect, test } from "vitest";
 import { fence, held, host, incarnation, Records, status, vm, vmId } from "../../test/support/records.ts";
 import { keys } from "../model/keys.ts";
 import type { VmStatus } from "../model/records.ts";
-import { vmState } from "./vm-state.ts";
+import { type HostSign, vmState } from "./vm-state.ts";
 
 const db = vmId("db");
-const nobody = new Set<string>();
+const nobody = () => undefined;
+
+const signs = (sign: HostSign) => (id: string) => (id === "h1" ? sign : undefined);
 
 function owned(phase: VmStatus["phase"] | undefined, epoch = 7): Records {
   const records = new Records()
@@ -22,9 +24,16 @@ test("a held VM is what its agent last saw of this very epoch", () => {
 });
 
 test("a VM of a silent host is lost, of a fenced one recovering", () => {
-  expect(vmState(owned("running").view, db, new Set(["h1"]))).toBe("lost");
+  expect(vmState(owned("running").view, db, signs("silent"))).toBe("lost");
   const fenced = owned("running").put(keys.fence(host("h1"), incarnation(1)), fence());
-  expect(vmState(fenced.view, db, new Set(["h1"]))).toBe("recovering");
+  expect(vmState(fenced.view, db, signs("silent"))).toBe("recovering");
+});
+
+test("[S2] a VM whose host knows it frozen stands still; of what a deaf host cannot hear nothing is known", () => {
+  expect(vmState(owned("running").view, db, signs("frozen"))).toBe("frozen");
+  expect(vmState(owned("running").view, db, signs("unheard"))).toBe("unknown");
+  const stopped = new Records().host("h1").put(keys.vm(db), vm("db", { requested: "stopped" }));
+  expect(vmState(stopped.view, db, signs("frozen"))).toBe("stopped");
 });
 
 test("a VM that nobody holds waits, has failed or is stopped", () => {

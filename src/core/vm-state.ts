@@ -1,4 +1,4 @@
-import type { VmId } from "../model/ids.ts";
+import type { HostId, VmId } from "../model/ids.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { vmError } from "./vm-error.ts";
 
@@ -12,10 +12,17 @@ export type VmState =
   | "stopping"
   | "failed"
   | "lost"
+  | "frozen"
+  | "unknown"
   | "recovering";
 
-/** `silent`: the hosts that have not been heard for several heartbeats: whether their VMs run is not known. */
-export function vmState(view: ClusterView, id: VmId, silent: ReadonlySet<string>): VmState {
+/**
+ * What whoever answers knows of the processes of a host's VMs beyond the records. `silent`: it has not been heard for
+ * several heartbeats. `unheard`: nobody is, the one who answers is deaf. `frozen`: its guards hold them (S2).
+ */
+export type HostSign = "silent" | "unheard" | "frozen" | undefined;
+
+export function vmState(view: ClusterView, id: VmId, signOf: (host: HostId) => HostSign): VmState {
   const vm = view.vms.get(id)?.value;
   const wanted = vm?.requested === "started";
   const owner = view.owners.get(id)?.value;
@@ -25,7 +32,10 @@ export function vmState(view: ClusterView, id: VmId, silent: ReadonlySet<string>
     return owner === undefined || owner.failed === null ? "stopped" : "failed";
   }
   if (fenceOf(view, owner.host, owner.incarnation) !== undefined) return "recovering";
-  if (silent.has(owner.host)) return "lost";
+  const sign = signOf(owner.host);
+  if (sign === "frozen") return "frozen";
+  if (sign === "silent") return "lost";
+  if (sign === "unheard") return "unknown";
   const status = view.statuses.get(id)?.value;
   const current =
     status !== undefined &&
@@ -35,7 +45,14 @@ export function vmState(view: ClusterView, id: VmId, silent: ReadonlySet<string>
   return current ? status.phase : "starting";
 }
 
+/** Its holder's agent last saw this very epoch run. A holder that is lost saw it, too. */
+export function runsAsOwned(view: ClusterView, id: VmId): boolean {
+  const owner = view.owners.get(id)?.value;
+  const status = view.statuses.get(id)?.value;
+  return owner?.kind === "held" && status?.epoch === owner.epoch && status.phase === "running";
+}
+
 /** The owner's agent last saw it run. */
 export function isRunning(view: ClusterView, id: VmId): boolean {
-  return vmState(view, id, new Set()) === "running";
+  return vmState(view, id, () => undefined) === "running";
 }

@@ -21,6 +21,7 @@ import { createApi } from "../api/server/index.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
+import { hostChecks } from "../core/host-checks.ts";
 import type { HostConfig } from "../model/config.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
@@ -101,6 +102,7 @@ async function run(
   const heard = {
     heardAt: () => daemon?.heardAt() ?? clock.now(),
     contacts: (): Contacts => daemon?.contacts() ?? new Map(),
+    standstill: () => daemon?.standstill(),
   };
   const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heard, log: warn });
   const served = await api.listen(join(config.runDir, "api.sock"));
@@ -114,7 +116,13 @@ async function run(
       journal,
       hypervisor: openQemuHypervisor({ ...config, accel, certificates: config.store }),
       fencing: fenceAgents(),
-      sensors: openLinuxSensors(config, version, view, (run) => runCgroup(config, run)),
+      sensors: openLinuxSensors(
+        config,
+        version,
+        view,
+        (run) => runCgroup(config, run),
+        (seen) => hostChecks(config, seen),
+      ),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
       machine: openMachine(config.commands, warn),
       digest: (text) => createHash("sha256").update(text).digest("hex"),

@@ -146,7 +146,7 @@ describe("what people ask of the manager", () => {
     const event = eventSchema.parse({ ...base, ...gaveUp, alternatives: [{ option: "h2", why }] });
     api.journal.add([{ event, revision: 1_000 as Revision }]);
     expect(await done("explain", "web")).toMatch(
-      /VM web failed on every host.+\n {2}effect {3}It is not.+\n {2}remedy {3}See .+\n {2}not h2 {2}h2 has 1 MiB free; 80 MiB are needed\. \(PL1\)\n/u,
+      /VM web failed on every host.+\n {2}effect {3}It is not.+\n {2}remedy {3}See .+\n {2}not h2: has 1 MiB free; 80 MiB are needed\. \(PL1\)\n/u,
     );
   });
 

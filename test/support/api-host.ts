@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failureOf } from "../../src/api/client/index.ts";
-import { createApi, type ListenEnd } from "../../src/api/server/index.ts";
+import { type ApiOptions, createApi, type ListenEnd } from "../../src/api/server/index.ts";
 import type { InstantMs, StoreKey, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { ClusterView } from "../../src/model/view.ts";
@@ -56,6 +56,7 @@ export async function startApiHost(
     readonly wrap?: (store: MemoryStore) => Store;
     readonly events?: boolean;
     readonly create?: MakeVolume;
+    readonly heard?: ApiOptions["heard"];
   } = {},
 ): Promise<ApiHost> {
   const memory = createMemoryStore();
@@ -91,6 +92,7 @@ export async function startApiHost(
     random: testRandom,
     volumes: volumesInto(removed, options.create ?? (() => ({ kind: "done" }))),
     self: host("h1"),
+    heard: options.heard,
     version: "0.0.0-test",
     ...(options.events === false
       ? {}

@@ -137,6 +137,7 @@ function startFailure(live: LiveRun, ended: number | string): Refusal {
   const said = lastWords(live.paths);
   const { vm } = live.run;
   if (/Failed to get ".*" lock/u.test(said)) return refuse("vm-image-locked", { vm, detail: said });
+  if (/unable to find CPU model/iu.test(said)) return refuse("vm-cpu-model-unknown", { vm, detail: said });
   if (ended === 127) return refuse("qemu-missing", { detail: said });
   return refuse("vm-start-failed", { vm, detail: said === "" ? `QEMU ended with ${ended}` : said });
 }

@@ -38,3 +38,10 @@ export const usageSchema = z
   .object({ cores: z.number().min(0), memoryMiB: z.number().min(0), at: wallMsSchema })
   .nullable();
 export type UsageOutput = z.infer<typeof usageSchema>;
+
+/**
+ * The VMs of the host that answers stand still, because no heartbeat of it was confirmed in time. `since`: when it was
+ * noticed; null: before this process began. `why`: what keeps the host from beating; null: nothing any more.
+ */
+export const standstillSchema = z.object({ since: wallMsSchema.nullable(), why: troubleSchema.nullable() });
+export type StandstillOutput = z.infer<typeof standstillSchema>;

@@ -12,7 +12,9 @@ const disarmSchema = z.object({ mode: disarmModeSchema, by: actorSchema, at: wal
 
 /** How many hosts may be lost at once, whichever they are, and every started VM finds another. */
 const admissionSchema = z.object({
+  /** Hosts that are there now, of how many members that are no witnesses. 0 are there: it is not known. */
   hosts: z.int(),
+  members: z.int(),
   bears: z.int(),
   /** The policy's `wantedHostLosses`. */
   wanted: z.int(),

@@ -3,7 +3,15 @@ import { actorSchema } from "../../model/branded.ts";
 import { shutdownPolicySchema } from "../../model/policy.ts";
 import { checkSchema } from "../../model/reason.ts";
 import { linkKindSchema } from "../../model/records.ts";
-import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, usageSchema, wallMsSchema } from "./base.ts";
+import {
+  asOfMsSchema,
+  base,
+  nameOrIdSchema,
+  requestIdSchema,
+  standstillSchema,
+  usageSchema,
+  wallMsSchema,
+} from "./base.ts";
 
 /**
  * `up`: heartbeats come. `silent`: none for longer than its deadline; its VMs stand still or soon will, which is not the
@@ -20,8 +28,13 @@ export const hostSummarySchema = z.object({
   incarnation: z.int().nullable(),
   /** Since this host saw its last heartbeat; null: never. */
   heartbeatAgeMs: z.int().nullable(),
-  /** True where its guards held the VMs frozen at the last heartbeat; null: unknown. */
+  /**
+   * Whether its VMs stand still: by its own word where it is up or answers itself; true also where it was silent or fenced for
+   * so long that its guards have seen to it (S2, S9); null: unknown.
+   */
   frozen: z.boolean().nullable(),
+  /** Only of the host that answers, and only while its VMs stand still. */
+  standstill: standstillSchema.nullable(),
   agentAgeMs: z.int().nullable(),
   accel: z.enum(["kvm", "tcg"]).nullable(),
   cores: z.int().nullable(),

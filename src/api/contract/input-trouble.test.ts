@@ -3,10 +3,12 @@ import type { z } from "zod";
 import { render } from "../../model/messages/index.ts";
 import { inputTrouble } from "./input-trouble.ts";
 import { policyContract } from "./policy.ts";
+import { ruleContract } from "./rule.ts";
 import { vmContract, vmCreateSchema } from "./vm.ts";
 
 const fits = { name: "web", cpus: 1, memoryMiB: 80, disks: [{ pool: "shared", sizeMiB: 8 }], kernel: null };
 const set = vmContract.set["~orpc"].inputSchema as unknown as z.ZodType;
+const add = ruleContract.add["~orpc"].inputSchema as unknown as z.ZodType;
 const policy = policyContract.set["~orpc"].inputSchema as unknown as z.ZodType;
 
 function troubleOf(schema: z.ZodType, input: unknown): object {
@@ -46,6 +48,17 @@ test.each<[string, object, object]>([
   ],
 ])("%s", (_, input, trouble) => {
   expect(troubleOf(vmCreateSchema, input)).toMatchObject(trouble);
+});
+
+test("a malformed name is named itself, with what a name may be", () => {
+  const rule = { kind: "host-affinity", vms: ["web"], hosts: [{ host: "h2" }] };
+  const trouble = { code: "rule-name-malformed", field: "rule", value: "x" };
+  expect(troubleOf(add, { ...rule, rule: "x" })).toEqual(trouble);
+  expect(render(trouble.code, trouble)).toMatchObject({
+    cause: "“x” is no name for a rule.",
+    remedy: "Give 2 to 63 letters, digits, hyphens or underscores, the first of them a letter.",
+  });
+  expect(troubleOf(vmCreateSchema, { ...fits, name: "A".repeat(200) })).toMatchObject({ value: `${"A".repeat(80)}…` });
 });
 
 test("input that is no object at all, and what other procedures ask for", () => {

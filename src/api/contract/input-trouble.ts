@@ -21,7 +21,7 @@ const kinds: Readonly<Record<string, string>> = {
 export function inputTrouble(issue: Issue, input: unknown): Trouble {
   const field = fieldOf(issue);
   const trouble = (code: string, more: Params = {}): Trouble => ({ code, params: { field, ...more } });
-  if (messages.has(issue.message)) return trouble(issue.message);
+  if (messages.has(issue.message)) return trouble(issue.message, { value: shown(valueAt(input, issue.path)) });
   switch (issue.code) {
     case "invalid_type":
       return trouble(
@@ -42,6 +42,14 @@ export function inputTrouble(issue: Issue, input: unknown): Trouble {
     default:
       return trouble("input-does-not-fit");
   }
+}
+
+const shownMax = 80;
+
+/** What was given, cut where it is long: a message is no place for all of it. */
+function shown(value: unknown): string {
+  const text = String(value);
+  return text.length > shownMax ? `${text.slice(0, shownMax)}…` : text;
 }
 
 /** An unknown field is named by its parent's issue. */

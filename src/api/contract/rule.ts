@@ -32,12 +32,7 @@ export const ruleSummarySchema = z.discriminatedUnion("kind", [
 ]);
 export type RuleSummary = z.infer<typeof ruleSummarySchema>;
 
-const ruleNameSchema = z
-  .string()
-  .regex(
-    /^[A-Za-z][A-Za-z0-9_-]{1,62}$/u,
-    "must be 2 to 63 letters, digits, hyphens or underscores, and begin with a letter",
-  );
+const ruleNameSchema = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{1,62}$/u, "rule-name-malformed");
 const vmsSchema = z.array(nameOrIdSchema).min(1).max(1_000);
 const hostsSchema = z
   .array(z.strictObject({ host: nameOrIdSchema, priority: z.int().min(0).max(1_000).default(0) }))

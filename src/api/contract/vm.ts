@@ -8,6 +8,7 @@ import {
   base,
   nameOrIdSchema,
   requestIdSchema,
+  standstillSchema,
   troubleSchema,
   usageSchema,
   wallMsSchema,
@@ -17,7 +18,8 @@ import { taskSchema } from "./task.ts";
 
 /**
  * `waiting`: wanted, but no host has it yet. `recovering`: its host was fenced and it is on its way to another.
- * `lost`: its host is silent; whether it runs is not known until the host speaks or is fenced.
+ * `lost`: its host is silent; whether it runs is not known until the host speaks or is fenced. `frozen`: the host that
+ * answers runs it, and its guards hold it: it stands still. `unknown`: the host that answers hears nobody.
  */
 export const vmStateSchema = z.enum([
   "stopped",
@@ -28,6 +30,8 @@ export const vmStateSchema = z.enum([
   "stopping",
   "failed",
   "lost",
+  "frozen",
+  "unknown",
   "recovering",
 ]);
 
@@ -60,6 +64,8 @@ export const vmSummarySchema = z.object({
   cpus: z.int(),
   memoryMiB: z.int(),
   since: wallMsSchema.nullable(),
+  /** Not null where `state` is `frozen`. */
+  standstill: standstillSchema.nullable(),
 });
 export type VmSummary = z.infer<typeof vmSummarySchema>;
 
@@ -185,7 +191,11 @@ export type VmCreateInput = z.input<typeof vmCreateSchema>;
 
 const vmInput = z.object({ vm: nameOrIdSchema });
 const vmChange = vmInput.extend({ requestId: requestIdSchema });
-const moveInput = vmChange.extend({ to: nameOrIdSchema });
+const moveInput = vmChange.extend({
+  to: nameOrIdSchema,
+  /** Also to a host that its rules would have it leave at once. */
+  force: z.boolean().default(false),
+});
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {
@@ -221,6 +231,10 @@ export const vmContract = {
     .route({ method: "POST", path: "/vms/{vm}/relocate", summary: "Stop a VM and start it on another host" })
     .input(moveInput)
     .output(taskSchema),
+  cancelMove: base
+    .route({ method: "POST", path: "/vms/{vm}/cancel-move", summary: "Call a VM's move off; it goes on where it is" })
+    .input(vmChange)
+    .output(vmAnswer),
   reset: base
     .route({
       method: "POST",

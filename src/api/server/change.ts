@@ -1,3 +1,4 @@
+import { planCancelMove } from "../../core/requests/cancel-move.ts";
 import { planDeleteVm, planSetVm, type SetVmRequest } from "../../core/requests/change-vm.ts";
 import { type CreateVmRequest, planCreateVm } from "../../core/requests/create-vm.ts";
 import { type MoveRequest, planMoveVm } from "../../core/requests/move.ts";
@@ -12,6 +13,7 @@ import { presentWishes } from "./present-vms.ts";
 import { type RemovedVolume, removeVolumes, volumesFirst } from "./volumes.ts";
 
 type OneVm = WithRequestId & { readonly vm: string };
+type MoveInput = OneVm & { readonly to: string; readonly force: boolean };
 
 /** Everything that changes VMs, answered when it is committed. */
 export function vmChanges(options: ApiOptions, sight: Sight) {
@@ -37,8 +39,14 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
       askForTask(options, "vm.stop", input, (task, asked) =>
         planStopVm(options.view(), input.vm, task, asked, input.graceMs),
       ),
-    migrate: (input: OneVm & { readonly to: string }) => move(options, sight, "migrate", input),
-    relocate: (input: OneVm & { readonly to: string }) => move(options, sight, "relocate", input),
+    migrate: (input: MoveInput) => move(options, sight, "migrate", input),
+    relocate: (input: MoveInput) => move(options, sight, "relocate", input),
+    cancelMove: async (input: OneVm): Promise<Answer<Named>> => {
+      const end = await ask(options, "vm.cancel-move", "vm-changed", input, (asked) =>
+        planCancelMove(options.view(), input.vm, asked),
+      );
+      return end.kind === "ok" ? { kind: "ok", value: { id: end.value.vm, name: end.value.name } } : end;
+    },
     set: async (input: SetVmRequest & WithRequestId) => {
       const end = await ask(options, "vm.set", "vm-changed", input, (asked) => planSetVm(options.view(), input, asked));
       if (end.kind !== "ok") return end;
@@ -70,9 +78,10 @@ function move(
   options: ApiOptions,
   sight: Sight,
   kind: MoveRequest["kind"],
-  input: OneVm & { readonly to: string },
+  input: MoveInput,
 ): Promise<Answer<TaskOutput>> {
+  const { vm, to, force } = input;
   return askForTask(options, `vm.${kind}`, input, (task, asked) =>
-    planMoveVm(options.view(), { vm: input.vm, to: input.to, kind }, task, asked, sight),
+    planMoveVm(options.view(), { vm, to, kind, force }, task, asked, sight),
   );
 }

@@ -1,4 +1,5 @@
 import type { Contacts } from "../../core/contact.ts";
+import type { Standstill } from "../../core/standstill.ts";
 import type { HostId, InstantMs } from "../../model/ids.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
@@ -9,7 +10,12 @@ import type { Random } from "../../ports/random.ts";
 import type { Store } from "../../ports/store.ts";
 
 /** What the process's own loop has noted; without it the view is looked at every `trackMs`. */
-export type Heard = { readonly heardAt: () => InstantMs; readonly contacts: () => Contacts };
+export type Heard = {
+  readonly heardAt: () => InstantMs;
+  readonly contacts: () => Contacts;
+  /** Whether this host's own VMs stand still, by its heart's word. */
+  readonly standstill: () => Standstill | undefined;
+};
 
 export type ApiOptions = {
   /** This process's own view, kept current by its runtime; at revision 0 it was never read. */

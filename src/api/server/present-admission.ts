@@ -42,7 +42,9 @@ function currentAdmission(view: ClusterView, tracker: Tracker): Admission {
 
 /** How many host losses the cluster bears, with names for people. */
 export function presentAdmission(view: ClusterView, tracker: Tracker): ClusterStatus["admission"] {
-  const { counterexample, ...admission } = currentAdmission(view, tracker);
+  const { counterexample, ...found } = currentAdmission(view, tracker);
+  const members = [...view.members.values()].filter(({ value }) => value.role === "host").length;
+  const admission = { ...found, members };
   if (counterexample === null) return { ...admission, counterexample };
   const { losing, vm, why, fix } = counterexample;
   return {

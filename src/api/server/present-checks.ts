@@ -7,6 +7,7 @@ import type { ClusterView } from "../../model/view.ts";
 import { admissionChecks } from "./present-admission.ts";
 import { presentHosts } from "./present-hosts.ts";
 import { failingRuleChecks } from "./present-rules.ts";
+import { standstillCheck } from "./present-standstill.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** What needs somebody's attention, worst first. */
@@ -14,6 +15,8 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
   const checks: Check[] = [];
   for (const host of presentHosts(view, tracker)) {
     const params = { host: host.name };
+    const still = standstillCheck(host, tracker.wall());
+    if (still !== undefined) checks.push(still);
     if (host.state === "silent") {
       checks.push({
         id: "heartbeats-missing",
@@ -23,7 +26,7 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
       });
     }
     if (host.state === "fenced") checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
-    if (host.state === "up" && host.frozen === true) {
+    if (host.state === "up" && host.frozen === true && still === undefined) {
       checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
     }
     if (
@@ -37,7 +40,9 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
       checks.push({ id: "host-in-quarantine", subject: host.id, level: "warn", params });
     }
     const facts = view.facts.get(host.id as HostId)?.value;
-    checks.push(...(facts?.checks ?? []).filter((check) => check.level !== "ok"));
+    const told = (facts?.checks ?? []).filter((check) => check.level !== "ok");
+    // What concerns the whole cluster, every host says.
+    checks.push(...told.filter(({ id, subject }) => !checks.some((one) => one.id === id && one.subject === subject)));
   }
   const disarm = view.disarm?.value;
   if (disarm !== undefined) {

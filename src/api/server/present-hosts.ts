@@ -8,6 +8,7 @@ import type { Member, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { HostDetail, HostSummary } from "../contract/host.ts";
 import type { PoolSummary } from "../contract/pool.ts";
+import { presentStandstill } from "./present-standstill.ts";
 import { presentUsage } from "./present-usage.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -36,16 +37,19 @@ export function presentHost(view: ClusterView, member: Member, tracker: Tracker)
   const facts = view.facts.get(member.id)?.value;
   const beat = registration && heartbeatOf(view, member.id, registration.incarnation)?.value;
   const held = heldBy(view, member.id);
+  const state = tracker.contact(member.id);
+  const standstill = tracker.standstill(member.id);
   const maintenance = view.maintenances.get(member.id)?.value;
   const losses = view.losses.get(member.id)?.value;
   return {
     id: member.id,
     name: member.name,
     role: member.role,
-    state: tracker.contact(member.id),
+    state,
     incarnation: registration?.incarnation ?? null,
     heartbeatAgeMs: tracker.heartbeatAgeMs(member.id),
-    frozen: beat?.frozen ?? null,
+    frozen: isFrozen(state, beat?.frozen, standstill !== undefined, tracker.isLost(member.id)),
+    standstill: presentStandstill(standstill),
     agentAgeMs: beat?.agentAgeMs ?? null,
     accel: facts?.accel ?? null,
     cores: facts?.cores ?? null,
@@ -57,6 +61,17 @@ export function presentHost(view: ClusterView, member: Member, tracker: Tracker)
     ...modeOf(view, member.id),
     quarantinedUntil: isQuarantined(losses, tracker.wall()) ? (losses?.quarantinedUntil ?? null) : null,
   };
+}
+
+/** What a heartbeat said counts while heartbeats come; after that its deadline does (S2), or its fence (S9). */
+function isFrozen(
+  state: HostSummary["state"],
+  saidBeat: boolean | undefined,
+  standsStill: boolean,
+  isLost: boolean,
+): boolean | null {
+  if (standsStill || isLost || state === "fenced") return true;
+  return state === "up" ? (saidBeat ?? null) : null;
 }
 
 export function presentHosts(view: ClusterView, tracker: Tracker): HostSummary[] {

@@ -4,7 +4,7 @@ import { openTasks } from "../../core/requests/power.ts";
 import { ruleBook } from "../../core/rules/rule-book.ts";
 import { serviceState } from "../../core/service-state.ts";
 import { vmError } from "../../core/vm-error.ts";
-import { vmState } from "../../core/vm-state.ts";
+import { type HostSign, vmState } from "../../core/vm-state.ts";
 import type { HostId } from "../../model/ids.ts";
 import type { VmMove, VmOrder } from "../../model/move-records.ts";
 import type { Refusal } from "../../model/reason.ts";
@@ -14,6 +14,7 @@ import type { StoredEvent } from "../../ports/journal.ts";
 import type { EventOutput } from "../contract/event.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import type { VmDetail, VmSummary } from "../contract/vm.ts";
+import { presentStandstill } from "./present-standstill.ts";
 import { presentUsage } from "./present-usage.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -24,21 +25,23 @@ function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
   return status !== undefined && status.epoch === owner?.epoch ? status : undefined;
 }
 
-type Contactless = Pick<Tracker, "silent" | "lost">;
+type Signs = Pick<Tracker, "sign" | "lost" | "standstill">;
 
-export function presentVm(view: ClusterView, vm: Vm, { silent, lost }: Contactless): VmSummary {
+export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }: Signs): VmSummary {
+  const state = vmState(view, vm.id, sign);
   const owner = view.owners.get(vm.id)?.value;
   return {
     id: vm.id,
     name: vm.name,
     requested: vm.requested,
-    state: vmState(view, vm.id, silent()),
+    state,
     service: presentService(view, vm, lost()),
     host: owner?.kind === "held" ? hostName(view, owner.host) : null,
     epoch: owner?.epoch ?? null,
     cpus: vm.spec.cpus,
     memoryMiB: vm.spec.memoryMiB,
     since: currentStatus(view, vm)?.since ?? null,
+    standstill: state === "frozen" && owner !== undefined ? presentStandstill(standstill(owner.host)) : null,
   };
 }
 
@@ -49,10 +52,15 @@ function presentService(view: ClusterView, vm: Vm, lost: ReadonlySet<string>): V
 }
 
 export function presentVms(view: ClusterView, tracker: Tracker): VmSummary[] {
-  const [silent, lost] = [tracker.silent(), tracker.lost()];
-  const contactless: Contactless = { silent: () => silent, lost: () => lost };
+  const lost = tracker.lost();
+  const known = new Map<HostId, HostSign>();
+  const sign = (host: HostId): HostSign => {
+    if (!known.has(host)) known.set(host, tracker.sign(host));
+    return known.get(host);
+  };
+  const signs: Signs = { sign, lost: () => lost, standstill: tracker.standstill };
   return [...view.vms.values()]
-    .map(({ value }) => presentVm(view, value, contactless))
+    .map(({ value }) => presentVm(view, value, signs))
     .sort((a, b) => compareNatural(a.name, b.name));
 }
 
@@ -122,7 +130,7 @@ export function presentWishes(vm: Vm) {
 
 export function presentTask(task: Task): TaskOutput {
   const { id, kind, vm, to, percent, end, actor, at } = task;
-  return { id, kind, vm, to, percent, end, actor, at };
+  return { id, kind, vm, to, percent, copying: end === null ? task.copying : null, end, actor, at };
 }
 
 export function presentEvent({ event, revision }: StoredEvent): EventOutput {

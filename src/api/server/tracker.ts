@@ -1,5 +1,7 @@
 import { limits } from "../../core/limits.ts";
 import type { HostContact } from "../../core/requests/sight.ts";
+import type { Standstill } from "../../core/standstill.ts";
+import type { HostSign } from "../../core/vm-state.ts";
 import {
   type HostId,
   type Incarnation,
@@ -20,10 +22,14 @@ export interface Tracker {
   /** Milliseconds since the host's last heartbeat was first seen here; null: none was. */
   heartbeatAgeMs(host: HostId): number | null;
   contact(host: HostId): HostContact;
-  /** Hosts whose state is `silent`. */
-  silent(): ReadonlySet<string>;
-  /** Those of them whose VMs stand still by now: nobody can have heard them meanwhile (S2). */
+  /** It is silent for so long that its VMs stand still: nobody can have heard it meanwhile (S2). */
+  isLost(host: HostId): boolean;
+  /** All that are lost. */
   lost(): ReadonlySet<string>;
+  /** What this process knows of the VMs of a host beyond what the records say. */
+  sign(host: HostId): HostSign;
+  /** The VMs of this very host stand still; undefined for every other host: it is not known in this way. */
+  standstill(host: HostId): Standstill | undefined;
   /** This machine's wall clock: for people only. */
   wall(): WallMs;
   stop(): void;
@@ -33,7 +39,8 @@ const noIncarnation = 0 as Incarnation;
 
 type Seen = { readonly revision: Revision; readonly at: InstantMs };
 
-export function trackContacts(view: () => ClusterView, clock: Clock, heard: Heard | undefined = undefined): Tracker {
+/** Where no daemon tells when it heard what: looks at the view now and then, and notes when it showed something new. */
+function pollView(view: () => ClusterView, clock: Clock) {
   let viewSeen: Seen | null = null;
   const beats = new Map<HostId, Seen>();
   const observe = () => {
@@ -52,13 +59,29 @@ export function trackContacts(view: () => ClusterView, clock: Clock, heard: Hear
     observe();
     cancel = clock.wakeAt(later(clock.now(), apiLimits.trackMs), tick);
   };
-  if (heard === undefined) tick();
-
-  const seenOf = (host: HostId): { readonly at: InstantMs } | undefined => {
-    if (heard === undefined) {
+  tick();
+  return {
+    beatOf: (host: HostId) => {
       observe();
       return beats.get(host);
-    }
+    },
+    viewSeen: () => {
+      observe();
+      return viewSeen;
+    },
+    stop: () => cancel(),
+  };
+}
+
+export function trackContacts(
+  view: () => ClusterView,
+  clock: Clock,
+  self: HostId,
+  heard: Heard | undefined = undefined,
+): Tracker {
+  const polled = heard === undefined ? pollView(view, clock) : undefined;
+  const seenOf = (host: HostId): { readonly at: InstantMs } | undefined => {
+    if (heard === undefined) return polled?.beatOf(host);
     const contact = heard.contacts().get(host);
     const isCurrent = contact !== undefined && contact.incarnation === view().hosts.get(host)?.value.incarnation;
     return isCurrent ? { at: contact.heardAt } : undefined;
@@ -84,18 +107,26 @@ export function trackContacts(view: () => ClusterView, clock: Clock, heard: Hear
     const ageMs = tracker.heartbeatAgeMs(host);
     return beat !== undefined && ageMs !== null && ageMs > beat.deadlineMs + beat.marginMs + apiLimits.lostAfterMs;
   };
+  const isLost = (host: HostId) => contact(host) === "silent" && isOverdue(host);
   const tracker: Tracker = {
     asOfMs: () => {
       if (heard !== undefined && view().revision !== noRevision) return age({ at: heard.heardAt() });
-      observe();
-      return age(viewSeen);
+      return age(polled?.viewSeen());
     },
     heartbeatAgeMs: (host) => age(seenOf(host)),
     contact,
-    silent: () => new Set([...view().hosts.keys()].filter((host) => contact(host) === "silent")),
-    lost: () => new Set([...view().hosts.keys()].filter((host) => contact(host) === "silent" && isOverdue(host))),
+    isLost,
+    lost: () => new Set([...view().hosts.keys()].filter(isLost)),
+    sign: (host) => {
+      if (tracker.standstill(host) !== undefined) return "frozen";
+      const seen = contact(host);
+      if (seen === "silent") return "silent";
+      // Of its own VMs it knows all the same.
+      return seen === "unknown" && host !== self ? "unheard" : undefined;
+    },
+    standstill: (host) => (host === self ? heard?.standstill() : undefined),
     wall: () => clock.wall(),
-    stop: () => cancel(),
+    stop: () => polled?.stop(),
   };
   return tracker;
 }

@@ -52,10 +52,13 @@ function disarmCommands(cluster: Parameters<Group>[0], cli: Cli): void {
     });
 }
 
-function admissionText({ hosts, bears, wanted, exact, counterexample }: ClusterStatus["admission"]): string {
+function admissionText({ hosts, members, bears, wanted, exact, counterexample }: ClusterStatus["admission"]): string {
+  if (hosts === 0) return `not known: the host that answers hears none of the ${members} hosts`;
   const looked = exact ? "" : "; of combinations only the one that takes the most memory was looked at";
   const more = counterexample === null && bears < hosts ? " or more" : "";
-  const head = `the loss of ${bears}${more} of ${hosts} host${hosts === 1 ? "" : "s"}; wanted ${wanted}${looked}`;
+  const all = `${hosts} host${hosts === 1 ? "" : "s"}`;
+  const there = hosts < members ? `the ${all} that are up (of ${members})` : all;
+  const head = `the loss of ${bears}${more} of ${there}; wanted ${wanted}${looked}`;
   if (counterexample === null) return head;
   const { losing, vm, why, fix } = counterexample;
   const what = vm === null ? "no VM finds a host" : `VM ${vm} finds no host`;

@@ -2,7 +2,7 @@ import type { EventOutput } from "../../api/contract/event.ts";
 import { render } from "../../model/messages/index.ts";
 import { wholeNumber } from "../numbers.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
-import { fields, moment, staleness } from "../text.ts";
+import { alternativeText, fields, localTimes, moment, staleness } from "../text.ts";
 import { standing } from "./vm-show.ts";
 
 export const explainCommands: Group = (program, cli) => {
@@ -31,15 +31,12 @@ export const explainCommands: Group = (program, cli) => {
 };
 
 function decisionText(event: EventOutput): string {
-  const told = render(event.type, event.params);
+  const told = render(event.type, localTimes(event.params));
   const lines = [`\n${moment(event.at)}  ${told.cause}`];
   if (event.reason !== null)
     lines.push(`  because  ${render(event.reason.code, event.reason.params).cause} (${event.reason.rule})`);
   if (told.effect !== null) lines.push(`  effect   ${told.effect}`);
   if (told.remedy !== null) lines.push(`  remedy   ${told.remedy}`);
-  for (const { option, why } of event.alternatives) {
-    const word = why.code.startsWith("fix-") ? "but" : "not";
-    lines.push(`  ${word} ${option}  ${render(why.code, why.params).cause} (${why.rule})`);
-  }
+  for (const other of event.alternatives) lines.push(`  ${alternativeText(other)} (${other.why.rule})`);
   return `${lines.join("\n")}\n`;
 }

@@ -1,7 +1,7 @@
 import type { HostDetail, HostSummary } from "../../api/contract/host.ts";
 import { render } from "../../model/messages/index.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
-import { age, fields, moment, orDash, staleness, table, usageText } from "../text.ts";
+import { age, fields, moment, orDash, staleness, standstillText, table, usageText } from "../text.ts";
 import { hostChangeCommands } from "./host-change.ts";
 
 export const hostCommands: Group = (program, cli) => {
@@ -49,7 +49,7 @@ export function hostTable(hosts: readonly HostSummary[]): string {
 /** What it is, and what holds it back. */
 function stateText(host: HostSummary): string {
   const more = [
-    host.frozen === true && host.state === "up" ? "VMs frozen" : "",
+    host.frozen === true && host.state !== "fenced" ? "VMs frozen" : "",
     host.maintenance === null ? "" : "maintenance",
     host.mode === "active" ? "" : host.mode,
     host.quarantinedUntil === null ? "" : "quarantine",
@@ -68,6 +68,14 @@ function heldBackText(host: HostDetail): string {
   return texts.join("; ") || "no";
 }
 
+function frozenText({ frozen, state, standstill }: HostDetail): string {
+  if (standstill !== null) return standstillText(standstill);
+  if (frozen === null) return "not known";
+  if (state === "fenced") return "yes, or gone: it is fenced and may run none";
+  if (state === "silent") return "yes: it has been silent for longer than its deadline";
+  return frozen ? "yes" : "no";
+}
+
 function hostText(host: HostDetail): string {
   const pools = host.pools.map(
     (pool) => `${pool.pool}: ${pool.unfit ?? `${pool.freeMiB} of ${pool.capacityMiB} MiB free`}`,
@@ -81,7 +89,7 @@ function hostText(host: HostDetail): string {
     ["Next", host.next === "nothing" ? "nothing" : `${host.next} (${host.mode})`],
     ["Incarnation", orDash(host.incarnation)],
     ["Heartbeat", host.heartbeatAgeMs === null ? "never" : `${age(host.heartbeatAgeMs)} ago`],
-    ["VMs frozen", host.frozen === null ? "unknown" : host.frozen ? "yes" : "no"],
+    ["VMs frozen", frozenText(host)],
     ["Agent", host.agentAgeMs === null ? "not heard" : `${age(host.agentAgeMs)} before the heartbeat`],
     [
       "Fence",

@@ -1,7 +1,9 @@
+import type { Client } from "../../api/client/index.ts";
 import type { TaskOutput } from "../../api/contract/task.ts";
 import type { Cli } from "../program.ts";
 import type { Session } from "../session.ts";
 import { fail } from "../trouble.ts";
+import { taskEnd } from "./task-end.ts";
 
 export type FollowOptions = {
   readonly name: string;
@@ -38,7 +40,13 @@ async function watchTask(
       for await (const now of await client.task.follow({ task: task.id }, { signal })) {
         last = now;
         const { vm } = await client.vm.show({ vm: task.vm }, { signal });
-        show(`${name}: ${vm.state}${vm.host === null ? "" : ` on ${vm.host}`} (${now.percent} %)`, now.end !== null);
+        if (now.end === null) {
+          const on = vm.host === null ? "" : ` on ${vm.host}`;
+          show(`${name}: ${vm.state}${on} (${now.percent} %)${copyingText(now)}`);
+        } else show("");
+        if (now.end?.kind !== "done" || limits.quiet) continue;
+        const to = now.to === null ? null : await hostName(client, now.to);
+        cli.io.out(`${taskEnd(now.kind, vm, to)}\n`);
       }
     } catch (error) {
       if (signal.aborted) throw open();
@@ -52,7 +60,22 @@ async function watchTask(
   return last;
 }
 
-/** On a terminal one line that changes, else a line each. */
-function progressTo(cli: Cli): (text: string, last: boolean) => void {
-  return (text, last) => cli.io.err(cli.io.tty ? `\r\u001b[K${text}${last ? "\n" : ""}` : `${text}\n`);
+function copyingText({ copying }: TaskOutput): string {
+  if (copying === null) return "";
+  const { mibPerSecond, remainingMiB, expectedDowntimeMs, link } = copying;
+  const pause = expectedDowntimeMs === null ? "" : `, pause about ${(expectedDowntimeMs / 1_000).toFixed(1)} s`;
+  return `: ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${pause}`;
+}
+
+async function hostName(client: Client, id: string): Promise<string> {
+  const { hosts } = await client.host.list();
+  return hosts.find((host) => host.id === id)?.name ?? id;
+}
+
+/** On a terminal one line that changes, and goes at the end; else a line each. */
+function progressTo(cli: Cli): (text: string) => void {
+  return (text) => {
+    if (cli.io.tty) cli.io.err(`\r\u001b[K${text}`);
+    else if (text !== "") cli.io.err(`${text}\n`);
+  };
 }

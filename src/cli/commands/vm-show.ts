@@ -1,6 +1,8 @@
 import type { VmDetail, VmSummary } from "../../api/contract/vm.ts";
+import { parseJson } from "../../model/json.ts";
 import { render } from "../../model/messages/index.ts";
-import { fields, moment, orDash, table, usageText } from "../text.ts";
+import { paramsSchema } from "../../model/reason.ts";
+import { fields, moment, orDash, standstillText, table, usageText } from "../text.ts";
 
 export function vmTable(vms: readonly VmSummary[]): string {
   return table(
@@ -42,9 +44,10 @@ export function vmText(vm: VmDetail): string {
     ["Rules", vm.rules.join(", ") || "-"],
     ["Restarts", `${vm.restarts}${vm.lastExit === null ? "" : `, last end: ${vm.lastExit}`}`],
   ];
+  if (vm.standstill !== null) pairs.splice(3, 0, ["Frozen", standstillText(vm.standstill)]);
   if (vm.usage !== null) pairs.push(["In use", usageText(vm.usage)]);
   pairs.push(...standing(vm));
-  if (vm.detail !== null) pairs.push(["Detail", vm.detail]);
+  if (vm.detail !== null) pairs.push(["Detail", detailText(vm.detail)]);
   for (const task of vm.tasks) pairs.push(["Task", `${task.id}: ${task.kind}, ${task.percent} %`]);
   return fields(pairs);
 }
@@ -83,4 +86,12 @@ export function standing(vm: VmDetail): [string, string][] {
 
 function errorRemedy(vm: string): string {
   return render("vm-given-up", { vm }).remedy ?? "";
+}
+
+/** An agent's own words, or a refusal that it wrote down as its code and parameters. */
+function detailText(detail: string): string {
+  const [, code, params] = /^([a-z-]+) (\{.*\})$/su.exec(detail) ?? [];
+  if (code === undefined || params === undefined) return detail;
+  const parsed = paramsSchema.safeParse(parseJson(params));
+  return parsed.success ? render(code, parsed.data).cause : detail;
 }

@@ -33,7 +33,8 @@ function whyNotAlive(view: ClusterView, host: HostId, known: Knowledge): Reason 
   const silentMs = known.now - contact.heardAt;
   if (silentMs > limits.aliveMs) return reason("PL1", "host-is-silent", { host, silentMs });
   const heartbeat = heartbeatOf(view, host, registration.incarnation)?.value;
-  if (heartbeat === undefined || heartbeat.agentAgeMs === null || heartbeat.agentAgeMs > limits.agentSilentMs) {
+  if (heartbeat === undefined || heartbeat.agentAgeMs === null) return reason("S13", "agent-not-heard-yet", { host });
+  if (heartbeat.agentAgeMs > limits.agentSilentMs) {
     return reason("S13", "agent-is-silent", { host });
   }
   return undefined;

@@ -155,7 +155,9 @@ describe("a move is refused at once", () => {
     const here = { ...common, id: "here", kind: "host-affinity", vms: [db], hosts: [{ host: "h1", priority: 0 }] };
     const records = cluster().put(keys.rule("here" as RuleId), { ...here, strict: true });
     expect(moveTo(records, "h2")).toMatchObject({ code: "move-host-forbidden", params: { rules: "here" } });
-    records.put(keys.rule("here" as RuleId), { ...here, strict: false });
+    records
+      .put(keys.rule("here" as RuleId), { ...here, strict: false })
+      .put(keys.vm(db), vm("db", { failback: false }));
     expect(codeOf(moveTo(records, "h2"))).toBe("planned");
     records
       .put(keys.vm(web), vm("web"))
@@ -169,5 +171,37 @@ describe("a move is refused at once", () => {
       });
     expect(moveTo(records, "h2")).toMatchObject({ code: "move-apart-vm-there", params: { other: "web" } });
     expect(codeOf(moveTo(records, "h3"))).toBe("planned");
+  });
+});
+
+describe("a move to a host that it would leave at once", () => {
+  const rule = (hosts: readonly object[]) => ({
+    ...{ schema: 1, enabled: true, comment: "", createdAt: 0, id: "on-h1", kind: "host-affinity", vms: [db] },
+    hosts,
+    strict: false,
+  });
+  const preferring = (...hosts: readonly object[]) => cluster().put(keys.rule("on-h1" as RuleId), rule(hosts));
+  const onH1 = { host: "h1", priority: 1 };
+
+  test("[PL2] is refused with the rule and the host that is preferred, unless it is meant so", () => {
+    const records = preferring(onH1);
+    const params = { vm: "db", host: "h2", best: "h1", rules: "on-h1" };
+    expect(moveTo(records, "h2")).toMatchObject({ code: "move-host-not-preferred", params });
+    const meant = { vm: "db", to: "h2", kind: "relocate", force: true } as const;
+    expect(codeOf(planMoveVm(records.view, meant, newTaskId, asked, everybodyUp))).toBe("planned");
+  });
+
+  test("[PL2] is carried out where nothing brings it back", () => {
+    expect(codeOf(moveTo(preferring(onH1, { host: "h2", priority: 1 }), "h2"))).toBe("planned");
+    const stays = preferring(onH1).put(keys.vm(db), vm("db", { failback: false }));
+    expect(codeOf(moveTo(stays, "h2"))).toBe("planned");
+    const silent: Sight = (id) => (id === host("h1") ? "silent" : "up");
+    expect(codeOf(moveTo(preferring(onH1), "h2", silent))).toBe("planned");
+    const emptied = preferring(onH1).put(keys.maintenance(host("h1")), {
+      ...{ schema: 1, by: asked.actor, reason: "", at: 1 },
+    });
+    expect(codeOf(moveTo(emptied, "h2"))).toBe("planned");
+    const stopped = preferring(onH1).put(keys.vm(db), vm("db", { requested: "stopped" }));
+    expect(codeOf(moveTo(stopped, "h2"))).toBe("planned");
   });
 });

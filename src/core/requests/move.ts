@@ -6,12 +6,18 @@ import type { ClusterView } from "../../model/view.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { findHost, findVm, hostName, refuseDisarmed } from "./find.ts";
-import { refuseTarget } from "./move-target.ts";
+import { refuseReturn, refuseTarget } from "./move-target.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { newTask, openTasks } from "./power.ts";
 import type { Sight } from "./sight.ts";
 
-export type MoveRequest = { readonly vm: string; readonly to: string; readonly kind: VmMove["kind"] };
+export type MoveRequest = {
+  readonly vm: string;
+  readonly to: string;
+  readonly kind: VmMove["kind"];
+  /** Also to a host that its rules would have it leave at once. */
+  readonly force?: boolean | undefined;
+};
 
 /**
  * Orders a VM to another host: recorded for the manager, which carries it out when the VM is at rest, or drops it and says
@@ -35,7 +41,9 @@ export function planMoveVm(view: ClusterView, request: MoveRequest, task: TaskId
   if (view.owners.get(vm.id)?.value.host === to && !goesElsewhere) {
     return refuse("move-already-there", { vm: vm.name, host });
   }
-  const unfit = refuseTarget(view, vm, target.stored.value, sight, asked.at);
+  const unfit =
+    refuseTarget(view, vm, target.stored.value, sight, asked.at) ??
+    (request.force === true ? undefined : refuseReturn(view, vm, target.stored.value, sight, asked.at));
   if (unfit !== undefined) return unfit;
   const outcome = (id: TaskId) => ({ kind: "task" as const, vm: vm.id, task: id });
   const compares = [

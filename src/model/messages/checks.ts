@@ -12,6 +12,13 @@ export const checkMessages = {
     effect: "It may run no VM until it rejoins, which it does by itself when it can reach the cluster.",
     remedy: "Find out why it was silent (`holdfast log --host {host}`) and start it again.",
   },
+  "own-vms-stand-still": {
+    cause:
+      "The VMs of host {host}, which answers this, have stood still for {forMs} ms: no heartbeat was confirmed in time.",
+    effect:
+      "They do not answer. They go on by themselves when {host} reaches the cluster again, unless another host took them over.",
+    remedy: "Check this host's links, and whether most members of the cluster are up (ask another host).",
+  },
   "vms-frozen": {
     cause: "The guards of host {host} hold its VMs frozen although it beats.",
     effect: "Its VMs do not answer.",
@@ -37,7 +44,7 @@ export const checkMessages = {
     cause: "VM {vm} is in the state error: it was given up.",
     effect: "It is not started again by itself.",
     remedy:
-      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
+      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
   "host-losses-not-borne": {
     cause: "The cluster bears the loss of {bears} of its hosts; {wanted} are wanted.",

@@ -17,6 +17,7 @@ const events = {
     "VM {vm} ended ({exit}) and is restarted in place as epoch {epoch} (restart {restarts} of {maxRestart}).",
   "vm-stopped": "VM {vm} has stopped.",
   "vm-failed": "VM {vm} failed on {host}: {exit}.",
+  "vms-stood-still": "The VMs of host {host} ({vms}) stood still for {forMs} ms, from {sinceWall} on; they go on.",
   "vm-adopted": "VM {vm} goes on where it was: nobody had taken it over.",
   "vm-nowhere": "VM {vm} cannot start anywhere now; it is tried again as soon as a host fits.",
   "vm-waits-for-proof":
@@ -33,6 +34,8 @@ const events = {
   "scheduler-falls-back":
     "Hosts are compared by mode {mode} instead of {wanted}, because figures are missing; with them, {wanted} is used again.",
   "leader-elected": "Host {host} is the manager now.",
+  "leader-resigned":
+    "Host {host} is no longer the manager: what may become of that host itself, another has to decide.",
   "transaction-too-large": {
     cause:
       "What {about} would write names {compares} records and changes {writes}; the store takes {most} of each at once.",
@@ -49,7 +52,10 @@ const reasons = {
   "proof-missing": "Its pool asks for a proof that {host} (incarnation {incarnation}) is off, and there is none yet.",
   "host-keeps-vms-frozen": "Host {host} beats, but its guards have kept its VMs frozen for {frozenMs} ms.",
   "agent-gone-vm-down": "The agent of host {host} is silent, and VM {vm} of it does not run.",
+  "own-host-silent":
+    "No heartbeat of host {host} has been heard for {silentMs} ms, or it is fenced, while others are heard.",
   "host-silent": "Host {host} sent no heartbeat for {silentMs} ms; its own guards stop its VMs before {waitMs} ms.",
+  "heartbeat-unconfirmed": "No heartbeat of {host} was confirmed before its deadline.",
   "nobody-took-it": "The host was fenced, but VM {vm} was not started elsewhere, so that its own copy may go on.",
   "run-ended": "The run of VM {vm} ended: {exit}.",
   "host-is-lost": "{host} is the host that was lost.",
@@ -87,6 +93,7 @@ const reasons = {
   "host-is-fenced": "{host} is fenced.",
   "host-not-heard": "{host} has not been heard since the manager started.",
   "host-is-silent": "{host} has been silent for {silentMs} ms.",
+  "agent-not-heard-yet": "{host} beats, and its agent is not at work there yet.",
   "agent-is-silent": "{host} beats, but its agent does not answer.",
   "host-facts-unknown": "{host} has not said what it has.",
   "host-memory-short": "{host} has {freeMiB} MiB free; {neededMiB} MiB are needed.",

@@ -6,7 +6,7 @@ const vms = {
     cause: "VM {vm} is in the state error: it was given up.",
     effect: "Nothing was changed. It takes no other order before somebody has taken note of the error.",
     remedy:
-      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
+      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
   "vm-not-locked": {
     cause: "VM {vm} is not locked.",
@@ -67,10 +67,21 @@ const moves = {
     effect: "Nothing was changed.",
     remedy: "Change the rule first (`holdfast rule list`), or name a host that it allows.",
   },
+  "move-host-not-preferred": {
+    cause: "For VM {vm} the rules ({rules}) prefer {best} to host {host}, and {best} can take it now.",
+    effect: "Nothing was changed: VM {vm} would go to {host}, and at once back again.",
+    remedy:
+      "Change the rule (`holdfast rule set RULE --host {host}:9`), or let the VM stay where it is ordered (`holdfast vm set {vm} --failback off`). With --force it is moved all the same, and goes back.",
+  },
   "move-apart-vm-there": {
     cause: "VM {vm} is to be kept apart from {other}, which is on host {host} or on its way there.",
     effect: "Nothing was changed.",
     remedy: "Move {other} away first, change the rule, or name another host.",
+  },
+  "move-host-unfit": {
+    cause: "Host {host} cannot take VM {vm} now ({why}).",
+    effect: "Nothing was changed.",
+    remedy: "See `holdfast host show {host}`, or name another host.",
   },
   "move-host-unknown-equipment": {
     cause: "Host {host} has not said what it has.",
@@ -223,6 +234,7 @@ const cluster = {
 } satisfies Catalogue;
 
 const events = {
+  "vm-move-cancel-requested": "The move of VM {vm} was called off.",
   "vm-move-requested": "VM {vm} was ordered to host {to} ({how}).",
   "host-leave-requested": "Host {host} was ordered to go down ({next}).",
   "host-leave-taken-back": "The order that host {host} goes down was taken back.",

@@ -25,6 +25,11 @@ export const hypervisorMessages = {
     effect: "The VM was not started.",
     remedy: "Put the file on every host that may run the VM.",
   },
+  "vm-cpu-model-unknown": {
+    cause: "QEMU of this host does not know the CPU model of VM {vm}. It says: {detail}",
+    effect: "The VM was not started; it is not tried again on this host.",
+    remedy: "Create the VM with a model that QEMU knows: `qemu-system-x86_64 -cpu help` lists them.",
+  },
   "vm-memory-short": {
     cause: "VM {vm} needs {needMiB} MiB of memory on the host; {freeMiB} MiB are free.",
     effect: "The VM was not started.",

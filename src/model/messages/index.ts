@@ -11,6 +11,7 @@ import { inputMessages } from "./input.ts";
 import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { migrationMessages } from "./migration.ts";
+import { replicationMessages } from "./replication.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
 
@@ -27,6 +28,7 @@ export const parts: readonly Catalogue[] = [
   hostMessages,
   hypervisorMessages,
   migrationMessages,
+  replicationMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -26,15 +26,19 @@ export const inputMessages = {
     "Let it begin with {prefix} and try again.",
   ),
   "vm-name-malformed": wrong(
-    "The field {field} is no name for a VM.",
-    "Give 1 to 63 lower-case letters, digits and inner hyphens.",
+    "“{value}” is no name for a VM.",
+    "Give 1 to 63 lower-case letters, digits and hyphens; a hyphen neither first nor last.",
+  ),
+  "rule-name-malformed": wrong(
+    "“{value}” is no name for a rule.",
+    "Give 2 to 63 letters, digits, hyphens or underscores, the first of them a letter.",
   ),
   "cpu-model-malformed": wrong(
-    "The field {field} is no name of a CPU model.",
+    "“{value}” is no name of a CPU model.",
     "Give one that QEMU knows: `qemu-system-x86_64 -cpu help` lists them.",
   ),
   "request-id-malformed": wrong(
-    "The field {field} is no id for a request.",
+    "“{value}” is no id for a request.",
     "Give 8 to 64 letters, digits, hyphens or underscores.",
   ),
 } satisfies Catalogue;

@@ -192,6 +192,6 @@ export const requestMessages = {
     cause: "VM {vm} failed on every host that was tried ({hosts}); it last ended with {exit}.",
     effect: "It is not started again by itself.",
     remedy:
-      "See `holdfast explain {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error, and `holdfast vm start {vm}` tries anew.",
+      "See `holdfast explain {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
 } satisfies Catalogue;

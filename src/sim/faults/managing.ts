@@ -97,7 +97,7 @@ export const managingFaults: readonly FaultKind[] = [
     }),
     happens: (world, event, random) => {
       const kind = event.text === "migrate" ? "migrate" : "relocate";
-      const request = { vm: event.vm ?? "", to: world.host(event.other).id, kind } as const;
+      const request = { vm: event.vm ?? "", to: world.host(event.other).id, kind, force: true } as const;
       // Whether the aim is heard is not asked: orders in vain have to end, too.
       ask(world, event, random, (view, _event, asked) =>
         planMoveVm(view, request, `task-${random.hex(8)}` as TaskId, asked, () => "up"),

@@ -114,8 +114,9 @@ function nextTask({ scheduler }: World): TaskId {
 }
 
 function order(world: World, observer: Observer, sid: string, to: string, kind: "migrate" | "relocate"): void {
+  // The reference asks no rule about an order; here a person says that it is meant so.
   askCluster(world, (view, asked) =>
-    planMoveVm(view, { vm: sid, to, kind }, nextTask(world), asked, (host) => observer.contactOf(host)),
+    planMoveVm(view, { vm: sid, to, kind, force: true }, nextTask(world), asked, (host) => observer.contactOf(host)),
   );
 }
 

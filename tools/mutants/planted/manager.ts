@@ -151,11 +151,38 @@ export const managerMutants: readonly Mutant[] = [
     replace: ";",
     also: [
       {
-        file: "src/manager/manager.ts",
+        file: "src/manager/office.ts",
         find: "const mine = view.term?.value.host === state.self;",
         replace: "const mine = view.term !== undefined;",
       },
     ],
+  },
+  {
+    id: "silent-host-leads-on",
+    rule: "S12",
+    what: "A manager keeps its office although its own host is silent and about to be fenced.",
+    near: ["heart-stop"],
+    file: "src/manager/office.ts",
+    find: "  if (!heardSince || !hasContact(own, now) ||",
+    replace: "  if (heardSince || !hasContact(own, now) ||",
+  },
+  {
+    id: "office-laid-down-without-contact",
+    rule: "S12",
+    what: "A manager that is cut off itself takes its own host's silence for a reason to lay its office down.",
+    near: ["network-outage"],
+    file: "src/manager/office.ts",
+    find: "  if (!heardSince || !hasContact(own, now) ||",
+    replace: "  if (!heardSince ||",
+  },
+  {
+    id: "office-taken-by-a-silent-host",
+    rule: "S12",
+    what: "A manager whose own host is silent claims the office like any other.",
+    near: ["heart-stop"],
+    file: "src/manager/office.ts",
+    find: "  if ((ordered || isBetterElsewhere(view, { ...state, now })) && now",
+    replace: "  if (ordered && now",
   },
   {
     id: "event-key-not-compared",
@@ -174,5 +201,13 @@ export const managerMutants: readonly Mutant[] = [
     file: "src/core/decide-fences.ts",
     find: "if (agentSilentMs <= limits.agentSilentMs) return undefined;",
     replace: "if (agentSilentMs <= limits.agentSilentMs / 10) return undefined;",
+  },
+  {
+    id: "office-kept-on-a-frozen-host",
+    rule: "S13",
+    what: "The manager stays in office although the fence of its own host would have to be ordered.",
+    file: "src/manager/office.ts",
+    find: "limits.officeHeldMs ? undefined : ordered;",
+    replace: "limits.officeHeldMs ? undefined : undefined;",
   },
 ];

@@ -6,9 +6,22 @@ import { closeIfBrokenOff } from "./leftovers.ts";
 import type { Mutant } from "./mutant.ts";
 import { copyTree, plant } from "./plant.ts";
 
-const suite = "test/contracts/guard.test.ts";
-const parts = ["src", "guard", "test", "tools", "vitest.config.ts"];
+const parts = ["src", "guard", "lab", "test", "tools", "vitest.config.ts"];
 const runLimitMs = 300_000;
+
+/** Bugs that tests find, not the simulator. */
+export const suites = {
+  /** The real guard on real cgroups. Needs root. */
+  guard: { projects: ["contracts"], files: ["test/contracts/guard.test.ts"] },
+  /** The records of replicas, by what is proven of them without a world. */
+  replication: {
+    projects: ["unit", "properties"],
+    files: ["src/core/replication", "test/properties/replication.test.ts"],
+  },
+  /** The driver and the relay with real QEMUs. Needs root. */
+  relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts"] },
+} as const;
+export type Suite = keyof typeof suites;
 
 type Report = {
   readonly testResults: readonly {
@@ -20,20 +33,20 @@ type Report = {
   }[];
 };
 
-/** A mutant of the real guard, or the guard as it is (null), against the contract suite on real cgroups. Needs root. */
-export async function huntGuard(mutant: Mutant | null): Promise<Omit<Hunt, "mutant">> {
+/** A mutant, or the code as it is (null), against one of the suites. */
+export async function huntBySuite(suite: Suite, mutant: Mutant | null): Promise<Omit<Hunt, "mutant">> {
   const begun = performance.now();
-  const dir = copyTree(mutant?.id ?? "guard", parts);
+  const dir = copyTree(mutant?.id ?? suite, parts);
   try {
     if (mutant !== null) plant(mutant, dir);
-    const report = await runSuite(dir);
+    const report = await runSuite(suite, dir);
     const failed = report?.testResults
       .flatMap((file) => file.assertionResults)
       .filter((test) => test.status === "failed");
     const found = failed?.find((test) => !test.failureMessages.some((text) => text.includes("Test timed out")));
     const [message = ""] = found?.failureMessages[0]?.split("\n") ?? [];
     return {
-      kill: found === undefined ? null : { by: "contract", text: message, trial: found.fullName },
+      kill: found === undefined ? null : { by: suite, text: message, trial: found.fullName },
       trials: 1,
       crashes: report === undefined || (failed?.length ?? 0) > (found === undefined ? 0 : 1) ? 1 : 0,
       red: [],
@@ -45,9 +58,11 @@ export async function huntGuard(mutant: Mutant | null): Promise<Omit<Hunt, "muta
 }
 
 /** Undefined: it did not come to a report, so that nothing was tested. */
-function runSuite(dir: string): Promise<Report | undefined> {
+function runSuite(suite: Suite, dir: string): Promise<Report | undefined> {
   const out = join(dir, "report.json");
-  const args = ["run", "--project", "contracts", "--bail", "1", "--reporter", "json", "--outputFile", out, suite];
+  const { projects, files } = suites[suite];
+  const named = projects.flatMap((project) => ["--project", project]);
+  const args = ["run", ...named, "--bail", "1", "--reporter", "json", "--outputFile", out, ...files];
   const child = spawn(join(dir, "node_modules", ".bin", "vitest"), args, { cwd: dir, stdio: "ignore" });
   const limit = setTimeout(() => child.kill("SIGTERM"), runLimitMs);
   const ended = new Promise<void>((resolve) => {
@@ -72,7 +87,12 @@ function runSuite(dir: string): Promise<Report | undefined> {
 
 function readReport(path: string): Report | undefined {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Report;
+    const report = JSON.parse(readFileSync(path, "utf8")) as Report;
+    const { testResults } = report;
+    // A file that did not load is in the report, with nothing in it: then it is green for no reason.
+    const isTested = testResults.length > 0 && testResults.every((file) => file.assertionResults.length > 0);
+    const isRed = testResults.some((file) => file.assertionResults.some((test) => test.status === "failed"));
+    return isTested || isRed ? report : undefined;
   } catch {
     return undefined; // the suite did not even load
   }

@@ -1,0 +1,106 @@
+import { event } from "../core/decision.ts";
+import type { Standstill } from "../core/standstill.ts";
+import { stillIn, transaction } from "../core/transactions.ts";
+import type { Incarnation, InstantMs, WallMs } from "../model/ids.ts";
+import type { EventDraft } from "../model/records.ts";
+import type { Touched } from "../model/view.ts";
+import type { Building } from "./building.ts";
+import type { AgentEvent, AgentState } from "./state.ts";
+
+/** What the heart's word has told of freezes (S2). */
+export type Stillness = {
+  /** The incarnation whose VMs it last called running: each one begins frozen, which is no event. */
+  readonly thawed: Incarnation | null;
+  /** The freeze that lasts. */
+  readonly open: Freeze | null;
+  /** Those that are over and not on record yet, oldest first. */
+  readonly untold: readonly (Freeze & { readonly forMs: number })[];
+  /** When the newest of those began that are being written. */
+  readonly sentAt: InstantMs | null;
+};
+
+type Freeze = {
+  readonly incarnation: Incarnation;
+  readonly at: InstantMs;
+  readonly since: WallMs;
+  /** Names of the VMs that ran here when it began. */
+  readonly vms: readonly string[];
+};
+
+export const neverStill: Stillness = { thawed: null, open: null, untold: [], sentAt: null };
+
+/** Its one transaction at a time. */
+const subject = "standstill";
+const type = "vms-stood-still";
+
+/** Begins and ends freezes by what the heart says now. One of an incarnation that is over ended without a thaw. */
+export function noteStillness(state: AgentState, happened: AgentEvent & { readonly kind: "heart" }): AgentState {
+  const { says, now, wall } = happened;
+  if (says === "lost" || says.incarnation === null) return state;
+  const { incarnation, frozen } = says;
+  const { thawed } = state.still;
+  const open = state.still.open?.incarnation === incarnation ? state.still.open : null;
+  const untold = state.still.untold.filter((freeze) => freeze.incarnation === incarnation);
+  if (!frozen) {
+    const ended = open === null || open.vms.length === 0 ? [] : [{ ...open, forMs: Math.round(now - open.at) }];
+    return { ...state, still: { ...state.still, thawed: incarnation, open: null, untold: [...untold, ...ended] } };
+  }
+  const begins = open === null && thawed === incarnation;
+  const began: Freeze = { incarnation, at: now, since: wall, vms: runningHere(state, happened) };
+  return { ...state, still: { ...state.still, open: begins ? began : open, untold } };
+}
+
+function runningHere(state: AgentState, { view }: AgentEvent): string[] {
+  const ids = [...state.locals.values()].filter(({ phase }) => phase !== "gone").map(({ run }) => run.vm);
+  return [...new Set(ids)].map((id) => view.vms.get(id)?.value.name ?? id).sort();
+}
+
+/** What this host's VMs do as far as the heart knows: undefined where they may run, or where it is not there. */
+export function standstillOf({ heart, still }: AgentState): Standstill | undefined {
+  if (heart === "lost" || !heart.frozen) return undefined;
+  return { since: still.open?.since ?? null, why: heart.trouble };
+}
+
+/** Told as soon as this host may write again, by the incarnation that stood still: none other knows (S1). */
+export function tellStillness(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const { self, still } = building.state;
+  const registration = view.hosts.get(self);
+  const mine = still.untold.filter((freeze) => freeze.incarnation === incarnation);
+  if (mine.length === 0 || registration === undefined || building.busy(subject)) return;
+  const host = view.members.get(self)?.value.name ?? self;
+  const told = mine.map(({ since, forMs, vms }): EventDraft => {
+    const params = { host, incarnation, sinceWall: since, forMs, vms: namesOf(vms) };
+    return event(type, { host: self }, params, { rule: "S2", code: "heartbeat-unconfirmed", params: { host } });
+  });
+  building.state = { ...building.state, still: { ...still, sentAt: mine.at(-1)?.at ?? null } };
+  building.commit(subject, transaction(stillIn(self, registration), []), told);
+}
+
+const namesMax = 5;
+
+function namesOf(vms: readonly string[]): string {
+  const more = vms.length - namesMax;
+  return `${vms.slice(0, namesMax).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+/** What was sent is on record: so says the answer. */
+export function noteTold(state: AgentState, { id, end }: AgentEvent & { readonly kind: "commit-ended" }): AgentState {
+  const { sentAt, untold } = state.still;
+  if (end.kind !== "committed" || sentAt === null || state.pending.get(id)?.subject !== subject) return state;
+  return { ...state, still: { ...state.still, untold: untold.filter(({ at }) => at > sentAt) } };
+}
+
+/** Or the history itself, where the answer was lost: nothing is told twice. */
+export function noteHistory(state: AgentState, { events }: Touched): AgentState {
+  if (state.still.untold.length === 0) return state;
+  const told = new Set(
+    events.filter(({ event: { type: what, host } }) => what === type && host === state.self).map(beginOf),
+  );
+  if (told.size === 0) return state;
+  return { ...state, still: { ...state.still, untold: state.still.untold.filter(({ since }) => !told.has(since)) } };
+}
+
+function beginOf({ event: { params } }: Touched["events"][number]): unknown {
+  return params["sinceWall"];
+}

@@ -33,7 +33,8 @@ export async function findLabSocket(io: Io, records = labRecords): Promise<strin
 /** HOLDFAST_LAB names a lab by its run id, its folder or its control socket; without it there must be only one. */
 async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
   const wanted = io.env.HOLDFAST_LAB;
-  if (!isUnset(wanted) && wanted.includes("/")) return labAt(wanted);
+  const named = isUnset(wanted) || !wanted.includes("/") ? undefined : labAt(wanted);
+  if (named !== undefined && (await answers(join(named.folder, "lab.sock")))) return named;
   const running = await runningLabs(records);
   const runs = running.map((lab) => lab.run).join(", ");
   if (!isUnset(wanted)) {
@@ -45,10 +46,8 @@ async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
   return running[0];
 }
 
-async function labAt(path: string): Promise<FoundLab> {
+function labAt(path: string): FoundLab {
   const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : dirname(path);
-  const running = await answers(join(folder, "lab.sock"));
-  if (!running) throw fail("lab-unknown", { run: path, runs: "none there" }, 3);
   return { run: basename(folder), folder };
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import {
@@ -21,6 +22,7 @@ import type { HostProgram } from "./host-init.ts";
 import { LabError } from "./lab-error.ts";
 import { linkSubnet, vmBridge } from "./names.ts";
 import { type Forward, labHttps } from "./reach.ts";
+import { accelLine, memoryShareMiB } from "./readiness.ts";
 import { quote, until } from "./shell.ts";
 import { openWorld, type World, type WorldOptions } from "./world.ts";
 
@@ -43,6 +45,8 @@ export interface Cluster {
   /** What `createClusterTransaction` writes into the empty store. */
   readonly plan: ClusterPlan;
   readonly configFile: (host: string) => string;
+  /** KVM was ordered although a trial guest did not boot with it. */
+  readonly kvmDoubted: boolean;
   /** `https://127.0.0.1:PORT` of each member's client port, passed through the lab; stays while the world is open. */
   storeEndpoints(): Promise<readonly string[]>;
 }
@@ -66,7 +70,7 @@ const hostReserveMiB = 512;
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   if (!existsSync(guardBinary))
     throw new LabError("The guard is not compiled.", "No host could run a VM.", "Run: node tools/setup.mjs --lab");
-  const accel = await chooseLabAccel(options.accel);
+  const { accel, kvmDoubted } = await chooseLabAccel(options);
   const id = `lab-${randomBytes(4).toString("hex")}` as ClusterId;
   const authority = await createAuthority(id);
   const own = await issueHostCertificate(authority, { host: "lab" as HostId, addresses: [], names: [] });
@@ -97,6 +101,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     id,
     identity,
     plan: planOf(id, world),
+    kvmDoubted,
     configFile: (name) => configFile(world.host(name).plan),
     storeEndpoints: async () => {
       forwards ??= Promise.all(world.hosts.map(({ plan }) => world.reach.forward(() => storeAddress(plan), 0)));
@@ -105,10 +110,17 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   };
 }
 
-/** The hosts share one machine: it is probed once per boot, not once per host. */
-async function chooseLabAccel(wanted: HostConfig["accel"]): Promise<HostConfig["accel"]> {
-  const choice = await chooseAccel({ wanted, cacheFile: join(buildDir, "accel.json"), kernel: labKernel });
-  return choice.accel;
+/** The hosts share one machine: it is probed once per boot, not once per host. KVM that was ordered is probed, too, to warn. */
+async function chooseLabAccel({ accel: wanted, log }: ClusterOptions): Promise<{
+  readonly accel: HostConfig["accel"];
+  readonly kvmDoubted: boolean;
+}> {
+  if (wanted === "tcg") return { accel: wanted, kvmDoubted: false };
+  const choice = await chooseAccel({ wanted: "auto", cacheFile: join(buildDir, "accel.json"), kernel: labKernel });
+  const line = accelLine(choice, wanted === "kvm");
+  if (line !== undefined) log(line);
+  if (wanted === "kvm") return { accel: wanted, kvmDoubted: choice.accel !== "kvm" };
+  return { accel: choice.accel, kvmDoubted: false };
 }
 
 const configFile = (host: HostPlan): string => join(host.dirs.etc, "holdfast.yaml");
@@ -165,7 +177,7 @@ function writeConfig(
     profile: profiles[options.profile],
     networks: { [labNetwork as NetworkId]: vmBridge },
     pools: { [labPool as PoolId]: poolDir },
-    memoryForVmsMiB: null,
+    memoryForVmsMiB: memoryShareMiB(Math.floor(totalmem() / 1024 ** 2), members.length, hostReserveMiB),
     accel: options.accel,
     watchdog: null,
     // Process 1 ends, and everything of the host with it; the keeper boots what is switched on.

@@ -4,7 +4,9 @@ import { faultCommand } from "./fault-command.ts";
 import { faultMenu, faultNames, usage } from "./fault-menu.ts";
 import { describeError } from "./lab-error.ts";
 import { flag, oneOf, onSignals, parseWords, text, textOr, wholeNumber } from "./options.ts";
+import { checkDemo, checkPort } from "./readiness.ts";
 import { daemons, openSession } from "./session.ts";
+import { checkMachine } from "./world.ts";
 
 const help = `Turns this machine into a cluster of test hosts. Needs root.
 
@@ -55,6 +57,8 @@ function show(line: string): void {
 /** What has to end before the process may; the newest first. */
 const closers: (() => Promise<void> | void)[] = [];
 let ending = false;
+/** Set once there is something to remove. */
+let lastWord: string | undefined;
 
 /** Cleans up once, whatever asks for it; a second Ctrl-C does not cut it short. */
 async function end(code: number): Promise<void> {
@@ -65,8 +69,12 @@ async function end(code: number): Promise<void> {
       await close();
     } catch (error) {
       process.stderr.write(`${describeError(error)}\n`);
+      lastWord = undefined; // something is left, and that was said
     }
   }
+  const said = lastWord;
+  // The newest exit handler is the last to run.
+  if (said !== undefined) process.once("exit", () => show(said));
   process.exit(code); // what was made in mid-start is removed by the world's own exit handler
 }
 
@@ -95,7 +103,13 @@ function fewHostsWarning(hosts: number): readonly string[] {
 
 async function runLab(options: Options): Promise<void> {
   endOnSignals();
-  show(`Starting ${options.hosts} hosts …`);
+  if (options.demo) checkDemo(options.hosts);
+  await checkMachine(options);
+  await checkPort(options.port);
+  lastWord = options.keep
+    ? "The lab has ended; only its folder is left."
+    : "The lab has ended; everything of it was removed.";
+  show(`Starting ${options.hosts === 1 ? "1 host" : `${options.hosts} hosts`} …`);
   for (const line of fewHostsWarning(options.hosts)) show(line);
   const { hosts, profile, accel, keep } = options;
   const cluster = await openCluster({ hosts, profile, accel, keep, log: show, daemons });

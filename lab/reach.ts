@@ -157,7 +157,7 @@ async function listen(
   return { port: typeof address === "object" && address !== null ? address.port : port, close: () => server.close() };
 }
 
-function portTrouble(port: number, error: NodeJS.ErrnoException): LabError {
+export function portTrouble(port: number, error: NodeJS.ErrnoException): LabError {
   const cause = error.code === "EADDRINUSE" ? "it is in use" : (error.code ?? error.message);
   return new LabError(
     `Port ${port} on 127.0.0.1 cannot be opened: ${cause}.`,

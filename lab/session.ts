@@ -34,7 +34,12 @@ export function openSession(cluster: Cluster, show: (line: string) => void): Ses
       });
       stops.push(showFreezes(cluster, show));
       stops.push(showPage(cluster, page, show));
-      await until(() => pageStatus(cluster, page), 90_000, noPage, 100);
+      await until(
+        () => pageStatus(cluster, page),
+        90_000,
+        () => noPage(cluster.kvmDoubted),
+        100,
+      );
       return statusLines(await clientOf(cluster, "h1").cluster.status());
     },
     demo: () => playFailover(cluster, page, firstVm, show),
@@ -51,8 +56,15 @@ function refusedBy(error: unknown, what: string): LabError {
   return new LabError(`${what} ${cause}`, effect ?? "The lab ends.", remedy ?? "Look at HOST/log.");
 }
 
-const noPage = (): LabError =>
-  new LabError("The first VM's page does not answer.", "The lab ends.", "Start it with --keep and look at HOST/log.");
+function noPage(kvmDoubted: boolean): LabError {
+  return new LabError(
+    kvmDoubted
+      ? "The first VM's page does not answer: probably its guest hangs under KVM, as a trial guest did."
+      : "The first VM's page does not answer.",
+    "The lab ends.",
+    kvmDoubted ? "Leave --accel out, or give --accel tcg." : "Start it with --keep and look at HOST/log.",
+  );
+}
 
 function statusLines(status: Awaited<ReturnType<Client["cluster"]["status"]>>): string[] {
   const hosts = status.hosts.map((host) => `${host.name} ${host.state}`).join(", ");

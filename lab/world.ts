@@ -79,7 +79,8 @@ function removeTwice(record: RunRecord): void {
   removeRun(record);
 }
 
-async function checkMachine({ hosts, dir }: WorldOptions): Promise<void> {
+/** Throws `LabError` where no lab can start here; changes nothing. */
+export async function checkMachine({ hosts, dir }: Pick<WorldOptions, "hosts" | "dir">): Promise<void> {
   if (process.getuid?.() !== 0)
     throw new LabError("The lab needs root.", "It makes network namespaces and cgroups.", "Start it with sudo.");
   if (!Number.isInteger(hosts) || hosts < 1 || hosts > hostsMax)

@@ -67,7 +67,9 @@ describe("Which daemon and which lab are asked", () => {
     expect(await codeOf(findLabSocket(io(), records))).toBe("labs-several");
     expect(await findLabSocket(io("bbbbbb"), records)).toBe(join(dir, "lab.sock"));
     expect(await findSocket(io(join(dir, "lab.sock")), undefined, records)).toBe(join(dir, "h1/run/api.sock"));
+    expect(await findSocket(io(dir), undefined, records)).toBe(join(dir, "h1/run/api.sock"));
     expect(await codeOf(findLabSocket(io("cccccc"), records))).toBe("lab-unknown");
+    expect(await codeOf(findLabSocket(io(join(records, "cccccc", "lab.sock")), records))).toBe("lab-unknown");
   });
 
   test("of a lab's hosts one that hears the store is asked, in their order; a cut one only where all are", async () => {

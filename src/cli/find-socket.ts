@@ -30,10 +30,11 @@ export async function findLabSocket(io: Io, records = labRecords): Promise<strin
   return lab === undefined ? undefined : join(lab.folder, "lab.sock");
 }
 
-/** HOLDFAST_LAB names a lab by its run id or by its control socket; without it there must be only one. */
+/** HOLDFAST_LAB names a lab by its run id, its folder or its control socket; without it there must be only one. */
 async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
   const wanted = io.env.HOLDFAST_LAB;
-  if (!isUnset(wanted) && wanted.includes("/")) return { run: basename(dirname(wanted)), folder: dirname(wanted) };
+  const named = isUnset(wanted) || !wanted.includes("/") ? undefined : labAt(wanted);
+  if (named !== undefined && (await answers(join(named.folder, "lab.sock")))) return named;
   const running = await runningLabs(records);
   const runs = running.map((lab) => lab.run).join(", ");
   if (!isUnset(wanted)) {
@@ -43,6 +44,11 @@ async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
   }
   if (running.length > 1) throw fail("labs-several", { runs }, 2);
   return running[0];
+}
+
+function labAt(path: string): FoundLab {
+  const folder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? path : dirname(path);
+  return { run: basename(folder), folder };
 }
 
 function isUnset(text: string | undefined): text is undefined | "" {

@@ -159,8 +159,8 @@ export const vmSpecSchema = z.object({
   cpuModel: z.string(),
   disks: z.array(diskSchema),
   nics: z.array(nicSchema),
-  /** Direct kernel boot; null: the firmware boots the first disk. `append` may hold `{epoch}`. */
-  kernel: z.object({ path: z.string(), initrd: z.string(), append: z.string() }).nullable(),
+  /** Direct kernel boot; null: the firmware boots the first disk. `append` may hold `{epoch}`; a kernel may need no `initrd`. */
+  kernel: z.object({ path: z.string(), initrd: z.string().nullable(), append: z.string() }).nullable(),
   guestAgent: z.boolean(),
 });
 export type VmSpec = z.infer<typeof vmSpecSchema>;

@@ -1,7 +1,7 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
 import type { DrawContext, FaultKind } from "./faults/fault.ts";
-import { faultMenu, managingMenu, movingMenu, orderMenu, rareMenu, rulingMenu } from "./faults/menu.ts";
+import { faultMenu, lastMenu, managingMenu, movingMenu, orderMenu, rareMenu, rulingMenu } from "./faults/menu.ts";
 import { drawRules } from "./faults/ruling.ts";
 import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
 
@@ -46,7 +46,10 @@ export function drawPlan(seed: string): WorldPlan {
     ],
     vms,
     ...(ruled && rules.chance(0.3) ? { scheduler: { mode: "static", rebalanceOnStart: rules.chance(0.5) } } : {}),
-    events: [...drawEvents(random, shape), ...(ruled ? drawRuling(rules, shape) : [])].sort((a, b) => a.atMs - b.atMs),
+    events: [
+      ...[...drawEvents(random, shape), ...(ruled ? drawRuling(rules, shape) : [])].sort((a, b) => a.atMs - b.atMs),
+      ...drawLast(random.for("last"), shape),
+    ],
     healAtMs,
     restByMs: healAtMs + 150_000,
     endAtMs: 600_000,
@@ -230,6 +233,10 @@ function drawRuling(random: SeededRandom, context: DrawContext): FaultEvent[] {
   const events = drawRules(random, context);
   for (let i = random.below(8); i > 0; i--) events.push(...drawOne(random, context, rulingMenu));
   return events;
+}
+
+function drawLast(random: SeededRandom, context: DrawContext): FaultEvent[] {
+  return random.chance(0.25) ? drawOne(random, context, lastMenu) : [];
 }
 
 function drawOne(random: SeededRandom, context: DrawContext, menu: readonly FaultKind[]): FaultEvent[] {

@@ -1,5 +1,5 @@
 import { add, type Counts, outcomeNames } from "./counts.ts";
-import { faultMenu, orderMenu, rareMenu, recipeMenu } from "./faults/menu.ts";
+import { drawnKinds } from "./faults/menu.ts";
 import type { Run } from "./run.ts";
 import { renderStory } from "./world/story.ts";
 
@@ -89,8 +89,5 @@ export class Totals {
 }
 
 function expectedCounts(): string[] {
-  return [
-    ...outcomeNames,
-    ...[...faultMenu, ...rareMenu, ...recipeMenu, ...orderMenu].map((kind) => `fault ${kind.name}`),
-  ];
+  return [...outcomeNames, ...drawnKinds.map((kind) => `fault ${kind}`)];
 }

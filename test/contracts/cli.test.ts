@@ -108,7 +108,9 @@ describe("reading commands", () => {
 
   test("log renders events, and follows until it is stopped", async () => {
     await created();
-    expect((await holdfast("log", "--vm", "web")).out).toMatch(/h1 {2}VM web was created: 1 CPUs, 80 MiB\.\n$/u);
+    expect((await holdfast("log", "--vm", "web")).out).toMatch(
+      /h1 {2}VM web was created \(CPUs: 1, memory: 80 MiB\)\.\n$/u,
+    );
     const following = begin(["log", "--follow", "--json"]);
     await until(() => following.out().includes("vm-created"), "the first event");
     await holdfast("vm", "set", "web", "--max-restart", "9");
@@ -239,7 +241,7 @@ describe("refusals and usage", () => {
     [2, "options-contradict", ["vm", "set", "web", "--state", "started", "--requested", "stopped"]],
     [2, "option-missing", ["vm", "create", "--memory", "80"]],
     [2, "options-belong-together", ["vm", "create", "--name", "b", "--memory", "80", "--disk", "1"]],
-    [2, "options-belong-together", ["vm", "create", "--name", "b", "--memory", "80", "--kernel", "/k"]],
+    [2, "options-need-another", ["vm", "create", "--name", "b", "--memory", "80", "--initrd", "/i"]],
     [2, "option-needs-number", ["vm", "create", "--name", "b", "--memory", "80", "--pool", "shared", "--disk", "1G"]],
   ])("exit %i, %s: %j", async (code, name, line) => {
     await created();

@@ -51,6 +51,7 @@ describe("npm run lab", () => {
     lab.child.kill(signal);
     lab.child.kill(signal); // npm passes a second one on
     expect(await lab.code).toBeGreaterThan(128);
+    expect(lab.output()).toMatch(/The lab has ended; everything of it was removed\.\n$/u);
     expect(leftOf(run, dir)).toEqual([]);
   });
 
@@ -88,6 +89,7 @@ describe("npm run lab", () => {
     taken.close();
     expect(code).toBe(1);
     expect(text).toContain("in use");
+    expect(text).not.toContain("Starting");
     expect(text).toContain("--port N");
     expect(readRecords().filter((record) => record.pid === pid)).toEqual([]);
   });

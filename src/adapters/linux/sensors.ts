@@ -13,6 +13,7 @@ import type { VmRun } from "../../ports/hypervisor.ts";
 import type { HostReading, Sensors } from "../../ports/sensors.ts";
 import { type GuestCpuOptions, readGuestCpu } from "../qemu/guest-cpu.ts";
 import { readSlewPpm } from "./clock-slew.ts";
+import { readStateDisk } from "./sensors-disk.ts";
 import { measureUsage } from "./sensors-usage.ts";
 
 /** Free space is rounded down to this, so that not every written block becomes a new record of facts. */
@@ -101,7 +102,7 @@ async function readAll(
     clockOffsetMs: null,
     networks,
     pools: await Promise.all(pools),
-    checks: check({ hosts: view.hosts.size, slewPpm: await readSlewPpm() }),
+    checks: [...check({ hosts: view.hosts.size, slewPpm: await readSlewPpm() }), await readStateDisk(config)],
   };
 }
 

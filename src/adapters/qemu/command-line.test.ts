@@ -49,6 +49,14 @@ test("[S14] name and kernel arguments carry the epoch, the name the cluster; the
   expect(after(args, "-uuid")[0]).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/u);
 });
 
+test("a kernel may come without an initial ramdisk", () => {
+  const kernel = { path: "/k", initrd: null, append: "a" };
+  const alone = commandLine({ ...input, vm: { ...input.vm, spec: { ...input.vm.spec, kernel } } });
+  expect(after(alone, "-kernel")).toEqual(["/k"]);
+  expect(alone).not.toContain("-initrd");
+  expect(after(commandLine(input), "-initrd")).toEqual(["/i"]);
+});
+
 test("[S5] disks are locked, write with threads, and stop their guest when they fail", () => {
   const [disk] = after(commandLine(input), "-blockdev").map((text) => JSON.parse(text));
   expect(disk).toMatchObject({ driver: "qcow2", cache: { direct: true, "no-flush": false } });

@@ -72,7 +72,8 @@ function kernelArguments({ vm, run }: CommandLineInput): string[] {
   const kernel = vm.spec.kernel;
   if (kernel === null) return [];
   const append = kernel.append.replaceAll("{epoch}", String(run.epoch));
-  return ["-kernel", kernel.path, "-initrd", kernel.initrd, "-append", append];
+  const initrd = kernel.initrd === null ? [] : ["-initrd", kernel.initrd];
+  return ["-kernel", kernel.path, ...initrd, "-append", append];
 }
 
 function channelArguments(vm: Vm, paths: RunPaths): string[] {

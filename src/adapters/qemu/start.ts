@@ -156,8 +156,8 @@ function checkRequest(host: QemuHost, { run, vm, pools }: StartRequest): Refusal
   }
   for (const { network } of vm.spec.nics)
     if (!Object.hasOwn(options.networks, network)) return refuse("network-unmapped", { network });
-  for (const path of vm.spec.kernel === null ? [] : [vm.spec.kernel.path, vm.spec.kernel.initrd])
-    if (!existsSync(path)) return refuse("vm-kernel-missing", { vm: vm.name, path });
+  for (const path of [vm.spec.kernel?.path, vm.spec.kernel?.initrd])
+    if (typeof path === "string" && !existsSync(path)) return refuse("vm-kernel-missing", { vm: vm.name, path });
   const needMiB = vm.spec.memoryMiB + limits.overheadMiB;
   const freeMiB = availableMemoryMiB();
   return needMiB > freeMiB ? refuse("vm-memory-short", { vm: vm.name, needMiB, freeMiB }) : undefined;

@@ -78,7 +78,7 @@ export const vmDetailSchema = vmSummarySchema.extend({
     z.object({ volume: z.string(), pool: z.string(), sizeMiB: z.int(), format: z.enum(["raw", "qcow2"]) }),
   ),
   nics: z.array(z.object({ network: z.string(), mac: z.string() })),
-  kernel: z.object({ path: z.string(), initrd: z.string(), append: z.string() }).nullable(),
+  kernel: z.object({ path: z.string(), initrd: z.string().nullable(), append: z.string() }).nullable(),
   guestAgent: z.boolean(),
   maxRestart: z.int(),
   maxRelocate: z.int(),
@@ -179,7 +179,11 @@ export const vmCreateSchema = z.strictObject({
     .default([]),
   networks: z.array(nameOrIdSchema).max(8).default([]),
   kernel: z
-    .strictObject({ path: z.string().startsWith("/"), initrd: z.string().startsWith("/"), append: z.string() })
+    .strictObject({
+      path: z.string().startsWith("/"),
+      initrd: z.string().startsWith("/").nullable().default(null),
+      append: z.string().default(""),
+    })
     .nullable()
     .default(null),
   guestAgent: z.boolean().default(false),

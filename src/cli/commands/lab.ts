@@ -8,6 +8,10 @@ import { fail } from "../trouble.ts";
 export const labCommands: Group = (program, cli) => {
   const lab = program.command("lab").description("the test cluster on this machine (npm run lab)");
   lab.addHelpText("after", examples("holdfast lab status", "holdfast lab fault power-off h1"));
+  lab.addHelpText(
+    "after",
+    "\nWhere several labs run, HOLDFAST_LAB names one: by its run id, its folder or its lab.sock.",
+  );
   lab
     .command("fault")
     .description("make a fault in the running lab, or heal one; the lab's own start-up text lists all of them")

@@ -24,7 +24,7 @@ export function vmCreateCommand(vm: Parameters<Group>[0], cli: Cli): void {
     .option("--format <format>", "raw or qcow2 (default: qcow2)")
     .option("--network <network...>", "a network card on this network; may be given several times")
     .option("--kernel <path>", "boot this kernel, which lies on every host, instead of the first disk")
-    .option("--initrd <path>", "the kernel's initial ramdisk")
+    .option("--initrd <path>", "the kernel's initial ramdisk, where it needs one")
     .option("--append <text>", "the kernel's command line; {epoch} becomes the VM's epoch")
     .option(
       "--cpu-model <model>",
@@ -95,8 +95,7 @@ function disksFrom({ pool, disk, format = "qcow2" }: Options): VmCreateInput["di
 }
 
 function kernelFrom({ kernel, initrd, append = "" }: Options): VmCreateInput["kernel"] | undefined {
-  if (kernel === undefined && initrd === undefined) return undefined;
-  if (initrd === undefined) throw fail("options-belong-together", { option: "--kernel", other: "--initrd" }, 2);
-  if (kernel === undefined) throw fail("options-belong-together", { option: "--initrd", other: "--kernel" }, 2);
-  return { path: kernel, initrd, append };
+  if (kernel !== undefined) return { path: kernel, initrd: initrd ?? null, append };
+  if (initrd !== undefined) throw fail("options-need-another", { option: "--initrd", other: "--kernel" }, 2);
+  return undefined;
 }

@@ -5,7 +5,8 @@ export const clientMessages = {
   "daemon-not-answering": {
     cause: "Nothing answers at {socket} ({cause}).",
     effect: "Nothing was asked and nothing was changed. VMs run on without this.",
-    remedy: "Start holdfastd on this host, or name another host's socket with --socket or HOLDFAST_SOCKET.",
+    remedy:
+      "Start holdfastd on this host or a test cluster (`npm run lab`), or name a host's socket with --socket or HOLDFAST_SOCKET.",
   },
   "socket-forbidden": {
     cause: "The socket {socket} may not be opened by this user.",
@@ -46,6 +47,11 @@ export const clientMessages = {
     cause: "{option} was given without {other}.",
     effect: "Nothing was asked.",
     remedy: "Give both or neither.",
+  },
+  "options-need-another": {
+    cause: "{option} was given without {other}.",
+    effect: "Nothing was asked: it means nothing alone.",
+    remedy: "Give {other} as well, or leave {option} out.",
   },
   "options-contradict": {
     cause: "{option} and {other} were both given.",
@@ -93,19 +99,21 @@ export const clientMessages = {
     remedy: "See `holdfast vm show {vm}` for the VM's state.",
   },
   "lab-not-running": {
-    cause: "No lab answers on this machine.",
-    effect: "No fault was made.",
-    remedy: "Start one with `npm run lab`, or name its socket with HOLDFAST_LAB.",
+    cause: "No lab runs on this machine.",
+    effect: "Nothing was asked and nothing was changed.",
+    remedy: "Start one with `npm run lab`.",
   },
   "lab-unknown": {
     cause: "No lab {run} is running on this machine; running are: {runs}.",
     effect: "Nothing was asked and nothing was changed.",
-    remedy: "Name a running one with HOLDFAST_LAB, or start one with `npm run lab`.",
+    remedy:
+      "Name a running one with HOLDFAST_LAB (its run id, its folder or its lab.sock), or start one with `npm run lab`.",
   },
   "labs-several": {
     cause: "Several labs are running on this machine: {runs}.",
     effect: "Nothing was asked and nothing was changed.",
-    remedy: "Say which one is meant, for instance HOLDFAST_LAB=RUN holdfast vm list.",
+    remedy:
+      "Say which one with HOLDFAST_LAB (its run id, its folder or its lab.sock): HOLDFAST_LAB=RUN holdfast vm list.",
   },
   "lab-refused": { cause: "{cause}", effect: "{effect}", remedy: "{remedy}" },
   "api-socket-in-use": {

@@ -2,7 +2,7 @@ import type { Catalogue } from "./message.ts";
 
 /** Events: what happened. */
 const events = {
-  "vm-created": "VM {vm} was created: {cpus} CPUs, {memoryMiB} MiB.",
+  "vm-created": "VM {vm} was created (CPUs: {cpus}, memory: {memoryMiB} MiB).",
   "vm-deleted": "VM {vm} was deleted.",
   "vm-changed": "VM {vm} was changed: {to}.",
   "vm-start-requested": "VM {vm} was ordered to start.",

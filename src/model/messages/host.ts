@@ -79,4 +79,14 @@ export const hostMessages = {
     effect: "Its two guards are the only stop: if both fail at once, nothing resets the host.",
     remedy: "Name a watchdog device in the host's configuration (`watchdog: /dev/watchdog`).",
   },
+  "state-disk-full": {
+    cause: "The disk of {path} on host {host} has {freeMiB} of {totalMiB} MiB left.",
+    effect: "When it is full, the host's member of the store ends and its journal stops; VMs that run go on.",
+    remedy: "Free room on it (`du -x {path}`), or give it a larger disk.",
+  },
+  "state-disk-unreadable": {
+    cause: "How full the disk of {path} on host {host} is cannot be read.",
+    effect: "Nobody would be warned before it is full.",
+    remedy: "Check that the folder exists and is mounted.",
+  },
 } satisfies Catalogue;

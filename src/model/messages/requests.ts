@@ -45,7 +45,7 @@ export const requestMessages = {
   "vm-nothing-to-boot": {
     cause: "VM {vm} has neither a disk nor a kernel.",
     effect: "No VM was created: there is nothing it could boot from.",
-    remedy: "Give it a disk (--pool and --disk) or a kernel (--kernel and --initrd).",
+    remedy: "Give it a disk (--pool and --disk) or a kernel (--kernel).",
   },
   "vm-memory-too-large": {
     cause: "VM {vm} asks for {wantedMiB} MiB of memory; the largest host has {largestMiB} MiB for VMs.",

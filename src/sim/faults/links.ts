@@ -90,6 +90,22 @@ const reorder: FaultKind = {
   },
 };
 
+/** A request arrives, and after a while once more: whatever was true when it was made may be over by then. */
+export const doubling: FaultKind = {
+  name: "duplicate",
+  weight: 1,
+  draw: (random) => ({
+    forMs: 20_000 + random.below(120_000),
+    value: 50 + random.below(random.chance(0.3) ? 8_000 : 800),
+  }),
+  happens: (world, event) => {
+    world.network.doubledMs = event.value ?? 100;
+    return () => {
+      world.network.doubledMs = 0;
+    };
+  },
+};
+
 export const linkFaults: readonly FaultKind[] = [
   cutOf("cut", 8, (world, host) =>
     others(world, host).flatMap((other): Pair[] => [

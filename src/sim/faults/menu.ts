@@ -1,7 +1,7 @@
 import { must } from "../../base/assert.ts";
 import type { FaultKind } from "./fault.ts";
 import { hostFaults } from "./hosts.ts";
-import { linkFaults } from "./links.ts";
+import { doubling, linkFaults } from "./links.ts";
 import { deviceLies, machineFaults } from "./machines.ts";
 import { managingFaults } from "./managing.ts";
 import { movingFaults } from "./moving.ts";
@@ -35,8 +35,12 @@ export const rulingMenu: readonly FaultKind[] = rulingFaults;
 
 /** Drawn with what they need, never by themselves. */
 export const recipeMenu: readonly FaultKind[] = [freezeSticks];
+/** Drawn after all others, so that nothing of theirs moves. */
+export const lastMenu: readonly FaultKind[] = [doubling];
 
-const drawn = [...faultMenu, ...rareMenu, ...recipeMenu, ...orderMenu, ...managingMenu, ...rulingMenu, ...movingMenu];
+const drawn = [faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu, rulingMenu, movingMenu, lastMenu].flat();
+/** Every kind that seeds draw: a count of each is held against zero. */
+export const drawnKinds: readonly string[] = [...new Set(drawn.map((kind) => kind.name))];
 const all: readonly FaultKind[] = [...drawn, deviceLies, thawFails];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
@@ -44,7 +48,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...["agent-kill", "agent-stop", "heart-kill", "guard-kill", "clock-rate", "wall-jump"],
   ...["device-slow", "device-unreachable", "device-ignores"],
   ...["qemu-crash", "guest-panic", "guest-shutdown", "qemu-does-not-die", "storage-error"],
-  ...["start-fails", "start-slow", "late-writes"],
+  ...["start-fails", "start-slow", "late-writes", "duplicate"],
   ...operatorFaults.map((kind) => kind.name),
   ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy", "disarm"],
   ...rulingFaults.map((kind) => kind.name),

@@ -17,6 +17,7 @@ export const phrases = [
   "cut network",
   "slow network of HOST by TIME",
   "reorder messages by TIME",
+  "double messages by TIME",
   "freeze HOST",
   "power off HOST",
   "power off all",

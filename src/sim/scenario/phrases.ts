@@ -206,6 +206,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "cut network": menu("network-outage"),
   "slow network of HOST by TIME": menu("slow-link"),
   "reorder messages by TIME": menu("reorder"),
+  "double messages by TIME": menu("duplicate"),
   "freeze HOST": menu("host-freeze"),
   "power off HOST": powerOff,
   "power off all": powerOff,

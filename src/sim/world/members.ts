@@ -2,7 +2,10 @@ import type { SeededRandom } from "../../base/random.ts";
 import type { Network } from "./network.ts";
 import type { Scheduler } from "./scheduler.ts";
 
-/** One request on its way: `apply` happens at most once, at the leader, at one moment; its answer may be lost. */
+/**
+ * One request on its way: `apply` happens at most once, at the leader, at one moment, and once more where the network made a
+ * copy of it; its answer may be lost.
+ */
 export type Request = {
   readonly from: number;
   /** The member that the client talks to. */
@@ -93,6 +96,15 @@ export class Members {
     const diskMs = 1 + random.below(60) / 10;
     const ms = network.delayMs(from, via) + network.delayMs(via, leader) + diskMs;
     scheduler.after(ms, () => this.#arrive(request));
+    this.#double(request, ms);
+  }
+
+  /** Nobody waits for the answer to a copy. */
+  #double(request: Request, afterMs: number): void {
+    const { scheduler, network, random } = this.#deps;
+    if (!request.write || network.doubledMs === 0 || !random.chance(0.3)) return;
+    const copy: Request = { ...request, answer: () => {}, reject: () => {} };
+    scheduler.after(afterMs + random.below(network.doubledMs), () => this.#arrive(copy));
   }
 
   #arrive(request: Request): void {

@@ -8,6 +8,8 @@ export class Network {
   readonly #random: SeededRandom;
   /** A part of all messages is late by up to this much, so that they overtake each other. */
   reorderMs = 0;
+  /** Of a part of all requests that write, a copy follows by up to this much later. */
+  doubledMs = 0;
   changed: () => void = () => {};
 
   constructor(size: number, random: SeededRandom) {

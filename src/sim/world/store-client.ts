@@ -82,6 +82,13 @@ export class StoreClient implements Store {
         });
         return end;
       },
+      // Whether the store takes it or refuses it, nobody is told.
+      repeat: () => {
+        around(transaction, () => {
+          memory.commit(transaction, timeoutMs, () => {});
+          return { kind: "unknown", cause: "a copy" };
+        });
+      },
       failed: (cause) => ({ kind: "unknown", cause }),
       done: (end) => {
         asked(transaction, -1);
@@ -117,6 +124,8 @@ export class StoreClient implements Store {
     readonly timeoutMs: number;
     readonly write: boolean;
     readonly perform: () => End;
+    /** What a copy of the request does that reached the store as well. */
+    readonly repeat?: () => void;
     readonly failed: (cause: string) => End;
     readonly done: (end: End) => void;
   }): void {
@@ -140,7 +149,8 @@ export class StoreClient implements Store {
       via,
       write: call.write,
       apply: () => {
-        result = call.perform();
+        if (result === undefined) result = call.perform();
+        else call.repeat?.();
       },
       answer: () => {
         const end = result ?? call.failed("lost");

@@ -11,7 +11,7 @@ import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy } from "../model/policy.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { Building } from "./building.ts";
-import { withLocal } from "./note.ts";
+import { withLocal } from "./locals.ts";
 import { type Local, runKey } from "./state.ts";
 
 /** Why a VM that runs here is to end here. `leaves`: its host does, and does not wait for it to be moved. */

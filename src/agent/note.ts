@@ -2,6 +2,8 @@ import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
 import { later, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
+import { fresh, needList, withLocal } from "./locals.ts";
+import { gone, isMoveOp, isWorking, leavingAgain, noteMove, noteMoveOp, partSeen } from "./note-moves.ts";
 import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 import { noteMeasurement } from "./usage.ts";
@@ -22,7 +24,11 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "listed":
       return noteList(state, happened.runs, happened.wall);
     case "op-ended":
-      return noteOp(state, happened.op, happened.end, happened.wall);
+      return noteOp(state, happened.op, happened.end, happened);
+    case "prepared":
+    case "checked":
+    case "move":
+      return noteMove(state, happened);
     case "commit-ended":
       return noteCommit(noteTold(state, happened), happened);
     case "read":
@@ -38,18 +44,6 @@ function noteHeart(state: AgentState, says: AgentState["heart"]): AgentState {
   const after = says === "lost" ? null : says.incarnation;
   const changed = after !== null && after !== before;
   return changed ? needList({ ...state, heart: says }) : { ...state, heart: says };
-}
-
-export function needList(state: AgentState): AgentState {
-  return { ...state, listing: { ...state.listing, needed: true } };
-}
-
-export function fresh(run: VmRun, phase: Local["phase"], since: WallMs): Local {
-  return { run, phase, exit: null, detail: null, refusal: null, pausedBy: [], stopsFailed: 0, since };
-}
-
-export function withLocal(state: AgentState, local: Local): AgentState {
-  return { ...state, locals: new Map(state.locals).set(runKey(local.run), local) };
 }
 
 function noteVm(state: AgentState, told: VmEvent, wall: WallMs): AgentState {
@@ -90,15 +84,18 @@ function noteList(state: AgentState, runs: readonly RunningVm[], wall: WallMs): 
   const locals = new Map(state.locals);
   const untouched = (key: string) => asked?.locals.get(key) === state.locals.get(key);
   const listed = new Set<string>();
-  for (const { run, state: seen } of runs) {
+  const works = (key: string) => isWorking(state, key);
+  for (const { run, state: seen, move } of runs) {
     const key = runKey(run);
     listed.add(key);
     const known = state.locals.get(key);
-    if (untouched(key) && (known === undefined || !isBusy(known))) locals.set(key, afterList(known, run, seen, wall));
+    if (!untouched(key) || works(key) || (known !== undefined && isBusy(known))) continue;
+    const part = move === undefined ? undefined : partSeen(known, run, move, wall);
+    locals.set(key, part ?? afterList(known, run, seen, wall));
   }
   for (const [key, local] of state.locals) {
-    if (listed.has(key) || isBusy(local) || local.phase === "gone" || !untouched(key)) continue;
-    locals.set(key, { ...local, phase: "gone", exit: local.exit ?? "killed", since: wall });
+    if (listed.has(key) || isBusy(local) || local.phase === "gone" || !untouched(key) || works(key)) continue;
+    locals.set(key, { ...gone(local, wall), exit: local.exit ?? "killed" });
   }
   return { ...state, locals, listing: { ...state.listing, asked: undefined } };
 }
@@ -109,16 +106,18 @@ function afterList(known: Local | undefined, run: VmRun, seen: RunningVm["state"
   // One that cannot answer now has not changed by that.
   const silent = seen === "frozen" || seen === "unresponsive";
   if (silent && (known?.phase === "running" || known?.phase === "paused")) return known;
-  const phase = seen === "paused" ? "paused" : "running";
+  // A part that it has no more ended with its guest here.
+  const phase = seen === "paused" && known?.phase !== "moving" ? "paused" : "running";
   return known?.phase === phase ? known : { ...fresh(run, phase, wall), stopsFailed: known?.stopsFailed ?? 0 };
 }
 
-function noteOp(state: AgentState, id: number, end: HypervisorEnd, wall: WallMs): AgentState {
+function noteOp(state: AgentState, id: number, end: HypervisorEnd, { wall, now }: AgentEvent): AgentState {
   const op = must(state.ops.get(id), () => `Cannot end operation ${id}: it was never begun`);
   const ops = new Map(state.ops);
   ops.delete(id);
   const next = { ...state, ops };
   const local = state.locals.get(op.runKey);
+  if (isMoveOp(op.kind)) return noteMoveOp(next, { ...op, kind: op.kind }, end, wall, now);
   if (local === undefined || op.kind === "reset") return next;
   if (end.kind === "unknown") return needList(withLocal(next, unclear(local, op)));
   return end.kind === "done" ? noteDone(next, op, local, wall) : noteRefused(next, op, local, end, wall);
@@ -134,14 +133,16 @@ function noteDone(state: AgentState, op: AgentOp, local: Local, wall: WallMs): A
       return withLocal(state, { ...local, phase: local.exit === null ? "running" : "unclear", since: wall });
     case "stop":
     case "kill":
-      return withLocal(state, { ...local, phase: "gone", since: wall });
+      return withLocal(state, { ...local, phase: "gone", moving: null, since: wall });
     case "adopt": {
       const as = must(op.as, "Cannot end an adoption: it has no new run");
       const locals = new Map(state.locals);
       locals.delete(op.runKey);
-      return withLocal({ ...state, locals }, fresh(as, "running", wall));
+      const moving = local.moving === null ? null : leavingAgain;
+      const next = { ...fresh(as, moving === null ? "running" : "moving", wall), moving };
+      return withLocal({ ...state, locals }, next);
     }
-    case "reset":
+    default:
       return state;
   }
 }

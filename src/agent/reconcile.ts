@@ -15,7 +15,10 @@ import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { endRun, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
-import { fresh, needList, withLocal } from "./note.ts";
+import { fresh, needList, withLocal } from "./locals.ts";
+import { moveSubject } from "./move-parts.ts";
+import { isPartHere, moveOut, settleMoving, settleQuit, writeProgress } from "./moving.ts";
+import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
 import { reportStatus, statusChange } from "./status.ts";
@@ -28,6 +31,12 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
     if (owner.value.kind !== "held" || owner.value.host !== building.state.self) continue;
     settleOwned(building, id, owner as Stored<HeldOwner>, incarnation);
   }
+  settleQuit(building, incarnation);
+  settleNotArrived(building, incarnation);
+  takeIn(building, incarnation);
+  writeMoveEnds(building);
+  writeProgress(building);
+  greetArrivals(building);
   answerIntents(building, incarnation);
   reportStatus(building, incarnation);
 }
@@ -38,7 +47,7 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
   if (isUnreadable(view, run.vm) || ["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
   const named = isNamed(view, building.state.self, run);
   if (local.phase === "gone") {
-    if (!named) dropLocal(building, run);
+    if (!named && !isAwaitedByMove(building, local)) dropLocal(building, run);
     return;
   }
   if (local.phase === "unclear") {
@@ -48,20 +57,32 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
     return;
   }
   if (isClaimed(building, run, incarnation)) return;
+  if (local.moving !== null) {
+    // One of an earlier life of this host goes on as any other, and then with its part (S11).
+    if (run.incarnation !== incarnation && named && local.moving.part === "leaving")
+      claim(building, local, incarnation);
+    else settleMoving(building, local, incarnation, local.moving);
+    return;
+  }
   if (!named) {
     kill(building, local);
     return;
   }
   const ending = whyEnding(view, run.vm, building.state.self);
-  if (run.incarnation !== incarnation)
-    settleOlder(building, local, incarnation, ending === undefined || ending === "moved");
+  if (run.incarnation !== incarnation) claim(building, local, incarnation);
   else if (ending !== undefined) endRun(building, local, ending);
   else if (local.stopsFailed > 0) building.state = withLocal(building.state, { ...local, stopsFailed: 0 });
+  else moveOut(building, local, incarnation);
+}
+
+function claim(building: Building, local: Local, incarnation: Incarnation): void {
+  const ending = whyEnding(building.happened.view, local.run.vm, building.state.self);
+  settleOlder(building, local, incarnation, ending === undefined || ending === "moved");
 }
 
 /** Unread is not absent: a VM whose records a newer version wrote is neither stopped nor killed for that. */
 function isUnreadable(view: ClusterView, vm: VmId): boolean {
-  return view.unreadable.has(keys.vm(vm)) || view.unreadable.has(keys.owner(vm));
+  return [keys.vm(vm), keys.owner(vm), keys.vmMove(vm)].some((key) => view.unreadable.has(key));
 }
 
 /** S11: a run of an earlier incarnation that still owns its VM stands frozen; claim the VM back, then let it go on. */
@@ -72,7 +93,7 @@ function settleOlder(building: Building, local: Local, incarnation: Incarnation,
     kill(building, local);
     return;
   }
-  if (building.busy(run.vm) || isBetweenHosts(view, run.vm)) return;
+  if (building.busy(run.vm) || building.busy(moveSubject(run.vm)) || isBetweenHosts(view, run.vm)) return;
   // The power may go at any moment: neither adopt nor kill until the manager confirmed or abandoned it.
   if (fenceOf(view, building.state.self, run.incarnation)?.value.device === "begun") return;
   const transaction = adoptTransaction(view, run.vm, { host: building.state.self, incarnation });
@@ -106,17 +127,19 @@ function kill(building: Building, local: Local): void {
 
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
 function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
-  if (building.busy(id) || isUnreadable(building.happened.view, id)) return;
+  if (building.busy(id) || building.busy(moveSubject(id)) || isUnreadable(building.happened.view, id)) return;
   // Where it came from has not quit: it is neither started nor given to others (S15).
   if (isBetweenHosts(building.happened.view, id)) return;
   const { view } = building.happened;
   const run: VmRun = { vm: id, incarnation: owner.value.incarnation, epoch: owner.value.epoch };
   const local = building.state.locals.get(runKey(run));
   if (local !== undefined && local.phase !== "gone") return;
-  if (continueAdoption(building, run, incarnation)) return;
+  if (continueAdoption(building, run, incarnation) || isPartHere(building, run)) return;
   const vm = view.vms.get(id)?.value;
   const isEnding = whyEnding(view, id, building.state.self) !== undefined;
-  const isNew = local === undefined && owner.revision > building.state.syncedRevision;
+  // What waited here for a guest and was cleared away has used nothing of the epoch that it bore.
+  const hasNotRun = local === undefined || local.neverRan;
+  const isNew = hasNotRun && owner.revision > building.state.syncedRevision;
   // Its last word may be on its way, whatever was placed here meanwhile: it starts nothing any more (S9).
   const isOver = isEnding || run.incarnation !== incarnation || isGoingDown(view, building.state.self);
   if (vm === undefined || isOver) release(building, id, owner, null, vm);
@@ -124,7 +147,7 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   else if (isDisarmed(view) && !(isNew && vm.requested === "started")) return;
   // Somebody works on it: it is left alone until then (HM2).
   else if (vm.lock !== null) return;
-  else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);
+  else if (isNew) start(building, run, vm);
   else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
   // Stopped by order, and wanted again before that was on record: the stop is completed, and what follows is a new start.
   else if (local.exit === null) release(building, id, owner, null, vm);
@@ -138,7 +161,7 @@ function continueAdoption(building: Building, run: VmRun, incarnation: Incarnati
   if (run.incarnation !== incarnation) return false;
   for (const local of building.state.locals.values()) {
     if (local.run.vm !== run.vm || !isClaimed(building, local.run, incarnation) || local.phase === "gone") continue;
-    if (local.phase !== "running" && local.phase !== "paused") return true;
+    if (!["running", "paused", "moving"].includes(local.phase)) return true;
     const op = building.op({ kind: "adopt", runKey: runKey(local.run), as: run });
     building.state = withLocal(building.state, { ...local, phase: "adopting" });
     building.effects.push({ kind: "adopt", op, run: local.run, as: run });

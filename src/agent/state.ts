@@ -4,7 +4,16 @@ import type { EventDraft, VmExit } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { HeartSays } from "../ports/heart.ts";
-import type { HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
+import type { HypervisorEnd, MovePart, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
+import type {
+  Door,
+  GuestHealth,
+  IncomingEnd,
+  IncomingRequest,
+  MoveEvent,
+  MoveProgress,
+  OutgoingRequest,
+} from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
 import type { Stillness } from "./standstill.ts";
 
@@ -12,10 +21,20 @@ import type { Stillness } from "./standstill.ts";
  * One run on this host, as this agent last saw it.
  * `gone`: nothing of it is left and its cgroup is removed; `exit` says how it ended.
  * `unclear`: an operation ended unknown; listed again before anything else happens to it.
+ * `moving`: it has a part in a live move, told by `moving` (S15).
  */
 export type Local = {
   readonly run: VmRun;
-  readonly phase: "starting" | "running" | "paused" | "stopping" | "killing" | "adopting" | "gone" | "unclear";
+  readonly phase:
+    | "starting"
+    | "running"
+    | "paused"
+    | "stopping"
+    | "killing"
+    | "adopting"
+    | "gone"
+    | "unclear"
+    | "moving";
   readonly exit: VmExit | null;
   readonly detail: string | null;
   /** Why its start was refused; null where it was not. */
@@ -24,7 +43,32 @@ export type Local = {
   /** How often in a row it was to be stopped, and was still there afterwards. */
   readonly stopsFailed: number;
   readonly since: WallMs;
+  readonly moving: Moving | null;
+  /** Of what came for a live move and is gone: it never executed, for certain (S15). */
+  readonly neverRan: boolean;
 };
+
+/** A run's part in a live move, and how far this agent has brought it. */
+export type Moving = {
+  readonly part: MovePart;
+  /** The revision of the move's record when its work here began: another one is another move. Null: an earlier agent's. */
+  readonly of: Revision | null;
+  /** Where its source may knock; null: this agent did not open any. */
+  readonly doors: readonly Door[] | null;
+  /**
+   * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: the target has everything.
+   * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
+   */
+  readonly stage: "begun" | "ready" | "over" | "refused" | "tried" | "doubted";
+  /** A step that had no answer is not taken again before this. */
+  readonly retryAt: InstantMs | null;
+};
+
+/** A live move that ended here without a record of it, until that is written. */
+export type MoveEnd = { readonly of: Revision; readonly code: string; readonly params: Params };
+
+/** A guest that went on here after a live move; `health`: null until it was asked for. */
+export type Arrival = { readonly run: VmRun; readonly health: GuestHealth | null };
 
 /**
  * Restarts in a row of one VM, for `maxRestart`. `counted`: the epoch whose end was counted last, so that a restart whose
@@ -51,6 +95,11 @@ export type AgentState = {
   /** Subjects with a transaction under way, until the view shows its outcome. */
   readonly pending: ReadonlyMap<number, AgentPending>;
   readonly ops: ReadonlyMap<number, AgentOp>;
+  readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
+  readonly arrivals: ReadonlyMap<VmId, Arrival>;
+  /** How the copying of guests that leave goes; written down now and then, and from then on not before `progressAt`. */
+  readonly progress: ReadonlyMap<VmId, MoveProgress>;
+  readonly progressAt: InstantMs;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
@@ -96,11 +145,14 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset";
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp;
   readonly runKey: string;
   readonly intent?: IntentId;
   readonly as?: VmRun;
 };
+
+/** A step of a live move (ports/migration.ts). */
+export type MoveOp = "prepare" | "migrate-out" | "cancel-out" | "switch-over" | "complete" | "abandon" | "check";
 
 export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; readonly view: ClusterView } & (
   | { readonly kind: "synced" }
@@ -110,6 +162,9 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "vm"; readonly event: VmEvent }
   | { readonly kind: "listed"; readonly runs: readonly RunningVm[] }
   | { readonly kind: "op-ended"; readonly op: number; readonly end: HypervisorEnd }
+  | { readonly kind: "prepared"; readonly op: number; readonly end: IncomingEnd }
+  | { readonly kind: "checked"; readonly op: number; readonly health: GuestHealth }
+  | { readonly kind: "move"; readonly event: MoveEvent }
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
   | { readonly kind: "measured"; readonly measurement: Measurement }
@@ -126,6 +181,14 @@ export type AgentEffect =
   | { readonly kind: "stop"; readonly op: number; readonly run: VmRun; readonly graceMs: number }
   | { readonly kind: "kill" | "reset"; readonly op: number; readonly run: VmRun }
   | { readonly kind: "adopt"; readonly op: number; readonly run: VmRun; readonly as: VmRun }
+  | { readonly kind: "prepare"; readonly op: number; readonly request: IncomingRequest }
+  | { readonly kind: "migrate-out"; readonly op: number; readonly run: VmRun; readonly request: OutgoingRequest }
+  | { readonly kind: "complete"; readonly op: number; readonly run: VmRun; readonly limitMs: number }
+  | {
+      readonly kind: "cancel-out" | "switch-over" | "abandon" | "check";
+      readonly op: number;
+      readonly run: VmRun;
+    }
   | { readonly kind: "list" }
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
   | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }

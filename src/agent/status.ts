@@ -18,6 +18,8 @@ const phases: { readonly [P in Local["phase"]]: VmStatus["phase"] } = {
   adopting: "paused",
   gone: "failed",
   unclear: "failed",
+  // By its source: the guest runs, or stands for a moment. At its target it comes up.
+  moving: "running",
 };
 
 /** Writes what is seen of each VM owned here where it differs from the record. */
@@ -58,7 +60,7 @@ function statusOf(building: Building, local: Local): VmStatus {
     host: building.state.self,
     incarnation: run.incarnation,
     epoch: run.epoch,
-    phase: phases[local.phase],
+    phase: local.moving?.part === "incoming" && local.phase === "moving" ? "starting" : phases[local.phase],
     pausedBy: local.phase === "paused" ? [...local.pausedBy] : [],
     accel: building.state.accel,
     restarts: building.state.restarts.get(run.vm)?.count ?? 0,

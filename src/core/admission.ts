@@ -10,6 +10,7 @@ import { reason } from "./placement/fitness.ts";
 import type { Knowledge } from "./placement/knowledge.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
 import { select, whereTo } from "./placement/select.ts";
+import { byStartOrder } from "./start-order.ts";
 import { vmIndex } from "./vm-index.ts";
 
 /** The first loss that cannot be borne. */
@@ -101,7 +102,7 @@ function whyNotBorne(
     const why = reason("PL6", "store-loses-majority", { left, votes });
     return { losing, vm: null, why, fix: null };
   }
-  const vms = losing.flatMap((host) => started.get(host) ?? []).sort(inStartOrder);
+  const vms = losing.flatMap((host) => started.get(host) ?? []).sort(byStartOrder);
   for (const vm of vms) {
     const without = whyNoProof(view, vm, losing);
     if (without !== undefined) return { losing, vm: vm.id, ...without };
@@ -111,11 +112,6 @@ function whyNotBorne(
   const failed = placeAll(open(), vms);
   if (failed === undefined) return undefined;
   return { losing, vm: failed.vm.id, why: failed.why, fix: fixFor(open, vms, failed.vm) };
-}
-
-/** The manager recovers in this order. */
-function inStartOrder(a: Vm, b: Vm): number {
-  return b.startPriority - a.startPriority || compareText(a.id, b.id);
 }
 
 function whyNoProof(view: ClusterView, vm: Vm, losing: readonly HostId[]): { why: Reason; fix: Fix } | undefined {

@@ -1,8 +1,8 @@
 import { compareText, inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
-import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
+import type { HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
-import type { Vm } from "../model/records.ts";
+import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
@@ -11,6 +11,7 @@ import { isDisarmed } from "./disarmed.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
 import { isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
+import { sourcesNotQuit } from "./migration.ts";
 import { openRound } from "./placement/round.ts";
 import { whereTo } from "./placement/select.ts";
 import { unchanged } from "./transactions.ts";
@@ -68,25 +69,51 @@ export function whatAFenceWouldStart(
   let held = 0;
   let startsElsewhere = false;
   let device = false;
-  for (const id of vmIndex(view).heldBy.get(host) ?? []) {
-    const owner = view.owners.get(id);
+  for (const [id, concerned] of [...heldThere(view, host), ...heldUpBy(view, host)]) {
     const vm = view.vms.get(id)?.value;
-    if (owner?.value.kind !== "held" || owner.value.incarnation > incarnation) continue;
-    if (vm === undefined || vm.requested !== "started") continue;
+    if (concerned.incarnation > incarnation || vm === undefined || vm.requested !== "started") continue;
     const pools = poolsOf(vm, view);
     // Of an earlier incarnation: the host came back, and is gone again before it claimed the VM (S11).
-    const earlier = owner.value.incarnation < incarnation;
-    if (earlier && pools !== undefined && proveGone(view, host, owner.value.incarnation, pools) !== undefined) continue;
+    const earlier = concerned.incarnation < incarnation;
+    if (earlier && pools !== undefined && proveGone(view, host, concerned.incarnation, pools) !== undefined) continue;
     held++;
     // The device works on the record of the incarnation that owns the VM.
     const asksDevice = pools !== undefined && needsDevice(pools) && !earlier;
     if (pools === undefined || (startsElsewhere && (device || !asksDevice))) continue;
     const obtainable = proofsAcceptedBy(pools).includes("silence") || (needsDevice(pools) && hasDevice);
-    if (!obtainable || whereTo(round, vm, { preference: "best", without: host }) === undefined) continue;
+    const starts = concerned.hasHost || whereTo(round, vm, { preference: "best", without: host }) !== undefined;
+    if (!obtainable || !starts) continue;
     startsElsewhere = true;
     device ||= asksDevice;
   }
   return { held, startsElsewhere, device };
+}
+
+/** In which incarnation a host keeps a VM from running elsewhere; `hasHost`: another one owns it already. */
+type Concerned = readonly [VmId, { readonly incarnation: Incarnation; readonly hasHost: boolean }];
+
+function* heldThere(view: ClusterView, host: HostId): Iterable<Concerned> {
+  for (const id of vmIndex(view).heldBy.get(host) ?? []) {
+    const owner = view.owners.get(id)?.value;
+    if (owner?.kind === "held") yield [id, { incarnation: owner.incarnation, hasHost: false }];
+  }
+}
+
+/** VMs that were handed over, do not run where they are owned, and start nowhere before this source has quit (S15). */
+function* heldUpBy(view: ClusterView, host: HostId): Iterable<Concerned> {
+  for (const [id, source] of sourcesNotQuit(view)) {
+    const owner = view.owners.get(id)?.value;
+    if (source.host !== host || owner?.host === host || runsWhereOwned(view, id)) continue;
+    const hasHost = owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) === undefined;
+    yield [id, { incarnation: source.incarnation, hasHost }];
+  }
+}
+
+function runsWhereOwned(view: ClusterView, id: VmId): boolean {
+  const owner = view.owners.get(id)?.value;
+  const status = view.statuses.get(id)?.value;
+  if (owner?.kind !== "held" || fenceOf(view, owner.host, owner.incarnation) !== undefined) return false;
+  return status?.epoch === owner.epoch && (status.phase === "running" || status.phase === "paused");
 }
 
 /** VMs that nobody holds wait for the host, which is not coming back; one of them at least would then start elsewhere (HM4). */
@@ -152,6 +179,18 @@ export function decideOrders(
     });
   }
   return { decisions, notices: [], wakeAt: undefined };
+}
+
+/**
+ * Why another leader would order the fence of this process's own host: nobody orders his own. Undefined: nothing is wrong
+ * there, or no VM would start elsewhere by it.
+ */
+export function whyOthersWouldOrder(view: ClusterView, known: ManagerKnowledge): Reason | undefined {
+  const contact = known.contacts.get(known.self);
+  if (contact === undefined || isDisarmed(view) || !isJudged(view, known.self, contact)) return undefined;
+  const reason = whyOrdered(view, known.self, contact, known.now);
+  if (reason === undefined) return undefined;
+  return whatAFenceWouldStart(view, known.self, contact.incarnation, known).startsElsewhere ? reason : undefined;
 }
 
 function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: InstantMs): Reason | undefined {
@@ -271,19 +310,23 @@ type LostOwner = {
   readonly device: boolean;
 };
 
-/** The (host, incarnation) pairs that own a VM and are not what the host runs now, or are fenced; in order. */
+/**
+ * The fenced (host, incarnation) pairs that own a VM, or had one that has not left them for certain (S15); in order.
+ */
 function lostOwners(view: ClusterView): readonly LostOwner[] {
   const found = new Map<string, LostOwner>();
-  for (const id of lostVms(view)) {
-    const owner = view.owners.get(id)?.value;
-    if (owner?.kind !== "held") continue;
-    const { host, incarnation } = owner;
+  const add = (id: VmId, { host, incarnation }: Pick<HeldOwner, "host" | "incarnation">): void => {
     const vm = view.vms.get(id)?.value;
     const pools = vm === undefined ? undefined : poolsOf(vm, view);
     const device = pools !== undefined && needsDevice(pools) && vm?.requested === "started";
     const key = fenceKey(host, incarnation);
     found.set(key, { host, incarnation, device: device || (found.get(key)?.device ?? false) });
+  };
+  for (const id of lostVms(view)) {
+    const owner = view.owners.get(id)?.value;
+    if (owner?.kind === "held") add(id, owner);
   }
+  for (const [id, source] of sourcesNotQuit(view)) if (fenceOf(view, source.host, source.incarnation)) add(id, source);
   return valuesInKeyOrder(found);
 }
 

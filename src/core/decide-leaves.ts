@@ -119,5 +119,6 @@ export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Mo
   );
   round.assign(vm, to);
   round.leaves(owner.host);
+  // A guest that moves live is placed by this very decision: its room is taken from now on (PL1, S15).
   round.decide(vm.id, write, [told], { vm: vm.id, on: to });
 }

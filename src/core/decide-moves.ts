@@ -1,11 +1,14 @@
 import { inKeyOrder } from "../base/order.ts";
+import { later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
+import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
-import type { Stored } from "../model/view.ts";
+import { fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
 import { event } from "./decision.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
+import { limits } from "./limits.ts";
 import { isOutdated } from "./move-attempts.ts";
 import { stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
@@ -24,9 +27,30 @@ export function continueMoves(round: VmRound): void {
     if (stage === "switched") endSwitched(round, move, vm);
     else if (stage === "over" || vm === undefined) endMove(round, move, vm);
     else if (stage === "failed") countFailure(round, move, vm);
+    else if (stage === "waits" && move.value.live !== undefined) watchLive(round, move, vm);
     // One that is wanted is placed like every VM that nobody may run.
     else if (stage === "free" && vm.requested !== "started") changePlace(round, move.value, vm);
   }
+}
+
+/** Nobody answers for a target that is lost: the move is over, and the guest goes on where it is (S15). */
+function watchLive(round: VmRound, move: Stored<VmMove>, vm: Vm): void {
+  if (!isTargetLost(round, move.value)) return;
+  const params = { vm: vm.name, host: move.value.to };
+  countFailure(round, move, vm, { code: "move-host-lost", params });
+}
+
+function isTargetLost(round: VmRound, { to, live }: VmMove): boolean {
+  const { view, known } = round;
+  const present = view.hosts.get(to)?.value.incarnation;
+  if (present === undefined || fenceOf(view, to, present) !== undefined) return true;
+  if (live?.kind === "waiting" && live.incarnation !== present) return true;
+  const contact = known.contacts.get(to);
+  if (contact?.incarnation !== present) return false;
+  const agentAgeMs = heartbeatOf(view, to, present)?.value.agentAgeMs ?? 0;
+  const lostAt = later(contact.heardAt, limits.moveSilentMs);
+  if (known.now < lostAt) round.wake(lostAt);
+  return known.now >= lostAt || agentAgeMs > limits.moveSilentMs;
 }
 
 /** The source says itself that it has quit; where it never will, its proof says so (S15). */
@@ -53,11 +77,12 @@ function endMove(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined, prove
   round.decide(id, write, arrived || vm === undefined ? [] : [event("vm-move-dropped", { vm: id }, params)]);
 }
 
-function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm): void {
+function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick<Reason, "code" | "params">): void {
   const { view, also } = round;
   const { to, from, answer } = move.value;
-  if (answer.kind !== "failed") return;
-  const { code, params } = answer;
+  const failed = cause ?? (answer.kind === "failed" ? answer : undefined);
+  if (failed === undefined) return;
+  const { code, params } = failed;
   const known = view.plans.get(vm.id);
   const before = known === undefined || isOutdated(view, known) ? 0 : (known.value.failedMoves?.count ?? 0);
   const count = before + 1;

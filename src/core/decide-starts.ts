@@ -1,3 +1,4 @@
+import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { Owner, Vm } from "../model/records.ts";
@@ -80,7 +81,8 @@ function moveFirst(round: VmRound, vm: Vm, owner: Released, placement: Found, { 
   const write = transaction([...begun.compares, ...plan.compares, ...also], [...begun.writes, ...plan.writes]);
   const params = { vm: vm.name, from: owner.host, to, how: mannerOf(begun.move) };
   round.assign(vm, to);
-  round.decide(vm.id, write, [event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives)]);
+  const told = event("vm-move-begun", { vm: vm.id, host: to }, params, reason, alternatives);
+  round.decide(vm.id, write, [told], { vm: vm.id, on: to });
 }
 
 function whyNotThere(owner: Released, preference: Wish["preference"]): Reason {
@@ -114,7 +116,7 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
   if (places.unlocked === true && vm.lock !== null)
     told.push(event("vm-lock-removed", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
   const place = placeTransaction(view, vm.id, on, places, also);
-  const ended = moveEnded(view, vm);
+  const ended = moveEnded(view, vm, on);
   const aim = ended === noChange ? undefined : view.moves.get(vm.id)?.value;
   // Whoever wanted it there hears that it went elsewhere.
   if (aim !== undefined && aim.to !== on)
@@ -128,11 +130,13 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
  * The move of a run ends with the record of the next one: nobody sees a VM placed and still moving (S15). One that went
  * before a start is ended a look later, since it may be of this very moment.
  */
-function moveEnded(view: ClusterView, vm: Vm): PlanChange {
+function moveEnded(view: ClusterView, vm: Vm, on: HostId): PlanChange {
   const move = view.moves.get(vm.id);
   if (move === undefined || move.value.epoch === null) return noChange;
   const key = keys.vmMove(vm.id);
-  const plan = planChange(view, vm.id, { failedMoves: null });
+  // Where it goes back to it has nothing to go back to any more (HM3).
+  const isBack = view.plans.get(vm.id)?.value.returnTo === on && whyVmsLeave(view, on) === undefined;
+  const plan = planChange(view, vm.id, { failedMoves: null, ...(isBack ? { returnTo: null } : {}) });
   return { compares: [unchanged(key, move), ...plan.compares], writes: [remove(key), ...plan.writes] };
 }
 

@@ -12,7 +12,19 @@ const id = "task-1" as TaskId;
 const known = { wall: 700_000 as WallMs } as ManagerKnowledge;
 
 function task(kind: Task["kind"], more: Partial<Task> = {}): Task {
-  return { schema: 1, id, actor: asked.actor, kind, vm: db, to: null, percent: 0, end: null, at: asked.at, ...more };
+  return {
+    schema: 1,
+    id,
+    actor: asked.actor,
+    kind,
+    vm: db,
+    to: null,
+    percent: 0,
+    copying: null,
+    end: null,
+    at: asked.at,
+    ...more,
+  };
 }
 
 /** What is written of the task: its end, its percent, `delete`, or nothing. */

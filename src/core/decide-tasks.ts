@@ -9,6 +9,7 @@ import type { Decision, ManagerKnowledge } from "./decision.ts";
 import { progressOfMove } from "./move-task.ts";
 import { put, remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
+import { runsAsOwned } from "./vm-state.ts";
 
 /** Ended tasks and answered intents stay this long for whoever asks how it went. */
 const keepEndedMs = 600_000;
@@ -81,13 +82,7 @@ function progress(view: ClusterView, task: Task, at: WallMs): Task | undefined {
   }
   if (vm.value.requested !== "started") return failed("superseded", { vm: name });
   if (error !== undefined) return failed(error.code, error.params);
-  return isRunning(view, task) ? done : advance(view, task);
-}
-
-function isRunning(view: ClusterView, task: Task): boolean {
-  const owner = view.owners.get(task.vm)?.value;
-  const status = view.statuses.get(task.vm)?.value;
-  return owner?.kind === "held" && status?.epoch === owner.epoch && status.phase === "running";
+  return runsAsOwned(view, task.vm) ? done : advance(view, task);
 }
 
 /** Placed: a third; QEMU is being started: two thirds. */

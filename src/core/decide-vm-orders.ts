@@ -133,11 +133,15 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
     round.assign(one, order.to);
     round.take(one.id);
   }
-  round.decide(vm.id, transaction(compares, writes), events);
+  const places = [vm, ...team].map(({ id }) => ({ vm: id, on: order.to }));
+  round.decide(vm.id, transaction(compares, writes), events, ...places);
 }
 
-/** One transaction takes them all or none: more do not fit into it, and none is stopped for a host that cannot run it. */
-const alongMax = 20;
+/**
+ * One transaction takes them all or none: more do not fit into it, at up to six comparisons for each, and none is stopped for
+ * a host that cannot run it.
+ */
+const alongMax = 19;
 
 function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], to: HostId): Reason | undefined {
   if (team.length > alongMax) {

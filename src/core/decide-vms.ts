@@ -25,6 +25,7 @@ import { byStartOrder } from "./start-order.ts";
 import { transaction } from "./transactions.ts";
 import { lostVms, vmIndex } from "./vm-index.ts";
 import { VmRound } from "./vm-round.ts";
+import { runsAsOwned } from "./vm-state.ts";
 
 /**
  * Starts, recoveries, moves and releases: one transaction per VM (S14). `busy` subjects wait for their last transaction.
@@ -120,7 +121,7 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     : round.select(vm, { preference: "best", without: lives ? undefined : host, returnTo });
   if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
   else if (vm.lock !== null && !lostWithItsHost.has(vm.lock.kind)) giveUpLocked(round, vm, proof, placement.on);
-  else placeOn(round, vm, placement, reason, { owner, proof, ranWell: ranWell(view, vm, owner), unlocked: true });
+  else placeOn(round, vm, placement, reason, { owner, proof, ranWell: runsAsOwned(view, vm.id), unlocked: true });
 }
 
 type LockKind = NonNullable<Vm["lock"]>["kind"];
@@ -138,12 +139,6 @@ function giveUpLocked(round: VmRound, vm: Vm, proof: FenceProof, host: HostId): 
   const release = releaseLostTransaction(view, vm.id, proof, round.also, host);
   const write = transaction([...release.compares, ...plan.compares], [...release.writes, ...plan.writes]);
   round.decide(vm.id, write, [event("vm-lost-while-locked", { vm: vm.id }, params)]);
-}
-
-/** Its agent last saw it run there. */
-function ranWell(view: ClusterView, vm: Vm, owner: HeldOwner): boolean {
-  const status = view.statuses.get(vm.id)?.value;
-  return status?.epoch === owner.epoch && status.phase === "running";
 }
 
 /** A VM in error that is set to `disabled`, or one that failed somewhere and is not wanted: what failed is forgotten. */

@@ -31,7 +31,7 @@ export type Decision = {
   readonly events: readonly EventDraft[];
   /** It rests on what was true at this moment alone: where its outcome is unknown it is decided anew, not sent again. */
   readonly once?: true;
-  readonly places?: Placing;
+  readonly places?: readonly Placing[];
 };
 
 /** Where a VM goes by a decision. */

@@ -22,6 +22,12 @@ export const limits = {
   standbyFenceDelayMs: 700,
   /** The leader counts as gone after this long without a tick of its term (S12). */
   leaderSilenceMs: 2_000,
+  /**
+   * A leader leaves the office for what only others can do about its host, but not before this. Who should not hold it
+   * claims it only where nobody else has taken it for so long (S12, S13).
+   */
+  officeHeldMs: 15_000,
+  officeLeftMs: 10_000,
   tickMs: 500,
   /** Between two ticks of the leader: three lie within the silence that ends its office. */
   leaderTickMs: 650,
@@ -57,6 +63,16 @@ export const limits = {
   deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
+  /** A live move whose target, or its agent, says nothing for so long is given up; as long as QEMU waits for a link. */
+  moveSilentMs: 10_000,
+  /** For what is missing of a guest that was handed over: by then it is there, or it goes on at its source. */
+  moveCompleteMs: 10_000,
+  /** Once its source has quit, what is not there never comes. */
+  moveCompleteLateMs: 200,
+  /** A step of a move that had no answer is tried again after this. */
+  moveStepRetryMs: 500,
+  /** For how long a guest may stand still for what is copied last; without KVM it stands the whole time. */
+  moveDowntimeMs: 300,
   /** From so many VMs on the way from a host on, no further one leaves it that nobody ordered away (HM2). */
   movesPerHostMax: 4,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */

@@ -98,6 +98,15 @@ export function isBetweenHosts(view: ClusterView, vm: VmId): boolean {
   return switchedMove(view, vm) !== undefined;
 }
 
+/** Of VMs that were handed over: where they came from, as long as that has not quit. In no order. */
+export function sourcesNotQuit(view: ClusterView): Map<VmId, Me> {
+  const found = new Map<VmId, Me>();
+  for (const [vm, { value }] of view.moves) {
+    if (value.live?.kind === "switched") found.set(vm, { host: value.from, incarnation: value.incarnation });
+  }
+  return found;
+}
+
 function switchedMove(view: ClusterView, vm: VmId): Stored<VmMove> | undefined {
   const move = view.moves.get(vm);
   return move?.value.live?.kind === "switched" ? move : undefined;

@@ -48,7 +48,7 @@ const cases: readonly Case[] = [
   ["the move has failed", "incoming", mine, failed, "abandon"],
   ["the source started the VM again", "incoming", held("h1", 1, 5), waiting, "abandon"],
   ["the source stopped it", "incoming", released, waiting, "abandon"],
-  ["the VM was placed here by another way, in the same epoch", "incoming", theirs, null, "abandon"],
+  ["its source has quit, or the VM was placed here in the same epoch", "incoming", theirs, null, "complete"],
   ["it was placed here while the move waits", "incoming", theirs, waiting, "abandon"],
   ["it was given back", "incoming", held("h1", 1, 6), failed, "abandon"],
   ["it goes to another host", "incoming", mine, { ...waiting, to: host("h3") }, "abandon"],

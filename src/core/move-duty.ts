@@ -40,8 +40,10 @@ function isAimedAt(me: Me, run: VmRun, move: VmMove): boolean {
 }
 
 function ofIncoming(me: Me, run: VmRun, move: VmMove | undefined, owner: HeldOwner | undefined): MoveDuty {
-  if (move === undefined || !isAimedAt(me, run, move) || move.answer.kind !== "open") return "abandon";
-  // An owner record of the same epoch that no move wrote means a start of its own, not this copy.
+  // Its source may have quit before this was seen. What came in whole goes on; where the VM was placed here by another way,
+  // in the same epoch, nothing ever does, and it is started afresh.
+  if (move === undefined) return isNamed(me, run, owner) && run.incarnation === me.incarnation ? "complete" : "abandon";
+  if (!isAimedAt(me, run, move) || move.answer.kind !== "open") return "abandon";
   if (move.live?.kind === "switched") return isNamed(me, run, owner) ? "complete" : "abandon";
   const isStillTheirs =
     owner?.host === move.from && owner.incarnation === move.incarnation && owner.epoch === move.epoch;
@@ -78,6 +80,8 @@ function ofHanded(
   const cameBack = { ...run, epoch: nextEpoch(nextEpoch(run.epoch)) };
   if (isNamed(me, cameBack, owner)) return "adopt";
   if (!isFrom(me, run, move) || move.live?.kind !== "switched" || run.incarnation !== me.incarnation) return "kill";
+  // The target has lost what it had, and cannot say that it never ran: it starts afresh once this copy is gone.
+  if (move.answer.kind !== "open") return "kill";
   // A target that is fenced never gives back, and needs nothing more.
   return fenceOf(view, move.to, move.live.incarnation) === undefined ? "switch-over" : "kill";
 }

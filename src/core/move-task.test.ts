@@ -16,6 +16,7 @@ const task: Task = {
   vm: db,
   to: host("h2"),
   percent: 0,
+  copying: null,
   end: null,
   at: asked.at,
 };

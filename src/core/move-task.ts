@@ -3,6 +3,7 @@ import type { Params } from "../model/reason.ts";
 import type { Task, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { vmError } from "./vm-error.ts";
+import { runsAsOwned } from "./vm-state.ts";
 
 /**
  * How an ordered move goes on, as the records tell: the order waits, a move to the wanted host is under way, the VM has
@@ -25,7 +26,7 @@ export function progressOfMove(view: ClusterView, task: Task, vm: Vm, at: WallMs
     return move.answer.kind === "open" ? advanced(owner?.kind === "released" ? 67 : 33) : undefined;
   }
   if (owner?.host === to) {
-    const isAtRest = vm.requested !== "started" || (owner.kind === "held" && runsAs(view, vm, owner.epoch));
+    const isAtRest = vm.requested !== "started" || runsAsOwned(view, vm.id);
     // Whoever ordered it on has seen it arrive.
     if (isAtRest || move !== undefined || order !== undefined) {
       return { ...task, percent: 100, end: { kind: "done", at } };
@@ -38,9 +39,4 @@ export function progressOfMove(view: ClusterView, task: Task, vm: Vm, at: WallMs
   if (lastFailure?.to === to) return failed("move-failed", { cause: lastFailure.code });
   if (task.percent > 0 && owner !== undefined) return failed("move-ended-elsewhere", { found: owner.host });
   return failed("order-dropped", {});
-}
-
-function runsAs(view: ClusterView, vm: Vm, epoch: number): boolean {
-  const status = view.statuses.get(vm.id)?.value;
-  return status?.epoch === epoch && status.phase === "running";
 }

@@ -1,10 +1,11 @@
-import type { HostId, VmId } from "../model/ids.ts";
+import { type HostId, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Owner, Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
+import { poolsOf } from "./fencing.ts";
 import { put, unchanged } from "./transactions.ts";
 
 /**
@@ -16,6 +17,7 @@ export type MoveStage = "waits" | "free" | "failed" | "switched" | "over";
 
 export function stageOf(view: ClusterView, move: VmMove): MoveStage {
   if (move.live?.kind === "switched") return "switched";
+  if (isGivenBack(view, move)) return "failed";
   const vm = view.vms.get(move.vm)?.value;
   const owner = view.owners.get(move.vm)?.value;
   if (vm === undefined || vm.requested === "ignored" || owner === undefined || owner.host !== move.from) return "over";
@@ -24,6 +26,13 @@ export function stageOf(view: ClusterView, move: VmMove): MoveStage {
   if (owner.kind === "released") return "free";
   if (owner.incarnation !== move.incarnation) return "over";
   return move.answer.kind === "failed" ? "failed" : "waits";
+}
+
+/** The target has given the VM back to its source: a move that failed, in the epoch that this took. */
+function isGivenBack(view: ClusterView, { vm, answer, epoch, from }: VmMove): boolean {
+  const owner = view.owners.get(vm)?.value;
+  if (answer.kind !== "failed" || epoch === null || owner?.kind !== "held") return false;
+  return view.vms.has(vm) && owner.host === from && owner.epoch === nextEpoch(nextEpoch(epoch));
 }
 
 /** Where the VM goes, of a move that has come so far that it can be placed. */
@@ -68,22 +77,35 @@ export type MoveChange = {
 };
 
 /**
- * Part of a transaction that begins a move of a VM which is where `owner` says. It starts nothing: the holder stops the VM
- * and lets it go, then it is placed like any other (S14).
+ * Whether the guest moves while it runs: it executes as far as its status says, and every disk lies where both hosts see
+ * it. Anything else is stopped, moved and started.
+ */
+export function movesLive(view: ClusterView, vm: Vm, owner: Owner, kind: VmMove["kind"]): boolean {
+  if (kind !== "migrate" || owner.kind !== "held") return false;
+  const status = view.statuses.get(vm.id)?.value;
+  if (status?.epoch !== owner.epoch || status.phase !== "running") return false;
+  return poolsOf(vm, view)?.every((pool) => pool.kind === "shared-dir") === true;
+}
+
+/**
+ * Part of a transaction that begins a move of a VM which is where `owner` says. It starts nothing: the guest is handed over
+ * by those who run it (S15), or the holder stops the VM and lets it go, then it is placed like any other (S14).
  */
 export function beginMove(view: ClusterView, vm: Vm, owner: Owner, start: MoveStart, at: VmMove["at"]): MoveChange {
   const key = keys.vmMove(vm.id);
   const held = owner.kind === "held";
+  const kind = start.kind ?? kindOfMove(vm.id);
   const move: VmMove = {
     schema: 1,
     vm: vm.id,
-    kind: start.kind ?? kindOfMove(vm.id),
+    kind,
     from: owner.host,
     incarnation: held ? owner.incarnation : (view.hosts.get(owner.host)?.value.incarnation ?? noIncarnation),
     epoch: held ? owner.epoch : null,
     to: start.to,
     reason: { ...start.reason, params: { ...start.reason.params } },
     answer: { kind: "open" },
+    ...(movesLive(view, vm, owner, kind) ? { live: { kind: "asked" } } : {}),
     at,
   };
   return {

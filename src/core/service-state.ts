@@ -58,7 +58,10 @@ function waitsForAHost(view: ClusterView, vm: Vm, owner: HeldOwner, lost: Readon
 
 function moveOf(view: ClusterView, id: VmId): Pick<ServiceState, "state" | "target"> | undefined {
   const move = view.moves.get(id)?.value;
-  if (move === undefined || stageOf(view, move) === "over") return undefined;
+  if (move === undefined) return undefined;
+  const stage = stageOf(view, move);
+  // Handed over, it is the target's, whatever its source has still to clear away (S15).
+  if (stage === "over" || stage === "switched") return undefined;
   const owner = view.owners.get(id)?.value;
   // Its holder was lost in the midst of it: that comes first.
   if (owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) !== undefined) return undefined;

@@ -1,3 +1,4 @@
+import { compareText } from "../base/order.ts";
 import type { InstantMs, VmId } from "../model/ids.ts";
 import type { Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
@@ -6,6 +7,7 @@ import { isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { vmError } from "./vm-error.ts";
 import { lostVms, vmIndex } from "./vm-index.ts";
+import { runsAsOwned } from "./vm-state.ts";
 
 /**
  * A VM that is coming up, as this process has seen it: lost and to be recovered, or wanted and free. `runsSince`: until its
@@ -35,16 +37,10 @@ export function seeTurns(before: Turns, view: ClusterView, now: InstantMs): Turn
   for (const [id, turn] of before) {
     const vm = view.vms.get(id)?.value;
     if (turns.has(id) || vm?.requested !== "started") continue;
-    const runsSince = runs(view, id) ? (turn.runsSince ?? now) : null;
+    const runsSince = runsAsOwned(view, id) ? (turn.runsSince ?? now) : null;
     if (runsSince === null || now - runsSince < vm.startDelayMs) turns.set(id, { since: turn.since, runsSince });
   }
   return turns;
-}
-
-function runs(view: ClusterView, id: VmId): boolean {
-  const owner = view.owners.get(id)?.value;
-  const status = view.statuses.get(id)?.value;
-  return owner?.kind === "held" && status?.epoch === owner.epoch && status.phase === "running";
 }
 
 /** Who has the turn: VMs of a lower priority wait. `until`: then somebody's time is over although nothing changed. */
@@ -73,5 +69,5 @@ function isHeldUp(view: ClusterView, vm: Vm): boolean {
 
 /** The larger priority first; ids decide between equals. */
 export function byStartOrder(a: Vm, b: Vm): number {
-  return b.startPriority - a.startPriority || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
+  return b.startPriority - a.startPriority || compareText(a.id, b.id);
 }

@@ -100,9 +100,9 @@ export class VmRound {
     return full;
   }
 
-  decide(vm: VmId, transaction: Transaction, events: readonly EventDraft[], places?: Placing): void {
+  decide(vm: VmId, transaction: Transaction, events: readonly EventDraft[], ...places: readonly Placing[]): void {
     this.#taken.add(subjectOf(vm));
-    this.#decisions.push({ subject: subjectOf(vm), transaction, events, ...(places === undefined ? {} : { places }) });
+    this.#decisions.push({ subject: subjectOf(vm), transaction, events, places });
   }
 
   /** It takes part in another VM's decision. */

@@ -45,6 +45,13 @@ export function vmState(view: ClusterView, id: VmId, signOf: (host: HostId) => H
   return current ? status.phase : "starting";
 }
 
+/** Its holder's agent last saw this very epoch run. A holder that is lost saw it, too. */
+export function runsAsOwned(view: ClusterView, id: VmId): boolean {
+  const owner = view.owners.get(id)?.value;
+  const status = view.statuses.get(id)?.value;
+  return owner?.kind === "held" && status?.epoch === owner.epoch && status.phase === "running";
+}
+
 /** The owner's agent last saw it run. */
 export function isRunning(view: ClusterView, id: VmId): boolean {
   return vmState(view, id, () => undefined) === "running";

@@ -21,6 +21,7 @@ import { createApi } from "../api/server/index.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
+import { hostChecks } from "../core/host-checks.ts";
 import type { HostConfig } from "../model/config.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
@@ -115,7 +116,13 @@ async function run(
       journal,
       hypervisor: openQemuHypervisor({ ...config, accel, certificates: config.store }),
       fencing: fenceAgents(),
-      sensors: openLinuxSensors(config, version, view, (run) => runCgroup(config, run)),
+      sensors: openLinuxSensors(
+        config,
+        version,
+        view,
+        (run) => runCgroup(config, run),
+        (seen) => hostChecks(config, seen),
+      ),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
       machine: openMachine(config.commands, warn),
       digest: (text) => createHash("sha256").update(text).digest("hex"),

@@ -29,6 +29,46 @@ describe("the office", () => {
   });
 });
 
+describe("a transaction that no store takes", () => {
+  test("is not asked for again at once, and keeps nothing else waiting", () => {
+    const records = threeHosts().put(keys.pool("shared" as PoolId), pool("shared", "replicated"));
+    const beats = (): void => {
+      for (const name of ["h1", "h2", "h3"]) {
+        const key = keys.heartbeat(host(name), incarnation(1));
+        records.put(key, {
+          ...records.view.heartbeats.get(host(name))?.get(incarnation(1))?.value,
+          seq: records.view.revision,
+        } as never);
+      }
+    };
+    const leader = new ManagerRig(records);
+    beats();
+    leader.leads();
+    const asksFor = (name: string): number | undefined => {
+      const key = keys.owner(vmId(name));
+      const asked = leader.effects.find(
+        (effect) => effect.kind === "commit" && effect.transaction.writes.some((write) => write.key === key),
+      );
+      return asked?.kind === "commit" ? asked.id : undefined;
+    };
+    const wait = (ms: number, name: string): boolean => {
+      for (let waited = 0; waited < ms; waited += 250) {
+        beats();
+        leader.wait(250);
+        if (asksFor(name) !== undefined) return true;
+      }
+      return false;
+    };
+    records.put(keys.vm(vmId("web")), vm("web"));
+    expect(wait(1_000, "web")).toBe(true);
+    leader.tell({ kind: "commit-ended", id: asksFor("web") ?? 0, end: { kind: "too-large", params: {} } });
+    expect(wait(limits.tooLargeRetryMs - 1_000, "web")).toBe(false);
+    records.put(keys.vm(vmId("db")), vm("db"));
+    expect(wait(250, "db")).toBe(true);
+    expect(wait(2_000, "web")).toBe(true);
+  });
+});
+
 describe("the fence device", () => {
   const key = keys.fence(host("h1"), incarnation(1));
   const failed = { kind: "power-off-ended", key: "h1/1", off: false, cause: "unreachable" } as const;

@@ -1,14 +1,13 @@
-import { must } from "../base/assert.ts";
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
-import { decideFences, decideOrders, decideProofs, deviceWork } from "../core/decide-fences.ts";
+import { decideFences, decideOrders, decideProofs, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { decideLosses } from "../core/decide-losses.ts";
+import { decidePastLives } from "../core/decide-past-lives.ts";
 import { decideTasks } from "../core/decide-tasks.ts";
 import { decideVms } from "../core/decide-vms.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
-import { claimDueAt, claimTransaction, tickTransaction } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
 import { lostHosts } from "../core/lost-hosts.ts";
 import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
@@ -21,6 +20,7 @@ import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building, busySubjects, noticeSubject } from "./building.ts";
 import { seeFailures } from "./failures.ts";
+import { lead, officeWakeAt } from "./office.ts";
 import type { ManagerEvent, ManagerState, ManagerStep, Pending } from "./state.ts";
 
 export function startManager(self: HostId, profile: Profile, now: InstantMs): ManagerState {
@@ -32,7 +32,7 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     synced: false,
     own: { lastAt: now, since: now, graceUntil: now },
     contacts: new Map(),
-    leader: { revision: noRevision, seenAt: now },
+    leader: { revision: noRevision, seenAt: now, left: false },
     leadership: { kind: "standby" },
     fencesSeenAt: new Map(),
     failuresSeenAt: new Map(),
@@ -64,7 +64,7 @@ export function stepManager(state: ManagerState, happened: ManagerEvent): Manage
  * what hosts are compared by.
  */
 function isQuiet(before: ManagerState, noted: ManagerState, happened: ManagerEvent): boolean {
-  if (noted.own.since !== before.own.since) return false;
+  if (noted.own.since !== before.own.since || noted.leader.left !== before.leader.left) return false;
   if (happened.kind === "changed") {
     const { touched, view } = happened;
     const { mode } = (view.policy?.value ?? defaultPolicy).scheduler;
@@ -109,15 +109,17 @@ function noteChanges(state: ManagerState, happened: ManagerEvent & { kind: "chan
 }
 
 function noteTick(state: ManagerState, happened: ManagerEvent): ManagerState {
-  const revision = happened.view.tick?.revision ?? noRevision;
-  return revision === state.leader.revision ? state : { ...state, leader: { revision, seenAt: happened.now } };
+  const { tick } = happened.view;
+  const revision = tick?.revision ?? noRevision;
+  if (revision === state.leader.revision) return state;
+  return { ...state, leader: { revision, seenAt: happened.now, left: tick?.value.last === true } };
 }
 
 /** Restarts the timer of each host at the receipt of its newest heartbeat, and of each fence record at its receipt. */
 function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean): ManagerState {
   const { view, now } = happened;
   const contacts = new Map(state.contacts);
-  const fencesSeenAt = new Map(state.fencesSeenAt);
+  const fencesSeenAt = new Map<string, number>();
   for (const [host, registration] of view.hosts) {
     const { incarnation } = registration.value;
     const heartbeat = heartbeatOf(view, host, incarnation);
@@ -128,7 +130,7 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
   for (const [host, fences] of view.fences) {
     for (const incarnation of fences.keys()) {
       const key = fenceKey(host, incarnation);
-      if (!fencesSeenAt.has(key)) fencesSeenAt.set(key, now);
+      fencesSeenAt.set(key, state.fencesSeenAt.get(key) ?? now);
     }
   }
   const failuresSeenAt = seeFailures(state.failuresSeenAt, view, now);
@@ -181,7 +183,9 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
 function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
   const { now, view } = happened;
   const state = { ...noted, decidedAt: now, turns: seeTurns(noted.turns, view, now) };
-  const led = lead(state, happened);
+  const standsStill = (state.contacts.get(state.self)?.frozenSince ?? null) !== null;
+  const leaves = standsStill ? whyOthersWouldOrder(view, knowledge(state, happened)) : undefined;
+  const led = lead(state, happened, leaves);
   const leading = led.state.leadership.kind === "leading";
   const { term } = view;
   const also = leading && term !== undefined ? [inTerm(term)] : [];
@@ -211,7 +215,11 @@ function decideAsLeader(
   const busy = busySubjects(state);
   const vms = decideVms(happened.view, known, also, busy);
   const room = limits.decisionsInFlightMax - busy.size - vms.decisions.length;
-  const others = [...decideLosses(happened.view, known, also), ...decideTasks(happened.view, known, also, room)];
+  const others = [
+    ...decideLosses(happened.view, known, also),
+    ...decideTasks(happened.view, known, also, room),
+    ...decidePastLives(happened.view, also, room),
+  ];
   const parts = [
     decideOrders(happened.view, known, state.own, also),
     decideProofs(happened.view, known, also),
@@ -237,53 +245,9 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
     promised: new Map(
-      [...state.pending.values()].flatMap(({ places }) => (places === undefined ? [] : [[places.vm, places.on]])),
+      [...state.pending.values()].flatMap(({ places = [] }) => places.map(({ vm, on }) => [vm, on] as const)),
     ),
   };
-}
-
-/** The office (S12): claim it when its holder is silent, tick while holding it. */
-function lead(state: ManagerState, happened: ManagerEvent): ManagerStep {
-  const building = new Building(state);
-  const { view, now } = happened;
-  const mine = view.term?.value.host === state.self;
-  if (state.leadership.kind === "leading" && (!mine || view.term?.value.term !== state.leadership.term)) {
-    building.state = { ...state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
-  }
-  const { leadership } = building.state;
-  if (leadership.kind === "claiming" && mine && view.term !== undefined && claimCaughtUp(building.state)) {
-    const { term } = view.term.value;
-    building.state = { ...building.state, leadership: { kind: "leading", term, tick: 0, nextTickAt: now, since: now } };
-  } else if (leadership.kind === "claiming" && claimCaughtUp(building.state)) {
-    // Somebody took the office before this process saw its own claim.
-    building.state = { ...building.state, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } };
-  } else if (leadership.kind === "standby") claim(building, happened);
-  if (building.state.leadership.kind === "leading") tick(building, happened);
-  return building.step();
-}
-
-function claimCaughtUp(state: ManagerState): boolean {
-  return ![...state.pending.values()].some((entry) => entry.kind === "claim");
-}
-
-function claim(building: Building, happened: ManagerEvent): void {
-  const { state } = building;
-  if (!hasContact(state.own, happened.now) || happened.now < claimDueAt(state.leader, state.own)) return;
-  const write = claimTransaction(happened.view, state.self, happened.wall);
-  const told = event("leader-elected", { host: state.self }, { host: state.self });
-  building.state = { ...state, leadership: { kind: "claiming" } };
-  building.commit("office", "claim", write, [told]);
-}
-
-function tick(building: Building, happened: ManagerEvent): void {
-  const { leadership } = building.state;
-  if (leadership.kind !== "leading" || happened.now < leadership.nextTickAt) return;
-  const inFlight = [...building.state.pending.values()].filter((entry) => entry.kind === "tick").length;
-  const nextTickAt = later(happened.now, limits.leaderTickMs);
-  building.state = { ...building.state, leadership: { ...leadership, tick: leadership.tick + 1, nextTickAt } };
-  if (inFlight >= limits.ticksInFlightMax) return;
-  const term = must(happened.view.term, "Cannot tick without a term");
-  building.commit("tick", "tick", tickTransaction(term, leadership.tick + 1), []);
 }
 
 function applyDecided(
@@ -367,9 +331,9 @@ function powerOff(building: Building, host: HostId, key: string, happened: Manag
 
 /** The next moment at which something may be due although nothing changes; a leader decides afresh with each of its ticks. */
 function withWake(step: ManagerStep, parts: readonly Decided[], { now }: ManagerEvent): ManagerStep {
-  const { leadership, leader, own, pending, devices } = step.state;
+  const { pending, devices } = step.state;
   const moments: number[] = [later(now, limits.leaderSilenceMs)];
-  moments.push(leadership.kind === "leading" ? leadership.nextTickAt : claimDueAt(leader, own));
+  moments.push(officeWakeAt(step.state, now));
   for (const part of parts) if (part.wakeAt !== undefined) moments.push(part.wakeAt);
   for (const { until } of pending.values()) if (until.kind === "unclear") moments.push(until.freeAt);
   for (const [, run] of inKeyOrder(devices)) if (!run.running) moments.push(run.retryAt);

@@ -12,7 +12,7 @@ import type { ClusterView, Touched } from "../model/view.ts";
 /** What one transaction of this manager keeps busy, until the view has caught up with its revision. */
 export type Pending = {
   /** Promised until the view shows it, or that it was refused (PL1). */
-  readonly places?: Placing;
+  readonly places?: readonly Placing[];
   readonly subject: string;
   readonly kind: "decision" | "tick" | "claim" | "notice";
   /**

@@ -40,9 +40,11 @@ export const vmMoveSchema = z.object({
     z.object({ kind: z.literal("open") }),
     z.object({ kind: z.literal("failed"), code: z.string(), params: paramsSchema }),
   ]),
-  /** How far a live move has come (docs/designs/0005-live-moves.md). Absent: not begun, or none. */
+  /** How far a live move has come (docs/designs/0005-live-moves.md). Absent: the VM is stopped, moved and started. */
   live: z
     .discriminatedUnion("kind", [
+      /** By the manager: the guest is to move while it runs. */
+      z.object({ kind: z.literal("asked") }),
       /** By the agent of `to`: a QEMU waits there, in the epoch after `epoch`. */
       z.object({
         kind: z.literal("waiting"),
@@ -56,6 +58,16 @@ export const vmMoveSchema = z.object({
   at: wallMs,
 });
 export type VmMove = z.infer<typeof vmMoveSchema>;
+
+/** Of a guest that is being copied, as its source saw it last. */
+export const copyingSchema = z.object({
+  mibPerSecond: z.number(),
+  remainingMiB: z.number(),
+  /** For how long the guest will have stood still; null: not known yet. */
+  expectedDowntimeMs: z.number().nullable(),
+  /** The target's address on the link that is used. */
+  link: z.string(),
+});
 
 /** `/vms/V/plan/`: what the manager must not forget about a VM. Absent: nothing. */
 export const vmPlanSchema = z.object({

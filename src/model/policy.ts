@@ -42,6 +42,8 @@ export const policySchema = z.object({
     .prefault({}),
   /** `cluster status` warns where fewer losses of hosts than this can be borne. */
   wantedHostLosses: z.int().min(0).default(1),
+  /** Guests that leave a host, or come to it, while they run: so many at a time; further moves wait for their turn. */
+  movesPerHostMax: z.int().min(1).default(2),
   /** A move that failed this often in a row is not tried again until somebody or something changes. */
   moveAttemptsMax: z.int().min(1).default(5),
   /** Whether VMs go back to a host whose maintenance ended: as each VM's `failback` says, or in any case. */

@@ -16,6 +16,7 @@ import type {
   VmId,
   VolumeId,
 } from "./ids.ts";
+import { copyingSchema } from "./move-records.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
@@ -267,7 +268,13 @@ export const managerTermSchema = z.object({
   at: wallMs,
 });
 export type ManagerTerm = z.infer<typeof managerTermSchema>;
-export const managerTickSchema = z.object({ schema: schema1, term: brandedNumber<Term>(), tick: z.int() });
+export const managerTickSchema = z.object({
+  schema: schema1,
+  term: brandedNumber<Term>(),
+  tick: z.int(),
+  /** The last of its term: whoever hears it may take the office at once. */
+  last: z.literal(true).optional(),
+});
 export type ManagerTick = z.infer<typeof managerTickSchema>;
 
 const intentCommon = {
@@ -317,6 +324,7 @@ export const taskSchema = z.object({
   /** Where a move goes. */
   to: brandedText<HostId>().nullable().default(null),
   percent: z.int().min(0).max(100),
+  copying: copyingSchema.nullable().default(null),
   end: z
     .discriminatedUnion("kind", [
       z.object({ kind: z.literal("done"), at: wallMs }),

@@ -1,6 +1,6 @@
 import { startAgent, stepAgent } from "../agent/agent.ts";
 import { standstillOf } from "../agent/standstill.ts";
-import type { AgentEffect, AgentEvent, AgentState } from "../agent/state.ts";
+import type { AgentEffect, AgentEvent, AgentState, MoveOp } from "../agent/state.ts";
 import type { Contacts } from "../core/contact.ts";
 import type { Standstill } from "../core/standstill.ts";
 import { startManager, stepManager } from "../manager/manager.ts";
@@ -15,6 +15,7 @@ import type { HeartLink } from "../ports/heart.ts";
 import type { Hypervisor, HypervisorEnd } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
 import type { Machine } from "../ports/machine.ts";
+import type { Migration } from "../ports/migration.ts";
 import type { Random } from "../ports/random.ts";
 import type { Sensors } from "../ports/sensors.ts";
 import type { Store } from "../ports/store.ts";
@@ -27,7 +28,7 @@ export type DaemonPorts = {
   readonly clock: Clock;
   readonly random: Random;
   readonly journal: Journal;
-  readonly hypervisor: Hypervisor;
+  readonly hypervisor: Hypervisor & Migration;
   readonly fencing: Fencing;
   readonly sensors: Sensors;
   readonly heart: HeartLink;
@@ -61,6 +62,7 @@ export type Daemon = {
 };
 
 type Moment = { readonly now: InstantMs; readonly wall: WallMs; readonly view: ClusterView };
+type MoveEffect = Extract<AgentEffect, { kind: MoveOp }>;
 type Untimed<E> = E extends Moment ? Omit<E, keyof Moment> : never;
 
 /**
@@ -182,10 +184,40 @@ export function runDaemon(
       case "adopt":
         ports.hypervisor.adopt(effect.run, effect.as, done);
         return;
+      default:
+        performMove(effect, done);
+    }
+  }
+
+  function performMove(effect: MoveEffect, done: (end: HypervisorEnd) => void): void {
+    const { hypervisor } = ports;
+    switch (effect.kind) {
+      case "prepare":
+        hypervisor.prepareIncoming(effect.request, (end) => toAgent({ kind: "prepared", op: effect.op, end }));
+        return;
+      case "migrate-out":
+        hypervisor.migrateOut(effect.run, effect.request, done);
+        return;
+      case "cancel-out":
+        hypervisor.cancelOut(effect.run, done);
+        return;
+      case "switch-over":
+        hypervisor.switchOver(effect.run, done);
+        return;
+      case "complete":
+        hypervisor.completeIncoming(effect.run, effect.limitMs, done);
+        return;
+      case "abandon":
+        hypervisor.abandonIncoming(effect.run, done);
+        return;
+      case "check":
+        hypervisor.checkGuest(effect.run, (health) => toAgent({ kind: "checked", op: effect.op, health }));
+        return;
     }
   }
 
   ports.hypervisor.listen((event) => toAgent({ kind: "vm", event }));
+  ports.hypervisor.watchMoves((event) => toAgent({ kind: "move", event }));
   ports.heart.listen((says) => toAgent({ kind: "heart", says }));
   const stopFeed = feedView(ports, {
     synced: (next) => {

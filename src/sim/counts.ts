@@ -13,6 +13,9 @@ export const outcomeNames = [
   "leaderChanges",
   "powerOffs",
   "lateWrites",
+  "forgottenLives",
+  "handOvers",
+  "handBacks",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 

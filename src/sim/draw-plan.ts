@@ -1,7 +1,7 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
 import type { DrawContext, FaultKind } from "./faults/fault.ts";
-import { faultMenu, managingMenu, orderMenu, rareMenu, rulingMenu } from "./faults/menu.ts";
+import { faultMenu, managingMenu, movingMenu, orderMenu, rareMenu, rulingMenu } from "./faults/menu.ts";
 import { drawRules } from "./faults/ruling.ts";
 import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
 
@@ -219,6 +219,9 @@ function drawEvents(random: SeededRandom, context: DrawContext): FaultEvent[] {
   const managing = random.for("managing");
   for (let i = managing.chance(0.5) ? 1 + managing.below(6) : 0; i > 0; i--)
     events.push(...drawOne(managing, context, managingMenu));
+  const moving = random.for("moving");
+  for (let i = moving.chance(0.5) ? 1 + moving.below(6) : 0; i > 0; i--)
+    events.push(...drawOne(moving, context, movingMenu));
   for (let i = 2 + orders.below(8); i > 0; i--) events.push(...drawOne(orders, context, orderMenu));
   return events.sort((a, b) => a.atMs - b.atMs);
 }

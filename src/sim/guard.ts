@@ -12,12 +12,14 @@ export interface SimTree {
   readonly files: Map<GuardName, DeadlineFile>;
   /** Stacked faults: while above zero no freeze comes to its end, and what is below goes on. */
   stuck: number;
+  /** Stacked faults: while above zero no level is opened. */
+  shut: number;
 }
 export type DeadlineFile = { readonly incarnation: Incarnation; readonly deadline: InstantMs | null };
 
 /** `thawing` is told of each level that is opened, at that very moment: a thaw that ends at once is one, too. */
 export function createTree(thawing: (name: GuardName) => void = () => {}): SimTree {
-  return { frozenLevels: new WatchedLevels(thawing), folders: new Map(), files: new Map(), stuck: 0 };
+  return { frozenLevels: new WatchedLevels(thawing), folders: new Map(), files: new Map(), stuck: 0, shut: 0 };
 }
 
 class WatchedLevels extends Set<GuardName> {
@@ -348,6 +350,8 @@ class SimGuardProcess implements SimGuard {
     }
     memory.deadline = Math.max(until, memory.deadline ?? until) as InstantMs;
     this.#save(memory);
+    // As the real one, where something of another incarnation cannot be frozen: it says so, and nothing thaws.
+    if (this.#isFrozen() && tree.shut > 0) return;
     if (this.#isFrozen()) {
       this.#freezeOthers(memory);
       tree.frozenLevels.delete(name);

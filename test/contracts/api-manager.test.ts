@@ -46,6 +46,20 @@ describe("hosts", () => {
   });
 });
 
+test("a release that takes an order to go down back waits for the agent's answer", async () => {
+  const mode = { schema: 1, incarnation: 1, mode: "leaving", next: "reboot", at: 1 };
+  await api.put(keys.hostMode(host("h2")), mode);
+  const open = () => [...api.view().intents.values()].find(({ value }) => value.answer.kind === "open")?.value;
+  const released = client.host.release({ host: "h2" });
+  await until(() => open() !== undefined, "the intent");
+  expect(open()).toMatchObject({ kind: "leave-host", host: "h2", next: "nothing" });
+  const id = open()?.id;
+  if (id === undefined) throw new Error("no intent");
+  await api.put(keys.hostMode(host("h2")), { ...mode, mode: "active", next: "nothing" });
+  await api.put(keys.intent(id), { ...open(), answer: { kind: "done", at: 1 } });
+  expect(await released).toEqual({ id: "h2", name: "h2" });
+});
+
 test("a shutdown waits for the agent's answer, and a refused one is told", async () => {
   const intent = () => [...api.view().intents.values()].find(({ value }) => value.answer.kind === "open")?.value;
   const answers = [

@@ -278,10 +278,8 @@ describe("help", () => {
     ["host"],
     ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],
-    ...["create", "list", "show", "start", "stop", "migrate", "relocate", "reset", "delete", "set"].map((verb) => [
-      "vm",
-      verb,
-    ]),
+    ...["create", "list", "show", "start", "stop", "migrate", "relocate"].map((verb) => ["vm", verb]),
+    ...["cancel-move", "reset", "delete", "set"].map((verb) => ["vm", verb]),
     ["pool"],
     ["pool", "list"],
     ["policy"],
@@ -306,7 +304,7 @@ describe("help", () => {
     const known = new Set(lines.map((line) => line.join(" ")));
     for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["rule"], ["lab"]]) {
       const { out } = await holdfast(...line, "--help");
-      const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z]+)/gmu)].map((hit) => hit[1] ?? "");
+      const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z-]+)/gmu)].map((hit) => hit[1] ?? "");
       expect(listed.length).toBeGreaterThan(0);
       for (const name of listed.filter((one) => one !== "help")) expect(known).toContain([...line, name].join(" "));
     }

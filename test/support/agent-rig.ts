@@ -51,12 +51,15 @@ export class Agent {
   }
 
   /** The oldest effect of this kind that no test has taken yet. */
-  take<K extends Kind>(kind: K): Extract<AgentEffect, { kind: K }> | undefined {
+  take<K extends Kind>(kind: K): (AgentEffect & { kind: K }) | undefined {
     const index = this.effects.findIndex((effect) => effect.kind === kind);
-    return index < 0 ? undefined : (this.effects.splice(index, 1)[0] as Extract<AgentEffect, { kind: K }>);
+    return index < 0 ? undefined : (this.effects.splice(index, 1)[0] as AgentEffect & { kind: K });
   }
 
-  ends(kind: "start" | "kill" | "stop" | "adopt", end: HypervisorEnd = { kind: "done" }): void {
+  ends(
+    kind: Exclude<Extract<AgentEffect, { op: number }>["kind"], "prepare" | "check">,
+    end: HypervisorEnd = { kind: "done" },
+  ): void {
     const effect = this.take(kind);
     if (effect === undefined) throw new Error(`h1's agent did not ${kind}`);
     this.tell({ kind: "op-ended", op: effect.op, end });

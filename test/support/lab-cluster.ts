@@ -153,7 +153,7 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       if (owner?.kind !== "held") throw new Error(`Nobody holds ${name}`);
       return owner;
     },
-    running: () => watcher.alive(id()).find((copy) => copy.frozenAt === null),
+    running: () => watcher.alive(id()).find((copy) => copy.frozenAt === null && !copy.waits),
     pids: () => world.host(vm.owner().host).vmPids(id()),
     status: async () => {
       const end = await world.reach.http({ address, port: 80 }, { path: "/status", timeoutMs: 1_000 });

@@ -42,7 +42,7 @@ export async function readHistory(cluster: Cluster): Promise<History> {
     applyChanges(view, told.changes, told.revision);
     for (const change of told.changes) {
       const name = parseKey(change.key);
-      if (name.kind === "heartbeat") heard.set(name.host, at);
+      if (name.kind === "heartbeat" && change.kind === "put") heard.set(name.host, at);
       const value: unknown = change.kind === "put" && name.kind !== "vm-name" ? JSON.parse(change.text) : null;
       entries.push({ revision: change.revision, at, key: change.key, name, value });
     }
@@ -53,7 +53,7 @@ export async function readHistory(cluster: Cluster): Promise<History> {
     heardAt: (host) => heard.get(host) ?? Number.NEGATIVE_INFINITY,
     fences: (host) =>
       entries.flatMap((entry) =>
-        entry.name.kind === "fence" && (host === undefined || entry.name.host === host)
+        entry.name.kind === "fence" && entry.value !== null && (host === undefined || entry.name.host === host)
           ? [{ ...entry, name: entry.name, fence: entry.value as FenceRecord }]
           : [],
       ),

@@ -17,6 +17,8 @@ export type Copy = {
   goneAt: number | null;
   /** How often it was thawed. */
   thaws: number;
+  /** It waits for a guest, or has handed its own over: a process, and no execution (S15). On record before it is so. */
+  waits: boolean;
 };
 
 /** Looks at every VM's cgroups all the time, from outside of all hosts: what really runs, whatever anybody believes. */
@@ -39,7 +41,9 @@ export function watchCopies(hosts: readonly LabHost[]): Watcher {
     const seen = new Set<string>();
     for (const host of hosts) for (const run of runsOf(host)) see(copies, seen, host.name, run, at);
     for (const [key, copy] of copies) if (!seen.has(key)) copy.goneAt ??= at;
-    const running = [...copies.values()].filter((copy) => copy.goneAt === null && copy.frozenAt === null);
+    const running = [...copies.values()].filter(
+      (copy) => copy.goneAt === null && copy.frozenAt === null && !copy.waits,
+    );
     for (const copy of running) {
       const other = running.find((one) => one !== copy && one.vm === copy.vm);
       if (other !== undefined) doubleRuns.push(`${copy.vm}.${copy.epoch} on ${copy.host} beside .${other.epoch}`);
@@ -64,6 +68,7 @@ type Run = {
   readonly epoch: number;
   readonly frozen: boolean;
   readonly populated: boolean;
+  readonly waits: boolean;
   readonly folder: string;
 };
 
@@ -73,11 +78,12 @@ function see(copies: Map<string, Copy>, seen: Set<string>, host: string, run: Ru
   if (!run.populated) return;
   seen.add(key);
   if (known === undefined) {
-    const { incarnation, vm, epoch, frozen } = run;
-    const frozenAt = frozen ? at : null;
-    copies.set(key, { host, incarnation, vm, epoch, firstSeenAt: at, lastRanAt: at, frozenAt, goneAt: null, thaws: 0 });
+    const { incarnation, vm, epoch, frozen, waits } = run;
+    const seen = { firstSeenAt: at, lastRanAt: at, frozenAt: frozen ? at : null, goneAt: null };
+    copies.set(key, { host, incarnation, vm, epoch, ...seen, thaws: 0, waits });
     return;
   }
+  known.waits = run.waits;
   // A folder that was empty for a look and holds processes again: the shell that becomes QEMU was just entering.
   known.goneAt = null;
   if (run.frozen) known.frozenAt ??= at;
@@ -99,9 +105,16 @@ function runsOf(host: LabHost): readonly Run[] {
         const events = readText(join(root, n, name, "cgroup.events"));
         if (vm === "" || events === "") return [];
         const [populated, frozen] = [events.includes("populated 1"), events.includes("frozen 1")];
-        return [{ incarnation: Number(n), vm, epoch: Number(epoch), populated, frozen, folder: join(root, n, name) }];
+        const folder = join(root, n, name);
+        const waits = populated && waitsNow(host, name);
+        return [{ incarnation: Number(n), vm, epoch: Number(epoch), populated, frozen, waits, folder }];
       }),
     );
+}
+
+function waitsNow(host: LabHost, run: string): boolean {
+  const record = readText(join(host.plan.dirs.run, "vms", run, "run.json"));
+  return record.includes('"phase":"incoming"') || record.includes('"phase":"handed"');
 }
 
 /** Somebody wants it to stand still: `cgroup.freeze` of a folder above it is 1. */

@@ -6,6 +6,7 @@ import { heartMutants } from "./planted/heart.ts";
 import { leavingMutants } from "./planted/leaving.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
+import { movingMutants } from "./planted/moving.ts";
 import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
 import { ruleMutants } from "./planted/rules.ts";
@@ -20,6 +21,7 @@ export const planted: readonly Mutant[] = [
   ...agentMutants,
   ...managingMutants,
   ...leavingMutants,
+  ...movingMutants,
   ...placementMutants,
   ...ruleMutants,
 ];

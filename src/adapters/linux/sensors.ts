@@ -10,6 +10,7 @@ import type { Pool } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { HostReading, Sensors } from "../../ports/sensors.ts";
+import { readSlewPpm } from "./clock-slew.ts";
 import { measureUsage } from "./sensors-usage.ts";
 
 /** Free space is rounded down to this, so that not every written block becomes a new record of facts. */
@@ -20,23 +21,27 @@ const bridgesForMs = 60_000;
 /** `ip` prints an empty object for a link that its filter left out. */
 const linksSchema = z.array(z.object({ ifname: z.string().optional() }));
 
+/** `slewPpm`: what the time daemon may bend the clock by; null: nothing beyond what the kernel does. */
+type CheckHost = (seen: { readonly hosts: number; readonly slewPpm: number | null }) => Check[];
+
 /**
  * Reads this Linux host: processor, memory, bridges of the cluster's networks, folders of its pools, versions.
  * `view` gives the pools and the policy; what cannot be read is said in `unfit` or as a check, never guessed.
- * `cgroupOf` is where a run's processes are.
+ * `cgroupOf` is where a run's processes are; `check` judges what was seen.
  */
 export function openLinuxSensors(
   config: HostConfig,
   version: string,
   view: () => ClusterView,
   cgroupOf: (run: VmRun) => string,
+  check: CheckHost,
 ): Sensors {
   let fixed: Promise<FixedReading> | undefined;
   const bridges = bridgeReader();
   return {
     read: (done) => {
       fixed ??= readFixed(version);
-      void readAll(config, fixed, bridges, view()).then(done);
+      void readAll(config, fixed, bridges, view(), check).then(done);
     },
     measure: (runs, done) => void measureUsage(runs, cgroupOf).then(done),
   };
@@ -74,6 +79,7 @@ async function readAll(
   fixed: Promise<FixedReading>,
   readBridges: BridgeReader,
   view: ClusterView,
+  check: CheckHost,
 ): Promise<HostReading> {
   const base = await fixed;
   const reserveMiB = view.policy?.value.hostReserveMiB ?? 0;
@@ -86,16 +92,8 @@ async function readAll(
     clockOffsetMs: null,
     networks,
     pools: await Promise.all(pools),
-    checks: checksOf(config),
+    checks: check({ hosts: view.hosts.size, slewPpm: await readSlewPpm() }),
   };
-}
-
-/** S4: without a watchdog the guards are the only stop, and the host says so. */
-function checksOf(config: HostConfig): Check[] {
-  const level = config.watchdog === null ? "warn" : "ok";
-  return [
-    { id: "watchdog", subject: config.host, level, params: { host: config.host, device: config.watchdog ?? "" } },
-  ];
 }
 
 type Bridges = ReadonlySet<string> | undefined;

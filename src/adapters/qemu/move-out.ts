@@ -17,7 +17,8 @@ const limits = {
   /** Bytes of a cut connection wait in the kernel for a quarter of an hour: this long without any, and it is over. */
   stallMs: 10_000,
   cancelMs: 2_000,
-  handOverMs: 30_000,
+  /** As long as the target waits for it (core/limits.ts). */
+  handOverMs: 10_000,
   progressMs: 250,
   /** While the guest runs, the moment to stop it must not be missed. */
   watchMs: 25,

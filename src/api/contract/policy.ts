@@ -44,6 +44,7 @@ const policyPatchSchema = z.strictObject({
     .optional(),
   wantedHostLosses: z.int().min(0).max(100).optional(),
   moveAttemptsMax: z.int().min(1).max(100).optional(),
+  movesPerHostMax: z.int().min(1).max(100).optional(),
   returnAfterMaintenance: z.enum(["always", "as-failback"]).optional(),
 });
 export type PolicyPatchInput = z.infer<typeof policyPatchSchema>;

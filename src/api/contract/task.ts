@@ -1,6 +1,7 @@
 import { eventIterator } from "@orpc/contract";
 import { z } from "zod";
 import { actorSchema } from "../../model/branded.ts";
+import { copyingSchema } from "../../model/move-records.ts";
 import { base, troubleSchema, wallMsSchema } from "./base.ts";
 
 export const taskSchema = z.object({
@@ -10,6 +11,8 @@ export const taskSchema = z.object({
   /** The host that a move goes to. */
   to: z.string().nullable(),
   percent: z.int(),
+  /** Of a guest that moves while it runs: how its copying goes; null: nothing is being copied. */
+  copying: copyingSchema.nullable(),
   /** Null while it runs. */
   end: z
     .discriminatedUnion("kind", [

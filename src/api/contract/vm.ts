@@ -227,6 +227,10 @@ export const vmContract = {
     .route({ method: "POST", path: "/vms/{vm}/relocate", summary: "Stop a VM and start it on another host" })
     .input(moveInput)
     .output(taskSchema),
+  cancelMove: base
+    .route({ method: "POST", path: "/vms/{vm}/cancel-move", summary: "Call a VM's move off; it goes on where it is" })
+    .input(vmChange)
+    .output(vmAnswer),
   reset: base
     .route({
       method: "POST",

@@ -1,3 +1,4 @@
+import { planCancelMove } from "../../core/requests/cancel-move.ts";
 import { planDeleteVm, planSetVm, type SetVmRequest } from "../../core/requests/change-vm.ts";
 import { type CreateVmRequest, planCreateVm } from "../../core/requests/create-vm.ts";
 import { type MoveRequest, planMoveVm } from "../../core/requests/move.ts";
@@ -40,6 +41,12 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
       ),
     migrate: (input: MoveInput) => move(options, sight, "migrate", input),
     relocate: (input: MoveInput) => move(options, sight, "relocate", input),
+    cancelMove: async (input: OneVm): Promise<Answer<Named>> => {
+      const end = await ask(options, "vm.cancel-move", "vm-changed", input, (asked) =>
+        planCancelMove(options.view(), input.vm, asked),
+      );
+      return end.kind === "ok" ? { kind: "ok", value: { id: end.value.vm, name: end.value.name } } : end;
+    },
     set: async (input: SetVmRequest & WithRequestId) => {
       const end = await ask(options, "vm.set", "vm-changed", input, (asked) => planSetVm(options.view(), input, asked));
       if (end.kind !== "ok") return end;

@@ -40,7 +40,9 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
       checks.push({ id: "host-in-quarantine", subject: host.id, level: "warn", params });
     }
     const facts = view.facts.get(host.id as HostId)?.value;
-    checks.push(...(facts?.checks ?? []).filter((check) => check.level !== "ok"));
+    const told = (facts?.checks ?? []).filter((check) => check.level !== "ok");
+    // What concerns the whole cluster, every host says.
+    checks.push(...told.filter(({ id, subject }) => !checks.some((one) => one.id === id && one.subject === subject)));
   }
   const disarm = view.disarm?.value;
   if (disarm !== undefined) {

@@ -130,7 +130,7 @@ export function presentWishes(vm: Vm) {
 
 export function presentTask(task: Task): TaskOutput {
   const { id, kind, vm, to, percent, end, actor, at } = task;
-  return { id, kind, vm, to, percent, end, actor, at };
+  return { id, kind, vm, to, percent, copying: end === null ? task.copying : null, end, actor, at };
 }
 
 export function presentEvent({ event, revision }: StoredEvent): EventOutput {

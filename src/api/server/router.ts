@@ -86,6 +86,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       stop: api.vm.stop.handler(async ({ input }) => settle(await change.stop(input))),
       migrate: api.vm.migrate.handler(async ({ input }) => settle(await change.migrate(input))),
       relocate: api.vm.relocate.handler(async ({ input }) => settle(await change.relocate(input))),
+      cancelMove: api.vm.cancelMove.handler(async ({ input }) => settle(await change.cancelMove(input))),
       reset: api.vm.reset.handler(async ({ input }) => settle(await change.reset(input))),
       delete: api.vm.delete.handler(async ({ input }) => settle(await change.delete(input))),
       set: api.vm.set.handler(async ({ input }) => settle(await change.set(input))),

@@ -58,6 +58,7 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
     .option("--quarantine-hold <seconds>", "how long it gets none", wholeNumber)
     .option("--wanted-host-losses <n>", "warn where the cluster bears fewer losses of hosts than this", wholeNumber)
     .option("--move-attempts <n>", "give a move up after that many failures in a row", wholeNumber)
+    .option("--moves-per-host <n>", "guests that leave or reach a host at a time while they run", wholeNumber)
     .addOption(
       new Option("--return-after-maintenance <when>", "whether VMs go back, or only those with failback").choices([
         "always",
@@ -98,6 +99,7 @@ type Options = {
   readonly quarantineHold?: number;
   readonly wantedHostLosses?: number;
   readonly moveAttempts?: number;
+  readonly movesPerHost?: number;
   readonly returnAfterMaintenance?: PolicyOutput["returnAfterMaintenance"];
   readonly hostReserve?: number;
 };
@@ -124,6 +126,7 @@ function patchFrom(options: Options): PolicyPatchInput {
     },
     wantedHostLosses: options.wantedHostLosses,
     moveAttemptsMax: options.moveAttempts,
+    movesPerHostMax: options.movesPerHost,
     returnAfterMaintenance: options.returnAfterMaintenance,
   };
 }
@@ -146,6 +149,7 @@ function policyText(policy: PolicyOutput): string {
     ["Quarantine", losses === 0 ? "never" : quarantine],
     ["Wanted host losses", String(policy.wantedHostLosses)],
     ["Move attempts", String(policy.moveAttemptsMax)],
+    ["Moves per host", String(policy.movesPerHostMax)],
     ["Return after maintenance", policy.returnAfterMaintenance],
     ["Host reserve", `${policy.hostReserveMiB} MiB`],
   ]);

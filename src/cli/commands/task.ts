@@ -41,7 +41,7 @@ async function watchTask(
         last = now;
         const { vm } = await client.vm.show({ vm: task.vm }, { signal });
         if (now.end === null)
-          show(`${name}: ${vm.state}${vm.host === null ? "" : ` on ${vm.host}`} (${now.percent} %)`);
+          show(`${name}: ${vm.state}${vm.host === null ? "" : ` on ${vm.host}`} (${now.percent} %)${copyingText(now)}`);
         else show("");
         if (now.end?.kind !== "done" || limits.quiet) continue;
         const to = now.to === null ? null : await hostName(client, now.to);
@@ -57,6 +57,13 @@ async function watchTask(
   if (last === undefined || end === undefined || end === null) throw fail("task-lost", { task: task.id, vm: name }, 3);
   if (end.kind === "failed") throw fail(end.code, end.params, 1);
   return last;
+}
+
+function copyingText({ copying }: TaskOutput): string {
+  if (copying === null) return "";
+  const { mibPerSecond, remainingMiB, expectedDowntimeMs, link } = copying;
+  const pause = expectedDowntimeMs === null ? "" : `, pause about ${(expectedDowntimeMs / 1_000).toFixed(1)} s`;
+  return `: ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${pause}`;
 }
 
 async function hostName(client: Client, id: string): Promise<string> {

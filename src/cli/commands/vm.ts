@@ -39,6 +39,7 @@ export const vmCommands: Group = (program, cli) => {
     "move a VM to another host; stopped and started there where a live move is not possible",
   );
   moveCommand(vm, cli, "relocate", "stop a VM, and start it on another host");
+  cancelMoveCommand(vm, cli);
   resetCommand(vm, cli);
   deleteCommand(vm, cli);
   vmSetCommand(vm, cli);
@@ -95,6 +96,21 @@ function moveCommand(vm: Parent, cli: Cli, verb: "migrate" | "relocate", descrip
         client.vm[verb]({ vm: name, to: host, force, requestId }),
       );
       await followTask(cli, session, task, { ...options, name, verb });
+    });
+}
+
+function cancelMoveCommand(vm: Parent, cli: Cli): void {
+  vm.command("cancel-move")
+    .description("call a VM's move off, any time before it has changed hands: it goes on where it is")
+    .argument("<vm>", "name or id")
+    .option("--json", "print the answer as JSON")
+    .addHelpText("after", examples("holdfast vm cancel-move web"))
+    .action(async (name, options) => {
+      const answer = await (await cli.session()).change((client, requestId) =>
+        client.vm.cancelMove({ vm: name, requestId }),
+      );
+      if (options.json === true) cli.json(answer);
+      else cli.io.out(`${answer.name}: the move is called off.\n`);
     });
 }
 

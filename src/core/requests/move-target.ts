@@ -1,25 +1,55 @@
-import { inKeyOrder, valuesInKeyOrder } from "../../base/order.ts";
-import type { HostId, PoolId, VmId, WallMs } from "../../model/ids.ts";
-import { type Refusal, refuse } from "../../model/reason.ts";
-import type { HostFacts, Member, Vm } from "../../model/records.ts";
-import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
-import { limits } from "../limits.ts";
+import { compareText, valuesInKeyOrder } from "../../base/order.ts";
+import type { HostId, NetworkId, PoolId, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
+import type { Member, Vm } from "../../model/records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import { knowledgeOf } from "../placement/imagine.ts";
+import { assign, openRound } from "../placement/round.ts";
+import { whyUnfit } from "../placement/select.ts";
 import { ruleBook } from "../rules/rule-book.ts";
-import { isQuarantined } from "./change-host.ts";
-import { networkName, poolName } from "./find.ts";
+import { networkName, poolName, refuseUnreadable } from "./find.ts";
 import type { Sight } from "./sight.ts";
 
 /**
- * Why `vm` cannot be moved to `target` now; undefined: nothing speaks against it. The manager looks again when it carries
- * the order out; what is known to be in vain is refused here, while somebody is there to read why.
+ * Why `vm` cannot be moved to `target` now; undefined: nothing speaks against it. By the same placement as the manager's, which
+ * looks again when it carries the order out; what is known to be in vain is refused here, while somebody is there to read
+ * why. A host of a lower class is a person's choice; one that a strict rule excludes would only be left again.
  */
 export function refuseTarget(view: ClusterView, vm: Vm, target: Member, sight: Sight, at: WallMs): Refusal | undefined {
-  return (
-    refuseStanding(view, vm, target, sight) ??
-    refuseHeldBack(view, vm, target, at) ??
-    refuseRules(view, vm, target) ??
-    refuseEquipment(view, vm, target)
-  );
+  const { id: to } = target;
+  const unreadable = refuseUnreadable(view, keys.maintenance(to)) ?? refuseUnreadable(view, keys.hostMode(to));
+  if (unreadable !== undefined) return unreadable;
+  const round = openRound(view, knowledgeOf(view, heardBy(view, sight), at));
+  let alongMiB = 0;
+  const all = [vm, ...comesAlong(view, vm, to)];
+  for (const one of all) {
+    const why = whyUnfit(round, one, to);
+    if (why?.code === "host-memory-short") return refuseFull(vm, target, all, Number(why.params["freeMiB"]) + alongMiB);
+    if (why !== undefined) return refusalOf(view, one, target, why);
+    assign(round, one, to);
+    alongMiB += one.spec.memoryMiB;
+  }
+  return undefined;
+}
+
+/** Whoever hears nothing itself does not take the others for silent. */
+function heardBy(view: ClusterView, sight: Sight): ReadonlySet<HostId> {
+  return new Set([...view.hosts.keys()].filter((host) => ["up", "unknown"].includes(sight(host))));
+}
+
+/** VMs that are kept together with it and run elsewhere; in order of their ids. */
+function comesAlong(view: ClusterView, vm: Vm, to: HostId): Vm[] {
+  return [...ruleBook(view).together(vm.id)].sort(compareText).flatMap((id) => {
+    const owner = view.owners.get(id)?.value;
+    const other = view.vms.get(id)?.value;
+    return other !== undefined && owner?.kind === "held" && owner.host !== to ? [other] : [];
+  });
+}
+
+function refuseFull(vm: Vm, target: Member, all: readonly Vm[], freeMiB: number): Refusal {
+  const neededMiB = all.reduce((sum, { spec }) => sum + spec.memoryMiB, 0);
+  return refuse("move-host-full", { vm: vm.name, host: target.name, neededMiB, freeMiB });
 }
 
 /**
@@ -41,88 +71,40 @@ export function refuseReturn(view: ClusterView, vm: Vm, target: Member, sight: S
   return refuse("move-host-not-preferred", { vm: vm.name, host: target.name, best, rules });
 }
 
-/** It is no host, or not one that could start anything now. */
-function refuseStanding(view: ClusterView, vm: Vm, target: Member, sight: Sight): Refusal | undefined {
-  const params = { vm: vm.name, host: target.name };
-  if (target.role === "witness") return refuse("move-to-witness", params);
-  const registration = view.hosts.get(target.id)?.value;
-  if (registration === undefined) return refuse("move-host-absent", params);
-  if (fenceOf(view, target.id, registration.incarnation) !== undefined) return refuse("move-host-fenced", params);
-  const beat = heartbeatOf(view, target.id, registration.incarnation)?.value;
-  const contact = sight(target.id);
-  if (contact === "silent" || contact === "absent") return refuse("move-host-silent", params);
-  if (beat !== undefined && (beat.agentAgeMs === null || beat.agentAgeMs > limits.agentSilentMs)) {
-    return refuse("move-host-agent-silent", params);
-  }
-  return undefined;
-}
+const codes: ReadonlyMap<string, string> = new Map([
+  ["host-is-witness", "move-to-witness"],
+  ["host-never-registered", "move-host-absent"],
+  ["host-is-fenced", "move-host-fenced"],
+  ["host-power-being-cut", "move-host-fenced"],
+  ["host-not-heard", "move-host-silent"],
+  ["host-is-silent", "move-host-silent"],
+  ["agent-is-silent", "move-host-agent-silent"],
+  ["agent-not-heard-yet", "move-host-agent-silent"],
+  ["host-in-maintenance", "move-host-in-maintenance"],
+  ["host-mode-not-active", "move-host-leaving"],
+  ["host-quarantined", "move-host-in-quarantine"],
+  ["host-facts-unknown", "move-host-unknown-equipment"],
+  ["pool-not-on-host", "move-pool-missing"],
+  ["pool-unfit", "move-pool-unfit"],
+  ["network-not-on-host", "move-network-missing"],
+  ["network-unfit", "move-network-unfit"],
+  ["host-not-allowed", "move-host-forbidden"],
+  ["host-has-vm-apart", "move-apart-vm-there"],
+]);
 
-function refuseHeldBack(view: ClusterView, vm: Vm, target: Member, at: WallMs): Refusal | undefined {
-  const params = { vm: vm.name, host: target.name };
-  if (view.maintenances.has(target.id)) return refuse("move-host-in-maintenance", params);
-  const mode = view.modes.get(target.id)?.value;
-  const current = mode?.incarnation === view.hosts.get(target.id)?.value.incarnation;
-  if (mode !== undefined && current && mode.mode !== "active") {
-    return refuse("move-host-leaving", { ...params, next: mode.next });
-  }
-  if (isQuarantined(view.losses.get(target.id)?.value, at)) return refuse("move-host-in-quarantine", params);
-  return undefined;
-}
-
-/** A host of a lower class is a person's choice; one that a strict rule excludes would only be left again. */
-function refuseRules(view: ClusterView, vm: Vm, target: Member): Refusal | undefined {
-  const book = ruleBook(view);
-  const params = { vm: vm.name, host: target.name };
-  if (book.classOf(vm.id, target.id) === undefined) {
-    return refuse("move-host-forbidden", { ...params, rules: book.rulesOf(vm.id).join(", ") });
-  }
-  const apart = book.apart(vm.id);
-  for (const [id, other] of inKeyOrder(view.vms)) {
-    if (apart.has(id) && isOnOrGoesTo(view, id, target.id)) {
-      return refuse("move-apart-vm-there", { ...params, other: other.value.name });
-    }
-  }
-  return undefined;
-}
-
-function refuseEquipment(view: ClusterView, vm: Vm, target: Member): Refusal | undefined {
-  const params = { vm: vm.name, host: target.name };
-  const facts = view.facts.get(target.id)?.value;
-  if (facts === undefined) return refuse("move-host-unknown-equipment", params);
-  for (const id of new Set<PoolId>(vm.spec.disks.map((disk) => disk.pool))) {
-    const found = facts.pools.find((other) => other.pool === id);
-    const pool = poolName(view, id);
-    if (found === undefined) return refuse("move-pool-missing", { ...params, pool });
-    if (found.unfit !== null) return refuse("move-pool-unfit", { ...params, pool, cause: found.unfit });
-  }
-  for (const nic of vm.spec.nics) {
-    const found = facts.networks.find((other) => other.network === nic.network);
-    const network = networkName(view, nic.network);
-    if (found === undefined) return refuse("move-network-missing", { ...params, network });
-    if (found.unfit !== null) return refuse("move-network-unfit", { ...params, network, cause: found.unfit });
-  }
-  return refuseFull(view, vm, target, facts);
-}
-
-/** VMs that are kept together with it come along, and need their memory there, too. */
-function refuseFull(view: ClusterView, vm: Vm, target: Member, facts: HostFacts): Refusal | undefined {
-  const comes = new Set<VmId>([vm.id, ...ruleBook(view).together(vm.id)]);
-  let freeMiB = facts.memoryForVmsMiB;
-  let neededMiB = 0;
-  for (const [id, { value }] of view.vms) {
-    if (isOnOrGoesTo(view, id, target.id)) freeMiB -= value.spec.memoryMiB;
-    else if (id === vm.id || (comes.has(id) && view.owners.get(id)?.value.kind === "held")) {
-      neededMiB += value.spec.memoryMiB;
-    }
-  }
-  if (neededMiB <= freeMiB) return undefined;
-  return refuse("move-host-full", { vm: vm.name, host: target.name, neededMiB, freeMiB: Math.max(0, freeMiB) });
-}
-
-/** It runs there, or may at any moment. */
-function isOnOrGoesTo(view: ClusterView, vm: VmId, host: HostId): boolean {
-  const owner = view.owners.get(vm)?.value;
-  if (owner?.kind === "held" && owner.host === host) return true;
-  const move = view.moves.get(vm)?.value;
-  return move !== undefined && move.answer.kind === "open" && move.to === host;
+/** What placement says of a host, in words for whoever asked for it. */
+function refusalOf(view: ClusterView, vm: Vm, target: Member, { code, params }: Reason): Refusal {
+  const { pool, network, rules, other, cause } = params;
+  const named = {
+    vm: vm.name,
+    host: target.name,
+    ...(rules === undefined ? {} : { rules }),
+    ...(other === undefined ? {} : { other }),
+    ...(cause === undefined ? {} : { cause }),
+    ...(pool === undefined ? {} : { pool: poolName(view, pool as PoolId) }),
+    ...(network === undefined ? {} : { network: networkName(view, network as NetworkId) }),
+    ...(code === "host-mode-not-active" ? { next: view.modes.get(target.id)?.value.next ?? "nothing" } : {}),
+  };
+  const known = codes.get(code);
+  return known === undefined ? refuse("move-host-unfit", { ...named, why: code }) : refuse(known, named);
 }

@@ -34,6 +34,8 @@ const events = {
   "scheduler-falls-back":
     "Hosts are compared by mode {mode} instead of {wanted}, because figures are missing; with them, {wanted} is used again.",
   "leader-elected": "Host {host} is the manager now.",
+  "leader-resigned":
+    "Host {host} is no longer the manager: what may become of that host itself, another has to decide.",
   "transaction-too-large": {
     cause:
       "What {about} would write names {compares} records and changes {writes}; the store takes {most} of each at once.",
@@ -50,6 +52,8 @@ const reasons = {
   "proof-missing": "Its pool asks for a proof that {host} (incarnation {incarnation}) is off, and there is none yet.",
   "host-keeps-vms-frozen": "Host {host} beats, but its guards have kept its VMs frozen for {frozenMs} ms.",
   "agent-gone-vm-down": "The agent of host {host} is silent, and VM {vm} of it does not run.",
+  "own-host-silent":
+    "No heartbeat of host {host} has been heard for {silentMs} ms, or it is fenced, while others are heard.",
   "host-silent": "Host {host} sent no heartbeat for {silentMs} ms; its own guards stop its VMs before {waitMs} ms.",
   "heartbeat-unconfirmed": "No heartbeat of {host} was confirmed before its deadline.",
   "nobody-took-it": "The host was fenced, but VM {vm} was not started elsewhere, so that its own copy may go on.",

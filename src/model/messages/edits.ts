@@ -78,6 +78,11 @@ const moves = {
     effect: "Nothing was changed.",
     remedy: "Move {other} away first, change the rule, or name another host.",
   },
+  "move-host-unfit": {
+    cause: "Host {host} cannot take VM {vm} now ({why}).",
+    effect: "Nothing was changed.",
+    remedy: "See `holdfast host show {host}`, or name another host.",
+  },
   "move-host-unknown-equipment": {
     cause: "Host {host} has not said what it has.",
     effect: "Nothing was changed.",
@@ -229,6 +234,7 @@ const cluster = {
 } satisfies Catalogue;
 
 const events = {
+  "vm-move-cancel-requested": "The move of VM {vm} was called off.",
   "vm-move-requested": "VM {vm} was ordered to host {to} ({how}).",
   "host-leave-requested": "Host {host} was ordered to go down ({next}).",
   "host-leave-taken-back": "The order that host {host} goes down was taken back.",

@@ -63,6 +63,17 @@ export const hostMessages = {
     remedy: "Look at the store's members: holdfast cluster status.",
   },
   trouble: "{line}",
+  "clock-slew": {
+    cause: "The time daemon of host {host} may bend its clock by {ppm} ppm; deadlines count on {most} at most.",
+    effect:
+      "Where it does so, the host's VMs may stand still later, or others wait for it more briefly, than they should.",
+    remedy: "Set `maxslewrate {most}` in chrony's configuration on that host and restart chrony.",
+  },
+  "heartbeats-too-many": {
+    cause: "{hosts} hosts send {perSecond} heartbeats a second; the store is meant to bear {most}.",
+    effect: "Heartbeats may commit late, and healthy hosts' VMs stand still.",
+    remedy: "Use a profile with a longer time between heartbeats on every host, or make two clusters.",
+  },
   watchdog: {
     cause: "Host {host} has no watchdog device.",
     effect: "Its two guards are the only stop: if both fail at once, nothing resets the host.",

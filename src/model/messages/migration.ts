@@ -85,6 +85,36 @@ export const migrationMessages = {
     effect: "Nothing was handed over or taken back.",
     remedy: "Nothing to do: `holdfast explain` shows what came in between.",
   },
+  "vm-not-moving": {
+    cause: "VM {vm} is not being moved, and no move of it is ordered.",
+    effect: "Nothing was called off.",
+    remedy: "Nothing to do: `holdfast vm show` says where the VM is.",
+  },
+  "move-too-late-to-cancel": {
+    cause: "VM {vm} has changed hands: it goes on on host {host}.",
+    effect: "The move was not called off.",
+    remedy: "Move it back, if it is to be where it was.",
+  },
+  "move-stops-already": {
+    cause: "VM {vm} is moved by being stopped and started, and is being stopped already.",
+    effect: "The move was not called off.",
+    remedy: "Move it back once it has arrived; only a move of what runs can be called off.",
+  },
+  "move-interrupted": {
+    cause: "What was conducting the move of VM {vm} ended or had no answer.",
+    effect: "The move was given up; the VM goes on where it is.",
+    remedy: "Move it again.",
+  },
+  "move-target-ended": {
+    cause: "The copy of VM {vm} that came to host {host} has ended.",
+    effect: "The VM goes on at its source where that is still possible, or is started afresh.",
+    remedy: "See that host's events for what ended it; then move the VM again.",
+  },
+  "vm-moved": {
+    cause: "VM {vm} goes on on host {host} as epoch {epoch}: it was moved while it ran.",
+    effect: "Its guest noticed a short pause.",
+    remedy: "Nothing to do.",
+  },
   "move-host-lost": {
     cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",
     effect: "Nothing was handed over or taken back.",

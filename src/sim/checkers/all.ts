@@ -1,4 +1,5 @@
-import { fences, grace, incarnations, terms } from "./fences.ts";
+import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
+import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
 import { bounds } from "./limits.ts";
@@ -22,12 +23,14 @@ import { deadlines, fencedStandsStill } from "./standing-still.ts";
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
 export const allCheckers: readonly CheckerKind[] = [
   oneWriter,
+  handsChangeOnce,
   starts,
   owners,
   leaders,
   claims,
   placements,
   incarnations,
+  pastLives,
   terms,
   fences,
   grace,

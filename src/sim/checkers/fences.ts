@@ -47,6 +47,23 @@ export const incarnations: CheckerKind = {
   },
 };
 
+/** S1: the fence of a life goes only after a later one has come, and while no owner record names it. */
+export const pastLives: CheckerKind = {
+  rule: "S1",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }) => {
+      if (name.kind !== "fence" || value !== undefined || before === undefined) return;
+      const who = `${name.host}/${name.incarnation}`;
+      world.count("forgottenLives");
+      if ((world.truth.registrations.get(name.host)?.incarnation ?? 0) <= name.incarnation)
+        fail(`the fence of ${who} was removed although no later life was registered`);
+      for (const [vm, owner] of world.truth.owners)
+        if (owner.kind === "held" && owner.host === name.host && owner.incarnation === name.incarnation)
+          fail(`the fence of ${who} was removed although it owns ${vm}`);
+    },
+  }),
+};
+
 function checkEnded(world: World, host: string, was: HostRegistration, fail: Fail): void {
   if (!world.truth.fences.has(`${host}/${was.incarnation}`)) {
     fail(`${host} registered anew although ${host}/${was.incarnation} was never fenced`);

@@ -2,6 +2,7 @@ import type { Event, Owner } from "../../model/records.ts";
 import { runKey } from "../world/copy.ts";
 import type { World } from "../world/world.ts";
 import type { Fail } from "./checker.ts";
+import { handingOf } from "./handing-over.ts";
 import type { CheckerKind } from "./kind.ts";
 
 type Held = Extract<Owner, { kind: "held" }>;
@@ -44,7 +45,8 @@ export const owners: CheckerKind = {
       if (was.kind !== "held") return;
       if (is === undefined) return fail(`the owner record of ${name.vm} was deleted while ${was.host} held it`);
       if (is.kind === "released") checkRelease(world, name.vm, was, fail);
-      else if (is.host !== was.host) checkTakeover(world, name.vm, was, is, fail);
+      else if (is.host !== was.host && handingOf(world, name, before, value) === undefined)
+        checkTakeover(world, name.vm, was, is, fail);
     },
   }),
 };
@@ -55,6 +57,7 @@ export const leaders: CheckerKind = {
   make: (world, fail) => ({
     committed: ({ name, value, before }, writer) => {
       if (writer === null || writer.process !== "daemon" || !isLeadersAlone(name.kind, before, value)) return;
+      if (handingOf(world, name, before, value) !== undefined) return;
       const leader = world.truth.term?.host;
       if (writer.host.id !== leader) fail(`${writer.host.id} writes ${name.kind} as a leader; ${leader} leads`);
     },
@@ -102,6 +105,8 @@ export const placements: CheckerKind = {
   make: (world, fail) => ({
     committed: ({ name, value, before }, writer) => {
       if (name.kind !== "owner" || writer === null || !isLeadersAlone(name.kind, before, value)) return;
+      // Given back, it comes to nobody new: what its source is, it was before (S15).
+      if (handingOf(world, name, before, value) === "back") return;
       const { host, incarnation } = value as Held;
       const silentMs = world.scheduler.now - (world.truth.beats.get(host)?.at ?? 0);
       if (silentMs > placementMs) {
@@ -129,7 +134,8 @@ function checkTakeover(world: World, vm: string, was: Held, is: Held, fail: Fail
   const fence = world.truth.fences.get(`${was.host}/${was.incarnation}`);
   if (fence === undefined) fail(`${is.host} took ${vm} from ${was.host}/${was.incarnation}, which nobody fenced`);
   for (const copy of world.copiesOf(vm)) {
-    const blocks = copy.strict ? copy.alive : copy.host.executes(copy);
+    // One that waits for its guest has no image open, and never opens one but by a hand-over (S15).
+    const blocks = copy.strict ? copy.alive && copy.moving.part !== "incoming" : copy.host.executes(copy);
     if (blocks) fail(`${is.host} took ${vm} from ${was.host}/${was.incarnation} while ${runKey(copy.run)} is there`);
   }
 }

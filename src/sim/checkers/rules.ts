@@ -7,6 +7,7 @@ import type { World } from "../world/world.ts";
 import { Certainty } from "./certainty.ts";
 import type { Checker, Fail, Writer } from "./checker.ts";
 import { Closure } from "./closure.ts";
+import { handingOf } from "./handing-over.ts";
 import type { CheckerKind } from "./kind.ts";
 import { isLeadersAlone } from "./ownership.ts";
 
@@ -69,6 +70,8 @@ function choices(world: World, look: (chosen: Chosen) => void): NonNullable<Chec
       look({ vm: move.vm, on: move.to, before: world.truth.owners.get(move.vm), writer, given });
     }
     if (name.kind !== "owner" || !isLeadersAlone(name.kind, before, value)) return;
+    // Chosen when its move was written, which was looked at then (S15).
+    if (handingOf(world, name, before, value) !== undefined) return;
     const owner = value as Owner;
     if (writer.host.id !== world.truth.term?.host || owner.kind !== "held") return;
     const given = moving.has(name.vm) || endedAt.get(name.vm) === world.scheduler.now;

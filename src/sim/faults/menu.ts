@@ -4,9 +4,10 @@ import { hostFaults } from "./hosts.ts";
 import { linkFaults } from "./links.ts";
 import { deviceLies, machineFaults } from "./machines.ts";
 import { managingFaults } from "./managing.ts";
+import { movingFaults } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
-import { freezeSticks, rareFaults } from "./rare.ts";
+import { freezeSticks, rareFaults, thawFails } from "./rare.ts";
 import { rulingFaults } from "./ruling.ts";
 import { storeFaults } from "./store.ts";
 
@@ -26,14 +27,17 @@ export const orderMenu: readonly FaultKind[] = operatorFaults;
 /** What people ask of hosts and of where VMs run; drawn by itself, too. */
 export const managingMenu: readonly FaultKind[] = managingFaults;
 
+/** What goes wrong while a guest moves; drawn by itself, too. */
+export const movingMenu: readonly FaultKind[] = movingFaults([...faultMenu]);
+
 /** What people say of where VMs may run; drawn by itself, too. */
 export const rulingMenu: readonly FaultKind[] = rulingFaults;
 
 /** Drawn with what they need, never by themselves. */
 export const recipeMenu: readonly FaultKind[] = [freezeSticks];
 
-const drawn = [...faultMenu, ...rareMenu, ...recipeMenu, ...orderMenu, ...managingMenu, ...rulingMenu];
-const all: readonly FaultKind[] = [...drawn, deviceLies];
+const drawn = [...faultMenu, ...rareMenu, ...recipeMenu, ...orderMenu, ...managingMenu, ...rulingMenu, ...movingMenu];
+const all: readonly FaultKind[] = [...drawn, deviceLies, thawFails];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([

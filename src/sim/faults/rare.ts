@@ -102,7 +102,7 @@ const stopsAtHeartbeat: FaultKind = {
   happens: (world, event) => {
     const host = world.host(event.host);
     const trap: Parameters<World["traps"]["add"]>[0] = (commit, writer) => {
-      const beats = commit.changes.some((change) => change.key.startsWith(`/hb/${host.id}/`));
+      const beats = commit.changes.some(({ kind, key }) => kind === "put" && key.startsWith(`/hb/${host.id}/`));
       if (!beats || writer?.host !== host) return false;
       stopFor(world, host, event.text ?? "heart", event.forMs ?? 6_000);
       return true;
@@ -202,6 +202,20 @@ export const freezeSticks: FaultKind = {
     tree.stuck += 1;
     return () => {
       tree.stuck -= 1;
+    };
+  },
+};
+
+/** S13: the host's guards do not thaw, whatever is committed. Only in stories. */
+export const thawFails: FaultKind = {
+  name: "thaw-fails",
+  weight: 1,
+  draw: () => undefined,
+  happens: (world, event) => {
+    const { tree } = world.host(event.host);
+    tree.shut += 1;
+    return () => {
+      tree.shut -= 1;
     };
   },
 };

@@ -13,7 +13,7 @@ const silentDoorMs = 2_000;
 const pollMs = 10;
 /** MiB a second where no bound is set. */
 const linkMiBps = 200;
-const handOverLimitMs = 30_000;
+const handOverLimitMs = 10_000;
 const done: HypervisorEnd = { kind: "done" };
 
 export class MoveSource {

@@ -1,5 +1,13 @@
 import { refuse } from "../../model/reason.ts";
 import type { Hypervisor, HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../../ports/hypervisor.ts";
+import type {
+  GuestHealth,
+  IncomingEnd,
+  IncomingRequest,
+  Migration,
+  MoveEvent,
+  OutgoingRequest,
+} from "../../ports/migration.ts";
 import type { SimHost } from "../world/host.ts";
 import type { Life } from "../world/process.ts";
 import type { HaBehaviour, HaScenario } from "./format.ts";
@@ -52,13 +60,13 @@ function oneMore(counts: Map<string, number>, sid: string, most: number): boolea
 }
 
 /** A host's hypervisor whose guests behave as the file wants, and that tells what it was asked for. */
-export class ScriptedHypervisor implements Hypervisor {
+export class ScriptedHypervisor implements Hypervisor, Migration {
   readonly #host: SimHost;
   readonly #life: Life;
-  readonly #inner: Hypervisor;
+  readonly #inner: Hypervisor & Migration;
   readonly #script: Script;
 
-  constructor(host: SimHost, life: Life, inner: Hypervisor, script: Script) {
+  constructor(host: SimHost, life: Life, inner: Hypervisor & Migration, script: Script) {
     this.#host = host;
     this.#life = life;
     this.#inner = inner;
@@ -117,5 +125,39 @@ export class ScriptedHypervisor implements Hypervisor {
 
   listen(listener: (event: VmEvent) => void): void {
     this.#inner.listen(listener);
+  }
+
+  prepareIncoming(request: IncomingRequest, done: (end: IncomingEnd) => void): void {
+    this.#inner.prepareIncoming(request, done);
+  }
+
+  migrateOut(run: VmRun, request: OutgoingRequest, done: (end: HypervisorEnd) => void): void {
+    const fails = refuse("move-broke-off", { vm: run.vm, detail: "as the scenario wants" });
+    if (this.#script.guests.failsToMove(run.vm)) this.#life.after(failsAfterMs, () => done(fails));
+    else this.#inner.migrateOut(run, request, done);
+  }
+
+  cancelOut(run: VmRun, done: (end: HypervisorEnd) => void): void {
+    this.#inner.cancelOut(run, done);
+  }
+
+  switchOver(run: VmRun, done: (end: HypervisorEnd) => void): void {
+    this.#inner.switchOver(run, done);
+  }
+
+  completeIncoming(run: VmRun, limitMs: number, done: (end: HypervisorEnd) => void): void {
+    this.#inner.completeIncoming(run, limitMs, done);
+  }
+
+  abandonIncoming(run: VmRun, done: (end: HypervisorEnd) => void): void {
+    this.#inner.abandonIncoming(run, done);
+  }
+
+  checkGuest(run: VmRun, done: (health: GuestHealth) => void): void {
+    this.#inner.checkGuest(run, done);
+  }
+
+  watchMoves(listener: (event: MoveEvent) => void): void {
+    this.#inner.watchMoves(listener);
   }
 }

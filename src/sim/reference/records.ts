@@ -1,3 +1,4 @@
+import { compareText } from "../../base/order.ts";
 import { createClusterTransaction } from "../../core/cluster-creation.ts";
 import { type GroupMeaning, rulesFromGroups } from "../../core/rules/groups.ts";
 import { put } from "../../core/transactions.ts";
@@ -9,6 +10,7 @@ import { type Policy, policySchema, shutdownPolicySchema } from "../../model/pol
 import { type Owner, type RequestedState, type Vm, vmDefaults } from "../../model/records.ts";
 import type { Rule } from "../../model/rules.ts";
 import type { Write } from "../../model/transaction.ts";
+import { moveAddress } from "../world/driver-moves.ts";
 import type { HaResource, HaRule, HaScenario } from "./format.ts";
 
 // What a scenario file says, as the records of a store in which nobody has decided anything yet.
@@ -21,13 +23,22 @@ const mib = 1_048_576;
 /** What the source takes for a guest without figures. */
 const usualGuest = { maxCpu: 4, maxMemBytes: 4 * 1024 * mib };
 
+function membersOf({ nodes }: HaScenario) {
+  const sorted = nodes.map(({ name }) => name).sort(compareText);
+  return nodes.map(({ name }) => {
+    const address = moveAddress({ number: sorted.indexOf(name) });
+    const links = [{ kind: "migration" as const, address, subnet: "10.0.1.0/24" }];
+    return { id: name as HostId, name, role: "host" as const, links };
+  });
+}
+
 /** Everything that stands in the store before the first host is switched on. */
 export function initialWrites(scenario: HaScenario): Write[] {
   const cluster = createClusterTransaction(
     {
       id: "sim" as ClusterId,
       name: scenario.name,
-      members: scenario.nodes.map(({ name }) => ({ id: name as HostId, name, role: "host" as const, links: [] })),
+      members: membersOf(scenario),
       pools: [{ name: scenarioPool, kind: "shared-dir", path: "/pools/shared", quotaMiB: null }],
       networks: [],
       devices: new Map(

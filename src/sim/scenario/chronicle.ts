@@ -67,7 +67,11 @@ export class Chronicle {
   checker(): Checker {
     return {
       rule: "",
-      starting: (copy) => this.#tell(copy.host.id, `starts ${nameOf(copy.run.vm)} epoch ${copy.run.epoch}`, "S14"),
+      starting: (copy) => {
+        const isMoved = copy.moving.part === "incoming";
+        if (isMoved) this.#tell(copy.host.id, `lets ${describe(copy)} go on`, "S15");
+        else this.#tell(copy.host.id, `starts ${describe(copy)}`, "S14");
+      },
       adopting: (copy, as) =>
         this.#tell(
           copy.host.id,
@@ -151,7 +155,8 @@ export class Chronicle {
       value: change.kind === "put" ? parseJson(change.text) : undefined,
       before: truth.values.get(change.key),
     }));
-    for (const { name } of changes) if (name.kind === "heartbeat") this.#beatAt.set(name.host, scheduler.now);
+    for (const { name, value } of changes)
+      if (name.kind === "heartbeat" && value !== undefined) this.#beatAt.set(name.host, scheduler.now);
     for (const decision of decisionsOf(changes)) {
       const { what, rule } = tellDecision(decision, nameOf);
       this.#tell(actorOf(decision, writer), what, rule, decision);

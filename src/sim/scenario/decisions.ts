@@ -41,6 +41,9 @@ export type Decision =
   | { readonly kind: "asked"; readonly vm: VmId; readonly order: string }
   | { readonly kind: "moves"; readonly vm: VmId; readonly leaves: HostId; readonly aim: HostId; readonly why: string }
   | { readonly kind: "move-answered"; readonly vm: VmId; readonly aim: HostId; readonly code: string }
+  | { readonly kind: "awaits"; readonly vm: VmId; readonly leaves: HostId }
+  | { readonly kind: "handed"; readonly vm: VmId; readonly from: Holder; readonly to: Holder }
+  | { readonly kind: "quit"; readonly vm: VmId; readonly leaves: HostId }
   | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
@@ -76,8 +79,14 @@ export function decisionsOf(changes: readonly StoreChange[]): Decision[] {
   const events = changes.flatMap(({ name, value }) => (name.kind === "event" ? [value as Event] : []));
   const found = changes.flatMap((change) => decisionsOfKey(change, events));
   for (const { type, subjects } of events)
-    if (said.has(type)) found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host });
+    if (said.has(type) || (type === "vm-move-failed" && isUnanswered(changes)))
+      found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host });
   return found;
+}
+
+/** Its source did not say so itself. */
+function isUnanswered(changes: readonly StoreChange[]): boolean {
+  return changes.some(({ name, before }) => name.kind === "vm-move" && (before as VmMove).answer.kind === "open");
 }
 
 function decisionsOfKey({ name, value, before }: StoreChange, events: readonly Event[]): Decision[] {
@@ -116,7 +125,7 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       return [{ kind: "asked", vm: name.vm, order: `${order.kind} to ${order.to}` }];
     }
     case "vm-move":
-      return value === undefined ? [] : moveDecisions(value as VmMove);
+      return moveDecisions(value as VmMove | undefined, before as VmMove | undefined);
     case "vm-plan": {
       const error = (value as VmPlan | undefined)?.error ?? null;
       const known = (before as VmPlan | undefined)?.error ?? null;
@@ -135,7 +144,13 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
   }
 }
 
-function moveDecisions({ vm, from, to, reason, answer }: VmMove): Decision[] {
+function moveDecisions(is: VmMove | undefined, was: VmMove | undefined): Decision[] {
+  // That the source of a live move has quit; any other move is over by what is told besides.
+  if (is === undefined) return was?.live?.kind === "switched" ? [{ kind: "quit", vm: was.vm, leaves: was.from }] : [];
+  const { vm, from, to, reason, answer, live } = is;
+  if (live?.kind === "waiting" && answer.kind === "open") return [{ kind: "awaits", vm, leaves: from }];
+  // The owner record tells it.
+  if (live?.kind === "switched" && answer.kind === "open") return [];
   return answer.kind === "open"
     ? [{ kind: "moves", vm, leaves: from, aim: to, why: reason.code }]
     : [{ kind: "move-answered", vm, aim: to, code: answer.code }];
@@ -176,6 +191,7 @@ function ownerDecisions(vm: VmId, is: Owner | undefined, was: Owner | undefined,
   if (was?.kind !== "held") return [{ kind: "placed", vm, to }];
   const from = holder(was);
   if (events.some((event) => event.type === "vm-recovered")) return [{ kind: "taken-over", vm, from, to }];
+  if (from.host !== to.host) return [{ kind: "handed", vm, from, to }];
   if (from.incarnation !== to.incarnation) return [{ kind: "adopted", vm, from, to }];
   const exit = events.find((event) => event.type === "vm-restarted")?.params["exit"];
   return [{ kind: "restarted", vm, to, exit: String(exit ?? "") }];

@@ -2,18 +2,20 @@ import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
-import type { Incarnation, IntentId, Nonce, TaskId } from "../../model/ids.ts";
+import type { Incarnation, IntentId, Nonce, TaskId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { shutdownPolicySchema } from "../../model/policy.ts";
 import { type FenceRecord, type HostRegistration, type RequestedState, vmLockKindSchema } from "../../model/records.ts";
 import type { Heal } from "../faults/fault.ts";
 import { changePolicy, disarm, lockVm, maintain, orderToLeave, orderVm, quarantine } from "../faults/managing.ts";
 import { faultKind } from "../faults/menu.ts";
+import { cancelMove } from "../faults/moving.ts";
 import { type Ask, ask } from "../faults/operator.ts";
 import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
+import { atHandOver, crashOn } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { steadyRandom } from "./steady.ts";
 
@@ -223,6 +225,18 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "watch of HOST lags by TIME": menu("stale-watch"),
   "watch of HOST has a gap": menu("watch-gap"),
   "crash VM": menu("qemu-crash"),
+  "crash VM on HOST": done((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
+  "crash VM on HOST at its hand-over": atHandOver((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
+  "freeze HOST at the hand-over of VM": atHandOver(menu("host-freeze")),
+  "kill agent of HOST at the hand-over of VM": atHandOver((world, { hosts }) =>
+    killProcess(world, world.host(hosts[0]), "daemon"),
+  ),
+  "stop agent of HOST at the hand-over of VM": atHandOver((world, args, forMs) =>
+    stop(world, { ...args, process: "agent" }, forMs),
+  ),
+  "power off HOST at the hand-over of VM": atHandOver(powerOff),
+  "cut link HOST HOST at the hand-over of VM": atHandOver(menu("link-cut")),
+  "cancel move of VM": done((world, { vm }) => cancelMove(world, `vm:${vm}` as VmId)),
   "panic VM": menu("guest-panic"),
   "shut down VM from inside": menu("guest-shutdown"),
   "keep VM from dying": menu("qemu-does-not-die"),
@@ -231,6 +245,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "starts on HOST are slow": menu("start-slow"),
   "writes of HOST are late": menu("late-writes"),
   "freezes of HOST stick": menu("freeze-sticks"),
+  "thaws of HOST fail": menu("thaw-fails"),
   "sensors of HOST are blind": blind,
   "device of HOST is slow by TIME": menu("device-slow"),
   "device of HOST is unreachable": menu("device-unreachable"),

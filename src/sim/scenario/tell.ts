@@ -35,6 +35,10 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       };
     case "move-answered":
       return { what: `${nameOf(decision.vm)} cannot move to ${decision.aim}: ${decision.code}`, rule: "HM2" };
+    case "awaits":
+      return { what: `waits for ${nameOf(decision.vm)} from ${decision.leaves}`, rule: "S15" };
+    case "quit":
+      return { what: `${nameOf(decision.vm)} has left ${decision.leaves}`, rule: "S15" };
     case "place-changed":
       return { what: `${nameOf(decision.vm)} belongs to ${decision.aim} from now on`, rule: "HM1" };
     case "errs":
@@ -63,7 +67,15 @@ function tellRule(rule: Rule | undefined, nameOf: (vm: VmId) => string): string 
 }
 
 type OwnerDecision = Extract<Decision, { vm: VmId }> & {
-  readonly kind: "placed" | "taken-over" | "restarted" | "adopted" | "released" | "lost-released" | "forgiven";
+  readonly kind:
+    | "placed"
+    | "taken-over"
+    | "handed"
+    | "restarted"
+    | "adopted"
+    | "released"
+    | "lost-released"
+    | "forgiven";
 };
 
 function tellOwner(decision: OwnerDecision, vm: string): Told {
@@ -72,6 +84,8 @@ function tellOwner(decision: OwnerDecision, vm: string): Told {
       return { what: `${vm} free -> ${run(decision.to)}`, rule: "S14" };
     case "taken-over":
       return { what: `${vm} ${run(decision.from)} -> ${run(decision.to)}`, rule: "S10" };
+    case "handed":
+      return { what: `${vm} ${run(decision.from)} -> ${run(decision.to)}, handed over`, rule: "S15" };
     case "restarted":
       return { what: `${vm} again -> ${run(decision.to)}, it ended: ${decision.exit}`, rule: "S14" };
     case "adopted":
@@ -97,6 +111,7 @@ const sayRules: Readonly<Record<string, string>> = {
   "vm-order-dropped": "HM1",
   "vm-order-served": "HM1",
   "vm-move-dropped": "HM1",
+  "vm-move-failed": "HM2",
   "vm-move-given-up": "HM2",
   "vm-cannot-leave": "HM3",
   "vm-locked-cannot-leave": "HM3",

@@ -5,6 +5,7 @@ import { type GuardName, guardNames } from "../../ports/guard.ts";
 import type { HeartLink } from "../../ports/heart.ts";
 import type { Hypervisor } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
+import type { Migration } from "../../ports/migration.ts";
 import type { Random } from "../../ports/random.ts";
 import { runDaemon } from "../../runtime/daemon.ts";
 import { runHeart } from "../../runtime/heart.ts";
@@ -173,7 +174,7 @@ function startDaemon(world: World, host: SimHost): void {
   world.daemons.set(host.id, daemon);
 }
 
-function hypervisorOf(world: World, host: SimHost, life: Life): Hypervisor {
+function hypervisorOf(world: World, host: SimHost, life: Life): Hypervisor & Migration {
   const driver = new Driver(host, life, world.qemus, world.moves);
   return world.around?.hypervisor(host, life, driver) ?? driver;
 }

@@ -7,6 +7,7 @@ import { type HostFacts, type Owner, type Vm, vmDefaults } from "../../model/rec
 import type { Transaction } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { PlannedVm } from "../plan.ts";
+import { moveAddress } from "./driver-moves.ts";
 import type { World } from "./world.ts";
 
 const createdAt = 1_800_000_000_000 as WallMs;
@@ -20,7 +21,7 @@ export function createCluster(world: World): void {
     id: host.id,
     name: host.id,
     role: world.isWitness(host) ? ("witness" as const) : ("host" as const),
-    links: [],
+    links: [{ kind: "migration" as const, address: moveAddress(host), subnet: "10.0.1.0/24" }],
   }));
   const devices = new Map<HostId, { agent: string; options: Record<string, string> }>();
   if (plan.devices)

@@ -45,6 +45,8 @@ export type Copy = {
   paused: boolean;
   /** Signals do not end it before this moment: a thread in uninterruptible I/O. */
   diesNotBefore: number;
+  /** A driver was told to end it. */
+  killed: boolean;
   /** It can write its volumes: not while it waits for a guest, nor once it has handed it over. */
   imagesOpen: boolean;
   readonly moving: Moving;

@@ -76,7 +76,14 @@ export class Qemus {
     if (host.trouble.startsFail > 0) return refuse("vm-start-failed", { vm: run.vm, detail: "as the fault wants" });
     const strict = pools.some((pool) => pool.kind !== "replicated");
     this.#lastId += 1;
-    const life = { alive: true, paused: false, diesNotBefore: 0, imagesOpen: false, moving: notMoving() };
+    const life = {
+      alive: true,
+      paused: false,
+      diesNotBefore: 0,
+      killed: false,
+      imagesOpen: false,
+      moving: notMoving(),
+    };
     const copy: Copy = { id: this.#lastId, host, vm, strict, run, ...life };
     return { kind: "made" as const, copy, folder };
   }
@@ -129,6 +136,7 @@ export class Qemus {
 
   /** SIGKILL by the cgroup: works on what is frozen; a thread in uninterruptible I/O ends when its I/O does. */
   kill(copy: Copy, exit: VmExit): void {
+    copy.killed = true;
     const now = copy.host.scheduler.now;
     copy.host.after(Math.max(this.drawMs(4, 30), copy.diesNotBefore - now), () => {
       if (!copy.alive) return;

@@ -120,8 +120,9 @@ export class Truth {
   #placeFence(host: HostId, incarnation: Incarnation, record: FenceRecord | undefined, now: number): void {
     const key = `${host}/${incarnation}`;
     const known = this.fences.get(key);
-    if (record === undefined) this.fences.delete(key);
-    else if (known !== undefined) known.record = record;
+    // What was fenced stays so, whether or not the record is kept.
+    if (record === undefined) return;
+    if (known !== undefined) known.record = record;
     else this.fences.set(key, { host, incarnation, at: now, record });
   }
 

@@ -9,6 +9,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
 import type { Hypervisor } from "../../ports/hypervisor.ts";
+import type { Migration } from "../../ports/migration.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { Daemon } from "../../runtime/daemon.ts";
 import type { Checker, StepChecks, Violation, Writer } from "../checkers/checker.ts";
@@ -42,7 +43,7 @@ export type WorldOptions = {
 };
 
 export type Around = {
-  readonly hypervisor: (host: SimHost, life: Life, inner: Hypervisor) => Hypervisor;
+  readonly hypervisor: (host: SimHost, life: Life, inner: Hypervisor & Migration) => Hypervisor & Migration;
   readonly reading: (host: SimHost, usual: HostReading) => HostReading;
   /** Writes what hosts use itself, so that their sensors never answer what they are asked of it. */
   readonly writesUsage?: boolean;

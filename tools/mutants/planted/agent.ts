@@ -18,8 +18,8 @@ export const agentMutants: readonly Mutant[] = [
     what: "A new agent starts what its records say with the epoch that may have run already.",
     near: ["agent-kill", "kill-after-commit"],
     file: "src/agent/reconcile.ts",
-    find: "else if (local === undefined && owner.revision > building.state.syncedRevision) start(building, run, vm);",
-    replace: "else if (local === undefined) start(building, run, vm);",
+    find: "const isNew = hasNotRun && owner.revision > building.state.syncedRevision;",
+    replace: "const isNew = hasNotRun;",
   },
   {
     id: "acts-before-it-has-looked",

@@ -69,4 +69,13 @@ export const fencingMutants: readonly Mutant[] = [
     replace:
       '        ask(device, callLimitMs - delayMs, (said) => {\n          const status = said.kind === "on" ? { kind: "off" as const } : said;\n          if (said.kind === "off" && status.kind !== "off")',
   },
+  {
+    id: "fence-forgotten-while-it-owns",
+    rule: "S1",
+    what: "The fence of an earlier life is removed although a VM's owner record still names that life.",
+    near: ["power-loss", "quick-reboot"],
+    file: "src/core/decide-past-lives.ts",
+    find: "  return !isOwner(view, host, incarnation);\n",
+    replace: "  return !isOwner(view, host, (incarnation + 1_000) as typeof incarnation);\n",
+  },
 ];

@@ -1,0 +1,26 @@
+import type { WallMs } from "../model/ids.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
+import { type AgentState, type Local, runKey } from "./state.ts";
+
+export function needList(state: AgentState): AgentState {
+  return { ...state, listing: { ...state.listing, needed: true } };
+}
+
+export function fresh(run: VmRun, phase: Local["phase"], since: WallMs): Local {
+  return {
+    run,
+    phase,
+    exit: null,
+    detail: null,
+    refusal: null,
+    pausedBy: [],
+    stopsFailed: 0,
+    since,
+    moving: null,
+    neverRan: false,
+  };
+}
+
+export function withLocal(state: AgentState, local: Local): AgentState {
+  return { ...state, locals: new Map(state.locals).set(runKey(local.run), local) };
+}

@@ -1,0 +1,176 @@
+import { inKeyOrder } from "../base/order.ts";
+import { event } from "../core/decision.ts";
+import { poolsOf } from "../core/fencing.ts";
+import { giveBackTransaction } from "../core/migration.ts";
+import { moveLinks } from "../core/migration-links.ts";
+import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
+import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { VmMove } from "../model/move-records.ts";
+import { refuse } from "../model/reason.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
+import { type Building, isNamed } from "./building.ts";
+import { isGoingDown } from "./ending.ts";
+import { fresh, withLocal } from "./locals.ts";
+import { beginStep, failMove, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
+import { type Local, type Moving, runKey } from "./state.ts";
+
+/** By the agent of the target, while the VM is its source's: says that it waits. */
+export function settleIncoming(building: Building, local: Local, moving: Moving): void {
+  const { view } = building.happened;
+  const { vm } = local.run;
+  const move = view.moves.get(vm);
+  if (move === undefined || building.busy(moveSubject(vm))) return;
+  if (isGoingDown(view, building.state.self)) {
+    const params = { vm: nameOf(view, vm), host: building.state.self };
+    failMove(building, move, "move-host-lost", params);
+  } else if (move.value.live?.kind === "asked") {
+    // Prepared for an earlier move, or by an earlier agent, whose doors went with it.
+    if (moving.doors === null || moving.of !== move.revision) beginStep(building, "abandon", local.run);
+    else sayWaiting(building, move, local.run, moving.doors);
+  }
+}
+
+function sayWaiting(building: Building, move: Stored<VmMove>, run: VmRun, doors: NonNullable<Moving["doors"]>): void {
+  const registration = building.happened.view.hosts.get(building.state.self);
+  if (registration === undefined) return;
+  const { incarnation } = run;
+  const next: VmMove = { ...move.value, live: { kind: "waiting", incarnation, doors: [...doors] } };
+  const key = keys.vmMove(run.vm);
+  const compares = [unchanged(key, move), ...stillIn(building.state.self, registration)];
+  building.commit(moveSubject(run.vm), transaction(compares, [put(key, next)]), []);
+}
+
+/** Makes ready for guests that are to come here, as many at a time as the policy has it; the oldest move first. */
+export function takeIn(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const { heart, self } = building.state;
+  if (view.moves.size === 0 || heart === "lost" || heart.frozen || isGoingDown(view, self)) return;
+  const asked = inKeyOrder(view.moves).filter(([, { value }]) => isAskedOf(building, value));
+  asked.sort(([, a], [, b]) => a.value.at - b.value.at);
+  for (const [vm, move] of asked) {
+    if (movesHere(building, "in") >= movesMax(view) || movesFrom(view, move.value) >= movesMax(view)) continue;
+    if (isHere(building, vm) || building.busy(moveSubject(vm))) continue;
+    if (building.state.moveEnds.get(vm)?.of === move.revision) continue;
+    prepare(building, move, incarnation);
+  }
+}
+
+function isAskedOf({ state, happened }: Building, { vm, to, from, incarnation, epoch, live, answer }: VmMove): boolean {
+  if (to !== state.self || live?.kind !== "asked" || answer.kind !== "open" || epoch === null) return false;
+  const owner = happened.view.owners.get(vm)?.value;
+  if (owner?.kind !== "held" || fenceOf(happened.view, from, incarnation) !== undefined) return false;
+  return owner.host === from && owner.incarnation === incarnation && owner.epoch === epoch;
+}
+
+/** Guests under way from or to the host where this one is. */
+function movesFrom(view: ClusterView, { from }: VmMove): number {
+  let count = 0;
+  for (const { value } of view.moves.values()) {
+    const isUnderWay = value.live?.kind === "waiting" || value.live?.kind === "switched";
+    if (isUnderWay && (value.from === from || value.to === from)) count += 1;
+  }
+  return count;
+}
+
+/** Something of an earlier run of it is left. */
+function isHere({ state }: Building, vm: VmId): boolean {
+  for (const { run, phase } of state.locals.values()) if (run.vm === vm && phase !== "gone") return true;
+  return false;
+}
+
+function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnation): void {
+  const { view, wall } = building.happened;
+  const { vm: id, from, to, epoch } = move.value;
+  const vm = view.vms.get(id)?.value;
+  const pools = vm === undefined ? undefined : poolsOf(vm, view);
+  const [there, here] = [view.members.get(from)?.value, view.members.get(to)?.value];
+  if (vm === undefined || pools === undefined || there === undefined || here === undefined || epoch === null) return;
+  const run = { vm: id, incarnation, epoch: nextEpoch(epoch) };
+  const links = moveLinks(there, here, { order: [], gateways: new Set() });
+  const moving: Moving = { part: "incoming", of: move.revision, doors: null, stage: "begun", retryAt: null };
+  const op = building.op({ kind: "prepare", runKey: runKey(run) });
+  building.state = withLocal(building.state, { ...fresh(run, "moving", wall), moving });
+  const addresses = links.map((link) => link.to);
+  building.effects.push({ kind: "prepare", op, request: { run, vm, pools, from, addresses, tls: true } });
+}
+
+/**
+ * VMs that were handed over to this host, and of which nothing is left here. Given back where it is certain that they never
+ * ran; otherwise that is said, so that the source quits, and they start afresh.
+ */
+export function settleNotArrived(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const { self, locals, syncedRevision } = building.state;
+  for (const [vm, move] of inKeyOrder(view.moves)) {
+    const { to, epoch, live, answer } = move.value;
+    if (live?.kind !== "switched" || to !== self || epoch === null || answer.kind !== "open") continue;
+    const run = { vm, incarnation, epoch: nextEpoch(epoch) };
+    const local = locals.get(runKey(run));
+    if (!isNamed(view, self, run) || (local !== undefined && local.phase !== "gone")) continue;
+    if (building.busy(moveSubject(vm)) || building.busy(vm)) continue;
+    const owner = view.owners.get(vm);
+    // Whoever lets a guest go on has read the owner record first: an agent that knew nothing of it then did not.
+    const neverRan = local === undefined ? (owner?.revision ?? 0) > syncedRevision : local.neverRan;
+    const params = { vm: nameOf(view, vm), host: self };
+    if (neverRan) giveBack(building, vm, incarnation);
+    else failMove(building, move, "move-target-ended", params);
+  }
+}
+
+function giveBack(building: Building, vm: VmId, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const failed = refuse("move-target-ended", { vm: nameOf(view, vm), host: building.state.self });
+  const commit = giveBackTransaction(view, vm, { host: building.state.self, incarnation }, failed);
+  if (commit.kind === "commit") building.commit(moveSubject(vm), commit.transaction, []);
+}
+
+/** What never ran is remembered as long as its move may still name it the VM's owner. */
+export function isAwaitedByMove(building: Building, { run, neverRan }: Local): boolean {
+  const move = building.happened.view.moves.get(run.vm)?.value;
+  return neverRan && move?.to === building.state.self && move.epoch !== null && nextEpoch(move.epoch) === run.epoch;
+}
+
+/** Looks at guests that have arrived, and tells how they are. */
+export function greetArrivals(building: Building): void {
+  const { view } = building.happened;
+  for (const [vm, { run, health }] of inKeyOrder(building.state.arrivals)) {
+    const isHere = building.state.locals.get(runKey(run))?.phase === "running";
+    if (!isHere || !isNamed(view, building.state.self, run)) forget(building, vm);
+    else if (health === null) {
+      const isAsked = [...building.state.ops.values()].some(
+        ({ kind, runKey: of }) => kind === "check" && of === runKey(run),
+      );
+      if (!isAsked) beginStep(building, "check", run);
+    } else if (!building.busy(`arrived ${vm}`)) {
+      const params = { vm: nameOf(view, vm), host: building.state.self, epoch: run.epoch };
+      const told = [event("vm-moved", { vm, host: building.state.self }, params)];
+      if (!health.executes) told.push(event("guest-stands-after-move", { vm, host: building.state.self }, params));
+      else if (health.agent === "silent")
+        told.push(event("guest-agent-silent", { vm, host: building.state.self }, params));
+      building.commit(`arrived ${vm}`, transaction([unchanged(keys.owner(vm), view.owners.get(vm))], []), told);
+      forget(building, vm);
+    }
+  }
+}
+
+function forget(building: Building, vm: VmId): void {
+  const arrivals = new Map(building.state.arrivals);
+  arrivals.delete(vm);
+  building.state = { ...building.state, arrivals };
+}
+
+/** A move that ended here without a record of it is written down; whatever has happened to it since stands. */
+export function writeMoveEnds(building: Building): void {
+  for (const [vm, { of, code, params }] of inKeyOrder(building.state.moveEnds)) {
+    const move = building.happened.view.moves.get(vm);
+    const isOpen = move?.revision === of && move.value.answer.kind === "open" && move.value.live?.kind !== "switched";
+    if (isOpen) failMove(building, move, code, { ...params, vm: nameOf(building.happened.view, vm) });
+    else {
+      const moveEnds = new Map(building.state.moveEnds);
+      moveEnds.delete(vm);
+      building.state = { ...building.state, moveEnds };
+    }
+  }
+}

@@ -1,0 +1,197 @@
+import { inKeyOrder } from "../base/order.ts";
+import { limits } from "../core/limits.ts";
+import { leftTransaction, switchoverTransaction } from "../core/migration.ts";
+import { moveDuty } from "../core/move-duty.ts";
+import { planChange } from "../core/plans.ts";
+import { put, transaction, unchanged } from "../core/transactions.ts";
+import { type HostId, type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { VmMove } from "../model/move-records.ts";
+import type { Task } from "../model/records.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
+import type { Building } from "./building.ts";
+import { isGoingDown, whyEnding } from "./ending.ts";
+import { withLocal } from "./locals.ts";
+import { beginStep, failMove, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
+import { settleIncoming } from "./moving-in.ts";
+import { isWorking, withMoving } from "./note-moves.ts";
+import { type Local, type Moving, runKey } from "./state.ts";
+
+/** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
+export function settleMoving(building: Building, local: Local, incarnation: Incarnation, moving: Moving): void {
+  const { view, now } = building.happened;
+  const { state } = building;
+  const key = runKey(local.run);
+  const me = { host: state.self, incarnation };
+  const duty = moveDuty(view, me, local.run, moving.part);
+  // What is copied is let go on at once where the move has ended, and what is to be killed is killed; else a step is awaited.
+  const isCopying = isWorking(state, key) && !isWorking(state, key, "migrate-out");
+  if (isWorking(state, key) && duty !== "kill" && !(isCopying && duty !== "switch-over")) return;
+  if (moving.retryAt !== null && now < moving.retryAt) {
+    building.wakeAt(moving.retryAt);
+    return;
+  }
+  switch (duty) {
+    case "keep":
+      if (moving.part === "incoming") settleIncoming(building, local, moving);
+      else conduct(building, local, moving, isCopying);
+      return;
+    case "let-go-on":
+      beginStep(building, "cancel-out", local.run);
+      return;
+    case "switch-over":
+      if (moving.stage === "over") kill(building, local);
+      else if (moving.stage !== "refused") beginStep(building, "switch-over", local.run);
+      return;
+    case "complete":
+      if (moving.stage === "refused" || moving.stage === "doubted") beginStep(building, "abandon", local.run);
+      else complete(building, local.run);
+      return;
+    case "abandon":
+      beginStep(building, "abandon", local.run);
+      return;
+    case "adopt":
+      takeBack(building, local, incarnation);
+      return;
+    case "kill":
+      kill(building, local);
+  }
+}
+
+/** By the agent of the source, while it owns the VM: calls the move off where it must not go on, or hands the VM over. */
+function conduct(building: Building, local: Local, moving: Moving, isCopying: boolean): void {
+  const { view } = building.happened;
+  const { vm } = local.run;
+  const move = view.moves.get(vm);
+  if (move === undefined || building.busy(moveSubject(vm))) return;
+  const params = { vm: nameOf(view, vm), host: building.state.self };
+  // Its conversation was an earlier agent's, or ended without an answer: nobody knows how far it came.
+  if (!isCopying && moving.stage !== "ready") failMove(building, move, "move-interrupted", params);
+  // Another move, of the same run: what was copied was copied for the one before.
+  else if (moving.of !== move.revision) beginStep(building, "cancel-out", local.run);
+  else if (whyEnding(view, vm, building.state.self) !== undefined) failMove(building, move, "move-overtaken", params);
+  else if (isTargetLost(view, move.value))
+    failMove(building, move, "move-host-lost", { ...params, host: move.value.to });
+  else if (moving.stage === "ready" && !building.busy(vm)) handOver(building, move, local.run);
+}
+
+function isTargetLost(view: ClusterView, { to, live }: VmMove): boolean {
+  const present = view.hosts.get(to)?.value.incarnation;
+  if (present === undefined || fenceOf(view, to, present) !== undefined) return true;
+  return live?.kind === "waiting" && live.incarnation !== present;
+}
+
+/** S15: the one transaction by which the VM changes hands. Until its outcome is known the guest stands still. */
+function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }: VmRun): void {
+  const commit = switchoverTransaction(building.happened.view, vm, { host: building.state.self, incarnation });
+  if (commit.kind === "refused") failMove(building, move, commit.code, commit.params);
+  // Without an event: whatever else waits to be told must not keep the guest standing.
+  else building.commit(moveSubject(vm), commit.transaction, []);
+}
+
+function complete(building: Building, run: VmRun): void {
+  const isOver = !building.happened.view.moves.has(run.vm);
+  const op = building.op({ kind: "complete", runKey: runKey(run) });
+  const limitMs = isOver ? limits.moveCompleteLateMs : limits.moveCompleteMs;
+  building.effects.push({ kind: "complete", op, run, limitMs });
+}
+
+function kill(building: Building, local: Local): void {
+  const op = building.op({ kind: "kill", runKey: runKey(local.run) });
+  building.state = withLocal(building.state, { ...local, phase: "killing" });
+  building.effects.push({ kind: "kill", op, run: local.run });
+}
+
+/** The target gave the VM back: this copy bears the name of the epoch in which it is owned again, and then goes on. */
+function takeBack(building: Building, local: Local, incarnation: Incarnation): void {
+  if (local.run.incarnation !== incarnation) {
+    kill(building, local);
+    return;
+  }
+  const as = { ...local.run, epoch: nextEpoch(nextEpoch(local.run.epoch)) };
+  const op = building.op({ kind: "adopt", runKey: runKey(local.run), as });
+  building.state = withLocal(building.state, { ...local, phase: "adopting" });
+  building.effects.push({ kind: "adopt", op, run: local.run, as });
+}
+
+/** A guest that runs here, and a target that waits for it: the copying begins. */
+export function moveOut(building: Building, local: Local, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const { state } = building;
+  const { vm, epoch } = local.run;
+  const move = view.moves.get(vm);
+  const live = move?.value.live;
+  if (move === undefined || live?.kind !== "waiting" || move.value.answer.kind !== "open") return;
+  const { from, to } = move.value;
+  if (from !== state.self || move.value.incarnation !== incarnation || move.value.epoch !== epoch) return;
+  if (local.phase !== "running" || isWorking(state, runKey(local.run)) || building.busy(moveSubject(vm))) return;
+  // It was tried, and that is about to be on record.
+  if (state.moveEnds.get(vm)?.of === move.revision) return;
+  if (state.heart === "lost" || state.heart.frozen || isTargetLost(view, move.value)) return;
+  if (movesHere(building, "out") >= movesMax(view) || isGoingDownAtOnce(view, state.self)) return;
+  const as = { vm, incarnation: live.incarnation, epoch: nextEpoch(epoch) };
+  const op = building.op({ kind: "migrate-out", runKey: runKey(local.run) });
+  const moving: Moving = { part: "leaving", of: move.revision, doors: null, stage: "begun", retryAt: null };
+  building.state = withMoving(building.state, { ...local, moving }, {});
+  const { doors } = live;
+  const request = { to, as, doors, tls: true, bandwidthMiBps: null, downtimeMs: limits.moveDowntimeMs };
+  building.effects.push({ kind: "migrate-out", op, run: local.run, request });
+}
+
+/** It is moved away because of that, or stopped at once. */
+function isGoingDownAtOnce(view: ClusterView, self: HostId): boolean {
+  const mode = view.modes.get(self)?.value.mode;
+  return isGoingDown(view, self) && mode !== "leaving";
+}
+
+/** VMs that were handed over from here, and of which nothing is left: this host has quit (S15). */
+export function settleQuit(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const { self, locals } = building.state;
+  for (const [vm, { value: move }] of view.moves) {
+    if (move.live?.kind !== "switched" || move.from !== self || move.epoch === null) continue;
+    if (move.incarnation > incarnation || building.busy(moveSubject(vm))) continue;
+    const left = locals.get(runKey({ vm, incarnation: move.incarnation, epoch: move.epoch }));
+    if (left !== undefined && left.phase !== "gone") continue;
+    const commit = leftTransaction(view, vm, self);
+    if (commit.kind === "refused") continue;
+    const plan = planChange(view, vm, { failedMoves: null });
+    const { compares, writes } = commit.transaction;
+    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), []);
+  }
+}
+
+/** A copy of the VM is here that has a part in a move, and is none of this run: it comes first. */
+export function isPartHere({ state }: Building, run: VmRun): boolean {
+  for (const { run: other, moving, phase } of state.locals.values()) {
+    if (other.vm === run.vm && other.epoch !== run.epoch && moving !== null && phase !== "gone") return true;
+  }
+  return false;
+}
+
+/** How the copying of a guest goes, in the task of whoever ordered it: for people, and rests on nothing. */
+export function writeProgress(building: Building): void {
+  const { state, happened } = building;
+  if (state.progress.size === 0 || happened.now < state.progressAt) return;
+  for (const [vm, { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link }] of inKeyOrder(state.progress)) {
+    const task = taskOf(building, vm);
+    if (task === undefined || building.busy(`task ${vm}`)) continue;
+    const copying = { mibPerSecond, remainingMiB, expectedDowntimeMs, link };
+    // A third of the way is over once it is under way, the last one begins when the VM has changed hands.
+    const next: Task = { ...task.value, percent: Math.max(task.value.percent, 33 + Math.floor(percent / 3)), copying };
+    const key = keys.task(task.value.id);
+    building.commit(`task ${vm}`, transaction([unchanged(key, task)], [put(key, next)]), []);
+  }
+  building.state = { ...building.state, progress: new Map(), progressAt: later(happened.now, limits.agentWakeMs) };
+}
+
+function taskOf({ happened, state }: Building, vm: VmId): Stored<Task> | undefined {
+  const move = happened.view.moves.get(vm)?.value;
+  if (move?.from !== state.self || move.live?.kind !== "waiting") return undefined;
+  for (const [, task] of inKeyOrder(happened.view.tasks)) {
+    const { kind, vm: of, to, end } = task.value;
+    if (kind === "move-vm" && of === vm && to === move.to && end === null) return task;
+  }
+  return undefined;
+}

@@ -1,0 +1,36 @@
+import type { HostConfig } from "../model/config.ts";
+import type { Check } from "../model/reason.ts";
+import { limits } from "./limits.ts";
+
+/** What a host sees of itself that safety counts on: a hardware stop, a clock that is not bent, a store that keeps up. */
+export function hostChecks(
+  { host, watchdog, profile }: Pick<HostConfig, "host" | "watchdog" | "profile">,
+  seen: {
+    /** How many hosts send heartbeats. */
+    readonly hosts: number;
+    /** What the time daemon may bend the clock by; null: no more than the kernel does by itself. */
+    readonly slewPpm: number | null;
+  },
+): Check[] {
+  const checks: Check[] = [
+    // S4: without a watchdog the guards are the only stop.
+    {
+      id: "watchdog",
+      subject: host,
+      level: watchdog === null ? "warn" : "ok",
+      params: { host, device: watchdog ?? "" },
+    },
+  ];
+  // S3: what the clock may be bent by is part of M.
+  if (seen.slewPpm !== null && seen.slewPpm > limits.clockSlewPpmMax) {
+    const params = { host, ppm: seen.slewPpm, most: limits.clockSlewPpmMax };
+    checks.push({ id: "clock-slew", subject: host, level: "warn", params });
+  }
+  const perSecond = Math.round((seen.hosts * 1_000) / profile.heartbeatMs);
+  // S22: each host says it of the whole cluster.
+  if (perSecond > limits.heartbeatsPerSecondMax) {
+    const params = { hosts: seen.hosts, perSecond, most: limits.heartbeatsPerSecondMax };
+    checks.push({ id: "heartbeats-too-many", subject: "cluster", level: "warn", params });
+  }
+  return checks;
+}

@@ -1,0 +1,127 @@
+import type { HostMode } from "../../model/host-records.ts";
+import { nextEpoch, type VmId } from "../../model/ids.ts";
+import { type KeyName, keys } from "../../model/keys.ts";
+import type { VmMove } from "../../model/move-records.ts";
+import type { Owner } from "../../model/records.ts";
+import { runKey } from "../world/copy.ts";
+import type { Copy } from "../world/host.ts";
+import type { World } from "../world/world.ts";
+import type { Fail } from "./checker.ts";
+import type { CheckerKind } from "./kind.ts";
+
+type Held = Extract<Owner, { kind: "held" }>;
+/** How a live move changes an owner record: to its target, or back to its source. */
+type Handing = "over" | "back";
+
+/** Undefined: it changed in another way. Asked when every record of the commit is there. */
+export function handingOf(world: World, name: KeyName, before: unknown, value: unknown): Handing | undefined {
+  const was = before as Owner | undefined;
+  const is = value as Owner | undefined;
+  if (name.kind !== "owner" || was?.kind !== "held" || is?.kind !== "held" || was.host === is.host) return undefined;
+  const move = moveOf(world, name.vm);
+  if (move === undefined || move.epoch === null || is.epoch !== nextEpoch(was.epoch)) return undefined;
+  const between = (from: Held, to: Held): boolean =>
+    move.from === from.host && move.incarnation === from.incarnation && move.to === to.host;
+  if (move.live?.kind === "switched" && between(was, is) && move.epoch === was.epoch) return "over";
+  const isBack = move.live === undefined && move.answer.kind === "failed" && between(is, was);
+  return isBack && nextEpoch(move.epoch) === was.epoch ? "back" : undefined;
+}
+
+/**
+ * S15: a VM changes hands by its source's word, while neither side is fenced and its guest stands still; it comes back only
+ * by its target's word, where that copy is gone and never ran; and between the two it starts in no other way.
+ */
+export const handsChangeOnce: CheckerKind = {
+  rule: "S15",
+  make: (world, fail) => {
+    /** The newest epoch that ever executed. */
+    const ran = new Map<VmId, number>();
+    const between = new Map<VmId, VmMove>();
+    const note = (vm: VmId, epoch: number): void => {
+      ran.set(vm, Math.max(ran.get(vm) ?? 0, epoch));
+    };
+    return {
+      starting: (copy) => {
+        checkStart(world, copy, between.has(copy.run.vm), fail);
+        note(copy.run.vm, copy.run.epoch);
+      },
+      adopting: ({ run, moving }, as) => {
+        const last = ran.get(run.vm) ?? 0;
+        if (moving.part !== undefined && last > run.epoch)
+          fail(`${runKey(run)} is to go on as epoch ${as.epoch}, although epoch ${last} has run since`);
+        note(run.vm, as.epoch);
+      },
+      ended: (copy) => checkUntouched(world, copy, fail),
+      committed: ({ name, value, before }, writer) => {
+        if (name.kind === "vm-move") {
+          checkQuit(world, value as VmMove | undefined, before as VmMove | undefined, fail);
+          keepBetween(between, name.vm, value as VmMove | undefined);
+        }
+        if (name.kind !== "owner") return;
+        const handing = handingOf(world, name, before, value);
+        if (handing === undefined) {
+          const source = between.get(name.vm)?.from;
+          if (source !== undefined) fail(`the owner of ${name.vm} changes, although ${source} has not quit`);
+          return;
+        }
+        world.count(handing === "over" ? "handOvers" : "handBacks");
+        const [was, is] = [before as Held, value as Held];
+        if (writer?.host.id !== was.host) fail(`${writer?.host.id} hands ${name.vm} ${handing}; ${was.host} holds it`);
+        for (const { host, incarnation } of [was, is])
+          if (world.truth.fences.has(`${host}/${incarnation}`))
+            fail(`${name.vm} is handed ${handing} although ${host}/${incarnation} is fenced`);
+        for (const copy of world.copiesOf(name.vm))
+          if (copy.host.executes(copy)) fail(`${name.vm} is handed ${handing} while ${runKey(copy.run)} runs`);
+        if (handing === "back" && (ran.get(name.vm) ?? 0) >= was.epoch)
+          fail(`${name.vm} is given back, although it has run as epoch ${was.epoch}`);
+      },
+      afterEvent: () => {
+        for (const { vm, from, incarnation, epoch } of between.values()) {
+          if (epoch === null) continue;
+          const old = world.host(from).copies.get(runKey({ vm, incarnation, epoch }));
+          if (old?.host.executes(old) === true) fail(`${runKey(old.run)} runs on ${from} after it was handed over`);
+        }
+      },
+    };
+  },
+};
+
+function moveOf(world: World, vm: VmId): VmMove | undefined {
+  return world.truth.values.get(keys.vmMove(vm)) as VmMove | undefined;
+}
+
+function keepBetween(between: Map<VmId, VmMove>, vm: VmId, move: VmMove | undefined): void {
+  if (move?.live?.kind === "switched") between.set(vm, move);
+  else between.delete(vm);
+}
+
+/** What says that the source has quit: nothing of what was handed over is left there. */
+function checkQuit(world: World, is: VmMove | undefined, was: VmMove | undefined, fail: Fail): void {
+  if (is !== undefined || was?.live?.kind !== "switched" || was.epoch === null) return;
+  const { vm, from, incarnation, epoch } = was;
+  if (world.host(from).copies.get(runKey({ vm, incarnation, epoch }))?.alive === true)
+    fail(`${from} is said to have quit ${vm}, and its copy is there`);
+}
+
+function checkStart(world: World, { run, host, moving }: Copy, isBetween: boolean, fail: Fail): void {
+  if (moving.part !== "incoming") {
+    if (isBetween) fail(`${runKey(run)} starts on ${host.id} before the source of its move has quit`);
+    return;
+  }
+  if (!world.truth.isNamed(run.vm, host.id, run)) fail(`${runKey(run)} goes on, ${host.id} does not own it`);
+  if (moving.stream?.state !== "completed") fail(`${runKey(run)} goes on before all of it has arrived`);
+}
+
+/** A guest that moves and is owned where it is ends by what happens to it alone: a move that fails does not touch it. */
+function checkUntouched(world: World, copy: Copy, fail: Fail): void {
+  const { run, host, moving, killed } = copy;
+  const move = moveOf(world, run.vm);
+  const isMoving = moving.part === "leaving" || (move?.live !== undefined && move.epoch === run.epoch);
+  if (!killed || !isMoving || !world.truth.isNamed(run.vm, host.id, run)) return;
+  // A host that goes down at once stops what runs there.
+  const mode = world.truth.values.get(keys.hostMode(host.id)) as HostMode | undefined;
+  if (mode !== undefined && mode.mode !== "active" && mode.mode !== "leaving") return;
+  if (world.truth.vms.get(run.vm)?.requested !== "started" || world.truth.fences.has(`${host.id}/${run.incarnation}`))
+    return;
+  fail(`${runKey(run)} is ended on ${host.id} for a move of it`);
+}

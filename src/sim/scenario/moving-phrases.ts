@@ -1,0 +1,34 @@
+import type { VmId } from "../../model/ids.ts";
+import { parseJson } from "../../model/json.ts";
+import { keys } from "../../model/keys.ts";
+import type { VmMove } from "../../model/move-records.ts";
+import type { Heal } from "../faults/fault.ts";
+import type { World } from "../world/world.ts";
+import type { PhraseArgs } from "./phrase-words.ts";
+
+// What happens to one end of a live move, and when.
+
+type Play = (world: World, args: PhraseArgs, forMs: number | undefined) => unknown;
+
+/** In the very moment at which the VM changes hands. What lasts is undone as long after it as the story says. */
+export function atHandOver(play: Play): (world: World, args: PhraseArgs, forMs: number | undefined) => undefined {
+  return (world, args, forMs) => {
+    const key = keys.vmMove(`vm:${args.vm}` as VmId);
+    world.traps.add(({ changes }) => {
+      const change = changes.find((one) => one.key === key);
+      if (change?.kind !== "put" || (parseJson(change.text) as VmMove).live?.kind !== "switched") return false;
+      world.scheduler.after(0, () => {
+        const heal = play(world, args, forMs);
+        if (typeof heal === "function" && forMs !== undefined) world.scheduler.after(forMs, heal as Heal);
+      });
+      return true;
+    });
+    return undefined;
+  };
+}
+
+/** Its copy there, whatever part it has. */
+export function crashOn(world: World, vm: string, host: string | undefined): void {
+  const copy = [...world.host(host).copies.values()].find(({ run }) => run.vm === `vm:${vm}`);
+  if (copy !== undefined) world.qemus.endByItself(copy, "killed");
+}

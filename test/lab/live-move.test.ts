@@ -1,0 +1,81 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { openTestLab, type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
+import { type Writer, writeNumbers } from "../support/lab-writer.ts";
+
+describe("A VM moves while it runs", () => {
+  let lab: TestLab;
+  let web: TestVm;
+  let writer: Writer;
+
+  beforeAll(async () => {
+    lab = await openTestLab();
+    web = await lab.guest("web", 50);
+    writer = writeNumbers(lab.world.reach, web.address, "live");
+    await waitFor("the first acknowledged write", () => writer.acknowledged[0]);
+  });
+  afterAll(async () => {
+    await writer?.stop();
+    await lab?.close();
+  });
+  afterEach(() => {
+    expect(lab.watcher.doubleRuns).toEqual([]);
+    expect(lab.history.fences()).toEqual([]);
+  });
+
+  /** Every number that the guest acknowledged is on its disk, and it never booted again. */
+  async function expectOneLife(boots: number): Promise<void> {
+    const before = writer.acknowledged.length;
+    await waitFor("the next acknowledged write", () => writer.acknowledged.length > before || undefined);
+    const acknowledged = [...writer.acknowledged];
+    expect((await web.answers()).boots).toBe(boots);
+    const { records } = web.disk();
+    const found = new Set(records.filter((record) => record.client === "live").map((record) => record.number));
+    expect(acknowledged.filter((number) => !found.has(number))).toEqual([]);
+    expect(new Set(records.map((record) => record.boot))).toEqual(new Set([boots]));
+  }
+
+  async function orderedTo(to: string): Promise<void> {
+    const { host, epoch } = web.owner();
+    expect((await lab.holdfast("vm", "migrate", "web", to)).code).toBe(0);
+    await waitFor(`${web.name} to be owned by ${to}`, () => web.owner().host === to || undefined);
+    expect(web.owner().epoch).toBe(epoch + 1);
+    await waitFor(`${host} to have quit`, () => !lab.history.view.moves.has(web.id) || undefined);
+    expect(lab.watcher.alive(web.id).map((copy) => copy.host)).toEqual([to]);
+  }
+
+  it("[S15] to another host and on to a third: no write is lost, it boots no second time, one copy executes", async () => {
+    const { boots } = await web.answers();
+    const others = lab.world.hosts.map((host) => host.name).filter((name) => name !== web.owner().host);
+    for (const to of others) {
+      await orderedTo(to);
+      await expectOneLife(boots);
+    }
+    const moved = lab.history.events().filter(({ event }) => event.type === "vm-moved");
+    expect(moved.map(({ event }) => event.params["host"])).toEqual(others);
+  });
+
+  it("[S15, HM3] away from a host in maintenance and back again, without a boot", async () => {
+    const { boots } = await web.answers();
+    const home = web.owner().host;
+    expect((await lab.holdfast("host", "maintenance", home)).code).toBe(0);
+    await waitFor(`${web.name} to have left ${home}`, () => web.owner().host !== home || undefined);
+    await expectOneLife(boots);
+    expect((await lab.holdfast("host", "release", home)).code).toBe(0);
+    await waitFor(`${web.name} to be back on ${home}`, () => web.owner().host === home || undefined);
+    await waitFor("its source to have quit", () => !lab.history.view.moves.has(web.id) || undefined);
+    await expectOneLife(boots);
+  });
+
+  it("[S15] whose target's QEMU is killed while it waits or receives: it goes on where it was, untouched", async () => {
+    const before = { owner: web.owner(), pids: web.pids(), boots: (await web.answers()).boots };
+    const to = lab.world.hosts.map((host) => host.name).find((name) => name !== before.owner.host) ?? "";
+    const order = lab.holdfast("vm", "migrate", "web", to);
+    const pid = await waitFor("the QEMU that waits", () => lab.host(to).vmPids(web.id)[0]);
+    process.kill(pid, "SIGKILL");
+    await order;
+    const failed = () => lab.history.events().find(({ event }) => event.type === "vm-move-failed");
+    await waitFor("the move to be given up", failed);
+    await expectOneLife(before.boots);
+    expect({ owner: web.owner(), pids: web.pids() }).toEqual({ owner: before.owner, pids: before.pids });
+  });
+});

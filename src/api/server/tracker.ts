@@ -45,30 +45,11 @@ export function trackContacts(
   self: HostId,
   heard: Heard | undefined = undefined,
 ): Tracker {
-  let viewSeen: Seen | null = null;
-  const beats = new Map<HostId, Seen>();
-  const observe = () => {
-    const current = view();
-    const at = clock.now();
-    if (current.revision > (viewSeen?.revision ?? 0)) viewSeen = { revision: current.revision, at };
-    for (const [host, registration] of current.hosts) {
-      const beat = heartbeatOf(current, host, registration.value.incarnation);
-      if (beat !== undefined && beat.revision !== beats.get(host)?.revision) {
-        beats.set(host, { revision: beat.revision, at });
-      }
-    }
-  };
-  let cancel = () => {};
-  const tick = () => {
-    observe();
-    cancel = clock.wakeAt(later(clock.now(), apiLimits.trackMs), tick);
-  };
-  if (heard === undefined) tick();
+  const seen = watchView(view, clock, heard === undefined);
 
   const seenOf = (host: HostId): { readonly at: InstantMs } | undefined => {
     if (heard === undefined) {
-      observe();
-      return beats.get(host);
+      return seen.beatOf(host);
     }
     const contact = heard.contacts().get(host);
     const isCurrent = contact !== undefined && contact.incarnation === view().hosts.get(host)?.value.incarnation;
@@ -99,8 +80,7 @@ export function trackContacts(
   const tracker: Tracker = {
     asOfMs: () => {
       if (heard !== undefined && view().revision !== noRevision) return age({ at: heard.heardAt() });
-      observe();
-      return age(viewSeen);
+      return age(seen.view());
     },
     heartbeatAgeMs: (host) => age(seenOf(host)),
     contact,
@@ -108,14 +88,54 @@ export function trackContacts(
     lost: () => new Set([...view().hosts.keys()].filter(isLost)),
     sign: (host) => {
       if (tracker.standstill(host) !== undefined) return "frozen";
-      const seen = contact(host);
-      if (seen === "silent") return "silent";
+      const found = contact(host);
+      if (found === "silent") return "silent";
       // Of its own VMs it knows all the same.
-      return seen === "unknown" && host !== self ? "unheard" : undefined;
+      return found === "unknown" && host !== self ? "unheard" : undefined;
     },
     standstill: (host) => (host === self ? heard?.standstill() : undefined),
     wall: () => clock.wall(),
-    stop: () => cancel(),
+    stop: seen.stop,
   };
   return tracker;
+}
+
+type Watched = {
+  readonly view: () => Seen | null;
+  readonly beatOf: (host: HostId) => Seen | undefined;
+  readonly stop: () => void;
+};
+
+/** When the view and the heartbeats in it were seen to change, looked at every `trackMs` where `regularly`. */
+function watchView(view: () => ClusterView, clock: Clock, regularly: boolean): Watched {
+  let viewSeen: Seen | null = null;
+  const beats = new Map<HostId, Seen>();
+  const observe = () => {
+    const current = view();
+    const at = clock.now();
+    if (current.revision > (viewSeen?.revision ?? 0)) viewSeen = { revision: current.revision, at };
+    for (const [host, registration] of current.hosts) {
+      const beat = heartbeatOf(current, host, registration.value.incarnation);
+      if (beat !== undefined && beat.revision !== beats.get(host)?.revision) {
+        beats.set(host, { revision: beat.revision, at });
+      }
+    }
+  };
+  let cancel = () => {};
+  const tick = () => {
+    observe();
+    cancel = clock.wakeAt(later(clock.now(), apiLimits.trackMs), tick);
+  };
+  if (regularly) tick();
+  return {
+    view: () => {
+      observe();
+      return viewSeen;
+    },
+    beatOf: (host) => {
+      observe();
+      return beats.get(host);
+    },
+    stop: () => cancel(),
+  };
 }

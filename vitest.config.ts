@@ -19,7 +19,13 @@ export default defineConfig({
     allowOnly: false,
     passWithNoTests: false,
     projects: [
-      { test: { name: "unit", include: ["src/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts"], ...quick } },
+      {
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "tools/**/*.test.ts", "bench/**/*.test.ts", "lab/**/*.test.ts"],
+          ...quick,
+        },
+      },
       { test: { name: "properties", include: ["test/properties/**/*.test.ts"], ...quick } },
       { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...quick } },
       { test: { name: "seeds", include: ["test/seeds/**/*.test.ts"], ...quick, testTimeout: 120_000 } },

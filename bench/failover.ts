@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { describeError } from "../lab/lab-error.ts";
+import { onSignals } from "../lab/options.ts";
 import { seededRandom } from "../src/base/random.ts";
 import { profiles } from "../src/core/limits.ts";
 import { type BenchLab, openBenchLab, waitUntilReady } from "./failover/bench-lab.ts";
@@ -130,12 +131,7 @@ function fail(error: unknown): void {
 const args = process.argv.slice(2);
 if (args.includes("--help") || args.includes("-h")) process.stdout.write(`${help}\n`);
 else {
-  for (const [signal, code] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const)
-    process.on(signal, () => void end(code));
+  onSignals((code) => void end(code));
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
   process.stdout.on("error", () => void end(1));

@@ -1,3 +1,4 @@
+import { runTool } from "../lab/options.ts";
 import { parseOptions, usage } from "./manager/options.ts";
 import { measureRound } from "./manager/rounds.ts";
 import { rowOf } from "./manager/rows.ts";
@@ -9,13 +10,16 @@ function print(row: object, json: boolean): void {
   process.stdout.write(`${json ? JSON.stringify(row) : words.join("  ")}\n`);
 }
 
-const options = parseOptions(process.argv.slice(2));
-if (typeof options === "string") {
-  process.stderr.write(`${options}\n`);
-  process.exitCode = options === usage ? 0 : 2;
-} else {
+const args = process.argv.slice(2);
+await runTool(() => {
+  if (args.includes("--help") || args.includes("-h")) {
+    process.stdout.write(`${usage}\n`);
+    return 0;
+  }
+  const options = parseOptions(args);
   for (const size of options.sizes) {
     for (const round of options.rounds)
       print(rowOf(round, size, measureRound(round, size, options.samples(size))), options.json);
   }
-}
+  return 0;
+});

@@ -1,4 +1,5 @@
 import { describeError } from "../lab/lab-error.ts";
+import { onSignals } from "../lab/options.ts";
 import { openByHand } from "./migration/by-hand.ts";
 import { help, type Options, parseOptions } from "./migration/options.ts";
 import { openOurs } from "./migration/ours.ts";
@@ -88,12 +89,7 @@ function fail(error: unknown): void {
 const args = process.argv.slice(2);
 if (args.includes("--help") || args.includes("-h")) process.stdout.write(`${help}\n`);
 else {
-  for (const [signal, code] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const)
-    process.on(signal, () => void end(code));
+  onSignals((code) => void end(code));
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
   process.stdout.on("error", () => void end(1));

@@ -1,9 +1,9 @@
-import { parseArgs } from "node:util";
 import { type Cluster, openCluster } from "./cluster.ts";
 import { serveControl } from "./control.ts";
 import { faultCommand } from "./fault-command.ts";
 import { faultMenu, faultNames, usage } from "./fault-menu.ts";
-import { describeError, LabError } from "./lab-error.ts";
+import { describeError } from "./lab-error.ts";
+import { flag, oneOf, onSignals, parseWords, text, textOr, wholeNumber } from "./options.ts";
 import { daemons, openSession } from "./session.ts";
 
 const help = `Turns this machine into a cluster of test hosts. Needs root.
@@ -27,50 +27,24 @@ type Options = {
   readonly keep: boolean;
 };
 
+const nothing = "Nothing was started.";
+
 /** Throws `LabError` for what it does not know. */
 function parseOptions(args: readonly string[]): Options {
-  const { values } = parseWords(args);
+  const options = {
+    ...{ demo: flag, keep: flag, port: text },
+    ...{ hosts: textOr("3"), profile: textOr("default"), accel: textOr("auto") },
+  };
+  const values = parseWords(args, options, nothing);
   return {
     demo: values.demo,
     keep: values.keep,
-    hosts: wholeNumber("hosts", values.hosts, 16),
-    port: values.port === undefined ? 0 : wholeNumber("port", values.port, 65_535),
-    profile: oneOf("profile", values.profile, ["default", "fast"]),
-    accel: oneOf("accel", values.accel, ["auto", "kvm", "tcg"]),
+    hosts: wholeNumber("hosts", values.hosts, { min: 1, max: 16 }, nothing),
+    port: values.port === undefined ? 0 : wholeNumber("port", values.port, { min: 1, max: 65_535 }, nothing),
+    profile: oneOf("profile", values.profile, ["default", "fast"], nothing),
+    accel: oneOf("accel", values.accel, ["auto", "kvm", "tcg"], nothing),
   };
 }
-
-function parseWords(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        demo: { type: "boolean", default: false },
-        keep: { type: "boolean", default: false },
-        hosts: { type: "string", default: "3" },
-        port: { type: "string" },
-        profile: { type: "string", default: "default" },
-        accel: { type: "string", default: "auto" },
-      },
-    });
-  } catch (error) {
-    throw wrongWords(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function wholeNumber(name: string, text: string, max: number): number {
-  const number = Number(text);
-  if (/^\d+$/u.test(text) && number >= 1 && number <= max) return number;
-  throw wrongWords(`--${name} ${text} is not a whole number from 1 to ${max}.`);
-}
-
-function oneOf<const T extends string>(name: string, text: string, choices: readonly T[]): T {
-  const found = choices.find((choice) => choice === text);
-  if (found !== undefined) return found;
-  throw wrongWords(`--${name} ${text} is not one of: ${choices.join(", ")}.`);
-}
-
-const wrongWords = (cause: string): LabError => new LabError(cause, "Nothing was started.", "See --help.");
 
 const started = performance.now();
 function show(line: string): void {
@@ -102,12 +76,7 @@ function fail(error: unknown): void {
 }
 
 function endOnSignals(): void {
-  for (const [signal, code] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const)
-    process.on(signal, () => void end(code));
+  onSignals((code) => void end(code));
   process.on("uncaughtException", fail);
   process.on("unhandledRejection", fail);
   // The reader of a pipe went away: nobody watches this lab any more.

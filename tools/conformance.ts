@@ -2,7 +2,8 @@
 // npm run --silent conformance -- [--cases DIR] [--only NAME] [--json]
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { LabError } from "../lab/lab-error.ts";
+import { flag, parseWords, runTool, text } from "../lab/options.ts";
 import { type Level, levels } from "../src/sim/reference/compare.ts";
 import { type Played, rewriteCase } from "./conformance/case.ts";
 import { isListed, type Listed, readDifferences, staleRows } from "./conformance/differences.ts";
@@ -14,6 +15,7 @@ const usage = `usage: npm run --silent conformance -- [--cases DIR] [--only NAME
   --json       a row for each case, then the sums
   --rewrite    only with --cases: writes what was played into the files as their expectation; read the difference`;
 
+const nothing = "No case was played.";
 const root = join(import.meta.dirname, "..");
 
 /** same: nothing differs. listed: it does, as docs/DIFFERENCES.md says. differs: it does, and nobody said so. */
@@ -24,15 +26,8 @@ type Row = { readonly name: string } & Readonly<Record<Level, Verdict>> & {
   };
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      cases: { type: "string" },
-      only: { type: "string" },
-      json: { type: "boolean", default: false },
-      rewrite: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
+  const options = { cases: text, only: text, json: flag, rewrite: flag, help: flag };
+  const values = parseWords(process.argv.slice(2), options, nothing);
   if (values.help) {
     console.log(usage);
     return 0;
@@ -45,10 +40,8 @@ async function main(): Promise<number> {
   const files = readdirSync(folder).filter((file) => file.endsWith(".json") && file !== "index.json");
   const wanted = files.filter((file) => file.includes(values.only ?? "")).sort();
   if (wanted.length === 0) {
-    console.error(
-      `No case to play: ${folder} holds no file *.json${values.only === undefined ? "" : ` with ${values.only} in its name`}.`,
-    );
-    return 2;
+    const which = values.only === undefined ? "" : ` with ${values.only} in its name`;
+    throw new LabError(`${folder} holds no file *.json${which}.`, nothing, "See --cases and --only in --help.");
   }
   if (values.rewrite && values.cases !== undefined) for (const file of wanted) rewriteCase(join(folder, file));
   const answers = await playAll(wanted.map((file) => join(folder, file)));
@@ -97,4 +90,4 @@ function say(row: Row, json: boolean): void {
     console.log(`  ${level} of ${subject}\n    wanted  ${wanted}\n    got     ${got}`);
 }
 
-process.exitCode = await main();
+await runTool(main);

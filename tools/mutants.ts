@@ -1,29 +1,37 @@
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
-import { huntGuard } from "./mutants/guard-suite.ts";
+import { LabError } from "../lab/lab-error.ts";
+import { flag, onSignals, parseWords, runTool, text, textOr, wholeNumber } from "../lab/options.ts";
+import { huntBySuite, type Suite } from "./mutants/by-suite.ts";
 import { Baseline, type Hunt, hunt } from "./mutants/hunt.ts";
+import { closeAll } from "./mutants/leftovers.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { unplantable } from "./mutants/plant.ts";
 import { realGuardMutants } from "./mutants/planted/c-guard.ts";
+import { relayMutants, replicationMutants } from "./mutants/planted/replication.ts";
 import { planted } from "./mutants/planted.ts";
 import { readFirstTrials, trialsFor, writeFirstTrials } from "./mutants/trials.ts";
 
 // npm run --silent mutants -- --help
 
 const usage = `usage: mutants [--json] [--only ID,ID] [--seeds N] [--record]
-       mutants --guard [--json] [--only ID,ID]      bugs of the real guard, found by its contract suite (root, cgroup v2)
+       mutants --guard [--json] [--only ID,ID]         bugs of the real guard, found by its contract suite (root, cgroup v2)
+       mutants --replication [--json] [--only ID,ID]   bugs of what is recorded of replicas, found by its tests
+       mutants --relay [--json] [--only ID,ID]         bugs of the relay and its driver, found by their contract suite (root)
 Plants each bug of tools/mutants in a copy of the sources and plays seeds until a checker finds it. Only a checker, a
 liveness bound or a scenario kills; crashes and time limits do not. --seeds: for each bug at most (200, the default);
 the scenarios come after the first few. --record: writes down what found each bug, to be played first next time.
 Exit code 0: every bug was found. 1: some survived, or the unmutated code is red. 2: a bug can no longer be planted.`;
 
 const seedsMax = 200;
+const bySuite = { guard: realGuardMutants, replication: replicationMutants, relay: relayMutants } as const;
+const nothing = "No bug was planted.";
 
 function chosen(all: readonly Mutant[], only: string | undefined): readonly Mutant[] {
   if (only === undefined) return all;
   const ids = only.split(",");
   const unknown = ids.filter((id) => !all.some((mutant) => mutant.id === id));
-  if (unknown.length > 0) throw new Error(`Cannot hunt ${unknown.join(", ")}: there is no such mutant`);
+  if (unknown.length > 0)
+    throw new LabError(`There is no mutant ${unknown.join(", ")}.`, nothing, "The ids stand in tools/mutants/planted.");
   return all.filter((mutant) => ids.includes(mutant.id));
 }
 
@@ -44,11 +52,11 @@ async function huntAll(mutants: readonly Mutant[], max: number, tell: (hunt: Hun
 }
 
 /** One after the other: suites on real processes would measure each other. */
-async function huntGuards(mutants: readonly Mutant[], tell: (hunt: Hunt) => void): Promise<void> {
-  const { kill, crashes } = await huntGuard(null);
+async function huntAllBySuite(suite: Suite, mutants: readonly Mutant[], tell: (hunt: Hunt) => void): Promise<void> {
+  const { kill, crashes } = await huntBySuite(suite, null);
   if (kill !== null || crashes > 0)
-    throw new Error(`Cannot judge: the guard as it is fails, too: ${kill?.trial ?? "no report"}`);
-  for (const mutant of mutants) tell({ mutant, ...(await huntGuard(mutant)) });
+    throw new Error(`Cannot judge: the code as it is fails, too: ${kill?.trial ?? "no report"}`);
+  for (const mutant of mutants) tell({ mutant, ...(await huntBySuite(suite, mutant)) });
 }
 
 function rowOf({ mutant, kill, trials, crashes, red, seconds }: Hunt): Record<string, unknown> {
@@ -81,23 +89,20 @@ function record(hunts: readonly Hunt[]): void {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      json: { type: "boolean", default: false },
-      only: { type: "string" },
-      seeds: { type: "string", default: String(seedsMax) },
-      record: { type: "boolean", default: false },
-      guard: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
+  const options = {
+    ...{ json: flag, record: flag, guard: flag, replication: flag, relay: flag, help: flag },
+    ...{ only: text, seeds: textOr(String(seedsMax)) },
+  };
+  const values = parseWords(process.argv.slice(2), options, nothing);
+  const seeds = wholeNumber("seeds", values.seeds, { min: 1, max: seedsMax }, nothing);
   if (values.help) {
     console.log(usage);
     return 0;
   }
-  const mutants = chosen(values.guard ? realGuardMutants : planted, values.only);
+  const suite = (["guard", "replication", "relay"] as const).find((one) => values[one]);
+  const mutants = chosen(suite === undefined ? planted : bySuite[suite], values.only);
   const stale = unplantable(mutants);
-  for (const text of stale) console.error(text);
+  for (const line of stale) console.error(line);
   if (stale.length > 0) return 2;
   const begun = performance.now();
   const hunts: Hunt[] = [];
@@ -105,9 +110,9 @@ async function main(): Promise<number> {
     hunts.push(hunted);
     console.log(values.json ? JSON.stringify(rowOf(hunted)) : lineOf(hunted));
   };
-  if (values.guard) await huntGuards(mutants, tell);
-  else await huntAll(mutants, Math.min(Number(values.seeds), seedsMax), tell);
-  if (values.record && !values.guard) record(hunts);
+  if (suite !== undefined) await huntAllBySuite(suite, mutants, tell);
+  else await huntAll(mutants, seeds, tell);
+  if (values.record && suite === undefined) record(hunts);
   const survivors = hunts.filter(({ kill }) => kill === null).map(({ mutant }) => mutant.id);
   const red = [...new Set(hunts.flatMap((hunted) => hunted.red))];
   const seconds = Math.round((performance.now() - begun) / 1000);
@@ -117,4 +122,10 @@ async function main(): Promise<number> {
   return survivors.length + red.length === 0 ? 0 : 1;
 }
 
-process.exitCode = await main();
+let ending = false;
+onSignals((code) => {
+  if (ending) return;
+  ending = true;
+  void closeAll().finally(() => process.exit(code));
+});
+await runTool(main);

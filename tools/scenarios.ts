@@ -1,6 +1,7 @@
 // Plays the stories of test/scenarios: npm run scenarios [-- --rewrite] [--only NAME]
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { LabError } from "../lab/lab-error.ts";
+import { flag, parseWords, runTool, text } from "../lab/options.ts";
 import { withExpectation } from "../src/sim/scenario/parse.ts";
 import { checkScenario, readScenario, scenarioFiles } from "./scenarios/files.ts";
 
@@ -8,23 +9,18 @@ const usage = `usage: npm run scenarios -- [--only NAME] [--rewrite]
   --only NAME  stories whose name holds NAME
   --rewrite    writes what was played into the files as their expectation: read the difference as a change of behaviour`;
 
+const nothing = "Nothing was played.";
+
 function main(): number {
-  const { values } = parseArgs({
-    options: {
-      only: { type: "string" },
-      rewrite: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
+  const options = { only: text, rewrite: flag, help: flag };
+  const values = parseWords(process.argv.slice(2), options, nothing);
   if (values.help) {
     console.log(usage);
     return 0;
   }
   const files = scenarioFiles().filter((file) => file.name.includes(values.only ?? ""));
-  if (files.length === 0) {
-    console.error(`No scenario's name holds ${values.only}.`);
-    return 2;
-  }
+  if (files.length === 0)
+    throw new LabError(`No scenario's name holds ${values.only}.`, nothing, "The names are those in test/scenarios.");
   let failed = 0;
   for (const file of files) {
     const scenario = readScenario(file);
@@ -48,4 +44,4 @@ function play(scenario: Parameters<typeof checkScenario>[0], path: string, rewri
   return checkScenario({ ...scenario, expected: played.trace }).complaints;
 }
 
-process.exitCode = main();
+await runTool(main);

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { writeFileSync } from "node:fs";
+import { LabError } from "../lab/lab-error.ts";
+import { flag, parseWords, runTool, text, textOr, wholeNumber } from "../lab/options.ts";
 import { drawPlan } from "../src/sim/draw-plan.ts";
 import type { WorldPlan } from "../src/sim/plan.ts";
 import { type SeedReport, Totals } from "../src/sim/report.ts";
@@ -9,6 +10,7 @@ import { renderStory } from "../src/sim/world/story.ts";
 import { playMany } from "./sim/many.ts";
 import { playOutside } from "./sim/outside.ts";
 import { play } from "./sim/play.ts";
+import { readPlan } from "./sim/read-plan.ts";
 
 // npm run --silent sim -- --help
 
@@ -31,19 +33,7 @@ function commitId(): string {
   }
 }
 
-function number(text: string | undefined, otherwise: number): number {
-  const value = text === undefined ? otherwise : Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  console.error(`Cannot use ${text}: a whole number is needed.\n${usage}`);
-  process.exit(2);
-}
-
-function readPlan(path: string): WorldPlan {
-  const plan: unknown = JSON.parse(readFileSync(path, "utf8"));
-  if (typeof plan === "object" && plan !== null && "schema" in plan && plan.schema === 1) return plan as WorldPlan;
-  console.error(`Cannot replay ${path}: it is no recorded plan of schema 1. Record one with --seed S --save FILE.`);
-  process.exit(2);
-}
+const nothing = "Nothing was played.";
 
 function row(report: SeedReport, commit: string): string {
   const { seed, failure, trace } = report;
@@ -100,21 +90,11 @@ function one(plan: WorldPlan, options: { trace: boolean; shrink: boolean; save: 
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: "string" },
-      first: { type: "string" },
-      seed: { type: "string" },
-      replay: { type: "string" },
-      save: { type: "string" },
-      json: { type: "boolean", default: false },
-      trace: { type: "boolean", default: false },
-      shrink: { type: "boolean", default: false },
-      stop: { type: "boolean", default: false },
-      outside: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
+  const options = {
+    ...{ seeds: text, first: textOr("1"), seed: text, replay: text, save: text },
+    ...{ json: flag, trace: flag, shrink: flag, stop: flag, outside: flag, help: flag },
+  };
+  const values = parseWords(process.argv.slice(2), options, nothing);
   const { trace, save } = values;
   if (values.help) {
     console.log(usage);
@@ -123,11 +103,15 @@ async function main(): Promise<number> {
   if (values.outside) return playOutside(values.json) ? 0 : 1;
   if (values.replay !== undefined) return one(readPlan(values.replay), { trace, shrink: values.shrink, save });
   if (values.seed !== undefined)
-    return one(drawPlan(String(number(values.seed, 1))), { trace, shrink: values.shrink, save });
-  if (values.seeds !== undefined)
-    return many(number(values.first, 1), number(values.seeds, 50), { json: values.json, stop: values.stop });
-  console.error(usage);
-  return 2;
+    return one(drawPlan(String(wholeNumber("seed", values.seed, { min: 0 }, nothing))), {
+      ...{ trace, shrink: values.shrink, save },
+    });
+  if (values.seeds !== undefined) {
+    const first = wholeNumber("first", values.first, { min: 0 }, nothing);
+    const count = wholeNumber("seeds", values.seeds, { min: 1, max: 1_000_000 }, nothing);
+    return many(first, count, { json: values.json, stop: values.stop });
+  }
+  throw new LabError("It was not said what to play.", nothing, usage);
 }
 
-process.exitCode = await main();
+await runTool(main);

@@ -1,5 +1,4 @@
-import { parseArgs } from "node:util";
-import { LabError } from "../../lab/lab-error.ts";
+import { flag, oneOf, parseWords, text, textOr, wholeNumber, wrongWords } from "../../lab/options.ts";
 import { type FaultKind, faultKinds } from "./fault-kinds.ts";
 
 export const help = `Measures failovers from outside, in a lab of its own. Needs root.
@@ -31,73 +30,41 @@ export type Options = {
   readonly keep: boolean;
 };
 
+const nothing = "Nothing was measured.";
+
 /** Throws `LabError` for what it does not know. */
 export function parseOptions(args: readonly string[]): Options {
-  const values = parseWords(args);
   const options = {
+    ...{ fault: text, minutes: text, seconds: text, seed: text, idle: flag, json: flag, keep: flag },
+    ...{ trials: textOr("5"), hosts: textOr("3"), profile: textOr("default"), accel: textOr("auto") },
+  };
+  const values = parseWords(args, options, nothing);
+  const wanted = {
     faults: faultsOf(values.fault),
-    trials: wholeNumber("trials", values.trials, 1, 10_000),
-    profile: oneOf("profile", values.profile, ["default", "fast"]),
+    trials: wholeNumber("trials", values.trials, { min: 1, max: 10_000 }, nothing),
+    profile: oneOf("profile", values.profile, ["default", "fast"], nothing),
     outageMs: outageMsOf(values.minutes, values.seconds),
     idle: values.idle,
     json: values.json,
     // With fewer than three the store has no quorum after a loss: there is nothing to measure.
-    hosts: wholeNumber("hosts", values.hosts, 3, 16),
-    accel: oneOf("accel", values.accel, ["auto", "kvm", "tcg"]),
+    hosts: wholeNumber("hosts", values.hosts, { min: 3, max: 16 }, nothing),
+    accel: oneOf("accel", values.accel, ["auto", "kvm", "tcg"], nothing),
     seed: values.seed,
     keep: values.keep,
   };
-  if (options.faults.length === 0 && !options.idle) throw wrongWords("Neither --fault nor --idle is given.");
-  return options;
+  if (wanted.faults.length === 0 && !wanted.idle) throw wrongWords("Neither --fault nor --idle is given.", nothing);
+  return wanted;
 }
 
-function parseWords(args: readonly string[]) {
-  const flag = { type: "boolean", default: false } as const;
-  const text = { type: "string" } as const;
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        fault: text,
-        minutes: text,
-        seconds: text,
-        seed: text,
-        idle: flag,
-        json: flag,
-        keep: flag,
-        trials: { type: "string", default: "5" },
-        hosts: { type: "string", default: "3" },
-        profile: { type: "string", default: "default" },
-        accel: { type: "string", default: "auto" },
-      },
-    }).values;
-  } catch (error) {
-    throw wrongWords(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function faultsOf(text: string | undefined): readonly FaultKind[] {
-  if (text === undefined) return [];
-  if (text === "all") return faultKinds;
-  return [oneOf("fault", text, faultKinds)];
+function faultsOf(name: string | undefined): readonly FaultKind[] {
+  if (name === undefined) return [];
+  if (name === "all") return faultKinds;
+  return [oneOf("fault", name, faultKinds, nothing)];
 }
 
 function outageMsOf(minutes: string | undefined, seconds: string | undefined): number {
-  if (minutes !== undefined && seconds !== undefined) throw wrongWords("Give --minutes or --seconds, not both.");
-  if (minutes !== undefined) return wholeNumber("minutes", minutes, 1, 600) * 60_000;
-  return wholeNumber("seconds", seconds ?? "20", 1, 36_000) * 1_000;
+  if (minutes !== undefined && seconds !== undefined)
+    throw wrongWords("--minutes and --seconds are given, and one of them is enough.", nothing);
+  if (minutes !== undefined) return wholeNumber("minutes", minutes, { min: 1, max: 600 }, nothing) * 60_000;
+  return wholeNumber("seconds", seconds ?? "20", { min: 1, max: 36_000 }, nothing) * 1_000;
 }
-
-function wholeNumber(name: string, text: string, min: number, max: number): number {
-  const number = Number(text);
-  if (/^\d+$/u.test(text) && number >= min && number <= max) return number;
-  throw wrongWords(`--${name} ${text} is not a whole number from ${min} to ${max}.`);
-}
-
-function oneOf<const T extends string>(name: string, text: string, choices: readonly T[]): T {
-  const found = choices.find((choice) => choice === text);
-  if (found !== undefined) return found;
-  throw wrongWords(`--${name} ${text} is not one of: ${choices.join(", ")}.`);
-}
-
-const wrongWords = (cause: string): LabError => new LabError(cause, "Nothing was measured.", "See --help.");

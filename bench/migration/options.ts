@@ -1,5 +1,4 @@
-import { parseArgs } from "node:util";
-import { LabError } from "../../lab/lab-error.ts";
+import { flag, parseWords, textOr, wholeNumber } from "../../lab/options.ts";
 
 export const help = `Measures live moves at the driver: through its port, and the same QMP sequence by hand, in turns. Needs root.
 
@@ -20,38 +19,16 @@ export type Options = {
   readonly json: boolean;
 };
 
+const nothing = "Nothing was measured.";
+
 /** Throws `LabError` for what it does not know. */
 export function parseOptions(args: readonly string[]): Options {
-  const values = parseWords(args);
+  const options = { trials: textOr("5"), memory: textOr("80"), "without-tls": flag, json: flag };
+  const values = parseWords(args, options, nothing);
   return {
-    trials: wholeNumber("trials", values.trials, 1),
-    memoryMiB: wholeNumber("memory", values.memory, 80),
+    trials: wholeNumber("trials", values.trials, { min: 1 }, nothing),
+    memoryMiB: wholeNumber("memory", values.memory, { min: 80 }, nothing),
     tls: !values["without-tls"],
     json: values.json,
   };
-}
-
-function parseWords(args: readonly string[]) {
-  const flag = { type: "boolean", default: false } as const;
-  const options = {
-    trials: { type: "string", default: "5" },
-    memory: { type: "string", default: "80" },
-    "without-tls": flag,
-    json: flag,
-  } as const;
-  try {
-    return parseArgs({ args: [...args], options }).values;
-  } catch (error) {
-    throw wrongWords(error instanceof Error ? error.message : String(error));
-  }
-}
-
-function wholeNumber(name: string, text: string, least: number): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < least) throw wrongWords(`--${name} takes a whole number from ${least} up.`);
-  return number;
-}
-
-function wrongWords(cause: string): LabError {
-  return new LabError(cause, "Nothing was measured.", "See --help.");
 }

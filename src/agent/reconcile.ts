@@ -1,4 +1,5 @@
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
+import { cpuModelAtStart } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
 import { isDisarmed } from "../core/disarmed.ts";
 import { poolsOf } from "../core/fencing.ts";
@@ -176,12 +177,13 @@ function start(building: Building, run: VmRun, vm: Vm): void {
   assertMayStart(view, run, building.state.self);
   const pools = poolsOf(vm, view);
   if (pools === undefined) return;
+  const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelAtStart(view, vm) } };
   const op = building.op({ kind: "start", runKey: runKey(run) });
   building.state = withLocal(building.state, fresh(run, "starting", wall));
   const before = building.state.restarts.get(vm.id);
   const restarts = { count: before?.count ?? 0, startedAt: now, counted: before?.counted ?? null };
   building.state = { ...building.state, restarts: new Map(building.state.restarts).set(vm.id, restarts) };
-  building.effects.push({ kind: "start", op, request: { run, vm, pools } });
+  building.effects.push({ kind: "start", op, request: { run, vm: shown, pools } });
 }
 
 function restart(building: Building, id: VmId, owner: Stored<HeldOwner>, vm: Vm, exit: string): void {

@@ -1,5 +1,6 @@
 import { valuesInKeyOrder } from "../base/order.ts";
 import { isSame } from "../base/same.ts";
+import { compatible, cpuModelAtStart, cpuModelOfRun } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
@@ -63,11 +64,20 @@ function statusOf(building: Building, local: Local): VmStatus {
     phase: local.moving?.part === "incoming" && local.phase === "moving" ? "starting" : phases[local.phase],
     pausedBy: local.phase === "paused" ? [...local.pausedBy] : [],
     accel: building.state.accel,
+    ...foundCpu(building, local),
     restarts: building.state.restarts.get(run.vm)?.count ?? 0,
     lastExit: local.exit,
     detail: local.detail,
     since: local.since,
   };
+}
+
+/** Whatever becomes of the run, also on another host: its guest keeps what it was shown at its start. */
+function foundCpu(building: Building, { run, phase }: Local): Pick<VmStatus, "cpuModel"> {
+  const { view } = building.happened;
+  const vm = view.vms.get(run.vm)?.value;
+  if (vm?.spec.cpuModel !== compatible) return {};
+  return { cpuModel: phase === "starting" ? cpuModelAtStart(view, vm) : cpuModelOfRun(view, vm) };
 }
 
 function sameStatus(a: VmStatus, b: VmStatus): boolean {

@@ -8,6 +8,7 @@ import { poolCommands } from "./commands/pool.ts";
 import { ruleCommands } from "./commands/rule.ts";
 import { simulateCommands } from "./commands/simulate.ts";
 import { vmCommands } from "./commands/vm.ts";
+import { whatifCommands } from "./commands/whatif.ts";
 import type { Io } from "./io.ts";
 import { type Group, runCli } from "./program.ts";
 import type { ExitCode } from "./trouble.ts";
@@ -21,6 +22,7 @@ const groups: readonly Group[] = [
   ruleCommands,
   logCommands,
   explainCommands,
+  whatifCommands,
   simulateCommands,
   labCommands,
 ];

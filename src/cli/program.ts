@@ -21,6 +21,8 @@ export function examples(...lines: readonly string[]): string {
 
 export const jsonOption = ["--json", "print the answer as JSON, as the contract describes it"] as const;
 
+export const acceptOption = ["--accept", "carry it out although it breaks what the cluster bears now"] as const;
+
 /** Runs one command line. Never throws for what a user or a daemon does. */
 export async function runCli(argv: readonly string[], io: Io, groups: readonly Group[]): Promise<ExitCode> {
   const program = new Command("holdfast")

@@ -93,19 +93,13 @@ function whyNotBorne(
   started: Started,
   losing: readonly HostId[],
 ): Counterexample | undefined {
-  const votes = view.members.size;
   const lost = new Set(losing);
-  const left = [...view.members.values()].filter(({ value: { id, role } }) => {
-    return !lost.has(id) && (role === "witness" || known.contacts.has(id));
-  }).length;
-  if (left <= votes / 2) {
-    const why = reason("PL6", "store-loses-majority", { left, votes });
-    return { losing, vm: null, why, fix: null };
-  }
+  const without = whyNoMajority(view, (host) => !lost.has(host) && known.contacts.has(host), lost);
+  if (without !== undefined) return { losing, vm: null, why: without, fix: null };
   const vms = losing.flatMap((host) => started.get(host) ?? []).sort(byStartOrder);
   for (const vm of vms) {
-    const without = whyNoProof(view, vm, losing);
-    if (without !== undefined) return { losing, vm: vm.id, ...without };
+    const unproven = whyNoProof(view, vm, losing);
+    if (unproven !== undefined) return { losing, vm: vm.id, ...unproven };
   }
   const after: Knowledge = { ...known, contacts: new Map([...known.contacts].filter(([host]) => !lost.has(host))) };
   const open = (): PlacementRound => openRound(view, after);
@@ -114,7 +108,25 @@ function whyNotBorne(
   return { losing, vm: failed.vm.id, why: failed.why, fix: fixFor(open, vms, failed.vm) };
 }
 
-function whyNoProof(view: ClusterView, vm: Vm, losing: readonly HostId[]): { why: Reason; fix: Fix } | undefined {
+/** Why nothing could be decided: of all members, no majority is left. A witness counts as there unless it is lost, too. */
+export function whyNoMajority(
+  view: ClusterView,
+  isThere: (host: HostId) => boolean,
+  lost: ReadonlySet<HostId>,
+): Reason | undefined {
+  const votes = view.members.size;
+  const left = [...view.members.values()].filter(({ value: { id, role } }) => {
+    return !lost.has(id) && (role === "witness" || isThere(id));
+  }).length;
+  return left > votes / 2 ? undefined : reason("PL6", "store-loses-majority", { left, votes });
+}
+
+/** Nothing could prove that a lost host is off: its VM would start nowhere (S10). */
+export function whyNoProof(
+  view: ClusterView,
+  vm: Vm,
+  losing: readonly HostId[],
+): { readonly why: Reason; readonly fix: Fix } | undefined {
   const host = view.owners.get(vm.id)?.value.host;
   const pools = poolsOf(vm, view);
   if (host === undefined || !losing.includes(host) || pools === undefined) return undefined;
@@ -133,7 +145,7 @@ function placeAll(round: PlacementRound, vms: readonly Vm[]): { readonly vm: Vm;
 }
 
 /** What comes closest: the host that lacks the least memory, else the first in order that is there. */
-function mainReason(round: PlacementRound, vm: Vm): Reason {
+export function mainReason(round: PlacementRound, vm: Vm): Reason {
   const whys = select(round, vm, { preference: "best" }).alternatives.map(({ why }) => why);
   const short = whys.filter(({ code }) => code === "host-memory-short");
   const freeMiB = ({ params }: Reason): number => Number(params["freeMiB"]);

@@ -4,6 +4,7 @@ import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
+import { whyNotLive } from "./cpu.ts";
 import { event, type ManagerKnowledge } from "./decision.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { limits } from "./limits.ts";
@@ -108,7 +109,9 @@ export type Moving = {
 
 /** Writes the move of a VM that runs; `plan`: what is remembered with it. */
 export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Moving, plan: PlanChange): void {
-  const begun = beginMove(round.view, vm, owner, { to, reason }, round.known.wall);
+  // Where its guest cannot go on as it is, it is stopped and started (PL8).
+  const kind = whyNotLive(round.view, vm, owner.host, to) === undefined ? undefined : "relocate";
+  const begun = beginMove(round.view, vm, owner, { kind, to, reason }, round.known.wall);
   const write = transaction([...begun.compares, ...plan.compares, ...round.also], [...begun.writes, ...plan.writes]);
   const told = event(
     "vm-move-begun",

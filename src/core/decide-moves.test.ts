@@ -186,6 +186,13 @@ describe("maintenance", () => {
     expect(decide(stopped.put(keys.maintenance(host("h1")), maintenance)).decisions).toEqual([]);
   });
 
+  test("[PL1] where it goes has its room promised while the transaction is under way", () => {
+    const decided = decide(running().put(keys.maintenance(host("h1")), maintenance));
+    expect(decided.decisions.map(({ places }) => places)).toEqual([
+      [{ vm: web, on: expect.stringMatching(/^h[23]$/u) }],
+    ]);
+  });
+
   test("[HM3] it returns when maintenance ends, also without failback, unless the policy leaves that to failback", () => {
     const records = cluster("replicated", {
       ...released,

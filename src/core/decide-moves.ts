@@ -50,7 +50,8 @@ function isTargetLost(round: VmRound, { to, live }: VmMove): boolean {
   const agentAgeMs = heartbeatOf(view, to, present)?.value.agentAgeMs ?? 0;
   const lostAt = later(contact.heardAt, limits.moveSilentMs);
   if (known.now < lostAt) round.wake(lostAt);
-  return known.now >= lostAt || agentAgeMs > limits.moveSilentMs;
+  // No sooner than a host without its agent is chosen for nothing any more: what begins must not end at once.
+  return known.now >= lostAt || agentAgeMs > limits.agentSilentMs;
 }
 
 /** The source says itself that it has quit; where it never will, its proof says so (S15). */

@@ -31,10 +31,11 @@ export type Decision = {
   readonly events: readonly EventDraft[];
   /** It rests on what was true at this moment alone: where its outcome is unknown it is decided anew, not sent again. */
   readonly once?: true;
+  /** Room that is promised from now on, while the transaction is under way (PL1). */
   readonly places?: readonly Placing[];
 };
 
-/** Where a VM goes by a decision. */
+/** Where a VM goes by a decision: to start there, or to be moved there. */
 export type Placing = { readonly vm: VmId; readonly on: HostId };
 
 /** Something to be said once while it lasts, without a change of its own. */

@@ -63,7 +63,7 @@ export const limits = {
   deviceCallMaxMs: 30_000,
   deviceRetryFirstMs: 1_000,
   deviceRetryMaxMs: 15_000,
-  /** A live move whose target, or its agent, says nothing for so long is given up; as long as QEMU waits for a link. */
+  /** A live move whose target says nothing for so long is given up; as long as QEMU waits for a link. */
   moveSilentMs: 10_000,
   /** For what is missing of a guest that was handed over: by then it is there, or it goes on at its source. */
   moveCompleteMs: 10_000,

@@ -104,7 +104,9 @@ async function run(
     contacts: (): Contacts => daemon?.contacts() ?? new Map(),
     standstill: () => daemon?.standstill(),
   };
-  const api = createApi({ view, store, commit, journal, clock, random, volumes, self, version, heard, log: warn });
+  const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
+  const knows = { self, version, heard, storeAddresses, log: warn };
+  const api = createApi({ view, store, commit, journal, clock, random, volumes, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
   daemon = runDaemon(
@@ -121,6 +123,7 @@ async function run(
         version,
         view,
         (run) => runCgroup(config, run),
+        accel,
         (seen) => hostChecks(config, seen),
       ),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),

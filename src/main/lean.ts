@@ -11,11 +11,18 @@ const cache = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "h
 const flags = ["--max-semi-space-size=2", "--v8-pool-size=1", "--max-opt=1"];
 const mark = "HOLDFAST_LEAN";
 
-/** Loads a daemon's own module, starting the process over until it is lean; returns where it goes on. */
-export async function loadLean<T>(load: () => Promise<T>): Promise<T> {
+/**
+ * Loads a daemon's own module, starting the process over until it is lean; returns where it goes on. `soon`: somebody waits
+ * for it, so that a cold cache is filled on the way, and only the next one is lean.
+ */
+export async function loadLean<T>(load: () => Promise<T>, soon = false): Promise<T> {
   const stage = process.env[mark];
-  if (stage === "lean" || process.execve === undefined) return load();
-  if (stage !== "filling") startOver("filling");
+  if (stage === "lean" || process.execve === undefined) {
+    const loaded = await load();
+    if (soon) flushCompileCache();
+    return loaded;
+  }
+  if (stage !== "filling") startOver(soon ? "lean" : "filling");
   enableCompileCache(cache);
   await load();
   flushCompileCache();

@@ -1,16 +1,13 @@
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
-import { decideFences, decideOrders, decideProofs, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
-import { decideLosses } from "../core/decide-losses.ts";
-import { decidePastLives } from "../core/decide-past-lives.ts";
-import { decideTasks } from "../core/decide-tasks.ts";
-import { decideVms } from "../core/decide-vms.ts";
+import { decideAsLeader } from "../core/decide-as-leader.ts";
+import { decideFences, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";
 import { lostHosts } from "../core/lost-hosts.ts";
-import { type BalanceState, noBalance } from "../core/placement/rebalance.ts";
+import { noBalance } from "../core/placement/rebalance.ts";
 import { seeTurns } from "../core/start-order.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
@@ -199,34 +196,13 @@ function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
   // What a device confirmed comes first: nothing else is decided about that host before it is on record.
   const devices = leading ? workDevices(led.state, happened, also) : { state: led.state, effects: [] };
   const fences = decideFences(happened.view, known, judge);
-  const asLeader = leading ? decideAsLeader(devices.state, happened, known, also) : { parts: [], balance: noBalance };
+  const asLeader = leading
+    ? decideAsLeader(view, known, state.own, also, busySubjects(devices.state))
+    : { parts: [], balance: noBalance };
   const parts: Decided[] = [fences, ...asLeader.parts];
   const applied = applyDecided({ ...devices.state, balance: asLeader.balance }, parts, happened, also);
   const effects = [...led.effects, ...devices.effects, ...applied.effects];
   return withWake({ state: applied.state, effects }, parts, happened);
-}
-
-function decideAsLeader(
-  state: ManagerState,
-  happened: ManagerEvent,
-  known: ManagerKnowledge,
-  also: readonly Compare[],
-): { readonly parts: readonly Decided[]; readonly balance: BalanceState } {
-  const busy = busySubjects(state);
-  const vms = decideVms(happened.view, known, also, busy);
-  const room = limits.decisionsInFlightMax - busy.size - vms.decisions.length;
-  const others = [
-    ...decideLosses(happened.view, known, also),
-    ...decideTasks(happened.view, known, also, room),
-    ...decidePastLives(happened.view, also, room),
-  ];
-  const parts = [
-    decideOrders(happened.view, known, state.own, also),
-    decideProofs(happened.view, known, also),
-    vms,
-    { decisions: others, notices: [], wakeAt: undefined },
-  ];
-  return { parts, balance: vms.balance };
 }
 
 function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledge {

@@ -44,3 +44,19 @@ export const hostUsageSchema = z.object({
 });
 export type HostUsage = z.infer<typeof hostUsageSchema>;
 export type Usage = z.infer<typeof usageSchema>;
+
+/** Of a run whose VM's model is `compatible`: what that was at its start. A move keeps it (PL8). */
+export const runCpuModelSchema = z.string().optional();
+
+/**
+ * The processor as guests can be shown it, by the word of the host's own QEMU under the accelerator in use. Absent: it could
+ * not be asked, or nobody did.
+ */
+export const guestCpuSchema = z.object({
+  /** Of the most that there is: the host's maker, or under emulation whom the emulator names. */
+  vendor: z.string(),
+  flags: z.array(z.string()),
+  /** What each of QEMU's models would miss here; nothing: it can be run. */
+  models: z.record(z.string(), z.array(z.string())),
+});
+export type GuestCpu = z.infer<typeof guestCpuSchema>;

@@ -1,4 +1,15 @@
-import type { HostId, Incarnation, IntentId, NetworkId, PoolId, RuleId, StoreKey, TaskId, VmId } from "./ids.ts";
+import type {
+  HostId,
+  Incarnation,
+  IntentId,
+  NetworkId,
+  PoolId,
+  RuleId,
+  StoreKey,
+  TaskId,
+  VmId,
+  VolumeId,
+} from "./ids.ts";
 
 /** Every key of the store. Each ends in a slash, so that no key is a prefix of a sibling (`h1`, `h10`). */
 export const keys = {
@@ -27,6 +38,7 @@ export const keys = {
   vmMove: (vm: VmId) => `/vms/${vm}/move/` as StoreKey,
   vmPlan: (vm: VmId) => `/vms/${vm}/plan/` as StoreKey,
   owner: (vm: VmId) => `/owner/${vm}/` as StoreKey,
+  replica: (vm: VmId, volume: VolumeId, host: HostId) => `/replicas/${vm}/${volume}/${host}/` as StoreKey,
   /** Holds the id of the VM that bears the name: makes a name unique by one compare. */
   vmName: (name: string) => `/names/vm/${name}/` as StoreKey,
   pool: (pool: PoolId) => `/pools/${pool}/` as StoreKey,
@@ -51,6 +63,7 @@ export type KeyName =
   | { readonly kind: "member" | "host" | HostSubKey; readonly host: HostId }
   | { readonly kind: "heartbeat" | "fence"; readonly host: HostId; readonly incarnation: Incarnation }
   | { readonly kind: "vm" | VmSubKey | "owner"; readonly vm: VmId }
+  | { readonly kind: "replica"; readonly vm: VmId; readonly volume: VolumeId; readonly host: HostId }
   | { readonly kind: "vm-name"; readonly name: string }
   | { readonly kind: "pool"; readonly pool: PoolId }
   | { readonly kind: "network"; readonly network: NetworkId }
@@ -77,7 +90,7 @@ type VmSubKey = (typeof vmSubKeys)[keyof typeof vmSubKeys];
 /** Takes a key apart; the inverse of `keys`. */
 export function parseKey(key: string): KeyName {
   const parts = key.split("/").slice(1, -1);
-  const [root, first, second] = parts;
+  const [root, first, second, third] = parts;
   switch (root) {
     case "cluster":
     case "policy":
@@ -98,6 +111,9 @@ export function parseKey(key: string): KeyName {
       return parseVmKey(first, second);
     case "owner":
       return first === undefined ? unknownKey : { kind: "owner", vm: first as VmId };
+    case "replicas":
+      if (first === undefined || second === undefined || third === undefined) return unknownKey;
+      return { kind: "replica", vm: first as VmId, volume: second as VolumeId, host: third as HostId };
     case "names":
       return first === "vm" && second !== undefined ? { kind: "vm-name", name: second } : unknownKey;
     case "pools":

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Actor, actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
+import { guestCpuSchema, runCpuModelSchema } from "./host-records.ts";
 import type {
   ClusterId,
   Epoch,
@@ -60,6 +61,7 @@ export const hostFactsSchema = z.object({
   cpuVendor: z.string(),
   cpuModel: z.string(),
   cpuFlags: z.array(z.string()),
+  guestCpu: guestCpuSchema.optional(),
   cores: z.int(),
   memoryMiB: z.int(),
   /** What VMs may use in all; the rest is the host's own. */
@@ -251,6 +253,7 @@ export const vmStatusSchema = z.object({
   /** Why it is paused; empty unless `paused`. */
   pausedBy: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
+  cpuModel: runCpuModelSchema,
   /** Restarts in a row without a quiet minute between. */
   restarts: z.int(),
   lastExit: vmExitSchema.nullable(),
@@ -371,7 +374,6 @@ export const requestSchema = z.object({
   outcome: outcomeSchema,
   at: wallMs,
 });
-export type RequestRecord = z.infer<typeof requestSchema>;
 
 /** `/events/HOST/BOOT-SEQ/`: hash-chained per host and boot; the store's revision orders all of them. */
 export const eventSchema = z.object({

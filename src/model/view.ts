@@ -23,7 +23,7 @@ import type {
 } from "./ids.ts";
 import { noRevision } from "./ids.ts";
 import { parseJson } from "./json.ts";
-import { type KeyName, parseKey } from "./keys.ts";
+import { type KeyName, keys, parseKey } from "./keys.ts";
 import { type VmMove, type VmOrder, type VmPlan, vmMoveSchema, vmOrderSchema, vmPlanSchema } from "./move-records.ts";
 import { type Disarm, disarmSchema, type Policy, policySchema } from "./policy.ts";
 import {
@@ -62,6 +62,7 @@ import {
   vmSchema,
   vmStatusSchema,
 } from "./records.ts";
+import { type Replica, replicaSchema } from "./replication-records.ts";
 import { type LastEdit, lastEditSchema, type Rule, ruleSchema } from "./rules.ts";
 import type { Change } from "./transaction.ts";
 
@@ -96,6 +97,7 @@ export type ClusterView = {
   readonly moves: Records<VmId, VmMove>;
   readonly plans: Records<VmId, VmPlan>;
   readonly owners: Records<VmId, Owner>;
+  readonly replicas: Records<StoreKey, Replica>;
   readonly rules: Records<RuleId, Rule>;
   readonly pools: Records<PoolId, Pool>;
   readonly networks: Records<NetworkId, Network>;
@@ -142,6 +144,7 @@ export function emptyView(): ClusterView {
     moves: new Map(),
     plans: new Map(),
     owners: new Map(),
+    replicas: new Map(),
     rules: new Map(),
     pools: new Map(),
     networks: new Map(),
@@ -196,6 +199,7 @@ const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name" |
   "vm-move": vmMoveSchema,
   "vm-plan": vmPlanSchema,
   owner: ownerSchema,
+  replica: replicaSchema,
   rule: ruleSchema,
   pool: poolSchema,
   network: networkSchema,
@@ -333,6 +337,9 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
     case "vm-plan":
     case "owner":
       put(view[byVm[name.kind]] as Map<VmId, Stored<never>>, name.vm, stored);
+      return;
+    case "replica":
+      put(view.replicas, keys.replica(name.vm, name.volume, name.host), stored);
       return;
     case "rule":
       put(view.rules, name.rule, stored);

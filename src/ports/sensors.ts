@@ -6,6 +6,7 @@ export type HostReading = Pick<
   | "cpuVendor"
   | "cpuModel"
   | "cpuFlags"
+  | "guestCpu"
   | "cores"
   | "memoryMiB"
   | "memoryForVmsMiB"

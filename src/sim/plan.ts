@@ -1,6 +1,7 @@
 import type { profiles } from "../core/limits.ts";
 import type { Scheduler } from "../model/policy.ts";
 import type { Pool, RequestedState } from "../model/records.ts";
+import type { SimCpu } from "./world/processors.ts";
 
 export type PlannedVm = {
   readonly name: string;
@@ -13,6 +14,8 @@ export type PlannedVm = {
   readonly failback?: boolean;
   readonly startPriority?: number;
   readonly startDelayMs?: number;
+  /** By default the most that there is. */
+  readonly cpuModel?: string;
 };
 
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */
@@ -42,6 +45,8 @@ export type WorldPlan = {
   readonly schema: 1;
   readonly seed: string;
   readonly profile: keyof typeof profiles;
+  /** Processors by host; of those that are not named nobody asked. */
+  readonly hostCpus?: Readonly<Record<string, SimCpu>>;
   /** Hosts whose heart and guards hold to another profile (S7). */
   readonly hostProfiles?: Readonly<Record<string, keyof typeof profiles>>;
   readonly hosts: number;

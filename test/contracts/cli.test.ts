@@ -289,6 +289,8 @@ describe("help", () => {
     ...["add", "list", "show", "set", "remove"].map((verb) => ["rule", verb]),
     ["log"],
     ["explain"],
+    ["whatif"],
+    ...["host-loss", "link-loss", "maintenance"].map((verb) => ["whatif", verb]),
     ["simulate"],
     ["lab"],
     ["lab", "fault"],
@@ -302,7 +304,7 @@ describe("help", () => {
 
   test("no command is left out of this list", async () => {
     const known = new Set(lines.map((line) => line.join(" ")));
-    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["rule"], ["lab"]]) {
+    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["rule"], ["whatif"], ["lab"]]) {
       const { out } = await holdfast(...line, "--help");
       const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z-]+)/gmu)].map((hit) => hit[1] ?? "");
       expect(listed.length).toBeGreaterThan(0);

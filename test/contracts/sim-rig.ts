@@ -13,6 +13,10 @@ export class VirtualClock implements Scheduler {
   #seq = 0;
   readonly #queue: { at: number; seq: number; run: () => void }[] = [];
 
+  get now(): number {
+    return this.#now;
+  }
+
   after(ms: number, run: () => void): void {
     this.#queue.push({ at: this.#now + ms, seq: this.#seq++, run });
     this.#queue.sort((a, b) => a.at - b.at || a.seq - b.seq);

@@ -1,6 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { HostId, Incarnation, IntentId, NetworkId, PoolId, RuleId, TaskId, VmId } from "../../src/model/ids.ts";
+import type {
+  HostId,
+  Incarnation,
+  IntentId,
+  NetworkId,
+  PoolId,
+  RuleId,
+  TaskId,
+  VmId,
+  VolumeId,
+} from "../../src/model/ids.ts";
 import { type KeyName, keys, parseKey } from "../../src/model/keys.ts";
 
 const id = fc.stringMatching(/^[a-z0-9][a-z0-9:._-]{0,20}$/u);
@@ -38,6 +48,12 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
   vmMove: vm.map((vm) => [keys.vmMove(vm), { kind: "vm-move", vm }]),
   vmPlan: vm.map((vm) => [keys.vmPlan(vm), { kind: "vm-plan", vm }]),
   owner: vm.map((vm) => [keys.owner(vm), { kind: "owner", vm }]),
+  replica: fc
+    .tuple(vm, id, host)
+    .map(([vm, text, host]) => [
+      keys.replica(vm, text as VolumeId, host),
+      { kind: "replica", vm, volume: text as VolumeId, host },
+    ]),
   vmName: id.map((name) => [keys.vmName(name), { kind: "vm-name", name }]),
   pool: id.map((text) => [keys.pool(text as PoolId), { kind: "pool", pool: text as PoolId }]),
   network: id.map((text) => [keys.network(text as NetworkId), { kind: "network", network: text as NetworkId }]),

@@ -16,7 +16,7 @@ export type Step =
 
 /** Where a project's test files lie: a project whose folders hold none fails, it is not silently green. */
 export const projectFolders = {
-  unit: ["src", "tools", "bench"],
+  unit: ["src", "tools", "bench", "lab"],
   properties: ["test/properties"],
   scenarios: ["test/scenarios"],
   seeds: ["test/seeds"],

@@ -2,11 +2,12 @@ import { expect, test } from "vitest";
 import { applyEdit, whyNotApplied } from "./mutant.ts";
 import { unplantable } from "./plant.ts";
 import { realGuardMutants } from "./planted/c-guard.ts";
+import { relayMutants, replicationMutants } from "./planted/replication.ts";
 import { planted } from "./planted.ts";
 import { nameOf, trialOf } from "./trial.ts";
 import { readFirstTrials, trialsFor } from "./trials.ts";
 
-const all = [...planted, ...realGuardMutants];
+const all = [...planted, ...realGuardMutants, ...replicationMutants, ...relayMutants];
 
 test("every bug can be planted in the sources as they are", () => {
   expect(unplantable(all)).toEqual([]);

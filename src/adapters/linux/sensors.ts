@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { access, readFile, statfs } from "node:fs/promises";
 import { release } from "node:os";
+import { join } from "node:path";
 import { z } from "zod";
 import type { HostConfig } from "../../model/config.ts";
 import type { NetworkId } from "../../model/ids.ts";
@@ -10,6 +11,7 @@ import type { Pool } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { HostReading, Sensors } from "../../ports/sensors.ts";
+import { type GuestCpuOptions, readGuestCpu } from "../qemu/guest-cpu.ts";
 import { readSlewPpm } from "./clock-slew.ts";
 import { measureUsage } from "./sensors-usage.ts";
 
@@ -34,35 +36,42 @@ export function openLinuxSensors(
   version: string,
   view: () => ClusterView,
   cgroupOf: (run: VmRun) => string,
+  accel: "kvm" | "tcg",
   check: CheckHost,
 ): Sensors {
   let fixed: Promise<FixedReading> | undefined;
   const bridges = bridgeReader();
   return {
     read: (done) => {
-      fixed ??= readFixed(version);
+      fixed ??= readFixed(version, { accel, cacheFile: join(config.stateDir, "guest-cpu.json") });
       void readAll(config, fixed, bridges, view(), check).then(done);
     },
     measure: (runs, done) => void measureUsage(runs, cgroupOf).then(done),
   };
 }
 
-type FixedReading = Pick<HostReading, "cpuVendor" | "cpuModel" | "cpuFlags" | "cores" | "memoryMiB" | "versions">;
+type FixedReading = Pick<
+  HostReading,
+  "cpuVendor" | "cpuModel" | "cpuFlags" | "guestCpu" | "cores" | "memoryMiB" | "versions"
+>;
 
 /** What does not change while the machine is up. */
-async function readFixed(version: string): Promise<FixedReading> {
+async function readFixed(version: string, guest: Omit<GuestCpuOptions, "version">): Promise<FixedReading> {
   const cpu = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
   const field = (name: string): string =>
     new RegExp(`^${name}\\s*:\\s*(.*)$`, "mu").exec(cpu)?.[1]?.trim() ?? "unknown";
   const memory = await readFile("/proc/meminfo", "utf8").catch(() => "");
+  const qemu = await qemuVersion();
+  const guestCpu = qemu === "missing" ? undefined : await readGuestCpu({ ...guest, version: qemu });
   const totalKiB = Number(/^MemTotal:\s+(\d+)/mu.exec(memory)?.[1] ?? 0);
   return {
     cpuVendor: field("vendor_id"),
     cpuModel: field("model name"),
     cpuFlags: field("flags").split(/\s+/u).sort(),
+    ...(guestCpu === undefined ? {} : { guestCpu }),
     cores: cpu.match(/^processor\s*:/gmu)?.length ?? 1,
     memoryMiB: Math.floor(totalKiB / 1024),
-    versions: { holdfast: version, qemu: await qemuVersion(), kernel: release() },
+    versions: { holdfast: version, qemu, kernel: release() },
   };
 }
 

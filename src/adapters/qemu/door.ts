@@ -6,10 +6,17 @@ import type { Door } from "../../ports/migration.ts";
 
 export type TlsTexts = { readonly ca: string; readonly cert: string; readonly key: string };
 
-/** What a source says at the door: the run that it wants to send a guest to. */
-const knockSchema = z.object({ schema: z.literal(1), cluster: z.string(), vm: z.string(), epoch: z.int() });
+/** What a source says at the door: the run that it wants to send a guest to, or the writes of one of its volumes. */
+const knockSchema = z.object({
+  schema: z.literal(1),
+  cluster: z.string(),
+  vm: z.string(),
+  epoch: z.int(),
+  volume: z.string().optional(),
+});
 type Knock = z.infer<typeof knockSchema>;
-const answerSchema = z.union([z.object({ port: z.int() }), z.object({ no: z.string() })]);
+/** `name`: of the export that was opened for this knock alone. */
+const answerSchema = z.union([z.object({ port: z.int(), name: z.string().optional() }), z.object({ no: z.string() })]);
 type KnockAnswer = z.infer<typeof answerSchema>;
 
 type DoorOptions = {
@@ -18,9 +25,13 @@ type DoorOptions = {
   readonly tls: TlsTexts | null;
   /** The only host that is let in, with this. */
   readonly from: HostId;
-  readonly expects: Omit<Knock, "schema">;
-  /** Called once at most; `address`: where it came. */
-  readonly open: (address: string) => Promise<KnockAnswer>;
+  readonly expects: Omit<Knock, "schema" | "volume">;
+  /** `address`: where it came. */
+  readonly open: (address: string, volume: string | undefined) => Promise<KnockAnswer>;
+  /** True: whoever knocks is let in each time anew. Default: once at most. */
+  readonly again?: boolean;
+  /** By address, where those who knock know them already; a port that is taken is replaced. Default: any. */
+  readonly ports?: Readonly<Record<string, number>>;
 };
 type OpenDoors = { readonly doors: readonly Door[]; readonly close: () => void };
 
@@ -46,9 +57,9 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
   const { cluster, vm, epoch } = options.expects;
   const onKnock = async (knock: Knock, address: string): Promise<KnockAnswer> => {
     if (knock.cluster !== cluster || knock.vm !== vm || knock.epoch !== epoch) return { no: "another run waits here" };
-    if (taken) return { no: "somebody was here before" };
+    if (taken && options.again !== true) return { no: "somebody was here before" };
     taken = true;
-    return options.open(address);
+    return options.open(address, knock.volume);
   };
   const opened = options.addresses.map((address) => listen(options, address, closers, onKnock));
   const doors = (await Promise.all(opened)).filter((door) => door !== undefined);
@@ -57,7 +68,7 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
 
 /** Undefined: this host does not have the address. */
 function listen(
-  { tls, from }: DoorOptions,
+  { tls, from, ports }: DoorOptions,
   address: string,
   closers: (() => void)[],
   onKnock: OnKnock,
@@ -81,10 +92,17 @@ function listen(
     for (const socket of sockets) socket.destroy();
   });
   return new Promise((resolve) => {
-    server.on("error", () => resolve(undefined));
-    server.listen({ host: address, port: 0, exclusive: true }, () =>
-      resolve({ address, port: (server.address() as AddressInfo).port }),
-    );
+    const listenAt = (port: number): void => void server.listen({ host: address, port, exclusive: true });
+    let port = ports?.[address] ?? 0;
+    server.on("error", () => {
+      if (port === 0) resolve(undefined);
+      else {
+        port = 0;
+        listenAt(port);
+      }
+    });
+    server.on("listening", () => resolve({ address, port: (server.address() as AddressInfo).port }));
+    listenAt(port);
   });
 }
 

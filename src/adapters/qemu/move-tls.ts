@@ -8,7 +8,7 @@ import type { QemuOptions } from "./host.ts";
 export const tlsId = "move-tls";
 
 /** PEM texts of this host's certificate; undefined: it has none, or they cannot be read. */
-export function readTlsTexts({ certificates }: QemuOptions): TlsTexts | undefined {
+export function readTlsTexts({ certificates }: Pick<QemuOptions, "certificates">): TlsTexts | undefined {
   if (certificates === undefined) return undefined;
   try {
     const read = (path: string) => readFileSync(path, "utf8");

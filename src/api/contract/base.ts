@@ -21,6 +21,9 @@ export const requestIdSchema = z
   .regex(/^[A-Za-z0-9_-]{8,64}$/u, "request-id-malformed")
   .optional();
 
+/** Carried out although it breaks what the cluster bears now; without it such an edit is refused with what it would break. */
+export const acceptSchema = z.boolean().optional();
+
 /** Milliseconds since this host last heard from the store: how old the answer may be. Null: it never heard from it. */
 export const asOfMsSchema = z.int().min(0).nullable();
 

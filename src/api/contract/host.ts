@@ -59,6 +59,8 @@ export const hostDetailSchema = hostSummarySchema.extend({
   links: z.array(z.object({ kind: linkKindSchema, address: z.string(), subnet: z.string() })),
   cpuVendor: z.string().nullable(),
   cpuModel: z.string().nullable(),
+  /** What guests can be shown, by the host's own QEMU; null: it could not be asked. `models`: those that it can run. */
+  guestCpu: z.object({ vendor: z.string(), models: z.array(z.string()) }).nullable(),
   memoryMiB: z.int().nullable(),
   usage: usageSchema,
   versions: z.record(z.string(), z.string()),

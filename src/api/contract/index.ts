@@ -6,6 +6,7 @@ import { poolContract } from "./pool.ts";
 import { ruleContract } from "./rule.ts";
 import { taskContract } from "./task.ts";
 import { vmContract } from "./vm.ts";
+import { whatifContract } from "./whatif.ts";
 
 /** The one contract: REST API, OpenAPI, client, CLI and console all come from it. */
 export const contract = {
@@ -17,5 +18,6 @@ export const contract = {
   rule: ruleContract,
   event: eventContract,
   task: taskContract,
+  whatif: whatifContract,
 };
 export type Contract = typeof contract;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { policySchema, shutdownPolicySchema } from "../../model/policy.ts";
-import { asOfMsSchema, base, requestIdSchema } from "./base.ts";
+import { acceptSchema, asOfMsSchema, base, requestIdSchema } from "./base.ts";
 
 export const policyOutputSchema = policySchema.omit({ schema: true });
 export type PolicyOutput = z.infer<typeof policyOutputSchema>;
@@ -55,6 +55,6 @@ export const policyContract = {
     .output(z.object({ asOfMs: asOfMsSchema, policy: policyOutputSchema })),
   set: base
     .route({ method: "PATCH", path: "/policy", summary: "Change what holds for the whole cluster" })
-    .input(policyPatchSchema.extend({ requestId: requestIdSchema }))
+    .input(policyPatchSchema.extend({ accept: acceptSchema, requestId: requestIdSchema }))
     .output(policyOutputSchema),
 };

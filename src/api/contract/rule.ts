@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { reasonSchema } from "../../model/reason.ts";
-import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import { acceptSchema, asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
 
 const affinitySchema = z.enum(["together", "apart"]);
 
@@ -42,7 +42,7 @@ const hostsSchema = z
 const commentSchema = z.string().max(500);
 
 const ruleInput = z.object({ rule: z.string().min(1).max(200) });
-const ruleChange = ruleInput.extend({ requestId: requestIdSchema });
+const ruleChange = ruleInput.extend({ accept: acceptSchema, requestId: requestIdSchema });
 const ruleAnswer = z.object({ rule: ruleSummarySchema });
 
 const addition = {
@@ -50,6 +50,7 @@ const addition = {
   vms: vmsSchema,
   enabled: z.boolean().default(true),
   comment: commentSchema.default(""),
+  accept: acceptSchema,
   requestId: requestIdSchema,
 };
 const ruleAddSchema = z.discriminatedUnion("kind", [

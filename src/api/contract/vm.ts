@@ -4,6 +4,7 @@ import { moveKindSchema } from "../../model/move-records.ts";
 import { alternativeSchema, reasonSchema } from "../../model/reason.ts";
 import { requestedStateSchema, vmExitSchema, vmLockKindSchema } from "../../model/records.ts";
 import {
+  acceptSchema,
   asOfMsSchema,
   base,
   nameOrIdSchema,
@@ -71,6 +72,8 @@ export type VmSummary = z.infer<typeof vmSummarySchema>;
 
 export const vmDetailSchema = vmSummarySchema.extend({
   cpuModel: z.string(),
+  /** What `compatible` was at the start of the run; null: it does not run, or its model says all. */
+  cpuShown: z.string().nullable(),
   disks: z.array(
     z.object({ volume: z.string(), pool: z.string(), sizeMiB: z.int(), format: z.enum(["raw", "qcow2"]) }),
   ),
@@ -136,6 +139,8 @@ const limits = {
   startDelayMs: z.int().min(0).max(3_600_000),
 };
 
+const size = { cpus: z.int().min(1).max(512), memoryMiB: z.int().min(16).max(16_777_216) };
+
 /** What may be changed of a VM's wishes, and what the answer shows of them. */
 const wishSchema = z.object({
   requested: requestedStateSchema,
@@ -153,9 +158,11 @@ const wishSchema = z.object({
 /** Also the form of a spec file. Pools and networks by name or id. */
 export const vmCreateSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "vm-name-malformed"),
-  cpus: z.int().min(1).max(512),
-  memoryMiB: z.int().min(16).max(16_777_216),
-  /** A named model is the same on every host that can run it; the default is the one that every host can. */
+  ...size,
+  /**
+   * A named model is the same on every host that can run it; the default is the one that every host can. `host`: all that
+   * the host has. `compatible`: the best model that all hosts can run on which its rules let it be, found at each start.
+   */
   cpuModel: z
     .string()
     .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "cpu-model-malformed")
@@ -261,8 +268,12 @@ export const vmContract = {
         ...wishSchema.partial().shape,
         /** `enabled` is another word for `started`. */
         requested: z.enum([...requestedStateSchema.options, "enabled"]).optional(),
+        /** Its size: only while nobody holds it. */
+        cpus: size.cpus.optional(),
+        memoryMiB: size.memoryMiB.optional(),
         /** Takes away the lock of work that is known to be dead. */
         unlock: z.boolean().optional(),
+        accept: acceptSchema,
       }),
     )
     .output(vmAnswer.extend(wishSchema.shape)),

@@ -13,6 +13,7 @@ import type { ClusterStatus } from "../contract/cluster.ts";
 import type { PolicyOutput } from "../contract/policy.ts";
 import { type Answer, ask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { freshIntentId } from "./fresh.ts";
+import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 
@@ -63,10 +64,10 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
       );
       return end.kind === "ok" ? disarmed() : end;
     },
-    setPolicy: async (input: PolicyPatch & WithRequestId): Promise<Answer<PolicyOutput>> => {
-      const { requestId, ...patch } = input;
+    setPolicy: async (input: PolicyPatch & Acceptable): Promise<Answer<PolicyOutput>> => {
+      const { requestId, accept, ...patch } = input;
       const end = await ask(options, "policy.set", "cluster-changed", input, (asked) =>
-        planSetPolicy(options.view(), patch, asked),
+        guarded(options, sight, "policy set", input, asked, planSetPolicy(options.view(), patch, asked)),
       );
       return end.kind === "ok" ? { kind: "ok", value: presentPolicy(options.view()) } : end;
     },

@@ -8,6 +8,7 @@ import { refuse } from "../../model/reason.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
+import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentWishes } from "./present-vms.ts";
 import { type RemovedVolume, removeVolumes, volumesFirst } from "./volumes.ts";
@@ -47,8 +48,10 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
       );
       return end.kind === "ok" ? { kind: "ok", value: { id: end.value.vm, name: end.value.name } } : end;
     },
-    set: async (input: SetVmRequest & WithRequestId) => {
-      const end = await ask(options, "vm.set", "vm-changed", input, (asked) => planSetVm(options.view(), input, asked));
+    set: async (input: SetVmRequest & Acceptable) => {
+      const end = await ask(options, "vm.set", "vm-changed", input, (asked) =>
+        guarded(options, sight, "vm set", input, asked, planSetVm(options.view(), input, asked)),
+      );
       if (end.kind !== "ok") return end;
       const vm = options.view().vms.get(end.value.vm)?.value;
       if (vm === undefined) return refuse("vm-unknown", { vm: end.value.vm, known: "" });

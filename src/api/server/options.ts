@@ -32,6 +32,8 @@ export type ApiOptions = {
   readonly commit?: CommitWithEvents | undefined;
   /** When what was received, by the process's own loop; without it: when the view was seen to change. */
   readonly heard?: Heard | undefined;
+  /** The addresses of the members of the store that this host asks. */
+  readonly storeAddresses?: readonly string[] | undefined;
   /** Gets one line for each failure that is this program's own mistake. */
   readonly log?: ((line: string) => void) | undefined;
 };

@@ -4,7 +4,7 @@ import { promisedMiB } from "../../core/requests/create-vm.ts";
 import { findHost, networkName, poolName } from "../../core/requests/find.ts";
 import type { HostId, PoolId } from "../../model/ids.ts";
 import type { Refusal } from "../../model/reason.ts";
-import type { Member, Vm } from "../../model/records.ts";
+import type { HostFacts, Member, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { HostDetail, HostSummary } from "../contract/host.ts";
 import type { PoolSummary } from "../contract/pool.ts";
@@ -95,6 +95,7 @@ export function presentHostDetail(view: ClusterView, wanted: string, tracker: Tr
     links: member.links,
     cpuVendor: facts?.cpuVendor ?? null,
     cpuModel: facts?.cpuModel ?? null,
+    guestCpu: presentGuestCpu(facts?.guestCpu),
     memoryMiB: facts?.memoryMiB ?? null,
     usage: presentUsage(view, member.id, undefined),
     versions: facts?.versions ?? {},
@@ -130,4 +131,10 @@ function readingsOf(view: ClusterView, pool: PoolId): PoolSummary["hosts"] {
       .filter((reading) => reading.pool === pool)
       .map(({ capacityMiB, freeMiB, unfit }) => ({ host, capacityMiB, freeMiB, unfit })),
   );
+}
+
+function presentGuestCpu(cpu: HostFacts["guestCpu"]): HostDetail["guestCpu"] {
+  if (cpu === undefined) return null;
+  const models = Object.keys(cpu.models).filter((model) => cpu.models[model]?.length === 0);
+  return { vendor: cpu.vendor, models: models.sort() };
 }

@@ -73,6 +73,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   return {
     ...presentVm(view, vm, tracker),
     cpuModel: vm.spec.cpuModel,
+    cpuShown: status?.cpuModel ?? null,
     disks: vm.spec.disks.map((disk) => ({ ...disk, pool: poolName(view, disk.pool) })),
     nics: vm.spec.nics.map((nic) => ({ ...nic, network: networkName(view, nic.network) })),
     kernel: vm.spec.kernel,

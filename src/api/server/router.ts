@@ -20,6 +20,7 @@ import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.t
 import { presentRule, presentRules } from "./present-rules.ts";
 import { presentEvent, presentTask, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
+import { whatIf } from "./whatif.ts";
 
 /** The contract's two errors, as the client gets them. */
 export function refused(data: Trouble): ORPCError<"REFUSED", Trouble> {
@@ -50,7 +51,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
   const change = vmChanges(options, tracker.contact);
   const cluster = clusterChanges(options, tracker.contact);
-  const ruleChange = ruleChanges(options);
+  const ruleChange = ruleChanges(options, tracker.contact);
   /** A view that was never read is not an empty cluster. */
   const view = (): ClusterView => {
     const current = options.view();
@@ -59,7 +60,6 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
     return current;
   };
   const asOf = <T extends object>(rest: T) => ({ asOfMs: tracker.asOfMs(), ...rest });
-
   return api.router({
     cluster: {
       status: api.cluster.status.handler(() => presentStatus(options, view(), tracker)),
@@ -108,12 +108,23 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
         followEvents(options, must(filterOf(options.view(), input)), signal),
       ),
     },
+    whatif: whatifRouter(options, tracker, view),
     task: {
       show: api.task.show.handler(({ input }) => presentTask(must(findTask(view(), input.task)))),
       follow: api.task.follow.handler(({ input, signal }) =>
         followTask(options, must(findTask(view(), input.task)).id, signal),
       ),
     },
+  });
+}
+
+function whatifRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterView) {
+  const api = implement(contract.whatif);
+  const foresee = whatIf(options, tracker);
+  return api.router({
+    hostLoss: api.hostLoss.handler(({ input }) => must(foresee.hostLoss(view(), input.host))),
+    linkLoss: api.linkLoss.handler(({ input }) => must(foresee.linkLoss(view(), input.link))),
+    maintenance: api.maintenance.handler(({ input }) => must(foresee.maintenance(view(), input.host))),
   });
 }
 

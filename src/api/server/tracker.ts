@@ -39,18 +39,49 @@ const noIncarnation = 0 as Incarnation;
 
 type Seen = { readonly revision: Revision; readonly at: InstantMs };
 
+/** Where no daemon tells when it heard what: looks at the view now and then, and notes when it showed something new. */
+function pollView(view: () => ClusterView, clock: Clock) {
+  let viewSeen: Seen | null = null;
+  const beats = new Map<HostId, Seen>();
+  const observe = () => {
+    const current = view();
+    const at = clock.now();
+    if (current.revision > (viewSeen?.revision ?? 0)) viewSeen = { revision: current.revision, at };
+    for (const [host, registration] of current.hosts) {
+      const beat = heartbeatOf(current, host, registration.value.incarnation);
+      if (beat !== undefined && beat.revision !== beats.get(host)?.revision) {
+        beats.set(host, { revision: beat.revision, at });
+      }
+    }
+  };
+  let cancel = () => {};
+  const tick = () => {
+    observe();
+    cancel = clock.wakeAt(later(clock.now(), apiLimits.trackMs), tick);
+  };
+  tick();
+  return {
+    beatOf: (host: HostId) => {
+      observe();
+      return beats.get(host);
+    },
+    viewSeen: () => {
+      observe();
+      return viewSeen;
+    },
+    stop: () => cancel(),
+  };
+}
+
 export function trackContacts(
   view: () => ClusterView,
   clock: Clock,
   self: HostId,
   heard: Heard | undefined = undefined,
 ): Tracker {
-  const seen = watchView(view, clock, heard === undefined);
-
+  const polled = heard === undefined ? pollView(view, clock) : undefined;
   const seenOf = (host: HostId): { readonly at: InstantMs } | undefined => {
-    if (heard === undefined) {
-      return seen.beatOf(host);
-    }
+    if (heard === undefined) return polled?.beatOf(host);
     const contact = heard.contacts().get(host);
     const isCurrent = contact !== undefined && contact.incarnation === view().hosts.get(host)?.value.incarnation;
     return isCurrent ? { at: contact.heardAt } : undefined;
@@ -80,7 +111,7 @@ export function trackContacts(
   const tracker: Tracker = {
     asOfMs: () => {
       if (heard !== undefined && view().revision !== noRevision) return age({ at: heard.heardAt() });
-      return age(seen.view());
+      return age(polled?.viewSeen());
     },
     heartbeatAgeMs: (host) => age(seenOf(host)),
     contact,
@@ -88,54 +119,14 @@ export function trackContacts(
     lost: () => new Set([...view().hosts.keys()].filter(isLost)),
     sign: (host) => {
       if (tracker.standstill(host) !== undefined) return "frozen";
-      const found = contact(host);
-      if (found === "silent") return "silent";
+      const seen = contact(host);
+      if (seen === "silent") return "silent";
       // Of its own VMs it knows all the same.
-      return found === "unknown" && host !== self ? "unheard" : undefined;
+      return seen === "unknown" && host !== self ? "unheard" : undefined;
     },
     standstill: (host) => (host === self ? heard?.standstill() : undefined),
     wall: () => clock.wall(),
-    stop: seen.stop,
+    stop: () => polled?.stop(),
   };
   return tracker;
-}
-
-type Watched = {
-  readonly view: () => Seen | null;
-  readonly beatOf: (host: HostId) => Seen | undefined;
-  readonly stop: () => void;
-};
-
-/** When the view and the heartbeats in it were seen to change, looked at every `trackMs` where `regularly`. */
-function watchView(view: () => ClusterView, clock: Clock, regularly: boolean): Watched {
-  let viewSeen: Seen | null = null;
-  const beats = new Map<HostId, Seen>();
-  const observe = () => {
-    const current = view();
-    const at = clock.now();
-    if (current.revision > (viewSeen?.revision ?? 0)) viewSeen = { revision: current.revision, at };
-    for (const [host, registration] of current.hosts) {
-      const beat = heartbeatOf(current, host, registration.value.incarnation);
-      if (beat !== undefined && beat.revision !== beats.get(host)?.revision) {
-        beats.set(host, { revision: beat.revision, at });
-      }
-    }
-  };
-  let cancel = () => {};
-  const tick = () => {
-    observe();
-    cancel = clock.wakeAt(later(clock.now(), apiLimits.trackMs), tick);
-  };
-  if (regularly) tick();
-  return {
-    view: () => {
-      observe();
-      return viewSeen;
-    },
-    beatOf: (host) => {
-      observe();
-      return beats.get(host);
-    },
-    stop: () => cancel(),
-  };
 }

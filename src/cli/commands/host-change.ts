@@ -1,26 +1,10 @@
 import { type Cli, examples, type Group } from "../program.ts";
+import { maintenanceCommand } from "./maintenance.ts";
 
 type Parent = Parameters<Group>[0];
 
 export function hostChangeCommands(host: Parent, cli: Cli): void {
-  host
-    .command("maintenance")
-    .description("have all VMs leave a host, and let none come, until it is released; a reboot does not end it")
-    .argument("<host>", "name or id")
-    .option("--reason <text>", "why: shown to everybody", "")
-    .option("--json", "print the answer as JSON")
-    .addHelpText(
-      "after",
-      examples("holdfast host maintenance h1", 'holdfast host maintenance h1 --reason "new memory"'),
-    )
-    .action(async (name, { json, reason }) => {
-      const answer = await (await cli.session()).change((client, requestId) =>
-        client.host.maintenance({ host: name, reason, requestId }),
-      );
-      const rest = answer.vms === 0 ? "it holds no VMs" : `the VMs that it holds now (${answer.vms}) leave`;
-      if (json === true) cli.json(answer);
-      else cli.io.out(`${answer.name} is in maintenance: ${rest}. End it with: holdfast host release ${answer.name}\n`);
-    });
+  maintenanceCommand(host, cli);
   host
     .command("release")
     .description("take a host back: ends its maintenance, its quarantine, and an order to go down until it goes")

@@ -57,6 +57,10 @@ function stateText(host: HostSummary): string {
   return [host.state, ...more].join(", ");
 }
 
+function guestCpuText({ guestCpu }: HostDetail): string {
+  return guestCpu === null ? "not known" : `${guestCpu.vendor}; models: ${guestCpu.models.join(", ") || "none"}`;
+}
+
 function heldBackText(host: HostDetail): string {
   const { maintenance, quarantinedUntil } = host;
   const texts = [
@@ -98,6 +102,7 @@ function hostText(host: HostDetail): string {
         : `${fence.cause}, by ${fence.by} at ${moment(fence.at)}; proofs: ${fence.proofs.join(", ") || "none yet"}`,
     ],
     ["Holds", host.holds.map((held) => `${held.name} (epoch ${held.epoch})`).join(", ") || "nothing"],
+    ["Guests' CPU", guestCpuText(host)],
     ["CPU", `${orDash(host.cores)} × ${orDash(host.cpuModel)}, ${orDash(host.accel)}`],
     [
       "Memory",

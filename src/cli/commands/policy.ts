@@ -1,7 +1,7 @@
 import { Option } from "@commander-js/extra-typings";
 import type { PolicyOutput, PolicyPatchInput } from "../../api/contract/policy.ts";
 import { decimal, secondsToMs, wholeNumber } from "../numbers.ts";
-import { type Cli, examples, type Group, jsonOption } from "../program.ts";
+import { acceptOption, type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { fields, staleness } from "../text.ts";
 
 export const policyCommands: Group = (program, cli) => {
@@ -66,6 +66,7 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
       ] as const),
     )
     .option("--host-reserve <MiB>", "memory that is kept for each host itself", wholeNumber)
+    .option(...acceptOption)
     .option("--json", "print the policy as JSON")
     .addHelpText(
       "after",
@@ -75,10 +76,10 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
         "holdfast policy set --quarantine-losses 5 --quarantine-hold 3600",
       ),
     )
-    .action(async ({ json, ...options }) => {
+    .action(async ({ json, accept, ...options }) => {
       const patch = patchFrom(options);
       const answer = await (await cli.session()).change((client, requestId) =>
-        client.policy.set({ ...patch, requestId }),
+        client.policy.set({ ...patch, accept, requestId }),
       );
       if (json === true) cli.json(answer);
       else cli.io.out(policyText(answer));

@@ -1,5 +1,5 @@
 import type { RuleAddInput } from "../../api/contract/rule.ts";
-import { type Cli, examples, type Group, jsonOption } from "../program.ts";
+import { acceptOption, type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
 import { fail } from "../trouble.ts";
 import { rulesText, ruleText } from "./rule-show.ts";
@@ -39,6 +39,7 @@ function addCommand(rule: Parent, cli: Cli): void {
     .option("--strict", "with --host: on no other host, even if none of these is there")
     .option("--comment <text>", "why it is there, for whoever reads it later")
     .option("--disabled", "keep it without following it")
+    .option(...acceptOption)
     .option("--json", "print the rule as JSON")
     .addHelpText(
       "after",
@@ -52,7 +53,7 @@ function addCommand(rule: Parent, cli: Cli): void {
     .action(async (name, options) => {
       const input = additionFrom(name, options);
       const answer = await (await cli.session()).change((client, requestId) =>
-        client.rule.add({ ...input, requestId }),
+        client.rule.add({ ...input, accept: options.accept, requestId }),
       );
       if (options.json === true) cli.json(answer);
       else cli.io.out(`Rule ${answer.rule.id} was added.\n${ruleText(answer.rule)}`);
@@ -145,6 +146,7 @@ function setCommand(rule: Parent, cli: Cli): void {
     .option("--together", "keep its VMs on one host")
     .option("--apart", "keep each of its VMs on another host")
     .option("--comment <text>", "why it is there")
+    .option(...acceptOption)
     .option("--json", "print the rule as JSON")
     .addHelpText(
       "after",
@@ -170,6 +172,7 @@ function setCommand(rule: Parent, cli: Cli): void {
           hosts: options.host === undefined ? undefined : hostsFrom(options.host),
           strict: options.strict,
           affinity: affinityFrom(options),
+          accept: options.accept,
         }),
       );
       if (options.json === true) cli.json(answer);
@@ -182,11 +185,12 @@ function removeCommand(rule: Parent, cli: Cli): void {
     .command("remove")
     .description("remove a rule; its VMs stay where they are until something else moves them")
     .argument("<rule>", "its name")
+    .option(...acceptOption)
     .option("--json", "print the answer as JSON")
     .addHelpText("after", examples("holdfast rule remove web-apart"))
     .action(async (name, options) => {
       const answer = await (await cli.session()).change((client, requestId) =>
-        client.rule.remove({ rule: name, requestId }),
+        client.rule.remove({ rule: name, accept: options.accept, requestId }),
       );
       if (options.json === true) cli.json(answer);
       else cli.io.out(`Rule ${answer.id} was removed.\n`);

@@ -40,9 +40,10 @@ async function watchTask(
       for await (const now of await client.task.follow({ task: task.id }, { signal })) {
         last = now;
         const { vm } = await client.vm.show({ vm: task.vm }, { signal });
-        if (now.end === null)
-          show(`${name}: ${vm.state}${vm.host === null ? "" : ` on ${vm.host}`} (${now.percent} %)${copyingText(now)}`);
-        else show("");
+        if (now.end === null) {
+          const on = vm.host === null ? "" : ` on ${vm.host}`;
+          show(`${name}: ${vm.state}${on} (${now.percent} %)${copyingText(now)}`);
+        } else show("");
         if (now.end?.kind !== "done" || limits.quiet) continue;
         const to = now.to === null ? null : await hostName(client, now.to);
         cli.io.out(`${taskEnd(now.kind, vm, to)}\n`);

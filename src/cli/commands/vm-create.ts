@@ -26,7 +26,10 @@ export function vmCreateCommand(vm: Parameters<Group>[0], cli: Cli): void {
     .option("--kernel <path>", "boot this kernel, which lies on every host, instead of the first disk")
     .option("--initrd <path>", "the kernel's initial ramdisk")
     .option("--append <text>", "the kernel's command line; {epoch} becomes the VM's epoch")
-    .option("--cpu-model <model>", "CPU as the guest sees it (default: one that every host has)")
+    .option(
+      "--cpu-model <model>",
+      "what the guest sees: host, a model of QEMU, or compatible: the best that all its hosts can run (default: qemu64, which every host has)",
+    )
     .option("--guest-agent", "the guest runs the QEMU guest agent")
     .option("--file <spec>", "a YAML file; options given beside it win")
     .option("--json", "print the answer as JSON")

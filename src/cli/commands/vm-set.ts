@@ -1,6 +1,6 @@
 import { Option } from "@commander-js/extra-typings";
 import { secondsToMs, signedNumber, wholeNumber } from "../numbers.ts";
-import { type Cli, examples, type Group } from "../program.ts";
+import { acceptOption, type Cli, examples, type Group } from "../program.ts";
 import { fail } from "../trouble.ts";
 
 const states = ["started", "stopped", "disabled", "ignored", "enabled"] as const;
@@ -20,7 +20,10 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
     .option("--start-priority <n>", "in a recovery of many the larger first (-1000 to 1000)", signedNumber)
     .option("--start-delay <seconds>", "how long VMs of lower priority wait once this one runs", wholeNumber)
     .option("--stop-grace <seconds>", "how long its guest may take to power off", wholeNumber)
+    .option("--cpus <n>", "virtual CPUs, while it is stopped", wholeNumber)
+    .option("--memory <MiB>", "memory, while it is stopped", wholeNumber)
     .option("--unlock", "take away the lock of work that is known to be dead")
+    .option(...acceptOption)
     .option("--json", "print the answer as JSON")
     .addHelpText(
       "after",
@@ -29,6 +32,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
         "holdfast vm set web --max-restart 3 --max-relocate 1",
         "holdfast vm set db --start-priority 10 --start-delay 30",
         "holdfast vm set web --state disabled   (clears an error)",
+        "holdfast vm set web --memory 1024",
         "holdfast vm set web --unlock",
       ),
     )
@@ -44,7 +48,10 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
           failback: options.failback === undefined ? undefined : options.failback === "on",
           startPriority: options.startPriority,
           startDelayMs: secondsToMs(options.startDelay),
+          cpus: options.cpus,
+          memoryMiB: options.memory,
           unlock: options.unlock,
+          accept: options.accept,
         }),
       );
       if (options.json === true) {

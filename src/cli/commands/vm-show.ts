@@ -34,7 +34,7 @@ export function vmText(vm: VmDetail): string {
       vm.host === null ? "-" : `${vm.host}, epoch ${orDash(vm.epoch)}${vm.accel === null ? "" : `, ${vm.accel}`}`,
     ],
     ["Since", vm.since === null ? "-" : moment(vm.since)],
-    ["Machine", `${vm.cpus} × ${vm.cpuModel}, ${vm.memoryMiB} MiB`],
+    ["Machine", `${vm.cpus} × ${cpuText(vm)}, ${vm.memoryMiB} MiB`],
     ["Disks", disks.join(", ") || "-"],
     ["Networks", nics.join(", ") || "-"],
     ["Kernel", vm.kernel === null ? "-" : `${vm.kernel.path} ${vm.kernel.append}`],
@@ -86,6 +86,10 @@ export function standing(vm: VmDetail): [string, string][] {
 
 function errorRemedy(vm: string): string {
   return render("vm-given-up", { vm }).remedy ?? "";
+}
+
+function cpuText({ cpuModel, cpuShown }: VmDetail): string {
+  return cpuShown === null ? cpuModel : `${cpuModel} (${cpuShown})`;
 }
 
 /** An agent's own words, or a refusal that it wrote down as its code and parameters. */

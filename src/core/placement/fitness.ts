@@ -3,6 +3,7 @@ import { keys } from "../../model/keys.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { HostFacts, VmSpec } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
+import { whyCannotShow } from "../cpu.ts";
 import { limits } from "../limits.ts";
 import type { Knowledge } from "./knowledge.ts";
 
@@ -63,7 +64,7 @@ export function whyClosed(view: ClusterView, host: HostId, known: Knowledge): Re
   return reason("PL1", "host-quarantined", { host, forMs: until - known.wall });
 }
 
-/** PL1: what a VM of this kind would miss on `host`; undefined: nothing, memory aside. */
+/** PL1, PL8: what a VM of this kind would miss on `host`; undefined: nothing, memory aside. */
 export function whyLacks(host: HostId, facts: HostFacts | undefined, spec: VmSpec): Reason | undefined {
   if (facts === undefined) return reason("PL1", "host-facts-unknown", { host });
   for (const pool of new Set<PoolId>(spec.disks.map((disk) => disk.pool))) {
@@ -76,5 +77,5 @@ export function whyLacks(host: HostId, facts: HostFacts | undefined, spec: VmSpe
     if (found === undefined) return reason("PL1", "network-not-on-host", { host, network: nic.network });
     if (found.unfit !== null) return reason("PL1", "network-unfit", { host, network: nic.network, cause: found.unfit });
   }
-  return undefined;
+  return whyCannotShow(host, facts, spec.cpuModel);
 }

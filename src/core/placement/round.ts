@@ -172,12 +172,12 @@ export function lacksFor(round: PlacementRound, spec: VmSpec): readonly (Reason 
 
 const kinds = new WeakMap<VmSpec, string>();
 
-/** VMs of the same pools and networks ask the same of a host. */
+/** VMs of the same pools, networks and processor ask the same of a host. */
 export function kindOf(spec: VmSpec): string {
   let kind = kinds.get(spec);
   if (kind === undefined) {
     const pools = spec.disks.map((disk) => disk.pool);
-    kind = JSON.stringify([pools, spec.nics.map((nic) => nic.network)]);
+    kind = JSON.stringify([pools, spec.nics.map((nic) => nic.network), spec.cpuModel]);
     kinds.set(spec, kind);
   }
   return kind;

@@ -1,11 +1,13 @@
 import type { StoreKey } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import { refuse } from "../../model/reason.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
 import type { RequestedState, Vm } from "../../model/records.ts";
+import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { isBetweenHosts } from "../migration.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
+import { refuseTooBig } from "./create-vm.ts";
 import { findVm, hostName } from "./find.ts";
 import { forgive } from "./forgive.ts";
 import type { Asked, Planned } from "./plan.ts";
@@ -22,6 +24,9 @@ export type SetVmRequest = {
   readonly failback?: boolean | undefined;
   readonly startPriority?: number | undefined;
   readonly startDelayMs?: number | undefined;
+  /** Only while nobody holds it. */
+  readonly cpus?: number | undefined;
+  readonly memoryMiB?: number | undefined;
   /** Takes away the lock of work that is known to be dead. */
   readonly unlock?: boolean | undefined;
 };
@@ -37,7 +42,7 @@ const settable = [
 ] as const;
 
 /**
- * Changes what is wanted of a VM; what it is made of stays. A VM in error takes nothing but `disabled`, which clears the
+ * Changes what is wanted of a VM; of what it is made of, only the size, and only while nobody holds it. A VM in error takes nothing but `disabled`, which clears the
  * error in the same transaction: nobody overlooks one by asking for something else.
  */
 export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked): Planned {
@@ -56,20 +61,26 @@ export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked
     startPriority: request.startPriority ?? old.startPriority,
     startDelayMs: request.startDelayMs ?? old.startDelayMs,
     lock: request.unlock === true ? null : old.lock,
+    spec: { ...old.spec, cpus: request.cpus ?? old.spec.cpus, memoryMiB: request.memoryMiB ?? old.spec.memoryMiB },
   };
+  const size = planSize(view, old, request);
+  if (size.kind === "refused") return size;
   if (request.unlock === true && old.lock === null) return refuse("vm-not-locked", { vm: old.name });
-  const changed = settable.filter((field) => vm[field] !== old[field]);
+  const changed = [
+    ...settable.filter((field) => vm[field] !== old[field]).map((field) => `${field} ${vm[field]}`),
+    ...sizes.filter((field) => vm.spec[field] !== old.spec[field]).map((field) => `${field} ${vm.spec[field]}`),
+  ];
   // Out of `disabled`, too: what was left of an error must not come back with the VM.
   const clears = request.requested !== undefined && (requested === "disabled" || old.requested === "disabled");
   const forgiven = clears ? forgive(view, old) : { compares: [], writes: [] };
   const unlocked = old.lock !== null && vm.lock === null;
   if (changed.length === 0 && forgiven.writes.length === 0 && !unlocked)
     return refuse("vm-nothing-to-change", { vm: old.name });
-  const to = changed.map((field) => `${field} ${vm[field]}`).join(", ");
+  const to = changed.join(", ");
   return {
     kind: "plan",
     transaction: transaction(
-      [unchanged(keys.vm(vm.id), found.stored), ...forgiven.compares],
+      [unchanged(keys.vm(vm.id), found.stored), ...size.compares, ...forgiven.compares],
       [put(keys.vm(vm.id), vm), ...forgiven.writes],
     ),
     outcome: { kind: "vm-changed", vm: vm.id, name: vm.name },
@@ -79,6 +90,23 @@ export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked
       ...(forgiven.writes.length === 0 ? [] : [told("vm-failures-forgotten", vm, asked)]),
     ],
   };
+}
+
+const sizes = ["cpus", "memoryMiB"] as const;
+
+/** A copy that runs keeps the size that it was started with: room is reckoned by the record. */
+function planSize(
+  view: ClusterView,
+  vm: Vm,
+  request: SetVmRequest,
+): Refusal | { readonly kind: "size"; readonly compares: readonly Compare[] } {
+  const { cpus = vm.spec.cpus, memoryMiB = vm.spec.memoryMiB } = request;
+  if (cpus === vm.spec.cpus && memoryMiB === vm.spec.memoryMiB) return { kind: "size", compares: [] };
+  const owner = view.owners.get(vm.id);
+  if (owner?.value.kind === "held")
+    return refuse("vm-size-while-held", { vm: vm.name, host: hostName(view, owner.value.host) });
+  const tooBig = refuseTooBig(view, { name: vm.name, cpus, memoryMiB });
+  return tooBig ?? { kind: "size", compares: [unchanged(keys.owner(vm.id), owner)] };
 }
 
 /**

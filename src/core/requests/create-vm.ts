@@ -1,9 +1,10 @@
-import { valuesInKeyOrder } from "../../base/order.ts";
+import { inKeyOrder, valuesInKeyOrder } from "../../base/order.ts";
 import type { NetworkId, PoolId, VmId, VolumeId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import { type Pool, type Vm, type VmSpec, vmDefaults } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
+import { whyCannotShow } from "../cpu.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { findNetwork, findPool } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
@@ -35,7 +36,7 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
   const taken = valuesInKeyOrder(view.vms).find((stored) => stored.value.name === request.name);
   if (taken !== undefined) return refuse("vm-name-taken", { name: request.name, vm: taken.value.id });
   if (request.disks.length === 0 && request.kernel === null) return refuse("vm-nothing-to-boot", { vm: request.name });
-  const tooBig = refuseTooBig(view, request);
+  const tooBig = refuseTooBig(view, request) ?? refuseProcessor(view, request);
   if (tooBig !== undefined) return tooBig;
   const disks = placeDisks(view, request, fresh.id);
   if (disks.kind === "refused") return disks;
@@ -99,7 +100,10 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
 }
 
 /** No host could ever run it. Where no host has said what it has, nothing is known and nothing is refused. */
-function refuseTooBig(view: ClusterView, request: CreateVmRequest): Refusal | undefined {
+export function refuseTooBig(
+  view: ClusterView,
+  request: Pick<CreateVmRequest, "name" | "cpus" | "memoryMiB">,
+): Refusal | undefined {
   const facts = valuesInKeyOrder(view.facts).map((stored) => stored.value);
   if (facts.length === 0) return undefined;
   const memoryMiB = Math.max(...facts.map((fact) => fact.memoryForVmsMiB));
@@ -111,6 +115,17 @@ function refuseTooBig(view: ClusterView, request: CreateVmRequest): Refusal | un
     return refuse("vm-cpus-too-many", { vm: request.name, wanted: request.cpus, largest: cores });
   }
   return undefined;
+}
+
+/** No host could ever show it this processor (PL8); what most of it is there for is told. */
+function refuseProcessor(view: ClusterView, request: CreateVmRequest): Refusal | undefined {
+  const hosts = inKeyOrder(view.facts);
+  const whys = hosts.map(([host, { value }]) => whyCannotShow(host, value, request.cpuModel));
+  const [first] = whys;
+  if (first === undefined || whys.includes(undefined)) return undefined;
+  const closest = whys.find((why) => why?.code === "cpu-flags-missing");
+  const code = closest === undefined ? "vm-cpu-model-unknown-there" : "vm-cpu-flags-missing";
+  return refuse(code, { ...(closest ?? first).params, vm: request.name });
 }
 
 function placeDisks(

@@ -1,9 +1,11 @@
 import { compareText, valuesInKeyOrder } from "../../base/order.ts";
 import type { HostId, NetworkId, PoolId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import type { VmMove } from "../../model/move-records.ts";
 import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { Member, Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
+import { whyNotLiveTo } from "../cpu.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { assign, openRound } from "../placement/round.ts";
 import { whyUnfit } from "../placement/select.ts";
@@ -16,7 +18,13 @@ import type { Sight } from "./sight.ts";
  * looks again when it carries the order out; what is known to be in vain is refused here, while somebody is there to read
  * why. A host of a lower class is a person's choice; one that a strict rule excludes would only be left again.
  */
-export function refuseTarget(view: ClusterView, vm: Vm, target: Member, sight: Sight, at: WallMs): Refusal | undefined {
+export function refuseTarget(
+  view: ClusterView,
+  { vm, kind }: Wanted,
+  target: Member,
+  sight: Sight,
+  at: WallMs,
+): Refusal | undefined {
   const { id: to } = target;
   const unreadable = refuseUnreadable(view, keys.maintenance(to)) ?? refuseUnreadable(view, keys.hostMode(to));
   if (unreadable !== undefined) return unreadable;
@@ -30,7 +38,30 @@ export function refuseTarget(view: ClusterView, vm: Vm, target: Member, sight: S
     assign(round, one, to);
     alongMiB += one.spec.memoryMiB;
   }
-  return undefined;
+  // Its guest cannot go on there as it is: only a stop and a start lead there (PL8).
+  const why = kind === "migrate" ? whyNotLiveTo(view, vm, to) : undefined;
+  return why && refusalOf(view, vm, target, why);
+}
+
+type Wanted = { readonly vm: Vm; readonly kind: VmMove["kind"] };
+
+/**
+ * Why `vm` would leave `target` again as soon as it runs there: a host that its rules prefer can take it, and it goes back
+ * to such a host by itself (PL2). Obeyed to the letter, the order would cost two moves and change nothing.
+ */
+export function refuseReturn(view: ClusterView, vm: Vm, target: Member, sight: Sight, at: WallMs): Refusal | undefined {
+  if (vm.requested !== "started" || !vm.failback) return undefined;
+  const book = ruleBook(view);
+  const own = book.classOf(vm.id, target.id) ?? -1;
+  if (own >= book.topClassOf(vm.id)) return undefined;
+  const better = valuesInKeyOrder(view.members)
+    .map(({ value }) => value)
+    .filter(({ id }) => (book.classOf(vm.id, id) ?? -1) > own)
+    .filter((other) => refuseTarget(view, { vm, kind: "relocate" }, other, sight, at) === undefined);
+  if (better.length === 0) return undefined;
+  const best = better.map(({ name }) => name).join(" and ");
+  const rules = book.rulesOf(vm.id).join(", ");
+  return refuse("move-host-not-preferred", { vm: vm.name, host: target.name, best, rules });
 }
 
 /** Whoever hears nothing itself does not take the others for silent. */
@@ -52,25 +83,6 @@ function refuseFull(vm: Vm, target: Member, all: readonly Vm[], freeMiB: number)
   return refuse("move-host-full", { vm: vm.name, host: target.name, neededMiB, freeMiB });
 }
 
-/**
- * Why `vm` would leave `target` again as soon as it runs there: a host that its rules prefer can take it, and it goes back
- * to such a host by itself (PL2). Obeyed to the letter, the order would cost two moves and change nothing.
- */
-export function refuseReturn(view: ClusterView, vm: Vm, target: Member, sight: Sight, at: WallMs): Refusal | undefined {
-  if (vm.requested !== "started" || !vm.failback) return undefined;
-  const book = ruleBook(view);
-  const own = book.classOf(vm.id, target.id) ?? -1;
-  if (own >= book.topClassOf(vm.id)) return undefined;
-  const better = valuesInKeyOrder(view.members)
-    .map(({ value }) => value)
-    .filter(({ id }) => (book.classOf(vm.id, id) ?? -1) > own)
-    .filter((other) => refuseTarget(view, vm, other, sight, at) === undefined);
-  if (better.length === 0) return undefined;
-  const best = better.map(({ name }) => name).join(" and ");
-  const rules = book.rulesOf(vm.id).join(", ");
-  return refuse("move-host-not-preferred", { vm: vm.name, host: target.name, best, rules });
-}
-
 const codes: ReadonlyMap<string, string> = new Map([
   ["host-is-witness", "move-to-witness"],
   ["host-never-registered", "move-host-absent"],
@@ -79,7 +91,6 @@ const codes: ReadonlyMap<string, string> = new Map([
   ["host-not-heard", "move-host-silent"],
   ["host-is-silent", "move-host-silent"],
   ["agent-is-silent", "move-host-agent-silent"],
-  ["agent-not-heard-yet", "move-host-agent-silent"],
   ["host-in-maintenance", "move-host-in-maintenance"],
   ["host-mode-not-active", "move-host-leaving"],
   ["host-quarantined", "move-host-in-quarantine"],
@@ -90,12 +101,17 @@ const codes: ReadonlyMap<string, string> = new Map([
   ["network-unfit", "move-network-unfit"],
   ["host-not-allowed", "move-host-forbidden"],
   ["host-has-vm-apart", "move-apart-vm-there"],
+  ["cpu-flags-missing", "move-cpu-flags-missing"],
+  ["cpu-model-unknown-there", "move-cpu-model-unknown-there"],
+  ["cpu-vendor-differs", "move-cpu-vendor-differs"],
+  ["cpu-accel-differs", "move-cpu-accel-differs"],
 ]);
 
 /** What placement says of a host, in words for whoever asked for it. */
 function refusalOf(view: ClusterView, vm: Vm, target: Member, { code, params }: Reason): Refusal {
   const { pool, network, rules, other, cause } = params;
   const named = {
+    ...(code.startsWith("cpu-") ? params : {}),
     vm: vm.name,
     host: target.name,
     ...(rules === undefined ? {} : { rules }),

@@ -42,7 +42,7 @@ export function planMoveVm(view: ClusterView, request: MoveRequest, task: TaskId
     return refuse("move-already-there", { vm: vm.name, host });
   }
   const unfit =
-    refuseTarget(view, vm, target.stored.value, sight, asked.at) ??
+    refuseTarget(view, { vm, kind: request.kind }, target.stored.value, sight, asked.at) ??
     (request.force === true ? undefined : refuseReturn(view, vm, target.stored.value, sight, asked.at));
   if (unfit !== undefined) return unfit;
   const outcome = (id: TaskId) => ({ kind: "task" as const, vm: vm.id, task: id });

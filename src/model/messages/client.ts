@@ -77,6 +77,11 @@ export const clientMessages = {
     effect: "Nothing was played.",
     remedy: "Correct the file at that place; the format is ha-scenario/1.",
   },
+  "maintenance-not-done": {
+    cause: "After {seconds} s {left} VMs have not left {host} yet.",
+    effect: "The host stays in maintenance: they leave as soon as they can.",
+    remedy: "See what keeps them: `holdfast host show {host}`, then `holdfast explain VM`.",
+  },
   "task-still-open": {
     cause: "VM {vm} has not come to the end of it within {seconds} s.",
     effect: "It goes on in the background as task {task}.",

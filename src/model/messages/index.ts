@@ -4,6 +4,7 @@ import { checkMessages } from "./checks.ts";
 import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
 import { editMessages } from "./edits.ts";
+import { forecastMessages } from "./forecast.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
@@ -11,6 +12,8 @@ import { inputMessages } from "./input.ts";
 import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { migrationMessages } from "./migration.ts";
+import { processorMessages } from "./processors.ts";
+import { replicationMessages } from "./replication.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
 
@@ -27,6 +30,9 @@ export const parts: readonly Catalogue[] = [
   hostMessages,
   hypervisorMessages,
   migrationMessages,
+  forecastMessages,
+  processorMessages,
+  replicationMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -15,6 +15,7 @@ import {
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
+import { processors } from "./processors.ts";
 import { comesToRest } from "./rest.ts";
 import { bestClass, failedLast, forbiddenHosts, quarantine, soundRules } from "./rules.ts";
 import { rulesHold } from "./rules-at-rest.ts";
@@ -55,6 +56,7 @@ export const allCheckers: readonly CheckerKind[] = [
   disarmed,
   quarantine,
   quarantinedForLosses,
+  processors,
   rulesHold,
   comesToRest,
 ];

@@ -1,7 +1,7 @@
 import type { Event, Owner } from "../../model/records.ts";
 import { runKey } from "../world/copy.ts";
 import type { World } from "../world/world.ts";
-import type { Fail } from "./checker.ts";
+import type { Checker, Fail } from "./checker.ts";
 import { handingOf } from "./handing-over.ts";
 import type { CheckerKind } from "./kind.ts";
 
@@ -102,18 +102,31 @@ const placementMs = 12_000;
 /** PL1: a VM is given to a host only while that host beats. */
 export const placements: CheckerKind = {
   rule: "PL1",
-  make: (world, fail) => ({
-    committed: ({ name, value, before }, writer) => {
+  make: (world, fail) => {
+    // After nobody got through to the store for a while, hand-overs that waited for it come before many a heartbeat.
+    let newestAt = 0;
+    let awayUntil = 0;
+    const committed: Checker["committed"] = ({ name, value, before }, writer) => {
+      if (name.kind === "heartbeat") {
+        const { now } = world.scheduler;
+        if (now - newestAt > placementMs / 2) awayUntil = now;
+        newestAt = now;
+      }
       if (name.kind !== "owner" || writer === null || !isLeadersAlone(name.kind, before, value)) return;
       // Given back, it comes to nobody new: what its source is, it was before (S15).
-      if (handingOf(world, name, before, value) === "back") return;
+      const handing = handingOf(world, name, before, value);
+      if (handing === "back") return;
       const { host, incarnation } = value as Held;
-      const silentMs = world.scheduler.now - (world.truth.beats.get(host)?.at ?? 0);
+      const { now } = world.scheduler;
+      const isAway = now - newestAt > placementMs / 2 || now - awayUntil < placementMs;
+      if (handing === "over" && isAway) return;
+      const silentMs = now - (world.truth.beats.get(host)?.at ?? 0);
       if (silentMs > placementMs) {
         fail(`${name.vm} was given to ${host}/${incarnation}, which has not beaten for ${Math.floor(silentMs)} ms`);
       }
-    },
-  }),
+    };
+    return { committed };
+  },
 };
 
 function checkEpoch(vm: string, was: Owner, is: Owner, fail: Fail): void {

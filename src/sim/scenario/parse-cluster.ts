@@ -1,6 +1,7 @@
 import { profiles } from "../../core/limits.ts";
 import { poolKindSchema, requestedStateSchema } from "../../model/records.ts";
 import { outsideLimits } from "../plan.ts";
+import { isSimCpu, simCpus } from "../world/processors.ts";
 import type { ProfileName, StoryCluster, StoryVm } from "./scenario.ts";
 
 type Draft = { -readonly [K in keyof StoryCluster]: StoryCluster[K] } & { hostNames: readonly string[] };
@@ -22,6 +23,7 @@ export function parseCluster(words: readonly string[]): StoryCluster | string {
     voters: hosts.length < 3 ? 1 : 3,
     profile: "default",
     hostProfiles: {},
+    hostCpus: {},
     manager: last,
     storeLeader: last,
     memoryMiB: 1_024,
@@ -53,6 +55,8 @@ function takePair(draft: Draft, key: string, value: string): string | undefined 
       return ["1", "3", "5"].includes(value) && draft.voters <= draft.hosts ? undefined : `${value} voters cannot be`;
     case "profile":
       return takeProfile(draft, value);
+    case "cpu":
+      return takeCpu(draft, value);
     case "manager":
     case "store-leader":
       draft[key === "manager" ? "manager" : "storeLeader"] = value;
@@ -109,7 +113,16 @@ function takeProfile(draft: Draft, value: string): string | undefined {
   return host === undefined || draft.hostNames.includes(host) ? undefined : `there is no host ${host}`;
 }
 
-/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,priority=5,delay=2000,failback=no,stopped`. */
+/** `cpu=h2:old`: what its QEMU says of its processor. */
+function takeCpu(draft: Draft, value: string): string | undefined {
+  const [host = "", cpu = ""] = value.split(":");
+  if (!draft.hostNames.includes(host)) return `there is no host ${host}`;
+  if (!isSimCpu(cpu)) return `${cpu} is none of ${Object.keys(simCpus).join(", ")}`;
+  draft.hostCpus = { ...draft.hostCpus, [host]: cpu };
+  return undefined;
+}
+
+/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,priority=5,delay=2000,failback=no,cpu=Haswell,stopped`. */
 function takeVm(draft: Draft, value: string): string | undefined {
   const [called = "", ...options] = value.split(",");
   const [name = "", host] = called.split("@");
@@ -132,6 +145,7 @@ function takeVm(draft: Draft, value: string): string | undefined {
     const number = Number(text);
     if (requested !== undefined) vm.requested = requested;
     else if (key === "pool") vm.pool = text;
+    else if (key === "cpu") vm.cpuModel = text;
     else if (option === "failback=no") vm.failback = false;
     else if (text === "" || !Number.isInteger(number)) return `a VM has no ${option}`;
     else if (key === "memory") vm.memoryMiB = number;

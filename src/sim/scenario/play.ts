@@ -93,6 +93,7 @@ function planOf({ name, cluster, untilMs }: Scenario): WorldPlan {
     seed: name,
     profile: cluster.profile,
     hostProfiles: cluster.hostProfiles,
+    hostCpus: cluster.hostCpus,
     hosts: cluster.hosts,
     witness: cluster.witness,
     voters: cluster.voters,

@@ -2,6 +2,7 @@ import type { profiles } from "../../core/limits.ts";
 import type { Scheduler } from "../../model/policy.ts";
 import type { Pool, RequestedState } from "../../model/records.ts";
 import type { WorldPlan } from "../plan.ts";
+import type { SimCpu } from "../world/processors.ts";
 
 export type ProfileName = keyof typeof profiles;
 
@@ -18,6 +19,8 @@ export type StoryVm = {
   readonly startPriority: number;
   /** Milliseconds. */
   readonly startDelayMs: number;
+  /** Undefined: the most that there is. */
+  readonly cpuModel?: string;
 };
 
 export type StoryCluster = {
@@ -28,6 +31,8 @@ export type StoryCluster = {
   readonly profile: ProfileName;
   /** Hosts whose guards and heart hold to another profile than the manager's (S7). */
   readonly hostProfiles: Readonly<Record<string, ProfileName>>;
+  /** Processors of hosts, where their QEMUs were asked. */
+  readonly hostCpus: Readonly<Record<string, SimCpu>>;
   /** Who holds the office, and who leads the store, when the story begins. */
   readonly manager: string;
   readonly storeLeader: string;

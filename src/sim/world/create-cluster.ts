@@ -8,6 +8,7 @@ import type { Transaction } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { PlannedVm } from "../plan.ts";
 import { moveAddress } from "./driver-moves.ts";
+import { simCpus } from "./processors.ts";
 import type { World } from "./world.ts";
 
 const createdAt = 1_800_000_000_000 as WallMs;
@@ -83,7 +84,7 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
     spec: {
       cpus: 1,
       memoryMiB,
-      cpuModel: "max",
+      cpuModel: planned.cpuModel ?? "max",
       disks: [{ volume: `vm-${name}-disk-0` as VolumeId, pool: pool as PoolId, sizeMiB: 64, format: "raw" }],
       nics: [{ network: simNetwork, mac: "52:54:00:00:00:01" }],
       kernel: null,
@@ -102,11 +103,13 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
 }
 
 /** What a host's sensors say: the same each time. */
-export function reading(world: World): HostReading {
+export function reading(world: World, host: HostId): HostReading {
+  const cpu = world.plan.hostCpus?.[host];
   const facts: Pick<HostFacts, keyof HostReading> = {
     cpuVendor: "GenuineIntel",
     cpuModel: "sim",
     cpuFlags: [],
+    ...(cpu === undefined ? {} : { guestCpu: simCpus[cpu] }),
     cores: 4,
     memoryMiB: world.plan.hostMemoryMiB + 512,
     memoryForVmsMiB: world.plan.hostMemoryMiB,

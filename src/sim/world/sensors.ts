@@ -21,7 +21,7 @@ export function simSensors(world: World, host: SimHost, life: Life, random: Seed
   return {
     read: (done) =>
       life.after(1 + random.below(10), () => {
-        const usual = reading(world);
+        const usual = reading(world, host.id);
         done(world.around?.reading(host, usual) ?? usual);
       }),
     measure: (runs, done) => {

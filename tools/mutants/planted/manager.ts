@@ -151,7 +151,7 @@ export const managerMutants: readonly Mutant[] = [
     replace: ";",
     also: [
       {
-        file: "src/manager/manager.ts",
+        file: "src/manager/office.ts",
         find: "const mine = view.term?.value.host === state.self;",
         replace: "const mine = view.term !== undefined;",
       },

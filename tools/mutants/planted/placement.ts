@@ -180,4 +180,28 @@ export const placementMutants: readonly Mutant[] = [
     find: "    apart: ruled ? apartFrom(round, vm.id) : nowhere,\n",
     replace: "    apart: ruled && apartFrom(round, vm.id).size < 0 ? apartFrom(round, vm.id) : nowhere,\n",
   },
+  {
+    id: "processor-not-asked",
+    rule: "PL8",
+    what: "A VM is placed on a host that cannot run its CPU model.",
+    file: "src/core/placement/fitness.ts",
+    find: "  return whyCannotShow(host, facts, spec.cpuModel);\n",
+    replace: '  return spec.cpuModel === "" ? whyCannotShow(host, facts, spec.cpuModel) : undefined;\n',
+  },
+  {
+    id: "best-model-of-any-host",
+    rule: "PL8",
+    what: "A compatible processor is the best that some host can run, not all.",
+    file: "src/core/cpu.ts",
+    find: "known.every(({ guestCpu }) => guestCpu.models[model]?.length === 0)",
+    replace: "known.some(({ guestCpu }) => guestCpu.models[model]?.length === 0)",
+  },
+  {
+    id: "compatible-handed-to-qemu",
+    rule: "PL8",
+    what: "QEMU is started with the wish for a compatible processor instead of a model.",
+    file: "src/agent/reconcile.ts",
+    find: "cpuModel: cpuModelAtStart(view, vm) } };\n",
+    replace: 'cpuModel: cpuModelAtStart(view, vm) === "" ? "" : vm.spec.cpuModel } };\n',
+  },
 ];

@@ -1,0 +1,120 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { relayConfigSchema } from "../../src/adapters/nbd/relay-control.ts";
+import { openReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
+import { openReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
+import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
+import type { ClusterId, Epoch, HostId, Incarnation, PoolId, VmId, VolumeId, WallMs } from "../../src/model/ids.ts";
+import type { HypervisorEnd, VmRun } from "../../src/ports/hypervisor.ts";
+import type { Door } from "../../src/ports/migration.ts";
+import type { CeaseEnd, ReceiveEnd } from "../../src/ports/replication.ts";
+import type { Mirrored } from "./measure.ts";
+import { relayOf } from "./relay.ts";
+import { fill, type Rig, startMachine } from "./rig.ts";
+
+const run: VmRun = { vm: "ours" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
+const cluster = "bench" as ClusterId;
+
+export type Ours = Mirrored & {
+  /** It goes on without its copy while `meanwhile` lasts; the MiB that were sent until both were the same again. */
+  readonly resync: (meanwhile: () => Promise<void>) => Promise<number>;
+  /** MiB of the relay that nobody shares. */
+  readonly relayMiB: () => number;
+};
+
+/** Through the ports, with relay, door and records of the driver. */
+export async function openOurs(rig: Rig): Promise<Ours> {
+  const machine = await startMachine(rig, "ours");
+  await fill(machine.guest, rig.sizeMiB);
+  const id = "pool" as PoolId;
+  const pools = { [id]: join(rig.folder, "pool-b") };
+  const volumes = openVolumes({ cluster, pools });
+  const target = openReplicaTarget({ cluster, runDir: join(rig.folder, "b"), pools, volumes });
+  const relay = [process.execPath, resolve(import.meta.dirname, "../../src/main/relay.ts")];
+  const source = openReplicaSource({ cluster, runDir: join(rig.folder, "a"), relay, qmp: () => machine.qmp });
+  const volume = "ours" as VolumeId;
+  const pool = {
+    schema: 1,
+    id,
+    name: id,
+    kind: "replicated",
+    path: "",
+    quotaMiB: null,
+    createdAt: 0 as WallMs,
+  } as const;
+  const copies = [{ volume, pool, sizeMiB: rig.sizeMiB, format: "qcow2" }] as const;
+  const request = { vm: run.vm, epoch: run.epoch, from: "a" as HostId, volumes: copies, addresses: ["127.0.0.1"] };
+  let doors: readonly Door[] = [];
+  const inSync = async (): Promise<void> => {
+    while ((await ask((end) => source.confirm(run, end))).kind !== "done") await sleep(5);
+  };
+  const relays = join(rig.folder, "a", "relays");
+  const state = () => relayOf(relayConfig(relays).control);
+  return {
+    guest: machine.guest,
+    copy: async () => {
+      const end = await new Promise<ReceiveEnd>((done) => target.receive({ ...request, tls: false }, done));
+      if (end.kind !== "ready") throw new Error(`receive: ${JSON.stringify(end)}`);
+      ({ doors } = end);
+      const attach = {
+        to: "b" as HostId,
+        doors,
+        tls: false,
+        volumes: [{ volume, sizeMiB: rig.sizeMiB }],
+        waitMs: 2_000,
+      };
+      await must(ask((done) => source.attach(run, attach, done)));
+      // As by hand: from the beginning of the job; the relay's start is no part of a copy of hours.
+      const began = performance.now();
+      await inSync();
+      return performance.now() - began;
+    },
+    resync: async (meanwhile) => {
+      await must(ask((done) => source.goOnAlone(run, done)));
+      await meanwhile();
+      const before = (await state()).sentBytes;
+      await must(ask((done) => source.resync(run, doors, done)));
+      await inSync();
+      return ((await state()).sentBytes - before) / 1024 / 1024;
+    },
+    relayMiB: () => privateMiB(relays),
+    close: async () => {
+      await must(ask((done) => source.detach(run, done)));
+      await new Promise<CeaseEnd>((done) => target.cease(run.vm, done));
+      source.close();
+      target.close();
+      await machine.close();
+    },
+  };
+}
+
+function ask(call: (done: (end: HypervisorEnd) => void) => void): Promise<HypervisorEnd> {
+  return new Promise(call);
+}
+
+async function must(work: Promise<HypervisorEnd>): Promise<void> {
+  const end = await work;
+  if (end.kind !== "done") throw new Error(JSON.stringify(end));
+}
+
+function relayConfig(relays: string) {
+  const [name = ""] = readdirSync(relays);
+  return relayConfigSchema.parse(JSON.parse(readFileSync(join(relays, name, "relay.json"), "utf8")));
+}
+
+function privateMiB(relays: string): number {
+  const pid = readdirSync("/proc").find((name) => /^\d+$/u.test(name) && commandLine(name).includes(`${relays}/`));
+  if (pid === undefined) throw new Error("There is no relay");
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const kib = [...text.matchAll(/^Private_\w+:\s+(\d+) kB$/gmu)].reduce((sum, [, one]) => sum + Number(one), 0);
+  return kib / 1024;
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import type { PeerCertificate } from "node:tls";
+import type { HostId } from "../../model/ids.ts";
+import { knockAt, type TlsTexts } from "../qemu/door.ts";
+import { openExport } from "./client.ts";
+import type { RelayConfig } from "./relay-control.ts";
+
+/** A link that does not answer within this is passed over: the next one may still serve a write within its bound. */
+const limits = { knockMs: 600, exportMs: 600 } as const;
+
+export type Opened =
+  | { readonly kind: "open"; readonly socket: Socket; readonly address: string }
+  | { readonly kind: "no"; readonly why: string };
+
+/** One connection to the replica of one volume, over the first link that answers: with an export made for it alone (S19). */
+export async function openLink(config: RelayConfig, volume: string, signal: AbortSignal): Promise<Opened> {
+  const tls = readTexts(config.certificates);
+  if (tls === undefined) return { kind: "no", why: "this host's certificate cannot be read" };
+  const tried: string[] = [];
+  for (const door of config.doors) {
+    const { cluster, vm, epoch } = config;
+    const access = { tls, to: config.to as HostId, limitMs: limits.knockMs, signal };
+    const answer = await knockAt(door, { cluster, vm, epoch, volume }, access);
+    if (signal.aborted) return { kind: "no", why: "given up" };
+    const opened = await follow(config, door.address, answer, tls, signal);
+    if (opened.kind === "open") return opened;
+    tried.push(`${door.address}: ${opened.why}`);
+  }
+  return { kind: "no", why: tried.length === 0 ? "no address of the replica is known" : tried.join("; ") };
+}
+
+async function follow(
+  config: RelayConfig,
+  address: string,
+  answer: Awaited<ReturnType<typeof knockAt>>,
+  tls: TlsTexts | null,
+  signal: AbortSignal,
+): Promise<Opened> {
+  if ("no" in answer) return { kind: "no", why: answer.no };
+  if (answer.name === undefined) return { kind: "no", why: "it names no export" };
+  const raw = connect({ host: address, port: answer.port });
+  raw.setNoDelay(true);
+  const giveUp = (): void => void raw.destroy();
+  signal.addEventListener("abort", giveUp);
+  const isNot = (certificate: PeerCertificate): Error | undefined => {
+    const found = String(certificate.subject?.CN ?? "nobody");
+    return found === config.to ? undefined : new Error(`it is ${found}, not ${config.to}`);
+  };
+  const of = { exportName: answer.name, tls: tls === null ? null : { ...tls, isNot }, limitMs: limits.exportMs };
+  return openExport(raw, of)
+    .then(({ socket }): Opened => ({ kind: "open", socket, address }))
+    .catch((error: unknown): Opened => ({ kind: "no", why: error instanceof Error ? error.message : String(error) }))
+    .finally(() => signal.removeEventListener("abort", giveUp));
+}
+
+/** Null: none is wanted. Undefined: unreadable. */
+function readTexts(certificates: RelayConfig["certificates"]): TlsTexts | null | undefined {
+  if (certificates === null) return null;
+  try {
+    const read = (path: string): string => readFileSync(path, "utf8");
+    return { ca: read(certificates.ca), cert: read(certificates.cert), key: read(certificates.key) };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,151 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import type { VmId } from "../../model/ids.ts";
+
+const layerSchema = z.object({
+  file: z.string(),
+  format: z.enum(["raw", "qcow2"]),
+  /** Its name in the storage daemon; never used for another one of this VM. */
+  node: z.string(),
+});
+type Layer = z.infer<typeof layerSchema>;
+
+/** What a later agent must know of the copies of one VM that this host receives; also which files they are made of. */
+const receivedSchema = z.object({
+  schema: z.literal(1),
+  vm: z.string().transform((id) => id as VmId),
+  epoch: z.int(),
+  from: z.string(),
+  tls: z.boolean(),
+  addresses: z.array(z.string()),
+  /** Where the doors were: a source that knows them finds them there again. */
+  ports: z.record(z.string(), z.int()),
+  /** Of the storage daemon; null: none was started. */
+  pid: z.int().nullable(),
+  volumes: z.array(
+    z.object({
+      volume: z.string(),
+      sizeMiB: z.int(),
+      folder: z.string(),
+      /** From the oldest to the one that is written; each but the first is an overlay of the one before. */
+      layers: z.array(layerSchema).min(1),
+    }),
+  ),
+  /**
+   * The n-th point is what the n-th layer held when the next one was laid on it. `false`: it was not laid on all volumes at
+   * one moment, or is not wanted any more; its layer stays until it is merged into the next.
+   */
+  points: z.array(z.object({ id: z.string(), at: z.int(), whole: z.boolean() })),
+  /** Counts the layers that were ever laid. */
+  lastLayer: z.int(),
+});
+export type Received = z.infer<typeof receivedSchema>;
+export type ReceivedVolume = Received["volumes"][number];
+
+/** S21: beside each image, fsynced, compared before a promotion. */
+const identitySchema = z.object({
+  schema: z.literal(1),
+  vm: z.string(),
+  volume: z.string(),
+  epoch: z.int(),
+  counter: z.int(),
+});
+type Identity = z.infer<typeof identitySchema>;
+
+export function receivedFolder(runDir: string, vm: VmId): string {
+  return join(runDir, "received", vm);
+}
+
+export function daemonSocket(runDir: string, vm: VmId): string {
+  return join(receivedFolder(runDir, vm), "qmp.sock");
+}
+
+/** Beside the first volume's image too: after the loss of the run folder the layers are still known. */
+export function writeReceived(runDir: string, received: Received): void {
+  writeDurably(join(receivedFolder(runDir, received.vm), "received.json"), received);
+  const [first] = received.volumes;
+  if (first !== undefined) writeDurably(layersFile(first.folder, first.volume), received);
+}
+
+export function readReceived(runDir: string, vm: VmId): Received | undefined {
+  return readFile(join(receivedFolder(runDir, vm), "received.json"), receivedSchema);
+}
+
+/** As it stands beside the images, where the run folder has gone with a reboot. */
+export function readLayers(folder: string, volume: string): Received | undefined {
+  return readFile(layersFile(folder, volume), receivedSchema);
+}
+
+export function allReceived(runDir: string): readonly Received[] {
+  const root = join(runDir, "received");
+  if (!existsSync(root)) return [];
+  return readdirSync(root).flatMap((vm) => readReceived(runDir, vm as VmId) ?? []);
+}
+
+export function topOf({ folder, layers }: ReceivedVolume): Layer & { readonly path: string } {
+  const top = layers.at(-1);
+  if (top === undefined) throw new Error("Cannot open a volume without layers");
+  return { ...top, path: join(folder, top.file) };
+}
+
+/** A layer as the storage daemon opens it. */
+export function nodeOf(folder: string, { file, format, node }: Layer): object {
+  const below = {
+    driver: "file",
+    filename: join(folder, file),
+    locking: "on",
+    discard: "unmap",
+    "auto-read-only": true,
+  };
+  return { driver: format, "node-name": node, file: below, discard: "unmap", "auto-read-only": true };
+}
+
+export function writeIdentity(folder: string, identity: Omit<Identity, "schema">): void {
+  writeDurably(identityFile(folder, identity.volume), { schema: 1, ...identity });
+}
+
+/** Undefined: none lies there, or it is unreadable, which says as little. */
+export function readIdentity(folder: string, volume: string): Identity | undefined {
+  return readFile(identityFile(folder, volume), identitySchema);
+}
+
+function identityFile(folder: string, volume: string): string {
+  return join(folder, `${volume}.replica`);
+}
+
+function layersFile(folder: string, volume: string): string {
+  return join(folder, `${volume}.layers`);
+}
+
+/** Whole or not at all, and on the disk before anybody goes on. */
+function writeDurably(file: string, value: object): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const descriptor = openSync(`${file}.new`, "w", 0o600);
+  writeFileSync(descriptor, JSON.stringify(value));
+  fsyncSync(descriptor);
+  closeSync(descriptor);
+  renameSync(`${file}.new`, file);
+  const folder = openSync(dirname(file), "r");
+  fsyncSync(folder);
+  closeSync(folder);
+}
+
+function readFile<T>(file: string, schema: z.ZodType<T>): T | undefined {
+  if (!existsSync(file)) return undefined;
+  try {
+    return schema.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,187 @@
+import { existsSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { VmId, VolumeId } from "../../model/ids.ts";
+import { refuse } from "../../model/reason.ts";
+import type { HypervisorEnd } from "../../ports/hypervisor.ts";
+import type { ExportEnd, ReplicaPoint } from "../../ports/replication.ts";
+import { runCommand } from "../linux/command.ts";
+import type { Receiving, ReplicaDaemon } from "./replica-daemon.ts";
+import { nodeOf, type Received, type ReceivedVolume, readReceived, topOf, writeReceived } from "./replica-files.ts";
+
+const limits = { createMs: 10_000, exportMs: 3_600_000, mergePollMs: 50 } as const;
+const mebibyte = 1024 * 1024;
+const done: HypervisorEnd = { kind: "done" };
+
+/** An overlay on each volume, under its exports, all in one transaction of the storage daemon (S20). */
+export async function takePoint(runDir: string, receiving: Receiving, id: string): Promise<HypervisorEnd> {
+  const { vm, daemon, merging } = receiving;
+  const before = readReceived(runDir, vm);
+  if (before === undefined || daemon === undefined) return refuse("replica-not-received", { vm });
+  const known = before.points.find((point) => point.id === id);
+  if (known !== undefined) return known.whole ? done : refuse("replica-point-used", { vm, point: id });
+  if (merging) return refuse("replica-point-merging", { vm });
+  const number = before.lastLayer + 1;
+  const laid = before.volumes.map((volume, i) => layOn(volume, `v${i}l${number}`, number));
+  for (const [i, volume] of laid.entries()) {
+    const refused = await makeOverlay(before.volumes[i] as ReceivedVolume, volume);
+    if (refused !== undefined) return refuse("replica-point-failed", { vm, detail: refused });
+  }
+  // On record first, and open to whoever comes next: an overlay that nothing was written to changes nothing.
+  const points = [...before.points, { id, at: Date.now(), whole: false }];
+  const after: Received = { ...before, volumes: laid, points, lastLayer: number };
+  writeReceived(runDir, after);
+  const refused = await snapshot(daemon, before, laid);
+  if (refused === undefined) {
+    writeReceived(runDir, {
+      ...after,
+      points: points.map((point) => (point.id === id ? { ...point, whole: true } : point)),
+    });
+    return done;
+  }
+  if (refused === "unknown") return { kind: "unknown", cause: `the storage daemon of ${vm} does not answer` };
+  for (const volume of laid) await daemon.execute("blockdev-del", { "node-name": topOf(volume).node });
+  writeReceived(runDir, { ...before, lastLayer: number });
+  for (const volume of laid) rmSync(topOf(volume).path, { force: true });
+  return refuse("replica-point-failed", { vm, detail: refused });
+}
+
+function layOn(volume: ReceivedVolume, node: string, number: number): ReceivedVolume {
+  const file = `${volume.volume}.${number}.qcow2`;
+  return { ...volume, layers: [...volume.layers, { file, format: "qcow2", node }] };
+}
+
+/** Undefined: it lies there, on the disk. Named relative to its folder: both may be moved together. */
+async function makeOverlay(
+  below: ReceivedVolume,
+  { folder, sizeMiB, layers }: ReceivedVolume,
+): Promise<string | undefined> {
+  const base = topOf(below);
+  const path = join(folder, layers.at(-1)?.file ?? "");
+  const args = ["create", "-q", "-u", "-f", "qcow2", "-b", base.file, "-F", base.format, path, `${sizeMiB}M`];
+  const made = await runCommand("qemu-img", args, { limitMs: limits.createMs });
+  return made.status === 0 ? undefined : made.stderr.trim();
+}
+
+/** Undefined: they are laid. `unknown`: nobody can say. */
+async function snapshot(
+  daemon: ReplicaDaemon,
+  before: Received,
+  laid: readonly ReceivedVolume[],
+): Promise<string | undefined> {
+  for (const volume of laid) {
+    const layer = topOf(volume);
+    const end = await daemon.execute("blockdev-add", { ...nodeOf(volume.folder, layer), backing: null });
+    if (end.kind !== "done") return end.kind === "failed" ? end.description : "unknown";
+  }
+  const actions = laid.map((volume, i) => ({
+    type: "blockdev-snapshot",
+    data: { node: topOf(before.volumes[i] as ReceivedVolume).node, overlay: topOf(volume).node },
+  }));
+  const end = await daemon.execute("transaction", { actions });
+  if (end.kind === "done") return undefined;
+  return end.kind === "failed" ? end.description : "unknown";
+}
+
+export async function listPoints(runDir: string, vm: VmId): Promise<readonly ReplicaPoint[]> {
+  const received = readReceived(runDir, vm);
+  if (received === undefined) return [];
+  return received.points.flatMap(({ id, at, whole }, i) => {
+    const bytes = received.volumes.map(({ folder, layers }) => takenBytes(join(folder, layers[i + 1]?.file ?? "")));
+    return whole ? [{ id, at, sizeMiB: Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / mebibyte) }] : [];
+  });
+}
+
+function takenBytes(path: string): number {
+  return existsSync(path) ? statSync(path).blocks * 512 : 0;
+}
+
+/** What lies below the layer that is written is open for reading alone, so that a copy may be made while it is received. */
+export async function exportPoint(runDir: string, vm: VmId, id: string, folder: string): Promise<ExportEnd> {
+  const received = readReceived(runDir, vm);
+  const index = received?.points.findIndex((point) => point.id === id && point.whole) ?? -1;
+  if (received === undefined || index < 0) return refuse("replica-point-absent", { vm, point: id });
+  const images: { volume: VolumeId; path: string }[] = [];
+  for (const { volume, folder: from, layers } of received.volumes) {
+    const layer = layers[index];
+    if (layer === undefined) return refuse("replica-point-absent", { vm, point: id });
+    const path = join(folder, `${volume}.raw`);
+    const args = ["convert", "-U", "-f", layer.format, "-O", "raw", join(from, layer.file), path];
+    const end = await runCommand("qemu-img", args, { limitMs: limits.exportMs });
+    if (end.status !== 0) return refuse("replica-point-failed", { vm, detail: end.stderr.trim() });
+    images.push({ volume: volume as VolumeId, path });
+  }
+  return { kind: "exported", images };
+}
+
+/** From the record on it is no point; what is merged afterwards, and when, changes nothing that anybody can see. */
+export async function dropPoint(runDir: string, receiving: Receiving, id: string): Promise<HypervisorEnd> {
+  const { vm } = receiving;
+  const received = readReceived(runDir, vm);
+  if (received === undefined) return refuse("replica-not-received", { vm });
+  const points = received.points.map((point) => (point.id === id ? { ...point, whole: false } : point));
+  writeReceived(runDir, { ...received, points });
+  if (!receiving.merging) void mergeDropped(runDir, receiving).catch(() => undefined);
+  return done;
+}
+
+/**
+ * Brings what was written after a dropped point into the layer below, until none is left; the last layer is left alone,
+ * because it is written: its point goes with the next one. A merge that breaks off is begun anew: both layers stay listed.
+ */
+async function mergeDropped(runDir: string, receiving: Receiving): Promise<void> {
+  receiving.merging = true;
+  try {
+    while (await mergeOne(runDir, receiving));
+  } finally {
+    receiving.merging = false;
+  }
+}
+
+/** False: there is none, or it failed. */
+async function mergeOne(runDir: string, { vm, daemon }: Receiving): Promise<boolean> {
+  const received = readReceived(runDir, vm);
+  const index = received?.points.findIndex(({ whole }, i) => !whole && i + 1 < received.points.length) ?? -1;
+  if (received === undefined || daemon === undefined || index < 0) return false;
+  if (!(await mergeAt(daemon, received, index))) return false;
+  // Whatever else was recorded meanwhile stays.
+  const now = readReceived(runDir, vm);
+  if (now === undefined) return false;
+  const merged = now.volumes.map((volume) => ({ ...volume, layers: volume.layers.filter((_, i) => i !== index + 1) }));
+  writeReceived(runDir, { ...now, volumes: merged, points: now.points.filter((_, i) => i !== index) });
+  for (const { folder, layers } of now.volumes) rmSync(join(folder, layers[index + 1]?.file ?? "-"), { force: true });
+  return true;
+}
+
+async function mergeAt(daemon: ReplicaDaemon, { volumes }: Received, index: number): Promise<boolean> {
+  for (const volume of volumes) {
+    const [base, top] = [volume.layers[index], volume.layers[index + 1]];
+    if (base === undefined || top === undefined) return false;
+    const job = `merge-${top.node}`;
+    // Of an agent that died meanwhile.
+    await daemon.execute("job-dismiss", { id: job });
+    const begun = await daemon.execute("block-commit", {
+      "job-id": job,
+      device: topOf(volume).node,
+      "base-node": base.node,
+      "top-node": top.node,
+      "backing-file": base.file,
+      "auto-dismiss": false,
+    });
+    if (begun.kind !== "done" || !(await jobDone(daemon, job))) return false;
+    await daemon.execute("blockdev-del", { "node-name": top.node });
+  }
+  return true;
+}
+
+async function jobDone(daemon: ReplicaDaemon, job: string): Promise<boolean> {
+  for (; ; await sleep(limits.mergePollMs)) {
+    const end = await daemon.execute("query-jobs");
+    if (end.kind !== "done" || !Array.isArray(end.value)) return false;
+    const found = end.value.find((one: { id?: unknown }) => one.id === job);
+    if (found === undefined) return false;
+    if (found.status !== "concluded") continue;
+    await daemon.execute("job-dismiss", { id: job });
+    return found.error === undefined;
+  }
+}

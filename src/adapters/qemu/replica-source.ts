@@ -1,0 +1,315 @@
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { ClusterId, Epoch, Incarnation, VmId } from "../../model/ids.ts";
+import { refuse } from "../../model/reason.ts";
+import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
+import type { Door } from "../../ports/migration.ts";
+import type { AttachRequest, ReplicaEvent, ReplicaSource } from "../../ports/replication.ts";
+import type { RelayConfig, RelayOrder, RelayState } from "../nbd/relay-control.ts";
+import type { Qmp } from "./qmp.ts";
+import { isWhole, type MirrorJob, namesOf, queryJobs, removeMirrors, resumeJobs, startMirror } from "./replica-job.ts";
+import { progressOfCopy } from "./replica-progress.ts";
+import { type OrderEnd, RelayKeeper, readRelayConfig, relayFolder, writeRelayConfig } from "./replica-relay.ts";
+
+export type ReplicaSourceOptions = {
+  readonly cluster: ClusterId;
+  readonly runDir: string;
+  readonly certificates?: { readonly ca: string; readonly cert: string; readonly key: string };
+  /** The program and its arguments, before the name of the configuration. */
+  readonly relay: readonly string[];
+  /** Undefined: the run is not here, or its QEMU does not answer. */
+  readonly qmp: (run: VmRun) => Qmp | undefined;
+};
+
+/** `close` lets go of everything: relays go on, and the next driver takes them up. */
+export interface QemuReplicaSource extends ReplicaSource {
+  close(): void;
+}
+
+const limits = { lookMs: 100 } as const;
+const mebibyte = 1024 * 1024;
+const done: HypervisorEnd = { kind: "done" };
+
+/** One run with its relay. */
+type Attached = {
+  readonly run: VmRun;
+  readonly folder: string;
+  readonly disks: number;
+  readonly keeper: RelayKeeper;
+  /** What the relay said when it began to hold: since then it must have refused nothing (S17). Undefined: unknown. */
+  since: { readonly relay: string; readonly refused: number } | undefined;
+  copied: boolean;
+  /** Each of its disks has a job, and should go on having one. */
+  mirrored: boolean;
+  lastLeft: { readonly at: number; readonly bytes: number } | undefined;
+  heard: RelayState | undefined;
+};
+
+type Source = {
+  readonly options: ReplicaSourceOptions;
+  readonly runs: Map<string, Attached>;
+  readonly emit: (event: ReplicaEvent) => void;
+  closed: boolean;
+};
+
+/** Takes up at once the relays that an earlier agent left. */
+export function openReplicaSource(options: ReplicaSourceOptions): QemuReplicaSource {
+  const listeners: ((event: ReplicaEvent) => void)[] = [];
+  const emit = (event: ReplicaEvent): void => {
+    for (const listener of listeners) listener(event);
+  };
+  const source: Source = { options, runs: new Map(), emit, closed: false };
+  takeUp(source);
+  const look = setInterval(() => void lookAtAll(source), limits.lookMs);
+  const of = (run: VmRun, act: (attached: Attached) => Promise<HypervisorEnd>): Promise<HypervisorEnd> => {
+    const attached = source.runs.get(nameOf(run));
+    if (attached !== undefined) return act(attached);
+    return Promise.resolve(refuse("replica-not-attached", { vm: run.vm }));
+  };
+  return {
+    attach: (run, request, end) => answer(attach(source, run, request), end),
+    goOnAlone: (run, end) => answer(of(run, goOnAlone), end),
+    resync: (run, doors, end) =>
+      answer(
+        of(run, (attached) => resync(source, attached, doors)),
+        end,
+      ),
+    confirm: (run, end) =>
+      answer(
+        of(run, (attached) => confirm(source, attached)),
+        end,
+      ),
+    bar: (run, end) =>
+      answer(
+        of(run, ({ keeper }) => barOrder(run, keeper.order({ kind: "bar" }))),
+        end,
+      ),
+    unbar: (run, end) =>
+      answer(
+        of(run, ({ keeper }) => barOrder(run, keeper.order({ kind: "unbar" }))),
+        end,
+      ),
+    detach: (run, end) => answer(detach(source, run), end),
+    watchReplicas: (listener) => void listeners.push(listener),
+    close: () => {
+      source.closed = true;
+      clearInterval(look);
+      for (const { keeper } of source.runs.values()) keeper.close();
+    },
+  };
+}
+
+function answer(work: Promise<HypervisorEnd>, end: (end: HypervisorEnd) => void): void {
+  void work.catch((error: unknown): HypervisorEnd => ({ kind: "unknown", cause: String(error) })).then(end);
+}
+
+function nameOf(run: VmRun): string {
+  return `${run.incarnation}.${run.vm}.${run.epoch}`;
+}
+
+function takeUp(source: Source): void {
+  const root = relayFolder(source.options.runDir, "");
+  if (!existsSync(root)) return;
+  for (const name of readdirSync(root)) {
+    const config = readRelayConfig(join(root, name));
+    const incarnation = Number(name.split(".")[0]);
+    if (config === undefined || !Number.isSafeInteger(incarnation)) continue;
+    const run = { vm: config.vm as VmId, incarnation: incarnation as Incarnation, epoch: config.epoch as Epoch };
+    void keep(source, run, config).keeper.open();
+  }
+}
+
+function keep(source: Source, run: VmRun, config: RelayConfig): Attached {
+  const folder = relayFolder(source.options.runDir, nameOf(run));
+  const keeper = new RelayKeeper(source.options.relay, folder, config, {
+    state: (state) => hear(source, attached, state),
+    anew: () => {
+      attached.since = undefined;
+      source.emit({ kind: "holds", run });
+    },
+  });
+  const attached: Attached = {
+    run,
+    folder,
+    disks: config.volumes.length,
+    keeper,
+    since: undefined,
+    copied: false,
+    mirrored: false,
+    lastLeft: undefined,
+    heard: undefined,
+  };
+  source.runs.set(nameOf(run), attached);
+  return attached;
+}
+
+function hear(source: Source, attached: Attached, state: RelayState): void {
+  const before = attached.heard;
+  attached.heard = state;
+  if (source.closed) return;
+  const { run } = attached;
+  if (state.waits && before?.waits !== true)
+    source.emit({ kind: "waits", run, detail: state.trouble ?? "the replica does not answer" });
+  if (state.connected !== before?.connected)
+    source.emit({
+      kind: "link",
+      run,
+      connected: state.connected,
+      detail: (state.connected ? state.link : state.trouble) ?? "",
+    });
+}
+
+async function attach(source: Source, run: VmRun, request: AttachRequest): Promise<HypervisorEnd> {
+  const { options } = source;
+  const { vm } = run;
+  const qmp = options.qmp(run);
+  if (qmp === undefined) return refuse("vm-not-running", { vm });
+  if (source.runs.has(nameOf(run))) return refuse("replica-attached", { vm });
+  if (request.tls && options.certificates === undefined) return refuse("replica-no-certificate", { vm });
+  const folder = relayFolder(options.runDir, nameOf(run));
+  const config: RelayConfig = {
+    schema: 1,
+    cluster: options.cluster,
+    vm,
+    epoch: run.epoch,
+    to: request.to,
+    doors: [...request.doors],
+    certificates: request.tls ? (options.certificates ?? null) : null,
+    nbd: join(folder, "nbd.sock"),
+    control: join(folder, "control.sock"),
+    volumes: request.volumes.map(({ volume, sizeMiB }) => ({ volume, sizeBytes: sizeMiB * mebibyte })),
+    waitMs: request.waitMs,
+  };
+  writeRelayConfig(folder, config);
+  const attached = keep(source, run, config);
+  const trouble = await beginAll(attached, qmp, config);
+  attached.mirrored = trouble === undefined;
+  if (trouble === undefined) return done;
+  await takeApart(source, attached, qmp);
+  return refuse("replica-not-begun", { vm, detail: trouble });
+}
+
+async function beginAll(attached: Attached, qmp: Qmp, config: RelayConfig): Promise<string | undefined> {
+  if (!(await attached.keeper.open())) return "its relay does not start";
+  note(attached);
+  for (const [i, { volume }] of config.volumes.entries()) {
+    const end = await startMirror(qmp, namesOf(i), config.nbd, volume);
+    if (end.kind === "failed") return end.description;
+    if (end.kind !== "done") return `QEMU does not answer (${end.kind})`;
+  }
+  return undefined;
+}
+
+/** From here on it has to have refused nothing. */
+function note(attached: Attached): void {
+  const { state } = attached.keeper;
+  attached.since = state === undefined ? undefined : { relay: state.relay, refused: state.refused };
+  attached.copied = false;
+  attached.lastLeft = undefined;
+}
+
+async function goOnAlone(attached: Attached): Promise<HypervisorEnd> {
+  attached.since = undefined;
+  attached.copied = false;
+  if (await obeys(attached.keeper, { kind: "stale" })) return done;
+  return { kind: "unknown", cause: "its relay does not answer" };
+}
+
+async function resync(source: Source, attached: Attached, doors: readonly Door[]): Promise<HypervisorEnd> {
+  const { run } = attached;
+  const qmp = source.options.qmp(run);
+  if (qmp === undefined) return refuse("vm-not-running", { vm: run.vm });
+  const jobs = await queryJobs(qmp, namesIn(attached));
+  if (jobs?.length !== attached.disks)
+    return jobs === undefined ? unanswered : refuse("replica-job-gone", { vm: run.vm });
+  const end = await attached.keeper.order({ kind: "connect", doors: [...doors] }, null);
+  if (end.kind === "no") return refuse("replica-resync-ended", { vm: run.vm, detail: end.why });
+  if (end.kind === "silent") return { kind: "unknown", cause: "its relay does not answer" };
+  note(attached);
+  attached.mirrored = true;
+  await resumeJobs(qmp, jobs);
+  return done;
+}
+
+const unanswered: HypervisorEnd = { kind: "unknown", cause: "QEMU does not answer" };
+
+/** S17, S18: QEMU's word first, then the relay's, which covers the time until QEMU's was given. */
+async function confirm(source: Source, attached: Attached): Promise<HypervisorEnd> {
+  const { run, since } = attached;
+  const qmp = source.options.qmp(run);
+  if (qmp === undefined) return refuse("vm-not-running", { vm: run.vm });
+  // Twice: a refusal that was on its way to QEMU before the first question has been read before the second is answered.
+  await queryJobs(qmp, namesIn(attached));
+  const jobs = await queryJobs(qmp, namesIn(attached));
+  if (jobs === undefined) return unanswered;
+  if (jobs.length !== attached.disks) return refuse("replica-job-gone", { vm: run.vm });
+  const end = await attached.keeper.order({ kind: "tell" });
+  if (end.kind !== "done") return { kind: "unknown", cause: "its relay does not answer" };
+  const { state } = end;
+  const refusedNothing = since !== undefined && state.relay === since.relay && state.refused === since.refused;
+  if (refusedNothing && state.mode === "hold" && jobs.every(isWhole)) return done;
+  return refuse("replica-not-in-sync", { vm: run.vm });
+}
+
+async function barOrder(run: VmRun, order: Promise<OrderEnd>): Promise<HypervisorEnd> {
+  const end = await order;
+  if (end.kind === "done") return done;
+  if (end.kind === "no") return refuse("replica-bar-broken", { vm: run.vm, detail: end.why });
+  return { kind: "unknown", cause: "its relay does not answer" };
+}
+
+async function detach(source: Source, run: VmRun): Promise<HypervisorEnd> {
+  const attached = source.runs.get(nameOf(run));
+  if (attached === undefined) return done;
+  return (await takeApart(source, attached, source.options.qmp(run))) ? done : unanswered;
+}
+
+/** `qmp` undefined: its QEMU is gone, and with it all of its jobs. */
+async function takeApart(source: Source, attached: Attached, qmp: Qmp | undefined): Promise<boolean> {
+  const { keeper } = attached;
+  attached.since = undefined;
+  attached.mirrored = false;
+  if (!(await obeys(keeper, { kind: "let-go" }))) return false;
+  if (qmp !== undefined && !(await removeMirrors(qmp, namesIn(attached)))) return false;
+  await keeper.end();
+  source.runs.delete(nameOf(attached.run));
+  rmSync(attached.folder, { recursive: true, force: true });
+  return true;
+}
+
+/** One that hangs or is gone is replaced: the next one holds, and then obeys. */
+async function obeys(keeper: RelayKeeper, order: RelayOrder): Promise<boolean> {
+  if ((await keeper.order(order)).kind === "done") return true;
+  return (await keeper.replace()) && (await keeper.order(order)).kind === "done";
+}
+
+function namesIn(attached: Attached) {
+  return Array.from({ length: attached.disks }, (_, disk) => namesOf(disk));
+}
+
+async function lookAtAll(source: Source): Promise<void> {
+  for (const attached of source.runs.values()) {
+    if (source.closed) return;
+    const qmp = source.options.qmp(attached.run);
+    if (!attached.mirrored || qmp === undefined) continue;
+    const jobs = await queryJobs(qmp, namesIn(attached));
+    if (jobs === undefined || source.closed || !attached.mirrored) continue;
+    if (jobs.length !== attached.disks) {
+      attached.mirrored = false;
+      source.emit({ kind: "ended", run: attached.run });
+    } else if (!attached.copied && attached.since !== undefined) await look(source, attached, qmp, jobs);
+  }
+}
+
+async function look(source: Source, attached: Attached, qmp: Qmp, jobs: readonly MirrorJob[]): Promise<void> {
+  const { run } = attached;
+  const { progress, leftBytes } = progressOfCopy(jobs, attached.lastLeft, performance.now());
+  attached.lastLeft = { at: performance.now(), bytes: leftBytes };
+  source.emit({ kind: "progress", run, progress });
+  // A job may stop once more right after it went on: answers that were on their way.
+  if (attached.since !== undefined) await resumeJobs(qmp, jobs);
+  if (jobs.every(isWhole) && attached.since !== undefined) {
+    attached.copied = true;
+    source.emit({ kind: "copied", run });
+  }
+}

@@ -1,0 +1,51 @@
+import { expect, test } from "vitest";
+import { vmId } from "../../../test/support/records.ts";
+import type { HostId, Revision, WallMs } from "../../model/ids.ts";
+import type { Params } from "../../model/reason.ts";
+import { systemActor } from "../../model/records.ts";
+import type { StoredEvent } from "../../ports/journal.ts";
+import { durationOf, measureDurations } from "./durations.ts";
+
+const web = vmId("web");
+
+function told(type: string, at: number, params: Params): StoredEvent {
+  const host = "h1" as HostId;
+  const common = {
+    schema: 1 as const,
+    host,
+    boot: "b",
+    seq: at,
+    reason: null,
+    alternatives: [],
+    actor: systemActor,
+    previous: "",
+  };
+  const subjects = type.startsWith("vm-") ? { vm: web } : { host };
+  return { event: { ...common, type, at: at as WallMs, subjects, params: { ...params } }, revision: at as Revision };
+}
+
+test("[FC1] medians of this cluster's history; without any, a default that says so", () => {
+  expect(measureDurations([]).usual).toMatchObject({ start: { samples: 0 }, "power-off": { samples: 0 } });
+  const history = [
+    told("host-fenced", 1_000, { incarnation: 1, device: true }),
+    told("fence-proof", 1_400, { incarnation: 1, proof: "power-off" }),
+    ...[300, 900, 500].flatMap((ms, i) => [
+      told("vm-recovered", 10_000 * (i + 1), { epoch: i }),
+      told("vm-running", 10_000 * (i + 1) + ms, { epoch: i }),
+    ]),
+  ];
+  const durations = measureDurations(history);
+  expect(durations.usual).toMatchObject({ start: { ms: 500, samples: 3 }, "power-off": { ms: 400, samples: 1 } });
+  expect(durations.usual.stop.samples).toBe(0);
+  expect(durationOf(durations, "start", web)).toEqual({ ms: 500, samples: 3 });
+});
+
+test("[FC1] a clock that was set back, and what took ten minutes, is no measurement", () => {
+  const history = [
+    told("vm-placed", 5_000, { epoch: 1 }),
+    told("vm-running", 4_000, { epoch: 1 }),
+    told("vm-placed", 10_000, { epoch: 2 }),
+    told("vm-running", 700_000, { epoch: 2 }),
+  ];
+  expect(measureDurations(history).usual.start.samples).toBe(0);
+});

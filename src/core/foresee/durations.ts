@@ -1,0 +1,123 @@
+import type { VmId } from "../../model/ids.ts";
+import type { StoredEvent } from "../../ports/journal.ts";
+
+/** Milliseconds, and how many measurements stand behind them; 0: none, it is a default. */
+export type Duration = { readonly ms: number; readonly samples: number };
+
+/** Steps whose length only this cluster's own history tells. */
+export type Step = "power-off" | "stop" | "start" | "live-move";
+
+/** How long things take in this cluster. A VM has figures of its own once it was seen often enough. */
+export type Durations = {
+  readonly usual: Readonly<Record<Step, Duration>>;
+  readonly ofVm: ReadonlyMap<VmId, Readonly<Partial<Record<Step, Duration>>>>;
+};
+
+/** Events that begin or end a step: what `measureDurations` wants to see, of any age. */
+export const measuredBy = [
+  "host-fenced",
+  "fence-proof",
+  "vm-move-begun",
+  "vm-placed",
+  "vm-recovered",
+  "vm-restarted",
+  "vm-running",
+  "vm-moved",
+] as const;
+
+/** Where nothing of the kind has happened yet. */
+const defaults = { "power-off": 2_000, stop: 5_000, start: 2_000, "live-move": 10_000 } as const satisfies Record<
+  Step,
+  number
+>;
+/** The newest of each kind count: a cluster changes. */
+const samplesMax = 20;
+/** From so many on, a VM's own figures say more than those of all. */
+const ownSamplesMin = 3;
+/** What took longer was in the way of something else; clocks of two hosts may also have been set. */
+const longestMs = 600_000;
+
+/** Medians of the history, oldest event first. Times are of several hosts' wall clocks: good for people, for nothing else. */
+export function measureDurations(history: readonly StoredEvent[]): Durations {
+  const open = new Map<string, number>();
+  const all: Sample[] = [];
+  for (const { event } of history) {
+    for (const { step, key } of endsOf(event)) {
+      const since = open.get(`${step} ${key}`);
+      open.delete(`${step} ${key}`);
+      const ms = since === undefined ? -1 : event.at - since;
+      if (ms >= 0 && ms <= longestMs) all.push({ step, vm: event.subjects.vm, ms });
+    }
+    for (const { step, key } of beginsOf(event)) open.set(`${step} ${key}`, event.at);
+  }
+  const usual = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
+  return {
+    usual: {
+      "power-off": usual("power-off"),
+      stop: usual("stop"),
+      start: usual("start"),
+      "live-move": usual("live-move"),
+    },
+    ofVm: ownFigures(all),
+  };
+}
+
+/** How long `step` takes for this VM. */
+export function durationOf({ usual, ofVm }: Durations, step: Step, vm: VmId): Duration {
+  return ofVm.get(vm)?.[step] ?? usual[step];
+}
+
+type Sample = { readonly step: Step; readonly vm: VmId | undefined; readonly ms: number };
+type Edge = { readonly step: Step; readonly key: string };
+type Told = StoredEvent["event"];
+
+function beginsOf({ type, subjects, params }: Told): Edge[] {
+  const { vm = "", host = "" } = subjects;
+  switch (type) {
+    case "host-fenced":
+      return params["device"] === true ? [{ step: "power-off", key: `${host}/${params["incarnation"]}` }] : [];
+    case "vm-move-begun":
+      // Which of the two it was, its end tells.
+      return [
+        { step: "stop", key: vm },
+        { step: "live-move", key: vm },
+      ];
+    case "vm-placed":
+    case "vm-recovered":
+    case "vm-restarted":
+      return [{ step: "start", key: `${vm}.${params["epoch"]}` }];
+    default:
+      return [];
+  }
+}
+
+function endsOf({ type, subjects, params }: Told): Edge[] {
+  const { vm = "", host = "" } = subjects;
+  if (type === "fence-proof" && params["proof"] === "power-off")
+    return [{ step: "power-off", key: `${host}/${params["incarnation"]}` }];
+  if (type === "vm-placed") return [{ step: "stop", key: vm }];
+  if (type === "vm-moved") return [{ step: "live-move", key: vm }];
+  return type === "vm-running" ? [{ step: "start", key: `${vm}.${params["epoch"]}` }] : [];
+}
+
+function medianOf(samples: readonly Sample[], step: Step, least = 1): Duration | undefined {
+  const found = samples.filter((sample) => sample.step === step).slice(-samplesMax);
+  const sorted = found.map(({ ms }) => ms).sort((a, b) => a - b);
+  const ms = sorted[Math.floor((sorted.length - 1) / 2)];
+  return ms === undefined || sorted.length < least ? undefined : { ms, samples: sorted.length };
+}
+
+function ownFigures(all: readonly Sample[]): Durations["ofVm"] {
+  const byVm = Map.groupBy(all, ({ vm }) => vm);
+  const figures = new Map<VmId, Partial<Record<Step, Duration>>>();
+  for (const [vm, samples] of byVm) {
+    if (vm === undefined) continue;
+    const own: Partial<Record<Step, Duration>> = {};
+    for (const step of ["stop", "start", "live-move"] as const) {
+      const median = medianOf(samples, step, ownSamplesMin);
+      if (median !== undefined) own[step] = median;
+    }
+    figures.set(vm, own);
+  }
+  return figures;
+}

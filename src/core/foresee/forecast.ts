@@ -1,0 +1,164 @@
+import { valuesInKeyOrder } from "../../base/order.ts";
+import type { HostId, VmId } from "../../model/ids.ts";
+import type { Reason } from "../../model/reason.ts";
+import type { EventDraft, Vm } from "../../model/records.ts";
+import { fenceOf } from "../../model/view.ts";
+import { mainReason, whyNoMajority, whyNoProof } from "../admission.ts";
+import { type Fix, fixFor } from "../admission-fix.ts";
+import { reason } from "../placement/fitness.ts";
+import { openRound } from "../placement/round.ts";
+import type { Ahead, Present } from "./ahead.ts";
+import type { Duration, Step } from "./durations.ts";
+import { runsOn } from "./hosts.ts";
+import { type Course, type Played, playForward } from "./play.ts";
+
+/**
+ * What becomes of a VM. `restarts`: its host is gone, it boots afresh on another. `moves`: it leaves in order. `lies-elsewhere`:
+ * it does not run, and will start elsewhere. `stays`: it was to leave and cannot. `waits`: it runs nowhere until something
+ * changes. `stands-still`: frozen where it is, and goes on as it was once the cluster has its majority again.
+ */
+export type Becomes = "restarts" | "moves" | "lies-elsewhere" | "stays" | "waits" | "stands-still";
+
+/** What happens to one VM. */
+export type Foreseen = {
+  readonly vm: VmId;
+  readonly becomes: Becomes;
+  readonly from: HostId | null;
+  /** Null: nowhere. */
+  readonly to: HostId | null;
+  /** Milliseconds until it executes there; null: it does not, or nobody knows when. */
+  readonly afterMs: number | null;
+  /** For how long of these it does not execute; null: nobody knows, or it moves live, with a pause. */
+  readonly downMs: number | null;
+  /** Steps of that time that were never measured in this cluster: a usual figure stands for them. */
+  readonly guessed: readonly Step[];
+  readonly loses: Reason | null;
+  /** Why it goes there, or why it starts nowhere. */
+  readonly why: Reason | null;
+  /** One change with which it would start or leave, tried out; null: none is needed, or none was found. */
+  readonly fix: Fix | null;
+};
+
+export type Forecast = {
+  /** What happens to the cluster as a whole, in order. */
+  readonly course: readonly Reason[];
+  /** Only VMs to which something happens, in the order of their ids. */
+  readonly vms: readonly Foreseen[];
+  readonly usual: Readonly<Record<Step, Duration>>;
+};
+
+/** The host's power fails now, or it is cut off from everything: that is the same to all others (S8). */
+export function foreseeHostLoss(present: Present, host: HostId): Forecast {
+  const isThere = (other: HostId): boolean => other !== host && present.heardAgoMs.has(other);
+  const noMajority = whyNoMajority(present.view, isThere, new Set([host]));
+  if (noMajority !== undefined) return standStill(present, [noMajority], host);
+  const played = playForward(present, (ahead) => ahead.silence(host));
+  const { ahead } = played;
+  const fenced = ahead.said.find(({ event }) => event.type === "host-fenced" && event.subjects.host === host);
+  const params = { host };
+  const course =
+    fenced === undefined
+      ? [reason("S8", "forecast-host-not-fenced", params)]
+      : [reason("S8", "forecast-host-fenced", { ...params, afterMs: fenced.afterMs })];
+  return tell(present, played, course, host);
+}
+
+/** All VMs are to leave the host: `order` writes what a person would. */
+export function foreseeMaintenance(present: Present, host: HostId, order: (ahead: Ahead) => void): Forecast {
+  return tell(present, playForward(present, order), [], host);
+}
+
+/** No host reaches the store any more. Nobody is fenced for it: all VMs stand still at their deadlines (S2, S8). */
+export function foreseeOutage(present: Present): Forecast {
+  return standStill(present, [reason("S8", "forecast-all-stand-still", {})], null);
+}
+
+/** What was lost starts nowhere, what is left is frozen: nothing can be decided. */
+function standStill({ view, durations }: Present, course: readonly Reason[], lost: HostId | null): Forecast {
+  const vms: Foreseen[] = [];
+  for (const { value: vm } of valuesInKeyOrder(view.vms)) {
+    const on = runsOn(view, vm.id);
+    if (on === undefined) continue;
+    const gone = on === lost;
+    const why = course[0] ?? null;
+    const still = { vm: vm.id, from: on, afterMs: null, downMs: null, guessed: [], why, fix: null };
+    if (gone) vms.push({ ...still, becomes: "waits", to: null, loses: memoryOf(vm) });
+    else vms.push({ ...still, becomes: "stands-still", to: on, loses: null });
+  }
+  return { course, vms, usual: durations.usual };
+}
+
+function tell(present: Present, played: Played, course: readonly Reason[], host: HostId): Forecast {
+  const vms = valuesInKeyOrder(present.view.vms).flatMap(({ value: vm }) => foresee(present, played, vm, host) ?? []);
+  return { course, vms, usual: present.durations.usual };
+}
+
+function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: HostId): Foreseen | undefined {
+  const before = present.view.owners.get(vm.id)?.value;
+  const after = ahead.view.owners.get(vm.id)?.value;
+  const from = before?.host ?? null;
+  const course = courses.get(vm.id);
+  const told = ahead.said.filter(({ event }) => event.subjects.vm === vm.id).map(({ event }) => event);
+  const wasToGo = from === host && vm.requested === "started";
+  const isSame = before?.host === after?.host && before?.epoch === after?.epoch;
+  if (isSame && !wasToGo) return undefined;
+  const base = { vm: vm.id, from, guessed: [...(course?.guessed ?? [])].sort() };
+  const why = told.findLast((event) => event.reason !== null)?.reason ?? null;
+  const to = after?.host ?? null;
+  const nothing = { afterMs: null, downMs: null, loses: null, fix: null };
+  if (course !== undefined && course.on !== null)
+    return { ...base, to: course.on, why, fix: null, ...timesOf(vm, before !== undefined, course) };
+  if (vm.requested !== "started")
+    return isSame ? undefined : { ...base, ...nothing, becomes: "lies-elsewhere", to, why };
+  const help = whyNot(ahead, vm, host);
+  const stays = runsOn(ahead.view, vm.id) !== undefined && ahead.isHeard(to as HostId);
+  if (stays) return { ...base, ...nothing, ...help, becomes: "stays", to };
+  const loses = runsOn(present.view, vm.id) === undefined ? null : memoryOf(vm);
+  return { ...base, ...nothing, ...help, becomes: "waits", to: null, loses };
+}
+
+function timesOf(
+  vm: Vm,
+  ran: boolean,
+  { runsMs, stoppedMs, live }: Course,
+): Pick<Foreseen, "becomes" | "afterMs" | "downMs" | "loses"> {
+  // How long its guest pauses shows only while its memory is copied.
+  if (live && stoppedMs === null) return { becomes: "moves", afterMs: runsMs, downMs: null, loses: null };
+  const moved = stoppedMs !== null;
+  const downMs = runsMs === null ? null : runsMs - (stoppedMs ?? 0);
+  const params = { vm: vm.name };
+  const loses = moved ? reason("HM3", "loses-its-run", params) : ran ? memoryOf(vm) : null;
+  return { becomes: moved ? "moves" : "restarts", afterMs: runsMs, downMs, loses };
+}
+
+function memoryOf(vm: Vm): Reason {
+  return reason("S14", "loses-its-memory", { vm: vm.name });
+}
+
+/** Why the VM does not start, or cannot leave, by the last look at everything; and what would help. */
+function whyNot(ahead: Ahead, vm: Vm, host: HostId): { readonly why: Reason; readonly fix: Fix | null } {
+  const { view, notices } = ahead;
+  const disarm = view.disarm?.value;
+  if (disarm !== undefined) return { why: reason("HM5", "disarmed", { mode: disarm.mode }), fix: null };
+  const owner = view.owners.get(vm.id)?.value;
+  const isLost = owner?.kind === "held" && !ahead.isHeard(owner.host);
+  const proof = isLost ? whyNoProof(view, vm, [owner.host]) : undefined;
+  if (proof !== undefined) return proof;
+  const notice = notices.get(vm.id);
+  if (notice !== undefined && !aboutHosts.has(notice.type)) return { why: reasonOf(notice), fix: null };
+  const open = () => openRound(view, ahead.known());
+  const unfenced = isLost && fenceOf(view, owner.host, owner.incarnation) === undefined;
+  const why = mainReason(open(), vm);
+  // Whoever is still held by a lost host would be placed once that one is fenced: what it lacks is the same.
+  return {
+    why: unfenced && why.code === "no-host-left" ? reason("S8", "forecast-host-not-fenced", { host }) : why,
+    fix: fixFor(open, [vm], vm),
+  };
+}
+
+/** These say that no host fits; which one comes closest, and why, says more. */
+const aboutHosts: ReadonlySet<string> = new Set(["vm-nowhere", "vm-cannot-leave"]);
+
+function reasonOf({ type, params, reason: why }: EventDraft): Reason {
+  return why ?? { rule: "PL1", code: type, params };
+}

@@ -1,0 +1,105 @@
+import { describe, expect, test } from "vitest";
+import { facts, held, host, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
+import type { PoolId, RuleId, VmId, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { systemActor } from "../../model/records.ts";
+import { planSetPolicy } from "../requests/change-policy.ts";
+import { planSetVm } from "../requests/change-vm.ts";
+import type { Planned } from "../requests/plan.ts";
+import { planAddRule, planRemoveRule } from "../requests/rules.ts";
+import { guardEdit } from "./guard.ts";
+
+const asked = { actor: systemActor, at: 0 as WallMs };
+const up = new Set(["h1", "h2", "h3"].map(host));
+
+/** Three hosts of 1536 MiB for VMs, each with one of 600: any one may be lost. */
+function cluster(): Records {
+  const records = new Records().put(keys.policy, { schema: 1, hostReserveMiB: 512 });
+  records.put(keys.pool("shared" as PoolId), pool("shared", "replicated"));
+  for (const name of ["h1", "h2", "h3"]) {
+    records.host(name).put(keys.hostFacts(host(name)), facts({ memoryMiB: 2_048, memoryForVmsMiB: 1_536 }));
+    const id = vmId(`on-${name}`);
+    records.put(keys.vm(id), vm(`on-${name}`, { memoryMiB: 600 })).put(keys.owner(id), held(name, 1, 1));
+    records.put(keys.vmStatus(id), status(name, 1, 1, "running"));
+  }
+  return records.put(keys.vm(vmId("spare")), vm("spare", { memoryMiB: 100, requested: "stopped" }));
+}
+
+function guarded({ view }: Records, planned: Planned, accept = false): Planned {
+  return guardEdit(view, planned, { edit: "test", accept, up }, asked);
+}
+
+function onlyOn(records: Records, strict: boolean, ...hosts: readonly string[]): Planned {
+  const wanted = hosts.map((name) => ({ host: name, priority: 0 }));
+  const rule = { rule: "pinned", vms: ["on-h1"], enabled: true, comment: "", hosts: wanted, strict };
+  return planAddRule(records.view, { ...rule, kind: "host-affinity" }, asked);
+}
+
+describe("[FC2] an edit that would break what the cluster bears", () => {
+  test("a strict rule that leaves a VM without a second host is refused, and nothing would be written", () => {
+    const records = cluster();
+    expect(guarded(records, onlyOn(records, true, "h1"))).toMatchObject({
+      kind: "refused",
+      code: "edit-bears-less",
+      params: { before: 1, after: 0, losing: "h1", vm: "on-h1", more: 0 },
+    });
+    expect(guarded(records, onlyOn(records, false, "h1")).kind).toBe("plan");
+    expect(guarded(records, onlyOn(records, true, "h1", "h2")).kind).toBe("plan");
+  });
+
+  test("accepted, it is carried out, and the record says what was accepted and by whom", () => {
+    const records = cluster();
+    const planned = guarded(records, onlyOn(records, true, "h1"), true);
+    if (planned.kind !== "plan") throw new Error(planned.code);
+    expect(planned.events.map(({ type }) => type)).toEqual(["rule-added", "edit-accepted"]);
+    expect(planned.events[1]).toMatchObject({
+      params: { edit: "test", breaks: 1 },
+      reason: { rule: "FC2", code: "edit-bears-less" },
+      actor: systemActor,
+    });
+    const harmless = guarded(records, onlyOn(records, false, "h1"), true);
+    expect(harmless.kind === "plan" && harmless.events.map(({ type }) => type)).toEqual(["rule-added"]);
+  });
+
+  test("memory that is kept for the hosts is missing to the VMs; one with a figure of its own keeps it", () => {
+    const records = cluster();
+    const plan = () => planSetPolicy(records.view, { hostReserveMiB: 1_024 }, asked);
+    expect(guarded(records, plan())).toMatchObject({ code: "edit-bears-less", params: { before: 1, after: 0 } });
+    for (const name of ["h1", "h2", "h3"])
+      records.put(keys.hostFacts(host(name)), facts({ memoryMiB: 2_048, memoryForVmsMiB: 1_400 }));
+    expect(guarded(records, plan()).kind).toBe("plan");
+  });
+
+  test("that fewer losses are asked for breaks nothing", () => {
+    const records = cluster();
+    const plan = planSetPolicy(records.view, { wantedHostLosses: 0 }, asked);
+    expect(guarded(records, plan).kind).toBe("plan");
+  });
+
+  test("a VM that would fit nowhere any more, though nobody runs it", () => {
+    const records = cluster();
+    const grown = (memoryMiB: number) => planSetVm(records.view, { vm: "spare", memoryMiB }, asked);
+    expect(guarded(records, grown(1_000))).toMatchObject({ code: "edit-vm-fits-nowhere", params: { vm: "spare" } });
+    expect(guarded(records, grown(900)).kind).toBe("plan");
+    expect(grown(9_000)).toMatchObject({ code: "vm-memory-too-large" });
+    expect(planSetVm(records.view, { vm: "on-h1", memoryMiB: 700 }, asked)).toMatchObject({
+      code: "vm-size-while-held",
+    });
+  });
+
+  test("a rule less breaks nothing", () => {
+    const records = cluster();
+    const rule = {
+      schema: 1,
+      id: "pinned",
+      enabled: true,
+      comment: "",
+      createdAt: 0,
+      kind: "host-affinity",
+      strict: true,
+    };
+    const vms: VmId[] = [vmId("on-h1")];
+    records.put(keys.rule("pinned" as RuleId), { ...rule, vms, hosts: [{ host: "h1", priority: 0 }] });
+    expect(guarded(records, planRemoveRule(records.view, "pinned", asked)).kind).toBe("plan");
+  });
+});

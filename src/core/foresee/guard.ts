@@ -1,0 +1,130 @@
+import { inKeyOrder } from "../../base/order.ts";
+import type { HostId, Revision, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { defaultPolicy } from "../../model/policy.ts";
+import { type Reason, refuse } from "../../model/reason.ts";
+import type { HostFacts, Vm } from "../../model/records.ts";
+import type { Change, Transaction, Write } from "../../model/transaction.ts";
+import { applyChanges, type ClusterView } from "../../model/view.ts";
+import { copyView } from "../../model/view-copy.ts";
+import { admissionOf, mainReason } from "../admission.ts";
+import { reason } from "../placement/fitness.ts";
+import { knowledgeOf } from "../placement/imagine.ts";
+import { openRound, type PlacementRound } from "../placement/round.ts";
+import { whereTo } from "../placement/select.ts";
+import { hostName } from "../requests/find.ts";
+import type { Asked, Planned } from "../requests/plan.ts";
+import { ruleBook } from "../rules/rule-book.ts";
+import { put } from "../transactions.ts";
+
+export type Guarding = {
+  /** The procedure, for the record. */
+  readonly edit: string;
+  /** Whoever asks has read what it would break, and wants it. */
+  readonly accept: boolean;
+  /** Hosts that are there now. */
+  readonly up: ReadonlySet<HostId>;
+};
+
+/** In a large cluster so many VMs are looked at one by one, those that the edit names before all others. */
+const vmsLookedAtMax = 1_000;
+
+/**
+ * FC2: an edit that would break what the cluster bears now is refused with the worst of it, unless that was accepted: then
+ * it is carried out, and what was accepted goes into the record with who did. All others pass as they are.
+ */
+export function guardEdit(view: ClusterView, planned: Planned, guarding: Guarding, asked: Asked): Planned {
+  if (planned.kind === "refused") return planned;
+  const breaks = whatBreaks(view, planned.transaction, guarding.up, asked.at);
+  const [worst, ...rest] = breaks;
+  if (worst === undefined) return planned;
+  if (!guarding.accept) return refuse(worst.code, { ...worst.params, more: rest.length });
+  const accepted = {
+    type: "edit-accepted",
+    subjects: {},
+    params: { edit: guarding.edit, breaks: breaks.length },
+    reason: { ...worst, params: { ...worst.params, more: rest.length } },
+    alternatives: rest.map((why) => ({ option: why.code, why })),
+    actor: asked.actor,
+  };
+  return { ...planned, events: [...planned.events, accepted] };
+}
+
+/** The worst first: losses that are not borne any more, VMs that fit nowhere any more, rules that fail from then on. */
+export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
+  const after = viewAfter(view, edit.writes);
+  return [
+    ...lossesNotBorne(view, after, up, wall),
+    ...fitNowhere(view, after, edit, up, wall),
+    ...failing(view, after),
+  ];
+}
+
+function viewAfter(view: ClusterView, writes: readonly Write[]): ClusterView {
+  const after = copyView(view);
+  apply(after, writes);
+  const reserveMiB = (of: ClusterView): number => (of.policy?.value ?? defaultPolicy).hostReserveMiB;
+  if (reserveMiB(view) !== reserveMiB(after)) apply(after, factsAfter(view, reserveMiB(view), reserveMiB(after)));
+  return after;
+}
+
+function apply(view: ClusterView, writes: readonly Write[]): void {
+  const revision = (view.revision + 1) as Revision;
+  const changes = writes.map((write): Change => ({ ...write, revision }));
+  applyChanges(view, changes, revision);
+}
+
+/** What agents will say once they have read the new reserve; a host with a figure of its own keeps that. */
+function factsAfter(view: ClusterView, beforeMiB: number, afterMiB: number): Write[] {
+  const roomOf = (facts: HostFacts, reserveMiB: number): number => Math.max(0, facts.memoryMiB - reserveMiB);
+  return inKeyOrder(view.facts).flatMap(([host, { value }]) => {
+    if (value.memoryForVmsMiB !== roomOf(value, beforeMiB)) return [];
+    return [put(keys.hostFacts(host), { ...value, memoryForVmsMiB: roomOf(value, afterMiB) })];
+  });
+}
+
+function lossesNotBorne(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
+  const wanted = view.policy?.value ?? defaultPolicy;
+  const policy = after.policy?.value ?? defaultPolicy;
+  // Held against the same number of losses: whether fewer are asked for is no matter of what is borne.
+  if (policy.wantedHostLosses !== wanted.wantedHostLosses)
+    apply(after, [put(keys.policy, { ...policy, wantedHostLosses: wanted.wantedHostLosses })]);
+  const before = admissionOf(view, knowledgeOf(view, up, wall)).bears;
+  const { bears, counterexample } = admissionOf(after, knowledgeOf(after, up, wall));
+  if (bears >= before || counterexample === null) return [];
+  const { losing, vm } = counterexample;
+  const name = vm === null ? "any VM" : (after.vms.get(vm)?.value.name ?? vm);
+  const hosts = losing.map((host) => hostName(view, host)).join(" and ");
+  return [reason("FC2", "edit-bears-less", { before, after: bears, losing: hosts, vm: name })];
+}
+
+function fitNowhere(
+  view: ClusterView,
+  after: ClusterView,
+  edit: Transaction,
+  up: ReadonlySet<HostId>,
+  wall: WallMs,
+): Reason[] {
+  const [old, now] = [openRound(view, knowledgeOf(view, up, wall)), openRound(after, knowledgeOf(after, up, wall))];
+  const touched = new Set<string>(edit.writes.map(({ key }) => key));
+  const isTouched = ({ id }: Vm): boolean => touched.has(keys.vm(id));
+  const vms = inKeyOrder(after.vms).map(([, { value }]) => value);
+  const asked = [...vms.filter(isTouched), ...vms.filter((vm) => vm.requested === "started" && !isTouched(vm))];
+  return asked.slice(0, vmsLookedAtMax).flatMap((vm) => {
+    const before = view.vms.get(vm.id)?.value;
+    if (before === undefined || fits(now, vm) || !fits(old, before)) return [];
+    const closest = mainReason(now, vm).params["host"];
+    const host = typeof closest === "string" ? hostName(after, closest as HostId) : "none";
+    return [reason("FC2", "edit-vm-fits-nowhere", { vm: vm.name, host })];
+  });
+}
+
+function fits(round: PlacementRound, vm: Vm): boolean {
+  return whereTo(round, vm, { preference: "best" }) !== undefined;
+}
+
+function failing(view: ClusterView, after: ClusterView): Reason[] {
+  const before = ruleBook(view).failing;
+  const found = [...ruleBook(after).failing].filter(([rule]) => !before.has(rule) && after.rules.has(rule));
+  return found.map(([rule]) => reason("FC2", "edit-rule-fails", { rule }));
+}

@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import {
+  heartbeat,
+  held,
+  host,
+  incarnation,
+  member,
+  pool,
+  Records,
+  status,
+  vm,
+  vmId,
+} from "../../../test/support/records.ts";
+import type { PoolId, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import type { Present } from "./ahead.ts";
+import { measureDurations } from "./durations.ts";
+import { foreseeLinkLoss } from "./link.ts";
+
+const store = { by: host("h1"), addresses: ["10.91.0.1", "10.91.0.2", "10.91.0.3"] };
+
+function present(): Present {
+  const records = new Records();
+  for (const name of ["h1", "h2", "h3"]) {
+    const link = (kind: "management" | "availability", net: number) => {
+      return { kind, address: `10.${net}.0.${name.slice(1)}`, subnet: `10.${net}.0.0/24` };
+    };
+    records
+      .host(name)
+      .put(keys.member(host(name)), member(name, { links: [link("management", 91), link("availability", 92)] }));
+    records.put(keys.heartbeat(host(name), incarnation(1)), heartbeat());
+  }
+  records.put(keys.pool("shared" as PoolId), pool("shared", "replicated")).put(keys.vm(vmId("web")), vm("web"));
+  records.put(keys.owner(vmId("web")), held("h1", 1, 4)).put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running"));
+  const heardAgoMs = new Map(["h1", "h2", "h3"].map((name) => [host(name), 100]));
+  return { view: records.view, wall: 0 as WallMs, heardAgoMs, durations: measureDurations([]) };
+}
+
+test("[FC1] the link that carries the store: all stand still, nobody is fenced; one host's: that host is lost", () => {
+  for (const link of ["management", "10.91.0.0/24"])
+    expect(foreseeLinkLoss(present(), link, store)).toMatchObject({
+      course: [{ code: "forecast-all-stand-still" }],
+      vms: [{ vm: vmId("web"), becomes: "stands-still", to: "h1" }],
+    });
+  expect(foreseeLinkLoss(present(), "h1:management", store)).toMatchObject({
+    course: [{ code: "forecast-host-fenced" }],
+    vms: [{ becomes: "restarts", to: "h2" }],
+  });
+});
+
+test("[FC1] any other link: nothing", () => {
+  for (const link of ["availability", "h1:10.92.0.0/24"])
+    expect(foreseeLinkLoss(present(), link, store)).toMatchObject({
+      course: [{ code: "forecast-link-carries-no-store" }],
+      vms: [],
+    });
+  expect(foreseeLinkLoss(present(), "moon", store)).toMatchObject({ code: "whatif-link-unknown" });
+});

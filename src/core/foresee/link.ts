@@ -1,0 +1,56 @@
+import { compareText } from "../../base/order.ts";
+import type { HostId } from "../../model/ids.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { Member } from "../../model/records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import { reason } from "../placement/fitness.ts";
+import { findHost } from "../requests/find.ts";
+import type { Present } from "./ahead.ts";
+import { type Forecast, foreseeHostLoss, foreseeOutage } from "./forecast.ts";
+
+/** Who asks: a host, and at which addresses it finds the store. */
+export type StoreSeen = { readonly by: HostId; readonly addresses: readonly string[] };
+
+/**
+ * A link is lost: a kind of link or a subnet for all hosts, `HOST:LINK` for one. What matters to VMs is whether it carries
+ * the store: without it nobody beats. One host's connection lost is that host lost, though its VMs stand still instead (S2).
+ */
+export function foreseeLinkLoss(present: Present, wanted: string, store: StoreSeen): Forecast | Refusal {
+  const { view } = present;
+  const cut = wanted.lastIndexOf(":");
+  const [hostName, link] = cut < 0 ? [undefined, wanted] : [wanted.slice(0, cut), wanted.slice(cut + 1)];
+  const found = hostName === undefined ? undefined : findHost(view, hostName);
+  if (found?.kind === "refused") return found;
+  const members = [...view.members.values()].map(({ value }) => value);
+  const named = (found === undefined ? members : [found.stored.value])
+    .flatMap(({ links }) => links)
+    .filter(isCalled(link));
+  if (named.length === 0) return refuse("whatif-link-unknown", { link: wanted, known: linksOf(members) });
+  const carrier = storeLink(view, store);
+  if (carrier === undefined) return refuse("whatif-store-link-unknown", { host: store.by, link: wanted });
+  if (!named.some(({ kind, subnet }) => kind === carrier.kind && subnet === carrier.subnet)) {
+    const course = [reason("S8", "forecast-link-carries-no-store", { link: wanted })];
+    return { course, vms: [], usual: present.durations.usual };
+  }
+  return found === undefined ? foreseeOutage(present) : foreseeHostLoss(present, found.stored.value.id);
+}
+
+type Link = Member["links"][number];
+
+function isCalled(name: string): (link: Link) => boolean {
+  return ({ kind, subnet }) => kind === name || subnet === name;
+}
+
+/** The link on which members have the addresses at which the store is asked. */
+function storeLink(view: ClusterView, { addresses }: StoreSeen): Link | undefined {
+  for (const { value } of view.members.values()) {
+    const link = value.links.find(({ address }) => addresses.includes(address));
+    if (link !== undefined) return link;
+  }
+  return undefined;
+}
+
+function linksOf(members: readonly Member[]): string {
+  const names = members.flatMap(({ links }) => links.flatMap(({ kind, subnet }) => [kind, subnet]));
+  return [...new Set(names)].sort(compareText).join(", ") || "none";
+}

@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import { facts, held, host, incarnation } from "../../test/support/records.ts";
+import { ReplicaCluster, there, web } from "../../test/support/replicas.ts";
+import type { WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { Group } from "../model/replication-records.ts";
+import { groupState } from "./replication-groups.ts";
+
+const group: Group = {
+  schema: 1,
+  name: "office",
+  vms: [web],
+  source: host("h1"),
+  target: there,
+  mode: { kind: "synchronous", boundMs: 2_000 },
+  paused: [],
+};
+const heard = (): boolean => true;
+const wordOf = (cluster: ReplicaCluster, of = group, isHeard = heard) => {
+  const { word, reasons } = groupState(cluster.view, of, isHeard);
+  return [word, ...reasons.map(({ code }) => code)];
+};
+
+test("one word, and why", () => {
+  expect(wordOf(new ReplicaCluster())).toEqual(["Error", "group-vm-unprotected"]);
+  expect(wordOf(new ReplicaCluster().copies({ kind: "copying" }))).toEqual(["Synchronizing", "group-vm-copying"]);
+  expect(wordOf(new ReplicaCluster().copies({ kind: "in-sync" }))).toEqual(["Normal"]);
+  const stale = { kind: "stale", cause: "silent", whole: true, at: 0 as WallMs } as const;
+  expect(wordOf(new ReplicaCluster().copies(stale))).toEqual(["Warning", "group-vm-stale"]);
+  expect(wordOf(new ReplicaCluster().copies({ kind: "unknown" }))).toEqual(["Error", "group-vm-unusable"]);
+});
+
+test("the gravest is shown, with its reasons alone", () => {
+  const cluster = new ReplicaCluster().copies({ kind: "copying" });
+  expect(wordOf(cluster, group, () => false)).toEqual(["Warning", "group-target-silent"]);
+  expect(wordOf(cluster, { ...group, paused: ["asked"] }, () => false)).toEqual(["Paused", "group-paused"]);
+  expect(wordOf(cluster, { ...group, vms: ["vm:none" as never], paused: ["asked"] })).toEqual([
+    "Error",
+    "group-vm-gone",
+  ]);
+});
+
+test("hosts with different versions pause it, and it goes on by itself once they are equal", () => {
+  const cluster = new ReplicaCluster().copies({ kind: "in-sync" });
+  const version = (name: string, n: number, of: string) =>
+    cluster.put(keys.hostFacts(host(name)), facts({ incarnation: incarnation(n), versions: { holdfast: of } }));
+  version("h1", 3, "2").put(keys.cluster, {});
+  expect(wordOf(cluster)).toEqual(["Paused", "group-versions-differ"]);
+  version("h2", 7, "2");
+  expect(wordOf(cluster)).toEqual(["Normal"]);
+});
+
+test("after a failover the copy at the old source is what counts", () => {
+  const cluster = new ReplicaCluster().put(keys.owner(web), held("h2", 7, 5));
+  expect(wordOf(cluster)).toEqual(["Error", "group-vm-unprotected"]);
+  cluster.copies({ kind: "in-sync" }, { epoch: 5 as never });
+  expect(wordOf(cluster)).toEqual(["Error", "group-vm-unprotected"]);
+});

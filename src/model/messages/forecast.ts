@@ -1,0 +1,54 @@
+import type { Catalogue } from "./message.ts";
+
+/** What is told beforehand, and why it cannot be. */
+export const forecastMessages = {
+  "forecast-host-fenced":
+    "Host {host} is fenced after {afterMs} ms: from then on its VMs start elsewhere, each with its proof.",
+  "forecast-host-not-fenced": "Host {host} is not fenced: none of its VMs could start elsewhere.",
+  "forecast-all-stand-still":
+    "No host reaches the store: all VMs stand still at their deadlines, nobody is fenced, and they go on when the store is back.",
+  "forecast-link-carries-no-store":
+    "Link {link} does not carry the store: no VM stands still, stops or moves because of it.",
+  "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",
+  "loses-its-memory":
+    "What VM {vm} holds in memory alone is lost with its host, and it boots afresh; each write that was acknowledged stays.",
+  "edit-accepted": "What {edit} would break was accepted ({breaks} in all).",
+  "edit-bears-less": {
+    cause:
+      "The cluster bears {before} host losses now and would bear {after}: without {losing}, {vm} would find no host. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",
+  },
+  "edit-vm-fits-nowhere": {
+    cause: "VM {vm} would fit on no host any more; {host} comes closest. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Make room or loosen a rule first, or repeat it with --accept: the VM then starts nowhere until something changes.",
+  },
+  "edit-rule-fails": {
+    cause: "Rule {rule} could not be followed any more. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy: "Change that rule first, or repeat it with --accept: the rule is then left out of every decision.",
+  },
+  "vm-size-while-held": {
+    cause: "VM {vm} is held by {host}: its size is what it was started with.",
+    effect: "Nothing was changed.",
+    remedy: "Stop it first: holdfast vm stop {vm}.",
+  },
+  "whatif-host-not-up": {
+    cause: "Host {host} is {state}: it cannot be lost now.",
+    effect: "Nothing was worked out.",
+    remedy: "See `holdfast host list`; name a host that is up.",
+  },
+  "whatif-link-unknown": {
+    cause: "There is no link {link}. Known: {known}.",
+    effect: "Nothing was worked out.",
+    remedy: "Name a kind of link, a subnet, or HOST:LINK for one host's connection.",
+  },
+  "whatif-store-link-unknown": {
+    cause: "None of the links of host {host} has an address at which its store answers.",
+    effect: "Whether link {link} carries the store is not known, so nothing was worked out.",
+    remedy: "Correct the links of the members; the store's addresses stand in the host's configuration.",
+  },
+} as const satisfies Catalogue;

@@ -1,0 +1,150 @@
+import type { Catalogue } from "./message.ts";
+
+/** What replication answers, for people: cause, effect, remedy; `{…}` are the code's parameters. */
+export const replicationMessages = {
+  "replica-not-attached": {
+    cause: "VM {vm} has no replica attached on this host.",
+    effect: "Nothing was done.",
+    remedy: "Nothing to do where it is not to be replicated; otherwise resume its group.",
+  },
+  "replica-attached": {
+    cause: "VM {vm} has its replica attached already.",
+    effect: "Nothing was done.",
+    remedy: "Nothing to do.",
+  },
+  "replica-no-certificate": {
+    cause: "This host has no readable certificate for the replication of VM {vm}.",
+    effect: "Nothing is copied; the VM goes on, unprotected.",
+    remedy: "Restore the files that the host's configuration names; TLS may be switched off for a direct cable only.",
+  },
+  "replica-not-begun": {
+    cause: "The copy of VM {vm} could not be begun: {detail}",
+    effect: "The VM goes on, unprotected.",
+    remedy: "Mend what the detail names; it is tried again when the group is resumed.",
+  },
+  "replica-job-gone": {
+    cause: "QEMU has ended the mirror of VM {vm} by itself: one of its disks could not be read.",
+    effect: "What the replica misses is not known any more.",
+    remedy: "Check the disk at the source; then all of it is copied anew.",
+  },
+  "replica-resync-ended": {
+    cause: "The replica of VM {vm} was not reached: {detail}",
+    effect: "The VM goes on without it.",
+    remedy: "Check the link between the two hosts; it is tried again by itself.",
+  },
+  "replica-not-in-sync": {
+    cause: "The replica of VM {vm} does not have everything yet.",
+    effect: "It is not counted on.",
+    remedy: "Wait until it is copied.",
+  },
+  "replica-bar-broken": {
+    cause: "The writes of VM {vm} could not be held for as long as its recovery point needed: {detail}",
+    effect: "There is no such point.",
+    remedy: "Nothing to do: it is tried again at the next time.",
+  },
+  "replica-epoch-old": {
+    cause: "The copies of VM {vm} are written as epoch {known} already; epoch {epoch} is over.",
+    effect: "Nothing of the earlier epoch is let in.",
+    remedy: "Nothing to do.",
+  },
+  "replica-image-unclear": {
+    cause: "Whether the image of volume {volume} was made is not known: {detail}",
+    effect: "Nothing is copied into it.",
+    remedy: "Check the pool; it is tried again by itself.",
+  },
+  "replica-daemon-failed": {
+    cause: "The storage daemon for the copies of VM {vm} does not start, or an earlier one does not end.",
+    effect: "Nothing is copied; the VM goes on at its host.",
+    remedy: "Its log lies in the run folder, under `received/{vm}`.",
+  },
+  "replica-no-address": {
+    cause: "None of the addresses {addresses} is one of this host's, or their ports are taken.",
+    effect: "The copies of VM {vm} cannot be reached.",
+    remedy: "Correct the host's links in the cluster.",
+  },
+  "replica-not-received": {
+    cause: "This host receives no copies of VM {vm}.",
+    effect: "Nothing was done.",
+    remedy: "Nothing to do.",
+  },
+  "replica-copy-missing": {
+    cause: "A copy of VM {vm} is missing, or does not say what it is.",
+    effect: "None of its copies is used.",
+    remedy: "Look into the pool's folder; what somebody moved away can be put back.",
+  },
+  "replica-point-used": {
+    cause: "There was a recovery point {point} of VM {vm} before.",
+    effect: "None was taken.",
+    remedy: "Take it under another name.",
+  },
+  "replica-point-merging": {
+    cause: "An earlier recovery point of VM {vm} is being removed.",
+    effect: "None was taken.",
+    remedy: "Nothing to do: it is tried again at the next time.",
+  },
+  "replica-point-failed": {
+    cause: "The recovery point of VM {vm} could not be taken or read: {detail}",
+    effect: "There is no such point, or no such image; its copies are unharmed.",
+    remedy: "Correct what the detail names; a pool without room is the usual cause.",
+  },
+  "replica-point-absent": {
+    cause: "There is no recovery point {point} of VM {vm} on this host.",
+    effect: "Nothing was done.",
+    remedy: "List the points that there are, and choose one of them.",
+  },
+  "replica-overtaken": {
+    cause: "What was to be recorded of the copies of VM {vm} does not fit its records any more.",
+    effect: "Nothing was recorded.",
+    remedy: "Nothing to do: it is looked at anew.",
+  },
+  "replica-host-lost": {
+    cause: "Host {host} is fenced, or was started anew since.",
+    effect: "It records nothing of the copies of VM {vm} any more.",
+    remedy: "Nothing to do.",
+  },
+  "replica-no-volumes": {
+    cause: "VM {vm} has no disk.",
+    effect: "There is nothing to replicate.",
+    remedy: "Take it out of its group.",
+  },
+  "replica-absent": {
+    cause: "Host {host} does not have a copy of every disk of VM {vm}.",
+    effect: "The VM cannot start from there.",
+    remedy: "Choose another host, or another point.",
+  },
+  "replica-incomplete": {
+    cause:
+      "The copy of VM {vm} on host {host} was being brought up to date and holds some of the old and some of the new.",
+    effect: "No guest could start from it as it is.",
+    remedy: "Wait for its source, or choose its last recovery point.",
+  },
+  "replica-stale": {
+    cause: "The copy of VM {vm} on host {host} lacks what was written since it was left behind.",
+    effect: "It was not promoted: acknowledged writes would be lost.",
+    remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
+  },
+  "replica-earlier-run": {
+    cause: "The copy of VM {vm} on host {host} is of an earlier run; what was written since is not known.",
+    effect: "It was not promoted: acknowledged writes may be lost.",
+    remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
+  },
+  "replica-diverged": {
+    cause: "The copy of VM {vm} on host {host} is the branch that was left behind at an earlier failover.",
+    effect: "It was not promoted: all that was written since that failover would be lost.",
+    remedy: "Bring back the host that runs the VM, or order the failover with the loss that is shown.",
+  },
+  "replica-unknown": {
+    cause: "Nothing is known of how much the copy of VM {vm} on host {host} has: the store was forced or restored.",
+    effect: "It was not promoted: acknowledged writes may be lost.",
+    remedy: "Compare the copies, then order the failover of the one that is right.",
+  },
+  "group-paused": "The group is paused ({why}).",
+  "group-versions-differ":
+    "Hosts {source} and {target} have different versions ({here}, {there}): it goes on once they are equal.",
+  "group-target-silent": "Host {host}, which has the copies, is silent.",
+  "group-vm-gone": "VM {vm} of the group does not exist any more.",
+  "group-vm-unprotected": "VM {vm} has no copy of all its disks on host {host}.",
+  "group-vm-copying": "VM {vm} is being copied to host {host}.",
+  "group-vm-stale": "VM {vm} goes on without its copy on host {host}: what is written meanwhile is at risk.",
+  "group-vm-unusable": "The copy of VM {vm} on host {host} is of no use for a failover by itself.",
+} satisfies Catalogue;

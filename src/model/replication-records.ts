@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
+import type { Epoch, HostId, Incarnation, VmId, VolumeId } from "./ids.ts";
+
+/**
+ * How much of its volume a copy has. `in-sync`: every write that its run was answered. `stale`: the run goes on without it
+ * since `at`; `whole`: until then it had everything, so that a guest could boot from it. `copying`: some of this and some of
+ * that. `diverged`: its run was lost or left, and may have left writes that nobody else has. `unknown`: a forced or restored
+ * store says nothing about it (S21).
+ */
+export const replicaStateSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("copying") }),
+  z.object({ kind: z.literal("in-sync") }),
+  z.object({
+    kind: z.literal("stale"),
+    cause: z.enum(["silent", "failed", "order", "restart"]),
+    whole: z.boolean(),
+    at: wallMs,
+  }),
+  z.object({ kind: z.literal("diverged"), at: wallMs }),
+  z.object({ kind: z.literal("unknown") }),
+]);
+export type ReplicaState = z.infer<typeof replicaStateSchema>;
+
+/**
+ * `/replicas/V/D/H/`: the copy of volume D of VM V on host H, for each copy but the one that the VM's owner runs on. State
+ * and epoch are written by the owner's agent, or by the manager with a change of owner; `receiver` by the agent of H.
+ */
+export const replicaSchema = z.object({
+  schema: schema1,
+  vm: brandedText<VmId>(),
+  volume: brandedText<VolumeId>(),
+  host: brandedText<HostId>(),
+  /** Of the run that `state` is about: nothing is said about any other (S14, S18). */
+  epoch: brandedNumber<Epoch>(),
+  state: replicaStateSchema,
+  /** Null: nobody receives it. */
+  receiver: z
+    .object({
+      incarnation: brandedNumber<Incarnation>(),
+      epoch: brandedNumber<Epoch>(),
+      doors: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
+    })
+    .nullable(),
+});
+export type Replica = z.infer<typeof replicaSchema>;
+
+export const groupModeSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("synchronous"), boundMs: z.int().min(500).max(30_000).default(2_000) }),
+  z.object({ kind: z.literal("asynchronous"), everyS: z.int().min(5).max(86_400) }),
+]);
+
+/** An availability group: VMs that are protected together, from one host to another. */
+export const groupSchema = z.object({
+  schema: schema1,
+  name: z.string(),
+  vms: z.array(brandedText<VmId>()),
+  source: brandedText<HostId>(),
+  target: brandedText<HostId>(),
+  mode: groupModeSchema,
+  /** Why it does nothing, each as a code with words; empty: it works. */
+  paused: z.array(z.string()),
+});
+export type Group = z.infer<typeof groupSchema>;

@@ -1,0 +1,168 @@
+import type { HostId, VmId, VolumeId } from "../../model/ids.ts";
+import type { VmRun } from "../../ports/hypervisor.ts";
+import type { Door } from "../../ports/migration.ts";
+
+// What the simulated replication needs of a simulated world, and what it leaves there: disks, QEMUs, relays and storage
+// daemons outlive the agents that began them.
+
+export interface ReplicaWorld {
+  after(ms: number, act: () => void): void;
+  now(): number;
+  /** Both ways get through between two hosts. */
+  connects(a: HostId, b: HostId): boolean;
+  /** Who answers at a door; undefined: nobody. */
+  find(door: Door): { readonly host: HostId; readonly doorkeeper: Doorkeeper } | undefined;
+  open(host: HostId, address: string, doorkeeper: Doorkeeper): Door;
+}
+
+/** Lets one connection at a time in, to one volume; undefined: not this one, or not now. */
+export type Doorkeeper = (from: HostId, vm: VmId, epoch: number, volume: VolumeId) => SimExport | undefined;
+
+/** A disk by blocks of 64 KiB; what was never written is 0. */
+export type SimDisk = Map<number, number>;
+
+/** A connection to one copy. From its removal on nothing of it lands any more (S19). */
+export class SimExport {
+  readonly host: HostId;
+  isRemoved = false;
+  readonly #daemon: SimDaemon;
+  readonly #disk: SimDisk;
+
+  constructor(host: HostId, daemon: SimDaemon, disk: SimDisk) {
+    this.host = host;
+    this.#daemon = daemon;
+    this.#disk = disk;
+  }
+
+  /** `done` once it is on the disk. A daemon that hangs lets it lie until it goes on. */
+  write(block: number, value: number, done: () => void): void {
+    const act = (): void => {
+      if (this.isRemoved || !this.#daemon.isAlive) return;
+      this.#disk.set(block, value);
+      done();
+    };
+    if (this.#daemon.hangs) this.#daemon.lying.push(act);
+    else act();
+  }
+}
+
+/** A storage daemon: has the copies of one VM open. */
+export class SimDaemon {
+  isAlive = true;
+  hangs = false;
+  readonly lying: (() => void)[] = [];
+
+  goOn(): void {
+    this.hangs = false;
+    for (const act of this.lying.splice(0)) act();
+  }
+}
+
+/** What a relay answers to one write. */
+export type Answered = "done" | "refused";
+export interface SimRelayPort {
+  readonly isAlive: boolean;
+  write(volume: VolumeId, block: number, value: number, done: (answer: Answered) => void): void;
+}
+
+type Volume = {
+  readonly volume: VolumeId;
+  readonly disk: SimDisk;
+  readonly dirty: Set<number>;
+  /** Its job stands still: a write was refused. */
+  isPaused: boolean;
+  copying: boolean;
+};
+type Pending = { readonly volume: Volume; readonly block: number; readonly value: number; readonly end: () => void };
+
+/** The part of a QEMU that mirrors: it answers its guest once both the disk and the relay have a write. */
+export class SimMirrorQemu {
+  readonly run: VmRun;
+  isAlive = true;
+  relay: SimRelayPort | undefined;
+  readonly volumes: readonly Volume[];
+  readonly #world: Pick<ReplicaWorld, "after">;
+  readonly #pending = new Set<Pending>();
+
+  constructor(run: VmRun, disks: ReadonlyMap<VolumeId, SimDisk>, world: Pick<ReplicaWorld, "after">) {
+    this.run = run;
+    this.#world = world;
+    this.volumes = [...disks].map(([volume, disk]) => ({
+      volume,
+      disk,
+      dirty: new Set(),
+      isPaused: false,
+      copying: false,
+    }));
+  }
+
+  write(index: number, block: number, value: number, acknowledged: () => void): void {
+    const volume = this.volumes[index];
+    if (volume === undefined || !this.isAlive) return;
+    volume.disk.set(block, value);
+    if (this.relay === undefined) this.#world.after(1, acknowledged);
+    else this.#send(volume, block, value, acknowledged);
+  }
+
+  /** All that there is, and each write from now on. */
+  mirror(relay: SimRelayPort): void {
+    this.relay = relay;
+    for (const volume of this.volumes) {
+      volume.isPaused = false;
+      for (const block of volume.disk.keys()) volume.dirty.add(block);
+      this.#copy(volume);
+    }
+  }
+
+  /** Another relay is there: what had no answer is sent again, in its order. */
+  reconnect(relay: SimRelayPort): void {
+    this.relay = relay;
+    for (const pending of [...this.#pending]) this.#hand(relay, pending);
+  }
+
+  resume(): void {
+    for (const volume of this.volumes) {
+      volume.isPaused = false;
+      this.#copy(volume);
+    }
+  }
+
+  isWhole(): boolean {
+    return this.volumes.every(({ dirty, isPaused, copying }) => dirty.size === 0 && !isPaused && !copying);
+  }
+
+  end(): void {
+    this.relay = undefined;
+    for (const { dirty } of this.volumes) dirty.clear();
+  }
+
+  #send(volume: Volume, block: number, value: number, end: () => void): void {
+    const pending: Pending = { volume, block, value, end };
+    this.#pending.add(pending);
+    if (this.relay !== undefined) this.#hand(this.relay, pending);
+  }
+
+  #hand(relay: SimRelayPort, pending: Pending): void {
+    const { volume, block, value, end } = pending;
+    relay.write(volume.volume, block, value, (answer) => {
+      if (!this.isAlive || !this.#pending.delete(pending)) return;
+      if (answer === "refused") {
+        volume.dirty.add(block);
+        volume.isPaused = true;
+      }
+      end();
+    });
+  }
+
+  /** One block after the other, as long as nothing is refused. */
+  #copy(volume: Volume): void {
+    const [block] = volume.dirty;
+    if (volume.copying || volume.isPaused || !this.isAlive || this.relay === undefined || block === undefined) return;
+    volume.copying = true;
+    volume.dirty.delete(block);
+    this.#send(volume, block, volume.disk.get(block) ?? 0, () => {
+      volume.copying = false;
+      this.#copy(volume);
+    });
+  }
+}

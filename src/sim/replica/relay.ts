@@ -1,0 +1,220 @@
+import type { HostId, VmId, VolumeId } from "../../model/ids.ts";
+import type { Door } from "../../ports/migration.ts";
+import type { Answered, ReplicaWorld, SimExport, SimRelayPort } from "./machine.ts";
+
+const linkMs = 1;
+const retryMs = 50;
+const lookMs = 50;
+const silentMs = 1_200;
+const idleMs = 1_000;
+const barMs = 1_000;
+
+export type SimRelayConfig = {
+  readonly host: HostId;
+  readonly to: HostId;
+  readonly vm: VmId;
+  readonly epoch: number;
+  readonly doors: readonly Door[];
+  readonly volumes: readonly VolumeId[];
+  readonly waitMs: number;
+};
+
+type Waiting = {
+  readonly block: number;
+  readonly value: number;
+  readonly since: number;
+  readonly done: (answer: Answered) => void;
+  sent: boolean;
+};
+type Lane = {
+  readonly volume: VolumeId;
+  up: SimExport | undefined;
+  readonly waiting: Set<Waiting>;
+  heardAt: number;
+  answeredAt: number;
+};
+
+/** A relay process, as src/adapters/nbd/relay.ts is one. */
+export class SimRelay implements SimRelayPort {
+  isAlive = true;
+  mode: "hold" | "stale" | "gone" = "hold";
+  refused = 0;
+  sentBlocks = 0;
+  /** Whoever listens at the moment: an agent that is away hears nothing. */
+  onChange: () => void = () => undefined;
+  config: SimRelayConfig;
+  readonly #world: ReplicaWorld;
+  readonly #lanes: readonly Lane[];
+  readonly #toDo: { readonly holds: () => boolean; readonly act: () => void }[] = [];
+  #bar: number | undefined;
+  #barBroken = false;
+  #connecting = true;
+
+  constructor(world: ReplicaWorld, config: SimRelayConfig) {
+    this.config = config;
+    this.#world = world;
+    this.#lanes = config.volumes.map((volume) => ({
+      volume,
+      up: undefined,
+      waiting: new Set(),
+      heardAt: world.now(),
+      answeredAt: world.now(),
+    }));
+    this.#look();
+  }
+
+  get isConnected(): boolean {
+    return this.#lanes.every(({ up }) => up !== undefined);
+  }
+
+  get waits(): boolean {
+    return (
+      this.mode === "hold" && this.#lanes.some((lane) => this.#waited(lane, lane.answeredAt) >= this.config.waitMs)
+    );
+  }
+
+  write(volume: VolumeId, block: number, value: number, done: (answer: Answered) => void): void {
+    const lane = this.#lanes.find((one) => one.volume === volume);
+    if (lane === undefined || !this.isAlive) return;
+    const waiting: Waiting = { block, value, since: this.#world.now(), done, sent: false };
+    if (this.mode !== "hold") this.#answer(waiting);
+    else {
+      lane.waiting.add(waiting);
+      this.#send(lane);
+    }
+  }
+
+  answerFromNowOn(mode: "stale" | "gone"): void {
+    if (this.mode !== "gone") this.mode = mode;
+    this.#connecting = false;
+    this.#bar = undefined;
+    for (const lane of this.#lanes) {
+      lane.up = undefined;
+      for (const waiting of lane.waiting) this.#answer(waiting);
+      lane.waiting.clear();
+    }
+    this.#settle();
+  }
+
+  /** `done` false: another order came in between. */
+  connect(doors: readonly Door[], done: (isConnected: boolean) => void): void {
+    this.config = { ...this.config, doors };
+    this.#connecting = this.mode !== "gone";
+    this.#toDo.push({
+      holds: () => !this.#connecting || this.isConnected,
+      act: () => {
+        if (this.#connecting) this.mode = "hold";
+        done(this.#connecting);
+      },
+    });
+    this.#settle();
+  }
+
+  bar(done: (isDrained: boolean) => void): void {
+    if (this.mode !== "hold" || !this.isConnected || this.#bar !== undefined) {
+      done(false);
+      return;
+    }
+    this.#bar = this.#world.now();
+    this.#barBroken = false;
+    const isDrained = (): boolean => this.#lanes.every(({ waiting }) => [...waiting].every(({ sent }) => !sent));
+    this.#toDo.push({ holds: () => this.#bar === undefined || isDrained(), act: () => done(this.#bar !== undefined) });
+    this.#settle();
+  }
+
+  /** Whether it held all the while. */
+  unbar(): boolean {
+    const held = this.#bar !== undefined && !this.#barBroken;
+    this.#bar = undefined;
+    for (const lane of this.#lanes) this.#send(lane);
+    return held;
+  }
+
+  #answer({ done }: Waiting): void {
+    if (this.mode === "stale") this.refused += 1;
+    const answer = this.mode === "stale" ? "refused" : "done";
+    this.#world.after(1, () => {
+      if (this.isAlive) done(answer);
+    });
+  }
+
+  #send(lane: Lane): void {
+    const { up } = lane;
+    if (up === undefined || this.#bar !== undefined) return;
+    for (const waiting of lane.waiting) {
+      if (waiting.sent) continue;
+      waiting.sent = true;
+      this.sentBlocks += 1;
+      this.#through(up, () =>
+        up.write(waiting.block, waiting.value, () =>
+          this.#through(up, () => {
+            lane.heardAt = this.#world.now();
+            lane.answeredAt = lane.heardAt;
+            if (lane.up === up && lane.waiting.delete(waiting)) waiting.done("done");
+            this.#settle();
+          }),
+        ),
+      );
+    }
+  }
+
+  /** A message, unless the link or one of both ends is gone meanwhile: then nobody hears of it. */
+  #through(up: SimExport, act: () => void): void {
+    this.#world.after(linkMs, () => {
+      if (this.isAlive && this.#world.connects(this.config.host, up.host)) act();
+    });
+  }
+
+  #look(): void {
+    if (!this.isAlive) return;
+    const now = this.#world.now();
+    if (this.#bar !== undefined && now - this.#bar > barMs) {
+      this.#barBroken = true;
+      this.unbar();
+    }
+    for (const lane of this.#lanes) {
+      const isGone =
+        lane.up?.isRemoved === true || (lane.up !== undefined && this.#waited(lane, lane.heardAt) > silentMs);
+      if (isGone) lane.up = undefined;
+      if (lane.up === undefined && this.#connecting) this.#open(lane);
+      if (lane.up !== undefined && lane.waiting.size === 0 && now - lane.heardAt > idleMs) this.#ask(lane, lane.up);
+    }
+    this.#settle();
+    this.#world.after(lookMs, () => this.#look());
+  }
+
+  #open(lane: Lane): void {
+    for (const door of this.config.doors) {
+      const found = this.#world.find(door);
+      if (found === undefined || !this.#world.connects(this.config.host, found.host)) continue;
+      const { host, vm, epoch } = this.config;
+      lane.up = found.doorkeeper(host, vm, epoch, lane.volume);
+      if (lane.up !== undefined) break;
+    }
+    if (lane.up === undefined) return;
+    lane.heardAt = this.#world.now();
+    for (const waiting of lane.waiting) waiting.sent = false;
+    this.#world.after(retryMs, () => this.#send(lane));
+  }
+
+  /** Whether the peer is there, where nothing else would tell. */
+  #ask(lane: Lane, up: SimExport): void {
+    this.#through(up, () =>
+      this.#through(up, () => {
+        lane.heardAt = this.#world.now();
+      }),
+    );
+  }
+
+  #waited(lane: Lane, lastSign: number): number {
+    const [oldest] = lane.waiting;
+    return oldest === undefined ? 0 : this.#world.now() - Math.max(oldest.since, lastSign);
+  }
+
+  #settle(): void {
+    for (const waiting of this.#toDo.splice(0))
+      if (waiting.holds()) waiting.act();
+      else this.#toDo.push(waiting);
+    this.onChange();
+  }
+}

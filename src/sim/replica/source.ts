@@ -1,0 +1,211 @@
+import type { HostId } from "../../model/ids.ts";
+import { refuse } from "../../model/reason.ts";
+import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
+import type { Door } from "../../ports/migration.ts";
+import type { AttachRequest, ReplicaEvent, ReplicaSource } from "../../ports/replication.ts";
+import type { ReplicaWorld, SimMirrorQemu } from "./machine.ts";
+import { SimRelay } from "./relay.ts";
+
+type Done = (end: HypervisorEnd) => void;
+/** What the driver knows of one run: `since` as in src/adapters/qemu/replica-source.ts. */
+type Attached = { relay: SimRelay; since: number | undefined; copied: boolean; told: string };
+
+/** What a host whose VMs are replicated has, whichever agent is there. */
+export class SimReplicatedHost {
+  readonly id: HostId;
+  readonly qemus = new Map<string, SimMirrorQemu>();
+  readonly relays = new Map<string, { readonly run: VmRun; relay: SimRelay }>();
+
+  constructor(id: HostId) {
+    this.id = id;
+  }
+}
+
+const stepMs = 2;
+const lookMs = 100;
+const restartMs = 100;
+const done: HypervisorEnd = { kind: "done" };
+
+export function nameOf(run: VmRun): string {
+  return `${run.incarnation}.${run.vm}.${run.epoch}`;
+}
+
+/** The agent's side at the host of the runs; takes up the relays that an earlier one left. */
+export class SimReplicaSource implements ReplicaSource {
+  isOpen = true;
+  readonly #world: ReplicaWorld;
+  readonly #host: SimReplicatedHost;
+  readonly #runs = new Map<string, Attached>();
+  readonly #listeners: ((event: ReplicaEvent) => void)[] = [];
+
+  constructor(world: ReplicaWorld, host: SimReplicatedHost) {
+    this.#world = world;
+    this.#host = host;
+    for (const { run, relay } of host.relays.values()) this.#keep(run, relay);
+    this.#look();
+  }
+
+  attach(run: VmRun, request: AttachRequest, end: Done): void {
+    this.#later(() => {
+      const qemu = this.#qemu(run);
+      const { vm } = run;
+      if (qemu === undefined) return end(refuse("vm-not-running", { vm }));
+      if (this.#runs.has(nameOf(run))) return end(refuse("replica-attached", { vm }));
+      if (request.tls) return end(refuse("replica-no-certificate", { vm }));
+      const { to, doors, waitMs } = request;
+      const volumes = request.volumes.map(({ volume }) => volume);
+      const config = { host: this.#host.id, to, vm, epoch: run.epoch, doors, volumes, waitMs };
+      const relay = new SimRelay(this.#world, config);
+      this.#host.relays.set(nameOf(run), { run, relay });
+      this.#keep(run, relay).since = relay.refused;
+      qemu.mirror(relay);
+      end(done);
+    });
+  }
+
+  goOnAlone(run: VmRun, end: Done): void {
+    this.#withRun(run, end, (attached) => {
+      attached.since = undefined;
+      attached.copied = false;
+      if (!attached.relay.isAlive) this.#replace(run, attached);
+      attached.relay.answerFromNowOn("stale");
+      end(done);
+    });
+  }
+
+  resync(run: VmRun, doors: readonly Door[], end: Done): void {
+    this.#withRun(run, end, (attached) => {
+      const qemu = this.#qemu(run);
+      if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
+      const { relay } = attached;
+      relay.connect(doors, (isConnected) => {
+        if (!this.isOpen) return;
+        if (!isConnected) return end(refuse("replica-resync-ended", { vm: run.vm, detail: "overtaken" }));
+        attached.since = relay.refused;
+        attached.copied = false;
+        qemu.resume();
+        end(done);
+      });
+    });
+  }
+
+  confirm(run: VmRun, end: Done): void {
+    this.#withRun(run, end, ({ relay, since }) => {
+      const qemu = this.#qemu(run);
+      if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
+      const isConfirmed = relay.isAlive && relay.mode === "hold" && relay.refused === since && qemu.isWhole();
+      end(isConfirmed ? done : refuse("replica-not-in-sync", { vm: run.vm }));
+    });
+  }
+
+  bar(run: VmRun, end: Done): void {
+    this.#withRun(run, end, ({ relay }) => relay.bar((isDrained) => end(barEnd(run, isDrained))));
+  }
+
+  unbar(run: VmRun, end: Done): void {
+    this.#withRun(run, end, ({ relay }) => end(barEnd(run, relay.unbar())));
+  }
+
+  detach(run: VmRun, end: Done): void {
+    this.#later(() => {
+      const attached = this.#runs.get(nameOf(run));
+      if (attached === undefined) return end(done);
+      attached.since = undefined;
+      if (!attached.relay.isAlive) this.#replace(run, attached);
+      attached.relay.answerFromNowOn("gone");
+      this.#world.after(stepMs, () => {
+        attached.relay.isAlive = false;
+        this.#qemu(run)?.end();
+        this.#runs.delete(nameOf(run));
+        this.#host.relays.delete(nameOf(run));
+        end(done);
+      });
+    });
+  }
+
+  watchReplicas(listener: (event: ReplicaEvent) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #keep(run: VmRun, relay: SimRelay): Attached {
+    const attached: Attached = { relay, since: undefined, copied: false, told: "" };
+    this.#runs.set(nameOf(run), attached);
+    this.#listen(run, attached);
+    return attached;
+  }
+
+  #listen(run: VmRun, attached: Attached): void {
+    const { relay } = attached;
+    relay.onChange = () => {
+      const now = `${relay.isConnected} ${relay.waits}`;
+      if (!this.isOpen || now === attached.told) return;
+      const [wasConnected = "", waited = ""] = attached.told.split(" ");
+      attached.told = now;
+      if (relay.waits && waited !== "true") this.#emit({ kind: "waits", run, detail: "the replica does not answer" });
+      if (String(relay.isConnected) !== wasConnected)
+        this.#emit({ kind: "link", run, connected: relay.isConnected, detail: "" });
+    };
+  }
+
+  #emit(event: ReplicaEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  #look(): void {
+    if (!this.isOpen) return;
+    for (const [name, attached] of this.#runs) {
+      const entry = this.#host.relays.get(name);
+      if (entry === undefined) continue;
+      if (!attached.relay.isAlive) this.#world.after(restartMs, () => this.#replace(entry.run, attached));
+      else this.#tell(entry.run, attached);
+    }
+    this.#world.after(lookMs, () => this.#look());
+  }
+
+  #tell(run: VmRun, attached: Attached): void {
+    const qemu = this.#qemu(run);
+    if (qemu === undefined || attached.copied || attached.since === undefined) return;
+    qemu.resume();
+    const left = qemu.volumes.reduce((sum, { dirty }) => sum + dirty.size, 0);
+    const isOver = qemu.isWhole();
+    const remainingMiB = Math.ceil(left / 16);
+    this.#emit({ kind: "progress", run, progress: { percent: isOver ? 100 : 50, remainingMiB, mibPerSecond: 0 } });
+    attached.copied = isOver;
+    if (isOver) this.#emit({ kind: "copied", run });
+  }
+
+  /** Another relay for one that is gone: in hold, and it knows nothing of what the one before it refused. */
+  #replace(run: VmRun, attached: Attached): void {
+    if (!this.isOpen || attached.relay.isAlive || this.#runs.get(nameOf(run)) !== attached) return;
+    attached.relay = new SimRelay(this.#world, attached.relay.config);
+    attached.since = undefined;
+    attached.told = "";
+    this.#host.relays.set(nameOf(run), { run, relay: attached.relay });
+    this.#listen(run, attached);
+    this.#qemu(run)?.reconnect(attached.relay);
+    this.#emit({ kind: "holds", run });
+  }
+
+  #qemu(run: VmRun): SimMirrorQemu | undefined {
+    const qemu = this.#host.qemus.get(nameOf(run));
+    return qemu?.isAlive === true ? qemu : undefined;
+  }
+
+  #withRun(run: VmRun, end: Done, act: (attached: Attached) => void): void {
+    this.#later(() => {
+      const attached = this.#runs.get(nameOf(run));
+      if (attached === undefined) end(refuse("replica-not-attached", { vm: run.vm }));
+      else act(attached);
+    });
+  }
+
+  #later(act: () => void): void {
+    this.#world.after(stepMs, () => {
+      if (this.isOpen) act();
+    });
+  }
+}
+
+function barEnd(run: VmRun, held: boolean): HypervisorEnd {
+  return held ? done : refuse("replica-bar-broken", { vm: run.vm, detail: "it did not hold" });
+}

@@ -1,0 +1,182 @@
+import type { Epoch, HostId, VmId, VolumeId } from "../../model/ids.ts";
+import { refuse } from "../../model/reason.ts";
+import type { HypervisorEnd } from "../../ports/hypervisor.ts";
+import type { Door } from "../../ports/migration.ts";
+import type {
+  CeaseEnd,
+  ExportEnd,
+  ReceiveEnd,
+  ReceiveRequest,
+  ReplicaCopy,
+  ReplicaPoint,
+  ReplicaTarget,
+} from "../../ports/replication.ts";
+import { type ReplicaWorld, SimDaemon, type SimDisk, SimExport } from "./machine.ts";
+
+type Received = {
+  readonly vm: VmId;
+  readonly epoch: Epoch;
+  readonly from: HostId;
+  readonly volumes: readonly VolumeId[];
+};
+type Copied = { readonly disk: SimDisk; epoch: Epoch; counter: number };
+
+type SimPoint = { readonly id: string; readonly at: number; readonly disks: ReadonlyMap<VolumeId, SimDisk> };
+
+/** What a host that receives has, whichever agent is there. */
+export class SimReplicaHost {
+  readonly id: HostId;
+  readonly addresses: ReadonlySet<string>;
+  readonly copies = new Map<VolumeId, Copied>();
+  readonly received = new Map<VmId, Received>();
+  readonly daemons = new Map<VmId, SimDaemon>();
+  readonly doors = new Map<VmId, readonly Door[]>();
+  readonly exports = new Map<VolumeId, SimExport>();
+  readonly points = new Map<VmId, SimPoint[]>();
+  /** What was exported, by path. */
+  readonly images = new Map<string, SimDisk>();
+
+  constructor(id: HostId, addresses: ReadonlySet<string>) {
+    this.id = id;
+    this.addresses = addresses;
+  }
+}
+
+const stepMs = 2;
+
+/** The agent's side at a host that receives. */
+export class SimReplicaTarget implements ReplicaTarget {
+  isOpen = true;
+  readonly #world: ReplicaWorld;
+  readonly #host: SimReplicaHost;
+
+  constructor(world: ReplicaWorld, host: SimReplicaHost) {
+    this.#world = world;
+    this.#host = host;
+  }
+
+  receive(request: ReceiveRequest, done: (end: ReceiveEnd) => void): void {
+    this.#later(() => done(this.#receive(request)));
+  }
+
+  cease(vm: VmId, done: (end: CeaseEnd) => void): void {
+    this.#later(() => done(this.#cease(vm)));
+  }
+
+  takePoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void {
+    this.#later(() => {
+      const host = this.#host;
+      const received = host.received.get(vm);
+      const points = host.points.get(vm) ?? [];
+      if (received === undefined) return done(refuse("replica-not-received", { vm }));
+      if (points.some((point) => point.id === id)) return done({ kind: "done" });
+      const disks = received.volumes.map((volume): [VolumeId, SimDisk] => [
+        volume,
+        new Map(host.copies.get(volume)?.disk ?? []),
+      ]);
+      host.points.set(vm, [...points, { id, at: this.#world.now(), disks: new Map(disks) }]);
+      done({ kind: "done" });
+    });
+  }
+
+  listPoints(vm: VmId, done: (points: readonly ReplicaPoint[]) => void): void {
+    this.#later(() => done((this.#host.points.get(vm) ?? []).map(({ id, at }) => ({ id, at, sizeMiB: 0 }))));
+  }
+
+  exportPoint(vm: VmId, id: string, folder: string, done: (end: ExportEnd) => void): void {
+    this.#later(() => {
+      const point = this.#host.points.get(vm)?.find((one) => one.id === id);
+      if (point === undefined) return done(refuse("replica-point-absent", { vm, point: id }));
+      const images = [...point.disks].map(([volume, disk]) => {
+        const path = `${folder}/${volume}.raw`;
+        this.#host.images.set(path, new Map(disk));
+        return { volume, path };
+      });
+      done({ kind: "exported", images });
+    });
+  }
+
+  dropPoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void {
+    this.#later(() => {
+      if (!this.#host.received.has(vm)) return done(refuse("replica-not-received", { vm }));
+      const points = this.#host.points.get(vm) ?? [];
+      this.#host.points.set(
+        vm,
+        points.filter((point) => point.id !== id),
+      );
+      done({ kind: "done" });
+    });
+  }
+
+  #receive({ vm, epoch, from, volumes, addresses, tls }: ReceiveRequest): ReceiveEnd {
+    const host = this.#host;
+    const known = host.received.get(vm);
+    if (known !== undefined && known.epoch > epoch)
+      return refuse("replica-epoch-old", { vm, epoch, known: known.epoch });
+    if (tls) return refuse("replica-no-certificate", { vm });
+    const mine = addresses.filter((address) => host.addresses.has(address));
+    if (mine.length === 0) return refuse("replica-no-address", { vm, addresses: addresses.join(", ") });
+    for (const { volume } of volumes) {
+      const copy = host.copies.get(volume);
+      if (copy === undefined) host.copies.set(volume, { disk: new Map(), epoch, counter: 0 });
+      else copy.epoch = epoch;
+      if (known?.epoch !== epoch) this.#remove(volume);
+    }
+    const daemon = host.daemons.get(vm);
+    if (daemon === undefined || !daemon.isAlive || daemon.hangs) {
+      // S19: one that hangs is ended before another one has the images.
+      if (daemon !== undefined) daemon.isAlive = false;
+      for (const { volume } of volumes) this.#remove(volume);
+      host.daemons.set(vm, new SimDaemon());
+    }
+    host.received.set(vm, { vm, epoch, from, volumes: volumes.map(({ volume }) => volume) });
+    const doors =
+      host.doors.get(vm) ??
+      mine.map((address) => this.#world.open(host.id, address, (...knock) => letIn(host, ...knock)));
+    host.doors.set(vm, doors);
+    return { kind: "ready", doors };
+  }
+
+  #cease(vm: VmId): CeaseEnd {
+    const host = this.#host;
+    const known = host.received.get(vm);
+    if (known === undefined) return refuse("replica-not-received", { vm });
+    const daemon = host.daemons.get(vm);
+    if (daemon !== undefined) daemon.isAlive = false;
+    host.received.delete(vm);
+    const copies = known.volumes.flatMap((volume): ReplicaCopy[] => {
+      this.#remove(volume);
+      const copy = host.copies.get(volume);
+      if (copy === undefined) return [];
+      return [{ volume, epoch: copy.epoch, counter: copy.counter, path: volume, format: "qcow2" }];
+    });
+    return { kind: "ceased", copies };
+  }
+
+  #remove(volume: VolumeId): void {
+    const open = this.#host.exports.get(volume);
+    if (open !== undefined) open.isRemoved = true;
+    this.#host.exports.delete(volume);
+  }
+
+  #later(act: () => void): void {
+    this.#world.after(stepMs, () => {
+      if (this.isOpen) act();
+    });
+  }
+}
+
+/** One who knocks gets an export of its own; the one before it is removed first (S19). */
+function letIn(host: SimReplicaHost, from: HostId, vm: VmId, epoch: number, volume: VolumeId): SimExport | undefined {
+  const received = host.received.get(vm);
+  const copy = host.copies.get(volume);
+  const daemon = host.daemons.get(vm);
+  if (received?.epoch !== epoch || received.from !== from || copy === undefined) return undefined;
+  if (daemon === undefined || !daemon.isAlive || daemon.hangs) return undefined;
+  const earlier = host.exports.get(volume);
+  if (earlier !== undefined) earlier.isRemoved = true;
+  copy.counter += 1;
+  const open = new SimExport(host.id, daemon, copy.disk);
+  host.exports.set(volume, open);
+  return open;
+}

@@ -1,0 +1,165 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { z } from "zod";
+import { forecastSchema } from "../../src/api/contract/whatif.ts";
+import { keys } from "../../src/model/keys.ts";
+import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
+import { begin } from "../support/cli-run.ts";
+import { facts, heartbeat, held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
+
+let api: ApiHost;
+beforeEach(async () => {
+  api = await startApiHost();
+  const registration = { schema: 1, incarnation: 1, nonce: "nonce-h3", machine: "h3", registeredAt: 0 };
+  await api.put(keys.host(host("h3")), registration);
+  await api.put(keys.hostFacts(host("h3")), facts());
+  for (const name of ["h1", "h2", "h3"]) {
+    const link = (kind: string, net: number) => ({
+      kind,
+      address: `10.${net}.0.${name.slice(1)}`,
+      subnet: `10.${net}.0.0/24`,
+    });
+    const links = [link("management", 91), link("availability", 92)] as never;
+    await api.put(keys.member(host(name)), member(name, { links }));
+    if (name !== "h3") await api.put(keys.fenceDevice(host(name)), { schema: 1, agent: "fake", options: {} });
+  }
+  for (const [name, on, memoryMiB] of [
+    ["web", "h1", 80],
+    ["big", "h1", 1_000],
+    ["log", "h3", 80],
+    ["db", "h2", 512],
+  ] as const) {
+    await api.put(keys.vm(vmId(name)), vm(name, { memoryMiB }));
+    await api.put(keys.owner(vmId(name)), held(on, 1, 4));
+    await api.put(keys.vmStatus(vmId(name)), status(on, 1, 4, "running"));
+  }
+});
+afterEach(async () => {
+  await api.close();
+});
+
+/** With heartbeats as of now: nobody sends any here. */
+async function holdfast(...line: readonly string[]) {
+  for (const name of ["h1", "h2", "h3"]) await api.put(keys.heartbeat(host(name), incarnation(1)), heartbeat());
+  return begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
+}
+
+const whatIf = (...line: readonly string[]) => holdfast("whatif", ...line);
+
+async function foreseen(...line: readonly string[]): Promise<z.infer<typeof forecastSchema>> {
+  const { code, out, err } = await whatIf(...line, "--json");
+  expect({ line, code, err }).toEqual({ line, code: 0, err: "" });
+  return forecastSchema.parse(JSON.parse(out));
+}
+
+describe("what if", () => {
+  test("[FC1] a host is lost: where each of its VMs goes, when, what is lost, and what would help the one that waits", async () => {
+    const { course, vms, steps } = await foreseen("host-loss", "h1");
+    expect(course.map(({ code }) => code)).toEqual(["forecast-host-fenced"]);
+    expect(vms.map(({ name, becomes, from, to }) => [name, becomes, from, to])).toEqual([
+      ["big", "waits", "h1", null],
+      ["web", "restarts", "h1", "h2"],
+    ]);
+    const [big, web] = vms;
+    expect(big).toMatchObject({ why: { code: "host-memory-short" }, fix: { code: "fix-more-memory" } });
+    expect(web).toMatchObject({
+      loses: { code: "loses-its-memory" },
+      guessed: ["start"],
+      why: { code: "holder-proven-gone" },
+    });
+    expect(web?.afterMs).toBeGreaterThan(9_000);
+    expect(steps).toContainEqual({ step: "power-off", ms: 2_000, samples: 0 });
+    const { out } = await whatIf("host-loss", "h1");
+    expect(out).toMatch(/^web +h1 +h2 +restarts +9\.\d s +9\.\d s$/mu);
+    expect(out).toMatch(/^big does not start\.\n {2}because {2}.+MiB.+\n {2}but {6}.+$/mu);
+    expect(out).toContain("start 2.0 s (a default, never measured here)");
+    expect(out).not.toMatch(/\{|undefined|\[object/u);
+  });
+
+  test("[FC1] nothing proves that a host without a device is off", async () => {
+    const { course, vms } = await foreseen("host-loss", "h3");
+    expect(course.map(({ code }) => code)).toEqual(["forecast-host-not-fenced"]);
+    expect(vms).toMatchObject([
+      { name: "log", becomes: "waits", why: { code: "proof-unobtainable" }, fix: { code: "fix-device" } },
+    ]);
+  });
+
+  test("[FC1] maintenance moves what fits elsewhere; what cannot leave says why", async () => {
+    const { vms } = await foreseen("maintenance", "h1");
+    expect(vms.map(({ name, becomes, to }) => [name, becomes, to])).toEqual([
+      ["big", "stays", "h1"],
+      ["web", "moves", "h2"],
+    ]);
+    expect(vms[1]).toMatchObject({ loses: null, afterMs: 10_000, downMs: null });
+    expect(api.view().maintenances.size + api.view().moves.size).toBe(0);
+  });
+
+  test("[FC1] the order shows its plan first, and with --dry-run nothing else", async () => {
+    const dry = await holdfast("host", "maintenance", "h1", "--dry-run");
+    expect(dry).toMatchObject({ code: 0, err: "" });
+    expect(dry.out).toMatch(/^web +h1 +h2 +moves +10\.0 s +a pause$/mu);
+    expect(dry.out).toMatch(/^big cannot leave\.\n {2}because .+\n {2}but .+$/mu);
+    expect(api.view().maintenances.size).toBe(0);
+    const done = await holdfast("host", "maintenance", "h1", "--no-wait");
+    expect(done).toMatchObject({ code: 0, err: "" });
+    expect(done.out).toMatch(
+      /^The plan:\nVM .+[\s\S]+\nh1 is in maintenance: the VMs that it holds now \(2\) leave\. /u,
+    );
+    expect(api.view().maintenances.size).toBe(1);
+    expect((await holdfast("host", "maintenance", "h1", "--dry-run")).err).toContain("maintenance-already");
+  });
+
+  test("[FC1] it shows each VM as it arrives elsewhere, and ends when all have that can", async () => {
+    const asked = holdfast("host", "maintenance", "h1");
+    await until(() => api.view().maintenances.size > 0, "the order");
+    await api.put(keys.owner(vmId("web")), held("h2", 1, 5));
+    await api.put(keys.vmStatus(vmId("web")), status("h2", 1, 5, "running"));
+    const { code, out, err } = await asked;
+    expect({ code, err }).toEqual({ code: 0, err: "web: running on h2 (1 of 1)\n" });
+    expect(out).toMatch(/\n1 left h1; on it stay big\.\n$/u);
+    expect((await holdfast("host", "release", "h1")).code).toBe(0);
+    const late = await holdfast("host", "maintenance", "h2", "--timeout", "0");
+    expect(late).toMatchObject({ code: 3 });
+    expect(late.err).toContain("Code:    maintenance-not-done");
+  });
+
+  test("what cannot be asked is refused", async () => {
+    const refused = async (code: string, ...line: readonly string[]) => {
+      const end = await whatIf(...line);
+      expect({ line, code: end.code, out: end.out }).toEqual({ line, code: 1, out: "" });
+      expect(end.err).toContain(`Code:    ${code}\n`);
+    };
+    await refused("host-unknown", "host-loss", "h9");
+    await refused("whatif-link-unknown", "link-loss", "moon");
+    await refused("host-unknown", "link-loss", "h9:management");
+    await refused("whatif-store-link-unknown", "link-loss", "management");
+    await api.put(keys.fence(host("h2"), incarnation(1)), {
+      schema: 1,
+      cause: "order",
+      by: "h1",
+      heartbeatRevision: null,
+      waitedMs: 0,
+      device: "not-needed",
+      proofs: [],
+      at: 0,
+    });
+    await refused("whatif-host-not-up", "host-loss", "h2");
+  });
+});
+
+test("[FC2] an edit that breaks what is borne is answered with what it would break; with --accept it is done and told", async () => {
+  await api.put(keys.vm(vmId("big")), vm("big", { memoryMiB: 80 }));
+  await api.put(keys.fenceDevice(host("h3")), { schema: 1, agent: "fake", options: {} });
+  const edit = ["rule", "add", "licence", "--host", "h2", "--strict", "--vm", "db"];
+  const refused = await holdfast(...edit);
+  expect({ code: refused.code, out: refused.out }).toEqual({ code: 1, out: "" });
+  expect(refused.err).toMatch(/^Cause: {3}The cluster bears 1 host losses now and would bear 0: without h2, db .+\n/u);
+  expect(refused.err).toMatch(/--accept\.\nCode: {4}edit-bears-less\n$/u);
+  expect(api.view().rules.size).toBe(0);
+  expect(await holdfast(...edit, "--accept")).toMatchObject({ code: 0, err: "" });
+  expect(api.view().rules.size).toBe(1);
+  const { out } = await holdfast("log");
+  expect(out).toMatch(
+    /What rule add would break was accepted \(1 in all\)\. \[FC2: The cluster bears 1 host losses now/u,
+  );
+  expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
+});

@@ -1,0 +1,234 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { NbdGuest } from "../../lab/guest/nbd-guest.ts";
+import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
+import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
+import { openReplicaSource, type QemuReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
+import { openReplicaTarget, type QemuReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
+import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
+import { must } from "../../src/base/assert.ts";
+import type { ClusterId, PoolId } from "../../src/model/ids.ts";
+import type { VmRun } from "../../src/ports/hypervisor.ts";
+import type { ReplicaCopy, ReplicaEvent } from "../../src/ports/replication.ts";
+import { controlOrder } from "./control-order.ts";
+import { diskMiB, diskNames, type ReplicationRig, type Write } from "./replication-calls.ts";
+
+const limitMs = 30_000;
+const blockBytes = 65_536;
+const laterMs = 400;
+const relay = [process.execPath, resolve(import.meta.dirname, "../../src/main/relay.ts")];
+let lastRig = 0;
+
+type Machine = { readonly run: VmRun; readonly qmp: Qmp; readonly process: ChildProcess; readonly guests: NbdGuest[] };
+type Machines = { current: Machine | undefined };
+export type Certificates = { readonly ca: string; readonly cert: string; readonly key: string };
+type Of = { readonly source?: Certificates; readonly target?: Certificates };
+const cluster = "test" as ClusterId;
+
+/** Real QEMUs without a guest: NBD writes stand for one. Both hosts on this machine, with an address that can be cut off. */
+export async function openRealReplicaPair(of: Of = {}): Promise<ReplicationRig & { readonly qmp: () => Qmp }> {
+  const folder = mkdtempSync(join(tmpdir(), "hf-rep-"));
+  lastRig += 1;
+  const address = `127.${78 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${lastRig}`;
+  for (const name of ["a", "b", "pool-a", "pool-b", "exports"]) mkdirSync(join(folder, name));
+  for (const disk of diskNames)
+    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(folder, "pool-a", `${disk}.qcow2`), `${diskMiB}M`]);
+  const events: ReplicaEvent[] = [];
+  const machines: Machines = { current: undefined };
+  let source = openSource(folder, of, machines, events);
+  let target = openTarget(folder, of);
+  const faults = faultsIn(folder, address);
+  return {
+    get source() {
+      return source;
+    },
+    get target() {
+      return target;
+    },
+    events,
+    qmp: () => must(machines.current?.qmp, "Cannot ask: no run"),
+    address,
+    foreignAddress: "192.0.2.1",
+    exportFolder: join(folder, "exports"),
+    readImage: async (path, block) =>
+      sameValue(readFileSync(path).subarray(block * blockBytes, (block + 1) * blockBytes)),
+    ...guestsOf(folder, machines),
+    ...faults,
+    reopenSource: async (meanwhile) => {
+      source.close();
+      await meanwhile?.();
+      source = openSource(folder, of, machines, events);
+      await until("it is taken up", () => events.length > 0);
+    },
+    reopenTarget: async (meanwhile) => {
+      target.close();
+      await meanwhile?.();
+      target = openTarget(folder, of);
+    },
+    end: (call) => new Promise((done) => call(done)),
+    until,
+    whileLater: () => sleep(laterMs),
+    close: async () => {
+      await faults.cut(false);
+      source.close();
+      target.close();
+      machines.current?.process.kill("SIGKILL");
+      signal(folder, "SIGKILL");
+      await until("nothing of it is left", () => pidsOf(folder).length === 0);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function openSource(folder: string, of: Of, machines: Machines, events: ReplicaEvent[]): QemuReplicaSource {
+  const opened = openReplicaSource({
+    cluster,
+    runDir: join(folder, "a"),
+    relay,
+    qmp: (run) => (machines.current?.run.epoch === run.epoch ? machines.current.qmp : undefined),
+    ...(of.source && { certificates: of.source }),
+  });
+  opened.watchReplicas((event) => events.push(event));
+  return opened;
+}
+
+function openTarget(folder: string, of: Of): QemuReplicaTarget {
+  const pools = { ["pool" as PoolId]: join(folder, "pool-b") };
+  const volumes = openVolumes({ cluster, pools });
+  const runDir = join(folder, "b");
+  return openReplicaTarget({ cluster, runDir, pools, volumes, ...(of.target && { certificates: of.target }) });
+}
+
+function guestsOf(folder: string, machines: Machines) {
+  const guestOf = (disk: number): NbdGuest => must(machines.current?.guests[disk], "Cannot go on: no guest");
+  return {
+    startRun: async (run: VmRun): Promise<void> => {
+      machines.current = await startMachine(folder, run);
+    },
+    killRun: async (run: VmRun): Promise<void> => {
+      const { current } = machines;
+      const { process: child, guests } = must(current?.run === run ? current : undefined, "Cannot kill: no such run");
+      const gone = new Promise((end) => child.once("exit", end));
+      child.kill("SIGKILL");
+      await gone;
+      for (const guest of guests) guest.close();
+      machines.current = undefined;
+    },
+    write: (disk: number, block: number, value: number): Write => {
+      const write = { isAcknowledged: false };
+      void guestOf(disk)
+        .write(block * blockBytes, Buffer.alloc(blockBytes, value))
+        .then((error) => {
+          write.isAcknowledged = error === 0;
+        });
+      return write;
+    },
+    readHere: async (disk: number, block: number): Promise<number> =>
+      sameValue(await guestOf(disk).read(block * blockBytes, blockBytes)),
+    readCopy: async ({ path, format }: ReplicaCopy, block: number): Promise<number> => {
+      const raw = `${path}.${statSync(path).mtimeMs}.raw`;
+      if (!existsSync(raw)) execFileSync("qemu-img", ["convert", "-f", format, "-O", "raw", path, raw]);
+      return sameValue(readFileSync(raw).subarray(block * blockBytes, (block + 1) * blockBytes));
+    },
+  };
+}
+
+/** A table of its own in the firewall, for one address that nobody else has. */
+function faultsIn(folder: string, address: string) {
+  const table = `hf_rep_${process.pid}_${lastRig}`;
+  const daemonSocket = join(folder, "b", "received", "web", "qmp.sock");
+  const relays = join(folder, "a", "relays");
+  let isCut = false;
+  return {
+    sentMiB: async (): Promise<number> => {
+      const [name = ""] = readdirSync(relays);
+      const says = await controlOrder(join(relays, name, "control.sock"), { kind: "tell" });
+      return relaySaysSchema.parse(says).state.sentBytes / 1024 / 1024;
+    },
+    cut: async (cut: boolean): Promise<void> => {
+      if (cut === isCut) return;
+      isCut = cut;
+      const chain = `chain c { type filter hook input priority 0; ip daddr ${address} drop; ip saddr ${address} drop; }`;
+      const text = cut ? `table inet ${table} {\n ${chain}\n}\n` : `delete table inet ${table}\n`;
+      execFileSync("nft", ["-f", "-"], { input: text });
+    },
+    killRelay: async (): Promise<void> => signal(relays, "SIGKILL"),
+    killDaemon: async (): Promise<void> => {
+      signal(daemonSocket, "SIGKILL");
+      await until("the daemon is gone", () => pidsOf(daemonSocket).length === 0);
+    },
+    hangDaemon: async (hangs: boolean): Promise<void> => signal(daemonSocket, hangs ? "SIGSTOP" : "SIGCONT"),
+  };
+}
+
+function signal(needle: string, name: NodeJS.Signals): void {
+  for (const pid of pidsOf(needle)) process.kill(pid, name);
+}
+
+async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const giveUpAt = performance.now() + limitMs; !(await holds()); await sleep(10))
+    if (performance.now() > giveUpAt) throw new Error(`Waited in vain until ${what}`);
+}
+
+/** QEMU with two disks and no machine around them; each disk is served to the test as a guest would have it. */
+async function startMachine(folder: string, run: VmRun): Promise<Machine> {
+  const [qmpPath, nbdPath] = [join(folder, `qmp-${run.epoch}.sock`), join(folder, `guest-${run.epoch}.sock`)];
+  const disks = diskNames.flatMap((disk, i) => [
+    "-blockdev",
+    JSON.stringify({
+      driver: "qcow2",
+      "node-name": `disk${i}`,
+      file: { driver: "file", filename: join(folder, "pool-a", `${disk}.qcow2`) },
+    }),
+  ]);
+  const chardev = `socket,id=qmp,path=${qmpPath},server=on,wait=off`;
+  const args = [
+    "-machine",
+    "none",
+    "-nodefaults",
+    "-display",
+    "none",
+    "-chardev",
+    chardev,
+    "-mon",
+    "chardev=qmp,mode=control",
+  ];
+  const child = spawn("qemu-system-x86_64", [...args, ...disks], { stdio: ["ignore", "ignore", "inherit"] });
+  let qmp: Qmp | undefined;
+  await until("QEMU answers", async () => {
+    qmp = await connectQmp(qmpPath, { event: () => undefined, end: () => undefined }, 1_000);
+    return qmp !== undefined;
+  });
+  const opened = must(qmp, "Cannot go on: no QMP");
+  await opened.execute("nbd-server-start", { addr: { type: "unix", data: { path: nbdPath } } });
+  const guests: NbdGuest[] = [];
+  for (const i of diskNames.keys()) {
+    const node = { id: `guest${i}`, name: `guest${i}`, "node-name": `disk${i}` };
+    await opened.execute("block-export-add", { type: "nbd", ...node, writable: true });
+    guests.push(await NbdGuest.open(nbdPath, `guest${i}`));
+  }
+  return { run, qmp: opened, process: child, guests };
+}
+
+function sameValue(block: Buffer): number {
+  const [value = 0] = block;
+  if (!block.every((byte) => byte === value)) throw new Error("A block is not of one value");
+  return value;
+}
+
+/** Processes whose command line names this. */
+function pidsOf(needle: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/u.test(name) && Number(name) !== process.pid)
+    .filter((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, "utf8").includes(needle);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}

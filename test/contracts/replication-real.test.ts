@@ -1,0 +1,135 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/adapters/pki/authority.ts";
+import type { ClusterId, HostId } from "../../src/model/ids.ts";
+import { type Certificates, openRealReplicaPair } from "./real-replica-pair.ts";
+import { done, type ReplicationRig, replicasOf, run4, run5 } from "./replication-calls.ts";
+
+const limit = { timeout: 60_000 };
+let folder: string;
+let rig: ReplicationRig;
+const { doorsFor, attach, inSync, write, copies, expectSame, told, attached, receive } = replicasOf(() => rig);
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "hf-rep-tls-"));
+});
+afterEach(async () => {
+  await rig.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function certificatesOf(authority: KeyPair, host: string): Promise<Certificates> {
+  const pair = await issueHostCertificate(authority, { host: host as HostId, addresses: [], names: [host] });
+  const put = (name: string, text: string): string => {
+    const path = join(folder, `${host}-${Math.random()}-${name}`);
+    writeFileSync(path, text);
+    return path;
+  };
+  return { ca: put("ca", authority.cert), cert: put("cert", pair.cert), key: put("key", pair.key) };
+}
+
+describe("with the cluster's certificates", () => {
+  test("[S16] everything goes over TLS, also after the connection broke", limit, async () => {
+    const authority = await createAuthority("test" as ClusterId);
+    rig = await openRealReplicaPair({
+      source: await certificatesOf(authority, "a"),
+      target: await certificatesOf(authority, "b"),
+    });
+    await rig.startRun(run4);
+    await write(0, 1, 5);
+    expect(await attach(await doorsFor({ tls: true }), run4, { tls: true })).toEqual(done);
+    await inSync();
+    await rig.killDaemon();
+    const waits = rig.write(1, 2, 6);
+    await doorsFor({ tls: true });
+    await rig.until("the write is acknowledged", () => waits.isAcknowledged);
+    await expectSame(await copies());
+  });
+
+  test(
+    "[S19] nobody but the host that is meant writes a copy, and no copy of another host is written",
+    limit,
+    async () => {
+      const authority = await createAuthority("test" as ClusterId);
+      const foreign = await createAuthority("test" as ClusterId);
+      const right = { source: await certificatesOf(authority, "a"), target: await certificatesOf(authority, "b") };
+      const wrong = [
+        { ...right, source: await certificatesOf(foreign, "a") },
+        { ...right, source: await certificatesOf(authority, "c") },
+        { ...right, target: await certificatesOf(authority, "d") },
+      ];
+      for (const one of wrong) {
+        rig = await openRealReplicaPair(one);
+        await rig.startRun(run4);
+        expect(await attach(await doorsFor({ tls: true }), run4, { tls: true })).toEqual(done);
+        const waits = rig.write(0, 3, 7);
+        await rig.until("it is told that a write waits", () => told("waits").length > 0);
+        expect(waits.isAcknowledged).toBe(false);
+        const [first] = await copies();
+        expect(first).toMatchObject({ counter: 0 });
+        if (one !== wrong.at(-1)) await rig.close();
+      }
+    },
+  );
+});
+
+describe("a replica whose pool is full", () => {
+  test(
+    "[S16] keeps a write waiting, and takes it as soon as there is room, without anybody's word",
+    limit,
+    async () => {
+      rig = await openRealReplicaPair();
+      const pool = join(rig.exportFolder, "../pool-b");
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", pool]);
+      try {
+        await attached();
+        const filler = join(pool, "filler");
+        expect(() => writeFileSync(filler, Buffer.alloc(16 * 1024 * 1024))).toThrow(/ENOSPC/u);
+        const waits = rig.write(0, 40, 9);
+        await rig.until("it is told that a write waits", () => told("waits").length > 0);
+        await rig.whileLater();
+        expect(waits.isAcknowledged).toBe(false);
+        rmSync(filler);
+        await rig.until("the write is acknowledged", () => waits.isAcknowledged);
+        await expectSame(await copies());
+      } finally {
+        execFileSync("umount", ["--lazy", pool]);
+      }
+    },
+  );
+});
+
+describe("a mirror that QEMU ends by itself", () => {
+  test("[S16] is told, and is confirmed by nobody", limit, async () => {
+    const pair = await openRealReplicaPair();
+    rig = pair;
+    const doors = await attached();
+    await pair.qmp().execute("block-job-cancel", { device: "replica1", force: false });
+    await rig.until("it is told", () => told("ended").length > 0);
+    expect(await replicasOf(() => rig).confirm()).toMatchObject({ kind: "refused", code: "replica-job-gone" });
+    expect(await replicasOf(() => rig).resync(doors)).toMatchObject({ kind: "refused", code: "replica-job-gone" });
+    expect(await replicasOf(() => rig).detach()).toEqual(done);
+    expect(await attach(doors)).toEqual(done);
+    await inSync();
+    expect(told("ended")).toHaveLength(1);
+  });
+});
+
+describe("what a copy is made of", () => {
+  test("[S21] is known again after the run folder was lost; an earlier epoch is still refused", limit, async () => {
+    rig = await openRealReplicaPair();
+    await attached();
+    await doorsFor({ epoch: run5.epoch });
+    expect(await replicasOf(() => rig).takePoint("p0")).toEqual(done);
+    await rig.reopenTarget(async () => {
+      await rig.killDaemon();
+      rmSync(join(rig.exportFolder, "../b/received"), { recursive: true });
+    });
+    expect(await receive({ epoch: run4.epoch })).toMatchObject({ kind: "refused", code: "replica-epoch-old" });
+    expect(await receive({ epoch: run5.epoch })).toMatchObject({ kind: "ready" });
+    expect(await replicasOf(() => rig).points()).toEqual(["p0"]);
+  });
+});

@@ -1,0 +1,124 @@
+import { must } from "../../src/base/assert.ts";
+import type { HostId, VolumeId } from "../../src/model/ids.ts";
+import type { ReplicaEvent } from "../../src/ports/replication.ts";
+import { type Doorkeeper, type ReplicaWorld, type SimDisk, SimMirrorQemu } from "../../src/sim/replica/machine.ts";
+import { nameOf, SimReplicaSource, SimReplicatedHost } from "../../src/sim/replica/source.ts";
+import { SimReplicaHost, SimReplicaTarget } from "../../src/sim/replica/target.ts";
+import { diskNames, type ReplicationRig, run4, type Write } from "./replication-calls.ts";
+import { VirtualClock } from "./sim-rig.ts";
+
+const stepsMax = 100_000;
+const laterMs = 500;
+
+/** Two simulated hosts under one clock, with a link that can be cut. */
+export async function openSimReplicaPair(): Promise<ReplicationRig> {
+  const { clock, world, link } = openWorld();
+  const here = new SimReplicatedHost("a" as HostId);
+  const there = new SimReplicaHost("b" as HostId, new Set(["10.0.0.2"]));
+  const disks = new Map<VolumeId, SimDisk>(diskNames.map((volume) => [volume as VolumeId, new Map()]));
+  const events: ReplicaEvent[] = [];
+  const openSource = (): SimReplicaSource => {
+    const opened = new SimReplicaSource(world, here);
+    opened.watchReplicas((event) => events.push(event));
+    return opened;
+  };
+  let source = openSource();
+  let target = new SimReplicaTarget(world, there);
+  const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
+    for (let i = 0; !(await holds()); i++)
+      if (!clock.step() || i > stepsMax) throw new Error(`Waited in vain until ${what}`);
+  };
+  const running = (): SimMirrorQemu | undefined => [...here.qemus.values()].find(({ isAlive }) => isAlive);
+  return {
+    get source() {
+      return source;
+    },
+    get target() {
+      return target;
+    },
+    events,
+    address: "10.0.0.2",
+    foreignAddress: "192.0.2.1",
+    startRun: async (run) => void here.qemus.set(nameOf(run), new SimMirrorQemu(run, disks, world)),
+    killRun: async (run) => {
+      must(here.qemus.get(nameOf(run)), "Cannot kill: no such run").isAlive = false;
+    },
+    write: (disk, block, value) => writeTo(running(), disk, block, value),
+    readHere: async (disk, block) => disks.get(diskNames[disk] as VolumeId)?.get(block) ?? 0,
+    readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,
+    exportFolder: "/exports",
+    readImage: async (path, block) => there.images.get(path)?.get(block) ?? 0,
+    sentMiB: async () => (here.relays.get(nameOf(run4))?.relay.sentBlocks ?? 0) / 16,
+    cut: async (isCut) => {
+      link.isCut = isCut;
+    },
+    ...faultsOf(here, there),
+    reopenSource: async (meanwhile) => {
+      source.isOpen = false;
+      await meanwhile?.();
+      source = openSource();
+    },
+    reopenTarget: async (meanwhile) => {
+      target.isOpen = false;
+      await meanwhile?.();
+      target = new SimReplicaTarget(world, there);
+    },
+    end: async (call) => {
+      const ends: Parameters<Parameters<typeof call>[0]>[0][] = [];
+      call((end) => ends.push(end));
+      await until("the end of a call", () => ends.length > 0);
+      return must(ends[0], "Cannot answer: there is none");
+    },
+    until,
+    whileLater: async () => {
+      const endsAt = world.now() + laterMs;
+      await until("it is later", () => world.now() >= endsAt);
+    },
+    close: async () => {
+      source.isOpen = false;
+      target.isOpen = false;
+    },
+  };
+}
+
+function writeTo(qemu: SimMirrorQemu | undefined, disk: number, block: number, value: number): Write {
+  const write = { isAcknowledged: false };
+  qemu?.write(disk, block, value, () => {
+    write.isAcknowledged = true;
+  });
+  return write;
+}
+
+function faultsOf(here: SimReplicatedHost, there: SimReplicaHost) {
+  return {
+    killRelay: async (): Promise<void> => {
+      for (const { relay } of here.relays.values()) relay.isAlive = false;
+    },
+    killDaemon: async (): Promise<void> => {
+      for (const daemon of there.daemons.values()) daemon.isAlive = false;
+    },
+    hangDaemon: async (hangs: boolean): Promise<void> => {
+      for (const daemon of there.daemons.values())
+        if (hangs) daemon.hangs = true;
+        else daemon.goOn();
+    },
+  };
+}
+
+function openWorld() {
+  const clock = new VirtualClock();
+  const link = { isCut: false };
+  const doors = new Map<string, { readonly host: HostId; readonly doorkeeper: Doorkeeper }>();
+  const world: ReplicaWorld = {
+    after: (ms, act) => clock.after(ms, act),
+    now: () => clock.now,
+    connects: () => !link.isCut,
+    find: ({ address, port }) => doors.get(`${address}:${port}`),
+    open: (host, address, doorkeeper) => {
+      const port = 40_000 + doors.size;
+      doors.set(`${address}:${port}`, { host, doorkeeper });
+      return { address, port };
+    },
+  };
+  return { clock, world, link };
+}

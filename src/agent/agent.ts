@@ -7,8 +7,9 @@ import { decideFacts } from "./facts.ts";
 import { goDown, settleMode } from "./leaving.ts";
 import { note } from "./note.ts";
 import { reconcile } from "./reconcile.ts";
-import { neverStill, tellStillness } from "./standstill.ts";
+import { tellStillness } from "./standstill.ts";
 import type { AgentEvent, AgentPending, AgentState, AgentStep } from "./state.ts";
+import { neverStill } from "./stillness.ts";
 import { decideUsage } from "./usage.ts";
 
 export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): AgentState {

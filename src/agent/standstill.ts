@@ -1,33 +1,12 @@
 import { event } from "../core/decision.ts";
 import type { Standstill } from "../core/standstill.ts";
 import { stillIn, transaction } from "../core/transactions.ts";
-import type { Incarnation, InstantMs, WallMs } from "../model/ids.ts";
+import type { Incarnation } from "../model/ids.ts";
 import type { EventDraft } from "../model/records.ts";
 import type { Touched } from "../model/view.ts";
 import type { Building } from "./building.ts";
 import type { AgentEvent, AgentState } from "./state.ts";
-
-/** What the heart's word has told of freezes (S2). */
-export type Stillness = {
-  /** The incarnation whose VMs it last called running: each one begins frozen, which is no event. */
-  readonly thawed: Incarnation | null;
-  /** The freeze that lasts. */
-  readonly open: Freeze | null;
-  /** Those that are over and not on record yet, oldest first. */
-  readonly untold: readonly (Freeze & { readonly forMs: number })[];
-  /** When the newest of those began that are being written. */
-  readonly sentAt: InstantMs | null;
-};
-
-type Freeze = {
-  readonly incarnation: Incarnation;
-  readonly at: InstantMs;
-  readonly since: WallMs;
-  /** Names of the VMs that ran here when it began. */
-  readonly vms: readonly string[];
-};
-
-export const neverStill: Stillness = { thawed: null, open: null, untold: [], sentAt: null };
+import type { Freeze } from "./stillness.ts";
 
 /** Its one transaction at a time. */
 const subject = "standstill";

@@ -15,7 +15,7 @@ import type {
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
-import type { Stillness } from "./standstill.ts";
+import type { Stillness } from "./stillness.ts";
 
 /**
  * One run on this host, as this agent last saw it.

@@ -1,4 +1,5 @@
 import { inKeyOrder } from "../base/order.ts";
+import { cpuModelOfRun } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
 import { giveBackTransaction } from "../core/migration.ts";
@@ -93,7 +94,9 @@ function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnat
   const op = building.op({ kind: "prepare", runKey: runKey(run) });
   building.state = withLocal(building.state, { ...fresh(run, "moving", wall), moving });
   const addresses = links.map((link) => link.to);
-  building.effects.push({ kind: "prepare", op, request: { run, vm, pools, from, addresses, tls: true } });
+  // The guest comes with the processor that it was shown at its start (PL8).
+  const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelOfRun(view, vm) } };
+  building.effects.push({ kind: "prepare", op, request: { run, vm: shown, pools, from, addresses, tls: true } });
 }
 
 /**

@@ -34,7 +34,7 @@ export async function findLabSocket(io: Io, records = labRecords): Promise<strin
 async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
   const wanted = io.env.HOLDFAST_LAB;
   const named = isUnset(wanted) || !wanted.includes("/") ? undefined : labAt(wanted);
-  if (named !== undefined && (await answers(join(named.folder, "lab.sock")))) return named;
+  if (named !== undefined && (await isThere(named))) return named;
   const running = await runningLabs(records);
   const runs = running.map((lab) => lab.run).join(", ");
   if (!isUnset(wanted)) {
@@ -44,6 +44,11 @@ async function findLab(io: Io, records: string): Promise<FoundLab | undefined> {
   }
   if (running.length > 1) throw fail("labs-several", { runs }, 2);
   return running[0];
+}
+
+/** One whose hosts are there can be asked, whether or not it takes faults. */
+async function isThere({ folder }: FoundLab): Promise<boolean> {
+  return hostNames(folder).length > 0 || (await answers(join(folder, "lab.sock")));
 }
 
 function labAt(path: string): FoundLab {

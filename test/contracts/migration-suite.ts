@@ -165,7 +165,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
 
     test("[S15] a target that takes nothing for too long: broken off, and the guest goes on here", async () => {
       await start();
-      const ends = await copying(await waiting(), 10);
+      const ends = await copying(await waiting(), 3);
       await rig.target.freeze(one, true);
       await rig.source.until("the move has ended", () => ends.length > 0);
       expect(ends).toMatchObject([{ kind: "refused", code: "move-broke-off" }]);

@@ -63,7 +63,7 @@ describe("the contract", () => {
       params: { together: "mates", apart: "keep-apart", vm: "web", other: "db" },
     });
     expect(await failure(client.rule.add({ ...apartRule, rule: "x y" }))).toMatchObject({
-      code: "input-does-not-fit",
+      code: "rule-name-malformed",
       params: { field: "rule" },
     });
     expect(await failure(client.rule.add({ ...apartRule, rule: "nn", strict: true } as never))).toMatchObject({
@@ -213,7 +213,7 @@ describe("the command", () => {
     [1, "host-unknown", ["add", "r1", "--vm", "web", "--host", "nix"]],
     [1, "rule-needs-two-vms", ["add", "r1", "--together", "--vm", "web"]],
     [1, "rule-more-vms-than-hosts", ["add", "r1", "--apart", "--vm", "web", "db", "mail"]],
-    [1, "input-does-not-fit", ["add", "1r", "--together", "--vm", "web", "db"]],
+    [1, "rule-name-malformed", ["add", "1r", "--together", "--vm", "web", "db"]],
     [2, "option-missing", ["add", "r1", "--together"]],
     [2, "option-missing", ["add", "r1", "--vm", "web"]],
     [2, "options-contradict", ["add", "r1", "--vm", "web", "--together", "--apart"]],

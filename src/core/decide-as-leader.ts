@@ -25,7 +25,7 @@ export function decideAsLeader(
   const room = limits.decisionsInFlightMax - busy.size - vms.decisions.length;
   const others = [
     ...decideLosses(view, known, also),
-    ...decideTasks(view, known, also, room),
+    ...decideTasks(view, known, also, room, new Set(vms.decisions.map(({ subject }) => subject))),
     ...decidePastLives(view, also, room),
   ];
   const parts = [

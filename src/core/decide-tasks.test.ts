@@ -54,6 +54,13 @@ describe("a task", () => {
     expect(decided(stopped, task("start-vm"))).toBe("superseded");
   });
 
+  test("of a VM that something is decided about waits for what comes of it", () => {
+    const records = new Records().put(keys.vm(db), vm("db")).put(keys.owner(db), held("h1", 1, 7));
+    const { view } = records.put(keys.task(id), task("start-vm"));
+    expect(decideTasks(view, known, [], 64)).toHaveLength(1);
+    expect(decideTasks(view, known, [], 64, new Set([db]))).toEqual([]);
+  });
+
   test("of a stop ends when nobody holds the VM, or it could not be stopped", () => {
     const unwanted = () => new Records().put(keys.vm(db), vm("db", { requested: "stopped" }));
     expect(decided(unwanted().put(keys.owner(db), held("h1", 1, 7)), task("stop-vm"))).toBeUndefined();

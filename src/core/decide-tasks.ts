@@ -14,12 +14,16 @@ import { runsAsOwned } from "./vm-state.ts";
 /** Ended tasks and answered intents stay this long for whoever asks how it went. */
 const keepEndedMs = 600_000;
 
-/** Ends tasks whose aim is reached or cannot be reached, and removes old ones; `room` of them at most, the rest later. */
+/**
+ * Ends tasks whose aim is reached or cannot be reached, and removes old ones; `room` of them at most, the rest later.
+ * `decided`: VMs of which something is decided in the same round; what it means for their tasks is seen once it is done.
+ */
 export function decideTasks(
   view: ClusterView,
   known: ManagerKnowledge,
   also: readonly Compare[],
   room: number,
+  decided: ReadonlySet<string> = new Set(),
 ): Decision[] {
   const decisions: Decision[] = [];
   for (const [id, task] of inKeyOrder(view.tasks)) {
@@ -32,7 +36,7 @@ export function decideTasks(
       }
       continue;
     }
-    const next = progress(view, task.value, known.wall);
+    const next = decided.has(task.value.vm) ? undefined : progress(view, task.value, known.wall);
     if (next !== undefined)
       decisions.push({ subject: id, transaction: transaction(compares, [put(key, next)]), events: [] });
   }

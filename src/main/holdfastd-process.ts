@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
+import { keepLeaderAway } from "../adapters/etcd/leader-away.ts";
 import { openEtcdStore } from "../adapters/etcd/store.ts";
 import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
@@ -22,6 +23,7 @@ import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
 import { hostChecks } from "../core/host-checks.ts";
+import { limits } from "../core/limits.ts";
 import type { HostConfig } from "../model/config.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
@@ -134,10 +136,21 @@ async function run(
   growWith(view);
   const isMine = () => view().term?.value.host === self;
   keepHouse({ maintenance: etcd.maintenance, isMine, log });
+  keepLeaderAway({ maintenance: etcd.maintenance, isMine, silent: () => silentAddresses(daemon, clock.now()), log });
   // Who only watches asks nothing: this is its question whether the store still is where it was (S22).
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
   return undefined;
+}
+
+function silentAddresses(daemon: Daemon | undefined, now: number): ReadonlySet<string> {
+  const silent = new Set<string>();
+  if (daemon === undefined || now - daemon.heardAt() > limits.ownGapMaxMs) return silent;
+  for (const [host, { heardAt }] of daemon.contacts()) {
+    if (now - heardAt <= limits.leaderSilenceMs) continue;
+    for (const { address } of daemon.view().members.get(host)?.value.links ?? []) silent.add(address);
+  }
+  return silent;
 }
 
 /** Decisions about many VMs take long enough for optimized code. */

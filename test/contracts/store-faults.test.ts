@@ -84,6 +84,31 @@ describe("etcd in trouble", () => {
     console.log(`leader killed: longest time without a commit ${Math.round(writer.longestGapMs)} ms`);
   }, 60_000);
 
+  test("the leader is moved off a host that is named; commits go on, and a second time nothing is to be done", async () => {
+    const prefix = newPrefix();
+    const store = cluster().open(0);
+    const writer = new Writer(store, prefix, "w", 1000);
+    await writer.goesOn(10);
+    const health = await store.maintenance.health();
+    const leader = health.find((member) => member.kind === "answered" && member.leads)?.endpoint ?? "";
+    expect(await store.maintenance.moveLeader((endpoint) => endpoint !== leader)).toEqual({
+      kind: "done",
+      value: null,
+    });
+    const moved = await store.maintenance.moveLeader((endpoint) => endpoint === leader);
+    if (moved.kind !== "done" || moved.value === null) throw new Error(JSON.stringify(moved));
+    expect(moved.value).not.toBe(leader);
+    await writer.goesOn(20);
+    await writer.stop();
+    expectNothingLost(await values(store, prefix), [writer]);
+    const leads = (await store.maintenance.health()).filter((member) => member.kind === "answered" && member.leads);
+    expect(leads.map(({ endpoint }) => endpoint)).toEqual([moved.value]);
+    expect(await store.maintenance.moveLeader((endpoint) => endpoint === leader)).toEqual({
+      kind: "done",
+      value: null,
+    });
+  });
+
   test("a frozen leader: a guarded counter never counts wrong, and commits go on before it thaws", async () => {
     const prefix = newPrefix();
     const k = under(prefix, "counter");

@@ -26,6 +26,7 @@ function recording(members: readonly MemberHealth[], full: boolean, hung?: strin
       done.push(`compact ${revision}`);
       return fine;
     },
+    moveLeader: async () => ({ kind: "done", value: null }),
     defragment: async (endpoint) => {
       done.push(`defragment ${endpoint}`);
       return endpoint === hung ? { kind: "unknown", cause: "deadline" } : fine;

@@ -37,6 +37,11 @@ export interface StoreMaintenance {
   compact(revision: Revision): Promise<MaintenanceEnd<null>>;
   /** Gives the free space of one member back. The member serves nobody meanwhile: the leader comes last. */
   defragment(endpoint: string): Promise<MaintenanceEnd<null>>;
+  /**
+   * Where the store's leader is a member that `away` names: makes the member that knows most of the others the leader.
+   * `value`: its endpoint; null: nothing was to be done, or no other member could lead.
+   */
+  moveLeader(away: (endpoint: string) => boolean): Promise<MaintenanceEnd<string | null>>;
   /** Lifts NOSPACE wherever it is raised. Only after compaction and defragmentation: it comes back at once otherwise. */
   disarmNoSpace(): Promise<MaintenanceEnd<null>>;
 }
@@ -54,6 +59,7 @@ export function createMaintenance(pool: Pool): StoreMaintenance {
       return end.kind === "unknown" && end.cause.startsWith("compacted") ? { kind: "done", value: null } : end;
     },
     defragment: (endpoint) => defragment(pool, endpoint),
+    moveLeader: (away) => moveLeader(pool, away),
     async disarmNoSpace() {
       const raised = await alarms();
       if (raised.kind === "unknown") return raised;
@@ -122,5 +128,20 @@ function defragment(pool: Pool, address: string): Promise<MaintenanceEnd<null>> 
     if (endpoint === undefined) return resolve({ kind: "unknown", cause: `invalid: no endpoint ${address}` });
     if (!endpoint.ready()) return resolve({ kind: "unknown", cause: `not-connected: ${endpoint.trouble()}` });
     endpoint.ask(rpc.defragment, {}, limits.defragmentMs, (end) => resolve(ended(end, () => null)));
+  });
+}
+
+async function moveLeader(pool: Pool, away: (endpoint: string) => boolean): Promise<MaintenanceEnd<string | null>> {
+  const members = (await Promise.all(pool.endpoints.map(healthOf))).filter((member) => member.kind === "answered");
+  const leader = members.find(({ leads }) => leads);
+  const [next] = members
+    .filter(({ endpoint, leads, learner, knowsLeader }) => !leads && !learner && knowsLeader && !away(endpoint))
+    .sort((a, b) => b.revision - a.revision);
+  const endpoint = pool.endpoints.find(({ address }) => address === leader?.endpoint);
+  if (leader === undefined || next === undefined || endpoint === undefined || !away(leader.endpoint))
+    return { kind: "done", value: null };
+  const request = { targetId: BigInt(`0x${next.memberId}`).toString() };
+  return new Promise((resolve) => {
+    endpoint.ask(rpc.moveLeader, request, limits.maintenanceMs, (end) => resolve(ended(end, () => next.endpoint)));
   });
 }

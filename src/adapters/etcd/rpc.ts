@@ -102,6 +102,7 @@ export const rpc = {
   alarm: method<AlarmRequest, AlarmResponse>("Maintenance", "Alarm"),
   status: method<Empty, StatusResponse>("Maintenance", "Status"),
   defragment: method<Empty, object>("Maintenance", "Defragment"),
+  moveLeader: method<{ targetId: string }, object>("Maintenance", "MoveLeader"),
   memberAdd: method<{ peerUrls: string[]; isLearner: boolean }, { member: MemberMessage | null }>(
     "Cluster",
     "MemberAdd",

@@ -51,6 +51,16 @@ export const hostMessages = {
     remedy:
       "If it was restored on purpose: make sure that no host runs a VM (switch them off), move events.sqlite out of the state folder of each, and start them again. Else bring the newer store back.",
   },
+  "store-leader-moved": {
+    cause: "The store's leader ran on a host that is silent.",
+    effect: "The member at {to} leads now, so that a fence of that host costs no election.",
+    remedy: "None is needed.",
+  },
+  "store-leader-not-moved": {
+    cause: "The store's leader runs on a host that is silent, and could not be moved ({cause}).",
+    effect: "Where that host is fenced, its VMs start some seconds later: the store elects a leader first.",
+    remedy: "None is needed: it is tried again.",
+  },
   "store-out-of-space": {
     cause: "The cluster's store is full.",
     effect: "No heartbeat and no change is taken: VMs freeze at their deadline, and nobody is fenced.",

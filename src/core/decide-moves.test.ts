@@ -152,6 +152,16 @@ describe("moves", () => {
     expect(written(decide(records), keys.owner(web))).toMatchObject({ host: "h3", epoch: 5 });
   });
 
+  test("[HM1, HM2] the move of a VM that was given up on its way ends: what brings it up again begins anew", () => {
+    const released = { schema: 1, kind: "released", host: "h1", epoch: 4, failed: "killed", failedHosts: ["h1", "h1"] };
+    const records = running()
+      .put(keys.owner(web), released)
+      .put(keys.vmMove(web), move("web", "h1", "h2"));
+    const decided = decide(records);
+    expect(removed(decided, keys.vmMove(web))).toBe(true);
+    expect(decided.notices.map(({ event }) => event.type)).toContain("vm-gave-up");
+  });
+
   test("[HM2] failures are counted, waited for on this manager's own clock, and end", () => {
     const answer = { kind: "failed", code: "vm-did-not-stop", params: {} } as const;
     const records = running().put(keys.maintenance(host("h1")), maintenance);

@@ -14,17 +14,21 @@ import { stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { noChange, planChange } from "./plans.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
+import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
 
 /** Ends moves that are over, counts those that failed, and gives a VM that is not to run its new place (HM1). */
 export function continueMoves(round: VmRound): void {
   const { view } = round;
   for (const [id, move] of inKeyOrder(view.moves)) {
-    if (round.isTaken(id)) continue;
-    if (round.postpones()) return;
     const vm = view.vms.get(id)?.value;
     const stage = stageOf(view, move.value);
-    if (stage === "switched") endSwitched(round, move, vm);
+    // Nothing but its error is told of such a VM; once a person has dealt with that, it starts anew.
+    const isGivenUp = stage === "free" && vmError(view, id) !== undefined;
+    if (round.isTaken(id) && !isGivenUp) continue;
+    if (round.postpones()) return;
+    if (isGivenUp) endMove(round, move, vm);
+    else if (stage === "switched") endSwitched(round, move, vm);
     else if (stage === "over" || vm === undefined) endMove(round, move, vm);
     else if (stage === "failed") countFailure(round, move, vm);
     else if (stage === "waits" && move.value.live !== undefined) watchLive(round, move, vm);

@@ -154,6 +154,7 @@ function moveQemu(machine: SimMachine, process: SimProcess): MoveQemu {
     isAlive: () => machine.isAlive(process),
     isFrozen: () => machine.isFrozen(process.run.incarnation),
     isUp: () => process.state === "running",
+    hasWritesUnderWay: () => false,
     openImages: () => machine.openImages(process),
     closeImages: () => machine.closeImages(process),
     end: () => machine.killProcess(process.run),

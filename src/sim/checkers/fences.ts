@@ -2,6 +2,7 @@ import { limits } from "../../core/limits.ts";
 import type { HostId, StoreKey } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import type { FenceRecord, Heartbeat, HostRegistration, ManagerTerm } from "../../model/records.ts";
+import type { Transaction } from "../../model/transaction.ts";
 import type { SimHost } from "../world/host.ts";
 import type { Life } from "../world/process.ts";
 import type { World } from "../world/world.ts";
@@ -177,7 +178,8 @@ export const grace: CheckerKind = {
       asked: (writer, transaction, by) => {
         if (by < 0) return;
         for (const write of transaction.writes) {
-          if (write.kind !== "put" || !write.key.startsWith("/fence/") || !isBySilence(world, write)) continue;
+          if (write.kind !== "put" || !write.key.startsWith("/fence/") || !isBySilence(world, transaction, write))
+            continue;
           const { now } = world.scheduler;
           const { lastAt, graceUntil } = of(writer.life);
           const who = `${writer.host.id} fences ${write.key}`;
@@ -193,7 +195,13 @@ export const grace: CheckerKind = {
 /** Clocks count whole milliseconds and their rate may differ by 500 ppm. */
 const roundingMs = 5;
 
-function isBySilence(world: World, write: { readonly key: StoreKey; readonly text: string }): boolean {
+function isBySilence(
+  world: World,
+  { compares }: Transaction,
+  write: { readonly key: StoreKey; readonly text: string },
+): boolean {
   if (world.truth.values.has(write.key)) return false;
+  // Something added to a record that was read, and has been cleared away meanwhile: no new fence, and refused.
+  if (compares.some(({ kind, key }) => kind === "revision" && key === write.key)) return false;
   return (parseJson(write.text) as FenceRecord | undefined)?.cause === "silence";
 }

@@ -35,6 +35,8 @@ export interface MoveQemu {
   isFrozen(): boolean;
   /** Its guest has not ended, and is not paused by anything but a move. */
   isUp(): boolean;
+  /** Its disks have not answered all that it wrote: it cannot stop its guest before they have. */
+  hasWritesUnderWay(): boolean;
   /** False: another process has one of them, and it has none. */
   openImages(): boolean;
   closeImages(): void;

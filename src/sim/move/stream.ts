@@ -75,7 +75,7 @@ export class MoveStream implements Stream {
     this.#stillMs = 0;
     this.#copiedMs += stepMs;
     this.#plan.progress(Math.min(1, this.#copiedMs / this.#plan.copyMs));
-    if (this.#copiedMs < this.#plan.copyMs) return;
+    if (this.#copiedMs < this.#plan.copyMs || this.#from.hasWritesUnderWay()) return;
     this.#from.moving.halted = true;
     this.state = "ready";
   }

@@ -84,6 +84,7 @@ function qemuOf(qemus: Qemus, copy: Copy): MoveQemu {
     isAlive: () => copy.alive,
     isFrozen: () => copy.host.isFrozen(copy.run),
     isUp: () => !copy.paused,
+    hasWritesUnderWay: () => copy.host.scheduler.now < copy.diesNotBefore,
     openImages: () => qemus.openImages(copy),
     closeImages: () => qemus.closeImages(copy),
     end: () => qemus.endByItself(copy, "killed"),

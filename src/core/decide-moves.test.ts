@@ -12,6 +12,7 @@ import {
   vm,
   vmId,
 } from "../../test/support/records.ts";
+import { must } from "../base/assert.ts";
 import { keys } from "../model/keys.ts";
 import type { VmOrder } from "../model/move-records.ts";
 import { type Owner, systemActor } from "../model/records.ts";
@@ -169,9 +170,10 @@ describe("moves", () => {
     const failedMoves = { count: 1, to: host("h2"), code: "vm-did-not-stop" };
     expect(written(decide(records), keys.vmPlan(web))).toMatchObject({ failedMoves });
     const again = running().put(keys.maintenance(host("h1")), maintenance);
+    const planOf = ({ view }: Records) => must(view.plans.get(web), "Cannot test without a plan");
     const tried = (count: number, agoMs: number): Decided => {
       again.put(keys.vmPlan(web), plan({ failedMoves: { ...failedMoves, count } }));
-      const seen = new Map([[failureKey(web, count), now - agoMs]]);
+      const seen = new Map([[failureKey(web, planOf(again)), now - agoMs]]);
       return decide(again, { ...knowledge(again), failuresSeenAt: seen });
     };
     expect(tried(1, 9_999).decisions).toEqual([]);
@@ -179,9 +181,15 @@ describe("moves", () => {
     expect(written(tried(1, 10_000), keys.vmMove(web))).toMatchObject({ to: "h2" });
     expect(tried(3, 39_999).decisions).toEqual([]);
     expect(said(tried(5, 3_600_000))).toEqual(["vm-move-given-up"]);
+    // One that was written down anew is waited for anew, be it as many as before.
+    const before = planOf(again);
+    again.put(keys.vmPlan(web), plan({ failedMoves: { ...failedMoves, count: 1 } }));
+    const seenBefore = new Map([[failureKey(web, before), now - 600_000]]);
+    expect(decide(again, { ...knowledge(again), failuresSeenAt: seenBefore }).decisions).toEqual([]);
+    again.put(keys.vmPlan(web), plan({ failedMoves: { ...failedMoves, count: 5 } }));
     // Somebody changed the rules of the game: what failed before counts no more.
     again.put(keys.policy, { schema: 1, hostReserveMiB: 0 });
-    const known = { ...knowledge(again), failuresSeenAt: new Map([[failureKey(web, 5), now - 600_000]]) };
+    const known = { ...knowledge(again), failuresSeenAt: new Map([[failureKey(web, planOf(again)), now - 600_000]]) };
     expect(written(decide(again, known), keys.vmMove(web))).toMatchObject({ to: "h2" });
   });
 });

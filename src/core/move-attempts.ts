@@ -1,5 +1,5 @@
 import { backoffMs } from "../base/backoff.ts";
-import type { VmId } from "../model/ids.ts";
+import type { Revision, VmId } from "../model/ids.ts";
 import type { VmPlan } from "../model/move-records.ts";
 import type { Vm } from "../model/records.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
@@ -7,9 +7,9 @@ import { event } from "./decision.ts";
 import { limits } from "./limits.ts";
 import type { VmRound } from "./vm-round.ts";
 
-/** What a manager counts its own waiting from: a VM's failed moves, as many as there were. */
-export function failureKey(vm: VmId, count: number): string {
-  return `${vm} ${count}`;
+/** What a manager counts its own waiting from: a VM's failed moves, as its plan of this revision tells them. */
+export function failureKey(vm: VmId, { revision }: { readonly revision: Revision }): string {
+  return `${vm} ${revision}`;
 }
 
 /**
@@ -44,7 +44,7 @@ function nextAttempt(round: VmRound, vm: Vm): Attempt {
   if (plan === undefined || failed === null) return { kind: "now" };
   if (failed.count >= round.policy.moveAttemptsMax && !isOutdated(round.view, plan))
     return { kind: "given-up", failed };
-  const seenAt = round.known.failuresSeenAt.get(failureKey(vm.id, failed.count)) ?? round.known.now;
+  const seenAt = round.known.failuresSeenAt.get(failureKey(vm.id, plan)) ?? round.known.now;
   const dueAt = seenAt + backoffMs(failed.count - 1, limits.moveRetryFirstMs, limits.moveRetryMaxMs);
   if (round.known.now >= dueAt) return { kind: "now" };
   return { kind: "later", at: dueAt };

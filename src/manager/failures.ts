@@ -10,9 +10,9 @@ export function seeFailures(
 ): ReadonlyMap<string, number> {
   if (view.plans.size === 0) return before.size === 0 ? before : new Map();
   const seen = new Map<string, number>();
-  for (const [vm, { value }] of view.plans) {
-    if (value.failedMoves === null) continue;
-    const key = failureKey(vm, value.failedMoves.count);
+  for (const [vm, plan] of view.plans) {
+    if (plan.value.failedMoves === null) continue;
+    const key = failureKey(vm, plan);
     seen.set(key, before.get(key) ?? now);
   }
   return seen;

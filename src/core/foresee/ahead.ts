@@ -63,8 +63,8 @@ export class Ahead {
     this.view = copyView(present.view);
     this.durations = present.durations;
     for (const [host, fences] of this.view.fences) for (const n of fences.keys()) this.#sawFence(fenceKey(host, n), 0);
-    for (const [vm, { value }] of this.view.plans)
-      if (value.failedMoves !== null) this.#failuresSeenAt.set(failureKey(vm, value.failedMoves.count), beginAt);
+    for (const [vm, plan] of this.view.plans)
+      if (plan.value.failedMoves !== null) this.#failuresSeenAt.set(failureKey(vm, plan), beginAt);
   }
 
   get elapsedMs(): number {

@@ -1,4 +1,6 @@
 import { limits } from "../../core/limits.ts";
+import { parseKey } from "../../model/keys.ts";
+import type { VmMove } from "../../model/move-records.ts";
 import type { FenceRecord, Owner, Vm } from "../../model/records.ts";
 import { runKey } from "../world/copy.ts";
 import type { World } from "../world/world.ts";
@@ -72,6 +74,12 @@ function holdsWanted(world: World, host: string, incarnation: number): boolean {
     // What an earlier incarnation of it holds counts too: it came back, and is gone again before it claimed the VM.
     if (owner.kind !== "held" || owner.host !== host || owner.incarnation > incarnation) continue;
     if (world.truth.vms.get(id)?.requested === "started") return true;
+  }
+  // One that was handed over starts nowhere before the source has quit, or is proven gone (S15).
+  for (const [key, value] of world.truth.values) {
+    if (parseKey(key).kind !== "vm-move") continue;
+    const { live, from, incarnation: of } = value as VmMove;
+    if (live?.kind === "switched" && from === host && of <= incarnation) return true;
   }
   return false;
 }

@@ -1,10 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { fence, held, host, incarnation, Records, vm, vmId } from "../../test/support/records.ts";
+import { fence, held, host, incarnation, vm, vmId } from "../../test/support/records.ts";
+import { StoredRecords } from "../../test/support/stored-records.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
-import type { Transaction } from "../model/transaction.ts";
-import { applyChanges } from "../model/view.ts";
-import { createMemoryStore } from "../sim/memory-store.ts";
 import { giveBackTransaction, isBetweenHosts, leftTransaction, switchoverTransaction } from "./migration.ts";
 
 const web = vmId("web");
@@ -31,44 +29,11 @@ const move = (more: Partial<VmMove> = {}): VmMove => ({
   ...more,
 });
 
-/** The records of a move in a store that commits, with the view that a decision rests on. */
-class Cluster {
-  readonly records = new Records();
-  readonly store = createMemoryStore({ schedule: (deliver) => deliver() });
-
+class Cluster extends StoredRecords {
   constructor() {
-    this.store.watch(keys.cluster.slice(0, 1) as typeof keys.cluster, this.store.revision(), (event) => {
-      if (event.kind === "changes") applyChanges(this.records.view, event.changes, event.revision);
-    });
+    super();
     for (const { host: id, incarnation: n } of [source, target]) this.register(id, n);
     this.put(keys.vm(web), vm("web")).put(keys.owner(web), held("h1", 3, 4, ["h3"]));
-  }
-
-  get view() {
-    return this.records.view;
-  }
-
-  put(key: typeof keys.cluster, record: object): this {
-    this.#commit({ compares: [], writes: [{ kind: "put", key, text: JSON.stringify(record) }] });
-    return this;
-  }
-
-  register(id: typeof source.host, n: number): this {
-    return this.put(keys.host(id), { schema: 1, incarnation: n, nonce: `${n}`, machine: id, registeredAt: 0 });
-  }
-
-  /** Whether the store takes it. */
-  commit(made: { kind: string } & Partial<{ transaction: Transaction }>): boolean {
-    if (made.transaction === undefined) throw new Error(`There is nothing to commit: ${JSON.stringify(made)}`);
-    return this.#commit(made.transaction);
-  }
-
-  #commit(transaction: Transaction): boolean {
-    let kind = "";
-    this.store.commit(transaction, 1_000, (end) => {
-      ({ kind } = end);
-    });
-    return kind === "committed";
   }
 }
 

@@ -45,7 +45,7 @@ describe("a copy in sync", () => {
     ],
     ["the VM was claimed back", (cluster) => cluster.put(keys.owner(web), held("h1", 4, 5))],
     ["the new host is fenced", (cluster) => cluster.put(keys.fence(there, 7 as never), fence())],
-    ["the new host starts anew", (cluster) => cluster.register("h2", 8)],
+    ["the new host starts anew", (cluster) => cluster.register(host("h2"), 8)],
     [
       "the proof's record changed",
       (cluster) => cluster.put(keys.fence(run.host, run.incarnation), fence({ device: "begun" })),

@@ -11,7 +11,7 @@ const stale = (cluster: ReplicaCluster) => staleTransaction(cluster.view, web, r
 /** What may come in between; each alone makes what the agent was about to record void. */
 const between: readonly (readonly [string, (cluster: ReplicaCluster) => unknown])[] = [
   ["its host is fenced", (cluster) => cluster.put(keys.fence(run.host, run.incarnation), fence())],
-  ["its host starts anew", (cluster) => cluster.register("h1", 4)],
+  ["its host starts anew", (cluster) => cluster.register(host("h1"), 4)],
   ["another became the owner", (cluster) => cluster.put(keys.owner(web), held("h2", 7, 5))],
   ["the VM was started again", (cluster) => cluster.put(keys.owner(web), held("h1", 3, 5))],
   ["one of its disks changed its state", (cluster) => cluster.put(keys.replica(web, "web-1" as never, there), {})],

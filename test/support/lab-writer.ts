@@ -1,10 +1,17 @@
+import { lostNumbers } from "../../bench/failover/disk-check.ts";
+import type { GuestDisk } from "../../lab/guest/disk.ts";
 import type { Reach } from "../../lab/reach.ts";
+import { waitFor } from "./lab-cluster.ts";
 
 /** A client of the guest: asks it to write rising numbers, one after the other, and remembers each that it acknowledged. */
 export interface Writer {
   readonly acknowledged: readonly number[];
   /** Requests that got no answer, in a row. */
   readonly failing: number;
+  /** Ends once one more was acknowledged than when this was called. */
+  goesOn(): Promise<void>;
+  /** What was acknowledged before the disk is read now, and is not on it. */
+  lost(read: () => GuestDisk): readonly number[];
   stop(): Promise<void>;
 }
 
@@ -31,6 +38,14 @@ export function writeNumbers(reach: Reach, address: string, client: string): Wri
     acknowledged,
     get failing() {
       return failing;
+    },
+    goesOn: async () => {
+      const before = acknowledged.length;
+      await waitFor("the next acknowledged write", () => acknowledged.length > before || undefined);
+    },
+    lost: (read) => {
+      const before = [...acknowledged];
+      return lostNumbers(read().records, client, before);
     },
     stop: async () => {
       stopped = true;

@@ -30,6 +30,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     moveEnds: new Map(),
     arrivals: new Map(),
     progress: new Map(),
+    copying: new Map(),
     progressAt: now,
     reading: undefined,
     readAt: now,

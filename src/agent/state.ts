@@ -1,4 +1,5 @@
 import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Copying } from "../model/move-records.ts";
 import type { Params } from "../model/reason.ts";
 import type { EventDraft, VmExit } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
@@ -55,6 +56,8 @@ export type Moving = {
   readonly of: Revision | null;
   /** Where its source may knock; null: this agent did not open any. */
   readonly doors: readonly Door[] | null;
+  /** Whether those ask for a certificate. */
+  readonly tls: boolean;
   /**
    * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: the target has everything.
    * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
@@ -97,8 +100,10 @@ export type AgentState = {
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
-  /** How the copying of guests that leave goes; written down now and then, and from then on not before `progressAt`. */
+  /** How the copying of guests that leave goes, as it was heard last; taken over now and then, not before `progressAt`. */
   readonly progress: ReadonlyMap<VmId, MoveProgress>;
+  /** The same as their status tells it. */
+  readonly copying: ReadonlyMap<VmId, Copying>;
   readonly progressAt: InstantMs;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;

@@ -16,6 +16,7 @@ import type {
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
+import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -105,6 +106,7 @@ export type AgentState = {
   /** The same as their status tells it. */
   readonly copying: ReadonlyMap<VmId, Copying>;
   readonly progressAt: InstantMs;
+  readonly replicas: ReplicaNotes;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
@@ -150,7 +152,7 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp;
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp | ReplicaOp;
   readonly runKey: string;
   readonly intent?: IntentId;
   readonly as?: VmRun;
@@ -170,6 +172,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "prepared"; readonly op: number; readonly end: IncomingEnd }
   | { readonly kind: "checked"; readonly op: number; readonly health: GuestHealth }
   | { readonly kind: "move"; readonly event: MoveEvent }
+  | ReplicaNews
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
   | { readonly kind: "measured"; readonly measurement: Measurement }
@@ -195,6 +198,7 @@ export type AgentEffect =
       readonly run: VmRun;
     }
   | { readonly kind: "list" }
+  | ReplicaEffect
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
   | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }

@@ -29,6 +29,8 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     ops: new Map(),
     moveEnds: new Map(),
     arrivals: new Map(),
+    arriving: new Map(),
+    imageEnds: new Map(),
     progress: new Map(),
     progressAt: now,
     reading: undefined,

@@ -16,6 +16,7 @@ import { withLocal } from "./locals.ts";
 import { beginStep, failMove, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { settleIncoming } from "./moving-in.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
+import { copiedDisks } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
@@ -84,7 +85,12 @@ function isTargetLost(view: ClusterView, { to, live }: VmMove): boolean {
 
 /** S15: the one transaction by which the VM changes hands. Until its outcome is known the guest stands still. */
 function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }: VmRun): void {
-  const commit = switchoverTransaction(building.happened.view, vm, { host: building.state.self, incarnation });
+  const commit = switchoverTransaction(
+    building.happened.view,
+    vm,
+    { host: building.state.self, incarnation },
+    building.happened.wall,
+  );
   if (commit.kind === "refused") failMove(building, move, commit.code, commit.params);
   // Without an event: whatever else waits to be told must not keep the guest standing.
   else building.commit(moveSubject(vm), commit.transaction, []);
@@ -135,7 +141,8 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
   const moving: Moving = { part: "leaving", of: move.revision, doors: null, stage: "begun", retryAt: null };
   building.state = withMoving(building.state, { ...local, moving }, {});
   const { doors } = live;
-  const request = { to, as, doors, tls: true, bandwidthMiBps: null, downtimeMs: limits.moveDowntimeMs };
+  const base = { to, as, doors, tls: true, bandwidthMiBps: null, downtimeMs: limits.moveDowntimeMs };
+  const request = { ...base, ...copiedDisks(view, vm) };
   building.effects.push({ kind: "migrate-out", op, run: local.run, request });
 }
 

@@ -20,6 +20,7 @@ import { fresh, needList, withLocal } from "./locals.ts";
 import { moveSubject } from "./move-parts.ts";
 import { isPartHere, moveOut, settleMoving, settleQuit, writeProgress } from "./moving.ts";
 import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
+import { lookAgain, settleImages } from "./old-images.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
 import { reportStatus, statusChange } from "./status.ts";
@@ -35,8 +36,10 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
   settleQuit(building, incarnation);
   settleNotArrived(building, incarnation);
   takeIn(building, incarnation);
+  settleImages(building, incarnation);
   writeMoveEnds(building);
   writeProgress(building);
+  lookAgain(building);
   greetArrivals(building);
   answerIntents(building, incarnation);
   reportStatus(building, incarnation);

@@ -71,6 +71,8 @@ export const limits = {
   moveCompleteLateMs: 200,
   /** A step of a move that had no answer is tried again after this. */
   moveStepRetryMs: 500,
+  /** An image that could not be removed is tried again after this. */
+  imageRetryMs: 10_000,
   /** For how long a guest may stand still for what is copied last; without KVM it stands the whole time. */
   moveDowntimeMs: 300,
   /** From so many VMs on the way from a host on, no further one leaves it that nobody ordered away (HM2). */

@@ -118,6 +118,7 @@ async function run(
       clock,
       random,
       journal,
+      volumes,
       hypervisor: openQemuHypervisor({ ...config, accel, certificates: config.store }),
       fencing: fenceAgents(),
       sensors: openLinuxSensors(

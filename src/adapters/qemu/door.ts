@@ -16,7 +16,11 @@ const knockSchema = z.object({
 });
 type Knock = z.infer<typeof knockSchema>;
 /** `name`: of the export that was opened for this knock alone. */
-const answerSchema = z.union([z.object({ port: z.int(), name: z.string().optional() }), z.object({ no: z.string() })]);
+const answerSchema = z.union([
+  /** `nbd`: where the disks of a guest that comes in are written to. */
+  z.object({ port: z.int(), name: z.string().optional(), nbd: z.int().optional() }),
+  z.object({ no: z.string() }),
+]);
 type KnockAnswer = z.infer<typeof answerSchema>;
 
 type DoorOptions = {

@@ -75,7 +75,7 @@ const creates: FaultKind = {
           maxRelocate: 1,
           stopGraceMs: 1_000,
         },
-        { id: `vm:${name}` as VmId, macs: ["52:54:00:00:00:02"] },
+        { id: `vm:${name}` as VmId, macs: ["52:54:00:00:00:02"], on: world.host(event.host).id },
         asked,
       ),
     );

@@ -128,7 +128,7 @@ export function confirmCopies(view: ClusterView, vm: VmId, at: WallMs): Change {
 export function deleteCopies(view: ClusterView, vm: VmId, at: WallMs): Change {
   const owner = view.owners.get(vm)?.value;
   const others = [...view.replicas].filter(([, { value }]) => value.vm === vm && value.pool !== undefined);
-  const own = owner === undefined ? [] : localCopies(view, vm, owner.host);
+  const own = owner === undefined ? [] : localCopies(view, vm, owner.host).filter(({ record }) => record === undefined);
   const surplus: ReplicaState = { kind: "surplus", at };
   return {
     compares: [

@@ -10,7 +10,9 @@ type On = "source" | "target";
 export interface LocalMoveRig {
   readonly source: MoveHost;
   readonly target: MoveHost;
+  /** One of the target's own, and one of the source's. */
   readonly address: string;
+  readonly homeAddress: string;
   /** With images on the source where there are none yet; those of the target are made by the move. */
   request(on: On, run: VmRun): StartRequest;
   /** How much the guest has written to its disk on this host; undefined: there is no image. */
@@ -104,7 +106,7 @@ export function localMoveSuite(name: string, openRig: () => Promise<LocalMoveRig
       await switchOver();
       await complete();
       await ask("source", (driver, end) => driver.kill(here, end));
-      const home = { ...rig.request("source", back), from: "b" as HostId, addresses: [rig.address], tls: false, copied };
+      const home = { ...rig.request("source", back), from: "b" as HostId, addresses: [rig.homeAddress], tls: false, copied };
       const prepareHome = () => rig.source.end<IncomingEnd>((end) => rig.source.hypervisor.prepareIncoming(home, end));
       expect(await prepareHome()).toMatchObject({ kind: "refused", code: "move-image-exists" });
       rig.removeImages("source");

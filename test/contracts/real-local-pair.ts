@@ -32,6 +32,7 @@ export async function openRealLocalPair(
     source,
     target,
     address: "127.0.0.1",
+    homeAddress: "127.0.0.1",
     request: (on, run: VmRun) => {
       // The rig makes the first image where it is asked for a request: the target's is made by the move.
       const isHere = on === "source" && !existsSync(image("target", disk));

@@ -27,14 +27,20 @@ export async function openWorldRig(): Promise<MoveHost> {
   return openHost(0, new Scheduler(), new Qemus(seededRandom("rig"), noWitness), new MoveNetwork());
 }
 
+/** Two hosts of the simulated world: what really runs there, and a driver each. */
+export function openWorldHosts(scheduler: Scheduler) {
+  const qemus = new Qemus(seededRandom("pair"), noWitness);
+  const network = new MoveNetwork();
+  const [source, target] = [0, 1].map((number) => openHost(number, scheduler, qemus, network));
+  if (source === undefined || target === undefined) throw new Error("There are two hosts");
+  return { source, target };
+}
+
 /** Two hosts of the simulated world, without its daemons: the drivers over what really runs there. */
 export async function openWorldPair(): Promise<MigrationRig> {
   const scheduler = new Scheduler();
-  const qemus = new Qemus(seededRandom("pair"), noWitness);
-  const network = new MoveNetwork();
-  const hosts = [0, 1].map((number) => openHost(number, scheduler, qemus, network));
-  const [source, target] = hosts;
-  if (source === undefined || target === undefined) throw new Error("There are two hosts");
+  const { source, target } = openWorldHosts(scheduler);
+  const hosts = [source, target];
   const works = (disk: string): boolean =>
     hosts.some(({ host }) =>
       [...host.copies.values()].some(

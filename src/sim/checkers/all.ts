@@ -1,4 +1,5 @@
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
+import { disksGoAlong } from "./disks-go-along.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
@@ -25,6 +26,7 @@ import { deadlines, fencedStandsStill } from "./standing-still.ts";
 export const allCheckers: readonly CheckerKind[] = [
   oneWriter,
   handsChangeOnce,
+  disksGoAlong,
   starts,
   owners,
   leaders,

@@ -204,7 +204,8 @@ describe("afterwards", () => {
 
   test("[S15] a host on which the VM lies removes nothing of it, whatever a record says", () => {
     const cluster = switched();
-    for (const [key, { value }] of cluster.view.replicas) cluster.put(key, { ...value, state: { kind: "surplus", at } });
+    for (const [key, { value }] of cluster.view.replicas)
+      cluster.put(key, { ...value, state: { kind: "surplus", at } });
     cluster.put(keys.owner(web), held("h1", 3, 7));
     expect(() => oldImages(cluster.view, source.host, nobody)).toThrow("lies on it");
   });

@@ -78,13 +78,17 @@ function asKvm(): RealRigOptions {
   return { accel: "kvm", binary };
 }
 
-test("[S15] a guest that runs to the end of the copy has each of its writes there at the hand-over", limit, async () => {
-  await open(asKvm(), asKvm());
-  const out = await outTo(false, 40);
-  expect(await call("source", (driver, end) => driver.migrateOut(here, out, end))).toEqual(done);
-  expect(progress().some(({ guest, remainingMiB }) => guest === "runs" && remainingMiB > 0)).toBe(true);
-  expect(rig.written("target")).toBe(rig.written("source"));
-});
+test(
+  "[S15] a guest that runs to the end of the copy has each of its writes there at the hand-over",
+  limit,
+  async () => {
+    await open(asKvm(), asKvm());
+    const out = await outTo(false, 40);
+    expect(await call("source", (driver, end) => driver.migrateOut(here, out, end))).toEqual(done);
+    expect(progress().some(({ guest, remainingMiB }) => guest === "runs" && remainingMiB > 0)).toBe(true);
+    expect(rig.written("target")).toBe(rig.written("source"));
+  },
+);
 
 test("[S15] broken off again and again while it writes, a guest lives on: no copy is waited for", limit, async () => {
   await open({}, {});

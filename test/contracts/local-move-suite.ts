@@ -106,7 +106,13 @@ export function localMoveSuite(name: string, openRig: () => Promise<LocalMoveRig
       await switchOver();
       await complete();
       await ask("source", (driver, end) => driver.kill(here, end));
-      const home = { ...rig.request("source", back), from: "b" as HostId, addresses: [rig.homeAddress], tls: false, copied };
+      const home = {
+        ...rig.request("source", back),
+        from: "b" as HostId,
+        addresses: [rig.homeAddress],
+        tls: false,
+        copied,
+      };
       const prepareHome = () => rig.source.end<IncomingEnd>((end) => rig.source.hypervisor.prepareIncoming(home, end));
       expect(await prepareHome()).toMatchObject({ kind: "refused", code: "move-image-exists" });
       rig.removeImages("source");

@@ -1,5 +1,5 @@
-import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
+import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";

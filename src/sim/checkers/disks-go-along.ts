@@ -76,7 +76,8 @@ function checkPlace(world: World, vm: VmId, host: HostId, fail: Fail): void {
   for (const volume of volumesOf(world, vm)) {
     const image = world.host(host).images.all.get(volume);
     if (image?.whole !== true) fail(`${vm} is given to ${host}, which has no whole image of ${volume}`);
-    else if (image.upTo < newestOf(world, volume)) fail(`${vm} is given to ${host} without its last writes to ${volume}`);
+    else if (image.upTo < newestOf(world, volume))
+      fail(`${vm} is given to ${host} without its last writes to ${volume}`);
   }
 }
 
@@ -94,10 +95,13 @@ function checkRemoval(world: World, host: SimHost, volume: string, ran: Map<stri
     const owner = world.truth.values.get(keys.owner(vm)) as Owner | undefined;
     if (owner === undefined) continue;
     if (owner.host === host.id) fail(`the image of ${volume} on ${host.id} is removed, although ${vm} lies on it`);
-    const record = world.truth.values.get(keys.replica(vm, volume as Replica["volume"], host.id)) as Replica | undefined;
+    const record = world.truth.values.get(keys.replica(vm, volume as Replica["volume"], host.id)) as
+      | Replica
+      | undefined;
     const { kind } = record?.state ?? {};
     // What never was more than a copy under way is of no use to anybody.
-    if (record === undefined || kind === "stale") fail(`the image of ${volume} on ${host.id} is removed while it is kept`);
+    if (record === undefined || kind === "stale")
+      fail(`the image of ${volume} on ${host.id} is removed while it is kept`);
     else if (kind === "surplus" && (ran.get(vm) ?? 0) < record.epoch)
       fail(`the image of ${volume} on ${host.id} is removed before anybody saw ${vm} live`);
   }

@@ -19,11 +19,12 @@ export class MoveTarget {
   prepareIncoming(request: IncomingRequest, end: (end: IncomingEnd) => void): void {
     const machine = this.#machine;
     const refused = machine.images.make(request);
-    if (refused !== undefined) return machine.later(2, () => end(refused));
-    this.#spawn(request, (over) => {
-      if (over.kind === "refused") machine.images.unmake(request);
-      end(over);
-    });
+    if (refused !== undefined) machine.later(2, () => end(refused));
+    else
+      this.#spawn(request, (over) => {
+        if (over.kind === "refused") machine.images.unmake(request);
+        end(over);
+      });
   }
 
   #spawn(request: IncomingRequest, end: (end: IncomingEnd) => void): void {

@@ -184,9 +184,9 @@ function removeImage(
   done: (end: HypervisorEnd) => void,
 ): void {
   life.after(20, () => {
-    if (world.qemus.isOpen(host, volume)) return done(refuse("volume-in-use", { volume, pool: "" }));
-    host.images.remove(volume);
-    done({ kind: "done" });
+    const isOpen = world.qemus.isOpen(host, volume);
+    if (!isOpen) host.images.remove(volume);
+    done(isOpen ? refuse("volume-in-use", { volume, pool: "" }) : { kind: "done" });
   });
 }
 

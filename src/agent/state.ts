@@ -1,4 +1,5 @@
 import type { Epoch, HostId, InstantMs, IntentId, Revision, StoreKey, VmId, WallMs } from "../model/ids.ts";
+import type { Copying } from "../model/move-records.ts";
 import type { Params } from "../model/reason.ts";
 import type { EventDraft, Pool, VmExit } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
@@ -15,6 +16,7 @@ import type {
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
+import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -55,6 +57,8 @@ export type Moving = {
   readonly of: Revision | null;
   /** Where its source may knock; null: this agent did not open any. */
   readonly doors: readonly Door[] | null;
+  /** Whether those ask for a certificate. */
+  readonly tls: boolean;
   /**
    * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: the target has everything.
    * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
@@ -112,9 +116,12 @@ export type AgentState = {
   /** Moves, by their record's revision, for which this agent has said that it makes images here. */
   readonly arriving: ReadonlyMap<VmId, Revision>;
   readonly imageEnds: ReadonlyMap<StoreKey, ImageEnd>;
-  /** How the copying of guests that leave goes; written down now and then, and from then on not before `progressAt`. */
+  /** How the copying of guests that leave goes, as it was heard last; taken over now and then, not before `progressAt`. */
   readonly progress: ReadonlyMap<VmId, MoveProgress>;
+  /** The same as their status tells it. */
+  readonly copying: ReadonlyMap<VmId, Copying>;
   readonly progressAt: InstantMs;
+  readonly replicas: ReplicaNotes;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
@@ -160,7 +167,7 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp;
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp | ReplicaOp;
   /** Of `remove-image`: the key of the image's record. */
   readonly runKey: string;
   readonly intent?: IntentId;
@@ -181,6 +188,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "prepared"; readonly op: number; readonly end: IncomingEnd }
   | { readonly kind: "checked"; readonly op: number; readonly health: GuestHealth }
   | { readonly kind: "move"; readonly event: MoveEvent }
+  | ReplicaNews
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
   | { readonly kind: "measured"; readonly measurement: Measurement }
@@ -207,6 +215,7 @@ export type AgentEffect =
     }
   | { readonly kind: "remove-image"; readonly op: number; readonly pool: Pool; readonly volume: string }
   | { readonly kind: "list" }
+  | ReplicaEffect
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
   | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }

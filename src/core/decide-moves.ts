@@ -6,6 +6,7 @@ import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
+import { promotion } from "./decide-starts.ts";
 import { event } from "./decision.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
@@ -13,6 +14,7 @@ import { isOutdated } from "./move-attempts.ts";
 import { stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { noChange, planChange } from "./plans.ts";
+import { wholeCopies } from "./replication-usable.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
@@ -42,7 +44,7 @@ export function continueMoves(round: VmRound): void {
 
 function isBound(view: ClusterView, vm: Vm, to: HostId): boolean {
   const lies = liesOn(view, vm);
-  return lies !== undefined && lies !== to;
+  return lies !== undefined && lies !== to && !wholeCopies(view, vm.id).includes(to);
 }
 
 /** Nobody answers for a target that is lost: the move is over, and the guest goes on where it is (S15). */
@@ -112,5 +114,8 @@ function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick
 function changePlace(round: VmRound, move: VmMove, vm: Vm): void {
   const { view, also } = round;
   const told = event("vm-place-changed", { vm: vm.id, host: move.to }, { vm: vm.name, host: move.to }, move.reason);
-  round.decide(vm.id, changePlaceTransaction(view, vm.id, move.to, also), [told]);
+  const copies = promotion(round, vm, view.owners.get(vm.id)?.value, move.to);
+  if (copies.kind === "refused") return;
+  const { compares, writes } = changePlaceTransaction(view, vm.id, move.to, also);
+  round.decide(vm.id, transaction([...compares, ...copies.compares], [...writes, ...copies.writes]), [told]);
 }

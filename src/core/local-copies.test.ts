@@ -44,7 +44,7 @@ const asked: VmMove = {
   live: { kind: "asked" },
   at: 0 as VmMove["at"],
 };
-const waiting: VmMove = { ...asked, live: { kind: "waiting", incarnation: target.incarnation, doors: [] } };
+const waiting: VmMove = { ...asked, live: { kind: "waiting", incarnation: target.incarnation, doors: [], tls: true } };
 
 /** A VM on h1 with two disks in a local pool, and one that everybody sees. */
 class Cluster extends StoredRecords {

@@ -6,6 +6,7 @@ import type { Compare, Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import { assertProves, type FenceProof } from "./fencing.ts";
 import { noChange, planChange } from "./plans.ts";
+import { hostsWithCopies } from "./replication.ts";
 import { put, stillIn, transaction, unchanged } from "./transactions.ts";
 import { liesOn } from "./volume-place.ts";
 
@@ -62,11 +63,13 @@ export function placeTransaction(
   return transaction(compares, writes);
 }
 
-/** S15: local volumes change their place with a guest that takes them along, never by a record alone. */
+/** S15: local volumes change their place with a guest that takes them along, or by copies, never by a record alone. */
 function assertDisksAt(view: ClusterView, id: VmId, to: HostId): void {
   const vm = view.vms.get(id)?.value;
   const lies = vm === undefined ? undefined : liesOn(view, vm);
-  assert(lies === undefined || lies === to, () => `Cannot place ${id} on ${to}: its disks lie on ${lies}`);
+  // Copies there that were promoted with it are the volumes from then on (S17).
+  const isThere = lies === undefined || lies === to || hostsWithCopies(view, id).includes(to);
+  assert(isThere, () => `Cannot place ${id} on ${to}: its disks lie on ${lies}`);
 }
 
 function proofCompares(owner: Owner | undefined, proof: FenceProof | undefined): Compare[] {

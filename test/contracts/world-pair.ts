@@ -20,7 +20,12 @@ const stillMs = 500;
 /** From its first instruction on until the tiny guest is up, and does what it is there for. */
 const guestBootMs = 300;
 
-const noWitness = { starting: () => undefined, adopting: () => undefined, ended: () => undefined };
+const noWitness = {
+  starting: () => undefined,
+  adopting: () => undefined,
+  ended: () => undefined,
+  isReplicated: () => false,
+};
 
 /** One host of the simulated world, without its daemons. */
 export async function openWorldRig(): Promise<MoveHost> {

@@ -26,7 +26,7 @@ export const disksGoAlong: CheckerKind = {
     };
     return {
       starting: (copy) => {
-        if (copy.local.length === 0) return;
+        if (copy.local.length === 0 || world.truth.isReplicated(copy.run.vm)) return;
         copies.add(copy);
         checkWhole(world, copy, fail);
       },
@@ -69,6 +69,8 @@ function checkWhole(world: World, copy: Copy, fail: Fail): void {
 
 function volumesOf(world: World, vm: VmId): readonly string[] {
   const disks = world.truth.vms.get(vm)?.spec.disks ?? [];
+  // Where its writes are copied, others watch.
+  if (disks.length === 0 || world.truth.isReplicated(vm)) return [];
   return disks.filter(({ pool }) => world.truth.pools.get(pool)?.kind === "local-dir").map(({ volume }) => volume);
 }
 

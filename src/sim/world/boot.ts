@@ -165,6 +165,7 @@ function startDaemon(world: World, host: SimHost): void {
       journal: noJournal,
       hypervisor: hypervisorOf(world, host, life),
       volumes: { remove: (_pool, volume, done) => removeImage(world, host, life, volume, done) },
+      replicas: world.replicas.driversOf(host, life),
       fencing: fencingFor(world, host, life),
       sensors: simSensors(world, host, life, random),
       heart: heartLink(host, life),

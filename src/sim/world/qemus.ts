@@ -13,6 +13,8 @@ export type QemuWitness = {
   readonly starting: (copy: Copy) => void;
   readonly adopting: (copy: Copy, as: VmRun) => void;
   readonly ended: (copy: Copy, exit: VmExit) => void;
+  /** Its images come about by replication too. */
+  readonly isReplicated: (vm: VmRun["vm"]) => boolean;
 };
 
 /** All QEMU processes of the world, and the image locks of the storage that hosts share. */
@@ -75,10 +77,10 @@ export class Qemus {
     const missing = vm.spec.disks.find(({ volume }) => this.missing.has(volume));
     if (missing !== undefined) return refuse("vm-image-missing", { vm: run.vm, path: missing.volume });
     const local = localVolumesOf(vm, pools);
-    const gone = local.find((volume) => !host.images.all.has(volume));
+    const gone = local.find((volume) => !host.images.all.has(volume) && !this.#witness.isReplicated(run.vm));
     if (gone !== undefined) return refuse("vm-image-missing", { vm: run.vm, path: gone });
     if (host.trouble.startsFail > 0) return refuse("vm-start-failed", { vm: run.vm, detail: "as the fault wants" });
-    const strict = pools.some((pool) => pool.kind !== "replicated");
+    const strict = pools.some((pool) => pool.kind === "shared-dir");
     this.#lastId += 1;
     const life = {
       alive: true,
@@ -140,8 +142,9 @@ export class Qemus {
 
   /** A disk that somebody has open is never pulled away. */
   isOpen(host: SimHost, volume: string): boolean {
-    const holder = this.#locks.get(`${host.id}/${volume}`);
-    return holder?.alive === true;
+    return [...host.copies.values()].some(
+      ({ alive, imagesOpen, local }) => alive && imagesOpen && local.includes(volume),
+    );
   }
 
   /** SIGKILL by the cgroup: works on what is frozen; a thread in uninterruptible I/O ends when its I/O does. */

@@ -184,6 +184,6 @@ function refusedAfter({ kind }: AgentOp, { moving }: Local): Partial<Moving> {
 /** The guest executes here from now on. */
 function arrived(state: AgentState, { run }: Local, wall: WallMs, now: InstantMs): AgentState {
   const restarts = new Map(state.restarts).set(run.vm, { count: 0, startedAt: now, counted: null });
-  const next = withArrival({ ...state, restarts }, run.vm, { run, health: null });
+  const next = withArrival({ ...state, restarts }, run.vm, { run, health: null, told: false });
   return withLocal(next, fresh(run, "running", wall));
 }

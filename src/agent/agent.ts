@@ -31,6 +31,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     arrivals: new Map(),
     progress: new Map(),
     copying: new Map(),
+    pauses: new Map(),
     progressAt: now,
     reading: undefined,
     readAt: now,

@@ -16,6 +16,7 @@ import type {
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
+import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -114,6 +115,7 @@ export type AgentState = {
   /** For how many milliseconds guests stood still that have left, until that is told. */
   readonly pauses: ReadonlyMap<VmId, number>;
   readonly progressAt: InstantMs;
+  readonly replicas: ReplicaNotes;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
@@ -159,7 +161,7 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp;
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp | ReplicaOp;
   readonly runKey: string;
   readonly intent?: IntentId;
   readonly as?: VmRun;
@@ -179,6 +181,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "prepared"; readonly op: number; readonly end: IncomingEnd }
   | { readonly kind: "checked"; readonly op: number; readonly health: GuestHealth }
   | { readonly kind: "move"; readonly event: MoveEvent }
+  | ReplicaNews
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
   | { readonly kind: "measured"; readonly measurement: Measurement }
@@ -204,6 +207,7 @@ export type AgentEffect =
       readonly run: VmRun;
     }
   | { readonly kind: "list" }
+  | ReplicaEffect
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
   | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }

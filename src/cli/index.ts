@@ -1,5 +1,6 @@
 import { clusterCommands } from "./commands/cluster.ts";
 import { explainCommands } from "./commands/explain.ts";
+import { groupCommands } from "./commands/group.ts";
 import { hostCommands } from "./commands/host.ts";
 import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
@@ -22,6 +23,7 @@ const groups: readonly Group[] = [
   poolCommands,
   policyCommands,
   ruleCommands,
+  groupCommands,
   logCommands,
   explainCommands,
   whatifCommands,

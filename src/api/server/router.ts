@@ -11,12 +11,14 @@ import { contract } from "../contract/index.ts";
 import type { Answer } from "./ask.ts";
 import { vmChanges } from "./change.ts";
 import { clusterChanges } from "./change-cluster.ts";
+import { groupChanges } from "./change-groups.ts";
 import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentAdmission } from "./present-admission.ts";
 import { presentChecks } from "./present-checks.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
+import { presentGroup, presentGroups } from "./present-groups.ts";
 import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
 import { presentRule, presentRules } from "./present-rules.ts";
 import { presentTask, presentTasks } from "./present-tasks.ts";
@@ -102,6 +104,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       set: api.rule.set.handler(async ({ input }) => settle(await ruleChange.set(input))),
       remove: api.rule.remove.handler(async ({ input }) => settle(await ruleChange.remove(input))),
     },
+    group: groupRouter(options, tracker, view),
     event: {
       list: api.event.list.handler(({ input }) => ({
         events: options.journal.read(must(filterOf(options.view(), input))).map(presentEvent),
@@ -123,6 +126,24 @@ function taskRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterVi
     follow: api.follow.handler(({ input, signal }) =>
       followTask(options, must(findTask(view(), input.task)).id, signal),
     ),
+  });
+}
+
+function groupRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterView) {
+  const api = implement(contract.group);
+  const change = groupChanges(options, tracker);
+  const asOfMs = () => tracker.asOfMs();
+  return api.router({
+    create: api.create.handler(async ({ input }) => settle(await change.create(input))),
+    list: api.list.handler(() => ({ asOfMs: asOfMs(), groups: presentGroups(view(), tracker) })),
+    show: api.show.handler(({ input }) => ({
+      asOfMs: asOfMs(),
+      group: must(presentGroup(view(), input.group, tracker)),
+    })),
+    set: api.set.handler(async ({ input }) => settle(await change.set(input))),
+    pause: api.pause.handler(async ({ input }) => settle(await change.pause(input))),
+    resume: api.resume.handler(async ({ input }) => settle(await change.resume(input))),
+    delete: api.delete.handler(async ({ input }) => settle(await change.delete(input))),
   });
 }
 

@@ -12,7 +12,7 @@ import { knowledgeOf } from "../placement/imagine.ts";
 import { assign, openRound } from "../placement/round.ts";
 import { whyUnfit } from "../placement/select.ts";
 import { ruleBook } from "../rules/rule-book.ts";
-import { networkName, poolName, refuseUnreadable } from "./find.ts";
+import { hostName, networkName, poolName, refuseUnreadable } from "./find.ts";
 import type { Sight } from "./sight.ts";
 
 /**
@@ -34,7 +34,7 @@ export function refuseTarget(
   let alongMiB = 0;
   const all = [vm, ...comesAlong(view, vm, to)];
   for (const one of all) {
-    const why = whyUnfit(round, one, to);
+    const why = whyUnfit(round, one, to, kind === "migrate");
     if (why?.code === "host-memory-short") return refuseFull(vm, target, all, Number(why.params["freeMiB"]) + alongMiB);
     if (why !== undefined) return refusalOf(view, one, target, why);
     assign(round, one, to);
@@ -109,6 +109,8 @@ const codes: ReadonlyMap<string, string> = new Map([
   ["host-facts-unknown", "move-host-unknown-equipment"],
   ["pool-not-on-host", "move-pool-missing"],
   ["pool-unfit", "move-pool-unfit"],
+  ["volume-elsewhere", "move-disks-elsewhere"],
+  ["pool-short", "move-pool-short"],
   ["network-not-on-host", "move-network-missing"],
   ["network-unfit", "move-network-unfit"],
   ["host-not-allowed", "move-host-forbidden"],
@@ -121,14 +123,15 @@ const codes: ReadonlyMap<string, string> = new Map([
 
 /** What placement says of a host, in words for whoever asked for it. */
 function refusalOf(view: ClusterView, vm: Vm, target: Member, { code, params }: Reason): Refusal {
-  const { pool, network, rules, other, cause } = params;
+  const { pool, network, rules, other, cause, lies } = params;
   const named = {
-    ...(code.startsWith("cpu-") ? params : {}),
+    ...(code.startsWith("cpu-") || code === "pool-short" ? params : {}),
     vm: vm.name,
     host: target.name,
     ...(rules === undefined ? {} : { rules }),
     ...(other === undefined ? {} : { other }),
     ...(cause === undefined ? {} : { cause }),
+    ...(lies === undefined ? {} : { lies: hostName(view, lies as HostId) }),
     ...(pool === undefined ? {} : { pool: poolName(view, pool as PoolId) }),
     ...(network === undefined ? {} : { network: networkName(view, network as NetworkId) }),
     ...(code === "host-mode-not-active" ? { next: view.modes.get(target.id)?.value.next ?? "nothing" } : {}),

@@ -1,3 +1,4 @@
+import { evensOut } from "./balance.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
@@ -57,6 +58,7 @@ export const allCheckers: readonly CheckerKind[] = [
   quarantine,
   quarantinedForLosses,
   processors,
+  evensOut,
   rulesHold,
   comesToRest,
 ];

@@ -7,6 +7,7 @@ import { limits } from "../core/limits.ts";
 import { isBetweenHosts } from "../core/migration.ts";
 import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
 import { transaction } from "../core/transactions.ts";
+import { liesOn } from "../core/volume-place.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
@@ -14,12 +15,15 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
+import { takeProgress } from "./copying.ts";
 import { endRun, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
+import { settleMirrors } from "./mirroring.ts";
 import { moveSubject } from "./move-parts.ts";
-import { isPartHere, moveOut, settleMoving, settleQuit, writeProgress } from "./moving.ts";
+import { isPartHere, moveOut, settleMoving, settleQuit } from "./moving.ts";
 import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
+import { hasCeased, settleReceiving } from "./receiving.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
 import { reportStatus, statusChange } from "./status.ts";
@@ -32,11 +36,13 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
     if (owner.value.kind !== "held" || owner.value.host !== building.state.self) continue;
     settleOwned(building, id, owner as Stored<HeldOwner>, incarnation);
   }
+  settleMirrors(building, incarnation);
+  settleReceiving(building, incarnation);
   settleQuit(building, incarnation);
   settleNotArrived(building, incarnation);
   takeIn(building, incarnation);
   writeMoveEnds(building);
-  writeProgress(building);
+  takeProgress(building);
   greetArrivals(building);
   answerIntents(building, incarnation);
   reportStatus(building, incarnation);
@@ -177,6 +183,8 @@ function start(building: Building, run: VmRun, vm: Vm): void {
   assertMayStart(view, run, building.state.self);
   const pools = poolsOf(vm, view);
   if (pools === undefined) return;
+  // Its disks may lie here as copies that another host still writes (S19).
+  if (liesOn(view, vm) !== undefined && !hasCeased(building, run)) return;
   const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelAtStart(view, vm) } };
   const op = building.op({ kind: "start", runKey: runKey(run) });
   building.state = withLocal(building.state, fresh(run, "starting", wall));

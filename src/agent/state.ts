@@ -1,4 +1,5 @@
 import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Copying } from "../model/move-records.ts";
 import type { Params } from "../model/reason.ts";
 import type { EventDraft, VmExit } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
@@ -15,6 +16,7 @@ import type {
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
+import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -55,6 +57,8 @@ export type Moving = {
   readonly of: Revision | null;
   /** Where its source may knock; null: this agent did not open any. */
   readonly doors: readonly Door[] | null;
+  /** Whether those ask for a certificate. */
+  readonly tls: boolean;
   /**
    * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: the target has everything.
    * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
@@ -97,9 +101,12 @@ export type AgentState = {
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
-  /** How the copying of guests that leave goes; written down now and then, and from then on not before `progressAt`. */
+  /** How the copying of guests that leave goes, as it was heard last; taken over now and then, not before `progressAt`. */
   readonly progress: ReadonlyMap<VmId, MoveProgress>;
+  /** The same as their status tells it. */
+  readonly copying: ReadonlyMap<VmId, Copying>;
   readonly progressAt: InstantMs;
+  readonly replicas: ReplicaNotes;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
@@ -145,7 +152,7 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp;
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp | ReplicaOp;
   readonly runKey: string;
   readonly intent?: IntentId;
   readonly as?: VmRun;
@@ -165,6 +172,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "prepared"; readonly op: number; readonly end: IncomingEnd }
   | { readonly kind: "checked"; readonly op: number; readonly health: GuestHealth }
   | { readonly kind: "move"; readonly event: MoveEvent }
+  | ReplicaNews
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
   | { readonly kind: "measured"; readonly measurement: Measurement }
@@ -190,6 +198,7 @@ export type AgentEffect =
       readonly run: VmRun;
     }
   | { readonly kind: "list" }
+  | ReplicaEffect
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
   | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }

@@ -6,6 +6,7 @@ import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
+import { promotion } from "./decide-starts.ts";
 import { event } from "./decision.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
@@ -104,5 +105,8 @@ function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick
 function changePlace(round: VmRound, move: VmMove, vm: Vm): void {
   const { view, also } = round;
   const told = event("vm-place-changed", { vm: vm.id, host: move.to }, { vm: vm.name, host: move.to }, move.reason);
-  round.decide(vm.id, changePlaceTransaction(view, vm.id, move.to, also), [told]);
+  const copies = promotion(round, vm, view.owners.get(vm.id)?.value, move.to);
+  if (copies.kind === "refused") return;
+  const { compares, writes } = changePlaceTransaction(view, vm.id, move.to, also);
+  round.decide(vm.id, transaction([...compares, ...copies.compares], [...writes, ...copies.writes]), [told]);
 }

@@ -13,6 +13,7 @@ const waiting: VmMove["live"] = {
   kind: "waiting",
   incarnation: target.incarnation,
   doors: [{ address: "10.0.1.2", port: 49_152 }],
+  tls: true,
 };
 const move = (more: Partial<VmMove> = {}): VmMove => ({
   schema: 1,

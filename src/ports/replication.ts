@@ -66,12 +66,15 @@ export type ExportEnd =
 export interface ReplicaTarget {
   /**
    * Opens the copies for the writes of one run, and makes them where there are none. Exports of earlier epochs are removed
-   * the hard way first (S19); an earlier epoch than the last is refused. Repeating it is harmless.
+   * the hard way first (S19); an earlier epoch than the last is refused, and the same one where what lies here is not what
+   * it left (S21). Repeating it is harmless.
    */
   receive(request: ReceiveRequest, done: (end: ReceiveEnd) => void): void;
   /**
    * `ceased`: no connection, earlier or later, can write these copies any more, and no process has them open. Before a
-   * promotion, and before the replica is removed.
+   * promotion, and before the replica is removed. Refused: nobody writes them either, but one of them is not what was
+   * received here (S21): nothing may be started from them, as often as it is asked. Whether they are of the epoch and
+   * connection that a record counts on is the caller's to compare: `identityTrouble` of the model.
    */
   cease(vm: VmId, done: (end: CeaseEnd) => void): void;
   /**
@@ -131,6 +134,8 @@ export interface ReplicaSource {
    * the replica; what it misses is noted block by block for as long as this QEMU lives (S16, S18).
    */
   goOnAlone(run: VmRun, done: (end: HypervisorEnd) => void): void;
+  /** `done`: the replica's host answers at one of the doors. It is told nothing, and nothing is copied. */
+  reach(run: VmRun, doors: readonly Door[], done: (end: HypervisorEnd) => void): void;
   /**
    * Reaches the replica again and copies what it misses. `done`: it is reached, and from now on writes wait for it again;
    * until then they do not. It waits for as long as the replica is away; `goOnAlone` ends that as refused.
@@ -149,5 +154,7 @@ export interface ReplicaSource {
   unbar(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /** Only after stale, or that there is no replica, is committed. `done`: no trace of it is left at the run. */
   detach(run: VmRun, done: (end: HypervisorEnd) => void): void;
+  /** The runs that have a relay, also those that an earlier driver attached. */
+  listAttached(done: (runs: readonly VmRun[]) => void): void;
   watchReplicas(listener: (event: ReplicaEvent) => void): void;
 }

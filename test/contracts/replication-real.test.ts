@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/adapters/pki/authority.ts";
 import type { ClusterId, HostId } from "../../src/model/ids.ts";
+import { controlOrder } from "./control-order.ts";
 import { type Certificates, openRealReplicaPair } from "./real-replica-pair.ts";
 import { done, type ReplicationRig, replicasOf, run4, run5 } from "./replication-calls.ts";
 
@@ -102,6 +104,37 @@ describe("a replica whose pool is full", () => {
   );
 });
 
+describe("the disks of both hosts", () => {
+  test("[S19] have what is acknowledged: the replica's each write, both what was flushed", limit, async () => {
+    const [shim, log] = [join(folder, "count-syncs.so"), join(folder, "log")];
+    const source = resolve(import.meta.dirname, "../support/count-syncs.c");
+    execFileSync("cc", ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o", shim, source]);
+    const syncs = (program: string): number =>
+      existsSync(log)
+        ? readFileSync(log, "utf8")
+            .split("\n")
+            .filter((line) => line.startsWith(program)).length
+        : 0;
+    vi.stubEnv("LD_PRELOAD", shim);
+    vi.stubEnv("HOLDFAST_SYNC_LOG", log);
+    try {
+      const pair = await openRealReplicaPair();
+      rig = pair;
+      await attached();
+      for (let block = 0; block < 20; block++) {
+        const before = syncs("qemu-storage-daemon");
+        await write(block % 2, block, 100 + block);
+        expect(syncs("qemu-storage-daemon")).toBeGreaterThan(before);
+        const own = syncs("qemu-system");
+        expect(await pair.flush(block % 2)).toBe(0);
+        expect(syncs("qemu-system")).toBeGreaterThan(own);
+      }
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+});
+
 describe("a mirror that QEMU ends by itself", () => {
   test("[S16] is told, and is confirmed by nobody", limit, async () => {
     const pair = await openRealReplicaPair();
@@ -131,5 +164,31 @@ describe("what a copy is made of", () => {
     expect(await receive({ epoch: run4.epoch })).toMatchObject({ kind: "refused", code: "replica-epoch-old" });
     expect(await receive({ epoch: run5.epoch })).toMatchObject({ kind: "ready" });
     expect(await replicasOf(() => rig).points()).toEqual(["p0"]);
+  });
+});
+
+describe("a replica that went back in time with everything beside it", () => {
+  test("[S21] is not written on: what it had answered before is missing there", limit, async () => {
+    rig = await openRealReplicaPair();
+    await attached();
+    await rig.reopenTarget(async () => {
+      await rig.killDaemon();
+      const pool = join(rig.exportFolder, "../pool-b");
+      for (const file of ["web-0.replica", "web-1.replica", "web-0.layers"]) {
+        const text = readFileSync(join(pool, file), "utf8");
+        writeFileSync(join(pool, file), text.replaceAll(/"counter":\d+/gu, '"counter":0'));
+      }
+      rmSync(join(rig.exportFolder, "../b/received"), { recursive: true });
+    });
+    const waits = rig.write(0, 29, 190);
+    await doorsFor();
+    await rig.until("the relay says so", async () => {
+      const [name = ""] = readdirSync(join(rig.exportFolder, "../a/relays"));
+      const control = join(rig.exportFolder, "../a/relays", name, "control.sock");
+      const says = relaySaysSchema.parse(await controlOrder(control, { kind: "tell" }));
+      return says.state.trouble?.includes("older state") === true;
+    });
+    await rig.whileLater();
+    expect(waits.isAcknowledged).toBe(false);
   });
 });

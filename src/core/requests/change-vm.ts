@@ -5,6 +5,7 @@ import type { RequestedState, Vm } from "../../model/records.ts";
 import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { isBetweenHosts } from "../migration.ts";
+import { groupOf } from "../replication-duty.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { refuseTooBig } from "./create-vm.ts";
@@ -125,6 +126,8 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, owner.value.host) });
   }
   if (vm.requested === "started") return refuse("vm-wanted-started", { vm: vm.name });
+  const group = groupOf(view, vm.id);
+  if (group !== undefined) return refuse("vm-in-group", { vm: vm.name, group: group.name });
   const move = view.moves.get(vm.id)?.value;
   if (move !== undefined && isBetweenHosts(view, vm.id))
     return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, move.from) });
@@ -134,6 +137,7 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     [keys.vmOrder(vm.id), view.orders.get(vm.id)],
     [keys.vmMove(vm.id), view.moves.get(vm.id)],
     [keys.vmPlan(vm.id), view.plans.get(vm.id)],
+    [keys.vmCopying(vm.id), view.copyings.get(vm.id)],
   ];
   const rules = rulesWithoutVm(view, vm, asked);
   return {
@@ -141,6 +145,7 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     transaction: transaction(
       [
         unchanged(keys.vm(vm.id), found.stored),
+        unchanged(keys.lastGroupEdit, view.lastGroupEdit),
         ...remembered.map(([key, stored]) => unchanged(key, stored)),
         ...rules.compares,
       ],

@@ -226,6 +226,12 @@ const cluster = {
     effect: "Nothing was changed.",
     remedy: "Want at most {most}, or add hosts.",
   },
+  "policy-link-unknown": {
+    cause: "No host has a link {link}. Known: {known}.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Name kinds of links or subnets, in the order in which they are to be tried; `default` for the usual order.",
+  },
   "policy-reserve-too-large": {
     cause: "Host {host} has {memoryMiB} MiB in all; a reserve of {reserveMiB} MiB leaves nothing for VMs.",
     effect: "Nothing was changed.",

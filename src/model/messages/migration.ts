@@ -5,6 +5,12 @@ export const migrationMessages = {
     effect: "The VM goes on where it is; it did not stand still.",
     remedy: "Check the links between the two hosts and their firewalls; `holdfast host list` shows which host is up.",
   },
+  "move-no-common-link": {
+    cause: "Hosts {from} and {host} have no link in common over which VM {vm} may be moved while it runs.",
+    effect: "VM {vm} goes on where it is.",
+    remedy:
+      "`holdfast policy show` says which links may be used: name one that both have with `holdfast policy set --migration-links`, or stop, move and start the VM: `holdfast vm relocate`.",
+  },
   "move-no-address": {
     cause: "None of the addresses {addresses} is one of this host's, or their ports are taken.",
     effect: "VM {vm} goes on where it is.",

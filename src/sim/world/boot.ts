@@ -163,6 +163,7 @@ function startDaemon(world: World, host: SimHost): void {
       random: portRandom(random),
       journal: noJournal,
       hypervisor: hypervisorOf(world, host, life),
+      replicas: world.replicas.driversOf(host, life),
       fencing: fencingFor(world, host, life),
       sensors: simSensors(world, host, life, random),
       heart: heartLink(host, life),

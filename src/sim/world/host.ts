@@ -37,7 +37,7 @@ export type Copy = {
   readonly id: number;
   readonly host: SimHost;
   readonly vm: Vm;
-  /** A disk of it lies where storage itself does not refuse an old epoch's writes: shared or local folders (S10). */
+  /** A disk of it lies where an old run could still write what the next one uses: in a shared folder (S10). */
   readonly strict: boolean;
   run: VmRun;
   alive: boolean;

@@ -74,7 +74,7 @@ export class Qemus {
     const missing = vm.spec.disks.find(({ volume }) => this.missing.has(volume));
     if (missing !== undefined) return refuse("vm-image-missing", { vm: run.vm, path: missing.volume });
     if (host.trouble.startsFail > 0) return refuse("vm-start-failed", { vm: run.vm, detail: "as the fault wants" });
-    const strict = pools.some((pool) => pool.kind !== "replicated");
+    const strict = pools.some((pool) => pool.kind === "shared-dir");
     this.#lastId += 1;
     const life = {
       alive: true,

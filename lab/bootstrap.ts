@@ -1,10 +1,10 @@
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openEtcdStore } from "../src/adapters/etcd/store.ts";
 import { type Client, connectClient } from "../src/api/client/index.ts";
 import { createClusterTransaction } from "../src/core/cluster-creation.ts";
 import type { WallMs } from "../src/model/ids.ts";
-import { type Cluster, labKernel, labNetwork, labPool } from "./cluster.ts";
+import { type Cluster, labKernel, labLocalPool, labNetwork, labPool, localPoolDir } from "./cluster.ts";
 import { guestAppend, guestMemoryMiB } from "./guest/append.ts";
 import type { HostPlan } from "./host.ts";
 import type { HostProgram } from "./host-init.ts";
@@ -33,8 +33,11 @@ export function clientOf(cluster: Cluster, host: string): Client {
 
 /** Writes a new cluster's records and marks the pool; ends once every host has joined with its facts. */
 export async function createCluster(cluster: Cluster): Promise<void> {
-  const mark = { schema: 1, cluster: cluster.id, pool: labPool };
-  writeFileSync(join(cluster.world.poolDir, ".holdfast-pool"), `${JSON.stringify(mark)}\n`);
+  markPool(cluster, labPool, cluster.world.poolDir);
+  for (const { plan } of cluster.world.hosts) {
+    mkdirSync(localPoolDir(plan), { recursive: true });
+    markPool(cluster, labLocalPool, localPoolDir(plan));
+  }
   const { cert, key, ca } = cluster.identity;
   const store = openEtcdStore({
     endpoints: [...(await cluster.storeEndpoints())],
@@ -70,17 +73,28 @@ export async function createCluster(cluster: Cluster): Promise<void> {
   );
 }
 
+function markPool(cluster: Cluster, pool: string, folder: string): void {
+  const mark = { schema: 1, cluster: cluster.id, pool };
+  writeFileSync(join(folder, ".holdfast-pool"), `${JSON.stringify(mark)}\n`);
+}
+
 export const firstVm = "web";
 export const firstVmAddress = "10.93.0.50";
 
 /** Defines and starts a VM that runs the tiny guest. */
-export async function startGuest(client: Client, name: string, address: string, tickMs: number | null): Promise<void> {
+export async function startGuest(
+  client: Client,
+  name: string,
+  address: string,
+  tickMs: number | null,
+  pool: string = labPool,
+): Promise<void> {
   await client.vm.create({
     name,
     cpus: 1,
     memoryMiB: guestMemoryMiB,
     cpuModel: "max",
-    disks: [{ pool: labPool, sizeMiB: 64, format: "raw" }],
+    disks: [{ pool, sizeMiB: 64, format: "raw" }],
     networks: [labNetwork],
     kernel: {
       ...labKernel,

@@ -52,6 +52,8 @@ export interface Cluster {
 }
 
 export const labPool = "pool1";
+/** Of the same name on each host, and another folder on each. */
+export const labLocalPool = "local1";
 export const labNetwork = "lan";
 const buildDir = join(import.meta.dirname, "..", ".build");
 export const guardBinary = join(buildDir, "holdfast-guard");
@@ -156,6 +158,11 @@ async function writeCertificates(host: HostPlan, authority: KeyPair): Promise<vo
   writeFileSync(files.key, pair.key, { mode: 0o600 });
 }
 
+/** On the host's own disk. */
+export function localPoolDir(host: HostPlan): string {
+  return join(host.dirs.state, "pool");
+}
+
 function writeConfig(
   host: HostPlan,
   cluster: ClusterId,
@@ -176,7 +183,7 @@ function writeConfig(
     store: { endpoints: [...own, ...others].map(clientUrl), ...tlsFiles(host) },
     profile: profiles[options.profile],
     networks: { [labNetwork as NetworkId]: vmBridge },
-    pools: { [labPool as PoolId]: poolDir },
+    pools: { [labPool as PoolId]: poolDir, [labLocalPool as PoolId]: localPoolDir(host) },
     memoryForVmsMiB: memoryShareMiB(Math.floor(totalmem() / 1024 ** 2), members.length, hostReserveMiB),
     accel: options.accel,
     watchdog: null,
@@ -226,7 +233,10 @@ function planOf(id: ClusterId, world: World): ClusterPlan {
         subnet: linkSubnet(kind),
       })),
     })),
-    pools: [{ name: labPool, kind: "shared-dir", path: world.poolDir, quotaMiB: null }],
+    pools: [
+      { name: labPool, kind: "shared-dir", path: world.poolDir, quotaMiB: null },
+      { name: labLocalPool, kind: "local-dir", path: "/var/lib/holdfast/local", quotaMiB: null },
+    ],
     networks: [labNetwork],
     devices: new Map(plans.map((plan) => [plan.name as HostId, plan.device])),
     hostReserveMiB,

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { type Cluster, labPool, openCluster } from "../../lab/cluster.ts";
+import { type Cluster, labLocalPool, labPool, localPoolDir, openCluster } from "../../lab/cluster.ts";
 import { serveControl } from "../../lab/control.ts";
 import type { FaultRequest } from "../../lab/fault-menu.ts";
 import { applyFault } from "../../lab/faults.ts";
@@ -36,7 +36,7 @@ export interface TestLab {
   client(host?: string): Client;
   fault(fault: string, where?: Omit<FaultRequest, "fault">): Promise<string>;
   /** Ends once its page answers. `tickMs`: how often the guest writes by itself; null: never. */
-  guest(name: string, last: number, tickMs?: number | null): Promise<TestVm>;
+  guest(name: string, last: number, tickMs?: number | null, pool?: string): Promise<TestVm>;
   /** Undoes every fault, boots what is off, and waits until all hosts are in and all wanted VMs execute. */
   settle(): Promise<void>;
   /** ./holdfast as a process of its own, told which lab is meant. */
@@ -59,6 +59,8 @@ export interface TestVm {
   /** Ends once its page answers; throws after the limit. */
   answers(): Promise<GuestStatus>;
   disk(): GuestDisk;
+  /** Of its first disk where it lies on this host, whether or not it is there; in the shared pool the same for all. */
+  image(host: string): string;
 }
 
 /** What the lab of this test file did last: told with each failure. */
@@ -100,9 +102,9 @@ async function populate(cluster: Cluster, control: boolean, said: readonly strin
     host: (name) => world.host(name),
     client: (host) => clientOf(cluster, host ?? world.hosts.find((one) => one.isOn)?.name ?? "h1"),
     fault: (fault, where = {}) => applyFault(world, { fault, ...where }),
-    guest: async (name, last, tickMs = 100) => {
+    guest: async (name, last, tickMs = 100, pool = labPool) => {
       const address = `10.93.0.${last}`;
-      await startGuest(lab.client(), name, address, tickMs);
+      await startGuest(lab.client(), name, address, tickMs, pool);
       const vm = testVm(lab, name, address);
       vms.push(vm);
       await vm.answers();
@@ -160,7 +162,12 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       return end.kind === "answered" && end.status === 200 ? (JSON.parse(end.body) as GuestStatus) : undefined;
     },
     answers: () => waitFor(`the page of ${name}`, vm.status),
-    disk: () => readGuestDisk(join(world.poolDir, `${record()?.spec.disks[0]?.volume}.raw`)),
+    disk: () => readGuestDisk(vm.image(vm.owner().host)),
+    image: (host) => {
+      const disk = record()?.spec.disks[0];
+      const folder = disk?.pool === labLocalPool ? localPoolDir(world.host(host).plan) : world.poolDir;
+      return join(folder, `${disk?.volume}.raw`);
+    },
   };
   return vm;
 }
@@ -175,7 +182,9 @@ async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {
   for (const host of world.hosts) await waitFor(`${host.name} to be in`, () => isIn(history, host.name) || undefined);
   const pool = history.view.pools.get(labPool as never)?.value.id;
   const hasPool = () =>
-    [...history.view.facts.values()].filter((one) => one.value.pools.some((p) => p.pool === pool && p.unfit === null));
+    [...history.view.facts.values()].filter(({ value }) =>
+      [labPool, labLocalPool].every((name) => value.pools.some((p) => p.pool === name && p.unfit === null)),
+    );
   if (pool !== undefined)
     await waitFor("the pool on all hosts", () => hasPool().length === world.hosts.length || undefined);
   for (const vm of vms) if (isWanted(history, vm)) await waitFor(`${vm.name} to run`, vm.running);

@@ -5,6 +5,7 @@ import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
 import { leavingMutants } from "./planted/leaving.ts";
+import { localMoveMutants } from "./planted/local-moves.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { movingMutants } from "./planted/moving.ts";
@@ -23,6 +24,7 @@ export const planted: readonly Mutant[] = [
   ...managingMutants,
   ...leavingMutants,
   ...movingMutants,
+  ...localMoveMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

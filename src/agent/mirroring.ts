@@ -132,7 +132,9 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
       step(building, "detach", mirror);
     return;
   }
-  const isMoved = mirror.doors !== null && doors !== undefined && !isSame(mirror.doors, doors);
+  // Where nothing is sent, or tried, other doors are news for the next attempt alone.
+  const isTried = mirror.told !== "alone" && mirror.doors !== null;
+  const isMoved = isTried && doors !== undefined && !isSame(mirror.doors, doors);
   const mustLeave = copies === "mixed" || (copies === "in-sync" && mirror.told === "alone") || copies === "none";
   if (copies !== "stale" && (mirror.waits || isMoved || mustLeave)) record(building, here, "silent");
   else if (copies === "stale" && mirror.told !== "alone") goOnAlone(building, here, mirror);

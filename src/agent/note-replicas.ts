@@ -62,7 +62,8 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       if (known === undefined) return next;
       const { end, now } = happened;
       const doors = end.kind === "ready" ? end.doors : null;
-      return withReceiving(next, vm, { ...known, doors, retryAt: doors === null ? waitFrom(now) : null });
+      const waitMs = doors === null ? limits.replicaRetryMs : limits.replicaLookMs;
+      return withReceiving(next, vm, { ...known, doors, retryAt: later(now, waitMs) });
     }
     case "ceased": {
       const [next, op] = withoutOp(state, happened.op);

@@ -40,9 +40,10 @@ export type Receiving = {
   readonly epoch: Epoch;
   readonly from: HostId;
   readonly incarnation: Incarnation;
-  /** Null: they are not, `retryAt` says when it is tried again. */
+  /** Null: they are not, and it is tried again. */
   readonly doors: readonly Door[] | null;
-  readonly retryAt: InstantMs | null;
+  /** Nothing is asked of the driver again before this. */
+  readonly retryAt: InstantMs;
 };
 
 export type ReplicaNotes = {

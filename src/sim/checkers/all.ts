@@ -1,3 +1,4 @@
+import { copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
@@ -24,6 +25,9 @@ import { deadlines, fencedStandsStill } from "./standing-still.ts";
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
 export const allCheckers: readonly CheckerKind[] = [
   oneWriter,
+  nothingLost,
+  copiesHaveOneWriter,
+  staleBeforeAlone,
   handsChangeOnce,
   starts,
   owners,

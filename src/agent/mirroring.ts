@@ -34,7 +34,7 @@ import { type Local, runKey } from "./state.ts";
 
 /** Attaches copies, leaves them behind, and brings them up to date (S16, S17). */
 export function settleMirrors(building: Building, incarnation: Incarnation): void {
-  if (building.state.replicas.listing !== "known") return;
+  if (!building.state.replicas.listed) return;
   for (const mirror of valuesInKeyOrder(building.state.replicas.mirrors)) settleLeft(building, mirror);
   for (const local of valuesInKeyOrder(building.state.locals)) {
     const { run, phase } = local;

@@ -47,8 +47,8 @@ export type Receiving = {
 };
 
 export type ReplicaNotes = {
-  /** Which runs have a relay: `asked` until the driver has said so. */
-  readonly listing: "needed" | "asked" | "known";
+  /** Which runs have a relay is known. */
+  readonly listed: boolean;
   /** By `runKey`. */
   readonly mirrors: ReadonlyMap<string, Mirror>;
   readonly receiving: ReadonlyMap<VmId, Receiving>;
@@ -61,7 +61,7 @@ export type ReplicaNotes = {
 
 export function noReplicas(now: InstantMs): ReplicaNotes {
   return {
-    listing: "needed",
+    listed: false,
     mirrors: new Map(),
     receiving: new Map(),
     ceased: new Map(),
@@ -79,7 +79,6 @@ export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door
 export type ReplicaOp = "receive" | "cease" | "attach" | "go-on-alone" | "resync" | "reach" | "confirm" | "detach";
 
 export type ReplicaEffect =
-  | { readonly kind: "list-attached" }
   | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest }
   | { readonly kind: "cease"; readonly op: number; readonly vm: VmId }
   | { readonly kind: "attach"; readonly op: number; readonly run: VmRun; readonly request: AttachRequest }
@@ -92,7 +91,6 @@ export type ReplicaEffect =
   | { readonly kind: "go-on-alone" | "confirm" | "detach"; readonly op: number; readonly run: VmRun };
 
 export type ReplicaNews =
-  | { readonly kind: "attached"; readonly runs: readonly VmRun[] }
   | { readonly kind: "received"; readonly op: number; readonly end: ReceiveEnd }
   | { readonly kind: "ceased"; readonly op: number; readonly end: CeaseEnd }
   | { readonly kind: "replica"; readonly event: ReplicaEvent };

@@ -1,5 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { agentMutants } from "./planted/agent.ts";
+import { copyMutants } from "./planted/copies.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
@@ -22,6 +23,7 @@ export const planted: readonly Mutant[] = [
   ...managingMutants,
   ...leavingMutants,
   ...movingMutants,
+  ...copyMutants,
   ...placementMutants,
   ...ruleMutants,
 ];

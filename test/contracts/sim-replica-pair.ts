@@ -1,17 +1,19 @@
 import { must } from "../../src/base/assert.ts";
 import type { HostId, VmId, VolumeId } from "../../src/model/ids.ts";
 import type { ReplicaEvent } from "../../src/ports/replication.ts";
-import { type Doorkeeper, type ReplicaWorld, type SimDisk, SimMirrorQemu } from "../../src/sim/replica/machine.ts";
+import { SimCycleSource } from "../../src/sim/replica/cycle-source.ts";
+import { type ReplicaWorld, type SimDisk, SimMirrorQemu, type SimNotes } from "../../src/sim/replica/machine.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../../src/sim/replica/source.ts";
 import { SimReplicaHost, SimReplicaTarget } from "../../src/sim/replica/target.ts";
-import { diskNames, type ReplicationRig, run4, type Spoilt, type Write } from "./replication-calls.ts";
+import type { CycleRig } from "./cycles-calls.ts";
+import { diskNames, run4, type Spoilt, type Write } from "./replication-calls.ts";
 import { VirtualClock } from "./sim-rig.ts";
 
 const stepsMax = 100_000;
 const laterMs = 500;
 
 /** Two simulated hosts under one clock, with a link that can be cut. */
-export async function openSimReplicaPair(): Promise<ReplicationRig> {
+export async function openSimReplicaPair(): Promise<CycleRig> {
   const { clock, world, link } = openWorld();
   const here = new SimReplicatedHost("a" as HostId);
   const there = new SimReplicaHost("b" as HostId, new Set(["10.0.0.2"]));
@@ -22,6 +24,8 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
     opened.watchReplicas((event) => events.push(event));
     return opened;
   };
+  const notes: SimNotes = new Map(diskNames.map((volume) => [volume as VolumeId, new Map<string, Set<number>>()]));
+  let cycleSource = new SimCycleSource(world, here);
   let source = openSource();
   let target = new SimReplicaTarget(world, there);
   const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
@@ -36,12 +40,23 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
     get target() {
       return target;
     },
+    get cycleSource() {
+      return cycleSource;
+    },
+    get cycleTarget() {
+      return target;
+    },
     events,
     address: "10.0.0.2",
     foreignAddress: "192.0.2.1",
-    startRun: async (run) => void here.qemus.set(nameOf(run), new SimMirrorQemu(run, disks, world)),
+    startRun: async (run) => void here.qemus.set(nameOf(run), new SimMirrorQemu(run, disks, world, notes)),
+    stopRun: async (run) => {
+      must(here.qemus.get(nameOf(run)), "Cannot stop: no such run").isAlive = false;
+    },
+    hasSent: async () => sentOf(there) > 0,
     killRun: async (run) => {
       must(here.qemus.get(nameOf(run)), "Cannot kill: no such run").isAlive = false;
+      for (const noted of notes.values()) noted.clear();
     },
     write: (disk, block, value) => writeTo(running(), disk, block, value),
     readHere: async (disk, block) => disks.get(diskNames[disk] as VolumeId)?.get(block) ?? 0,
@@ -56,8 +71,10 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
     spoil: spoilIn(there),
     reopenSource: async (meanwhile) => {
       source.isOpen = false;
+      cycleSource.close();
       await meanwhile?.();
       source = openSource();
+      cycleSource = new SimCycleSource(world, here);
     },
     reopenTarget: async (meanwhile) => {
       target.isOpen = false;
@@ -68,7 +85,7 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
       const ends: Parameters<Parameters<typeof call>[0]>[0][] = [];
       call((end) => ends.push(end));
       await until("the end of a call", () => ends.length > 0);
-      return must(ends[0], "Cannot answer: there is none");
+      return ends[0] as (typeof ends)[number];
     },
     until,
     whileLater: async () => {
@@ -106,6 +123,11 @@ function faultsOf(here: SimReplicatedHost, there: SimReplicaHost) {
   };
 }
 
+/** Connections that a cycle under way has at the target. */
+function sentOf(there: SimReplicaHost): number {
+  return there.exports.size;
+}
+
 /** As somebody does with the files of a pool. */
 function spoilIn(there: SimReplicaHost): (how: Spoilt) => Promise<void> {
   return async (how) => {
@@ -121,15 +143,15 @@ function spoilIn(there: SimReplicaHost): (how: Spoilt) => Promise<void> {
 function openWorld() {
   const clock = new VirtualClock();
   const link = { isCut: false };
-  const doors = new Map<string, { readonly host: HostId; readonly doorkeeper: Doorkeeper }>();
+  const doors = new Map<string, NonNullable<ReturnType<ReplicaWorld["find"]>>>();
   const world: ReplicaWorld = {
     after: (ms, act) => clock.after(ms, act),
     now: () => clock.now,
     connects: () => !link.isCut,
     find: ({ address, port }) => doors.get(`${address}:${port}`),
-    open: (host, address, doorkeeper) => {
+    open: (host, address, doorkeeper, cycles) => {
       const port = 40_000 + doors.size;
-      doors.set(`${address}:${port}`, { host, doorkeeper });
+      doors.set(`${address}:${port}`, { host, doorkeeper, cycles });
       return { address, port };
     },
   };

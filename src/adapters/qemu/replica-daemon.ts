@@ -21,7 +21,7 @@ export type Receiving = {
   readonly vm: VmId;
   daemon: ReplicaDaemon | undefined;
   /** Layers of points that are dropped are being merged, one at a time. */
-  merging: boolean;
+  merge: Promise<void> | undefined;
   closeDoors: () => void;
   queue: Promise<unknown>;
 };

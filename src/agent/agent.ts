@@ -7,6 +7,7 @@ import { decideFacts } from "./facts.ts";
 import { goDown, settleMode } from "./leaving.ts";
 import { note } from "./note.ts";
 import { reconcile } from "./reconcile.ts";
+import { noReplicas } from "./replica-state.ts";
 import { tellStillness } from "./standstill.ts";
 import type { AgentEvent, AgentPending, AgentState, AgentStep } from "./state.ts";
 import { neverStill } from "./stillness.ts";
@@ -29,8 +30,12 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     ops: new Map(),
     moveEnds: new Map(),
     arrivals: new Map(),
+    arriving: new Map(),
+    imageEnds: new Map(),
     progress: new Map(),
+    copying: new Map(),
     progressAt: now,
+    replicas: noReplicas(now),
     reading: undefined,
     readAt: now,
     readRunning: false,
@@ -51,6 +56,7 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
   sayAlive(building);
   if (quiet) return { state: building.state, effects: building.effects };
   askList(building);
+  askAttached(building);
   if (building.state.synced && !building.state.listing.needed && building.state.listing.asked?.needed !== true) {
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
@@ -97,6 +103,13 @@ function askList(building: Building): void {
     listing: { needed: false, asked, nextAt: later(now, limits.agentListMs) },
   };
   building.effects.push({ kind: "list" });
+}
+
+function askAttached(building: Building): void {
+  const { replicas } = building.state;
+  if (replicas.listing !== "needed") return;
+  building.state = { ...building.state, replicas: { ...replicas, listing: "asked" } };
+  building.effects.push({ kind: "list-attached" });
 }
 
 /** S13: the heart counts the agent's age from these words. */

@@ -33,14 +33,21 @@ export function isWorking(state: AgentState, key: string, except?: MoveOp): bool
 }
 
 /** A copy that has its epoch's ownership again, and still stands still. */
-export const leavingAgain: Moving = { part: "leaving", of: null, doors: null, stage: "begun", retryAt: null };
+export const leavingAgain: Moving = {
+  part: "leaving",
+  of: null,
+  doors: null,
+  tls: true,
+  stage: "begun",
+  retryAt: null,
+};
 
 /** What a listing says of a run that has a part in a move; what this agent knows beyond that stands. */
 export function partSeen(known: Local | undefined, run: VmRun, part: MovePart, wall: WallMs): Local {
   // It was told that this one has ended, and something of it is still there.
   if (known?.phase === "unclear" && known.exit !== null) return known;
   if (known?.moving?.part === part && known.phase === "moving") return known;
-  const moving = known?.moving ?? { of: null, doors: null, stage: "begun", retryAt: null };
+  const moving = known?.moving ?? { of: null, doors: null, tls: true, stage: "begun", retryAt: null };
   return { ...fresh(run, "moving", wall), moving: { ...moving, part } };
 }
 
@@ -177,6 +184,6 @@ function refusedAfter({ kind }: AgentOp, { moving }: Local): Partial<Moving> {
 /** The guest executes here from now on. */
 function arrived(state: AgentState, { run }: Local, wall: WallMs, now: InstantMs): AgentState {
   const restarts = new Map(state.restarts).set(run.vm, { count: 0, startedAt: now, counted: null });
-  const next = withArrival({ ...state, restarts }, run.vm, { run, health: null });
+  const next = withArrival({ ...state, restarts }, run.vm, { run, health: null, told: false });
   return withLocal(next, fresh(run, "running", wall));
 }

@@ -1,6 +1,7 @@
-import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Epoch, HostId, InstantMs, IntentId, Revision, StoreKey, VmId, WallMs } from "../model/ids.ts";
+import type { Copying } from "../model/move-records.ts";
 import type { Params } from "../model/reason.ts";
-import type { EventDraft, VmExit } from "../model/records.ts";
+import type { EventDraft, Pool, VmExit } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { HeartSays } from "../ports/heart.ts";
@@ -15,6 +16,7 @@ import type {
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
+import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -55,6 +57,8 @@ export type Moving = {
   readonly of: Revision | null;
   /** Where its source may knock; null: this agent did not open any. */
   readonly doors: readonly Door[] | null;
+  /** Whether those ask for a certificate. */
+  readonly tls: boolean;
   /**
    * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: the target has everything.
    * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
@@ -68,7 +72,19 @@ export type Moving = {
 export type MoveEnd = { readonly of: Revision; readonly code: string; readonly params: Params };
 
 /** A guest that went on here after a live move; `health`: null until it was asked for. */
-export type Arrival = { readonly run: VmRun; readonly health: GuestHealth | null };
+export type Arrival = {
+  readonly run: VmRun;
+  readonly health: GuestHealth | null;
+  /** That it arrived was told: it is looked at again for the sake of what it left (old-images.ts). */
+  readonly told: boolean;
+};
+
+/** An image that nobody needs, of the record in that revision. `retryAt`: it could not be removed before. */
+export type ImageEnd = {
+  readonly of: Revision;
+  readonly stage: "removing" | "removed" | "failed";
+  readonly retryAt: InstantMs | null;
+};
 
 /**
  * Restarts in a row of one VM, for `maxRestart`. `counted`: the epoch whose end was counted last, so that a restart whose
@@ -97,9 +113,15 @@ export type AgentState = {
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
-  /** How the copying of guests that leave goes; written down now and then, and from then on not before `progressAt`. */
+  /** Moves, by their record's revision, for which this agent has said that it makes images here. */
+  readonly arriving: ReadonlyMap<VmId, Revision>;
+  readonly imageEnds: ReadonlyMap<StoreKey, ImageEnd>;
+  /** How the copying of guests that leave goes, as it was heard last; taken over now and then, not before `progressAt`. */
   readonly progress: ReadonlyMap<VmId, MoveProgress>;
+  /** The same as their status tells it. */
+  readonly copying: ReadonlyMap<VmId, Copying>;
   readonly progressAt: InstantMs;
+  readonly replicas: ReplicaNotes;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
@@ -145,7 +167,8 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp;
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp | ReplicaOp;
+  /** Of `remove-image`: the key of the image's record. */
   readonly runKey: string;
   readonly intent?: IntentId;
   readonly as?: VmRun;
@@ -165,6 +188,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "prepared"; readonly op: number; readonly end: IncomingEnd }
   | { readonly kind: "checked"; readonly op: number; readonly health: GuestHealth }
   | { readonly kind: "move"; readonly event: MoveEvent }
+  | ReplicaNews
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
   | { readonly kind: "measured"; readonly measurement: Measurement }
@@ -189,7 +213,9 @@ export type AgentEffect =
       readonly op: number;
       readonly run: VmRun;
     }
+  | { readonly kind: "remove-image"; readonly op: number; readonly pool: Pool; readonly volume: string }
   | { readonly kind: "list" }
+  | ReplicaEffect
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
   | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }

@@ -1,5 +1,6 @@
 import { clusterCommands } from "./commands/cluster.ts";
 import { explainCommands } from "./commands/explain.ts";
+import { groupCommands } from "./commands/group.ts";
 import { hostCommands } from "./commands/host.ts";
 import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
@@ -7,6 +8,7 @@ import { policyCommands } from "./commands/policy.ts";
 import { poolCommands } from "./commands/pool.ts";
 import { ruleCommands } from "./commands/rule.ts";
 import { simulateCommands } from "./commands/simulate.ts";
+import { taskCommands } from "./commands/task-list.ts";
 import { vmCommands } from "./commands/vm.ts";
 import { whatifCommands } from "./commands/whatif.ts";
 import type { Io } from "./io.ts";
@@ -17,9 +19,11 @@ const groups: readonly Group[] = [
   clusterCommands,
   hostCommands,
   vmCommands,
+  taskCommands,
   poolCommands,
   policyCommands,
   ruleCommands,
+  groupCommands,
   logCommands,
   explainCommands,
   whatifCommands,

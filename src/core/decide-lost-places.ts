@@ -8,6 +8,7 @@ import { changePlaceTransaction } from "./ownership.ts";
 import type { Placement } from "./placement/select.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
+import { liesOn } from "./volume-place.ts";
 
 /**
  * VMs that are stopped and lay on a host that is lost lie elsewhere from now on, so that a start finds them where they can
@@ -37,6 +38,8 @@ export function placeAway(round: VmRound, vm: Vm, from: HostId): Found | undefin
   if (vm.requested !== "stopped" || !known.lost.has(from) || view.disarm !== undefined) return undefined;
   // Where VMs wait for a host, or come back to it, those that are stopped do as well.
   if (isAwaited(view, from) || whyVmsLeave(view, from) !== undefined) return undefined;
+  // Its disks lie there: whoever wants it gives it a place (S17).
+  if (liesOn(view, vm) !== undefined) return undefined;
   if (vm.lock !== null || vmError(view, vm.id) !== undefined || view.moves.has(vm.id)) return undefined;
   const placement = round.select(vm, { preference: "best", without: from });
   if (placement.kind === "nowhere") return undefined;

@@ -15,9 +15,11 @@ import { whyUnread } from "./placement/fitness.ts";
 import { openRound } from "./placement/round.ts";
 import type { Placement } from "./placement/select.ts";
 import { noChange, type PlanChange, planChange } from "./plans.ts";
+import { type CopiesChange, promoteCopies } from "./replication-promotion.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
+import { liesOn } from "./volume-place.ts";
 
 type Released = Extract<Owner, { kind: "released" }>;
 
@@ -52,7 +54,13 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
   if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
   // What a newer version had the host announce may be that its VMs wait for it; no move of theirs could be written.
   else if (unread !== undefined) sayNowhere(round, vm, unread, placement.alternatives);
-  else if (aim === undefined && !givenUp && owner !== undefined && owner.host !== placement.on)
+  else if (
+    aim === undefined &&
+    !givenUp &&
+    owner !== undefined &&
+    owner.host !== placement.on &&
+    liesOn(view, vm) === undefined
+  )
     moveFirst(round, vm, owner, placement, selection);
   else placeOn(round, vm, placement, reason, { owner });
 }
@@ -115,15 +123,32 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
   const told = [event(type, { vm: vm.id, host: on }, params, reason, alternatives)];
   if (places.unlocked === true && vm.lock !== null)
     told.push(event("vm-lock-removed", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
+  const copies = promotion(round, vm, owner, on);
+  if (copies.kind === "refused") {
+    sayNowhere(round, vm, { rule: "S17", code: copies.code, params: copies.params }, alternatives);
+    return;
+  }
+  if (copies !== noCopies) told.push(event("replica-promoted", { vm: vm.id, host: on }, { vm: vm.name, host: on }));
   const place = placeTransaction(view, vm.id, on, places, also);
   const ended = moveEnded(view, vm, on);
   const aim = ended === noChange ? undefined : view.moves.get(vm.id)?.value;
   // Whoever wanted it there hears that it went elsewhere.
   if (aim !== undefined && aim.to !== on)
     told.push(event("vm-move-dropped", { vm: vm.id }, { vm: vm.name, from: aim.from, to: aim.to }));
-  const write = transaction([...place.compares, ...ended.compares], [...place.writes, ...ended.writes]);
+  const write = transaction(
+    [...place.compares, ...copies.compares, ...ended.compares],
+    [...place.writes, ...copies.writes, ...ended.writes],
+  );
   round.assign(vm, on);
   round.decide(vm.id, write, told, { vm: vm.id, on });
+}
+
+const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
+
+/** S17: a VM whose disks lie with its host alone goes to another one with the copies there, by the same transaction. */
+export function promotion({ view, known }: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
+  if (owner === undefined || owner.host === on || liesOn(view, vm) === undefined) return noCopies;
+  return promoteCopies(view, vm.id, on, { at: known.wall });
 }
 
 /**

@@ -26,6 +26,7 @@ import { transaction } from "./transactions.ts";
 import { lostVms, vmIndex } from "./vm-index.ts";
 import { VmRound } from "./vm-round.ts";
 import { runsAsOwned } from "./vm-state.ts";
+import { liesOn } from "./volume-place.ts";
 
 /**
  * Starts, recoveries, moves and releases: one transaction per VM (S14). `busy` subjects wait for their last transaction.
@@ -98,6 +99,8 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
     sayUnproven(round, vm, owner);
     return;
   }
+  // It lies where its disks are; whoever wants it gives it a place (S17).
+  if (vm.requested !== "started" && liesOn(view, vm) !== undefined) return;
   if (vm.requested !== "started") {
     const away = placeAway(round, vm, host);
     const told = [event("vm-released", { vm: vm.id, host }, { vm: vm.name, host })];

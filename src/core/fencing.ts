@@ -18,12 +18,13 @@ export type FenceProof = {
   readonly [issuedHere]: true;
 };
 
-// S10. Freezing is enough where the storage refuses an old epoch's writes by itself; on a shared folder a frozen QEMU
-// still holds its file, and writes in flight may land later, so only power-off (or the host's own last word) counts.
+// S10. Freezing is enough where an old run's writes reach nothing that the next one uses: storage that refuses an old
+// epoch, or a folder that only its own host has. On a shared folder a frozen QEMU still holds its file, and writes in flight
+// may land later, so only power-off (or the host's own last word) counts.
 const acceptedProofs: { readonly [K in Pool["kind"]]: readonly ProofKind[] } = {
   replicated: ["silence", "waited", "power-off", "last-word"],
   "shared-dir": ["power-off", "last-word"],
-  "local-dir": ["power-off", "last-word"],
+  "local-dir": ["silence", "waited", "power-off", "last-word"],
 };
 
 /** The pools of a VM's disks; undefined where one of them is not known, which blocks every start. */

@@ -71,8 +71,14 @@ export const limits = {
   moveCompleteLateMs: 200,
   /** A step of a move that had no answer is tried again after this. */
   moveStepRetryMs: 500,
-  /** For how long a guest may stand still for what is copied last; without KVM it stands the whole time. */
-  moveDowntimeMs: 300,
+  /** An image that could not be removed is tried again after this. */
+  imageRetryMs: 10_000,
+  /** A step of replication that was refused, or had no answer, is tried again after this. */
+  replicaRetryMs: 2_000,
+  /** The same where a guest may be waiting for it (S16). */
+  replicaPromptRetryMs: 200,
+  /** How far a copy is is written down at most so often. */
+  replicaProgressMs: 5_000,
   /** From so many VMs on the way from a host on, no further one leaves it that nobody ordered away (HM2). */
   movesPerHostMax: 4,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */

@@ -1,19 +1,20 @@
 import { expect, test } from "vitest";
 import { facts, held, host, incarnation } from "../../test/support/records.ts";
 import { ReplicaCluster, there, web } from "../../test/support/replicas.ts";
-import type { WallMs } from "../model/ids.ts";
+import type { GroupId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Group } from "../model/replication-records.ts";
 import { groupState } from "./replication-groups.ts";
 
 const group: Group = {
   schema: 1,
-  name: "office",
+  name: "office" as GroupId,
   vms: [web],
   source: host("h1"),
   target: there,
   mode: { kind: "synchronous", boundMs: 2_000 },
   paused: [],
+  createdAt: 0 as WallMs,
 };
 const heard = (): boolean => true;
 const wordOf = (cluster: ReplicaCluster, of = group, isHeard = heard) => {

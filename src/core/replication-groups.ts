@@ -4,7 +4,8 @@ import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { reason } from "./placement/fitness.ts";
 import { copiesOn } from "./replication.ts";
-import { usability } from "./replication-promotion.ts";
+import { keepsBranch, versionOf } from "./replication-duty.ts";
+import { usability } from "./replication-usable.ts";
 
 export type GroupWord = "Normal" | "Synchronizing" | "Warning" | "Paused" | "Error";
 export type GroupState = { readonly word: GroupWord; readonly reasons: readonly Reason[] };
@@ -28,9 +29,9 @@ export function groupState(view: ClusterView, group: Group, isHeard: (host: Host
 
 /** Different versions write different things: nothing is copied between them until they are equal again. */
 function versionTrouble(view: ClusterView, { source, target }: Group): [GroupWord, Reason][] {
-  const of = (host: HostId): string => view.facts.get(host)?.value.versions["holdfast"] ?? "?";
-  if (of(source) === of(target)) return [];
-  const params = { source, target, here: of(source), there: of(target) };
+  const [here, there] = [versionOf(view, source), versionOf(view, target)];
+  if (here === there) return [];
+  const params = { source, target, here, there };
   return [["Paused", reason("S17", "group-versions-differ", params)]];
 }
 
@@ -42,6 +43,8 @@ function vmTrouble(view: ClusterView, { source, target }: Group, vm: VmId): [Gro
   const owner = view.owners.get(vm)?.value;
   const to = owner?.host === target ? source : target;
   const all = copiesOn(view, vm, to);
+  if (all.some(({ record }) => keepsBranch(record?.value)))
+    return [["Error", reason("S18", "group-vm-branch", { vm: name, host: to })]];
   if (all.some(({ record }) => record === undefined))
     return [["Error", reason("S17", "group-vm-unprotected", { vm: name, host: to })]];
   if (all.some(({ record }) => record?.value.state.kind === "copying"))

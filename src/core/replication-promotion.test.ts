@@ -7,7 +7,8 @@ import { keys } from "../model/keys.ts";
 import type { ReplicaState } from "../model/replication-records.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
 import { inSyncTransaction, staleTransaction } from "./replication.ts";
-import { lossToAccept, promoteTransaction, usability, wholeCopies } from "./replication-promotion.ts";
+import { lossToAccept, promoteTransaction } from "./replication-promotion.ts";
+import { usability, wholeCopies } from "./replication-usable.ts";
 
 const at = 70 as WallMs;
 const stale: ReplicaState = { kind: "stale", cause: "silent", whole: true, at: 50 as WallMs };
@@ -76,7 +77,7 @@ describe("a copy in sync", () => {
 describe("a copy that lacks something", () => {
   test.each<readonly [string, ReplicaState]>([
     ["replica-stale", stale],
-    ["replica-diverged", { kind: "diverged", at }],
+    ["replica-diverged", { kind: "diverged", at, kept: false }],
     ["replica-unknown", { kind: "unknown" }],
   ])("[S18, S21] is not promoted without an order that states it: %s", (code, state) => {
     const cluster = fenced(state);

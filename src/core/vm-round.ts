@@ -144,8 +144,8 @@ export class VmRound {
   }
 
   /** Why this very host cannot run the VM now, whether or not another is better; undefined: it can. */
-  whyUnfit(vm: Vm, host: HostId): Reason | undefined {
-    return whyUnfit(this.#opened(), vm, host);
+  whyUnfit(vm: Vm, host: HostId, live = false): Reason | undefined {
+    return whyUnfit(this.#opened(), vm, host, live);
   }
 
   /** Of each host, whether it is there and takes VMs. */

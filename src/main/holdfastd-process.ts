@@ -14,8 +14,10 @@ import { systemRandom } from "../adapters/linux/random.ts";
 import { openLinuxSensors } from "../adapters/linux/sensors.ts";
 import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
 import { chooseAccel } from "../adapters/qemu/accel.ts";
-import { openQemuHypervisor } from "../adapters/qemu/driver.ts";
+import { openQemuHypervisor, type QemuHypervisor } from "../adapters/qemu/driver.ts";
 import { runCgroup } from "../adapters/qemu/host.ts";
+import { openReplicaSource } from "../adapters/qemu/replica-source.ts";
+import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
@@ -29,11 +31,13 @@ import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
+import type { Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { forwardOnly, type WentBack } from "../runtime/forward-only.ts";
+import type { Replicas } from "../runtime/perform-replicas.ts";
 import { trimEvents } from "../runtime/trim-events.ts";
-import { growStrong } from "./lean.ts";
+import { growStrong, leanMark } from "./lean.ts";
 import { version } from "./version.ts";
 
 // holdfastd: agent, standby or active manager and API server of one host. It may crash, hang or be upgraded at any time
@@ -111,6 +115,7 @@ async function run(
   const api = createApi({ view, store, commit, journal, clock, random, volumes, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
+  const hypervisor = openQemuHypervisor({ ...config, accel, certificates: config.store });
   daemon = runDaemon(
     { self, profile, role, check: (snapshot) => checkCluster(config, snapshot) },
     {
@@ -118,7 +123,9 @@ async function run(
       clock,
       random,
       journal,
-      hypervisor: openQemuHypervisor({ ...config, accel, certificates: config.store }),
+      volumes,
+      hypervisor,
+      replicas: openReplicas(config, volumes, hypervisor.qmpOf),
       fencing: fenceAgents(),
       sensors: openLinuxSensors(
         config,
@@ -141,6 +148,16 @@ async function run(
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
   return undefined;
+}
+
+/** The relay is a process of its own, which outlives this one; it becomes lean by itself. */
+function openReplicas(config: HostConfig, volumes: Volumes, qmp: QemuHypervisor["qmpOf"]): Replicas {
+  const { cluster, runDir, pools, store: certificates } = config;
+  const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
+  return {
+    source: openReplicaSource({ cluster, runDir, certificates, relay, qmp }),
+    target: openReplicaTarget({ cluster, runDir, pools, certificates, volumes }),
+  };
 }
 
 function silentAddresses(daemon: Daemon | undefined, now: number): ReadonlySet<string> {

@@ -9,14 +9,15 @@ import { setFlagsFromString } from "node:v8";
 // the installed packages, not in a folder that others may write; where it cannot be written the process is only larger.
 const cache = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "holdfast");
 const flags = ["--max-semi-space-size=2", "--v8-pool-size=1", "--max-opt=1"];
-const mark = "HOLDFAST_LEAN";
+/** Of the environment: how far this process has come; whoever starts another program takes it away. */
+export const leanMark = "HOLDFAST_LEAN";
 
 /**
  * Loads a daemon's own module, starting the process over until it is lean; returns where it goes on. `soon`: somebody waits
  * for it, so that a cold cache is filled on the way, and only the next one is lean.
  */
 export async function loadLean<T>(load: () => Promise<T>, soon = false): Promise<T> {
-  const stage = process.env[mark];
+  const stage = process.env[leanMark];
   if (stage === "lean" || process.execve === undefined) {
     const loaded = await load();
     if (soon) flushCompileCache();
@@ -35,7 +36,7 @@ export function growStrong(): void {
 }
 
 function startOver(stage: "filling" | "lean"): never {
-  const environment = { ...process.env, NODE_COMPILE_CACHE: cache, [mark]: stage };
+  const environment = { ...process.env, NODE_COMPILE_CACHE: cache, [leanMark]: stage };
   process.execve?.(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], environment);
   throw new Error("Cannot start over: execve returned");
 }

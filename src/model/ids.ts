@@ -12,6 +12,8 @@ export type IntentId = Branded<string, "IntentId">;
 export type TaskId = Branded<string, "TaskId">;
 /** Given by whoever made the rule: a word that people say. */
 export type RuleId = Branded<string, "RuleId">;
+/** Given by whoever made the group: a word that people say. */
+export type GroupId = Branded<string, "GroupId">;
 /** Random, one per registration of a host: tells two machines that claim the same name apart (S1). */
 export type Nonce = Branded<string, "Nonce">;
 

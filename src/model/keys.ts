@@ -1,4 +1,5 @@
 import type {
+  GroupId,
   HostId,
   Incarnation,
   IntentId,
@@ -20,6 +21,8 @@ export const keys = {
   lastRuleEdit: "/last/rule-edit/" as StoreKey,
   /** Written with every deletion of a VM, without a compare: deletions do not wait for each other (AF6). */
   lastVmDeletion: "/last/vm-deletion/" as StoreKey,
+  /** Written with every edit of a group: no VM is ever in two of them. */
+  lastGroupEdit: "/last/group-edit/" as StoreKey,
   managerTerm: "/manager/term/" as StoreKey,
   managerTick: "/manager/tick/" as StoreKey,
   member: (host: HostId) => `/members/${host}/` as StoreKey,
@@ -37,12 +40,14 @@ export const keys = {
   vmOrder: (vm: VmId) => `/vms/${vm}/order/` as StoreKey,
   vmMove: (vm: VmId) => `/vms/${vm}/move/` as StoreKey,
   vmPlan: (vm: VmId) => `/vms/${vm}/plan/` as StoreKey,
+  vmCopying: (vm: VmId) => `/vms/${vm}/copying/` as StoreKey,
   owner: (vm: VmId) => `/owner/${vm}/` as StoreKey,
   replica: (vm: VmId, volume: VolumeId, host: HostId) => `/replicas/${vm}/${volume}/${host}/` as StoreKey,
   /** Holds the id of the VM that bears the name: makes a name unique by one compare. */
   vmName: (name: string) => `/names/vm/${name}/` as StoreKey,
   pool: (pool: PoolId) => `/pools/${pool}/` as StoreKey,
   network: (network: NetworkId) => `/networks/${network}/` as StoreKey,
+  group: (group: GroupId) => `/groups/${group}/` as StoreKey,
   rule: (rule: RuleId) => `/rules/${rule}/` as StoreKey,
   intent: (intent: IntentId) => `/intents/${intent}/` as StoreKey,
   task: (task: TaskId) => `/tasks/${task}/` as StoreKey,
@@ -59,7 +64,7 @@ export const eventsPrefix = "/events/" as StoreKey;
 /** What a key names. `unknown` keys are left alone: a newer version may have written them. */
 export type KeyName =
   | { readonly kind: "cluster" | "policy" | "disarm" | "manager-term" | "manager-tick" }
-  | { readonly kind: "last-rule-edit" | "last-vm-deletion" }
+  | { readonly kind: "last-rule-edit" | "last-vm-deletion" | "last-group-edit" }
   | { readonly kind: "member" | "host" | HostSubKey; readonly host: HostId }
   | { readonly kind: "heartbeat" | "fence"; readonly host: HostId; readonly incarnation: Incarnation }
   | { readonly kind: "vm" | VmSubKey | "owner"; readonly vm: VmId }
@@ -67,6 +72,7 @@ export type KeyName =
   | { readonly kind: "vm-name"; readonly name: string }
   | { readonly kind: "pool"; readonly pool: PoolId }
   | { readonly kind: "network"; readonly network: NetworkId }
+  | { readonly kind: "group"; readonly group: GroupId }
   | { readonly kind: "rule"; readonly rule: RuleId }
   | { readonly kind: "intent"; readonly intent: IntentId }
   | { readonly kind: "task"; readonly task: TaskId }
@@ -84,7 +90,13 @@ const hostSubKeys = {
   usage: "host-usage",
 } as const;
 type HostSubKey = (typeof hostSubKeys)[keyof typeof hostSubKeys];
-const vmSubKeys = { status: "vm-status", order: "vm-order", move: "vm-move", plan: "vm-plan" } as const;
+const vmSubKeys = {
+  status: "vm-status",
+  order: "vm-order",
+  move: "vm-move",
+  plan: "vm-plan",
+  copying: "vm-copying",
+} as const;
 type VmSubKey = (typeof vmSubKeys)[keyof typeof vmSubKeys];
 
 /** Takes a key apart; the inverse of `keys`. */
@@ -99,7 +111,8 @@ export function parseKey(key: string): KeyName {
     case "manager":
       return first === "term" || first === "tick" ? { kind: `manager-${first}` } : unknownKey;
     case "last":
-      return first === "rule-edit" || first === "vm-deletion" ? { kind: `last-${first}` } : unknownKey;
+      if (first !== "rule-edit" && first !== "vm-deletion" && first !== "group-edit") return unknownKey;
+      return { kind: `last-${first}` };
     case "members":
       return first === undefined ? unknownKey : { kind: "member", host: first as HostId };
     case "hosts":
@@ -120,6 +133,8 @@ export function parseKey(key: string): KeyName {
       return first === undefined ? unknownKey : { kind: "pool", pool: first as PoolId };
     case "networks":
       return first === undefined ? unknownKey : { kind: "network", network: first as NetworkId };
+    case "groups":
+      return first === undefined ? unknownKey : { kind: "group", group: first as GroupId };
     case "rules":
       return first === undefined ? unknownKey : { kind: "rule", rule: first as RuleId };
     case "intents":

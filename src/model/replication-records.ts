@@ -1,24 +1,27 @@
 import { z } from "zod";
 import { brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
-import type { Epoch, HostId, Incarnation, VmId, VolumeId } from "./ids.ts";
+import type { Epoch, GroupId, HostId, Incarnation, PoolId, VmId, VolumeId, WallMs } from "./ids.ts";
 
 /**
  * How much of its volume a copy has. `in-sync`: every write that its run was answered. `stale`: the run goes on without it
  * since `at`; `whole`: until then it had everything, so that a guest could boot from it. `copying`: some of this and some of
- * that. `diverged`: its run was lost or left, and may have left writes that nobody else has. `unknown`: a forced or restored
- * store says nothing about it (S21).
+ * that. `diverged`: its run was lost or left; `kept`: it has acknowledged writes that nobody else has, and so nothing is
+ * copied over it; otherwise only what was never acknowledged. `unknown`: a forced or restored
+ * store says nothing about it (S21). `surplus`: nobody needs it; the agent of its host removes the image, then the record.
  */
 export const replicaStateSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("copying") }),
   z.object({ kind: z.literal("in-sync") }),
   z.object({
     kind: z.literal("stale"),
-    cause: z.enum(["silent", "failed", "order", "restart"]),
+    /** `moved`: its VM went on elsewhere from what it holds, by a live move (S15). */
+    cause: z.enum(["silent", "failed", "order", "restart", "moved"]),
     whole: z.boolean(),
     at: wallMs,
   }),
-  z.object({ kind: z.literal("diverged"), at: wallMs }),
+  z.object({ kind: z.literal("diverged"), at: wallMs, kept: z.boolean().default(true) }),
   z.object({ kind: z.literal("unknown") }),
+  z.object({ kind: z.literal("surplus"), at: wallMs }),
 ]);
 export type ReplicaState = z.infer<typeof replicaStateSchema>;
 
@@ -34,6 +37,11 @@ export const replicaSchema = z.object({
   /** Of the run that `state` is about: nothing is said about any other (S14, S18). */
   epoch: brandedNumber<Epoch>(),
   state: replicaStateSchema,
+  /**
+   * The local pool of H in which its image lies, where it came about by a live move between local pools
+   * (docs/designs/0005-live-moves.md). Absent: it belongs to replication.
+   */
+  pool: brandedText<PoolId>().optional(),
   /** Null: nobody receives it. */
   receiver: z
     .object({
@@ -50,15 +58,36 @@ export const groupModeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("asynchronous"), everyS: z.int().min(5).max(86_400) }),
 ]);
 
-/** An availability group: VMs that are protected together, from one host to another. */
+/**
+ * `/groups/G/`: VMs that are protected together, from one host to another; after a failover the other way round. Their disks
+ * lie in local pools that both hosts have.
+ */
 export const groupSchema = z.object({
   schema: schema1,
-  name: z.string(),
+  /** Stays: a word that people say. */
+  name: brandedText<GroupId>(),
   vms: z.array(brandedText<VmId>()),
   source: brandedText<HostId>(),
   target: brandedText<HostId>(),
   mode: groupModeSchema,
   /** Why it does nothing, each as a code with words; empty: it works. */
   paused: z.array(z.string()),
+  createdAt: wallMs.default(0 as WallMs),
 });
 export type Group = z.infer<typeof groupSchema>;
+
+/**
+ * `/vms/V/copying/`: how far a copy is, or what it lacks, for people; by the agent that runs the VM, at most every few
+ * seconds. Nothing rests on it.
+ */
+export const vmCopyingSchema = z.object({
+  schema: schema1,
+  epoch: brandedNumber<Epoch>(),
+  to: brandedText<HostId>(),
+  percent: z.int().min(0).max(100),
+  mibPerSecond: z.number(),
+  /** Of what is to be copied; while the copy is stale: of what it lacks. */
+  remainingMiB: z.number(),
+  at: wallMs,
+});
+export type VmCopying = z.infer<typeof vmCopyingSchema>;

@@ -1,15 +1,6 @@
-import type { z } from "zod";
-import {
-  type HostLosses,
-  type HostMode,
-  type HostUsage,
-  hostLossesSchema,
-  hostModeSchema,
-  hostUsageSchema,
-  type Maintenance,
-  maintenanceSchema,
-} from "./host-records.ts";
+import type { HostLosses, HostMode, HostUsage, Maintenance } from "./host-records.ts";
 import type {
+  GroupId,
   HostId,
   Incarnation,
   IntentId,
@@ -22,48 +13,31 @@ import type {
   VmId,
 } from "./ids.ts";
 import { noRevision } from "./ids.ts";
-import { parseJson } from "./json.ts";
-import { type KeyName, keys, parseKey } from "./keys.ts";
-import { type VmMove, type VmOrder, type VmPlan, vmMoveSchema, vmOrderSchema, vmPlanSchema } from "./move-records.ts";
-import { type Disarm, disarmSchema, type Policy, policySchema } from "./policy.ts";
-import {
-  type Cluster,
-  clusterSchema,
-  type Event,
-  eventSchema,
-  type FenceDevice,
-  type FenceRecord,
-  fenceDeviceSchema,
-  fenceSchema,
-  type Heartbeat,
-  type HostFacts,
-  type HostRegistration,
-  heartbeatSchema,
-  hostFactsSchema,
-  hostSchema,
-  type Intent,
-  intentSchema,
-  type ManagerTerm,
-  type ManagerTick,
-  type Member,
-  managerTermSchema,
-  managerTickSchema,
-  memberSchema,
-  type Network,
-  networkSchema,
-  type Owner,
-  ownerSchema,
-  type Pool,
-  poolSchema,
-  type Task,
-  taskSchema,
-  type Vm,
-  type VmStatus,
-  vmSchema,
-  vmStatusSchema,
+import { type KeyName, keys } from "./keys.ts";
+import type { VmMove, VmOrder, VmPlan } from "./move-records.ts";
+import { type Parsed, parseChange } from "./parse-change.ts";
+import type { Disarm, Policy } from "./policy.ts";
+import type {
+  Cluster,
+  Event,
+  FenceDevice,
+  FenceRecord,
+  Heartbeat,
+  HostFacts,
+  HostRegistration,
+  Intent,
+  ManagerTerm,
+  ManagerTick,
+  Member,
+  Network,
+  Owner,
+  Pool,
+  Task,
+  Vm,
+  VmStatus,
 } from "./records.ts";
-import { type Replica, replicaSchema } from "./replication-records.ts";
-import { type LastEdit, lastEditSchema, type Rule, ruleSchema } from "./rules.ts";
+import type { Group, Replica, VmCopying } from "./replication-records.ts";
+import type { LastEdit, Rule } from "./rules.ts";
 import type { Change } from "./transaction.ts";
 
 /** A record and the revision of its last change: what a compare names. */
@@ -79,6 +53,7 @@ export type ClusterView = {
   readonly disarm: Stored<Disarm> | undefined;
   readonly lastRuleEdit: Stored<LastEdit> | undefined;
   readonly lastVmDeletion: Stored<LastEdit> | undefined;
+  readonly lastGroupEdit: Stored<LastEdit> | undefined;
   readonly term: Stored<ManagerTerm> | undefined;
   readonly tick: Stored<ManagerTick> | undefined;
   readonly members: Records<HostId, Member>;
@@ -96,8 +71,10 @@ export type ClusterView = {
   readonly orders: Records<VmId, VmOrder>;
   readonly moves: Records<VmId, VmMove>;
   readonly plans: Records<VmId, VmPlan>;
+  readonly copyings: Records<VmId, VmCopying>;
   readonly owners: Records<VmId, Owner>;
   readonly replicas: Records<StoreKey, Replica>;
+  readonly groups: Records<GroupId, Group>;
   readonly rules: Records<RuleId, Rule>;
   readonly pools: Records<PoolId, Pool>;
   readonly networks: Records<NetworkId, Network>;
@@ -126,6 +103,7 @@ export function emptyView(): ClusterView {
     disarm: undefined,
     lastRuleEdit: undefined,
     lastVmDeletion: undefined,
+    lastGroupEdit: undefined,
     term: undefined,
     tick: undefined,
     members: new Map(),
@@ -143,8 +121,10 @@ export function emptyView(): ClusterView {
     orders: new Map(),
     moves: new Map(),
     plans: new Map(),
+    copyings: new Map(),
     owners: new Map(),
     replicas: new Map(),
+    groups: new Map(),
     rules: new Map(),
     pools: new Map(),
     networks: new Map(),
@@ -169,64 +149,6 @@ export type Touched = {
   readonly vms: ReadonlySet<VmId>;
   readonly events: readonly { readonly event: Event; readonly revision: Revision }[];
 };
-
-type Parsed = { readonly name: KeyName; readonly value: unknown; readonly trouble: string | null };
-
-// Several views in one process see the same change objects; each is parsed once.
-const parsedChanges = new WeakMap<Change, Parsed>();
-
-const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name" | "request">]: z.ZodType } = {
-  cluster: clusterSchema,
-  policy: policySchema,
-  disarm: disarmSchema,
-  "last-rule-edit": lastEditSchema,
-  "last-vm-deletion": lastEditSchema,
-  "manager-term": managerTermSchema,
-  "manager-tick": managerTickSchema,
-  member: memberSchema,
-  host: hostSchema,
-  "host-facts": hostFactsSchema,
-  "fence-device": fenceDeviceSchema,
-  "host-mode": hostModeSchema,
-  maintenance: maintenanceSchema,
-  "host-losses": hostLossesSchema,
-  "host-usage": hostUsageSchema,
-  heartbeat: heartbeatSchema,
-  fence: fenceSchema,
-  vm: vmSchema,
-  "vm-status": vmStatusSchema,
-  "vm-order": vmOrderSchema,
-  "vm-move": vmMoveSchema,
-  "vm-plan": vmPlanSchema,
-  owner: ownerSchema,
-  replica: replicaSchema,
-  rule: ruleSchema,
-  pool: poolSchema,
-  network: networkSchema,
-  intent: intentSchema,
-  task: taskSchema,
-  event: eventSchema,
-};
-
-function parseChange(change: Change): Parsed {
-  const known = parsedChanges.get(change);
-  if (known !== undefined) return known;
-  const name = parseKey(change.key);
-  const parsed = change.kind === "delete" ? { name, value: undefined, trouble: null } : parseText(name, change.text);
-  parsedChanges.set(change, parsed);
-  return parsed;
-}
-
-function parseText(name: KeyName, text: string): Parsed {
-  if (name.kind === "unknown" || name.kind === "vm-name" || name.kind === "request")
-    return { name, value: undefined, trouble: null };
-  const json = parseJson(text);
-  if (json === undefined) return { name, value: undefined, trouble: "not JSON" };
-  const result = schemas[name.kind].safeParse(json);
-  if (result.success) return { name, value: result.data, trouble: null };
-  const issue = result.error.issues[0];
-  return { name, value: undefined, trouble: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "unreadable"}` };
-}
 
 /** Brings `view` to the state after `changes` (in order of revision). The only place that changes a view. */
 export function applyChanges(view: ClusterView, changes: readonly Change[], revision: Revision): Touched {
@@ -274,6 +196,13 @@ function noteVms(view: MutableView, vms: ReadonlySet<VmId>): void {
   changes.first += forgotten;
 }
 
+const ofCluster = {
+  "last-rule-edit": "lastRuleEdit",
+  "last-vm-deletion": "lastVmDeletion",
+  "last-group-edit": "lastGroupEdit",
+  "manager-term": "term",
+  "manager-tick": "tick",
+} as const;
 const byHost = {
   member: "members",
   host: "hosts",
@@ -290,6 +219,7 @@ const byVm = {
   "vm-order": "orders",
   "vm-move": "moves",
   "vm-plan": "plans",
+  "vm-copying": "copyings",
   owner: "owners",
 } as const;
 
@@ -303,16 +233,11 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
       view[name.kind] = stored;
       return;
     case "last-rule-edit":
-      view.lastRuleEdit = stored;
-      return;
     case "last-vm-deletion":
-      view.lastVmDeletion = stored;
-      return;
+    case "last-group-edit":
     case "manager-term":
-      view.term = stored;
-      return;
     case "manager-tick":
-      view.tick = stored;
+      view[ofCluster[name.kind]] = stored;
       return;
     case "member":
     case "host":
@@ -335,11 +260,15 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
     case "vm-order":
     case "vm-move":
     case "vm-plan":
+    case "vm-copying":
     case "owner":
       put(view[byVm[name.kind]] as Map<VmId, Stored<never>>, name.vm, stored);
       return;
     case "replica":
       put(view.replicas, keys.replica(name.vm, name.volume, name.host), stored);
+      return;
+    case "group":
+      put(view.groups, name.group, stored);
       return;
     case "rule":
       put(view.rules, name.rule, stored);

@@ -134,6 +134,8 @@ export interface ReplicaSource {
    * the replica; what it misses is noted block by block for as long as this QEMU lives (S16, S18).
    */
   goOnAlone(run: VmRun, done: (end: HypervisorEnd) => void): void;
+  /** `done`: the replica's host answers at one of the doors. It is told nothing, and nothing is copied. */
+  reach(run: VmRun, doors: readonly Door[], done: (end: HypervisorEnd) => void): void;
   /**
    * Reaches the replica again and copies what it misses. `done`: it is reached, and from now on writes wait for it again;
    * until then they do not. It waits for as long as the replica is away; `goOnAlone` ends that as refused.
@@ -152,5 +154,7 @@ export interface ReplicaSource {
   unbar(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /** Only after stale, or that there is no replica, is committed. `done`: no trace of it is left at the run. */
   detach(run: VmRun, done: (end: HypervisorEnd) => void): void;
+  /** The runs that have a relay, also those that an earlier driver attached. */
+  listAttached(done: (runs: readonly VmRun[]) => void): void;
   watchReplicas(listener: (event: ReplicaEvent) => void): void;
 }

@@ -12,7 +12,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Fencing } from "../ports/fencing.ts";
 import type { HeartLink } from "../ports/heart.ts";
-import type { Hypervisor, HypervisorEnd } from "../ports/hypervisor.ts";
+import type { Hypervisor, HypervisorEnd, Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { Migration } from "../ports/migration.ts";
@@ -20,6 +20,7 @@ import type { Random } from "../ports/random.ts";
 import type { Sensors } from "../ports/sensors.ts";
 import type { Store } from "../ports/store.ts";
 import { createCommitter } from "./committer.ts";
+import { performReplica, type Replicas } from "./perform-replicas.ts";
 import { singleTimer } from "./single-timer.ts";
 import { feedView } from "./view-feed.ts";
 
@@ -29,6 +30,8 @@ export type DaemonPorts = {
   readonly random: Random;
   readonly journal: Journal;
   readonly hypervisor: Hypervisor & Migration;
+  readonly volumes: Pick<Volumes, "remove">;
+  readonly replicas: Replicas;
   readonly fencing: Fencing;
   readonly sensors: Sensors;
   readonly heart: HeartLink;
@@ -155,6 +158,9 @@ export function runDaemon(
       case "leave":
         ports.machine.leave(effect.next);
         return;
+      case "list-attached":
+        performReplica(ports.replicas, effect, toAgent, () => undefined);
+        return;
       case "alive":
         ports.heart.alive(effect.poolAgeMs);
         return;
@@ -167,7 +173,8 @@ export function runDaemon(
   }
 
   function performOnVm(effect: Extract<AgentEffect, { op: number }>): void {
-    const done = (end: HypervisorEnd): void => toAgent({ kind: "op-ended", op: effect.op, end });
+    const ended = (op: number, end: HypervisorEnd): void => toAgent({ kind: "op-ended", op, end });
+    const done = (end: HypervisorEnd): void => ended(effect.op, end);
     switch (effect.kind) {
       case "start":
         ports.hypervisor.start(effect.request, done);
@@ -184,8 +191,20 @@ export function runDaemon(
       case "adopt":
         ports.hypervisor.adopt(effect.run, effect.as, done);
         return;
-      default:
+      case "remove-image":
+        ports.volumes.remove(effect.pool, effect.volume, done);
+        return;
+      case "prepare":
+      case "migrate-out":
+      case "cancel-out":
+      case "switch-over":
+      case "complete":
+      case "abandon":
+      case "check":
         performMove(effect, done);
+        return;
+      default:
+        performReplica(ports.replicas, effect, toAgent, ended);
     }
   }
 
@@ -218,6 +237,7 @@ export function runDaemon(
 
   ports.hypervisor.listen((event) => toAgent({ kind: "vm", event }));
   ports.hypervisor.watchMoves((event) => toAgent({ kind: "move", event }));
+  ports.replicas.source.watchReplicas((event) => toAgent({ kind: "replica", event }));
   ports.heart.listen((says) => toAgent({ kind: "heart", says }));
   const stopFeed = feedView(ports, {
     synced: (next) => {

@@ -41,11 +41,16 @@ let lastRig = 0;
 type Machine = { readonly run: VmRun; readonly qmp: Qmp; readonly process: ChildProcess; readonly guests: NbdGuest[] };
 type Machines = { current: Machine | undefined };
 export type Certificates = { readonly ca: string; readonly cert: string; readonly key: string };
+export type RealReplicaPair = CycleRig & {
+  readonly qmp: () => Qmp;
+  /** The guest wants all on disk that it was acknowledged. */
+  readonly flush: (disk: number) => Promise<number>;
+};
 type Of = { readonly source?: Certificates; readonly target?: Certificates };
 const cluster = "test" as ClusterId;
 
 /** Real QEMUs without a guest: NBD writes stand for one. Both hosts on this machine, with an address that can be cut off. */
-export async function openRealReplicaPair(of: Of = {}): Promise<CycleRig & { readonly qmp: () => Qmp }> {
+export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair> {
   const folder = mkdtempSync(join(tmpdir(), "hf-rep-"));
   lastRig += 1;
   const address = `127.${78 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${lastRig}`;
@@ -156,6 +161,7 @@ function guestsOf(folder: string, machines: Machines) {
         });
       return write;
     },
+    flush: (disk: number): Promise<number> => guestOf(disk).flush(),
     readHere: async (disk: number, block: number): Promise<number> =>
       sameValue(await guestOf(disk).read(block * blockBytes, blockBytes)),
     readCopy: async ({ path, format }: ReplicaCopy, block: number): Promise<number> => {

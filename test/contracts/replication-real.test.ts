@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/adapters/pki/authority.ts";
 import type { ClusterId, HostId } from "../../src/model/ids.ts";
@@ -102,6 +102,37 @@ describe("a replica whose pool is full", () => {
       }
     },
   );
+});
+
+describe("the disks of both hosts", () => {
+  test("[S19] have what is acknowledged: the replica's each write, both what was flushed", limit, async () => {
+    const [shim, log] = [join(folder, "count-syncs.so"), join(folder, "log")];
+    const source = resolve(import.meta.dirname, "../support/count-syncs.c");
+    execFileSync("cc", ["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o", shim, source]);
+    const syncs = (program: string): number =>
+      existsSync(log)
+        ? readFileSync(log, "utf8")
+            .split("\n")
+            .filter((line) => line.startsWith(program)).length
+        : 0;
+    vi.stubEnv("LD_PRELOAD", shim);
+    vi.stubEnv("HOLDFAST_SYNC_LOG", log);
+    try {
+      const pair = await openRealReplicaPair();
+      rig = pair;
+      await attached();
+      for (let block = 0; block < 20; block++) {
+        const before = syncs("qemu-storage-daemon");
+        await write(block % 2, block, 100 + block);
+        expect(syncs("qemu-storage-daemon")).toBeGreaterThan(before);
+        const own = syncs("qemu-system");
+        expect(await pair.flush(block % 2)).toBe(0);
+        expect(syncs("qemu-system")).toBeGreaterThan(own);
+      }
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
 });
 
 describe("a mirror that QEMU ends by itself", () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type {
+  GroupId,
   HostId,
   Incarnation,
   IntentId,
@@ -26,6 +27,7 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
   disarm: fc.constant([keys.disarm, { kind: "disarm" }]),
   lastRuleEdit: fc.constant([keys.lastRuleEdit, { kind: "last-rule-edit" }]),
   lastVmDeletion: fc.constant([keys.lastVmDeletion, { kind: "last-vm-deletion" }]),
+  lastGroupEdit: fc.constant([keys.lastGroupEdit, { kind: "last-group-edit" }]),
   managerTerm: fc.constant([keys.managerTerm, { kind: "manager-term" }]),
   managerTick: fc.constant([keys.managerTick, { kind: "manager-tick" }]),
   member: host.map((host) => [keys.member(host), { kind: "member", host }]),
@@ -47,6 +49,7 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
   vmOrder: vm.map((vm) => [keys.vmOrder(vm), { kind: "vm-order", vm }]),
   vmMove: vm.map((vm) => [keys.vmMove(vm), { kind: "vm-move", vm }]),
   vmPlan: vm.map((vm) => [keys.vmPlan(vm), { kind: "vm-plan", vm }]),
+  vmCopying: vm.map((vm) => [keys.vmCopying(vm), { kind: "vm-copying", vm }]),
   owner: vm.map((vm) => [keys.owner(vm), { kind: "owner", vm }]),
   replica: fc
     .tuple(vm, id, host)
@@ -57,6 +60,7 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
   vmName: id.map((name) => [keys.vmName(name), { kind: "vm-name", name }]),
   pool: id.map((text) => [keys.pool(text as PoolId), { kind: "pool", pool: text as PoolId }]),
   network: id.map((text) => [keys.network(text as NetworkId), { kind: "network", network: text as NetworkId }]),
+  group: id.map((text) => [keys.group(text as GroupId), { kind: "group", group: text as GroupId }]),
   rule: id.map((text) => [keys.rule(text as RuleId), { kind: "rule", rule: text as RuleId }]),
   intent: id.map((text) => [keys.intent(text as IntentId), { kind: "intent", intent: text as IntentId }]),
   task: id.map((text) => [keys.task(text as TaskId), { kind: "task", task: text as TaskId }]),

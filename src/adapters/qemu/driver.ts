@@ -17,6 +17,7 @@ import {
 } from "./host.ts";
 import { abandonIncoming, completeIncoming, prepareIncoming } from "./move-in.ts";
 import { cancelOut, migrateOut, switchOver } from "./move-out.ts";
+import type { Qmp } from "./qmp.ts";
 import { readRunRecords } from "./run-folder.ts";
 import { startRun } from "./start.ts";
 import { clearAway, follow, queryStatus, quit } from "./watch.ts";
@@ -25,6 +26,10 @@ export type { QemuOptions } from "./host.ts";
 
 /** `close` lets go of everything and touches no VM: the next driver takes them up again. */
 export interface QemuHypervisor extends Hypervisor, Migration {
+  /**
+   * Of the run, or of the one that it became by an adoption (S11); undefined: its QEMU is not here, or does not answer.
+   */
+  qmpOf(run: VmRun): Qmp | undefined;
   close(): void;
 }
 
@@ -67,8 +72,15 @@ export function openQemuHypervisor(options: QemuOptions): QemuHypervisor {
     abandonIncoming: (run, done) => answer(abandonIncoming(host, run), done),
     checkGuest: (run, done) => void checkGuest(host.runs.get(runKey(run))).then(done),
     watchMoves: moves.listen,
+    qmpOf: (run) => (host.runs.get(runKey(run)) ?? adoptedFrom(host, run))?.qmp,
     close: () => close(host),
   };
+}
+
+function adoptedFrom(host: QemuHost, { vm, incarnation }: VmRun): LiveRun | undefined {
+  return [...host.runs.values()].find(({ run, phase }) => {
+    return run.vm === vm && run.incarnation > incarnation && phase !== "incoming" && phase !== "starting";
+  });
 }
 
 /** What happens before anybody listens is kept for the first who does. */

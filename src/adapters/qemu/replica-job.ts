@@ -11,7 +11,6 @@ const limits = {
   /** Seconds: a write waits for a relay that is away, whatever happens (S16). */
   reconnectS: 1_000_000_000,
   openMs: 10_000,
-  bufferBytes: 8 * 1024 * 1024,
 } as const;
 
 export function namesOf(disk: number): MirrorNames {
@@ -65,8 +64,6 @@ export async function startMirror(qmp: Qmp, names: MirrorNames, socket: string, 
       target: names.node,
       sync: "full",
       "copy-mode": "write-blocking",
-      // What is under way at a time lies in the relay.
-      "buf-size": limits.bufferBytes,
       // What the replica misses stays in the job's bitmap (S16); a source that cannot be read ends it.
       "on-target-error": "stop",
       "on-source-error": "report",

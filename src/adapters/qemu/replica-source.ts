@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import type { ClusterId, Epoch, Incarnation, VmId } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
@@ -26,7 +27,7 @@ export interface QemuReplicaSource extends ReplicaSource {
   close(): void;
 }
 
-const limits = { lookMs: 100 } as const;
+const limits = { lookMs: 100, reachMs: 1_000 } as const;
 const mebibyte = 1024 * 1024;
 const done: HypervisorEnd = { kind: "done" };
 
@@ -69,6 +70,8 @@ export function openReplicaSource(options: ReplicaSourceOptions): QemuReplicaSou
   return {
     attach: (run, request, end) => answer(attach(source, run, request), end),
     goOnAlone: (run, end) => answer(of(run, goOnAlone), end),
+    reach: (run, doors, end) => answer(reach(run, doors), end),
+    listAttached: (end) => end([...source.runs.values()].map(({ run }) => run)),
     resync: (run, doors, end) =>
       answer(
         of(run, (attached) => resync(source, attached, doors)),
@@ -214,6 +217,25 @@ async function goOnAlone(attached: Attached): Promise<HypervisorEnd> {
   attached.copied = false;
   if (await obeys(attached.keeper, { kind: "stale" })) return done;
   return { kind: "unknown", cause: "its relay does not answer" };
+}
+
+/** Somebody listens there: who it is, a connection of the relay's finds out. */
+async function reach(run: VmRun, doors: readonly Door[]): Promise<HypervisorEnd> {
+  for (const door of doors) if (await listensAt(door)) return done;
+  return refuse("replica-resync-ended", { vm: run.vm, detail: "none of its addresses answers" });
+}
+
+function listensAt({ address: host, port }: Door): Promise<boolean> {
+  return new Promise((told) => {
+    const socket = connect({ host, port, timeout: limits.reachMs });
+    const tell = (answers: boolean): void => {
+      socket.destroy();
+      told(answers);
+    };
+    socket.once("connect", () => tell(true));
+    socket.once("timeout", () => tell(false));
+    socket.once("error", () => tell(false));
+  });
 }
 
 async function resync(source: Source, attached: Attached, doors: readonly Door[]): Promise<HypervisorEnd> {

@@ -1,5 +1,6 @@
 import { clusterContract } from "./cluster.ts";
 import { eventContract } from "./event.ts";
+import { groupContract } from "./group.ts";
 import { hostContract } from "./host.ts";
 import { policyContract } from "./policy.ts";
 import { poolContract } from "./pool.ts";
@@ -16,6 +17,7 @@ export const contract = {
   pool: poolContract,
   policy: policyContract,
   rule: ruleContract,
+  group: groupContract,
   event: eventContract,
   task: taskContract,
   whatif: whatifContract,

@@ -28,7 +28,7 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
         (asked) => {
           const view = options.view();
           const macs = freshMacs(view, input.networks.length, options.random);
-          return planCreateVm(view, input, { id: freshVmId(view, options.random), macs }, asked);
+          return planCreateVm(view, input, { id: freshVmId(view, options.random), macs, on: options.self }, asked);
         },
         volumesFirst(options),
       );

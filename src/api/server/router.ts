@@ -1,4 +1,5 @@
 import { implement, ORPCError } from "@orpc/server";
+import { policyChecks } from "../../core/policy-checks.ts";
 import { findVm } from "../../core/requests/find.ts";
 import { noRevision, type Revision, type TaskId } from "../../model/ids.ts";
 import { messages } from "../../model/messages/index.ts";
@@ -10,15 +11,18 @@ import { contract } from "../contract/index.ts";
 import type { Answer } from "./ask.ts";
 import { vmChanges } from "./change.ts";
 import { clusterChanges } from "./change-cluster.ts";
+import { groupChanges } from "./change-groups.ts";
 import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentAdmission } from "./present-admission.ts";
 import { presentChecks } from "./present-checks.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
+import { presentGroup, presentGroups } from "./present-groups.ts";
 import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
 import { presentRule, presentRules } from "./present-rules.ts";
-import { presentEvent, presentTask, presentVmDetail, presentVms } from "./present-vms.ts";
+import { presentTask, presentTasks } from "./present-tasks.ts";
+import { presentEvent, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
 import { whatIf } from "./whatif.ts";
 
@@ -75,7 +79,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       release: api.host.release.handler(async ({ input }) => settle(await cluster.release(input))),
     },
     policy: {
-      show: api.policy.show.handler(() => asOf({ policy: presentPolicy(view()) })),
+      show: api.policy.show.handler(() => asOf({ policy: presentPolicy(view()), warnings: policyChecks(view()) })),
       set: api.policy.set.handler(async ({ input }) => settle(await cluster.setPolicy(input))),
     },
     vm: {
@@ -100,6 +104,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       set: api.rule.set.handler(async ({ input }) => settle(await ruleChange.set(input))),
       remove: api.rule.remove.handler(async ({ input }) => settle(await ruleChange.remove(input))),
     },
+    group: groupRouter(options, tracker, view),
     event: {
       list: api.event.list.handler(({ input }) => ({
         events: options.journal.read(must(filterOf(options.view(), input))).map(presentEvent),
@@ -109,12 +114,36 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       ),
     },
     whatif: whatifRouter(options, tracker, view),
-    task: {
-      show: api.task.show.handler(({ input }) => presentTask(must(findTask(view(), input.task)))),
-      follow: api.task.follow.handler(({ input, signal }) =>
-        followTask(options, must(findTask(view(), input.task)).id, signal),
-      ),
-    },
+    task: taskRouter(options, tracker, view),
+  });
+}
+
+function taskRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterView) {
+  const api = implement(contract.task);
+  return api.router({
+    list: api.list.handler(() => ({ asOfMs: tracker.asOfMs(), tasks: presentTasks(view()) })),
+    show: api.show.handler(({ input }) => must(showTask(view(), input.task))),
+    follow: api.follow.handler(({ input, signal }) =>
+      followTask(options, must(findTask(view(), input.task)).id, signal),
+    ),
+  });
+}
+
+function groupRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterView) {
+  const api = implement(contract.group);
+  const change = groupChanges(options, tracker);
+  const asOfMs = () => tracker.asOfMs();
+  return api.router({
+    create: api.create.handler(async ({ input }) => settle(await change.create(input))),
+    list: api.list.handler(() => ({ asOfMs: asOfMs(), groups: presentGroups(view(), tracker) })),
+    show: api.show.handler(({ input }) => ({
+      asOfMs: asOfMs(),
+      group: must(presentGroup(view(), input.group, tracker)),
+    })),
+    set: api.set.handler(async ({ input }) => settle(await change.set(input))),
+    pause: api.pause.handler(async ({ input }) => settle(await change.pause(input))),
+    resume: api.resume.handler(async ({ input }) => settle(await change.resume(input))),
+    delete: api.delete.handler(async ({ input }) => settle(await change.delete(input))),
   });
 }
 
@@ -140,6 +169,7 @@ function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker)
     disarm: presentDisarm(view),
     hosts: presentHosts(view, tracker),
     vms: presentVms(view, tracker),
+    tasks: presentTasks(view),
     networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),
     admission: presentAdmission(view, tracker),
     checks: presentChecks(view, tracker),
@@ -167,6 +197,12 @@ function explain(
 /** It has an effect and a remedy: somebody may have to do something. */
 function needsAttention(type: string): boolean {
   return typeof messages.get(type) === "object";
+}
+
+function showTask(view: ClusterView, id: string) {
+  const task = view.tasks.get(id as TaskId)?.value;
+  if (task !== undefined) return presentTask(view, task);
+  return presentTasks(view).find((one) => one.id === id) ?? refuse("task-unknown", { task: id });
 }
 
 function findTask(view: ClusterView, id: string) {

@@ -4,6 +4,7 @@ import type { Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import { fenceOf } from "../../model/view.ts";
 import { reason } from "./fitness.ts";
+import { type LocalVolumes, localVolumes, whyVolumesNot } from "./local-volumes.ts";
 import { homeOf, lacksFor, type PlacementRound, type Slot } from "./round.ts";
 import { seatOf, seatsOf } from "./seats.ts";
 
@@ -14,6 +15,8 @@ export type Wish = {
   readonly without?: HostId | undefined;
   /** The host that it left for maintenance. */
   readonly returnTo?: HostId | undefined;
+  /** A guest that runs may take its local volumes along; anything else finds them only where they lie. */
+  readonly live?: boolean | undefined;
 };
 
 /** One VM that looks for a host, with what the selection asks of it more than once. */
@@ -38,6 +41,8 @@ export type Asked = {
   /** Where it takes room itself. */
   readonly seats: readonly HostId[];
   readonly lacks: readonly (Reason | undefined)[];
+  /** Of one whose volumes lie in local pools. */
+  readonly local: LocalVolumes | undefined;
 };
 
 const nowhere: ReadonlyMap<HostId, VmId> = new Map();
@@ -66,6 +71,7 @@ export function ask(round: PlacementRound, vm: Vm, wish: Wish): Asked {
     apart: ruled ? apartFrom(round, vm.id) : nowhere,
     seats: seatsOf(view, vm.id, round.aims.get(vm.id)),
     lacks: lacksFor(round, vm.spec),
+    local: localVolumes(view, vm, wish.live === true),
   };
 }
 
@@ -124,7 +130,8 @@ function whyLeave({ left }: Slot): Reason | undefined {
 }
 
 function whyNotCome(asked: Asked, slot: Slot): Reason | undefined {
-  const why = slot.away ?? (asked.lastResort ? undefined : slot.closed) ?? asked.lacks[slot.order];
+  const why =
+    slot.away ?? (asked.lastResort ? undefined : slot.closed) ?? asked.lacks[slot.order] ?? whyDisksNot(asked, slot);
   if (why !== undefined) return why;
   const { host } = slot;
   const neededMiB = asked.vm.spec.memoryMiB;
@@ -132,6 +139,10 @@ function whyNotCome(asked: Asked, slot: Slot): Reason | undefined {
   const freeMiB = (slot.facts?.memoryForVmsMiB ?? 0) - slot.load.memoryMiB + ownMiB;
   if (freeMiB >= neededMiB) return undefined;
   return reason("PL1", "host-memory-short", { host, freeMiB: Math.max(0, freeMiB), neededMiB });
+}
+
+function whyDisksNot({ local }: Asked, { host, facts }: Slot): Reason | undefined {
+  return local === undefined ? undefined : whyVolumesNot(local, host, facts);
 }
 
 function whyForbidden(round: PlacementRound, asked: Asked, { host }: Slot): Reason | undefined {

@@ -41,16 +41,20 @@ export function select(round: PlacementRound, vm: Vm, wish: Wish): Placement {
 }
 
 /** VMs that are alike find no host alike: that they need, and what they may use, is the same. */
-function alikeTo({ vm, wish, ruled, failedHosts, seats }: Asked): string | undefined {
-  const special = ruled || failedHosts.length > 0 || seats.length > 0 || wish.without !== undefined;
+function alikeTo({ vm, wish, ruled, failedHosts, seats, local }: Asked): string | undefined {
+  const special =
+    ruled || failedHosts.length > 0 || seats.length > 0 || wish.without !== undefined || local !== undefined;
   return special ? undefined : `${vm.spec.memoryMiB} ${kindOf(vm.spec)}`;
 }
 
-/** Why this very host cannot take the VM now, classes and scores aside; undefined: it can (PL1, PL2). */
-export function whyUnfit(round: PlacementRound, vm: Vm, host: HostId): Reason | undefined {
+/**
+ * Why this very host cannot take the VM now, classes and scores aside; undefined: it can (PL1, PL2). `live`: its guest runs,
+ * and is to go there as it is.
+ */
+export function whyUnfit(round: PlacementRound, vm: Vm, host: HostId, live = false): Reason | undefined {
   const slot = round.slotOf.get(host);
   if (slot === undefined) return reason("PL1", "host-never-registered", { host });
-  return whyNot(round, ask(round, vm, { preference: "best" }), slot);
+  return whyNot(round, ask(round, vm, { preference: "best", live }), slot);
 }
 
 /** Whether `select` would find a host, without the reasons. */

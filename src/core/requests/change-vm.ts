@@ -4,9 +4,12 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { RequestedState, Vm } from "../../model/records.ts";
 import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
+import { deleteCopies } from "../local-copies.ts";
 import { isBetweenHosts } from "../migration.ts";
+import { groupOf } from "../replication-duty.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
+import { localDisks } from "../volume-place.ts";
 import { refuseTooBig } from "./create-vm.ts";
 import { findVm, hostName } from "./find.ts";
 import { forgive } from "./forgive.ts";
@@ -125,6 +128,8 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, owner.value.host) });
   }
   if (vm.requested === "started") return refuse("vm-wanted-started", { vm: vm.name });
+  const group = groupOf(view, vm.id);
+  if (group !== undefined) return refuse("vm-in-group", { vm: vm.name, group: group.name });
   const move = view.moves.get(vm.id)?.value;
   if (move !== undefined && isBetweenHosts(view, vm.id))
     return refuse("vm-not-stopped", { vm: vm.name, host: hostName(view, move.from) });
@@ -134,20 +139,27 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     [keys.vmOrder(vm.id), view.orders.get(vm.id)],
     [keys.vmMove(vm.id), view.moves.get(vm.id)],
     [keys.vmPlan(vm.id), view.plans.get(vm.id)],
+    [keys.vmCopying(vm.id), view.copyings.get(vm.id)],
   ];
   const rules = rulesWithoutVm(view, vm, asked);
+  // Images in local pools are removed by the agents of the hosts that have them.
+  const copies = deleteCopies(view, vm.id, asked.at);
+  const locals = localDisks(view, vm);
   return {
     kind: "plan",
     transaction: transaction(
       [
         unchanged(keys.vm(vm.id), found.stored),
+        unchanged(keys.lastGroupEdit, view.lastGroupEdit),
         ...remembered.map(([key, stored]) => unchanged(key, stored)),
+        ...copies.compares,
         ...rules.compares,
       ],
       [
         remove(keys.vm(vm.id)),
         remove(keys.vmName(vm.name)),
         ...remembered.flatMap(([key, stored]) => (stored === undefined ? [] : [remove(key)])),
+        ...copies.writes,
         ...rules.writes,
       ],
     ),
@@ -155,7 +167,7 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
       kind: "vm-deleted",
       vm: vm.id,
       name: vm.name,
-      disks: vm.spec.disks.map(({ volume, pool }) => ({ volume, pool })),
+      disks: vm.spec.disks.filter((disk) => !locals.includes(disk)).map(({ volume, pool }) => ({ volume, pool })),
     },
     events: [told("vm-deleted", vm, asked), ...rules.events],
   };

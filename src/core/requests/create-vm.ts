@@ -1,11 +1,12 @@
 import { inKeyOrder, valuesInKeyOrder } from "../../base/order.ts";
-import type { NetworkId, PoolId, VmId, VolumeId } from "../../model/ids.ts";
+import type { HostId, NetworkId, PoolId, VmId, VolumeId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import { type Pool, type Vm, type VmSpec, vmDefaults } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
+import { bornOn, localDisks } from "../volume-place.ts";
 import { findNetwork, findPool } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
 
@@ -26,8 +27,8 @@ export type CreateVmRequest = {
   readonly startDelayMs?: number;
 };
 
-/** Random values that nobody uses yet: an id, and one MAC address per network. */
-export type FreshVm = { readonly id: VmId; readonly macs: readonly string[] };
+/** Random values that nobody uses yet: an id, and one MAC address per network. `on`: the host that makes its images. */
+export type FreshVm = { readonly id: VmId; readonly macs: readonly string[]; readonly on: HostId };
 
 type Disk = VmSpec["disks"][number];
 
@@ -38,7 +39,7 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
   if (request.disks.length === 0 && request.kernel === null) return refuse("vm-nothing-to-boot", { vm: request.name });
   const tooBig = refuseTooBig(view, request) ?? refuseProcessor(view, request);
   if (tooBig !== undefined) return tooBig;
-  const disks = placeDisks(view, request, fresh.id);
+  const disks = placeDisks(view, request, fresh);
   if (disks.kind === "refused") return disks;
   const nics = attachNics(view, request, fresh.macs);
   if (nics.kind === "refused") return nics;
@@ -82,6 +83,8 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
       [
         put(keys.vm(vm.id), vm),
         { kind: "put", key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: vm.id }) },
+        // Where its local images lie, from before it ever runs.
+        ...(localDisks(view, vm).length > 0 ? [put(keys.owner(vm.id), bornOn(fresh.on))] : []),
       ],
     ),
     outcome: { kind: "vm-created", vm: vm.id, name: vm.name },
@@ -131,7 +134,7 @@ function refuseProcessor(view: ClusterView, request: CreateVmRequest): Refusal |
 function placeDisks(
   view: ClusterView,
   request: CreateVmRequest,
-  id: VmId,
+  { id, on }: FreshVm,
 ): { readonly kind: "disks"; readonly disks: Disk[] } | Refusal {
   const disks: Disk[] = [];
   const wantedMiB = new Map<PoolId, number>();
@@ -139,10 +142,9 @@ function placeDisks(
     const found = findPool(view, wanted.pool);
     if (found.kind === "refused") return found;
     const pool = found.stored.value;
-    // Nothing records yet on which host a local image lies: a failover would look for it where it is not.
-    if (pool.kind !== "shared-dir") return refuse("pool-kind-not-usable", { pool: pool.name, kind: pool.kind });
+    if (pool.kind === "replicated") return refuse("pool-kind-not-usable", { pool: pool.name, kind: pool.kind });
     wantedMiB.set(pool.id, (wantedMiB.get(pool.id) ?? 0) + wanted.sizeMiB);
-    const refused = refuseNoRoom(view, pool, wantedMiB.get(pool.id) ?? 0);
+    const refused = refuseNoRoom(view, pool, wantedMiB.get(pool.id) ?? 0, on);
     if (refused !== undefined) return refused;
     const volume = `${id.replace(":", "")}-disk-${index}` as VolumeId;
     disks.push({ volume, pool: pool.id, sizeMiB: wanted.sizeMiB, format: wanted.format });
@@ -159,12 +161,14 @@ export function promisedMiB(view: ClusterView, pool: PoolId): number {
   return sum;
 }
 
-function refuseNoRoom(view: ClusterView, pool: Pool, wantedMiB: number): Refusal | undefined {
+function refuseNoRoom(view: ClusterView, pool: Pool, wantedMiB: number, on: HostId): Refusal | undefined {
   if (pool.quotaMiB !== null) {
     const leftMiB = pool.quotaMiB - promisedMiB(view, pool.id);
     if (wantedMiB > leftMiB) return refuse("pool-quota-exceeded", { pool: pool.name, wantedMiB, leftMiB });
   }
-  const readings = valuesInKeyOrder(view.facts)
+  // An image in a local pool is made on this very host, and there alone.
+  const hosts = pool.kind === "local-dir" ? [view.facts.get(on)].filter((one) => one !== undefined) : undefined;
+  const readings = (hosts ?? valuesInKeyOrder(view.facts))
     .flatMap((stored) => stored.value.pools)
     .filter((reading) => reading.pool === pool.id);
   if (readings.length === 0) return undefined;

@@ -6,11 +6,13 @@ import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { Member, Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { whyNotLiveTo } from "../cpu.ts";
+import { linkOrder, moveLinks } from "../migration-links.ts";
+import { movesLive } from "../moves.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { assign, openRound } from "../placement/round.ts";
 import { whyUnfit } from "../placement/select.ts";
 import { ruleBook } from "../rules/rule-book.ts";
-import { networkName, poolName, refuseUnreadable } from "./find.ts";
+import { hostName, networkName, poolName, refuseUnreadable } from "./find.ts";
 import type { Sight } from "./sight.ts";
 
 /**
@@ -32,15 +34,25 @@ export function refuseTarget(
   let alongMiB = 0;
   const all = [vm, ...comesAlong(view, vm, to)];
   for (const one of all) {
-    const why = whyUnfit(round, one, to);
+    const why = whyUnfit(round, one, to, kind === "migrate");
     if (why?.code === "host-memory-short") return refuseFull(vm, target, all, Number(why.params["freeMiB"]) + alongMiB);
     if (why !== undefined) return refusalOf(view, one, target, why);
     assign(round, one, to);
     alongMiB += one.spec.memoryMiB;
   }
+  if (kind !== "migrate") return undefined;
   // Its guest cannot go on there as it is: only a stop and a start lead there (PL8).
-  const why = kind === "migrate" ? whyNotLiveTo(view, vm, to) : undefined;
-  return why && refusalOf(view, vm, target, why);
+  const why = whyNotLiveTo(view, vm, to);
+  return why === undefined ? refuseUnlinked(view, vm, target) : refusalOf(view, vm, target, why);
+}
+
+/** A guest that runs has to get there over a link that both hosts have, and that the policy names. */
+function refuseUnlinked(view: ClusterView, vm: Vm, target: Member): Refusal | undefined {
+  const owner = view.owners.get(vm.id)?.value;
+  const from = owner === undefined ? undefined : view.members.get(owner.host)?.value;
+  if (owner === undefined || from === undefined || !movesLive(view, vm, owner, "migrate")) return undefined;
+  if (moveLinks(from, target, linkOrder(view)).length > 0) return undefined;
+  return refuse("move-no-common-link", { vm: vm.name, from: from.name, host: target.name });
 }
 
 type Wanted = { readonly vm: Vm; readonly kind: VmMove["kind"] };
@@ -97,6 +109,8 @@ const codes: ReadonlyMap<string, string> = new Map([
   ["host-facts-unknown", "move-host-unknown-equipment"],
   ["pool-not-on-host", "move-pool-missing"],
   ["pool-unfit", "move-pool-unfit"],
+  ["volume-elsewhere", "move-disks-elsewhere"],
+  ["pool-short", "move-pool-short"],
   ["network-not-on-host", "move-network-missing"],
   ["network-unfit", "move-network-unfit"],
   ["host-not-allowed", "move-host-forbidden"],
@@ -109,14 +123,15 @@ const codes: ReadonlyMap<string, string> = new Map([
 
 /** What placement says of a host, in words for whoever asked for it. */
 function refusalOf(view: ClusterView, vm: Vm, target: Member, { code, params }: Reason): Refusal {
-  const { pool, network, rules, other, cause } = params;
+  const { pool, network, rules, other, cause, lies } = params;
   const named = {
-    ...(code.startsWith("cpu-") ? params : {}),
+    ...(code.startsWith("cpu-") || code === "pool-short" ? params : {}),
     vm: vm.name,
     host: target.name,
     ...(rules === undefined ? {} : { rules }),
     ...(other === undefined ? {} : { other }),
     ...(cause === undefined ? {} : { cause }),
+    ...(lies === undefined ? {} : { lies: hostName(view, lies as HostId) }),
     ...(pool === undefined ? {} : { pool: poolName(view, pool as PoolId) }),
     ...(network === undefined ? {} : { network: networkName(view, network as NetworkId) }),
     ...(code === "host-mode-not-active" ? { next: view.modes.get(target.id)?.value.next ?? "nothing" } : {}),

@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { asked, codeOf, newTaskId as task, written } from "../../../test/support/planned.ts";
-import { epoch, held, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
+import { epoch, held, host, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
 import type { IntentId, NetworkId, PoolId, TaskId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { planDeleteVm, planSetVm } from "./change-vm.ts";
 import { type CreateVmRequest, planCreateVm } from "./create-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "./power.ts";
 
-const fresh = { id: vmId("new"), macs: ["52:54:00:00:00:aa"] };
+const fresh = { id: vmId("new"), macs: ["52:54:00:00:00:aa"], on: host("h1") };
 
 function cluster(): Records {
   return new Records()

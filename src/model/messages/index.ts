@@ -5,6 +5,7 @@ import { clientMessages } from "./client.ts";
 import { decisionMessages } from "./decisions.ts";
 import { editMessages } from "./edits.ts";
 import { forecastMessages } from "./forecast.ts";
+import { groupMessages } from "./groups.ts";
 import { heartMessages } from "./heart.ts";
 import { hostMessages } from "./host.ts";
 import { hypervisorMessages } from "./hypervisor.ts";
@@ -33,6 +34,7 @@ export const parts: readonly Catalogue[] = [
   forecastMessages,
   processorMessages,
   replicationMessages,
+  groupMessages,
   heartMessages,
   certificateMessages,
 ];

@@ -4,7 +4,7 @@ import { planCreateVm } from "../../core/requests/create-vm.ts";
 import type { Asked, Planned } from "../../core/requests/plan.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import type { Actor } from "../../model/branded.ts";
-import type { IntentId, TaskId, VmId } from "../../model/ids.ts";
+import type { HostId, IntentId, TaskId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { RequestedState } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
@@ -75,7 +75,7 @@ const creates: FaultKind = {
           maxRelocate: 1,
           stopGraceMs: 1_000,
         },
-        { id: `vm:${name}` as VmId, macs: ["52:54:00:00:00:02"] },
+        { id: `vm:${name}` as VmId, macs: ["52:54:00:00:00:02"], on: event.host as HostId },
         asked,
       ),
     );

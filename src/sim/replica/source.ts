@@ -15,9 +15,12 @@ export class SimReplicatedHost {
   readonly id: HostId;
   readonly qemus = new Map<string, SimMirrorQemu>();
   readonly relays = new Map<string, { readonly run: VmRun; relay: SimRelay }>();
+  /** It has certificates, so that TLS can be asked for. */
+  readonly isCertified: boolean;
 
-  constructor(id: HostId) {
+  constructor(id: HostId, isCertified = false) {
     this.id = id;
+    this.isCertified = isCertified;
   }
 }
 
@@ -34,12 +37,15 @@ export function nameOf(run: VmRun): string {
 export class SimReplicaSource implements ReplicaSource {
   isOpen = true;
   readonly #world: ReplicaWorld;
+  readonly #outside: ReplicaWorld;
   readonly #host: SimReplicatedHost;
   readonly #runs = new Map<string, Attached>();
   readonly #listeners: ((event: ReplicaEvent) => void)[] = [];
 
-  constructor(world: ReplicaWorld, host: SimReplicatedHost) {
+  /** `outside`: what relays live in, which outlive this driver. */
+  constructor(world: ReplicaWorld, host: SimReplicatedHost, outside = world) {
     this.#world = world;
+    this.#outside = outside;
     this.#host = host;
     for (const { run, relay } of host.relays.values()) this.#keep(run, relay);
     this.#look();
@@ -51,11 +57,11 @@ export class SimReplicaSource implements ReplicaSource {
       const { vm } = run;
       if (qemu === undefined) return end(refuse("vm-not-running", { vm }));
       if (this.#runs.has(nameOf(run))) return end(refuse("replica-attached", { vm }));
-      if (request.tls) return end(refuse("replica-no-certificate", { vm }));
+      if (request.tls && !this.#host.isCertified) return end(refuse("replica-no-certificate", { vm }));
       const { to, doors, waitMs } = request;
       const volumes = request.volumes.map(({ volume }) => volume);
       const config = { host: this.#host.id, to, vm, epoch: run.epoch, doors, volumes, waitMs };
-      const relay = new SimRelay(this.#world, config);
+      const relay = new SimRelay(this.#outside, config);
       this.#host.relays.set(nameOf(run), { run, relay });
       this.#keep(run, relay).since = relay.refused;
       qemu.mirror(relay);
@@ -71,6 +77,20 @@ export class SimReplicaSource implements ReplicaSource {
       attached.relay.answerFromNowOn("stale");
       end(done);
     });
+  }
+
+  reach(run: VmRun, doors: readonly Door[], end: Done): void {
+    this.#later(() => {
+      const isThere = doors.some((door) => {
+        const found = this.#world.find(door);
+        return found !== undefined && this.#world.connects(this.#host.id, found.host);
+      });
+      end(isThere ? done : refuse("replica-resync-ended", { vm: run.vm, detail: "nobody answers" }));
+    });
+  }
+
+  listAttached(end: (runs: readonly VmRun[]) => void): void {
+    this.#later(() => end([...this.#host.relays.values()].map(({ run }) => run)));
   }
 
   resync(run: VmRun, doors: readonly Door[], end: Done): void {
@@ -177,7 +197,7 @@ export class SimReplicaSource implements ReplicaSource {
   /** Another relay for one that is gone: in hold, and it knows nothing of what the one before it refused. */
   #replace(run: VmRun, attached: Attached): void {
     if (!this.isOpen || attached.relay.isAlive || this.#runs.get(nameOf(run)) !== attached) return;
-    attached.relay = new SimRelay(this.#world, attached.relay.config);
+    attached.relay = new SimRelay(this.#outside, attached.relay.config);
     attached.since = undefined;
     attached.told = "";
     this.#host.relays.set(nameOf(run), { run, relay: attached.relay });

@@ -45,9 +45,12 @@ export class SimReplicaHost {
   /** What was exported, by path. */
   readonly images = new Map<string, SimDisk>();
 
-  constructor(id: HostId, addresses: ReadonlySet<string>) {
+  readonly isCertified: boolean;
+
+  constructor(id: HostId, addresses: ReadonlySet<string>, isCertified = false) {
     this.id = id;
     this.addresses = addresses;
+    this.isCertified = isCertified;
   }
 }
 
@@ -150,7 +153,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     const known = host.received.get(vm);
     if (known !== undefined && known.epoch > epoch)
       return refuse("replica-epoch-old", { vm, epoch, known: known.epoch });
-    if (tls) return refuse("replica-no-certificate", { vm });
+    if (tls && !host.isCertified) return refuse("replica-no-certificate", { vm });
     const mine = addresses.filter((address) => host.addresses.has(address));
     if (mine.length === 0) return refuse("replica-no-address", { vm, addresses: addresses.join(", ") });
     const trouble = known === undefined ? undefined : troubleOf(host, known);

@@ -26,6 +26,7 @@ import { Members } from "./members.ts";
 import { Network } from "./network.ts";
 import type { Life } from "./process.ts";
 import { Qemus } from "./qemus.ts";
+import { ReplicaMachines } from "./replicas.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Story } from "./story.ts";
 import { Truth } from "./truth.ts";
@@ -67,6 +68,8 @@ export class World {
   readonly qemus: Qemus;
   /** What live moves go over. */
   readonly moves: MoveNetwork;
+  /** Copies of disks that lie with one host. */
+  readonly replicas: ReplicaMachines;
   readonly hosts: readonly SimHost[];
   readonly devices = new Map<string, SimDevice>();
   readonly fencing: Fencing;
@@ -96,19 +99,27 @@ export class World {
     this.memory = createMemoryStore({ schedule: (deliver) => deliver() });
     this.history = new History(this.memory);
     this.hosts = Array.from({ length: plan.hosts }, (_, i) => this.#makeHost(i));
+    for (const host of this.hosts)
+      host.whenImageGone = (volume) => {
+        for (const checker of this.checkers) checker.imageGone?.(host, volume);
+      };
     this.members = this.#makeMembers();
     this.network.changed = () => this.members.refresh();
     this.moves = new MoveNetwork((a, b) => this.#connects(a.id, b.id));
+    this.replicas = new ReplicaMachines(this.scheduler, (a, b) => this.#connects(a, b));
     this.qemus = new Qemus(this.random.for("qemu"), {
       starting: (copy) => this.#starting(copy),
       adopting: (copy, as) => {
         this.count("adoptions");
+        this.replicas.adopted(copy, as);
         for (const checker of this.checkers) checker.adopting?.(copy, as);
       },
       ended: (copy, exit) => {
+        this.replicas.ended(copy);
         this.tell(copy.host.id, "qemu-ended", { vm: copy.run.vm, epoch: copy.run.epoch, exit });
         for (const checker of this.checkers) checker.ended?.(copy, exit);
       },
+      isReplicated: (vm) => this.truth.isReplicated(vm),
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
     this.around = options.around;
@@ -192,6 +203,7 @@ export class World {
   cutPower(host: SimHost, by: string, offMs: number): void {
     if (!host.on) return;
     host.cutPower();
+    this.replicas.powerOff(host);
     this.daemons.delete(host.id);
     this.#levels[host.number] = 0;
     this.tell(host.id, "power-off", { by });
@@ -284,6 +296,11 @@ export class World {
       incarnation: copy.run.incarnation,
     });
     for (const checker of this.checkers) checker.starting?.(copy);
+    if (this.#liesLocally(copy.vm)) this.replicas.started(copy);
+  }
+
+  #liesLocally({ spec }: Copy["vm"]): boolean {
+    return spec.disks.some(({ pool }) => this.plan.pools.find(({ name }) => name === pool)?.kind === "local-dir");
   }
 
   #committed(commit: Commit): void {

@@ -192,6 +192,14 @@ export const relayMutants: readonly Mutant[] = [
       if (waiting.from === null)`,
   },
   {
+    id: "replica-answers-from-its-cache",
+    rule: "S19",
+    what: "The replica answers a write that is not on its disk yet.",
+    file: "src/adapters/qemu/replica-target.ts",
+    find: "    writethrough: true,",
+    replace: "    writethrough: false,",
+  },
+  {
     id: "short-patience-with-the-relay",
     rule: "S16",
     what: "QEMU gives up a relay that is away at once, and its writes are answered without the replica.",

@@ -1,0 +1,270 @@
+import { assert } from "../base/assert.ts";
+import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
+import { isSame } from "../base/same.ts";
+import { event } from "../core/decision.ts";
+import { limits } from "../core/limits.ts";
+import {
+  copyingTransaction,
+  hostsWithCopies,
+  inSyncTransaction,
+  mayGoOnAlone,
+  staleTransaction,
+} from "../core/replication.ts";
+import {
+  type CopiesState,
+  copiesState,
+  doorsTo,
+  isWorking,
+  type Protection,
+  protectionOf,
+} from "../core/replication-duty.ts";
+import { put, transaction, unchanged } from "../core/transactions.ts";
+import { type HostId, type Incarnation, later } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { EventDraft } from "../model/records.ts";
+import type { VmCopying } from "../model/replication-records.ts";
+import type { Door } from "../ports/migration.ts";
+import { type Building, isNamed } from "./building.ts";
+import { nameOf } from "./move-parts.ts";
+import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
+import { type Mirror, newMirror } from "./replica-state.ts";
+import { type Local, runKey } from "./state.ts";
+
+// The host whose VMs are copied: what is owed to each run's copy follows from the records, and from what its relay told.
+
+/** Attaches copies, leaves them behind, and brings them up to date (S16, S17). */
+export function settleMirrors(building: Building, incarnation: Incarnation): void {
+  if (building.state.replicas.listing !== "known") return;
+  for (const mirror of valuesInKeyOrder(building.state.replicas.mirrors)) settleLeft(building, mirror);
+  for (const local of valuesInKeyOrder(building.state.locals)) {
+    const { run, phase } = local;
+    if (run.incarnation !== incarnation || !isNamed(building.happened.view, building.state.self, run)) continue;
+    if (phase === "running" || phase === "paused") settleRun(building, local);
+  }
+  writeCopying(building);
+}
+
+/** A relay whose run is over: nobody counts on what it would copy, by the epoch of the owner record (S14). */
+function settleLeft(building: Building, mirror: Mirror): void {
+  const { state, happened } = building;
+  const key = runKey(mirror.run);
+  const local = state.locals.get(key);
+  if (local !== undefined && local.phase !== "gone") return;
+  // An adoption is on its way, or what runs here is not known yet.
+  if (local === undefined && isNamed(happened.view, state.self, mirror.run)) return;
+  if (!isReplicaWorking(state, key, "resync") && isDue(building, mirror)) step(building, "detach", mirror);
+}
+
+type Here = {
+  readonly local: Local;
+  readonly to: HostId;
+  readonly protection: Protection | undefined;
+  readonly copies: CopiesState;
+  readonly doors: readonly Door[] | undefined;
+};
+
+function settleRun(building: Building, local: Local): void {
+  const { view } = building.happened;
+  const { run } = local;
+  const key = runKey(run);
+  const mirror = building.state.replicas.mirrors.get(key);
+  const protection = protectionOf(view, run.vm);
+  const works = protection !== undefined && isWorking(view, protection.group) ? protection : undefined;
+  const to = protection?.to ?? hostsWithCopies(view, run.vm).find((host) => host !== building.state.self);
+  if (building.busy(replicaSubject(run.vm))) return;
+  if (to === undefined) {
+    if (mirror !== undefined && !isReplicaWorking(building.state, key) && isDue(building, mirror))
+      step(building, "detach", mirror);
+    return;
+  }
+  const here: Here = {
+    local,
+    to,
+    protection: works,
+    copies: copiesState(view, run.vm, run, to),
+    doors: works === undefined ? undefined : doorsTo(view, run.vm, run, to),
+  };
+  if (mirror !== undefined) settleMirror(building, here, mirror);
+  else settleUnmirrored(building, here);
+}
+
+/** Nothing is copied yet: recorded first, then begun. */
+function settleUnmirrored(building: Building, here: Here): void {
+  const { local, copies, doors, protection } = here;
+  const { run } = local;
+  const key = runKey(run);
+  // It counts on a copy to which nothing is written any more.
+  if (copies === "in-sync") {
+    record(building, here, "failed");
+    return;
+  }
+  // The relay of an earlier run of it goes first: QEMU's jobs bear the same names.
+  const isLeft = [...building.state.replicas.mirrors.values()].some((other) => other.run.vm === run.vm);
+  if (protection === undefined || doors === undefined || isLeft || waits(building, key)) return;
+  if (building.state.heart === "lost" || building.state.heart.frozen) return;
+  if (copies !== "copying") {
+    commit(building, here, copyingTransaction(building.happened.view, run.vm, runOf(building, here), here.to), []);
+    return;
+  }
+  const { mode } = protection.group;
+  const disks = building.happened.view.vms.get(run.vm)?.value.spec.disks ?? [];
+  const op = building.op({ kind: "attach", runKey: key });
+  building.state = withMirror(building.state, newMirror(run, "attaching", doors));
+  const request = {
+    to: here.to,
+    doors,
+    tls: true,
+    volumes: disks.map(({ volume, sizeMiB }) => ({ volume, sizeMiB })),
+    waitMs: mode.kind === "synchronous" ? mode.boundMs : limits.replicaRetryMs,
+  };
+  building.effects.push({ kind: "attach", op, run, request });
+}
+
+function settleMirror(building: Building, here: Here, mirror: Mirror): void {
+  const { copies, doors, protection } = here;
+  const key = runKey(mirror.run);
+  const isCounted = copies !== "stale" && copies !== "none";
+  tellLeft(building, here, mirror);
+  if (mirror.ended || protection === undefined) {
+    if (isCounted) record(building, here, mirror.ended ? "failed" : "order");
+    // What it was told to do lasts until it is gone.
+    else if (!isReplicaWorking(building.state, key, "resync") && isDue(building, mirror))
+      step(building, "detach", mirror);
+    return;
+  }
+  const isMoved = mirror.doors !== null && doors !== undefined && !isSame(mirror.doors, doors);
+  const mustLeave = copies === "mixed" || (copies === "in-sync" && mirror.told === "alone") || copies === "none";
+  if (copies !== "stale" && (mirror.waits || isMoved || mustLeave)) record(building, here, "silent");
+  else if (copies === "stale" && mirror.told !== "alone") goOnAlone(building, here, mirror);
+  else if (copies === "stale") comeBack(building, here, mirror);
+  else if (copies === "copying") catchUp(building, here, mirror);
+}
+
+/** S16: only with the stale record in the view; asserted here again, because nothing after it asks. */
+function goOnAlone(building: Building, here: Here, mirror: Mirror): void {
+  const key = runKey(mirror.run);
+  if (isReplicaWorking(building.state, key, "resync") || !isDue(building, mirror)) return;
+  const { view } = building.happened;
+  assert(
+    mayGoOnAlone(view, mirror.run.vm, runOf(building, here), here.to),
+    () => `Cannot let ${key} go on alone: its copy on ${here.to} is not recorded as stale`,
+  );
+  step(building, "go-on-alone", mirror);
+}
+
+/** The copy's host answers: from the commit on the copy is of no use until it has everything again (S17). */
+function comeBack(building: Building, here: Here, mirror: Mirror): void {
+  const { doors } = here;
+  if (doors === undefined || isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
+  const { vm } = mirror.run;
+  if (mirror.reached)
+    commit(building, here, copyingTransaction(building.happened.view, vm, runOf(building, here), here.to), []);
+  else {
+    const op = building.op({ kind: "reach", runKey: runKey(mirror.run) });
+    building.effects.push({ kind: "reach", op, run: mirror.run, doors });
+  }
+}
+
+function catchUp(building: Building, here: Here, mirror: Mirror): void {
+  const { doors } = here;
+  if (isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
+  if (mirror.told !== "mirror") {
+    if (doors === undefined) return;
+    const op = building.op({ kind: "resync", runKey: runKey(mirror.run) });
+    building.state = withMirror(building.state, { ...mirror, told: "unknown", doors, confirmed: false, copied: false });
+    building.effects.push({ kind: "resync", op, run: mirror.run, doors });
+  } else if (mirror.confirmed) recordInSync(building, here, mirror);
+  else if (mirror.copied) step(building, "confirm", mirror);
+}
+
+function recordInSync(building: Building, here: Here, { run }: Mirror): void {
+  const { view } = building.happened;
+  const params = { vm: nameOf(view, run.vm), host: here.to };
+  const told = event("replica-in-sync", { vm: run.vm, host: building.state.self }, params);
+  commit(building, here, inSyncTransaction(view, run.vm, runOf(building, here), here.to), [told]);
+}
+
+/** Without an event: whatever else waits to be told must not keep the guest waiting. */
+function record(building: Building, here: Here, cause: "silent" | "failed" | "order"): void {
+  const { view, wall } = building.happened;
+  const { vm } = here.local.run;
+  commit(building, here, staleTransaction(view, vm, runOf(building, here), here.to, cause, wall), []);
+}
+
+function commit(
+  building: Building,
+  here: Here,
+  made: ReturnType<typeof inSyncTransaction>,
+  told: readonly EventDraft[],
+): void {
+  if (made.kind === "commit") building.commit(replicaSubject(here.local.run.vm), made.transaction, told);
+}
+
+function tellLeft(building: Building, { to, copies }: Here, mirror: Mirror): void {
+  const { view } = building.happened;
+  const { vm } = mirror.run;
+  const subject = `left ${vm}`;
+  if (!mirror.untold || copies !== "stale" || building.busy(subject)) return;
+  const params = { vm: nameOf(view, vm), host: to };
+  const told = event("replica-left-behind", { vm, host: building.state.self }, params);
+  building.state = withMirror(building.state, { ...mirror, untold: false });
+  building.commit(subject, transaction([unchanged(keys.owner(vm), view.owners.get(vm))], []), [told]);
+}
+
+function step(building: Building, kind: "go-on-alone" | "confirm" | "detach", { run }: Mirror): void {
+  const op = building.op({ kind, runKey: runKey(run) });
+  building.effects.push({ kind, op, run });
+}
+
+function runOf({ state }: Building, { local }: Here) {
+  const { incarnation, epoch } = local.run;
+  return { host: state.self, incarnation, epoch };
+}
+
+function isDue(building: Building, { retryAt }: Mirror): boolean {
+  if (retryAt === null || building.happened.now >= retryAt) return true;
+  building.wakeAt(retryAt);
+  return false;
+}
+
+function waits(building: Building, key: string): boolean {
+  const at = building.state.replicas.retries.get(key);
+  if (at === undefined || building.happened.now >= at) return false;
+  building.wakeAt(at);
+  return true;
+}
+
+export function replicaSubject(vm: Local["run"]["vm"]): string {
+  return `replica ${vm}`;
+}
+
+/** How far copies are, for people: what nobody looks at is not written. */
+function writeCopying(building: Building): void {
+  const { state, happened } = building;
+  if (happened.now < state.replicas.progressAt) return;
+  let wrote = false;
+  for (const [, { run, progress }] of inKeyOrder(state.replicas.mirrors)) {
+    const { vm, epoch } = run;
+    const to = protectionOf(happened.view, vm)?.to;
+    const before = happened.view.copyings.get(vm);
+    if (progress === null || to === undefined || building.busy(`copying ${vm}`)) continue;
+    if (!isNamed(happened.view, state.self, run)) continue;
+    const { percent, mibPerSecond, remainingMiB } = progress;
+    const next: VmCopying = {
+      ...{ schema: 1, epoch, to, at: happened.wall },
+      ...{ percent: Math.floor(percent), mibPerSecond: rounded(mibPerSecond), remainingMiB: rounded(remainingMiB) },
+    };
+    if (before !== undefined && isSame({ ...before.value, at: 0 }, { ...next, at: 0 })) continue;
+    const owner = unchanged(keys.owner(vm), happened.view.owners.get(vm));
+    const key = keys.vmCopying(vm);
+    building.commit(`copying ${vm}`, transaction([owner, unchanged(key, before)], [put(key, next)]), []);
+    wrote = true;
+  }
+  if (!wrote) return;
+  const progressAt = later(happened.now, limits.replicaProgressMs);
+  building.state = withReplicas(building.state, { progressAt });
+}
+
+function rounded(figure: number): number {
+  return Math.round(figure * 10) / 10;
+}

@@ -1,0 +1,179 @@
+import { must } from "../base/assert.ts";
+import { limits } from "../core/limits.ts";
+import { type InstantMs, later, type VmId } from "../model/ids.ts";
+import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
+import type { ReplicaEvent } from "../ports/replication.ts";
+import { type Mirror, newMirror, type Receiving, type ReplicaNotes, type ReplicaOp } from "./replica-state.ts";
+import { type AgentEvent, type AgentOp, type AgentState, runKey } from "./state.ts";
+
+const replicaOps: ReadonlySet<AgentOp["kind"]> = new Set<ReplicaOp>([
+  ...(["receive", "cease", "attach", "go-on-alone"] as const),
+  ...(["resync", "reach", "confirm", "detach"] as const),
+]);
+
+export function isReplicaOp(kind: AgentOp["kind"]): kind is ReplicaOp {
+  return replicaOps.has(kind);
+}
+
+/** A step of replication is under way for this run, or VM. */
+export function isReplicaWorking(state: AgentState, key: string, except?: ReplicaOp): boolean {
+  for (const { runKey: of, kind } of state.ops.values())
+    if (of === key && isReplicaOp(kind) && kind !== except) return true;
+  return false;
+}
+
+export function withReplicas(state: AgentState, change: Partial<ReplicaNotes>): AgentState {
+  return { ...state, replicas: { ...state.replicas, ...change } };
+}
+
+export function withMirror(state: AgentState, mirror: Mirror): AgentState {
+  return withReplicas(state, { mirrors: new Map(state.replicas.mirrors).set(runKey(mirror.run), mirror) });
+}
+
+function withoutMirror(state: AgentState, key: string): AgentState {
+  const mirrors = new Map(state.replicas.mirrors);
+  mirrors.delete(key);
+  return withReplicas(state, { mirrors });
+}
+
+export function withReceiving(state: AgentState, vm: VmId, receiving: Receiving | undefined): AgentState {
+  const all = new Map(state.replicas.receiving);
+  if (receiving === undefined) all.delete(vm);
+  else all.set(vm, receiving);
+  return withReplicas(state, { receiving: all });
+}
+
+function retry(state: AgentState, key: string, at: InstantMs): AgentState {
+  return withReplicas(state, { retries: new Map(state.replicas.retries).set(key, at) });
+}
+
+type News = AgentEvent & { readonly kind: "attached" | "received" | "ceased" | "replica" };
+
+export function noteReplica(state: AgentState, happened: News): AgentState {
+  switch (happened.kind) {
+    case "attached":
+      return noteAttached(state, happened.runs);
+    case "replica":
+      return noteEvent(state, happened.event);
+    case "received": {
+      const [next, op] = withoutOp(state, happened.op);
+      const vm = op.runKey.slice(receiveKey("" as VmId).length) as VmId;
+      const known = next.replicas.receiving.get(vm);
+      if (known === undefined) return next;
+      const { end, now } = happened;
+      const doors = end.kind === "ready" ? end.doors : null;
+      return withReceiving(next, vm, { ...known, doors, retryAt: doors === null ? waitFrom(now) : null });
+    }
+    case "ceased": {
+      const [next, op] = withoutOp(state, happened.op);
+      const { end, now } = happened;
+      const isOver = end.kind === "ceased" || (end.kind === "refused" && end.code === "replica-not-received");
+      if (!isOver) return retry(next, op.runKey, waitFrom(now));
+      const vm = op.runKey.slice(ceaseKey("" as VmId).length) as VmId;
+      const ceased = new Map(next.replicas.ceased).set(vm, op.as === undefined ? "" : runKey(op.as));
+      return withReplicas(withReceiving(next, vm, undefined), { ceased });
+    }
+  }
+}
+
+function waitFrom(now: InstantMs): InstantMs {
+  return later(now, limits.replicaRetryMs);
+}
+
+export function receiveKey(vm: VmId): string {
+  return `receive ${vm}`;
+}
+
+export function ceaseKey(vm: VmId): string {
+  return `cease ${vm}`;
+}
+
+function withoutOp(state: AgentState, id: number): readonly [AgentState, AgentOp] {
+  const op = must(state.ops.get(id), () => `Cannot end operation ${id}: it was never begun`);
+  const ops = new Map(state.ops);
+  ops.delete(id);
+  return [{ ...state, ops }, op];
+}
+
+/** What was told of a relay before this agent knew of it stands. */
+function noteAttached(state: AgentState, runs: readonly VmRun[]): AgentState {
+  const mirrors = new Map(state.replicas.mirrors);
+  for (const run of runs) if (!mirrors.has(runKey(run))) mirrors.set(runKey(run), newMirror(run, "unknown", null));
+  return withReplicas(state, { mirrors, listing: "known" });
+}
+
+function noteEvent(state: AgentState, event: ReplicaEvent): AgentState {
+  const key = runKey(event.run);
+  const isEarly = state.replicas.listing !== "known";
+  const mirror = state.replicas.mirrors.get(key) ?? (isEarly ? newMirror(event.run, "unknown", null) : undefined);
+  if (mirror === undefined) return state;
+  switch (event.kind) {
+    case "progress":
+      return withMirror(state, { ...mirror, progress: event.progress });
+    case "copied":
+      return withMirror(state, { ...mirror, copied: true });
+    case "waits":
+      return withMirror(state, { ...mirror, waits: true });
+    case "holds":
+      // Another relay, which knows nothing of what was told to the one before.
+      return withMirror(state, { ...mirror, told: "unknown", copied: false, confirmed: false, retryAt: null });
+    case "ended":
+      return withMirror(state, { ...mirror, ended: true, confirmed: false });
+    case "link":
+      return state;
+  }
+}
+
+export function noteReplicaOp(
+  state: AgentState,
+  op: AgentOp & { readonly kind: ReplicaOp },
+  end: HypervisorEnd,
+  now: InstantMs,
+): AgentState {
+  const mirror = state.replicas.mirrors.get(op.runKey);
+  if (mirror === undefined) return state;
+  if (end.kind === "refused" && end.code === "replica-not-attached")
+    return retry(withoutMirror(state, op.runKey), op.runKey, waitFrom(now));
+  const isDone = end.kind === "done";
+  const isPrompt = op.kind === "go-on-alone" || op.kind === "confirm";
+  const again = later(now, isPrompt ? limits.replicaPromptRetryMs : limits.replicaRetryMs);
+  const next: Mirror = { ...mirror, retryAt: isDone ? null : again };
+  switch (op.kind) {
+    case "attach":
+      return noteAttach(state, mirror, end, now);
+    case "go-on-alone":
+      if (!isDone) return withMirror(state, next);
+      return withMirror(state, { ...alone(next), retryAt: waitFrom(now) });
+    case "resync":
+      if (!isDone) return withMirror(state, isJobGone(end) ? { ...next, ended: true } : next);
+      return withMirror(state, { ...next, ...fromAnew, told: "mirror" });
+    case "reach":
+      return withMirror(state, { ...next, reached: isDone });
+    case "confirm":
+      if (!isDone) return withMirror(state, isJobGone(end) ? { ...next, ended: true } : next);
+      return withMirror(state, { ...next, confirmed: mirror.told === "mirror" && !mirror.ended });
+    case "detach":
+      return isDone ? withoutMirror(state, op.runKey) : withMirror(state, next);
+    default:
+      return state;
+  }
+}
+
+const fromAnew = { waits: false, copied: false, confirmed: false, reached: false } as const;
+
+function alone(mirror: Mirror): Mirror {
+  return { ...mirror, ...fromAnew, told: "alone", untold: true };
+}
+
+function isJobGone(end: HypervisorEnd): boolean {
+  return end.kind === "refused" && end.code === "replica-job-gone";
+}
+
+function noteAttach(state: AgentState, mirror: Mirror, end: HypervisorEnd, now: InstantMs): AgentState {
+  const key = runKey(mirror.run);
+  if (end.kind === "done") return withMirror(state, { ...mirror, told: "mirror" });
+  // There is one already, or may be: it is asked what it does.
+  if (end.kind === "unknown" || end.code === "replica-attached")
+    return withMirror(state, { ...mirror, told: "unknown" });
+  return retry(withoutMirror(state, key), key, waitFrom(now));
+}

@@ -1,0 +1,129 @@
+import { valuesInKeyOrder } from "../base/order.ts";
+import { moveLinks } from "../core/migration-links.ts";
+import { protectionOf, runToReceive } from "../core/replication-duty.ts";
+import { forgetCopiesTransaction, isReceiverKnown, receiverTransaction } from "../core/replication-receiver.ts";
+import type { HostId, Incarnation, VmId } from "../model/ids.ts";
+import type { Vm } from "../model/records.ts";
+import type { ClusterView } from "../model/view.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
+import type { ReceiveRequest, ReplicaVolume } from "../ports/replication.ts";
+import type { Building } from "./building.ts";
+import { ceaseKey, isReplicaWorking, receiveKey, withReceiving, withReplicas } from "./note-replicas.ts";
+import { runKey } from "./state.ts";
+
+// The host that receives copies: opens them for the run that its group protects, and closes them before anything of its own
+// opens the images.
+
+/** Every group in which this host is the other end, and every copy here that nobody writes any more. */
+export function settleReceiving(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const { self } = building.state;
+  for (const { value: group } of valuesInKeyOrder(view.groups)) {
+    if (group.source !== self && group.target !== self) continue;
+    for (const vm of group.vms) settleVm(building, vm, incarnation);
+  }
+  const left = new Set([...view.replicas.values()].flatMap(({ value }) => (value.host === self ? [value.vm] : [])));
+  for (const vm of [...left].sort()) if (isLeft(view, vm, self)) forget(building, vm);
+}
+
+function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void {
+  const { view, now } = building.happened;
+  const { state } = building;
+  const run = runToReceive(view, vm, state.self);
+  if (run === undefined || isHere(building, vm) || isReplicaWorking(state, ceaseKey(vm))) return;
+  const known = state.replicas.receiving.get(vm);
+  const isThis = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
+  if (isThis && known.doors !== null) {
+    const { doors } = known;
+    if (isReceiverKnown(view, vm, state.self, run.epoch, doors) || building.busy(subjectOf(vm))) return;
+    const made = receiverTransaction(view, vm, state.self, run.epoch, doors);
+    if (made.kind === "commit") building.commit(subjectOf(vm), made.transaction, []);
+    return;
+  }
+  if (isReplicaWorking(state, receiveKey(vm))) return;
+  if (isThis && known.retryAt !== null && now < known.retryAt) {
+    building.wakeAt(known.retryAt);
+    return;
+  }
+  const request = requestFor(view, vm, run, state.self);
+  if (request === undefined) return;
+  const op = building.op({ kind: "receive", runKey: receiveKey(vm) });
+  const receiving = { epoch: run.epoch, from: run.host, incarnation, doors: null, retryAt: null };
+  const ceased = new Map(building.state.replicas.ceased);
+  ceased.delete(vm);
+  building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });
+  building.effects.push({ kind: "receive", op, request });
+}
+
+function requestFor(
+  view: ClusterView,
+  vm: VmId,
+  { host: from, epoch }: Pick<ReceiveRequest, "epoch"> & { readonly host: HostId },
+  self: HostId,
+): ReceiveRequest | undefined {
+  const [there, here] = [view.members.get(from)?.value, view.members.get(self)?.value];
+  const volumes = volumesOf(view, view.vms.get(vm)?.value);
+  if (there === undefined || here === undefined || volumes === undefined) return undefined;
+  const links = moveLinks(there, here, { order: [], gateways: new Set() });
+  return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true };
+}
+
+function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolume[] | undefined {
+  const volumes = vm?.spec.disks.map(({ volume, pool, sizeMiB, format }) => {
+    return { volume, pool: view.pools.get(pool)?.value, sizeMiB, format };
+  });
+  const known = volumes?.flatMap((one) => (one.pool === undefined ? [] : [{ ...one, pool: one.pool }]));
+  return known?.length === volumes?.length && known?.length !== 0 ? known : undefined;
+}
+
+/** A run of it has the images open. */
+function isHere({ state }: Building, vm: VmId): boolean {
+  for (const { run, phase } of state.locals.values()) if (run.vm === vm && phase !== "gone") return true;
+  return false;
+}
+
+/** Copies of no group: not one that is still counted on, nor the branch that somebody is to look at. */
+function isLeft(view: ClusterView, vm: VmId, self: HostId): boolean {
+  if (protectionOf(view, vm)?.to === self || view.owners.get(vm)?.value.host === self) return false;
+  return [...view.replicas.values()].every(({ value }) => {
+    if (value.vm !== vm || value.host !== self) return true;
+    return value.receiver !== null && value.state.kind !== "in-sync" && value.state.kind !== "diverged";
+  });
+}
+
+function forget(building: Building, vm: VmId): void {
+  const { view } = building.happened;
+  if (building.busy(subjectOf(vm)) || isReplicaWorking(building.state, receiveKey(vm))) return;
+  if (building.state.replicas.ceased.get(vm) !== "") {
+    cease(building, vm, undefined);
+    return;
+  }
+  const made = forgetCopiesTransaction(view, vm, building.state.self);
+  if (made.kind === "commit") building.commit(subjectOf(vm), made.transaction, []);
+}
+
+/**
+ * S19: before a start nothing may write the VM's images any more, neither an earlier connection nor the daemon that serves
+ * them. True: that is so.
+ */
+export function hasCeased(building: Building, run: VmRun): boolean {
+  if (building.state.replicas.ceased.get(run.vm) === runKey(run)) return true;
+  cease(building, run.vm, run);
+  return false;
+}
+
+function cease(building: Building, vm: VmId, before: VmRun | undefined): void {
+  const key = ceaseKey(vm);
+  const at = building.state.replicas.retries.get(key);
+  if (isReplicaWorking(building.state, key) || isReplicaWorking(building.state, receiveKey(vm))) return;
+  if (at !== undefined && building.happened.now < at) {
+    building.wakeAt(at);
+    return;
+  }
+  const op = building.op({ kind: "cease", runKey: key, ...(before === undefined ? {} : { as: before }) });
+  building.effects.push({ kind: "cease", op, vm });
+}
+
+function subjectOf(vm: VmId): string {
+  return `received ${vm}`;
+}

@@ -1,0 +1,97 @@
+import type { Epoch, HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
+import type { Door } from "../ports/migration.ts";
+import type {
+  AttachRequest,
+  CeaseEnd,
+  CopyProgress,
+  ReceiveEnd,
+  ReceiveRequest,
+  ReplicaEvent,
+} from "../ports/replication.ts";
+
+/** A run here whose writes go through a relay, as this agent last heard of it. */
+export type Mirror = {
+  readonly run: VmRun;
+  /**
+   * What its relay was last told. `mirror`: each write waits for the copy. `alone`: none does (S16). `unknown`: an earlier
+   * agent, or an earlier relay, was told; this relay holds, or does what it was told before.
+   */
+  readonly told: "attaching" | "mirror" | "alone" | "unknown";
+  /** Where the copy was reached, or tried, last; null: not by this agent. */
+  readonly doors: readonly Door[] | null;
+  /** A write has waited for the bound. */
+  readonly waits: boolean;
+  /** Everything seems to be there; `confirmed`: it is (S17). */
+  readonly copied: boolean;
+  readonly confirmed: boolean;
+  /** QEMU mirrors nothing any more. */
+  readonly ended: boolean;
+  /** The copy's host answered since it was left behind. */
+  readonly reached: boolean;
+  /** It was left behind, and nobody was told yet. */
+  readonly untold: boolean;
+  readonly progress: CopyProgress | null;
+  readonly retryAt: InstantMs | null;
+};
+
+/** Copies that are received here. */
+export type Receiving = {
+  readonly epoch: Epoch;
+  readonly from: HostId;
+  readonly incarnation: Incarnation;
+  /** Null: they are not, `retryAt` says when it is tried again. */
+  readonly doors: readonly Door[] | null;
+  readonly retryAt: InstantMs | null;
+};
+
+export type ReplicaNotes = {
+  /** Which runs have a relay: `asked` until the driver has said so. */
+  readonly listing: "needed" | "asked" | "known";
+  /** By `runKey`. */
+  readonly mirrors: ReadonlyMap<string, Mirror>;
+  readonly receiving: ReadonlyMap<VmId, Receiving>;
+  /** By VM, the `runKey` of the start before which nothing writes its disks any more (S19). */
+  readonly ceased: ReadonlyMap<VmId, string>;
+  /** By `runKey`, or VM: not before this. */
+  readonly retries: ReadonlyMap<string, InstantMs>;
+  readonly progressAt: InstantMs;
+};
+
+export function noReplicas(now: InstantMs): ReplicaNotes {
+  return {
+    listing: "needed",
+    mirrors: new Map(),
+    receiving: new Map(),
+    ceased: new Map(),
+    retries: new Map(),
+    progressAt: now,
+  };
+}
+
+export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door[] | null): Mirror {
+  const nothing = { waits: false, copied: false, confirmed: false, ended: false, reached: false, untold: false };
+  return { run, told, doors, ...nothing, progress: null, retryAt: null };
+}
+
+/** A step of replication (ports/replication.ts). */
+export type ReplicaOp = "receive" | "cease" | "attach" | "go-on-alone" | "resync" | "reach" | "confirm" | "detach";
+
+export type ReplicaEffect =
+  | { readonly kind: "list-attached" }
+  | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest }
+  | { readonly kind: "cease"; readonly op: number; readonly vm: VmId }
+  | { readonly kind: "attach"; readonly op: number; readonly run: VmRun; readonly request: AttachRequest }
+  | {
+      readonly kind: "resync" | "reach";
+      readonly op: number;
+      readonly run: VmRun;
+      readonly doors: readonly Door[];
+    }
+  | { readonly kind: "go-on-alone" | "confirm" | "detach"; readonly op: number; readonly run: VmRun };
+
+export type ReplicaNews =
+  | { readonly kind: "attached"; readonly runs: readonly VmRun[] }
+  | { readonly kind: "received"; readonly op: number; readonly end: ReceiveEnd }
+  | { readonly kind: "ceased"; readonly op: number; readonly end: CeaseEnd }
+  | { readonly kind: "replica"; readonly event: ReplicaEvent };

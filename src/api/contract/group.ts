@@ -1,0 +1,96 @@
+import { z } from "zod";
+import { reasonSchema } from "../../model/reason.ts";
+import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+
+const named = z.object({ id: z.string(), name: z.string() });
+
+/** One VM of a group, with what its copy has. */
+const protectedVmSchema = named.extend({
+  /** Where it is, and where its copy is; null: not known. */
+  on: named.nullable(),
+  copyOn: named.nullable(),
+  /** `none`: nothing is recorded of it. Otherwise as the copy's record says, of the run that there is now. */
+  copy: z.enum(["none", "mixed", "copying", "in-sync", "stale", "diverged", "unknown"]),
+  /** For how long the VM has gone on without its copy; null: it does not. */
+  aloneMs: z.int().min(0).nullable(),
+  /** MiB that the copy lacks, which are lost with the VM's host; null: not known, or nothing. */
+  atRiskMiB: z.number().min(0).nullable(),
+  /** While it is copied. */
+  copying: z
+    .object({
+      percent: z.int().min(0).max(100),
+      mibPerSecond: z.number().min(0),
+      remainingMiB: z.number().min(0),
+      /** Null: not to be said yet. */
+      remainingMs: z.int().min(0).nullable(),
+    })
+    .nullable(),
+});
+export type ProtectedVm = z.infer<typeof protectedVmSchema>;
+
+export const groupSchema = z.object({
+  name: z.string(),
+  /** One word for all of it; `reasons` say why. */
+  status: z.enum(["Normal", "Synchronizing", "Warning", "Paused", "Error"]),
+  reasons: z.array(reasonSchema),
+  from: named,
+  to: named,
+  mode: z.enum(["synchronous", "asynchronous"]),
+  /** For how long a write waits for a copy that does not answer; null: writes do not wait. */
+  boundMs: z.int().nullable(),
+  createdAt: wallMsSchema,
+  vms: z.array(protectedVmSchema),
+});
+export type GroupOutput = z.infer<typeof groupSchema>;
+
+const groupNameSchema = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{1,62}$/u, "group-name-malformed");
+const boundSchema = z.int().min(500).max(30_000);
+const vmsSchema = z.array(nameOrIdSchema).min(1).max(60);
+const groupInput = z.object({ group: z.string().min(1).max(200) });
+const groupChange = groupInput.extend({ requestId: requestIdSchema });
+const groupAnswer = z.object({ group: groupSchema });
+
+export const groupContract = {
+  create: base
+    .route({ method: "POST", path: "/groups", summary: "Protect VMs of one host by copies on another" })
+    .input(
+      z.strictObject({
+        group: groupNameSchema,
+        from: nameOrIdSchema,
+        to: nameOrIdSchema,
+        vms: vmsSchema,
+        boundMs: boundSchema.default(2_000),
+        requestId: requestIdSchema,
+      }),
+    )
+    .output(groupAnswer),
+  list: base
+    .route({ method: "GET", path: "/groups", summary: "All availability groups, and how they are" })
+    .output(z.object({ asOfMs: asOfMsSchema, groups: z.array(groupSchema) })),
+  show: base
+    .route({ method: "GET", path: "/groups/{group}", summary: "One availability group" })
+    .input(groupInput)
+    .output(z.object({ asOfMs: asOfMsSchema, group: groupSchema })),
+  set: base
+    .route({ method: "PATCH", path: "/groups/{group}", summary: "Take VMs in or out, or change the bound" })
+    .input(
+      groupChange.extend({
+        addVms: vmsSchema.optional(),
+        removeVms: vmsSchema.optional(),
+        boundMs: boundSchema.optional(),
+      }),
+    )
+    .output(groupAnswer),
+  pause: base
+    .route({ method: "POST", path: "/groups/{group}/pause", summary: "Copy nothing until it is resumed" })
+    .input(groupChange)
+    .output(groupAnswer),
+  resume: base
+    .route({ method: "POST", path: "/groups/{group}/resume", summary: "Copy again" })
+    .input(groupChange)
+    .output(groupAnswer),
+  delete: base
+    .route({ method: "DELETE", path: "/groups/{group}", summary: "End the protection; images stay in the pool" })
+    .input(groupChange)
+    .output(z.object({ name: z.string() })),
+};

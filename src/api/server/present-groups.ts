@@ -1,0 +1,78 @@
+import { compareNatural, inKeyOrder } from "../../base/order.ts";
+import { copiesOn } from "../../core/replication.ts";
+import { copiesState, protectionOf } from "../../core/replication-duty.ts";
+import { groupState } from "../../core/replication-groups.ts";
+import { findGroup, hostOf } from "../../core/requests/groups.ts";
+import type { HostId, VmId } from "../../model/ids.ts";
+import type { Check, Refusal } from "../../model/reason.ts";
+import type { Group } from "../../model/replication-records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import type { GroupOutput, ProtectedVm } from "../contract/group.ts";
+import type { Tracker } from "./tracker.ts";
+
+export function presentGroups(view: ClusterView, tracker: Tracker): GroupOutput[] {
+  return inKeyOrder(view.groups)
+    .map(([, { value }]) => present(view, value, tracker))
+    .sort((a, b) => compareNatural(a.name, b.name));
+}
+
+export function presentGroup(view: ClusterView, wanted: string, tracker: Tracker): GroupOutput | Refusal {
+  const found = findGroup(view, wanted);
+  return found.kind === "refused" ? found : present(view, found.stored.value, tracker);
+}
+
+function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput {
+  const isHeard = (host: HostId): boolean => ["up", "unknown"].includes(tracker.contact(host));
+  const { word, reasons } = groupState(view, group, isHeard);
+  return {
+    name: group.name,
+    status: word,
+    reasons: reasons.map((reason) => ({ ...reason })),
+    from: hostOf(view, group.source),
+    to: hostOf(view, group.target),
+    mode: group.mode.kind,
+    boundMs: group.mode.kind === "synchronous" ? group.mode.boundMs : null,
+    createdAt: group.createdAt,
+    vms: group.vms.map((vm) => presentVm(view, vm, tracker)),
+  };
+}
+
+function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
+  const owner = view.owners.get(id)?.value;
+  const protection = protectionOf(view, id);
+  const base = { id, name: view.vms.get(id)?.value.name ?? id, on: owner ? hostOf(view, owner.host) : null };
+  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, copying: null };
+  if (owner === undefined || protection === undefined) return { ...base, ...nothing };
+  const { to } = protection;
+  const copy = copiesState(view, id, owner, to);
+  const since = copiesOn(view, id, to).flatMap(({ record }) => {
+    return record?.value.state.kind === "stale" ? [record.value.state.at] : [];
+  });
+  const known = view.copyings.get(id)?.value;
+  const figures = known?.epoch === owner.epoch && known.to === to ? known : undefined;
+  const isStale = copy === "stale";
+  return {
+    ...base,
+    copyOn: hostOf(view, to),
+    copy,
+    aloneMs: isStale ? Math.max(0, tracker.wall() - Math.min(...since)) : null,
+    atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : null,
+    copying: copy === "copying" && figures !== undefined ? progressOf(figures) : null,
+  };
+}
+
+function progressOf({ percent, mibPerSecond, remainingMiB }: Figures): ProtectedVm["copying"] {
+  const remainingMs = mibPerSecond > 0 ? Math.round((remainingMiB / mibPerSecond) * 1_000) : null;
+  return { percent, mibPerSecond, remainingMiB, remainingMs };
+}
+
+type Figures = { readonly percent: number; readonly mibPerSecond: number; readonly remainingMiB: number };
+
+/** Groups that protect less than they are meant to: each reason once. */
+export function groupChecks(view: ClusterView, tracker: Tracker): Check[] {
+  return presentGroups(view, tracker).flatMap(({ name, status, reasons }): Check[] => {
+    if (status !== "Warning" && status !== "Error") return [];
+    const level = status === "Error" ? "fail" : "warn";
+    return reasons.map(({ code, params }) => ({ id: code, subject: name, level, params }));
+  });
+}

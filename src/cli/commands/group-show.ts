@@ -1,0 +1,41 @@
+import type { GroupOutput, ProtectedVm } from "../../api/contract/group.ts";
+import { render } from "../../model/messages/index.ts";
+import { fields, moment, table } from "../text.ts";
+
+export function groupsText(groups: readonly GroupOutput[]): string {
+  const rows = groups.map(({ name, status, from, to, vms }) => {
+    const names = vms.map((vm) => vm.name);
+    const some = names.length <= 6 ? names.join(", ") : `${names.slice(0, 6).join(", ")}, … (${names.length} in all)`;
+    return [name, status, `${from.name} to ${to.name}`, some];
+  });
+  return table(["GROUP", "STATUS", "DIRECTION", "VMS"], rows) + groups.map(whyText).join("");
+}
+
+export function groupText(group: GroupOutput): string {
+  const pairs: [string, string][] = [
+    ["Group", group.name],
+    ["Status", group.status],
+    ["Direction", `${group.from.name} to ${group.to.name}`],
+    ["Mode", group.boundMs === null ? group.mode : `${group.mode}, a write waits ${group.boundMs} ms at most`],
+    ["Since", moment(group.createdAt)],
+  ];
+  const rows = group.vms.map((vm) => [vm.name, vm.on?.name ?? "-", vm.copyOn?.name ?? "-", vm.copy, figuresOf(vm)]);
+  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", ""], rows)}${whyText(group)}`;
+}
+
+function figuresOf({ copying, aloneMs, atRiskMiB }: ProtectedVm): string {
+  if (copying !== null) {
+    const { percent, mibPerSecond, remainingMiB, remainingMs } = copying;
+    const left = remainingMs === null ? "" : `, about ${Math.ceil(remainingMs / 1_000)} s`;
+    return `${percent} %, ${remainingMiB} MiB left at ${mibPerSecond} MiB/s${left}`;
+  }
+  if (aloneMs === null) return "";
+  const risk = atRiskMiB === null ? "" : `, ${atRiskMiB} MiB at risk`;
+  return `alone for ${Math.round(aloneMs / 1_000)} s${risk}`;
+}
+
+function whyText({ name, status, reasons }: GroupOutput): string {
+  if (status === "Normal") return "";
+  const lines = reasons.map(({ code, params, rule }) => `  ${render(code, params).cause} [${rule}]\n`);
+  return `\n${name}: ${status}\n${lines.join("")}`;
+}

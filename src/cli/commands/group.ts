@@ -1,0 +1,143 @@
+import type { GroupOutput } from "../../api/contract/group.ts";
+import { wholeNumber } from "../numbers.ts";
+import { type Cli, examples, type Group, jsonOption } from "../program.ts";
+import { staleness } from "../text.ts";
+import { groupsText, groupText } from "./group-show.ts";
+
+export const groupCommands: Group = (program, cli) => {
+  const group = program.command("group").description("availability groups: VMs of one host with copies on another");
+  group.addHelpText(
+    "after",
+    examples("holdfast group list", "holdfast group create office --from h1 --to h2 --vm web db"),
+  );
+  createCommand(group, cli);
+  listCommand(group, cli);
+  showCommand(group, cli);
+  setCommand(group, cli);
+  for (const one of turns) turnCommand(group, cli, one);
+  deleteCommand(group, cli);
+};
+
+type Parent = Parameters<Group>[0];
+
+const boundHelp = "for how long a write waits for a copy that does not answer, 500 to 30000 (default: 2000)";
+
+function createCommand(group: Parent, cli: Cli): void {
+  group
+    .command("create")
+    .description("protect VMs: each write of theirs goes to both hosts before it is acknowledged")
+    .argument("<group>", "a name for it: letters, digits, hyphens, underscores")
+    .requiredOption("--from <host>", "the host that the VMs are on")
+    .requiredOption("--to <host>", "the host that gets the copies")
+    .requiredOption("--vm <vm...>", "VMs, by name or id; may be given several times")
+    .option("--bound-ms <ms>", boundHelp, wholeNumber)
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast group create office --from h1 --to h2 --vm web db"))
+    .action(async (name, options) => {
+      const { from, to, vm: vms } = options;
+      const input = { group: name, from, to, vms, ...boundOf(options.boundMs) };
+      const answer = await (await cli.session()).change((client, requestId) =>
+        client.group.create({ ...input, requestId }),
+      );
+      show(cli, options.json, answer, `Group ${name} was created.\n`);
+    });
+}
+
+function boundOf(boundMs: number | undefined): { readonly boundMs?: number } {
+  return boundMs === undefined ? {} : { boundMs };
+}
+
+function show(cli: Cli, json: boolean | undefined, answer: { readonly group: GroupOutput }, said: string): void {
+  if (json === true) cli.json(answer);
+  else cli.io.out(said + groupText(answer.group));
+}
+
+function listCommand(group: Parent, cli: Cli): void {
+  group
+    .command("list")
+    .description("all groups, and how they are")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast group list", "holdfast group list --json"))
+    .action(async (options) => {
+      const answer = await (await cli.session()).call((client) => client.group.list());
+      if (options.json === true) cli.json(answer);
+      else cli.io.out(staleness(answer.asOfMs) + groupsText(answer.groups));
+    });
+}
+
+function showCommand(group: Parent, cli: Cli): void {
+  group
+    .command("show")
+    .description("one group: its VMs, what their copies have, and what is at risk")
+    .argument("<group>", "its name")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast group show office"))
+    .action(async (name, options) => {
+      const answer = await (await cli.session()).call((client) => client.group.show({ group: name }));
+      show(cli, options.json, answer, staleness(answer.asOfMs));
+    });
+}
+
+function setCommand(group: Parent, cli: Cli): void {
+  group
+    .command("set")
+    .description("take VMs in or out, or change the bound")
+    .argument("<group>", "its name")
+    .option("--add-vm <vm...>", "VMs to protect as well")
+    .option("--remove-vm <vm...>", "VMs to protect no more")
+    .option("--bound-ms <ms>", boundHelp, wholeNumber)
+    .option(...jsonOption)
+    .addHelpText(
+      "after",
+      examples("holdfast group set office --add-vm mail", "holdfast group set office --bound-ms 5000"),
+    )
+    .action(async (name, options) => {
+      const { addVm: addVms, removeVm: removeVms } = options;
+      const input = {
+        group: name,
+        ...(addVms === undefined ? {} : { addVms }),
+        ...(removeVms === undefined ? {} : { removeVms }),
+        ...boundOf(options.boundMs),
+      };
+      const answer = await (await cli.session()).change((client, requestId) =>
+        client.group.set({ ...input, requestId }),
+      );
+      show(cli, options.json, answer, `Group ${name} was changed.\n`);
+    });
+}
+
+const turns = [
+  { verb: "pause", done: "was paused", what: "copy nothing until it is resumed; the VMs go on without their copies" },
+  { verb: "resume", done: "was resumed", what: "copy again, beginning with what is missing" },
+] as const;
+
+function turnCommand(group: Parent, cli: Cli, { verb, done, what }: (typeof turns)[number]): void {
+  group
+    .command(verb)
+    .description(what)
+    .argument("<group>", "its name")
+    .option(...jsonOption)
+    .addHelpText("after", examples(`holdfast group ${verb} office`))
+    .action(async (name, options) => {
+      const answer = await (await cli.session()).change((client, requestId) =>
+        client.group[verb]({ group: name, requestId }),
+      );
+      show(cli, options.json, answer, `Group ${name} ${done}.\n`);
+    });
+}
+
+function deleteCommand(group: Parent, cli: Cli): void {
+  group
+    .command("delete")
+    .description("end the protection; the copies' images stay in the pool")
+    .argument("<group>", "its name")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast group delete office"))
+    .action(async (name, options) => {
+      const answer = await (await cli.session()).change((client, requestId) =>
+        client.group.delete({ group: name, requestId }),
+      );
+      if (options.json === true) cli.json(answer);
+      else cli.io.out(`Group ${answer.name} was deleted; its VMs are not protected any more.\n`);
+    });
+}

@@ -1,0 +1,46 @@
+import type { HostId } from "../../model/ids.ts";
+import type { Reason } from "../../model/reason.ts";
+import type { HostFacts, Vm } from "../../model/records.ts";
+import { type ClusterView, fenceOf } from "../../model/view.ts";
+import { whyNotLiveTo } from "../cpu.ts";
+import { movesLive } from "../moves.ts";
+import { hostsWithCopies } from "../replication.ts";
+import { groupOf } from "../replication-duty.ts";
+import { wholeCopies } from "../replication-usable.ts";
+import { liesOn, localNeeds } from "../volume-place.ts";
+import { reason } from "./fitness.ts";
+
+/** A VM with volumes in local pools, as placement has to see it. */
+export type LocalVolumes = {
+  readonly lies: HostId;
+  /** Hosts whose copies have every acknowledged write: from there it starts as from where it lies (S17). */
+  readonly copies: readonly HostId[];
+  /** MiB by pool that it takes along; undefined: it can be only where they lie. */
+  readonly needs: ReturnType<typeof localNeeds> | undefined;
+  readonly whyCpu: (to: HostId) => Reason | undefined;
+};
+
+/** Undefined: its disks can be seen from everywhere. `live`: its guest may take them along, where it runs. */
+export function localVolumes(view: ClusterView, vm: Vm, live: boolean): LocalVolumes | undefined {
+  const lies = liesOn(view, vm);
+  if (lies === undefined) return undefined;
+  const owner = view.owners.get(vm.id)?.value;
+  const runs = owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) === undefined;
+  // Whose writes are copied elsewhere moves by a switchover, or not at all: its copies would be of another place.
+  const isProtected = hostsWithCopies(view, vm.id).length > 0 || groupOf(view, vm.id) !== undefined;
+  const moves = live && runs && !isProtected && movesLive(view, vm, owner, "migrate");
+  const needs = moves ? localNeeds(view, vm) : undefined;
+  return { lies, copies: wholeCopies(view, vm.id), needs, whyCpu: (to) => whyNotLiveTo(view, vm, to) };
+}
+
+/** Why its disks cannot be on `host`; undefined: they lie there, or have room there and can be taken along. */
+export function whyVolumesNot(local: LocalVolumes, host: HostId, facts: HostFacts | undefined): Reason | undefined {
+  const { lies, copies, needs, whyCpu } = local;
+  if (lies === host || copies.includes(host)) return undefined;
+  if (needs === undefined) return reason("PL1", "volume-elsewhere", { host, lies });
+  for (const [pool, neededMiB] of needs) {
+    const freeMiB = facts?.pools.find((other) => other.pool === pool)?.freeMiB ?? 0;
+    if (neededMiB > freeMiB) return reason("PL1", "pool-short", { host, pool, neededMiB, freeMiB });
+  }
+  return whyCpu(host);
+}

@@ -1,0 +1,85 @@
+import type { Epoch, HostId, VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import { type Refusal, refuse } from "../model/reason.ts";
+import type { Replica } from "../model/replication-records.ts";
+import type { Transaction } from "../model/transaction.ts";
+import { type ClusterView, fenceOf } from "../model/view.ts";
+import type { Door } from "../ports/migration.ts";
+import { copiesOn } from "./replication.ts";
+import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
+
+// What the agent of the host that receives copies writes of them: where it answers, and that it has none any more. What a copy
+// is worth is said by whoever runs the VM, and stays as it was.
+
+type Commit = { readonly kind: "commit"; readonly transaction: Transaction };
+
+/** Where the copies of run `epoch` are received. A copy that nothing is known of is of no use yet: `copying`. */
+export function receiverTransaction(
+  view: ClusterView,
+  vm: VmId,
+  self: HostId,
+  epoch: Epoch,
+  doors: readonly Door[],
+): Commit | Refusal {
+  const owner = view.owners.get(vm);
+  const registration = view.hosts.get(self);
+  if (owner?.value.kind !== "held" || owner.value.epoch !== epoch) return refuse("replica-overtaken", { vm });
+  if (registration === undefined || fenceOf(view, self, registration.value.incarnation) !== undefined)
+    return refuse("replica-host-lost", { vm, host: self });
+  const receiver = { incarnation: registration.value.incarnation, epoch, doors: [...doors] };
+  const all = copiesOn(view, vm, self);
+  const fresh = { schema: 1, vm, host: self, epoch, state: { kind: "copying" } } as const;
+  return {
+    kind: "commit",
+    transaction: transaction(
+      [
+        unchanged(keys.owner(vm), owner),
+        unchanged(keys.vm(vm), view.vms.get(vm)),
+        ...stillIn(self, registration),
+        ...all.map(({ key, record }) => unchanged(key, record)),
+      ],
+      all.map(({ key, record, volume }) => {
+        const next: Replica = { ...(record?.value ?? { ...fresh, volume }), receiver };
+        return put(key, next);
+      }),
+    ),
+  };
+}
+
+/** They say so already. */
+export function isReceiverKnown(
+  view: ClusterView,
+  vm: VmId,
+  self: HostId,
+  epoch: Epoch,
+  doors: readonly Door[],
+): boolean {
+  const present = view.hosts.get(self)?.value.incarnation;
+  const wanted = JSON.stringify(doors);
+  return copiesOn(view, vm, self).every(({ record }) => {
+    const said = record?.value.receiver;
+    return said?.incarnation === present && said?.epoch === epoch && JSON.stringify(said.doors) === wanted;
+  });
+}
+
+/**
+ * Nobody protects the VM with these copies any more, and nobody counts on them: they are forgotten. Refused while one is in
+ * sync: it may be the only one left.
+ */
+export function forgetCopiesTransaction(view: ClusterView, vm: VmId, self: HostId): Commit | Refusal {
+  const registration = view.hosts.get(self);
+  const known = [...view.replicas].filter(([, { value }]) => value.vm === vm && value.host === self);
+  if (registration === undefined || known.length === 0) return refuse("replica-overtaken", { vm });
+  if (known.some(([, { value }]) => value.state.kind === "in-sync")) return refuse("replica-overtaken", { vm });
+  return {
+    kind: "commit",
+    transaction: transaction(
+      [
+        unchanged(keys.owner(vm), view.owners.get(vm)),
+        ...stillIn(self, registration),
+        ...known.map(([key, record]) => unchanged(key, record)),
+      ],
+      known.map(([key]) => remove(key)),
+    ),
+  };
+}

@@ -1,0 +1,55 @@
+import type { HostId, VmId, WallMs } from "../model/ids.ts";
+import type { Owner } from "../model/records.ts";
+import type { ClusterView } from "../model/view.ts";
+import { type Copy, copiesOn, hostsWithCopies } from "./replication.ts";
+
+/**
+ * What a start of the VM from the copies of one host would mean. `whole`: no acknowledged write is missing. `lossy`: all
+ * after `since` is missing (null: nobody can say), so that only an order that states it may do it. `unusable`: no guest
+ * could make sense of it, whoever orders it.
+ */
+export type Usability =
+  | { readonly kind: "whole" }
+  | { readonly kind: "lossy"; readonly code: LossCode; readonly since: WallMs | null }
+  | { readonly kind: "unusable"; readonly code: "replica-absent" | "replica-incomplete" };
+type LossCode = "replica-stale" | "replica-earlier-run" | "replica-diverged" | "replica-unknown";
+
+/** The worst of its volumes counts: a VM starts from all of them. */
+export function usability(view: ClusterView, vm: VmId, host: HostId): Usability {
+  const owner = view.owners.get(vm)?.value;
+  const found = copiesOn(view, vm, host).map((copy) => usabilityOf(copy, owner));
+  if (found.length === 0 || owner === undefined) return { kind: "unusable", code: "replica-absent" };
+  return found.reduce((worst, one) => (rank(one) > rank(worst) ? one : worst));
+}
+
+function usabilityOf({ record }: Copy, owner: Owner | undefined): Usability {
+  const state = record?.value.state;
+  if (record === undefined || state === undefined) return { kind: "unusable", code: "replica-absent" };
+  switch (state.kind) {
+    case "copying":
+    case "surplus":
+      return { kind: "unusable", code: "replica-incomplete" };
+    case "in-sync":
+      // S14, S18: said of an earlier run, it says nothing about what was written since.
+      if (record.value.epoch === owner?.epoch) return { kind: "whole" };
+      return { kind: "lossy", code: "replica-earlier-run", since: null };
+    case "stale":
+      if (!state.whole) return { kind: "unusable", code: "replica-incomplete" };
+      return { kind: "lossy", code: "replica-stale", since: state.at };
+    case "diverged":
+      return { kind: "lossy", code: "replica-diverged", since: null };
+    case "unknown":
+      return { kind: "lossy", code: "replica-unknown", since: null };
+  }
+}
+
+function rank(one: Usability): number {
+  if (one.kind === "whole") return 0;
+  if (one.kind === "unusable") return 3;
+  return one.since === null ? 2 : 1;
+}
+
+/** Hosts from whose copies nothing would be lost, in the order of their ids: the only ones for a failover by itself. */
+export function wholeCopies(view: ClusterView, vm: VmId): readonly HostId[] {
+  return hostsWithCopies(view, vm).filter((host) => usability(view, vm, host).kind === "whole");
+}

@@ -1,0 +1,235 @@
+import { compareText } from "../../base/order.ts";
+import type { GroupId, HostId, VmId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { type Params, type Refusal, refuse } from "../../model/reason.ts";
+import type { EventDraft, Member, Vm } from "../../model/records.ts";
+import type { Group } from "../../model/replication-records.ts";
+import type { ClusterView, Stored } from "../../model/view.ts";
+import { whyCannotShow } from "../cpu.ts";
+import { moveLinks } from "../migration-links.ts";
+import { groupOf } from "../replication-duty.ts";
+import { put, remove, transaction, unchanged } from "../transactions.ts";
+import { localDisks } from "../volume-place.ts";
+import { findHost, findVm, hostName, poolName } from "./find.ts";
+import type { Asked, Planned } from "./plan.ts";
+import { someOf } from "./rule-parts.ts";
+
+export const groupLimits = {
+  /** A transaction compares the record of each of its VMs. */
+  vmsMax: 60,
+} as const;
+
+export type CreateGroupRequest = {
+  readonly group: string;
+  /** Hosts and VMs by name or id. */
+  readonly from: string;
+  readonly to: string;
+  readonly vms: readonly string[];
+  /** For how long a write waits for a copy that does not answer before its VM goes on alone. */
+  readonly boundMs: number;
+};
+
+export type SetGroupRequest = {
+  readonly group: string;
+  readonly addVms?: readonly string[] | undefined;
+  readonly removeVms?: readonly string[] | undefined;
+  readonly boundMs?: number | undefined;
+};
+
+/** Protects VMs together: each write of theirs goes to both hosts. Refused where the other host could not take them. */
+export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, asked: Asked): Planned {
+  const name = request.group as GroupId;
+  if (view.groups.has(name) || view.unreadable.has(keys.group(name)))
+    return refuse("group-name-taken", { group: name });
+  const from = findHost(view, request.from);
+  if (from.kind === "refused") return from;
+  const to = findHost(view, request.to);
+  if (to.kind === "refused") return to;
+  const ends = refuseEnds(name, from.stored.value, to.stored.value);
+  if (ends !== undefined) return ends;
+  const group: Group = {
+    schema: 1,
+    name,
+    vms: [],
+    source: from.stored.value.id,
+    target: to.stored.value.id,
+    mode: { kind: "synchronous", boundMs: request.boundMs },
+    paused: [],
+    createdAt: asked.at,
+  };
+  const vms = withVms(view, group, request.vms);
+  return vms.kind === "refused" ? vms : planEdit(view, undefined, { ...group, vms: vms.vms }, "group-created", asked);
+}
+
+/** Takes VMs in or out, or changes the bound; a VM that goes out is copied no more, and its copy is forgotten. */
+export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked: Asked): Planned {
+  const found = findGroup(view, request.group);
+  if (found.kind === "refused") return found;
+  const old = found.stored.value;
+  const gone = new Set<VmId>();
+  for (const wanted of request.removeVms ?? []) {
+    const vm = findVm(view, wanted);
+    const id = vm.kind === "refused" ? (wanted as VmId) : vm.stored.value.id;
+    if (!old.vms.includes(id)) return refuse("group-vm-not-in-it", { group: old.name, vm: wanted });
+    gone.add(id);
+  }
+  const vms = withVms(view, { ...old, vms: old.vms.filter((vm) => !gone.has(vm)) }, request.addVms ?? []);
+  if (vms.kind === "refused") return vms;
+  const boundMs = request.boundMs ?? (old.mode.kind === "synchronous" ? old.mode.boundMs : undefined);
+  const mode: Group["mode"] = boundMs === undefined ? old.mode : { kind: "synchronous", boundMs };
+  const next = { ...old, vms: vms.vms, mode };
+  if (JSON.stringify(next) === JSON.stringify(old)) return refuse("group-nothing-to-change", { group: old.name });
+  return planEdit(view, found.stored, next, "group-changed", asked);
+}
+
+/** `paused`: nothing is copied until somebody resumes it; the VMs go on without their copies. */
+export function planPauseGroup(view: ClusterView, wanted: string, paused: boolean, asked: Asked): Planned {
+  const found = findGroup(view, wanted);
+  if (found.kind === "refused") return found;
+  const old = found.stored.value;
+  if (old.paused.length > 0 === paused)
+    return refuse(paused ? "group-paused-already" : "group-not-paused", { group: old.name });
+  const next = { ...old, paused: paused ? ["asked"] : [] };
+  return planEdit(view, found.stored, next, paused ? "group-was-paused" : "group-resumed", asked);
+}
+
+/** Ends the protection. What was copied is not removed: it stays in the pool, and nobody counts on it. */
+export function planDeleteGroup(view: ClusterView, wanted: string, asked: Asked): Planned {
+  const found = findGroup(view, wanted);
+  return found.kind === "refused" ? found : planEdit(view, found.stored, undefined, "group-deleted", asked);
+}
+
+export function findGroup(
+  view: ClusterView,
+  wanted: string,
+): { readonly kind: "found"; readonly stored: Stored<Group> } | Refusal {
+  const trouble = view.unreadable.get(keys.group(wanted as GroupId));
+  if (trouble !== undefined) return refuse("record-unreadable", { key: keys.group(wanted as GroupId), trouble });
+  const stored = view.groups.get(wanted as GroupId);
+  if (stored !== undefined) return { kind: "found", stored };
+  return refuse("group-unknown", { group: wanted, known: someOf([...view.groups.keys()].sort(compareText)) });
+}
+
+/** For whoever shows it. */
+export function hostOf(view: ClusterView, id: HostId): { readonly id: HostId; readonly name: string } {
+  return { id, name: hostName(view, id) };
+}
+
+function refuseEnds(group: string, from: Member, to: Member): Refusal | undefined {
+  if (from.id === to.id) return refuse("group-one-host", { group, host: from.name });
+  const witness = [from, to].find(({ role }) => role === "witness");
+  if (witness !== undefined) return refuse("group-on-witness", { group, host: witness.name });
+  const links = moveLinks(from, to, { order: [], gateways: new Set() });
+  return links.length > 0 ? undefined : refuse("group-no-link", { group, from: from.name, to: to.name });
+}
+
+function withVms(
+  view: ClusterView,
+  group: Group,
+  wanted: readonly string[],
+): { readonly kind: "vms"; readonly vms: VmId[] } | Refusal {
+  const vms = new Set(group.vms);
+  for (const one of wanted) {
+    const found = findVm(view, one);
+    if (found.kind === "refused") return found;
+    const vm = found.stored.value;
+    if (vms.has(vm.id)) return refuse("group-vm-twice", { group: group.name, vm: vm.name });
+    const refused = refuseVm(view, group, vm);
+    if (refused !== undefined) return refused;
+    vms.add(vm.id);
+  }
+  if (vms.size === 0) return refuse("group-would-be-empty", { group: group.name });
+  if (vms.size > groupLimits.vmsMax) return refuse("group-too-large", { group: group.name, most: groupLimits.vmsMax });
+  return refuseRoom(view, group, [...vms]) ?? { kind: "vms", vms: [...vms] };
+}
+
+function refuseVm(view: ClusterView, group: Group, vm: Vm): Refusal | undefined {
+  const params = { group: group.name, vm: vm.name };
+  const other = groupOf(view, vm.id);
+  if (other !== undefined && other.name !== group.name)
+    return refuse("group-vm-in-another", { ...params, other: other.name });
+  if (vm.spec.disks.length === 0) return refuse("replica-no-volumes", { vm: vm.name });
+  if (localDisks(view, vm).length < vm.spec.disks.length) return refuse("group-vm-disks-shared", params);
+  const at = view.owners.get(vm.id)?.value.host;
+  if (at !== group.source && at !== group.target) {
+    const hosts = `${hostName(view, group.source)} and ${hostName(view, group.target)}`;
+    return refuse("group-vm-elsewhere", { ...params, host: at === undefined ? "?" : hostName(view, at), hosts });
+  }
+  return refuseOtherEnd(view, vm, at === group.source ? group.target : group.source, params);
+}
+
+/** The host of the copies must be one that could run the VM. */
+function refuseOtherEnd(view: ClusterView, vm: Vm, to: HostId, params: Params): Refusal | undefined {
+  const facts = view.facts.get(to)?.value;
+  const host = hostName(view, to);
+  if (facts === undefined) return refuse("group-target-not-known", { ...params, host });
+  for (const { pool } of vm.spec.disks) {
+    const found = facts.pools.find((other) => other.pool === pool);
+    if (found === undefined || found.unfit !== null)
+      return refuse("group-pool-missing", { ...params, host, pool: poolName(view, pool) });
+  }
+  if (vm.spec.memoryMiB > facts.memoryForVmsMiB) {
+    const needed = { neededMiB: vm.spec.memoryMiB, thereMiB: facts.memoryForVmsMiB };
+    return refuse("group-target-too-small", { ...params, host, ...needed });
+  }
+  const why = whyCannotShow(to, facts, vm.spec.cpuModel);
+  return why === undefined ? undefined : refuse("group-target-processor", { ...params, host, why: why.code });
+}
+
+/** Room for the copies that are not there yet, on either end. */
+function refuseRoom(view: ClusterView, group: Group, vms: readonly VmId[]): Refusal | undefined {
+  for (const end of [group.source, group.target]) {
+    for (const { pool, freeMiB } of view.facts.get(end)?.value.pools ?? []) {
+      let neededMiB = 0;
+      for (const id of vms) {
+        const vm = view.vms.get(id)?.value;
+        const isThere = view.owners.get(id)?.value.host === end || group.vms.includes(id);
+        if (vm === undefined || isThere) continue;
+        for (const disk of vm.spec.disks) if (disk.pool === pool) neededMiB += disk.sizeMiB;
+      }
+      if (neededMiB <= freeMiB) continue;
+      const params = { group: group.name, host: hostName(view, end), pool: poolName(view, pool) };
+      return refuse("group-no-room", { ...params, neededMiB, freeMiB });
+    }
+  }
+  return undefined;
+}
+
+/** One group at a time is edited in the whole cluster: no VM comes to be in two. */
+function planEdit(
+  view: ClusterView,
+  before: Stored<Group> | undefined,
+  after: Group | undefined,
+  type: string,
+  asked: Asked,
+): Planned {
+  const group = (after ?? before?.value) as Group;
+  const key = keys.group(group.name);
+  const added = group.vms.filter((vm) => before?.value.vms.includes(vm) !== true);
+  const params = {
+    group: group.name,
+    vms: someOf(group.vms.map((vm) => view.vms.get(vm)?.value.name ?? vm)),
+    from: hostName(view, group.source),
+    to: hostName(view, group.target),
+  };
+  const told: EventDraft = { type, subjects: {}, params, reason: null, alternatives: [], actor: asked.actor };
+  return {
+    kind: "plan",
+    transaction: transaction(
+      [
+        unchanged(key, before),
+        unchanged(keys.lastGroupEdit, view.lastGroupEdit),
+        ...added.map((vm) => unchanged(keys.vm(vm), view.vms.get(vm))),
+        ...(before === undefined ? [group.source, group.target] : []).map((host) =>
+          unchanged(keys.member(host), view.members.get(host)),
+        ),
+      ],
+      [
+        after === undefined ? remove(key) : put(key, after),
+        put(keys.lastGroupEdit, { schema: 1, requestId: asked.actor.requestId }),
+      ],
+    ),
+    outcome: { kind: "cluster-changed" },
+    events: [told],
+  };
+}

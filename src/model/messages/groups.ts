@@ -1,0 +1,152 @@
+import type { Catalogue } from "./message.ts";
+
+/** Availability groups: what is refused, and what is told of them. */
+export const groupMessages = {
+  "group-name-taken": {
+    cause: "There is an availability group {group} already.",
+    effect: "Nothing has changed.",
+    remedy: "Choose another name, or change the group that there is: `holdfast group set {group}`.",
+  },
+  "group-name-malformed": {
+    cause: "A group's name is 2 to 63 letters, digits, hyphens and underscores, and begins with a letter.",
+    effect: "Nothing has changed.",
+    remedy: "Choose such a name.",
+  },
+  "group-unknown": {
+    cause: "There is no availability group {group}.",
+    effect: "Nothing has changed.",
+    remedy: "The groups are: {known}.",
+  },
+  "group-one-host": {
+    cause: "Group {group} would copy from host {host} to itself.",
+    effect: "Nothing has changed.",
+    remedy: "Name two hosts.",
+  },
+  "group-on-witness": {
+    cause: "Host {host} is a witness: it has no VMs and no pools.",
+    effect: "Group {group} was not created.",
+    remedy: "Name two hosts that run VMs.",
+  },
+  "group-no-link": {
+    cause: "Hosts {from} and {to} have no subnet in common.",
+    effect: "Group {group} was not created: nothing could be copied.",
+    remedy: "Give both hosts an address in one subnet.",
+  },
+  "group-vm-twice": {
+    cause: "VM {vm} is in group {group} already.",
+    effect: "Nothing has changed.",
+    remedy: "Name each VM once.",
+  },
+  "group-vm-not-in-it": {
+    cause: "VM {vm} is not in group {group}.",
+    effect: "Nothing has changed.",
+    remedy: "See who is: `holdfast group show {group}`.",
+  },
+  "group-vm-in-another": {
+    cause: "VM {vm} is protected by group {other}.",
+    effect: "It was not taken into group {group}: nothing has changed.",
+    remedy: "Take it out there first: `holdfast group set {other} --remove-vm {vm}`.",
+  },
+  "group-vm-disks-shared": {
+    cause: "Not every disk of VM {vm} lies in a local pool.",
+    effect: "It was not taken into group {group}: only what lies with one host alone is copied to another.",
+    remedy: "Leave it out; where all its disks lie in shared pools, any host can start it anyway.",
+  },
+  "group-vm-elsewhere": {
+    cause: "VM {vm} is on host {host}.",
+    effect: "It was not taken into group {group}, which protects VMs on {hosts}.",
+    remedy: "Create a group for the host that it is on.",
+  },
+  "group-target-not-known": {
+    cause: "Host {host} has not said yet what it has.",
+    effect: "VM {vm} was not taken into group {group}.",
+    remedy: "Wait until the host is up, then ask again.",
+  },
+  "group-pool-missing": {
+    cause: "Host {host} does not have pool {pool}, or cannot use it now.",
+    effect: "VM {vm} was not taken into group {group}: its copy would have no place.",
+    remedy: "Map the pool in the configuration of {host}, to a folder that is there.",
+  },
+  "group-target-too-small": {
+    cause: "VM {vm} has {neededMiB} MiB of memory; host {host} has {thereMiB} MiB for all of its VMs.",
+    effect: "It was not taken into group {group}: it could never start from its copy.",
+    remedy: "Make the VM smaller, or choose another host.",
+  },
+  "group-target-processor": {
+    cause: "Host {host} cannot show VM {vm} its processor ({why}).",
+    effect: "It was not taken into group {group}: it could never start from its copy.",
+    remedy: "Choose a processor that both hosts have, or another host.",
+  },
+  "group-no-room": {
+    cause: "The copies need {neededMiB} MiB in pool {pool} of host {host}, which has {freeMiB} MiB free.",
+    effect: "Group {group} was not changed.",
+    remedy: "Make room there, or protect fewer VMs.",
+  },
+  "group-would-be-empty": {
+    cause: "Group {group} would have no VM.",
+    effect: "Nothing has changed.",
+    remedy: "Name a VM, or delete the group: `holdfast group delete {group}`.",
+  },
+  "group-too-large": {
+    cause: "A group has {most} VMs at most.",
+    effect: "Group {group} was not changed.",
+    remedy: "Create a second group.",
+  },
+  "group-nothing-to-change": {
+    cause: "Group {group} is as was asked for already.",
+    effect: "Nothing has changed.",
+    remedy: "Nothing to do.",
+  },
+  "group-paused-already": {
+    cause: "Group {group} is paused already.",
+    effect: "Nothing has changed.",
+    remedy: "Nothing to do.",
+  },
+  "group-not-paused": {
+    cause: "Group {group} is not paused.",
+    effect: "Nothing has changed.",
+    remedy: "Nothing to do; what keeps it from copying is told by `holdfast group show {group}`.",
+  },
+  "vm-in-group": {
+    cause: "VM {vm} is protected by group {group}.",
+    effect: "It was not deleted.",
+    remedy: "Take it out first: `holdfast group set {group} --remove-vm {vm}`.",
+  },
+  "group-created": "Availability group {group} was created: {vms}, from {from} to {to}.",
+  "group-changed": "Availability group {group} was changed: {vms}, from {from} to {to}.",
+  "group-was-paused": "Availability group {group} was paused: {vms} go on without their copies.",
+  "group-resumed": "Availability group {group} was resumed.",
+  "group-deleted": "Availability group {group} was deleted: {vms} are not protected any more.",
+  "replica-in-sync": "The copy of VM {vm} on {host} has everything: from now on each write waits for it.",
+  "replica-left-behind": {
+    cause: "The copy of VM {vm} on {host} does not answer.",
+    effect: "The VM goes on without it; what is written from now on is lost with its host.",
+    remedy: "Nothing to do where the host or its link is back soon: what is missing is then copied by itself.",
+  },
+  "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
+  "group-vm-branch": {
+    cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
+    effect: "Nothing is copied over it; the VM is not protected.",
+    remedy: "Save from it what is needed, then delete the branch.",
+  },
+  "volume-elsewhere": {
+    cause: "The disks lie in a local pool on {lies}.",
+    effect: "The VM cannot start on {host}.",
+    remedy: "Bring {lies} back; a group that protects the VM would have had a copy elsewhere.",
+  },
+  "move-disks-elsewhere": {
+    cause: "The disks of VM {vm} lie in a local pool on {lies}, and {host} has no copy of them with everything in it.",
+    effect: "The VM stays where it is.",
+    remedy: "Protect it with a group (`holdfast group create`), and wait until its copy on {host} is in sync.",
+  },
+  "pool-short": {
+    cause: "Pool {pool} of {host} has {freeMiB} MiB free; the disks need {neededMiB} MiB.",
+    effect: "The VM cannot be moved there.",
+    remedy: "Make room in the pool.",
+  },
+  "move-pool-short": {
+    cause: "Pool {pool} of {host} has {freeMiB} MiB free; the disks of VM {vm} need {neededMiB} MiB.",
+    effect: "The VM stays where it is.",
+    remedy: "Make room in the pool, or choose another host.",
+  },
+} satisfies Catalogue;

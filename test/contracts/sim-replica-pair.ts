@@ -1,5 +1,6 @@
 import { must } from "../../src/base/assert.ts";
 import type { HostId, VmId, VolumeId } from "../../src/model/ids.ts";
+import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaEvent } from "../../src/ports/replication.ts";
 import { SimCycleSource } from "../../src/sim/replica/cycle-source.ts";
 import { type ReplicaWorld, type SimDisk, SimMirrorQemu, type SimNotes } from "../../src/sim/replica/machine.ts";
@@ -17,14 +18,12 @@ export async function openSimReplicaPair(): Promise<CycleRig> {
   const { clock, world, link } = openWorld();
   const here = new SimReplicatedHost("a" as HostId);
   const there = new SimReplicaHost("b" as HostId, new Set(["10.0.0.2"]));
-  const disks = new Map<VolumeId, SimDisk>(diskNames.map((volume) => [volume as VolumeId, new Map()]));
   const events: ReplicaEvent[] = [];
   const openSource = (): SimReplicaSource => {
     const opened = new SimReplicaSource(world, here);
     opened.watchReplicas((event) => events.push(event));
     return opened;
   };
-  const notes: SimNotes = new Map(diskNames.map((volume) => [volume as VolumeId, new Map<string, Set<number>>()]));
   let cycleSource = new SimCycleSource(world, here);
   let source = openSource();
   let target = new SimReplicaTarget(world, there);
@@ -32,7 +31,6 @@ export async function openSimReplicaPair(): Promise<CycleRig> {
     for (let i = 0; !(await holds()); i++)
       if (!clock.step() || i > stepsMax) throw new Error(`Waited in vain until ${what}`);
   };
-  const running = (): SimMirrorQemu | undefined => [...here.qemus.values()].find(({ isAlive }) => isAlive);
   return {
     get source() {
       return source;
@@ -49,17 +47,9 @@ export async function openSimReplicaPair(): Promise<CycleRig> {
     events,
     address: "10.0.0.2",
     foreignAddress: "192.0.2.1",
-    startRun: async (run) => void here.qemus.set(nameOf(run), new SimMirrorQemu(run, disks, world, notes)),
-    stopRun: async (run) => {
-      must(here.qemus.get(nameOf(run)), "Cannot stop: no such run").isAlive = false;
-    },
-    hasSent: async () => sentOf(there) > 0,
-    killRun: async (run) => {
-      must(here.qemus.get(nameOf(run)), "Cannot kill: no such run").isAlive = false;
-      for (const noted of notes.values()) noted.clear();
-    },
-    write: (disk, block, value) => writeTo(running(), disk, block, value),
-    readHere: async (disk, block) => disks.get(diskNames[disk] as VolumeId)?.get(block) ?? 0,
+    ...guestsOf(here, world),
+    // Its connections, while one is under way.
+    hasSent: async () => there.exports.size > 0,
     readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,
     exportFolder: "/exports",
     readImage: async (path, block) => there.images.get(path)?.get(block) ?? 0,
@@ -99,6 +89,28 @@ export async function openSimReplicaPair(): Promise<CycleRig> {
   };
 }
 
+function guestsOf(here: SimReplicatedHost, world: ReplicaWorld) {
+  const disks = new Map<VolumeId, SimDisk>(diskNames.map((volume) => [volume as VolumeId, new Map()]));
+  const notes: SimNotes = new Map(diskNames.map((volume) => [volume as VolumeId, new Map<string, Set<number>>()]));
+  const end = (run: VmRun): void => {
+    must(here.qemus.get(nameOf(run)), "Cannot end: no such run").isAlive = false;
+  };
+  const running = (): SimMirrorQemu | undefined => [...here.qemus.values()].find(({ isAlive }) => isAlive);
+  return {
+    startRun: async (run: VmRun): Promise<void> => {
+      here.qemus.set(nameOf(run), new SimMirrorQemu(run, disks, world, notes));
+    },
+    stopRun: async (run: VmRun): Promise<void> => end(run),
+    killRun: async (run: VmRun): Promise<void> => {
+      end(run);
+      for (const noted of notes.values()) noted.clear();
+    },
+    write: (disk: number, block: number, value: number): Write => writeTo(running(), disk, block, value),
+    readHere: async (disk: number, block: number): Promise<number> =>
+      disks.get(diskNames[disk] as VolumeId)?.get(block) ?? 0,
+  };
+}
+
 function writeTo(qemu: SimMirrorQemu | undefined, disk: number, block: number, value: number): Write {
   const write = { isAcknowledged: false };
   qemu?.write(disk, block, value, () => {
@@ -121,11 +133,6 @@ function faultsOf(here: SimReplicatedHost, there: SimReplicaHost) {
         else daemon.goOn();
     },
   };
-}
-
-/** Connections that a cycle under way has at the target. */
-function sentOf(there: SimReplicaHost): number {
-  return there.exports.size;
 }
 
 /** As somebody does with the files of a pool. */

@@ -22,6 +22,8 @@ export type Receiving = {
   daemon: ReplicaDaemon | undefined;
   /** Layers of points that are dropped are being merged, one at a time. */
   merge: Promise<void> | undefined;
+  /** Those who read points at present: nothing is merged meanwhile. */
+  readers: number;
   closeDoors: () => void;
   queue: Promise<unknown>;
 };

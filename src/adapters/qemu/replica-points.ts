@@ -149,8 +149,24 @@ export async function dropPoint(runDir: string, receiving: Receiving, id: string
   if (received === undefined) return refuse("replica-not-received", { vm });
   const points = received.points.map((point) => (point.id === id ? { ...point, whole: false } : point));
   writeReceived(runDir, { ...received, points });
-  receiving.merge ??= mergeDropped(runDir, receiving).catch(() => undefined);
+  beginMerge(runDir, receiving);
   return done;
+}
+
+/** The points stay as they are on the disk for as long as `act` lasts: what is dropped meanwhile is merged afterwards. */
+export async function whileRead<T>(runDir: string, receiving: Receiving, act: () => Promise<T>): Promise<T> {
+  receiving.readers += 1;
+  try {
+    await receiving.merge;
+    return await act();
+  } finally {
+    receiving.readers -= 1;
+    beginMerge(runDir, receiving);
+  }
+}
+
+function beginMerge(runDir: string, receiving: Receiving): void {
+  if (receiving.readers === 0) receiving.merge ??= mergeDropped(runDir, receiving).catch(() => undefined);
 }
 
 /**
@@ -159,7 +175,7 @@ export async function dropPoint(runDir: string, receiving: Receiving, id: string
  */
 async function mergeDropped(runDir: string, receiving: Receiving): Promise<void> {
   try {
-    while (await mergeOne(runDir, receiving));
+    while (receiving.readers === 0 && (await mergeOne(runDir, receiving)));
   } finally {
     receiving.merge = undefined;
   }

@@ -26,7 +26,7 @@ import {
   writeReceived,
 } from "./replica-files.ts";
 import { openInodes } from "./replica-identity.ts";
-import { dropPoint, exportPoint, listPoints, takePoint } from "./replica-points.ts";
+import { dropPoint, exportPoint, listPoints, takePoint, whileRead } from "./replica-points.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -85,7 +85,11 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
         done,
       ),
     listPoints: (vm, done) => void listPoints(options.runDir, vm).then(done),
-    exportPoint: (vm, id, folder, done) => answer<ExportEnd>(exportPoint(options.runDir, vm, id, folder), done),
+    exportPoint: (vm, id, folder, done) =>
+      answer<ExportEnd>(
+        whileRead(options.runDir, receivingOf(target, vm), () => exportPoint(options.runDir, vm, id, folder)),
+        done,
+      ),
     dropPoint: (vm, id, done) =>
       answer<HypervisorEnd>(
         inTurn(target, vm, (one) => dropPoint(options.runDir, one, id)),
@@ -107,13 +111,24 @@ function answer<End>(work: Promise<End>, done: (end: End | Unknown) => void): vo
   void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: String(error) })).then(done);
 }
 
-function inTurn<T>(target: Target, vm: VmId, act: (receiving: Receiving) => Promise<T>): Promise<T> {
+function receivingOf(target: Target, vm: VmId): Receiving {
   let receiving = target.vms.get(vm);
   if (receiving === undefined) {
-    receiving = { vm, daemon: undefined, merge: undefined, closeDoors: () => undefined, queue: Promise.resolve() };
+    receiving = {
+      vm,
+      daemon: undefined,
+      merge: undefined,
+      readers: 0,
+      closeDoors: () => undefined,
+      queue: Promise.resolve(),
+    };
     target.vms.set(vm, receiving);
   }
-  const of = receiving;
+  return receiving;
+}
+
+function inTurn<T>(target: Target, vm: VmId, act: (receiving: Receiving) => Promise<T>): Promise<T> {
+  const of = receivingOf(target, vm);
   const turn = of.queue.then(() => act(of));
   of.queue = turn.catch(() => undefined);
   return turn;

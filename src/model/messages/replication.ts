@@ -166,6 +166,11 @@ export const replicationMessages = {
     effect: "It was not promoted: acknowledged writes would be lost.",
     remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
   },
+  "replica-behind": {
+    cause: "The copy of VM {vm} on host {host} is of its last cycle; what was written since is not there.",
+    effect: "It was not promoted: acknowledged writes would be lost.",
+    remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
+  },
   "replica-earlier-run": {
     cause: "The copy of VM {vm} on host {host} is of an earlier run; what was written since is not known.",
     effect: "It was not promoted: acknowledged writes may be lost.",

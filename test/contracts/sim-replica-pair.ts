@@ -78,10 +78,7 @@ export async function openSimReplicaPair(): Promise<CycleRig> {
       return ends[0] as (typeof ends)[number];
     },
     until,
-    whileLater: async () => {
-      const endsAt = world.now() + laterMs;
-      await until("it is later", () => world.now() >= endsAt);
-    },
+    whileLater: (endsAt = world.now() + laterMs) => until("it is later", () => world.now() >= endsAt),
     close: async () => {
       source.isOpen = false;
       target.isOpen = false;

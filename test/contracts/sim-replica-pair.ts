@@ -19,11 +19,7 @@ export async function openSimReplicaPair(): Promise<CycleRig> {
   const here = new SimReplicatedHost("a" as HostId);
   const there = new SimReplicaHost("b" as HostId, new Set(["10.0.0.2"]));
   const events: ReplicaEvent[] = [];
-  const openSource = (): SimReplicaSource => {
-    const opened = new SimReplicaSource(world, here);
-    opened.watchReplicas((event) => events.push(event));
-    return opened;
-  };
+  const openSource = (): SimReplicaSource => openWatched(world, here, events);
   let cycleSource = new SimCycleSource(world, here);
   let source = openSource();
   let target = new SimReplicaTarget(world, there);
@@ -106,6 +102,12 @@ function guestsOf(here: SimReplicatedHost, world: ReplicaWorld) {
     readHere: async (disk: number, block: number): Promise<number> =>
       disks.get(diskNames[disk] as VolumeId)?.get(block) ?? 0,
   };
+}
+
+function openWatched(world: ReplicaWorld, here: SimReplicatedHost, events: ReplicaEvent[]): SimReplicaSource {
+  const opened = new SimReplicaSource(world, here);
+  opened.watchReplicas((event) => events.push(event));
+  return opened;
 }
 
 function writeTo(qemu: SimMirrorQemu | undefined, disk: number, block: number, value: number): Write {

@@ -1,10 +1,10 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openEtcdStore } from "../src/adapters/etcd/store.ts";
 import { type Client, connectClient } from "../src/api/client/index.ts";
 import { createClusterTransaction } from "../src/core/cluster-creation.ts";
 import type { WallMs } from "../src/model/ids.ts";
-import { type Cluster, labKernel, labLocalPool, labNetwork, labPool, localPoolDir } from "./cluster.ts";
+import { type Cluster, labKernel, labNetwork, labPool } from "./cluster.ts";
 import { guestAppend, guestMemoryMiB } from "./guest/append.ts";
 import type { HostPlan } from "./host.ts";
 import type { HostProgram } from "./host-init.ts";
@@ -16,14 +16,16 @@ const node = join(root, "node_modules", ".bin", "node");
 
 /** What a host runs besides etcd and the guards: heart and holdfastd. */
 export function daemons(_host: HostPlan, configFile: string): readonly HostProgram[] {
-  const main = (name: string): string => join(root, "src", "main", `${name}.ts`);
-  return [
-    { name: "heart", argv: [node, main("heart"), "--config", configFile] },
-    {
-      name: "holdfastd",
-      argv: [node, main("holdfastd"), "--config", configFile],
-    },
-  ];
+  return [program("heart", configFile), program("holdfastd", configFile)];
+}
+
+/** A witness votes, and may manage: it has no heart, because nothing of its own could outlive a deadline. */
+export function daemonsBeside(witness: string): typeof daemons {
+  return (host, configFile) => (host.name === witness ? [program("holdfastd", configFile)] : daemons(host, configFile));
+}
+
+function program(name: "heart" | "holdfastd", configFile: string): HostProgram {
+  return { name, argv: [node, join(root, "src", "main", `${name}.ts`), "--config", configFile] };
 }
 
 /** The API of one host of the lab. */
@@ -33,11 +35,8 @@ export function clientOf(cluster: Cluster, host: string): Client {
 
 /** Writes a new cluster's records and marks the pool; ends once every host has joined with its facts. */
 export async function createCluster(cluster: Cluster): Promise<void> {
-  markPool(cluster, labPool, cluster.world.poolDir);
-  for (const { plan } of cluster.world.hosts) {
-    mkdirSync(localPoolDir(plan), { recursive: true });
-    markPool(cluster, labLocalPool, localPoolDir(plan));
-  }
+  const mark = { schema: 1, cluster: cluster.id, pool: labPool };
+  writeFileSync(join(cluster.world.poolDir, ".holdfast-pool"), `${JSON.stringify(mark)}\n`);
   const { cert, key, ca } = cluster.identity;
   const store = openEtcdStore({
     endpoints: [...(await cluster.storeEndpoints())],
@@ -62,8 +61,9 @@ export async function createCluster(cluster: Cluster): Promise<void> {
       .host.list()
       .then((answer) => answer.hosts)
       .catch(() => []);
-    const all = hosts.length === cluster.world.hosts.length && hosts.every((host) => host.state === "up");
-    return all && hosts.every((host) => host.accel !== null) ? true : undefined;
+    const workers = hosts.filter(({ role }) => role === "host");
+    const all = workers.length === cluster.workers.length && workers.every((host) => host.state === "up");
+    return all && workers.every((host) => host.accel !== null) ? true : undefined;
   };
   await until(
     joined,
@@ -71,11 +71,6 @@ export async function createCluster(cluster: Cluster): Promise<void> {
     () => new LabError("Not all hosts joined within a minute.", "The lab ends.", "Look at HOST/log."),
     100,
   );
-}
-
-function markPool(cluster: Cluster, pool: string, folder: string): void {
-  const mark = { schema: 1, cluster: cluster.id, pool };
-  writeFileSync(join(folder, ".holdfast-pool"), `${JSON.stringify(mark)}\n`);
 }
 
 export const firstVm = "web";
@@ -87,7 +82,7 @@ export async function startGuest(
   name: string,
   address: string,
   tickMs: number | null,
-  pool: string = labPool,
+  pool = labPool,
 ): Promise<void> {
   await client.vm.create({
     name,

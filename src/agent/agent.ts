@@ -34,6 +34,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     imageEnds: new Map(),
     progress: new Map(),
     copying: new Map(),
+    pauses: new Map(),
     progressAt: now,
     replicas: noReplicas(now),
     reading: undefined,

@@ -15,7 +15,7 @@ import { fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { isGoingDown } from "./ending.ts";
-import { fresh, withLocal } from "./locals.ts";
+import { fresh, partOf, withLocal } from "./locals.ts";
 import { beginStep, failMove, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { copiedDisks, mayPrepare } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
@@ -96,7 +96,7 @@ function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnat
     return;
   }
   const { tls } = migrationPolicy(view);
-  const moving: Moving = { part: "incoming", of: move.revision, doors: null, tls, stage: "begun", retryAt: null };
+  const moving = partOf("incoming", move.revision, { tls, since: building.happened.now });
   const op = building.op({ kind: "prepare", runKey: runKey(run) });
   building.state = withLocal(building.state, { ...fresh(run, "moving", wall), moving });
   const addresses = links.map((link) => link.to);
@@ -145,7 +145,7 @@ export function isAwaitedByMove(building: Building, { run, neverRan }: Local): b
 /** Looks at guests that have arrived, and tells how they are. */
 export function greetArrivals(building: Building): void {
   const { view } = building.happened;
-  for (const [vm, { run, health, told: known }] of inKeyOrder(building.state.arrivals)) {
+  for (const [vm, { run, health, told: known, tookMs }] of inKeyOrder(building.state.arrivals)) {
     const isHere = building.state.locals.get(runKey(run))?.phase === "running";
     if (!isHere || !isNamed(view, building.state.self, run)) forget(building, vm);
     else if (health === null) {
@@ -155,7 +155,8 @@ export function greetArrivals(building: Building): void {
       if (!isAsked) beginStep(building, "check", run);
     } else if (!building.busy(`arrived ${vm}`)) {
       const params = { vm: nameOf(view, vm), host: building.state.self, epoch: run.epoch };
-      const told = known ? [] : [event("vm-moved", { vm, host: building.state.self }, params)];
+      const took = tookMs === null ? params : { ...params, tookMs };
+      const told = known ? [] : [event("vm-moved", { vm, host: building.state.self }, took)];
       const copies = health.executes ? confirmCopies(view, vm, building.happened.wall) : { compares: [], writes: [] };
       if (known) {
         // What was told of it once is not said again.

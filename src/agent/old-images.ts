@@ -114,7 +114,7 @@ export function lookAgain(building: Building): void {
     if (owner?.kind !== "held" || owner.host !== self || building.state.arrivals.has(value.vm)) continue;
     const run = runOf(value.vm, owner);
     if (locals.get(runKey(run))?.phase !== "running" || building.busy(`arrived ${value.vm}`)) continue;
-    const arrivals = new Map(building.state.arrivals).set(value.vm, { run, health: null, told: true });
+    const arrivals = new Map(building.state.arrivals).set(value.vm, { run, health: null, told: true, tookMs: null });
     building.state = { ...building.state, arrivals };
   }
 }

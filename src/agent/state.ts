@@ -66,17 +66,25 @@ export type Moving = {
   readonly stage: "begun" | "ready" | "over" | "refused" | "tried" | "doubted";
   /** A step that had no answer is not taken again before this. */
   readonly retryAt: InstantMs | null;
+  /** When this agent began its part; null: an earlier one did. */
+  readonly since: InstantMs | null;
+  /** Of a guest that leaves, once all of it is copied: since when it stands still. */
+  readonly stoodSince: InstantMs | null;
 };
 
 /** A live move that ended here without a record of it, until that is written. */
 export type MoveEnd = { readonly of: Revision; readonly code: string; readonly params: Params };
 
-/** A guest that went on here after a live move; `health`: null until it was asked for. */
+/**
+ * A guest that went on here after a live move; `health`: null until it was asked for. `tookMs`: from the beginning of its
+ * move here; null: not known.
+ */
 export type Arrival = {
   readonly run: VmRun;
   readonly health: GuestHealth | null;
   /** That it arrived was told: it is looked at again for the sake of what it left (old-images.ts). */
   readonly told: boolean;
+  readonly tookMs: number | null;
 };
 
 /** An image that nobody needs, of the record in that revision. `retryAt`: it could not be removed before. */
@@ -120,6 +128,8 @@ export type AgentState = {
   readonly progress: ReadonlyMap<VmId, MoveProgress>;
   /** The same as their status tells it. */
   readonly copying: ReadonlyMap<VmId, Copying>;
+  /** For how many milliseconds guests stood still that have left, until that is told. */
+  readonly pauses: ReadonlyMap<VmId, number>;
   readonly progressAt: InstantMs;
   readonly replicas: ReplicaNotes;
   readonly reading: HostReading | undefined;

@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { type Cluster, labLocalPool, labPool, localPoolDir, openCluster } from "../../lab/cluster.ts";
+import { type Cluster, type Layout, labLocalPool, labPool, localPoolDir, openCluster } from "../../lab/cluster.ts";
 import { serveControl } from "../../lab/control.ts";
 import type { FaultRequest } from "../../lab/fault-menu.ts";
 import { applyFault } from "../../lab/faults.ts";
 import { type GuestDisk, readGuestDisk } from "../../lab/guest/disk.ts";
 import type { LabHost } from "../../lab/host.ts";
-import { clientOf, createCluster, daemons, startGuest } from "../../lab/session.ts";
+import { clientOf, createCluster, daemons, daemonsBeside, startGuest } from "../../lab/session.ts";
 import { until } from "../../lab/shell.ts";
 import type { World } from "../../lab/world.ts";
 import type { Client } from "../../src/api/client/index.ts";
@@ -73,10 +73,11 @@ export function waitFor<T>(what: string, probe: () => T | undefined | Promise<T 
 }
 
 /** `control`: takes faults from other processes, as `./holdfast lab fault`; without it nobody else's fault can hit it. */
-export async function openTestLab(control = false): Promise<TestLab> {
+export async function openTestLab(control = false, layout: Layout = "hosts"): Promise<TestLab> {
   const said: string[] = [];
   const log = (line: string): number => said.push(line);
-  const cluster = await openCluster({ hosts: 3, profile: "default", accel: "auto", log, daemons });
+  const programs = layout === "pair" ? daemonsBeside("h3") : daemons;
+  const cluster = await openCluster({ hosts: 3, layout, profile: "default", accel: "auto", log, daemons: programs });
   try {
     return await populate(cluster, control, said);
   } catch (error) {
@@ -179,14 +180,15 @@ async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {
     if (!host.isOn) await lab.fault("power-on", { host: host.name });
     else if (host.isUp) await thaw(lab, host);
   }
-  for (const host of world.hosts) await waitFor(`${host.name} to be in`, () => isIn(history, host.name) || undefined);
+  const { workers } = lab.cluster;
+  for (const host of workers) await waitFor(`${host.name} to be in`, () => isIn(history, host.name) || undefined);
   const pool = history.view.pools.get(labPool as never)?.value.id;
   const hasPool = () =>
     [...history.view.facts.values()].filter(({ value }) =>
       [labPool, labLocalPool].every((name) => value.pools.some((p) => p.pool === name && p.unfit === null)),
     );
   if (pool !== undefined)
-    await waitFor("the pool on all hosts", () => hasPool().length === world.hosts.length || undefined);
+    await waitFor("the pool on all hosts", () => hasPool().length === workers.length || undefined);
   for (const vm of vms) if (isWanted(history, vm)) await waitFor(`${vm.name} to run`, vm.running);
 }
 

@@ -142,6 +142,11 @@ export const migrationMessages = {
     effect: "Its guest noticed a short pause.",
     remedy: "Nothing to do.",
   },
+  "vm-left": {
+    cause: "VM {vm} has left for host {to}; its guest stood still for {pauseMs} ms.",
+    effect: "Nothing of it is left here.",
+    remedy: "Nothing to do.",
+  },
   "move-host-lost": {
     cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",
     effect: "Nothing was handed over or taken back.",

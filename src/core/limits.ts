@@ -88,6 +88,8 @@ export const limits = {
   quietRunMs: 60_000,
   /** The balance of the hosts is looked at once in this time (PL5). */
   balanceRoundMs: 10_000,
+  /** So many looks wait for figures of what has just come up: two would do, and what nobody can measure stops nothing. */
+  balanceWaits: 6,
   /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */
   promptRestarts: 3,
   restartFirstMs: 1_000,

@@ -1,5 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { agentMutants } from "./planted/agent.ts";
+import { balancingMutants } from "./planted/balancing.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
@@ -23,5 +24,6 @@ export const planted: readonly Mutant[] = [
   ...leavingMutants,
   ...movingMutants,
   ...placementMutants,
+  ...balancingMutants,
   ...ruleMutants,
 ];

@@ -1,3 +1,4 @@
+import { evensOut } from "./balance.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
@@ -59,6 +60,7 @@ export const allCheckers: readonly CheckerKind[] = [
   quarantine,
   quarantinedForLosses,
   processors,
+  evensOut,
   rulesHold,
   comesToRest,
 ];

@@ -96,7 +96,7 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
     id: `vm:${name}` as VmId,
     name,
     spec: {
-      cpus: 1,
+      cpus: planned.cpus ?? 1,
       memoryMiB,
       cpuModel: planned.cpuModel ?? "max",
       disks: [{ volume: `vm-${name}-disk-0` as VolumeId, pool: pool as PoolId, sizeMiB: 64, format: "raw" }],

@@ -11,7 +11,9 @@ import type { AgentState, Local } from "./state.ts";
 export function takeProgress(building: Building): void {
   const { state, happened } = building;
   const left = [...state.copying].filter(([vm]) => isLeaving(state, vm));
-  if (left.length < state.copying.size) building.state = { ...building.state, copying: new Map(left) };
+  const untold = [...state.pauses].filter(([vm]) => happened.view.moves.has(vm));
+  if (left.length < state.copying.size || untold.length < state.pauses.size)
+    building.state = { ...state, copying: new Map(left), pauses: new Map(untold) };
   if (state.progress.size === 0 || happened.now < state.progressAt) return;
   const copying = new Map(left);
   for (const [vm, { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link }] of state.progress) {

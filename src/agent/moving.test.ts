@@ -84,6 +84,23 @@ describe("the source", () => {
     expect(agent.written(keys.vmStatus(web))).not.toHaveProperty("copying");
   });
 
+  test("[FC1] says for how long the guest stood still, once it has left", () => {
+    const agent = agentOf(source(), seen(run(1)));
+    const out = agent.take("migrate-out");
+    const progress = { percent: 100, mibPerSecond: 80, remainingMiB: 0, expectedDowntimeMs: 200, link: "10.0.1.2" };
+    agent.tell({ kind: "move", event: { kind: "progress", run: run(1), progress: { ...progress, guest: "stopped" } } });
+    agent.wait(40);
+    agent.tell({ kind: "op-ended", op: out?.op ?? -1, end: { kind: "done" } });
+    agent.settles();
+    agent.wait(5);
+    agent.ends("switch-over");
+    agent.ends("kill");
+    const events = agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.events : []));
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: "vm-left", params: { vm: "web", to: "h2", pauseMs: 245 } }),
+    );
+  });
+
   test("keeps to the policy's bandwidth and pause, and asks for a certificate where the doors do", () => {
     const records = source({ live: { ...waiting, tls: false } });
     const migration = { ...defaultPolicy.migration, bandwidthMiBps: 40, downtimeMs: 900 };

@@ -1,3 +1,4 @@
+import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
 import { leftTransaction, switchoverTransaction } from "../core/migration.ts";
 import { moveDuty } from "../core/move-duty.ts";
@@ -10,10 +11,11 @@ import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
 import { isGoingDown, whyEnding } from "./ending.ts";
-import { withLocal } from "./locals.ts";
+import { partOf, withLocal } from "./locals.ts";
 import { beginStep, failMove, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { settleIncoming } from "./moving-in.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
+import { copiedDisks } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
@@ -82,7 +84,12 @@ function isTargetLost(view: ClusterView, { to, live }: VmMove): boolean {
 
 /** S15: the one transaction by which the VM changes hands. Until its outcome is known the guest stands still. */
 function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }: VmRun): void {
-  const commit = switchoverTransaction(building.happened.view, vm, { host: building.state.self, incarnation });
+  const commit = switchoverTransaction(
+    building.happened.view,
+    vm,
+    { host: building.state.self, incarnation },
+    building.happened.wall,
+  );
   if (commit.kind === "refused") failMove(building, move, commit.code, commit.params);
   // Without an event: whatever else waits to be told must not keep the guest standing.
   else building.commit(moveSubject(vm), commit.transaction, []);
@@ -133,10 +140,10 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
   const as = { vm, incarnation: live.incarnation, epoch: nextEpoch(epoch) };
   const op = building.op({ kind: "migrate-out", runKey: runKey(local.run) });
   const { doors, tls } = live;
-  const moving: Moving = { part: "leaving", of: move.revision, doors: null, tls, stage: "begun", retryAt: null };
+  const moving = partOf("leaving", move.revision, { tls, since: building.happened.now });
   building.state = withMoving(building.state, { ...local, moving }, {});
   const { bandwidthMiBps, downtimeMs } = migrationPolicy(view);
-  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs };
+  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs, ...copiedDisks(view, vm) };
   building.effects.push({ kind: "migrate-out", op, run: local.run, request });
 }
 
@@ -159,7 +166,10 @@ export function settleQuit(building: Building, incarnation: Incarnation): void {
     if (commit.kind === "refused") continue;
     const plan = planChange(view, vm, { failedMoves: null });
     const { compares, writes } = commit.transaction;
-    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), []);
+    const pauseMs = building.state.pauses.get(vm);
+    const params = { vm: nameOf(view, vm), to: move.to };
+    const told = pauseMs === undefined ? [] : [event("vm-left", { vm, host: self }, { ...params, pauseMs })];
+    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), told);
   }
 }
 

@@ -1,4 +1,5 @@
 import { evensOut } from "./balance.ts";
+import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
@@ -26,6 +27,7 @@ import { deadlines, fencedStandsStill } from "./standing-still.ts";
 export const allCheckers: readonly CheckerKind[] = [
   oneWriter,
   handsChangeOnce,
+  disksGoAlong,
   starts,
   owners,
   leaders,

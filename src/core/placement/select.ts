@@ -58,8 +58,15 @@ export function whyUnfit(round: PlacementRound, vm: Vm, host: HostId, live = fal
   return whyNot(round, ask(round, vm, { preference: "best", live }), slot);
 }
 
-/** Why `host` has no room for all of them at once, whatever it has for each; undefined: it has (PL1). */
-export function whyNoRoom(round: PlacementRound, vms: readonly Vm[], host: HostId): Reason | undefined {
+/**
+ * Why `host` cannot take all of them at once, as they are: for one of them alone, or for their memory together; undefined: it
+ * can (PL1).
+ */
+export function whyUnfitForAll(round: PlacementRound, vms: readonly Vm[], host: HostId): Reason | undefined {
+  for (const vm of vms) {
+    const why = whyUnfit(round, vm, host, true);
+    if (why !== undefined) return why;
+  }
   const coming = vms.filter(({ id }) => !seatsOf(round.view, id, round.aims.get(id)).includes(host));
   const neededMiB = coming.reduce((sum, { spec }) => sum + spec.memoryMiB, 0);
   const slot = round.slotOf.get(host);

@@ -177,7 +177,7 @@ export const managingMutants: readonly Mutant[] = [
     rule: "HM3",
     what: "A VM goes back after maintenance although a rule has it elsewhere by now, and leaves again at once.",
     file: "src/core/decide-returns.ts",
-    find: 'if (round.whereTo(vm, { preference: "stay", returnTo: to }) !== to) return;',
+    find: 'if (round.whereTo(vm, { preference: "stay", returnTo: to, live: true }) !== to) return;',
     replace: "if (round.whyUnfit(vm, to) !== undefined) return;",
   },
 ];

@@ -16,14 +16,16 @@ const node = join(root, "node_modules", ".bin", "node");
 
 /** What a host runs besides etcd and the guards: heart and holdfastd. */
 export function daemons(_host: HostPlan, configFile: string): readonly HostProgram[] {
-  const main = (name: string): string => join(root, "src", "main", `${name}.ts`);
-  return [
-    { name: "heart", argv: [node, main("heart"), "--config", configFile] },
-    {
-      name: "holdfastd",
-      argv: [node, main("holdfastd"), "--config", configFile],
-    },
-  ];
+  return [program("heart", configFile), program("holdfastd", configFile)];
+}
+
+/** A witness votes, and may manage: it has no heart, because nothing of its own could outlive a deadline. */
+export function daemonsBeside(witness: string): typeof daemons {
+  return (host, configFile) => (host.name === witness ? [program("holdfastd", configFile)] : daemons(host, configFile));
+}
+
+function program(name: "heart" | "holdfastd", configFile: string): HostProgram {
+  return { name, argv: [node, join(root, "src", "main", `${name}.ts`), "--config", configFile] };
 }
 
 /** The API of one host of the lab. */
@@ -59,8 +61,9 @@ export async function createCluster(cluster: Cluster): Promise<void> {
       .host.list()
       .then((answer) => answer.hosts)
       .catch(() => []);
-    const all = hosts.length === cluster.world.hosts.length && hosts.every((host) => host.state === "up");
-    return all && hosts.every((host) => host.accel !== null) ? true : undefined;
+    const workers = hosts.filter(({ role }) => role === "host");
+    const all = workers.length === cluster.workers.length && workers.every((host) => host.state === "up");
+    return all && workers.every((host) => host.accel !== null) ? true : undefined;
   };
   await until(
     joined,
@@ -74,13 +77,19 @@ export const firstVm = "web";
 export const firstVmAddress = "10.93.0.50";
 
 /** Defines and starts a VM that runs the tiny guest. */
-export async function startGuest(client: Client, name: string, address: string, tickMs: number | null): Promise<void> {
+export async function startGuest(
+  client: Client,
+  name: string,
+  address: string,
+  tickMs: number | null,
+  pool = labPool,
+): Promise<void> {
   await client.vm.create({
     name,
     cpus: 1,
     memoryMiB: guestMemoryMiB,
     cpuModel: "max",
-    disks: [{ pool: labPool, sizeMiB: 64, format: "raw" }],
+    disks: [{ pool, sizeMiB: 64, format: "raw" }],
     networks: [labNetwork],
     kernel: {
       ...labKernel,

@@ -17,7 +17,7 @@ import type { ClusterPlan } from "../src/core/cluster-creation.ts";
 import { profiles } from "../src/core/limits.ts";
 import type { HostConfig } from "../src/model/config.ts";
 import type { ClusterId, HostId, NetworkId, PoolId } from "../src/model/ids.ts";
-import type { HostPlan } from "./host.ts";
+import type { HostPlan, LabHost } from "./host.ts";
 import type { HostProgram } from "./host-init.ts";
 import { LabError } from "./lab-error.ts";
 import { linkSubnet, vmBridge } from "./names.ts";
@@ -29,6 +29,8 @@ import { openWorld, type World, type WorldOptions } from "./world.ts";
 export type ClusterOptions = Omit<WorldOptions, "programs" | "prepare"> & {
   readonly profile: "default" | "fast";
   readonly accel: HostConfig["accel"];
+  /** `pair`: the last host is a witness, which votes and runs no VM. */
+  readonly layout?: Layout;
   /** What a host runs besides etcd and the guards, for instance heart and holdfastd with `--config FILE`. */
   readonly daemons: (host: HostPlan, configFile: string) => readonly HostProgram[];
 };
@@ -44,6 +46,8 @@ export interface Cluster {
   readonly identity: Identity;
   /** What `createClusterTransaction` writes into the empty store. */
   readonly plan: ClusterPlan;
+  /** Hosts that run VMs. */
+  readonly workers: readonly LabHost[];
   readonly configFile: (host: string) => string;
   /** KVM was ordered although a trial guest did not boot with it. */
   readonly kvmDoubted: boolean;
@@ -51,7 +55,11 @@ export interface Cluster {
   storeEndpoints(): Promise<readonly string[]>;
 }
 
+export type Layout = "hosts" | "pair";
+
 export const labPool = "pool1";
+/** A folder of each host's own. */
+export const labLocalPool = "local1";
 export const labNetwork = "lan";
 const buildDir = join(import.meta.dirname, "..", ".build");
 export const guardBinary = join(buildDir, "holdfast-guard");
@@ -84,7 +92,7 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     },
     programs: (host) => [
       ...storePrograms(host, members),
-      ...guardPrograms(host, options),
+      ...(isWitness(host, options) ? [] : guardPrograms(host, options)),
       ...options.daemons(host, configFile(host)),
     ],
   });
@@ -100,7 +108,8 @@ export async function openCluster(options: ClusterOptions): Promise<Cluster> {
     world,
     id,
     identity,
-    plan: planOf(id, world),
+    plan: planOf(id, world, options),
+    workers: world.hosts.filter(({ plan }) => !isWitness(plan, options)),
     kvmDoubted,
     configFile: (name) => configFile(world.host(name).plan),
     storeEndpoints: async () => {
@@ -163,20 +172,23 @@ function writeConfig(
   members: readonly StoreMemberSpec[],
   options: ClusterOptions,
 ): void {
+  const local = localPoolDir(host);
+  mkdirSync(local, { recursive: true });
+  writeFileSync(join(local, ".holdfast-pool"), `${JSON.stringify({ schema: 1, cluster, pool: labLocalPool })}\n`);
   const own = members.filter((member) => member.name === host.name);
   const others = members.filter((member) => member.name !== host.name);
   const config: HostConfig = {
     host: host.name as HostId,
     cluster,
     machine: `lab-${host.namespace}`,
-    role: "host",
+    role: isWitness(host, options) ? "witness" : "host",
     runDir: host.dirs.run,
     stateDir: host.dirs.state,
     cgroup: host.vmsCgroup,
     store: { endpoints: [...own, ...others].map(clientUrl), ...tlsFiles(host) },
     profile: profiles[options.profile],
     networks: { [labNetwork as NetworkId]: vmBridge },
-    pools: { [labPool as PoolId]: poolDir },
+    pools: { [labPool as PoolId]: poolDir, [labLocalPool as PoolId]: local },
     memoryForVmsMiB: memoryShareMiB(Math.floor(totalmem() / 1024 ** 2), members.length, hostReserveMiB),
     accel: options.accel,
     watchdog: null,
@@ -211,7 +223,16 @@ function guardPrograms(host: HostPlan, options: ClusterOptions): readonly HostPr
   }));
 }
 
-function planOf(id: ClusterId, world: World): ClusterPlan {
+/** Where a host's own pool lies: its disk stays over reboots. */
+export function localPoolDir({ dirs }: HostPlan): string {
+  return join(dirs.state, "local-pool");
+}
+
+export function isWitness({ index }: HostPlan, { layout, hosts }: Pick<ClusterOptions, "layout" | "hosts">): boolean {
+  return layout === "pair" && index === hosts;
+}
+
+function planOf(id: ClusterId, world: World, options: ClusterOptions): ClusterPlan {
   const plans = world.hosts.map((host) => host.plan);
   return {
     id,
@@ -219,14 +240,17 @@ function planOf(id: ClusterId, world: World): ClusterPlan {
     members: plans.map((plan) => ({
       id: plan.name as HostId,
       name: plan.name,
-      role: "host",
+      role: isWitness(plan, options) ? "witness" : "host",
       links: (["management", "availability"] as const).map((kind) => ({
         kind,
         address: plan.addresses[kind],
         subnet: linkSubnet(kind),
       })),
     })),
-    pools: [{ name: labPool, kind: "shared-dir", path: world.poolDir, quotaMiB: null }],
+    pools: [
+      { name: labPool, kind: "shared-dir", path: world.poolDir, quotaMiB: null },
+      { name: labLocalPool, kind: "local-dir", path: "/var/lib/holdfast/pool", quotaMiB: null },
+    ],
     networks: [labNetwork],
     devices: new Map(plans.map((plan) => [plan.name as HostId, plan.device])),
     hostReserveMiB,

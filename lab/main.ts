@@ -1,11 +1,11 @@
-import { type Cluster, openCluster } from "./cluster.ts";
+import { type Cluster, type Layout, openCluster } from "./cluster.ts";
 import { serveControl } from "./control.ts";
 import { faultCommand } from "./fault-command.ts";
 import { faultMenu, faultNames, usage } from "./fault-menu.ts";
 import { describeError } from "./lab-error.ts";
 import { flag, oneOf, onSignals, parseWords, text, textOr, wholeNumber } from "./options.ts";
 import { checkDemo, checkPort } from "./readiness.ts";
-import { daemons, openSession } from "./session.ts";
+import { daemons, daemonsBeside, openSession } from "./session.ts";
 import { checkMachine } from "./world.ts";
 
 const help = `Turns this machine into a cluster of test hosts. Needs root.
@@ -15,6 +15,7 @@ const help = `Turns this machine into a cluster of test hosts. Needs root.
 
   --demo               play a failover and end; exit code 0: it went well
   --hosts N            hosts (default 3; fewer bear no loss)
+  --layout NAME        hosts (all alike) or pair: two with local pools, and a witness; the first VM is protected
   --port N             port of the first VM's page on 127.0.0.1 (default: a free one)
   --profile NAME       default (takeover after about 5.6 s) or fast (3.6 s)
   --accel NAME         auto, kvm or tcg
@@ -23,6 +24,7 @@ const help = `Turns this machine into a cluster of test hosts. Needs root.
 type Options = {
   readonly demo: boolean;
   readonly hosts: number;
+  readonly layout: Layout;
   readonly port: number;
   readonly profile: "default" | "fast";
   readonly accel: "auto" | "kvm" | "tcg";
@@ -35,13 +37,16 @@ const nothing = "Nothing was started.";
 function parseOptions(args: readonly string[]): Options {
   const options = {
     ...{ demo: flag, keep: flag, port: text },
-    ...{ hosts: textOr("3"), profile: textOr("default"), accel: textOr("auto") },
+    ...{ hosts: textOr("3"), layout: textOr("hosts"), profile: textOr("default"), accel: textOr("auto") },
   };
   const values = parseWords(args, options, nothing);
+  const layout = oneOf("layout", values.layout, ["hosts", "pair"], nothing);
   return {
     demo: values.demo,
     keep: values.keep,
-    hosts: wholeNumber("hosts", values.hosts, { min: 1, max: 16 }, nothing),
+    layout,
+    // Two, and the witness.
+    hosts: layout === "pair" ? 3 : wholeNumber("hosts", values.hosts, { min: 1, max: 16 }, nothing),
     port: values.port === undefined ? 0 : wholeNumber("port", values.port, { min: 1, max: 65_535 }, nothing),
     profile: oneOf("profile", values.profile, ["default", "fast"], nothing),
     accel: oneOf("accel", values.accel, ["auto", "kvm", "tcg"], nothing),
@@ -111,11 +116,12 @@ async function runLab(options: Options): Promise<void> {
     : "The lab has ended; everything of it was removed.";
   show(`Starting ${options.hosts === 1 ? "1 host" : `${options.hosts} hosts`} …`);
   for (const line of fewHostsWarning(options.hosts)) show(line);
-  const { hosts, profile, accel, keep } = options;
-  const cluster = await openCluster({ hosts, profile, accel, keep, log: show, daemons });
+  const { hosts, layout, profile, accel, keep } = options;
+  const programs = layout === "pair" ? daemonsBeside(`h${hosts}`) : daemons;
+  const cluster = await openCluster({ hosts, layout, profile, accel, keep, log: show, daemons: programs });
   closers.push(() => cluster.world.close());
   closers.push(await serveControl(cluster.world));
-  const session = openSession(cluster, show);
+  const session = openSession(cluster, show, layout);
   closers.push(() => session.stop());
   const page = await cluster.world.reach.forward(() => session.page(), options.port);
   for (const line of await session.start()) show(line);

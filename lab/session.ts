@@ -1,14 +1,14 @@
 import { type Client, failureOf } from "../src/api/client/index.ts";
 import { render } from "../src/model/messages/index.ts";
 import { clientOf, createCluster, firstVm, firstVmAddress, startGuest } from "./bootstrap.ts";
-import type { Cluster } from "./cluster.ts";
+import { type Cluster, type Layout, labLocalPool } from "./cluster.ts";
 import { playFailover } from "./demo.ts";
 import { LabError } from "./lab-error.ts";
 import type { Address } from "./reach.ts";
 import { until } from "./shell.ts";
 import { pageStatus, showEvents, showFreezes, showPage } from "./show.ts";
 
-export { clientOf, createCluster, daemons, startGuest } from "./bootstrap.ts";
+export { clientOf, createCluster, daemons, daemonsBeside, startGuest } from "./bootstrap.ts";
 
 /** What happens in a cluster once its store serves: the first VM, what is shown, the demonstration. */
 export interface Session {
@@ -21,7 +21,7 @@ export interface Session {
   stop(): void;
 }
 
-export function openSession(cluster: Cluster, show: (line: string) => void): Session {
+export function openSession(cluster: Cluster, show: (line: string) => void, layout: Layout = "hosts"): Session {
   const page: Address = { address: firstVmAddress, port: 80 };
   const stops: (() => void)[] = [];
   return {
@@ -29,7 +29,8 @@ export function openSession(cluster: Cluster, show: (line: string) => void): Ses
     start: async () => {
       await createCluster(cluster);
       stops.push(showEvents(cluster, show));
-      await startGuest(clientOf(cluster, "h1"), firstVm, firstVmAddress, 500).catch((error: unknown) => {
+      const pool = layout === "pair" ? labLocalPool : undefined;
+      await startGuest(clientOf(cluster, "h1"), firstVm, firstVmAddress, 500, pool).catch((error: unknown) => {
         throw refusedBy(error, "The first VM could not be started.");
       });
       stops.push(showFreezes(cluster, show));
@@ -40,6 +41,7 @@ export function openSession(cluster: Cluster, show: (line: string) => void): Ses
         () => noPage(cluster.kvmDoubted),
         100,
       );
+      if (layout === "pair") await protect(cluster, firstVm);
       return statusLines(await clientOf(cluster, "h1").cluster.status());
     },
     demo: () => playFailover(cluster, page, firstVm, show),
@@ -47,6 +49,15 @@ export function openSession(cluster: Cluster, show: (line: string) => void): Ses
       for (const stop of stops) stop();
     },
   };
+}
+
+async function protect(cluster: Cluster, vm: string): Promise<void> {
+  const group = { group: "pair", from: "h1", to: "h2", vms: [vm] };
+  await clientOf(cluster, "h1")
+    .group.create(group)
+    .catch((error: unknown) => {
+      throw refusedBy(error, "The first VM could not be protected.");
+    });
 }
 
 function refusedBy(error: unknown, what: string): LabError {

@@ -30,6 +30,8 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     ops: new Map(),
     moveEnds: new Map(),
     arrivals: new Map(),
+    arriving: new Map(),
+    imageEnds: new Map(),
     progress: new Map(),
     copying: new Map(),
     pauses: new Map(),

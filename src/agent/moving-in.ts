@@ -2,6 +2,7 @@ import { inKeyOrder } from "../base/order.ts";
 import { cpuModelOfRun } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
+import { confirmCopies } from "../core/local-copies.ts";
 import { giveBackTransaction } from "../core/migration.ts";
 import { linkOrder, moveLinks } from "../core/migration-links.ts";
 import { moveTurns } from "../core/move-turns.ts";
@@ -16,6 +17,7 @@ import { type Building, isNamed } from "./building.ts";
 import { isGoingDown } from "./ending.ts";
 import { fresh, partOf, withLocal } from "./locals.ts";
 import { beginStep, failMove, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
+import { copiedDisks, mayPrepare } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
 
 /** By the agent of the target, while the VM is its source's: says that it waits. */
@@ -63,7 +65,7 @@ export function takeIn(building: Building, incarnation: Incarnation): void {
     if (turns?.get(vm) !== 0 || movesHere(building, "in") >= movesMax(view)) continue;
     if (isHere(building, vm) || building.busy(moveSubject(vm))) continue;
     if (building.state.moveEnds.get(vm)?.of === move.revision) continue;
-    prepare(building, move, incarnation);
+    if (mayPrepare(building, move)) prepare(building, move, incarnation);
   }
 }
 
@@ -100,7 +102,8 @@ function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnat
   const addresses = links.map((link) => link.to);
   // The guest comes with the processor that it was shown at its start (PL8).
   const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelOfRun(view, vm) } };
-  building.effects.push({ kind: "prepare", op, request: { run, vm: shown, pools, from, addresses, tls } });
+  const request = { run, vm: shown, pools, from, addresses, tls, ...copiedDisks(view, id) };
+  building.effects.push({ kind: "prepare", op, request });
 }
 
 /**
@@ -142,7 +145,7 @@ export function isAwaitedByMove(building: Building, { run, neverRan }: Local): b
 /** Looks at guests that have arrived, and tells how they are. */
 export function greetArrivals(building: Building): void {
   const { view } = building.happened;
-  for (const [vm, { run, health, tookMs }] of inKeyOrder(building.state.arrivals)) {
+  for (const [vm, { run, health, told: known, tookMs }] of inKeyOrder(building.state.arrivals)) {
     const isHere = building.state.locals.get(runKey(run))?.phase === "running";
     if (!isHere || !isNamed(view, building.state.self, run)) forget(building, vm);
     else if (health === null) {
@@ -153,11 +156,17 @@ export function greetArrivals(building: Building): void {
     } else if (!building.busy(`arrived ${vm}`)) {
       const params = { vm: nameOf(view, vm), host: building.state.self, epoch: run.epoch };
       const took = tookMs === null ? params : { ...params, tookMs };
-      const told = [event("vm-moved", { vm, host: building.state.self }, took)];
-      if (!health.executes) told.push(event("guest-stands-after-move", { vm, host: building.state.self }, params));
+      const told = known ? [] : [event("vm-moved", { vm, host: building.state.self }, took)];
+      const copies = health.executes ? confirmCopies(view, vm, building.happened.wall) : { compares: [], writes: [] };
+      if (known) {
+        // What was told of it once is not said again.
+      } else if (!health.executes)
+        told.push(event("guest-stands-after-move", { vm, host: building.state.self }, params));
       else if (health.agent === "silent")
         told.push(event("guest-agent-silent", { vm, host: building.state.self }, params));
-      building.commit(`arrived ${vm}`, transaction([unchanged(keys.owner(vm), view.owners.get(vm))], []), told);
+      const compares = [unchanged(keys.owner(vm), view.owners.get(vm)), ...copies.compares];
+      if (told.length > 0 || copies.writes.length > 0)
+        building.commit(`arrived ${vm}`, transaction(compares, copies.writes), told);
       forget(building, vm);
     }
   }

@@ -15,6 +15,7 @@ import { partOf, withLocal } from "./locals.ts";
 import { beginStep, failMove, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { settleIncoming } from "./moving-in.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
+import { copiedDisks } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
@@ -83,7 +84,12 @@ function isTargetLost(view: ClusterView, { to, live }: VmMove): boolean {
 
 /** S15: the one transaction by which the VM changes hands. Until its outcome is known the guest stands still. */
 function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }: VmRun): void {
-  const commit = switchoverTransaction(building.happened.view, vm, { host: building.state.self, incarnation });
+  const commit = switchoverTransaction(
+    building.happened.view,
+    vm,
+    { host: building.state.self, incarnation },
+    building.happened.wall,
+  );
   if (commit.kind === "refused") failMove(building, move, commit.code, commit.params);
   // Without an event: whatever else waits to be told must not keep the guest standing.
   else building.commit(moveSubject(vm), commit.transaction, []);
@@ -137,7 +143,7 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
   const moving = partOf("leaving", move.revision, { tls, since: building.happened.now });
   building.state = withMoving(building.state, { ...local, moving }, {});
   const { bandwidthMiBps, downtimeMs } = migrationPolicy(view);
-  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs };
+  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs, ...copiedDisks(view, vm) };
   building.effects.push({ kind: "migrate-out", op, run: local.run, request });
 }
 

@@ -23,6 +23,7 @@ import { settleMirrors } from "./mirroring.ts";
 import { moveSubject } from "./move-parts.ts";
 import { isPartHere, moveOut, settleMoving, settleQuit } from "./moving.ts";
 import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
+import { lookAgain, settleImages } from "./old-images.ts";
 import { hasCeased, settleReceiving } from "./receiving.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
@@ -41,8 +42,10 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
   settleQuit(building, incarnation);
   settleNotArrived(building, incarnation);
   takeIn(building, incarnation);
+  settleImages(building, incarnation);
   writeMoveEnds(building);
   takeProgress(building);
+  lookAgain(building);
   greetArrivals(building);
   answerIntents(building, incarnation);
   reportStatus(building, incarnation);

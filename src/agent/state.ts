@@ -1,7 +1,7 @@
-import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Epoch, HostId, InstantMs, IntentId, Revision, StoreKey, VmId, WallMs } from "../model/ids.ts";
 import type { Copying } from "../model/move-records.ts";
 import type { Params } from "../model/reason.ts";
-import type { EventDraft, VmExit } from "../model/records.ts";
+import type { EventDraft, Pool, VmExit } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { HeartSays } from "../ports/heart.ts";
@@ -75,11 +75,22 @@ export type Moving = {
 /** A live move that ended here without a record of it, until that is written. */
 export type MoveEnd = { readonly of: Revision; readonly code: string; readonly params: Params };
 
-/**
- * A guest that went on here after a live move; `health`: null until it was asked for. `tookMs`: from the beginning of its
- * move here; null: not known.
- */
-export type Arrival = { readonly run: VmRun; readonly health: GuestHealth | null; readonly tookMs: number | null };
+/** A guest that went on here after a live move; `health`: null until it was asked for. */
+export type Arrival = {
+  readonly run: VmRun;
+  readonly health: GuestHealth | null;
+  /** That it arrived was told: it is looked at again for the sake of what it left (old-images.ts). */
+  readonly told: boolean;
+  /** From the beginning of its move here; null: not known. */
+  readonly tookMs: number | null;
+};
+
+/** An image that nobody needs, of the record in that revision. `retryAt`: it could not be removed before. */
+export type ImageEnd = {
+  readonly of: Revision;
+  readonly stage: "removing" | "removed" | "failed";
+  readonly retryAt: InstantMs | null;
+};
 
 /**
  * Restarts in a row of one VM, for `maxRestart`. `counted`: the epoch whose end was counted last, so that a restart whose
@@ -108,6 +119,9 @@ export type AgentState = {
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
+  /** Moves, by their record's revision, for which this agent has said that it makes images here. */
+  readonly arriving: ReadonlyMap<VmId, Revision>;
+  readonly imageEnds: ReadonlyMap<StoreKey, ImageEnd>;
   /** How the copying of guests that leave goes, as it was heard last; taken over now and then, not before `progressAt`. */
   readonly progress: ReadonlyMap<VmId, MoveProgress>;
   /** The same as their status tells it. */
@@ -161,7 +175,8 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp | ReplicaOp;
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp | ReplicaOp;
+  /** Of `remove-image`: the key of the image's record. */
   readonly runKey: string;
   readonly intent?: IntentId;
   readonly as?: VmRun;
@@ -206,6 +221,7 @@ export type AgentEffect =
       readonly op: number;
       readonly run: VmRun;
     }
+  | { readonly kind: "remove-image"; readonly op: number; readonly pool: Pool; readonly volume: string }
   | { readonly kind: "list" }
   | ReplicaEffect
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */

@@ -48,7 +48,9 @@ function end(round: VmRound, stored: Stored<VmOrder>): void {
 }
 
 function decideMove(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
-  const why = whyNotMoved(round, vm, order) ?? (isThere(round, vm, order) ? undefined : round.whyUnfit(vm, order.to));
+  const why =
+    whyNotMoved(round, vm, order) ??
+    (isThere(round, vm, order) ? undefined : round.whyUnfit(vm, order.to, order.kind === "migrate"));
   if (why !== undefined) drop(round, stored, order, vm, why);
   else if (isThere(round, vm, order)) served(round, stored, order, vm);
   else if (standsStill(round, vm)) accept(round, stored, order, vm);
@@ -149,7 +151,7 @@ function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], to: HostId): R
     return { rule: "HM1", code: "team-too-large-to-move", params };
   }
   for (const other of team) {
-    const why = round.whyUnfit(other, to);
+    const why = round.whyUnfit(other, to, true);
     if (why !== undefined) return why;
   }
   return undefined;

@@ -71,6 +71,8 @@ export const limits = {
   moveCompleteLateMs: 200,
   /** A step of a move that had no answer is tried again after this. */
   moveStepRetryMs: 500,
+  /** An image that could not be removed is tried again after this. */
+  imageRetryMs: 10_000,
   /** A step of replication that was refused, or had no answer, is tried again after this. */
   replicaRetryMs: 2_000,
   /** The same where a guest may be waiting for it (S16). */

@@ -1,12 +1,12 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { type Cluster, labPool, openCluster } from "../../lab/cluster.ts";
+import { type Cluster, type Layout, labLocalPool, labPool, localPoolDir, openCluster } from "../../lab/cluster.ts";
 import { serveControl } from "../../lab/control.ts";
 import type { FaultRequest } from "../../lab/fault-menu.ts";
 import { applyFault } from "../../lab/faults.ts";
 import { type GuestDisk, readGuestDisk } from "../../lab/guest/disk.ts";
 import type { LabHost } from "../../lab/host.ts";
-import { clientOf, createCluster, daemons, startGuest } from "../../lab/session.ts";
+import { clientOf, createCluster, daemons, daemonsBeside, startGuest } from "../../lab/session.ts";
 import { until } from "../../lab/shell.ts";
 import type { World } from "../../lab/world.ts";
 import type { Client } from "../../src/api/client/index.ts";
@@ -36,7 +36,7 @@ export interface TestLab {
   client(host?: string): Client;
   fault(fault: string, where?: Omit<FaultRequest, "fault">): Promise<string>;
   /** Ends once its page answers. `tickMs`: how often the guest writes by itself; null: never. */
-  guest(name: string, last: number, tickMs?: number | null): Promise<TestVm>;
+  guest(name: string, last: number, tickMs?: number | null, pool?: string): Promise<TestVm>;
   /** Undoes every fault, boots what is off, and waits until all hosts are in and all wanted VMs execute. */
   settle(): Promise<void>;
   /** ./holdfast as a process of its own, told which lab is meant. */
@@ -71,10 +71,11 @@ export function waitFor<T>(what: string, probe: () => T | undefined | Promise<T 
 }
 
 /** `control`: takes faults from other processes, as `./holdfast lab fault`; without it nobody else's fault can hit it. */
-export async function openTestLab(control = false): Promise<TestLab> {
+export async function openTestLab(control = false, layout: Layout = "hosts"): Promise<TestLab> {
   const said: string[] = [];
   const log = (line: string): number => said.push(line);
-  const cluster = await openCluster({ hosts: 3, profile: "default", accel: "auto", log, daemons });
+  const programs = layout === "pair" ? daemonsBeside("h3") : daemons;
+  const cluster = await openCluster({ hosts: 3, layout, profile: "default", accel: "auto", log, daemons: programs });
   try {
     return await populate(cluster, control, said);
   } catch (error) {
@@ -100,9 +101,9 @@ async function populate(cluster: Cluster, control: boolean, said: readonly strin
     host: (name) => world.host(name),
     client: (host) => clientOf(cluster, host ?? world.hosts.find((one) => one.isOn)?.name ?? "h1"),
     fault: (fault, where = {}) => applyFault(world, { fault, ...where }),
-    guest: async (name, last, tickMs = 100) => {
+    guest: async (name, last, tickMs = 100, pool = labPool) => {
       const address = `10.93.0.${last}`;
-      await startGuest(lab.client(), name, address, tickMs);
+      await startGuest(lab.client(), name, address, tickMs, pool);
       const vm = testVm(lab, name, address);
       vms.push(vm);
       await vm.answers();
@@ -160,7 +161,13 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       return end.kind === "answered" && end.status === 200 ? (JSON.parse(end.body) as GuestStatus) : undefined;
     },
     answers: () => waitFor(`the page of ${name}`, vm.status),
-    disk: () => readGuestDisk(join(world.poolDir, `${record()?.spec.disks[0]?.volume}.raw`)),
+    disk: () => {
+      const [disk] = record()?.spec.disks ?? [];
+      const isLocal = disk?.pool === labLocalPool;
+      return readGuestDisk(
+        join(isLocal ? localPoolDir(world.host(vm.owner().host).plan) : world.poolDir, `${disk?.volume}.raw`),
+      );
+    },
   };
   return vm;
 }
@@ -172,12 +179,13 @@ async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {
     if (!host.isOn) await lab.fault("power-on", { host: host.name });
     else if (host.isUp) await thaw(lab, host);
   }
-  for (const host of world.hosts) await waitFor(`${host.name} to be in`, () => isIn(history, host.name) || undefined);
+  const { workers } = lab.cluster;
+  for (const host of workers) await waitFor(`${host.name} to be in`, () => isIn(history, host.name) || undefined);
   const pool = history.view.pools.get(labPool as never)?.value.id;
   const hasPool = () =>
     [...history.view.facts.values()].filter((one) => one.value.pools.some((p) => p.pool === pool && p.unfit === null));
   if (pool !== undefined)
-    await waitFor("the pool on all hosts", () => hasPool().length === world.hosts.length || undefined);
+    await waitFor("the pool on all hosts", () => hasPool().length === workers.length || undefined);
   for (const vm of vms) if (isWanted(history, vm)) await waitFor(`${vm.name} to run`, vm.running);
 }
 

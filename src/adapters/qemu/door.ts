@@ -17,7 +17,8 @@ const knockSchema = z.object({
 type Knock = z.infer<typeof knockSchema>;
 /** `name`: of the export that was opened for this knock alone. `counter`: of its volume's image, as it then is (S21). */
 const answerSchema = z.union([
-  z.object({ port: z.int(), name: z.string().optional(), counter: z.int().optional() }),
+  /** `nbd`: where the disks of a guest that comes in are written to. */
+  z.object({ port: z.int(), name: z.string().optional(), counter: z.int().optional(), nbd: z.int().optional() }),
   z.object({ no: z.string() }),
 ]);
 type KnockAnswer = z.infer<typeof answerSchema>;

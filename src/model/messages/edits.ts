@@ -93,6 +93,17 @@ const moves = {
     effect: "Nothing was changed.",
     remedy: "Name a host that has the pool (`holdfast pool list`).",
   },
+  "move-disks-elsewhere": {
+    cause: "Disks of VM {vm} lie in a local pool of {lies}; only a guest that runs takes them along to {host}.",
+    effect: "Nothing was changed.",
+    remedy: "Start it where its disks lie, then `holdfast vm migrate`; a relocation would leave them behind.",
+  },
+  "move-pool-short": {
+    cause:
+      "There is not enough room in the pool {pool} of host {host}: VM {vm} needs {neededMiB} MiB, {freeMiB} are free.",
+    effect: "Nothing was changed.",
+    remedy: "Free space there, or name another host (`holdfast pool list`).",
+  },
   "move-pool-unfit": {
     cause: "Host {host} cannot use pool {pool}, where disks of VM {vm} lie: {cause}.",
     effect: "Nothing was changed.",

@@ -46,6 +46,21 @@ export const migrationMessages = {
     effect: "The VM was not moved.",
     remedy: "Correct what QEMU complains about; both hosts need the same pools and networks.",
   },
+  "move-old-disks-there": {
+    cause: "Disks of an earlier move of VM {vm} are still on {host}.",
+    effect: "The VM was not moved; nothing of them is used.",
+    remedy: "Wait until they are removed, or until the VM is seen to live where it is; then move it again.",
+  },
+  "move-image-exists": {
+    cause: "An image {path} is on the target already, where the disks of VM {vm} were to be copied.",
+    effect: "Nothing was copied, and the image was not touched.",
+    remedy: "Find out whose it is, move it away, and move the VM again.",
+  },
+  "move-disks-unsettled": {
+    cause: "VM {vm} writes faster than its disks can be copied: {copiedMiB} MiB were, and {remainingMiB} MiB are left.",
+    effect: "The VM goes on where it is; the copy is removed.",
+    remedy: "Move it while it writes less, or over a faster link.",
+  },
   "move-not-ready": {
     cause: "VM {vm} was to be handed over, and no move of it waits for that.",
     effect: "Nothing was handed over.",
@@ -115,6 +130,12 @@ export const migrationMessages = {
     cause: "The copy of VM {vm} that came to host {host} has ended.",
     effect: "The VM goes on at its source where that is still possible, or is started afresh.",
     remedy: "See that host's events for what ended it; then move the VM again.",
+  },
+  "old-disks-removed": {
+    cause:
+      "The image of volume {volume} in pool {pool} was removed from {host}: nobody needs it since VM {vm} was moved.",
+    effect: "The pool has room again.",
+    remedy: "Nothing to do.",
   },
   "vm-moved": {
     cause: "VM {vm} goes on on host {host} as epoch {epoch}: it was moved while it ran.",

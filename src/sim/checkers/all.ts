@@ -1,3 +1,4 @@
+import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
@@ -25,6 +26,7 @@ import { deadlines, fencedStandsStill } from "./standing-still.ts";
 export const allCheckers: readonly CheckerKind[] = [
   oneWriter,
   handsChangeOnce,
+  disksGoAlong,
   starts,
   owners,
   leaders,

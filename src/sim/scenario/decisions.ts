@@ -13,6 +13,7 @@ import type {
   ProofKind,
   Vm,
 } from "../../model/records.ts";
+import type { Replica } from "../../model/replication-records.ts";
 import type { Rule } from "../../model/rules.ts";
 
 /** One key that a transaction changed; `before` is what stood there. Undefined: nothing does, or did. */
@@ -44,6 +45,13 @@ export type Decision =
   | { readonly kind: "awaits"; readonly vm: VmId; readonly leaves: HostId }
   | { readonly kind: "handed"; readonly vm: VmId; readonly from: Holder; readonly to: Holder }
   | { readonly kind: "quit"; readonly vm: VmId; readonly leaves: HostId }
+  /** `over`: nothing of it is left. */
+  | {
+      readonly kind: "image";
+      readonly vm: VmId;
+      readonly on: HostId;
+      readonly is: "made" | "kept" | "given-up" | "over";
+    }
   | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
@@ -124,6 +132,8 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       if (order === undefined || order.kind === "stop") return [];
       return [{ kind: "asked", vm: name.vm, order: `${order.kind} to ${order.to}` }];
     }
+    case "replica":
+      return imageDecisions(name.vm, name.host, value as Replica | undefined, before as Replica | undefined);
     case "vm-move":
       return moveDecisions(value as VmMove | undefined, before as VmMove | undefined);
     case "vm-plan": {
@@ -200,4 +210,13 @@ function ownerDecisions(vm: VmId, is: Owner | undefined, was: Owner | undefined,
 function vmDecisions(vm: VmId, is: Vm | undefined, was: Vm | undefined): Decision[] {
   if (is === undefined) return [{ kind: "deleted", vm }];
   return is.requested === was?.requested ? [] : [{ kind: "wanted", vm, requested: is.requested }];
+}
+
+/** Of images in local pools beside those that VMs lie on; one that became the volume is told by the hand-over. */
+function imageDecisions(vm: VmId, on: HostId, is: Replica | undefined, was: Replica | undefined): Decision[] {
+  if ((is ?? was)?.pool === undefined) return [];
+  if (is === undefined) return was?.state.kind === "surplus" ? [{ kind: "image", vm, on, is: "over" }] : [];
+  const states = { copying: "made", stale: "kept", surplus: "given-up" } as const;
+  const kind = is.state.kind === "copying" || is.state.kind === "stale" ? is.state.kind : ("surplus" as const);
+  return [{ kind: "image", vm, on, is: states[kind] }];
 }

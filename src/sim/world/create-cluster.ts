@@ -1,10 +1,12 @@
+import { must } from "../../base/assert.ts";
 import { createClusterTransaction } from "../../core/cluster-creation.ts";
 import { put } from "../../core/transactions.ts";
+import { bornOn } from "../../core/volume-place.ts";
 import type { ClusterId, Epoch, HostId, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { policySchema } from "../../model/policy.ts";
 import { type HostFacts, type Owner, type Vm, vmDefaults } from "../../model/records.ts";
-import type { Transaction } from "../../model/transaction.ts";
+import type { Transaction, Write } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { PlannedVm } from "../plan.ts";
 import { moveAddress } from "./driver-moves.ts";
@@ -52,7 +54,7 @@ export function createCluster(world: World): void {
 /** A VM that is there from now on. With a host: as if the manager had just placed it there, whatever else would fit. */
 export function addVm(world: World, vm: PlannedVm, host: string | undefined): void {
   const record = vmRecord(vm, createdAt);
-  const writes = [
+  const writes: Write[] = [
     put(keys.vm(record.id), record),
     { kind: "put" as const, key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: record.id }) },
   ];
@@ -68,7 +70,19 @@ export function addVm(world: World, vm: PlannedVm, host: string | undefined): vo
     };
     writes.push(put(keys.owner(record.id), owner));
   }
+  placeImages(world, record, host, writes);
   commit(world, { compares: [{ kind: "absent", key: keys.vm(record.id) }], writes });
+}
+
+/** Its local images are made on the host that is to run it, or on one that its name decides. */
+function placeImages(world: World, vm: Vm, host: string | undefined, writes: Write[]): void {
+  const kinds = new Map(world.plan.pools.map(({ name, kind }) => [name, kind]));
+  const local = vm.spec.disks.filter(({ pool }) => kinds.get(pool) === "local-dir");
+  if (local.length === 0) return;
+  const workers = world.workers();
+  const on = host === undefined ? must(workers[vm.name.length % workers.length], "no host").id : (host as HostId);
+  for (const { volume } of local) world.host(on).images.add(volume);
+  if (!writes.some(({ key }) => key === keys.owner(vm.id))) writes.push(put(keys.owner(vm.id), bornOn(on)));
 }
 
 function commit(world: World, transaction: Transaction): void {

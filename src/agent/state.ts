@@ -75,13 +75,15 @@ export type Moving = {
 /** A live move that ended here without a record of it, until that is written. */
 export type MoveEnd = { readonly of: Revision; readonly code: string; readonly params: Params };
 
-/** A guest that went on here after a live move; `health`: null until it was asked for. */
+/**
+ * A guest that went on here after a live move; `health`: null until it was asked for. `tookMs`: from the beginning of its
+ * move here; null: not known.
+ */
 export type Arrival = {
   readonly run: VmRun;
   readonly health: GuestHealth | null;
   /** That it arrived was told: it is looked at again for the sake of what it left (old-images.ts). */
   readonly told: boolean;
-  /** From the beginning of its move here; null: not known. */
   readonly tookMs: number | null;
 };
 

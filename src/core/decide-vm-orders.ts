@@ -150,11 +150,7 @@ function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], to: HostId): R
     const params = { vm: vm.name, count: team.length, most: alongMax };
     return { rule: "HM1", code: "team-too-large-to-move", params };
   }
-  for (const other of team) {
-    const why = round.whyUnfit(other, to, true);
-    if (why !== undefined) return why;
-  }
-  return undefined;
+  return round.whyUnfitForAll([vm, ...team], to);
 }
 
 function together(round: VmRound, vm: Vm, to: HostId): Vm[] {

@@ -77,6 +77,8 @@ export const limits = {
   replicaRetryMs: 2_000,
   /** The same where a guest may be waiting for it (S16). */
   replicaPromptRetryMs: 200,
+  /** As long as a copy is not in sync, its host looks so often whether what receives it still works. */
+  replicaLookMs: 5_000,
   /** How far a copy is is written down at most so often. */
   replicaProgressMs: 5_000,
   /** From so many VMs on the way from a host on, no further one leaves it that nobody ordered away (HM2). */
@@ -90,6 +92,8 @@ export const limits = {
   quietRunMs: 60_000,
   /** The balance of the hosts is looked at once in this time (PL5). */
   balanceRoundMs: 10_000,
+  /** So many looks wait for figures of what has just come up: two would do, and what nobody can measure stops nothing. */
+  balanceWaits: 6,
   /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */
   promptRestarts: 3,
   restartFirstMs: 1_000,

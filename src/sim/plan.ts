@@ -7,6 +7,8 @@ export type PlannedVm = {
   readonly name: string;
   readonly pool: string;
   readonly memoryMiB: number;
+  /** 1 where it is not said. */
+  readonly cpus?: number;
   readonly requested: RequestedState;
   readonly maxRestart: number;
   readonly maxRelocate: number;
@@ -16,6 +18,13 @@ export type PlannedVm = {
   readonly startDelayMs?: number;
   /** By default the most that there is. */
   readonly cpuModel?: string;
+};
+
+export type PlannedGroup = {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly vms: readonly string[];
 };
 
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */
@@ -59,9 +68,11 @@ export type WorldPlan = {
   readonly hostMemoryMiB: number;
   readonly devices: boolean;
   /** What of the policy is not as by default. */
-  readonly scheduler?: Pick<Scheduler, "mode" | "rebalanceOnStart">;
+  readonly scheduler?: Pick<Scheduler, "mode" | "rebalanceOnStart"> & Partial<Pick<Scheduler, "autoRebalance">>;
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly PlannedVm[];
+  /** Availability groups, of VMs whose disks lie with one host. */
+  readonly groups?: readonly PlannedGroup[];
   /** Faults and the operator's orders, by time. */
   readonly events: readonly FaultEvent[];
   /** From here on every fault is over; the world heals. */

@@ -13,6 +13,10 @@ export interface ReplicaWorld {
   /** Who answers at a door; undefined: nobody. */
   find(door: Door): { readonly host: HostId; readonly doorkeeper: Doorkeeper } | undefined;
   open(host: HostId, address: string, doorkeeper: Doorkeeper): Door;
+  /** For whoever watches: a write of a connection reaches a copy. */
+  readonly landed?: (host: HostId, disk: SimDisk) => void;
+  /** From now on writes of this run are answered without the copy. */
+  readonly leftBehind?: (vm: VmId, epoch: number) => void;
 }
 
 /** Lets one connection at a time in, to one volume; undefined: not this one, or not now. */
@@ -39,6 +43,7 @@ export class SimExport {
     const act = (): void => {
       if (this.isRemoved || !this.#daemon.isAlive) return;
       this.#disk.set(block, value);
+      this.#daemon.landed?.(this.#disk);
       done();
     };
     if (this.#daemon.hangs) this.#daemon.lying.push(act);
@@ -51,6 +56,11 @@ export class SimDaemon {
   isAlive = true;
   hangs = false;
   readonly lying: (() => void)[] = [];
+  readonly landed: ((disk: SimDisk) => void) | undefined;
+
+  constructor(landed?: (disk: SimDisk) => void) {
+    this.landed = landed;
+  }
 
   goOn(): void {
     this.hangs = false;

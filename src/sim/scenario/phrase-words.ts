@@ -39,6 +39,7 @@ export const phrases = [
   "crash VM",
   "crash VM on HOST",
   "crash VM on HOST at its hand-over",
+  "keep VM on HOST from dying at its hand-over",
   "freeze HOST at the hand-over of VM",
   "kill agent of HOST at the hand-over of VM",
   "stop agent of HOST at the hand-over of VM",
@@ -90,6 +91,12 @@ export const phrases = [
   "order agent restart of HOST",
   "release HOST",
   "shutdown policy is POLICY",
+  "kill relay of VM",
+  "kill copies of VM on HOST",
+  "hang copies of VM on HOST",
+  "group pause RULE",
+  "group resume RULE",
+  "group delete RULE",
   "disarm freeze",
   "disarm ignore",
   "arm",
@@ -112,7 +119,7 @@ type Draft = { -readonly [K in keyof PhraseArgs]: PhraseArgs[K] } & { hosts: str
 export type FoundPhrase = { readonly id: PhraseId; readonly args: PhraseArgs };
 
 export const processWords = ["agent", "heart", "guard-a", "guard-b"] as const;
-export const recordWords = ["owner", "fence", "term", "registration", "status"] as const;
+export const recordWords = ["owner", "fence", "term", "registration", "status", "replica"] as const;
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000 };
 

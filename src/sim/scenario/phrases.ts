@@ -1,5 +1,6 @@
 import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
+import { planDeleteGroup, planPauseGroup } from "../../core/requests/groups.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
 import type { Incarnation, IntentId, Nonce, TaskId, VmId } from "../../model/ids.ts";
@@ -15,7 +16,7 @@ import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
-import { atHandOver, crashOn } from "./moving-phrases.ts";
+import { atHandOver, crashOn, keepOn } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { steadyRandom } from "./steady.ts";
 
@@ -97,6 +98,7 @@ const prefixes: Readonly<Record<string, string>> = {
   term: "/manager/term/",
   registration: "/hosts/",
   status: "/vms/",
+  replica: "/replicas/",
 };
 
 /** Whom a person would ask: a host whose API answers and that hears the store, the manager's if it does. */
@@ -122,6 +124,32 @@ function orderWith(planFor: (args: PhraseArgs) => Ask): Play {
     return undefined;
   };
 }
+
+function turnGroup(paused: boolean): Play {
+  return orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planPauseGroup(view, rule, paused, asked),
+  );
+}
+
+const killRelay: Play = (world, args) => {
+  world.replicas.killRelays(`vm:${args.vm}`);
+  return undefined;
+};
+
+const killCopies: Play = (world, args) => {
+  const daemon = world.replicas.daemonOf(`vm:${args.vm}`, world.host(args.hosts[0]));
+  if (daemon !== undefined) daemon.isAlive = false;
+  return undefined;
+};
+
+const hangCopies: Play = (world, args) => {
+  const daemon = world.replicas.daemonOf(`vm:${args.vm}`, world.host(args.hosts[0]));
+  if (daemon === undefined) return undefined;
+  daemon.hangs = true;
+  return () => daemon.goOn();
+};
 
 function addHostRule(strict: boolean): Play {
   return orderWith(
@@ -228,6 +256,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "crash VM": menu("qemu-crash"),
   "crash VM on HOST": done((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
   "crash VM on HOST at its hand-over": atHandOver((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
+  "keep VM on HOST from dying at its hand-over": atHandOver((world, { vm, hosts }) => keepOn(world, vm, hosts[0])),
   "freeze HOST at the hand-over of VM": atHandOver(menu("host-freeze")),
   "kill agent of HOST at the hand-over of VM": atHandOver((world, { hosts }) =>
     killProcess(world, world.host(hosts[0]), "daemon"),
@@ -302,6 +331,16 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   ),
   "shutdown policy is POLICY": done((world, { work }) =>
     changePolicy(world, { shutdownPolicy: shutdownPolicySchema.parse(work) }),
+  ),
+  "kill relay of VM": killRelay,
+  "kill copies of VM on HOST": killCopies,
+  "hang copies of VM on HOST": hangCopies,
+  "group pause RULE": turnGroup(true),
+  "group resume RULE": turnGroup(false),
+  "group delete RULE": orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planDeleteGroup(view, rule, asked),
   ),
   "disarm freeze": done((world) => disarm(world, "freeze")),
   "disarm ignore": done((world) => disarm(world, "ignore")),

@@ -1,10 +1,11 @@
+import { defaultPolicy } from "../../model/policy.ts";
 import { allCheckers } from "../checkers/all.ts";
 import type { Checker, StepChecks, Violation } from "../checkers/checker.ts";
 import { shuffledSteps, stepChecks } from "../checkers/steps.ts";
 import type { Heal } from "../faults/fault.ts";
 import type { WorldPlan } from "../plan.ts";
 import { bootHost } from "../world/boot.ts";
-import { addVm, createCluster } from "../world/create-cluster.ts";
+import { addGroup, addVm, createCluster } from "../world/create-cluster.ts";
 import { World } from "../world/world.ts";
 import { Chronicle, kindOfLoss, type TraceLine } from "./chronicle.ts";
 import type { Decision } from "./decisions.ts";
@@ -99,9 +100,14 @@ function planOf({ name, cluster, untilMs }: Scenario): WorldPlan {
     voters: cluster.voters,
     hostMemoryMiB: cluster.memoryMiB,
     devices: cluster.devices,
-    scheduler: { mode: cluster.scheduler, rebalanceOnStart: cluster.rebalanceOnStart },
+    scheduler: {
+      mode: cluster.scheduler,
+      rebalanceOnStart: cluster.rebalanceOnStart,
+      autoRebalance: { ...defaultPolicy.scheduler.autoRebalance, enabled: cluster.autoRebalance },
+    },
     pools: cluster.pools,
     vms: [],
+    groups: [],
     events: [],
     healAtMs: never,
     restByMs: never,
@@ -128,6 +134,7 @@ function begin(world: World, { cluster }: Scenario): void {
   });
   world.scheduler.at(vmsAtMs, () => {
     for (const vm of cluster.vms) addVm(world, vm, vm.host);
+    for (const group of cluster.groups) addGroup(world, group);
   });
 }
 

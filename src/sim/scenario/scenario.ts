@@ -1,7 +1,7 @@
 import type { profiles } from "../../core/limits.ts";
 import type { Scheduler } from "../../model/policy.ts";
 import type { Pool, RequestedState } from "../../model/records.ts";
-import type { WorldPlan } from "../plan.ts";
+import type { PlannedGroup, WorldPlan } from "../plan.ts";
 import type { SimCpu } from "../world/processors.ts";
 
 export type ProfileName = keyof typeof profiles;
@@ -42,10 +42,13 @@ export type StoryCluster = {
   /** By which figures hosts are compared, and whether a VM that is started looks for the best one. */
   readonly scheduler: Scheduler["mode"];
   readonly rebalanceOnStart: boolean;
+  /** Hosts are kept even, as the policy has it by default where that is asked for. */
+  readonly autoRebalance: boolean;
   /** Which limits of the guarantee the story goes beyond: what is lost is told in its trace. */
   readonly outside: WorldPlan["outside"];
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly StoryVm[];
+  readonly groups: readonly PlannedGroup[];
 };
 
 /** `at 20s cut h1 for 5s`: what happens, in the words of phrases.ts. */

@@ -13,7 +13,7 @@ import type {
   ProofKind,
   Vm,
 } from "../../model/records.ts";
-import type { Group, Replica, Replica } from "../../model/replication-records.ts";
+import type { Group, Replica } from "../../model/replication-records.ts";
 import type { Rule } from "../../model/rules.ts";
 
 /** One key that a transaction changed; `before` is what stood there. Undefined: nothing does, or did. */

@@ -6,7 +6,8 @@ import { closeIfBrokenOff } from "./leftovers.ts";
 import type { Mutant } from "./mutant.ts";
 import { copyTree, plant } from "./plant.ts";
 
-const parts = ["src", "guard", "lab", "test", "tools", "vitest.config.ts"];
+/** With the guest that real QEMUs boot. */
+const parts = ["src", "guard", "lab", "test", "tools", ".build", "vitest.config.ts"];
 const runLimitMs = 300_000;
 
 /** Bugs that tests find, not the simulator. */
@@ -19,7 +20,7 @@ export const suites = {
     files: ["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
   },
   /** The driver and the relay with real QEMUs. Needs root. */
-  relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts"] },
+  relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"] },
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */
   moves: { projects: ["contracts"], files: ["test/contracts/local-move.test.ts"] },
 } as const;

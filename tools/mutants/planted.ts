@@ -1,6 +1,7 @@
 import type { Mutant } from "./mutant.ts";
 import { agentMutants } from "./planted/agent.ts";
 import { balancingMutants } from "./planted/balancing.ts";
+import { copyMutants } from "./planted/copies.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
@@ -25,6 +26,7 @@ export const planted: readonly Mutant[] = [
   ...leavingMutants,
   ...movingMutants,
   ...localMoveMutants,
+  ...copyMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

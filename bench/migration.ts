@@ -1,11 +1,17 @@
+import { randomBytes } from "node:crypto";
 import { describeError } from "../lab/lab-error.ts";
 import { onSignals } from "../lab/options.ts";
+import { seededRandom } from "../src/base/random.ts";
+import { openTestLab } from "../test/support/lab-cluster.ts";
+import { writeNumbers } from "../test/support/lab-writer.ts";
 import { openByHand } from "./migration/by-hand.ts";
+import { evacuate } from "./migration/evacuation.ts";
 import { help, type Options, parseOptions } from "./migration/options.ts";
 import { openOurs } from "./migration/ours.ts";
 import { openRig } from "./migration/rig.ts";
 import { type Move, sharedRow } from "./migration/row.ts";
 import { type TickWatch, watchTicks } from "./migration/tick-watch.ts";
+import { moveUnderFaults } from "./migration/under-faults.ts";
 
 const bootLimitMs = 60_000;
 /** A guest that was moved has to show this many records before its silence counts as over. */
@@ -45,7 +51,35 @@ async function measure(mover: { move(): Promise<number> }, ticks: TickWatch): Pr
   return { totalMs, downtimeMs: ticks.takeGapMs() };
 }
 
-async function runBench({ trials, memoryMiB, tls, json }: Options): Promise<void> {
+/** Returns the exit code: 1 where a write was lost, a VM ran twice, or a guest that was to move booted again. */
+async function runBench(options: Options): Promise<number> {
+  if (options.faults === null && options.evacuate === null) {
+    await runTrials(options);
+    return 0;
+  }
+  const seed = options.seed ?? randomBytes(4).toString("hex");
+  log(`Seed ${seed}`);
+  const lab = await openTestLab();
+  closers.push(() => lab.close());
+  let good = true;
+  if (options.faults !== null) {
+    const vm = await lab.guest("web", 50);
+    const writer = writeNumbers(lab.world.reach, vm.address, "faults");
+    closers.push(() => writer.stop());
+    await writer.goesOn();
+    const tally = await moveUnderFaults({ lab, vm, writer, random: seededRandom(seed), log }, options.faults);
+    good &&= tally.doubleRuns === 0 && tally.lostWrites === 0;
+    print(tally, options.json);
+  }
+  if (options.evacuate !== null) {
+    const row = await evacuate(lab, options.evacuate, log);
+    good &&= row.doubleRuns === 0 && row.lostWrites === 0 && row.restarted === 0;
+    print(row, options.json);
+  }
+  return good ? 0 : 1;
+}
+
+async function runTrials({ trials, memoryMiB, tls, json }: Options): Promise<void> {
   const rig = await openRig(memoryMiB);
   closers.push(() => rig.close());
   const hand = await openByHand(rig, "hand", tls);
@@ -67,18 +101,18 @@ async function runBench({ trials, memoryMiB, tls, json }: Options): Promise<void
     for (const turn of trial % 2 === 0 ? turns : turns.toReversed()) await turn();
     log(`trial ${trial + 1}: through the port ${describe(ours.at(-1))}, by hand ${describe(raw.at(-1))}`);
   }
-  const row = sharedRow(ours, raw);
-  process.stdout.write(`${json ? JSON.stringify(row) : describeRow(row)}\n`);
+  print(sharedRow(ours, raw), json);
 }
 
 function describe(move: Move | undefined): string {
   return move === undefined ? "nothing" : `${Math.round(move.totalMs)} ms (${Math.round(move.downtimeMs)} ms down)`;
 }
 
-function describeRow(row: object): string {
-  return Object.entries(row)
-    .map(([name, value]) => `${name} ${value}`)
-    .join("  ");
+function print(row: object, json: boolean): void {
+  const text = Object.entries(row).map(
+    ([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
+  );
+  process.stdout.write(`${json ? JSON.stringify(row) : text.join("  ")}\n`);
 }
 
 function fail(error: unknown): void {
@@ -94,8 +128,7 @@ else {
   process.on("unhandledRejection", fail);
   process.stdout.on("error", () => void end(1));
   try {
-    await runBench(parseOptions(args));
-    await end(0);
+    await end(await runBench(parseOptions(args)));
   } catch (error) {
     fail(error);
   }

@@ -1,6 +1,6 @@
 import type { WallMs } from "../model/ids.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
-import { type AgentState, type Local, runKey } from "./state.ts";
+import { type AgentState, type Local, type Moving, runKey } from "./state.ts";
 
 export function needList(state: AgentState): AgentState {
   return { ...state, listing: { ...state.listing, needed: true } };
@@ -23,4 +23,10 @@ export function fresh(run: VmRun, phase: Local["phase"], since: WallMs): Local {
 
 export function withLocal(state: AgentState, local: Local): AgentState {
   return { ...state, locals: new Map(state.locals).set(runKey(local.run), local) };
+}
+
+/** A part that has just begun. */
+export function partOf(part: Moving["part"], of: Moving["of"], more: Partial<Moving> = {}): Moving {
+  const nothingYet = { doors: null, tls: true, stage: "begun", retryAt: null, since: null, stoodSince: null } as const;
+  return { part, of, ...nothingYet, ...more };
 }

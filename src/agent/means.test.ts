@@ -54,6 +54,15 @@ describe("means of what is counted", () => {
     });
   });
 
+  test("what it took before it was first seen, or after it was last seen, is not the host's own", () => {
+    const before = [at(0, use(0, 500)), at(10, use(2, 500))];
+    const came = [at(20, use(12, 500), [web(1), use(8, 80)]), at(30, use(24, 500), [web(1), use(18, 80)])];
+    const both = { host: { cores: 1.2, memoryMiB: 540 }, vms: { "vm:web": { cores: 1, memoryMiB: 80 } } };
+    expect(shown(...before, ...came)).toEqual(both);
+    const left = at(40, use(32, 500));
+    expect(shown(...before, ...came, left)?.host.cores).toBe(0.2);
+  });
+
   test("another run of the VM, and a counter that went back, start afresh", () => {
     const first = at(0, use(0, 500), [web(1), use(90, 80)]);
     const restarted = at(10, use(10, 500), [web(2), use(1, 80)]);
@@ -68,7 +77,10 @@ describe("means of what is counted", () => {
   test("what cannot be read is no figure: a run is missing, and of the host nothing is known after a while", () => {
     const known = [at(0, use(0, 500), [web(1), use(0, 80)]), at(10, use(10, 500), [web(1), use(9, 80)])];
     const hidden = at(20, use(20, 500), [web(1), "unknown"]);
-    expect(shown(...known, hidden)).toEqual({ host: { cores: 0.55, memoryMiB: 447 }, vms: {} });
+    expect(shown(...known, hidden)).toEqual({ host: { cores: 0.1, memoryMiB: 447 }, vms: {} });
+    // From the next look on nobody can tell it from the host's own.
+    const still = at(30, use(30, 500), [web(1), "unknown"]);
+    expect(shown(...known, hidden, still)).toEqual({ host: { cores: 0.55, memoryMiB: 460 }, vms: {} });
     expect(shown(...known, at(20, "unknown"))).toEqual(shown(...known));
     expect(taken(...known, at(40, "unknown"))).toHaveLength(2);
     expect(taken(...known, at(41, "unknown"))).toEqual([]);

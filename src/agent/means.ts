@@ -59,24 +59,31 @@ function meanOfRun(samples: readonly Sample[], key: string): Usage | undefined {
   };
 }
 
-/** What the host itself took, and what nobody could say of which run it was. */
+/**
+ * What the host itself took, and what nobody could say of which run it was. Between two moments at which other runs were there
+ * nobody can: what a run took before it was first seen, or after it was last seen, is not the host's own.
+ */
 function meanOfRest(samples: readonly Sample[]): { cores: number; memoryMiB: number } {
+  const steps = samples.slice(1).map((to, i) => ({ from: samples[i] ?? to, to }));
+  const steady = steps.filter(({ from, to }) => sameRuns(from, to));
   let cpuUs = 0;
   let ms = 0;
-  samples.forEach((to, i) => {
-    const from = samples[i - 1];
-    if (from === undefined) return;
+  for (const { from, to } of steady.length > 0 ? steady : steps) {
     ms += to.atMs - from.atMs;
     let ofRuns = 0;
     for (const [key, use] of to.runs) ofRuns += Math.max(0, use.cpuUs - (from.runs.get(key)?.cpuUs ?? use.cpuUs));
     cpuUs += Math.max(0, to.host.cpuUs - from.host.cpuUs - ofRuns);
-  });
+  }
   const memoryMiB = meanBy(samples, ({ host, runs }) => {
     let ofRuns = 0;
     for (const use of runs.values()) ofRuns += use.memoryMiB;
     return Math.max(0, host.memoryMiB - ofRuns);
   });
   return { cores: coresOf(cpuUs, ms), memoryMiB };
+}
+
+function sameRuns(a: Sample, b: Sample): boolean {
+  return a.runs.size === b.runs.size && [...a.runs.keys()].every((key) => b.runs.has(key));
 }
 
 function meanBy<T>(list: readonly T[], figure: (one: T) => number): number {

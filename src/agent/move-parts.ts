@@ -2,7 +2,7 @@ import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
-import { defaultPolicy } from "../model/policy.ts";
+import { defaultPolicy, type Policy } from "../model/policy.ts";
 import type { Params } from "../model/reason.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
@@ -38,6 +38,10 @@ export function beginStep(
 ) {
   const op = building.op({ kind, runKey: runKey(run) });
   building.effects.push({ kind, op, run });
+}
+
+export function migrationPolicy(view: ClusterView): Policy["migration"] {
+  return (view.policy?.value ?? defaultPolicy).migration;
 }
 
 export function movesMax(view: ClusterView): number {

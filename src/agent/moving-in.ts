@@ -2,19 +2,22 @@ import { inKeyOrder } from "../base/order.ts";
 import { cpuModelOfRun } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
+import { confirmCopies } from "../core/local-copies.ts";
 import { giveBackTransaction } from "../core/migration.ts";
-import { moveLinks } from "../core/migration-links.ts";
+import { linkOrder, moveLinks } from "../core/migration-links.ts";
+import { moveTurns } from "../core/move-turns.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { refuse } from "../model/reason.ts";
-import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import { fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { isGoingDown } from "./ending.ts";
-import { fresh, withLocal } from "./locals.ts";
-import { beginStep, failMove, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
+import { fresh, partOf, withLocal } from "./locals.ts";
+import { beginStep, failMove, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
+import { copiedDisks, mayPrepare } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
 
 /** By the agent of the target, while the VM is its source's: says that it waits. */
@@ -29,15 +32,17 @@ export function settleIncoming(building: Building, local: Local, moving: Moving)
   } else if (move.value.live?.kind === "asked") {
     // Prepared for an earlier move, or by an earlier agent, whose doors went with it.
     if (moving.doors === null || moving.of !== move.revision) beginStep(building, "abandon", local.run);
-    else sayWaiting(building, move, local.run, moving.doors);
+    else sayWaiting(building, move, local.run, { doors: [...moving.doors], tls: moving.tls });
   }
 }
 
-function sayWaiting(building: Building, move: Stored<VmMove>, run: VmRun, doors: NonNullable<Moving["doors"]>): void {
+type Way = Pick<VmMove["live"] & { readonly kind: "waiting" }, "doors" | "tls">;
+
+function sayWaiting(building: Building, move: Stored<VmMove>, run: VmRun, way: Way): void {
   const registration = building.happened.view.hosts.get(building.state.self);
   if (registration === undefined) return;
   const { incarnation } = run;
-  const next: VmMove = { ...move.value, live: { kind: "waiting", incarnation, doors: [...doors] } };
+  const next: VmMove = { ...move.value, live: { kind: "waiting", incarnation, ...way } };
   const key = keys.vmMove(run.vm);
   const compares = [unchanged(key, move), ...stillIn(building.state.self, registration)];
   building.commit(moveSubject(run.vm), transaction(compares, [put(key, next)]), []);
@@ -47,14 +52,20 @@ function sayWaiting(building: Building, move: Stored<VmMove>, run: VmRun, doors:
 export function takeIn(building: Building, incarnation: Incarnation): void {
   const { view } = building.happened;
   const { heart, self } = building.state;
-  if (view.moves.size === 0 || heart === "lost" || heart.frozen || isGoingDown(view, self)) return;
-  const asked = inKeyOrder(view.moves).filter(([, { value }]) => isAskedOf(building, value));
-  asked.sort(([, a], [, b]) => a.value.at - b.value.at);
+  if (view.moves.size === 0 || heart === "lost" || heart.frozen) return;
+  const asked = [...view.moves].filter(([, { value }]) => isAskedOf(building, value));
+  if (isGoingDown(view, self)) {
+    // They would take the turns of those that leave this host.
+    for (const [vm, move] of asked) failMove(building, move, "move-host-lost", { vm: nameOf(view, vm), host: self });
+    return;
+  }
+  asked.sort(([, a], [, b]) => a.revision - b.revision);
+  const turns = asked.length === 0 ? undefined : moveTurns(view);
   for (const [vm, move] of asked) {
-    if (movesHere(building, "in") >= movesMax(view) || movesFrom(view, move.value) >= movesMax(view)) continue;
+    if (turns?.get(vm) !== 0 || movesHere(building, "in") >= movesMax(view)) continue;
     if (isHere(building, vm) || building.busy(moveSubject(vm))) continue;
     if (building.state.moveEnds.get(vm)?.of === move.revision) continue;
-    prepare(building, move, incarnation);
+    if (mayPrepare(building, move)) prepare(building, move, incarnation);
   }
 }
 
@@ -63,16 +74,6 @@ function isAskedOf({ state, happened }: Building, { vm, to, from, incarnation, e
   const owner = happened.view.owners.get(vm)?.value;
   if (owner?.kind !== "held" || fenceOf(happened.view, from, incarnation) !== undefined) return false;
   return owner.host === from && owner.incarnation === incarnation && owner.epoch === epoch;
-}
-
-/** Guests under way from or to the host where this one is. */
-function movesFrom(view: ClusterView, { from }: VmMove): number {
-  let count = 0;
-  for (const { value } of view.moves.values()) {
-    const isUnderWay = value.live?.kind === "waiting" || value.live?.kind === "switched";
-    if (isUnderWay && (value.from === from || value.to === from)) count += 1;
-  }
-  return count;
 }
 
 /** Something of an earlier run of it is left. */
@@ -89,14 +90,20 @@ function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnat
   const [there, here] = [view.members.get(from)?.value, view.members.get(to)?.value];
   if (vm === undefined || pools === undefined || there === undefined || here === undefined || epoch === null) return;
   const run = { vm: id, incarnation, epoch: nextEpoch(epoch) };
-  const links = moveLinks(there, here, { order: [], gateways: new Set() });
-  const moving: Moving = { part: "incoming", of: move.revision, doors: null, stage: "begun", retryAt: null };
+  const links = moveLinks(there, here, linkOrder(view));
+  if (links.length === 0) {
+    failMove(building, move, "move-no-common-link", { vm: vm.name, from: there.name, host: here.name });
+    return;
+  }
+  const { tls } = migrationPolicy(view);
+  const moving = partOf("incoming", move.revision, { tls, since: building.happened.now });
   const op = building.op({ kind: "prepare", runKey: runKey(run) });
   building.state = withLocal(building.state, { ...fresh(run, "moving", wall), moving });
   const addresses = links.map((link) => link.to);
   // The guest comes with the processor that it was shown at its start (PL8).
   const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelOfRun(view, vm) } };
-  building.effects.push({ kind: "prepare", op, request: { run, vm: shown, pools, from, addresses, tls: true } });
+  const request = { run, vm: shown, pools, from, addresses, tls, ...copiedDisks(view, id) };
+  building.effects.push({ kind: "prepare", op, request });
 }
 
 /**
@@ -138,7 +145,7 @@ export function isAwaitedByMove(building: Building, { run, neverRan }: Local): b
 /** Looks at guests that have arrived, and tells how they are. */
 export function greetArrivals(building: Building): void {
   const { view } = building.happened;
-  for (const [vm, { run, health }] of inKeyOrder(building.state.arrivals)) {
+  for (const [vm, { run, health, told: known, tookMs }] of inKeyOrder(building.state.arrivals)) {
     const isHere = building.state.locals.get(runKey(run))?.phase === "running";
     if (!isHere || !isNamed(view, building.state.self, run)) forget(building, vm);
     else if (health === null) {
@@ -148,11 +155,18 @@ export function greetArrivals(building: Building): void {
       if (!isAsked) beginStep(building, "check", run);
     } else if (!building.busy(`arrived ${vm}`)) {
       const params = { vm: nameOf(view, vm), host: building.state.self, epoch: run.epoch };
-      const told = [event("vm-moved", { vm, host: building.state.self }, params)];
-      if (!health.executes) told.push(event("guest-stands-after-move", { vm, host: building.state.self }, params));
+      const took = tookMs === null ? params : { ...params, tookMs };
+      const told = known ? [] : [event("vm-moved", { vm, host: building.state.self }, took)];
+      const copies = health.executes ? confirmCopies(view, vm, building.happened.wall) : { compares: [], writes: [] };
+      if (known) {
+        // What was told of it once is not said again.
+      } else if (!health.executes)
+        told.push(event("guest-stands-after-move", { vm, host: building.state.self }, params));
       else if (health.agent === "silent")
         told.push(event("guest-agent-silent", { vm, host: building.state.self }, params));
-      building.commit(`arrived ${vm}`, transaction([unchanged(keys.owner(vm), view.owners.get(vm))], []), told);
+      const compares = [unchanged(keys.owner(vm), view.owners.get(vm)), ...copies.compares];
+      if (told.length > 0 || copies.writes.length > 0)
+        building.commit(`arrived ${vm}`, transaction(compares, copies.writes), told);
       forget(building, vm);
     }
   }

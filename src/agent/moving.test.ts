@@ -1,17 +1,29 @@
 import { describe, expect, test } from "vitest";
 import { Agent, hostWith, web as run, seen } from "../../test/support/agent-rig.ts";
-import { epoch, held, host, incarnation, move, type Records, vm, vmId } from "../../test/support/records.ts";
+import {
+  epoch,
+  facts,
+  held,
+  host,
+  incarnation,
+  member,
+  move,
+  type Records,
+  vm,
+  vmId,
+} from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
-import type { Owner } from "../model/records.ts";
+import { defaultPolicy } from "../model/policy.ts";
+import type { Owner, VmStatus } from "../model/records.ts";
 import type { MovePart, RunningVm, VmRun } from "../ports/hypervisor.ts";
 import type { IncomingEnd } from "../ports/migration.ts";
 
 const web = vmId("web");
 const one = incarnation(1);
 const doors = [{ address: "10.0.1.2", port: 40_001 }];
-const waiting = { kind: "waiting", incarnation: one, doors } as const;
+const waiting = { kind: "waiting", incarnation: one, doors, tls: true } as const;
 const switched = { kind: "switched", incarnation: one } as const;
 const part = (of: VmRun, move: MovePart): RunningVm => ({ ...seen(of, "paused"), move });
 
@@ -43,6 +55,57 @@ describe("the source", () => {
     agent.ends("kill");
     const removed = agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.transaction.writes : []));
     expect(removed).toContainEqual({ kind: "delete", key: keys.vmMove(web) });
+  });
+
+  test("tells how the copying goes in the VM's status, now and then, and nothing of it afterwards", () => {
+    const agent = agentOf(source(), seen(run(1)));
+    const out = agent.take("migrate-out");
+    const told = { mibPerSecond: 80, remainingMiB: 40, expectedDowntimeMs: 300, link: "10.0.1.2" };
+    const hear = (percent: number): void =>
+      agent.tell({
+        kind: "move",
+        event: { kind: "progress", run: run(1), progress: { ...told, percent, guest: "stopped" } },
+      });
+    const copying = () => (agent.written(keys.vmStatus(web)) as VmStatus | undefined)?.copying;
+    agent.settles();
+    hear(20);
+    expect(copying()).toEqual({ ...told, percent: 20 });
+    agent.settles();
+    hear(40);
+    expect(copying()).toBeUndefined();
+    agent.wait(limits.agentWakeMs);
+    expect(copying()).toEqual({ ...told, percent: 40 });
+    agent.settles();
+    agent.wait(limits.agentWakeMs);
+    hear(100);
+    expect(copying()).toBeUndefined();
+    agent.tell({ kind: "op-ended", op: out?.op ?? -1, end: { kind: "refused", code: "move-broke-off", params: {} } });
+    agent.lists(seen(run(1)));
+    expect(agent.written(keys.vmStatus(web))).not.toHaveProperty("copying");
+  });
+
+  test("[FC1] says for how long the guest stood still, once it has left", () => {
+    const agent = agentOf(source(), seen(run(1)));
+    const out = agent.take("migrate-out");
+    const progress = { percent: 100, mibPerSecond: 80, remainingMiB: 0, expectedDowntimeMs: 200, link: "10.0.1.2" };
+    agent.tell({ kind: "move", event: { kind: "progress", run: run(1), progress: { ...progress, guest: "stopped" } } });
+    agent.wait(40);
+    agent.tell({ kind: "op-ended", op: out?.op ?? -1, end: { kind: "done" } });
+    agent.settles();
+    agent.wait(5);
+    agent.ends("switch-over");
+    agent.ends("kill");
+    const events = agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.events : []));
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: "vm-left", params: { vm: "web", to: "h2", pauseMs: 245 } }),
+    );
+  });
+
+  test("keeps to the policy's bandwidth and pause, and asks for a certificate where the doors do", () => {
+    const records = source({ live: { ...waiting, tls: false } });
+    const migration = { ...defaultPolicy.migration, bandwidthMiBps: 40, downtimeMs: 900 };
+    const agent = agentOf(records.put(keys.policy, { ...defaultPolicy, migration }), seen(run(1)));
+    expect(agent.take("migrate-out")?.request).toMatchObject({ bandwidthMiBps: 40, downtimeMs: 900, tls: false });
   });
 
   test("[S15] does not hand over what it copied for another move", () => {
@@ -126,6 +189,33 @@ describe("the target", () => {
     expect(agent.take("complete")).toBeUndefined();
     handedTo(agent);
     expect(agent.take("complete")).toMatchObject({ run: run(2), limitMs: limits.moveCompleteMs });
+  });
+
+  test("waits on the links of the policy, in its order, and says whether they ask for a certificate", () => {
+    const links = ["10.0.1", "10.0.2", "10.0.3"].map((net) => ({ net, kind: "migration", subnet: `${net}.0/24` }));
+    const records = target();
+    for (const [n, name] of ["h1", "h2"].entries())
+      records.put(
+        keys.member(host(name)),
+        member(name, {
+          links: links.map(({ net, subnet }) => ({ kind: "migration", subnet, address: `${net}.${n + 1}` })),
+        }),
+      );
+    records.put(keys.hostFacts(host("h2")), facts({ routedAddresses: ["10.0.1.2"] }));
+    const addresses = (agent: Agent) => agent.take("prepare")?.request;
+    expect(addresses(agentOf(records))).toMatchObject({ addresses: ["10.0.2.1", "10.0.3.1", "10.0.1.1"], tls: true });
+    const migration = { ...defaultPolicy.migration, links: ["10.0.3.0/24", "10.0.1.0/24"], tls: false };
+    const agent = agentOf(records.put(keys.policy, { ...defaultPolicy, migration }));
+    expect(agent.take("prepare")?.request).toMatchObject({ addresses: ["10.0.3.1", "10.0.1.1"], tls: false });
+    agent.tell({ kind: "prepared", op: [...agent.state.ops.keys()][0] ?? -1, end: { kind: "waiting", doors } });
+    expect(moveOf(agent)?.live).toEqual({ ...waiting, tls: false });
+  });
+
+  test("a move between hosts that have no link in common fails before anything is started", () => {
+    const migration = { ...defaultPolicy.migration, links: ["10.9.9.0/24"] };
+    const agent = agentOf(target().put(keys.policy, { ...defaultPolicy, migration }));
+    expect(agent.take("prepare")).toBeUndefined();
+    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-no-common-link" });
   });
 
   test("[S15] a refusal to make ready ends the move with its cause", () => {

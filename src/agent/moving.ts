@@ -1,21 +1,21 @@
-import { inKeyOrder } from "../base/order.ts";
+import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
 import { leftTransaction, switchoverTransaction } from "../core/migration.ts";
 import { moveDuty } from "../core/move-duty.ts";
+import { moveTurns } from "../core/move-turns.ts";
 import { planChange } from "../core/plans.ts";
-import { put, transaction, unchanged } from "../core/transactions.ts";
-import { type HostId, type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
-import { keys } from "../model/keys.ts";
+import { transaction } from "../core/transactions.ts";
+import { type HostId, type Incarnation, nextEpoch } from "../model/ids.ts";
 import type { VmMove } from "../model/move-records.ts";
-import type { Task } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
 import { isGoingDown, whyEnding } from "./ending.ts";
-import { withLocal } from "./locals.ts";
-import { beginStep, failMove, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
+import { partOf, withLocal } from "./locals.ts";
+import { beginStep, failMove, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { settleIncoming } from "./moving-in.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
+import { copiedDisks } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
@@ -84,7 +84,12 @@ function isTargetLost(view: ClusterView, { to, live }: VmMove): boolean {
 
 /** S15: the one transaction by which the VM changes hands. Until its outcome is known the guest stands still. */
 function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }: VmRun): void {
-  const commit = switchoverTransaction(building.happened.view, vm, { host: building.state.self, incarnation });
+  const commit = switchoverTransaction(
+    building.happened.view,
+    vm,
+    { host: building.state.self, incarnation },
+    building.happened.wall,
+  );
   if (commit.kind === "refused") failMove(building, move, commit.code, commit.params);
   // Without an event: whatever else waits to be told must not keep the guest standing.
   else building.commit(moveSubject(vm), commit.transaction, []);
@@ -130,12 +135,15 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
   if (state.moveEnds.get(vm)?.of === move.revision) return;
   if (state.heart === "lost" || state.heart.frozen || isTargetLost(view, move.value)) return;
   if (movesHere(building, "out") >= movesMax(view) || isGoingDownAtOnce(view, state.self)) return;
+  // More targets may wait than there are turns, where each of them had seen too little of the others.
+  if (moveTurns(view).get(vm) !== 0) return;
   const as = { vm, incarnation: live.incarnation, epoch: nextEpoch(epoch) };
   const op = building.op({ kind: "migrate-out", runKey: runKey(local.run) });
-  const moving: Moving = { part: "leaving", of: move.revision, doors: null, stage: "begun", retryAt: null };
+  const { doors, tls } = live;
+  const moving = partOf("leaving", move.revision, { tls, since: building.happened.now });
   building.state = withMoving(building.state, { ...local, moving }, {});
-  const { doors } = live;
-  const request = { to, as, doors, tls: true, bandwidthMiBps: null, downtimeMs: limits.moveDowntimeMs };
+  const { bandwidthMiBps, downtimeMs } = migrationPolicy(view);
+  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs, ...copiedDisks(view, vm) };
   building.effects.push({ kind: "migrate-out", op, run: local.run, request });
 }
 
@@ -158,7 +166,10 @@ export function settleQuit(building: Building, incarnation: Incarnation): void {
     if (commit.kind === "refused") continue;
     const plan = planChange(view, vm, { failedMoves: null });
     const { compares, writes } = commit.transaction;
-    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), []);
+    const pauseMs = building.state.pauses.get(vm);
+    const params = { vm: nameOf(view, vm), to: move.to };
+    const told = pauseMs === undefined ? [] : [event("vm-left", { vm, host: self }, { ...params, pauseMs })];
+    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), told);
   }
 }
 
@@ -168,30 +179,4 @@ export function isPartHere({ state }: Building, run: VmRun): boolean {
     if (other.vm === run.vm && other.epoch !== run.epoch && moving !== null && phase !== "gone") return true;
   }
   return false;
-}
-
-/** How the copying of a guest goes, in the task of whoever ordered it: for people, and rests on nothing. */
-export function writeProgress(building: Building): void {
-  const { state, happened } = building;
-  if (state.progress.size === 0 || happened.now < state.progressAt) return;
-  for (const [vm, { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link }] of inKeyOrder(state.progress)) {
-    const task = taskOf(building, vm);
-    if (task === undefined || building.busy(`task ${vm}`)) continue;
-    const copying = { mibPerSecond, remainingMiB, expectedDowntimeMs, link };
-    // A third of the way is over once it is under way, the last one begins when the VM has changed hands.
-    const next: Task = { ...task.value, percent: Math.max(task.value.percent, 33 + Math.floor(percent / 3)), copying };
-    const key = keys.task(task.value.id);
-    building.commit(`task ${vm}`, transaction([unchanged(key, task)], [put(key, next)]), []);
-  }
-  building.state = { ...building.state, progress: new Map(), progressAt: later(happened.now, limits.agentWakeMs) };
-}
-
-function taskOf({ happened, state }: Building, vm: VmId): Stored<Task> | undefined {
-  const move = happened.view.moves.get(vm)?.value;
-  if (move?.from !== state.self || move.live?.kind !== "waiting") return undefined;
-  for (const [, task] of inKeyOrder(happened.view.tasks)) {
-    const { kind, vm: of, to, end } = task.value;
-    if (kind === "move-vm" && of === vm && to === move.to && end === null) return task;
-  }
-  return undefined;
 }

@@ -2,8 +2,8 @@ import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, MovePart, VmRun } from "../ports/hypervisor.ts";
-import type { IncomingEnd } from "../ports/migration.ts";
-import { fresh, needList, withLocal } from "./locals.ts";
+import type { IncomingEnd, MoveProgress } from "../ports/migration.ts";
+import { fresh, needList, partOf, withLocal } from "./locals.ts";
 import {
   type AgentEvent,
   type AgentOp,
@@ -33,14 +33,14 @@ export function isWorking(state: AgentState, key: string, except?: MoveOp): bool
 }
 
 /** A copy that has its epoch's ownership again, and still stands still. */
-export const leavingAgain: Moving = { part: "leaving", of: null, doors: null, stage: "begun", retryAt: null };
+export const leavingAgain: Moving = partOf("leaving", null);
 
 /** What a listing says of a run that has a part in a move; what this agent knows beyond that stands. */
 export function partSeen(known: Local | undefined, run: VmRun, part: MovePart, wall: WallMs): Local {
   // It was told that this one has ended, and something of it is still there.
   if (known?.phase === "unclear" && known.exit !== null) return known;
   if (known?.moving?.part === part && known.phase === "moving") return known;
-  const moving = known?.moving ?? { of: null, doors: null, stage: "begun", retryAt: null };
+  const moving = known?.moving ?? partOf(part, null);
   return { ...fresh(run, "moving", wall), moving: { ...moving, part } };
 }
 
@@ -67,8 +67,16 @@ export function noteMove(
       return noteChecked(state, happened);
     case "move":
       if (happened.event.kind === "incoming-lost") return noteLost(state, happened.event.run, happened.wall);
-      return { ...state, progress: new Map(state.progress).set(happened.event.run.vm, happened.event.progress) };
+      return noteProgress(state, happened.event.run, happened.event.progress, happened.now);
   }
+}
+
+function noteProgress(before: AgentState, run: VmRun, progress: MoveProgress, now: InstantMs): AgentState {
+  const state = { ...before, progress: new Map(before.progress).set(run.vm, progress) };
+  const local = state.locals.get(runKey(run));
+  const { percent, expectedDowntimeMs } = progress;
+  if (local?.phase !== "moving" || percent < 100 || expectedDowntimeMs === null) return state;
+  return withMoving(state, local, { stoodSince: later(now, -expectedDowntimeMs) });
 }
 
 function noteLost(state: AgentState, run: VmRun, wall: WallMs): AgentState {
@@ -152,7 +160,7 @@ export function noteMoveOp(
       if (end.kind === "done") return needList(withLocal(state, fresh(local.run, "running", wall)));
       return needList(withMoving(state, local, { retryAt: later(now, limits.moveStepRetryMs) }));
     case "switch-over":
-      return withMoving(state, local, { stage: end.kind === "done" ? "over" : "refused" });
+      return withMoving(withPause(state, local, end, now), local, { stage: end.kind === "done" ? "over" : "refused" });
     case "complete":
       if (end.kind === "done") return arrived(state, local, wall, now);
       return withMoving(state, local, refusedAfter(op, local));
@@ -174,9 +182,17 @@ function refusedAfter({ kind }: AgentOp, { moving }: Local): Partial<Moving> {
   return { stage: moving?.stage === "tried" || moving?.stage === "doubted" ? "doubted" : "refused" };
 }
 
+/** Until the target has everything: it lets the guest go on at once. */
+function withPause(state: AgentState, { run, moving }: Local, end: HypervisorEnd, now: InstantMs): AgentState {
+  const since = moving?.stoodSince ?? null;
+  if (end.kind !== "done" || since === null) return state;
+  return { ...state, pauses: new Map(state.pauses).set(run.vm, now - since) };
+}
+
 /** The guest executes here from now on. */
-function arrived(state: AgentState, { run }: Local, wall: WallMs, now: InstantMs): AgentState {
+function arrived(state: AgentState, { run, moving }: Local, wall: WallMs, now: InstantMs): AgentState {
+  const tookMs = moving?.since == null ? null : now - moving.since;
   const restarts = new Map(state.restarts).set(run.vm, { count: 0, startedAt: now, counted: null });
-  const next = withArrival({ ...state, restarts }, run.vm, { run, health: null });
+  const next = withArrival({ ...state, restarts }, run.vm, { run, health: null, told: false, tookMs });
   return withLocal(next, fresh(run, "running", wall));
 }

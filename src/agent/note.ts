@@ -1,6 +1,6 @@
 import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
-import { later, type WallMs } from "../model/ids.ts";
+import { type InstantMs, later, type StoreKey, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { gone, isMoveOp, isWorking, leavingAgain, noteMove, noteMoveOp, partSeen } from "./note-moves.ts";
@@ -121,12 +121,21 @@ function noteOp(state: AgentState, id: number, end: HypervisorEnd, { wall, now }
   const ops = new Map(state.ops);
   ops.delete(id);
   const next = { ...state, ops };
+  if (op.kind === "remove-image") return noteImage(next, op.runKey as StoreKey, end, now);
   const local = state.locals.get(op.runKey);
   if (isReplicaOp(op.kind)) return noteReplicaOp(next, { ...op, kind: op.kind }, end, now);
   if (isMoveOp(op.kind)) return noteMoveOp(next, { ...op, kind: op.kind }, end, wall, now);
   if (local === undefined || op.kind === "reset") return next;
   if (end.kind === "unknown") return needList(withLocal(next, unclear(local, op)));
   return end.kind === "done" ? noteDone(next, op, local, wall) : noteRefused(next, op, local, end, wall);
+}
+
+function noteImage(state: AgentState, key: StoreKey, end: HypervisorEnd, now: InstantMs): AgentState {
+  const known = state.imageEnds.get(key);
+  if (known === undefined) return state;
+  const retryAt = end.kind === "done" ? null : later(now, limits.imageRetryMs);
+  const stage = end.kind === "done" ? "removed" : "failed";
+  return { ...state, imageEnds: new Map(state.imageEnds).set(key, { ...known, stage, retryAt }) };
 }
 
 function unclear(local: Local, op: AgentOp): Local {

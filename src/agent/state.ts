@@ -1,6 +1,7 @@
-import type { Epoch, HostId, InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
+import type { Epoch, HostId, InstantMs, IntentId, Revision, StoreKey, VmId, WallMs } from "../model/ids.ts";
+import type { Copying } from "../model/move-records.ts";
 import type { Params } from "../model/reason.ts";
-import type { EventDraft, VmExit } from "../model/records.ts";
+import type { EventDraft, Pool, VmExit } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { HeartSays } from "../ports/heart.ts";
@@ -56,6 +57,8 @@ export type Moving = {
   readonly of: Revision | null;
   /** Where its source may knock; null: this agent did not open any. */
   readonly doors: readonly Door[] | null;
+  /** Whether those ask for a certificate. */
+  readonly tls: boolean;
   /**
    * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: the target has everything.
    * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
@@ -63,13 +66,33 @@ export type Moving = {
   readonly stage: "begun" | "ready" | "over" | "refused" | "tried" | "doubted";
   /** A step that had no answer is not taken again before this. */
   readonly retryAt: InstantMs | null;
+  /** When this agent began its part; null: an earlier one did. */
+  readonly since: InstantMs | null;
+  /** Of a guest that leaves, once all of it is copied: since when it stands still. */
+  readonly stoodSince: InstantMs | null;
 };
 
 /** A live move that ended here without a record of it, until that is written. */
 export type MoveEnd = { readonly of: Revision; readonly code: string; readonly params: Params };
 
-/** A guest that went on here after a live move; `health`: null until it was asked for. */
-export type Arrival = { readonly run: VmRun; readonly health: GuestHealth | null };
+/**
+ * A guest that went on here after a live move; `health`: null until it was asked for. `tookMs`: from the beginning of its
+ * move here; null: not known.
+ */
+export type Arrival = {
+  readonly run: VmRun;
+  readonly health: GuestHealth | null;
+  /** That it arrived was told: it is looked at again for the sake of what it left (old-images.ts). */
+  readonly told: boolean;
+  readonly tookMs: number | null;
+};
+
+/** An image that nobody needs, of the record in that revision. `retryAt`: it could not be removed before. */
+export type ImageEnd = {
+  readonly of: Revision;
+  readonly stage: "removing" | "removed" | "failed";
+  readonly retryAt: InstantMs | null;
+};
 
 /**
  * Restarts in a row of one VM, for `maxRestart`. `counted`: the epoch whose end was counted last, so that a restart whose
@@ -98,8 +121,15 @@ export type AgentState = {
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
-  /** How the copying of guests that leave goes; written down now and then, and from then on not before `progressAt`. */
+  /** Moves, by their record's revision, for which this agent has said that it makes images here. */
+  readonly arriving: ReadonlyMap<VmId, Revision>;
+  readonly imageEnds: ReadonlyMap<StoreKey, ImageEnd>;
+  /** How the copying of guests that leave goes, as it was heard last; taken over now and then, not before `progressAt`. */
   readonly progress: ReadonlyMap<VmId, MoveProgress>;
+  /** The same as their status tells it. */
+  readonly copying: ReadonlyMap<VmId, Copying>;
+  /** For how many milliseconds guests stood still that have left, until that is told. */
+  readonly pauses: ReadonlyMap<VmId, number>;
   readonly progressAt: InstantMs;
   readonly replicas: ReplicaNotes;
   readonly reading: HostReading | undefined;
@@ -147,7 +177,8 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | MoveOp | ReplicaOp;
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp | ReplicaOp;
+  /** Of `remove-image`: the key of the image's record. */
   readonly runKey: string;
   readonly intent?: IntentId;
   readonly as?: VmRun;
@@ -193,6 +224,7 @@ export type AgentEffect =
       readonly op: number;
       readonly run: VmRun;
     }
+  | { readonly kind: "remove-image"; readonly op: number; readonly pool: Pool; readonly volume: string }
   | { readonly kind: "list" }
   | ReplicaEffect
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */

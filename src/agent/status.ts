@@ -8,6 +8,7 @@ import { keys } from "../model/keys.ts";
 import type { EventDraft, VmStatus } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import { type Building, isNamed } from "./building.ts";
+import { copyingOf } from "./copying.ts";
 import type { Local } from "./state.ts";
 
 const phases: { readonly [P in Local["phase"]]: VmStatus["phase"] } = {
@@ -65,6 +66,7 @@ function statusOf(building: Building, local: Local): VmStatus {
     pausedBy: local.phase === "paused" ? [...local.pausedBy] : [],
     accel: building.state.accel,
     ...foundCpu(building, local),
+    ...copyingOf(building.state, local),
     restarts: building.state.restarts.get(run.vm)?.count ?? 0,
     lastExit: local.exit,
     detail: local.detail,

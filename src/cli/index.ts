@@ -8,6 +8,7 @@ import { policyCommands } from "./commands/policy.ts";
 import { poolCommands } from "./commands/pool.ts";
 import { ruleCommands } from "./commands/rule.ts";
 import { simulateCommands } from "./commands/simulate.ts";
+import { taskCommands } from "./commands/task-list.ts";
 import { vmCommands } from "./commands/vm.ts";
 import { whatifCommands } from "./commands/whatif.ts";
 import type { Io } from "./io.ts";
@@ -18,6 +19,7 @@ const groups: readonly Group[] = [
   clusterCommands,
   hostCommands,
   vmCommands,
+  taskCommands,
   poolCommands,
   policyCommands,
   ruleCommands,

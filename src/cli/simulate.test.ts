@@ -18,6 +18,10 @@ const scenario = {
 };
 
 async function simulate(content: string, ...more: readonly string[]) {
+  return simulateUntil(new AbortController().signal, content, ...more);
+}
+
+async function simulateUntil(stop: AbortSignal, content: string, ...more: readonly string[]) {
   const said = { out: "", err: "" };
   const file = join(mkdtempSync(join(tmpdir(), "holdfast-simulate-")), "file.json");
   writeFileSync(file, content);
@@ -30,7 +34,7 @@ async function simulate(content: string, ...more: readonly string[]) {
     },
     tty: false,
     env: {},
-    stop: new AbortController().signal,
+    stop,
   });
   rmSync(join(file, ".."), { recursive: true });
   return { code, ...said };
@@ -66,6 +70,14 @@ describe("holdfast simulate", () => {
     expect(err).toMatch(/Cause: +\S+file\.json, at resource: /u);
     expect(err).toContain("Effect:  Nothing was played.");
     expect(err).toContain("Code:    scenario-file-broken");
+  });
+
+  test("can be broken off in its midst, and says so", async () => {
+    const stop = new AbortController();
+    setImmediate(() => stop.abort());
+    const { code, out, err } = await simulateUntil(stop.signal, JSON.stringify(scenario));
+    expect({ code, out }).toEqual({ code: 3, out: "" });
+    expect(err).toContain("Code:    simulation-broken-off");
   });
 
   test("says which file it cannot read", async () => {

@@ -1,15 +1,24 @@
 import { readFileSync } from "node:fs";
+import { setImmediate as others } from "node:timers/promises";
 import { parseHaScenario } from "../sim/reference/parse.ts";
-import { playHaScenario } from "../sim/reference/play.ts";
+import { beginHaScenario } from "../sim/reference/play.ts";
 import type { HaResult } from "../sim/reference/result.ts";
 import { table } from "./text.ts";
 import { fail } from "./trouble.ts";
 
-/** Reads a file of the format ha-scenario/1 and plays it. Refuses before anything is played. */
-export function simulateFile(file: string): HaResult {
+/** After so many steps in a row signals have their turn: some tens of milliseconds. */
+const stepsInARow = 2_000;
+
+/** Reads a file of the format ha-scenario/1 and plays it. Refuses before anything is played; `stop` breaks it off. */
+export async function simulateFile(file: string, stop: AbortSignal): Promise<HaResult> {
   const parsed = parseHaScenario(readText(file));
   if (parsed.kind === "refused") throw fail("scenario-file-broken", { file, ...parsed.problem }, 2);
-  return playHaScenario(parsed.scenario);
+  const run = beginHaScenario(parsed.scenario);
+  for (let steps = 1; run.goOn(); steps++) {
+    if (steps % stepsInARow === 0) await others();
+    if (stop.aborted) throw fail("simulation-broken-off", { file }, 3);
+  }
+  return run.result();
 }
 
 function readText(file: string): string {

@@ -1,7 +1,7 @@
 import type { StandstillOutput, UsageOutput } from "../api/contract/base.ts";
 import type { EventOutput } from "../api/contract/event.ts";
 import { render } from "../model/messages/index.ts";
-import type { Params } from "../model/reason.ts";
+import type { Check, Params } from "../model/reason.ts";
 
 /** Columns under headings, two blanks apart. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -53,6 +53,16 @@ export function eventLine(event: EventOutput): string {
   const why =
     event.reason === null ? "" : ` [${event.reason.rule}: ${render(event.reason.code, event.reason.params).cause}]`;
   return `${moment(event.at)}  ${event.host}  ${what}${why}\n`;
+}
+
+/** What somebody should see to; nothing where there is nothing. */
+export function checksText(checks: readonly Check[]): string {
+  const lines = checks.map((check) => {
+    const { cause, effect, remedy } = render(check.id, check.params);
+    const rest = [effect === null ? "" : `\n        ${effect}`, remedy === null ? "" : `\n        ${remedy}`];
+    return `${check.level.toUpperCase().padEnd(7)} ${cause}${rest.join("")}\n`;
+  });
+  return lines.length === 0 ? "" : `\nNeeds attention\n${lines.join("")}`;
 }
 
 /** How old the answer may be, where that is worth saying. */

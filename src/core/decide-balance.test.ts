@@ -26,8 +26,8 @@ function look(records: Records, balance: BalanceState, at: InstantMs) {
 describe("the manager evens hosts out", () => {
   test("[PL5] after as many looks as the policy asks for, and not between them", () => {
     const records = uneven({ enabled: true, holdMs: 3 * limits.balanceRoundMs });
-    const first = look(records, { above: 0, lookedAt: null }, now);
-    expect(first).toMatchObject({ balance: { above: 1, lookedAt: now }, move: undefined });
+    const first = look(records, { above: 0, lookedAt: null, waited: 0 }, now);
+    expect(first).toMatchObject({ balance: { above: 1, lookedAt: now, waited: 0 }, move: undefined });
     expect(first.wakeAt).toBe(later(now, limits.balanceRoundMs));
     expect(look(records, first.balance, later(now, 5_000)).balance).toEqual(first.balance);
     const second = look(records, first.balance, later(now, limits.balanceRoundMs));
@@ -39,8 +39,8 @@ describe("the manager evens hosts out", () => {
 
   test("[PL5] nothing of it where the policy does not ask, and the count begins anew", () => {
     const records = uneven({ enabled: false, holdMs: 0 });
-    expect(look(records, { above: 5, lookedAt: now }, now)).toEqual({
-      balance: { above: 0, lookedAt: null },
+    expect(look(records, { above: 5, lookedAt: now, waited: 0 }, now)).toEqual({
+      balance: { above: 0, lookedAt: null, waited: 0 },
       move: undefined,
       wakeAt: undefined,
     });

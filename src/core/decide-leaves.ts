@@ -86,7 +86,7 @@ export function isUp(view: ClusterView, known: ManagerKnowledge, vm: VmId, owner
 }
 
 function leave(round: VmRound, vm: Vm, owner: HeldOwner, reason: Reason): void {
-  const placement = round.select(vm, { preference: "stay", without: owner.host });
+  const placement = round.select(vm, { preference: "stay", without: owner.host, live: true });
   if (placement.kind === "nowhere") {
     const params = { vm: vm.name, host: owner.host };
     const told = event("vm-cannot-leave", { vm: vm.id, host: owner.host }, params, reason, placement.alternatives);

@@ -1,11 +1,11 @@
 import { inKeyOrder } from "../base/order.ts";
-import { later } from "../model/ids.ts";
+import { type HostId, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
-import { fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
 import { promotion } from "./decide-starts.ts";
 import { event } from "./decision.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
@@ -14,9 +14,11 @@ import { isOutdated } from "./move-attempts.ts";
 import { stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { noChange, planChange } from "./plans.ts";
+import { wholeCopies } from "./replication-usable.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
+import { liesOn } from "./volume-place.ts";
 
 /** Ends moves that are over, counts those that failed, and gives a VM that is not to run its new place (HM1). */
 export function continueMoves(round: VmRound): void {
@@ -34,8 +36,15 @@ export function continueMoves(round: VmRound): void {
     else if (stage === "failed") countFailure(round, move, vm);
     else if (stage === "waits" && move.value.live !== undefined) watchLive(round, move, vm);
     // One that is wanted is placed like every VM that nobody may run.
+    // Its guest has ended before it could take its disks along: it stays with them.
+    else if (stage === "free" && isBound(view, vm, move.value.to)) endMove(round, move, vm);
     else if (stage === "free" && vm.requested !== "started") changePlace(round, move.value, vm);
   }
+}
+
+function isBound(view: ClusterView, vm: Vm, to: HostId): boolean {
+  const lies = liesOn(view, vm);
+  return lies !== undefined && lies !== to && !wholeCopies(view, vm.id).includes(to);
 }
 
 /** Nobody answers for a target that is lost: the move is over, and the guest goes on where it is (S15). */

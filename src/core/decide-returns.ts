@@ -33,7 +33,7 @@ function isToReturn({ view, policy }: VmRound, vm: Vm, to: HostId): boolean {
 
 function goBack(round: VmRound, vm: Vm, owner: HeldOwner, to: HostId): void {
   // Only where the rules would have it now: what they send elsewhere keeps the host in mind, and does not travel twice.
-  if (round.whereTo(vm, { preference: "stay", returnTo: to }) !== to) return;
+  if (round.whereTo(vm, { preference: "stay", returnTo: to, live: true }) !== to) return;
   if (round.isCrowded(owner.host) || !canMove(round, vm, owner) || !mayMove(round, vm)) return;
   const reason = { rule: "HM3", code: "maintenance-over", params: { host: to } };
   move(round, { vm, owner, to, reason, alternatives: [] }, noChange);

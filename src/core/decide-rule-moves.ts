@@ -52,7 +52,7 @@ function isGoing(view: ClusterView, host: HostId): boolean {
 }
 
 function wishOf(round: VmRound, vm: VmId) {
-  return { preference: "stay" as const, returnTo: round.view.plans.get(vm)?.value.returnTo ?? undefined };
+  return { preference: "stay" as const, live: true, returnTo: round.view.plans.get(vm)?.value.returnTo ?? undefined };
 }
 
 function follow(round: VmRound, vm: Vm, owner: HeldOwner): void {

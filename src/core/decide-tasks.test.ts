@@ -20,7 +20,6 @@ function task(kind: Task["kind"], more: Partial<Task> = {}): Task {
     vm: db,
     to: null,
     percent: 0,
-    copying: null,
     end: null,
     at: asked.at,
     ...more,

@@ -48,7 +48,9 @@ function end(round: VmRound, stored: Stored<VmOrder>): void {
 }
 
 function decideMove(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
-  const why = whyNotMoved(round, vm, order) ?? (isThere(round, vm, order) ? undefined : round.whyUnfit(vm, order.to));
+  const why =
+    whyNotMoved(round, vm, order) ??
+    (isThere(round, vm, order) ? undefined : round.whyUnfit(vm, order.to, order.kind === "migrate"));
   if (why !== undefined) drop(round, stored, order, vm, why);
   else if (isThere(round, vm, order)) served(round, stored, order, vm);
   else if (standsStill(round, vm)) accept(round, stored, order, vm);
@@ -148,11 +150,7 @@ function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], to: HostId): R
     const params = { vm: vm.name, count: team.length, most: alongMax };
     return { rule: "HM1", code: "team-too-large-to-move", params };
   }
-  for (const other of team) {
-    const why = round.whyUnfit(other, to);
-    if (why !== undefined) return why;
-  }
-  return undefined;
+  return round.whyUnfitForAll([vm, ...team], to);
 }
 
 function together(round: VmRound, vm: Vm, to: HostId): Vm[] {

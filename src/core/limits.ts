@@ -71,8 +71,8 @@ export const limits = {
   moveCompleteLateMs: 200,
   /** A step of a move that had no answer is tried again after this. */
   moveStepRetryMs: 500,
-  /** For how long a guest may stand still for what is copied last; without KVM it stands the whole time. */
-  moveDowntimeMs: 300,
+  /** An image that could not be removed is tried again after this. */
+  imageRetryMs: 10_000,
   /** A step of replication that was refused, or had no answer, is tried again after this. */
   replicaRetryMs: 2_000,
   /** The same where a guest may be waiting for it (S16). */
@@ -92,6 +92,8 @@ export const limits = {
   quietRunMs: 60_000,
   /** The balance of the hosts is looked at once in this time (PL5). */
   balanceRoundMs: 10_000,
+  /** So many looks wait for figures of what has just come up: two would do, and what nobody can measure stops nothing. */
+  balanceWaits: 6,
   /** So many restarts in a row come without a back-off; from the next one on the pause doubles. */
   promptRestarts: 3,
   restartFirstMs: 1_000,

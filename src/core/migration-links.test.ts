@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { member } from "../../test/support/records.ts";
-import { moveLinks } from "./migration-links.ts";
+import { facts, host, member, Records } from "../../test/support/records.ts";
+import { keys } from "../model/keys.ts";
+import { linkNames, linkOrder, moveLinks } from "./migration-links.ts";
 
 type Kind = "management" | "availability" | "migration";
 const on = (name: string, number: number, links: readonly (readonly [Kind, string])[]) =>
@@ -39,6 +40,21 @@ test("the policy's order counts alone, also where it leaves links out", () => {
   const [a, b] = [on("h1", 1, all), on("h2", 2, all)];
   const order = ["10.0.0.0/24", "192.168.0.0/24", "10.0.10.0/24"];
   expect(nets(moveLinks(a, b, { ...noOrder, order }))).toEqual(["10.0.0.0/24", "10.0.10.0/24"]);
+});
+
+test("the order may name kinds of links: all of that kind, in the default order, each once", () => {
+  const [a, b] = [on("h1", 1, all), on("h2", 2, all)];
+  const gateways = new Set(["10.0.2.0/24"]);
+  const order = ["availability", "migration", "10.0.2.0/24"];
+  expect(nets(moveLinks(a, b, { order, gateways }))).toEqual(["10.0.1.0/24", "10.0.10.0/24", "10.0.2.0/24"]);
+});
+
+test("what hosts say of their routes counts for the whole subnet, where it is a link of theirs", () => {
+  const records = new Records().put(keys.member(host("h1")), on("h1", 1, all)).host("h9");
+  records.put(keys.hostFacts(host("h1")), facts({ routedAddresses: ["10.0.2.1", "192.168.0.1"] }));
+  expect(linkOrder(records.view)).toEqual({ order: [], gateways: new Set(["10.0.2.0/24"]) });
+  const known = linkNames(records.view).join();
+  expect(known).toBe("10.0.0.0/24,10.0.1.0/24,10.0.10.0/24,10.0.2.0/24,availability,management,migration");
 });
 
 test("a subnet that only one of the two has is no link; none in common, none at all", () => {

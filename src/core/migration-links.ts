@@ -1,5 +1,7 @@
-import { compareNatural } from "../base/order.ts";
+import { compareNatural, compareText } from "../base/order.ts";
+import { defaultPolicy } from "../model/policy.ts";
 import type { Member } from "../model/records.ts";
+import type { ClusterView } from "../model/view.ts";
 
 /** A pair of addresses in one subnet, over which a guest may move. */
 export type MoveLink = {
@@ -11,11 +13,29 @@ export type MoveLink = {
 };
 
 export type LinkOrder = {
-  /** Subnets in the order of the cluster's policy; then only these. Empty: the default order. */
+  /** Subnets or kinds of links in the order of the cluster's policy; then only these. Empty: the default order. */
   readonly order: readonly string[];
   /** Subnets through which a default route of any host goes: the same for all hosts, as the order is. */
   readonly gateways: ReadonlySet<string>;
 };
+
+/** The policy's order, and what the hosts say of their routes. */
+export function linkOrder(view: ClusterView): LinkOrder {
+  const { links: order } = (view.policy?.value ?? defaultPolicy).migration;
+  const gateways = new Set<string>();
+  for (const [host, { value: facts }] of view.facts) {
+    const routed = new Set(facts.routedAddresses);
+    for (const { address, subnet } of view.members.get(host)?.value.links ?? [])
+      if (routed.has(address)) gateways.add(subnet);
+  }
+  return { order, gateways };
+}
+
+/** What a policy may name: kinds and subnets of the links that the members have. */
+export function linkNames(view: ClusterView): string[] {
+  const all = [...view.members.values()].flatMap(({ value }) => value.links);
+  return [...new Set(all.flatMap(({ kind, subnet }) => [kind, subnet]))].sort(compareText);
+}
 
 /**
  * The links between two hosts in the order in which they are tried: those without a default gateway first, because nothing
@@ -23,14 +43,14 @@ export type LinkOrder = {
  * made for moves comes first, then by subnet. Empty: the two have no link in common.
  */
 export function moveLinks(from: Member, to: Member, { order, gateways }: LinkOrder): readonly MoveLink[] {
-  const links = [...new Set(from.links.map(({ subnet }) => subnet))].flatMap((subnet) => linkIn(subnet, from, to));
-  if (order.length > 0)
-    return order.flatMap((subnet) => links.filter((link) => link.subnet === subnet)).map(({ link }) => link);
   const rank = (one: Ranked): number => (one.kind === "management" ? 4 : 0) + (gateways.has(one.subnet) ? 2 : 0);
   const made = (one: Ranked): number => (one.kind === "migration" ? 0 : 1);
-  return links
-    .sort((a, b) => rank(a) - rank(b) || made(a) - made(b) || compareNatural(a.subnet, b.subnet))
-    .map(({ link }) => link);
+  const links = [...new Set(from.links.map(({ subnet }) => subnet))]
+    .flatMap((subnet) => linkIn(subnet, from, to))
+    .sort((a, b) => rank(a) - rank(b) || made(a) - made(b) || compareNatural(a.subnet, b.subnet));
+  if (order.length === 0) return links.map(({ link }) => link);
+  const chosen = order.flatMap((name) => links.filter(({ subnet, kind }) => name === subnet || name === kind));
+  return [...new Set(chosen)].map(({ link }) => link);
 }
 
 type Kind = Member["links"][number]["kind"];

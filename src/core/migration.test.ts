@@ -9,10 +9,12 @@ const web = vmId("web");
 const source = { host: host("h1"), incarnation: incarnation(3) };
 const target = { host: host("h2"), incarnation: incarnation(7) };
 const broken = { kind: "refused", code: "move-incomplete", params: { vm: web, state: "late" } } as const;
+const at = 9 as VmMove["at"];
 const waiting: VmMove["live"] = {
   kind: "waiting",
   incarnation: target.incarnation,
   doors: [{ address: "10.0.1.2", port: 49_152 }],
+  tls: true,
 };
 const move = (more: Partial<VmMove> = {}): VmMove => ({
   schema: 1,
@@ -40,7 +42,7 @@ class Cluster extends StoredRecords {
 const waits = () => new Cluster().put(keys.vmMove(web), move());
 const switched = () => {
   const cluster = waits();
-  cluster.commit(switchoverTransaction(cluster.view, web, source));
+  cluster.commit(switchoverTransaction(cluster.view, web, source, at));
   return cluster;
 };
 
@@ -63,7 +65,7 @@ describe("the hand-over", () => {
   test("[S15] one transaction makes the target the owner, in the next epoch, and says so in the move", () => {
     const cluster = waits();
     expect(isBetweenHosts(cluster.view, web)).toBe(false);
-    expect(cluster.commit(switchoverTransaction(cluster.view, web, source))).toBe(true);
+    expect(cluster.commit(switchoverTransaction(cluster.view, web, source, at))).toBe(true);
     expect(cluster.view.owners.get(web)?.value).toEqual(held("h2", 7, 5, ["h3"]));
     expect(cluster.view.moves.get(web)?.value).toEqual(
       move({ live: { kind: "switched", incarnation: target.incarnation } }),
@@ -73,15 +75,18 @@ describe("the hand-over", () => {
 
   test("[S15] a second attempt, as after an unknown outcome, changes nothing", () => {
     const cluster = waits();
-    const made = switchoverTransaction(cluster.view, web, source);
+    const made = switchoverTransaction(cluster.view, web, source, at);
     expect([cluster.commit(made), cluster.commit(made)]).toEqual([true, false]);
-    expect(switchoverTransaction(cluster.view, web, source)).toMatchObject({ kind: "refused", code: "move-overtaken" });
+    expect(switchoverTransaction(cluster.view, web, source, at)).toMatchObject({
+      kind: "refused",
+      code: "move-overtaken",
+    });
     expect(cluster.view.owners.get(web)?.value).toEqual(held("h2", 7, 5, ["h3"]));
   });
 
   test.each(between)("[S15] void where in between %s", (_, meddle) => {
     const cluster = waits();
-    const made = switchoverTransaction(cluster.view, web, source);
+    const made = switchoverTransaction(cluster.view, web, source, at);
     meddle(cluster);
     const before = cluster.view.owners.get(web);
     expect(cluster.commit(made)).toBe(false);
@@ -91,19 +96,21 @@ describe("the hand-over", () => {
   test.each(between.slice(0, -1))("[S15] not asked for where it is seen that %s", (_, meddle) => {
     const cluster = waits();
     meddle(cluster);
-    expect(switchoverTransaction(cluster.view, web, source).kind).toBe("refused");
+    expect(switchoverTransaction(cluster.view, web, source, at).kind).toBe("refused");
   });
 
   test("[S15] only by the holder, and only to a target that waits", () => {
     const cluster = new Cluster();
-    expect(switchoverTransaction(cluster.view, web, source).kind).toBe("refused");
+    expect(switchoverTransaction(cluster.view, web, source, at).kind).toBe("refused");
     const { live: _, ...bare } = move();
     cluster.put(keys.vmMove(web), bare);
-    expect(switchoverTransaction(cluster.view, web, source).kind).toBe("refused");
+    expect(switchoverTransaction(cluster.view, web, source, at).kind).toBe("refused");
     cluster.put(keys.vmMove(web), move());
-    expect(switchoverTransaction(cluster.view, web, target).kind).toBe("refused");
-    expect(switchoverTransaction(cluster.view, web, { ...source, incarnation: incarnation(2) }).kind).toBe("refused");
-    expect(switchoverTransaction(cluster.view, web, source).kind).toBe("commit");
+    expect(switchoverTransaction(cluster.view, web, target, at).kind).toBe("refused");
+    expect(switchoverTransaction(cluster.view, web, { ...source, incarnation: incarnation(2) }, at).kind).toBe(
+      "refused",
+    );
+    expect(switchoverTransaction(cluster.view, web, source, at).kind).toBe("commit");
   });
 });
 

@@ -1,10 +1,11 @@
-import { type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
+import { type HostId, type Incarnation, nextEpoch, type VmId, type WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { type Refusal, refuse } from "../model/reason.ts";
 import type { HeldOwner, HostRegistration } from "../model/records.ts";
 import type { Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import { giveBackCopies, handOverCopies } from "./local-copies.ts";
 import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
 
 /** Undefined means: the view shows that it may not be; look again, nothing was done. */
@@ -14,9 +15,9 @@ export type Me = { readonly host: HostId; readonly incarnation: Incarnation };
 /**
  * S15, by the agent of the source, once the guest stands still and the target has all of its memory: the one moment at
  * which the VM changes hands. From its commit on the source's copy never goes on. Repeating it is harmless: it compares
- * the owner record that it replaces. Shared pools only: replicas are marked stale here as soon as there are any.
+ * the owner record that it replaces. Volumes in local pools change their place with it, and the source's images are stale.
  */
-export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me): Commit | Refusal {
+export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, at: WallMs): Commit | Refusal {
   const move = view.moves.get(vm);
   const owner = ownerOf(view, vm);
   const live = move?.value.live;
@@ -29,6 +30,8 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me): 
   const there = registered(view, { host: to, incarnation: live.incarnation });
   if (here === undefined) return refuse("move-host-lost", { vm, host: source.host });
   if (there === undefined) return refuse("move-host-lost", { vm, host: to });
+  const copies = handOverCopies(view, move.value, at);
+  if (copies.kind === "refused") return copies;
   const next: HeldOwner = {
     ...owner.value,
     host: to,
@@ -44,8 +47,9 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me): 
         unchanged(keys.vmMove(vm), move),
         ...stillIn(source.host, here),
         ...stillIn(to, there),
+        ...copies.compares,
       ],
-      [put(keys.owner(vm), next), put(keys.vmMove(vm), switched)],
+      [put(keys.owner(vm), next), put(keys.vmMove(vm), switched), ...copies.writes],
     ),
   };
 }
@@ -69,6 +73,7 @@ export function giveBackTransaction(view: ClusterView, vm: VmId, target: Me, fai
   if (there === undefined) return refuse("move-host-lost", { vm, host: from });
   const next: HeldOwner = { ...owner.value, host: from, incarnation, epoch: nextEpoch(owner.value.epoch) };
   const { live: _, ...rest } = move.value;
+  const copies = giveBackCopies(view, move.value);
   const { code, params } = failed;
   const ended: VmMove = { ...rest, answer: { kind: "failed", code, params: { ...params } } };
   return {
@@ -79,8 +84,9 @@ export function giveBackTransaction(view: ClusterView, vm: VmId, target: Me, fai
         unchanged(keys.vmMove(vm), move),
         ...stillIn(target.host, here),
         ...stillIn(from, there),
+        ...copies.compares,
       ],
-      [put(keys.owner(vm), next), put(keys.vmMove(vm), ended)],
+      [put(keys.owner(vm), next), put(keys.vmMove(vm), ended), ...copies.writes],
     ),
   };
 }

@@ -24,7 +24,7 @@ const open: VmMove = {
   answer: { kind: "open" },
   at: 0 as VmMove["at"],
 };
-const waiting: VmMove = { ...open, live: { kind: "waiting", incarnation: one, doors: [] } };
+const waiting: VmMove = { ...open, live: { kind: "waiting", incarnation: one, doors: [], tls: true } };
 const switched: VmMove = { ...open, live: { kind: "switched", incarnation: one } };
 const failed: VmMove = { ...open, answer: { kind: "failed", code: "x", params: {} } };
 const mine = held("h1", 1, 4);

@@ -16,7 +16,6 @@ const task: Task = {
   vm: db,
   to: host("h2"),
   percent: 0,
-  copying: null,
   end: null,
   at: asked.at,
 };

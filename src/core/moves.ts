@@ -78,13 +78,13 @@ export type MoveChange = {
 
 /**
  * Whether the guest moves while it runs: it executes as far as its status says, and every disk lies where both hosts see
- * it. Anything else is stopped, moved and started.
+ * it, or is copied along. Anything else is stopped, moved and started, where its disks can be found then.
  */
 export function movesLive(view: ClusterView, vm: Vm, owner: Owner, kind: VmMove["kind"]): boolean {
   if (kind !== "migrate" || owner.kind !== "held") return false;
   const status = view.statuses.get(vm.id)?.value;
   if (status?.epoch !== owner.epoch || status.phase !== "running") return false;
-  return poolsOf(vm, view)?.every((pool) => pool.kind === "shared-dir") === true;
+  return poolsOf(vm, view)?.every(({ kind }) => kind === "shared-dir" || kind === "local-dir") === true;
 }
 
 /**

@@ -6,7 +6,9 @@ import type { Compare, Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import { assertProves, type FenceProof } from "./fencing.ts";
 import { noChange, planChange } from "./plans.ts";
+import { hostsWithCopies } from "./replication.ts";
 import { put, stillIn, transaction, unchanged } from "./transactions.ts";
+import { liesOn } from "./volume-place.ts";
 
 /** The epoch of the next start: grows at every start of a VM, not only when the owner changes (S14). */
 function epochAfter(owner: Owner | undefined): Epoch {
@@ -38,6 +40,7 @@ export function placeTransaction(
   also: readonly Compare[],
 ): Transaction {
   const owner = view.owners.get(vm);
+  assertDisksAt(view, vm, to);
   const registration = registrationOf(view, to);
   const compares: Compare[] = [
     unchanged(keys.owner(vm), owner),
@@ -58,6 +61,15 @@ export function placeTransaction(
   const wanted = view.vms.get(vm)?.value;
   if (unlocked && wanted !== undefined) writes.push(put(keys.vm(vm), { ...wanted, lock: null }));
   return transaction(compares, writes);
+}
+
+/** S15: local volumes change their place with a guest that takes them along, or by copies, never by a record alone. */
+function assertDisksAt(view: ClusterView, id: VmId, to: HostId): void {
+  const vm = view.vms.get(id)?.value;
+  const lies = vm === undefined ? undefined : liesOn(view, vm);
+  // Copies there that were promoted with it are the volumes from then on (S17).
+  const isThere = lies === undefined || lies === to || hostsWithCopies(view, id).includes(to);
+  assert(isThere, () => `Cannot place ${id} on ${to}: its disks lie on ${lies}`);
 }
 
 function proofCompares(owner: Owner | undefined, proof: FenceProof | undefined): Compare[] {
@@ -169,6 +181,7 @@ export function forgetFailuresTransaction(
 export function changePlaceTransaction(view: ClusterView, vm: VmId, to: HostId, also: readonly Compare[]): Transaction {
   const owner = view.owners.get(vm);
   assert(owner?.value.kind !== "held", () => `Cannot change the place of ${vm}: ${owner?.value.host} holds it`);
+  assertDisksAt(view, vm, to);
   const next: Owner = {
     schema: 1,
     kind: "released",

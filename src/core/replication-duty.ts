@@ -46,11 +46,14 @@ export function versionOf(view: ClusterView, host: HostId): string {
 }
 
 /** What the records say of all volumes of a VM at one host, for one run; `mixed`: not the same of each. */
-export type CopiesState = "none" | "mixed" | Replica["state"]["kind"];
+export type CopiesState = "none" | "mixed" | Exclude<Replica["state"]["kind"], "surplus">;
 
 export function copiesState(view: ClusterView, vm: VmId, { epoch }: Pick<Run, "epoch">, to: HostId): CopiesState {
   const kinds = new Set(
-    copiesOn(view, vm, to).map(({ record }) => (record?.value.epoch === epoch ? record.value.state.kind : "none")),
+    copiesOn(view, vm, to).map(({ record }) => {
+      const kind = record?.value.epoch === epoch ? record.value.state.kind : "none";
+      return kind === "surplus" ? "none" : kind;
+    }),
   );
   const [first = "none"] = kinds;
   return kinds.size > 1 ? "mixed" : first;

@@ -27,6 +27,7 @@ function usabilityOf({ record }: Copy, owner: Owner | undefined): Usability {
   if (record === undefined || state === undefined) return { kind: "unusable", code: "replica-absent" };
   switch (state.kind) {
     case "copying":
+    case "surplus":
       return { kind: "unusable", code: "replica-incomplete" };
     case "in-sync":
       // S14, S18: said of an earlier run, it says nothing about what was written since.

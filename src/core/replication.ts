@@ -20,7 +20,9 @@ export function copiesOn(view: ClusterView, vm: VmId, host: HostId): readonly Co
   const disks = view.vms.get(vm)?.value.spec.disks ?? [];
   return disks.map(({ volume }) => {
     const key = keys.replica(vm, volume, host);
-    return { key, volume, record: view.replicas.get(key) };
+    const record = view.replicas.get(key);
+    // What a live move left there, or is making, is no copy of replication's: nothing is written before it is gone.
+    return { key, volume, record: record?.value.pool === undefined ? record : undefined };
   });
 }
 

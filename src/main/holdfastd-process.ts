@@ -123,6 +123,7 @@ async function run(
       clock,
       random,
       journal,
+      volumes,
       hypervisor,
       replicas: openReplicas(config, volumes, hypervisor.qmpOf),
       fencing: fenceAgents(),

@@ -45,6 +45,9 @@ export const hostUsageSchema = z.object({
 export type HostUsage = z.infer<typeof hostUsageSchema>;
 export type Usage = z.infer<typeof usageSchema>;
 
+/** Own addresses on the cluster's links out of which a default route leads. Absent: not read. */
+export const routedAddressesSchema = z.array(z.string()).optional();
+
 /** Of a run whose VM's model is `compatible`: what that was at its start. A move keeps it (PL8). */
 export const runCpuModelSchema = z.string().optional();
 

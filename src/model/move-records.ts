@@ -50,6 +50,8 @@ export const vmMoveSchema = z.object({
         kind: z.literal("waiting"),
         incarnation: brandedNumber<Incarnation>(),
         doors: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
+        /** As its doors were opened: what the policy says may have changed since. */
+        tls: z.boolean().default(true),
       }),
       /** By the agent of `from`, with the owner record (S15). While it says so the VM starts nowhere. */
       z.object({ kind: z.literal("switched"), incarnation: brandedNumber<Incarnation>() }),
@@ -59,8 +61,10 @@ export const vmMoveSchema = z.object({
 });
 export type VmMove = z.infer<typeof vmMoveSchema>;
 
-/** Of a guest that is being copied, as its source saw it last. */
+/** Of a guest that is being copied, as its source saw it last: for people, nothing rests on it. */
 export const copyingSchema = z.object({
+  /** Of what is copied at the source: 100 is never said, what comes then takes less time than saying it. */
+  percent: z.int(),
   mibPerSecond: z.number(),
   remainingMiB: z.number(),
   /** For how long the guest will have stood still; null: not known yet. */
@@ -68,6 +72,7 @@ export const copyingSchema = z.object({
   /** The target's address on the link that is used. */
   link: z.string(),
 });
+export type Copying = z.infer<typeof copyingSchema>;
 
 /** `/vms/V/plan/`: what the manager must not forget about a VM. Absent: nothing. */
 export const vmPlanSchema = z.object({

@@ -44,6 +44,19 @@ export const policySchema = z.object({
   wantedHostLosses: z.int().min(0).default(1),
   /** Guests that leave a host, or come to it, while they run: so many at a time; further moves wait for their turn. */
   movesPerHostMax: z.int().min(1).default(2),
+  /** How guests move while they run; the same for all hosts. */
+  migration: z
+    .object({
+      /** Links by kind or subnet, in the order in which they are tried; then only these. Empty: the default order. */
+      links: z.array(z.string()).default([]),
+      /** Of each move; null: what the link bears. */
+      bandwidthMiBps: z.int().min(1).nullable().default(null),
+      /** For how long a guest may stand still for what is copied last. Without KVM it stands the whole time. */
+      downtimeMs: z.int().min(1).default(300),
+      /** False only where the link is a direct cable: whoever reaches its addresses reads memory, or sends a guest. */
+      tls: z.boolean().default(true),
+    })
+    .prefault({}),
   /** A move that failed this often in a row is not tried again until somebody or something changes. */
   moveAttemptsMax: z.int().min(1).default(5),
   /** Whether VMs go back to a host whose maintenance ended: as each VM's `failback` says, or in any case. */

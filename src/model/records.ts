@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { type Actor, actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
-import { guestCpuSchema, runCpuModelSchema } from "./host-records.ts";
+import { guestCpuSchema, routedAddressesSchema, runCpuModelSchema } from "./host-records.ts";
 import type {
   ClusterId,
   Epoch,
@@ -11,7 +11,6 @@ import type {
   Nonce,
   PoolId,
   Revision,
-  RuleId,
   TaskId,
   Term,
   VmId,
@@ -69,6 +68,7 @@ export const hostFactsSchema = z.object({
   accel: z.enum(["kvm", "tcg"]),
   versions: z.record(z.string(), z.string()),
   clockOffsetMs: z.number().nullable(),
+  routedAddresses: routedAddressesSchema,
   networks: z.array(z.object({ network: brandedText<NetworkId>(), bridge: z.string(), unfit: z.string().nullable() })),
   pools: z.array(
     z.object({ pool: brandedText<PoolId>(), capacityMiB: z.int(), freeMiB: z.int(), unfit: z.string().nullable() }),
@@ -254,6 +254,7 @@ export const vmStatusSchema = z.object({
   pausedBy: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
   cpuModel: runCpuModelSchema,
+  copying: copyingSchema.optional(),
   /** Restarts in a row without a quiet minute between. */
   restarts: z.int(),
   lastExit: vmExitSchema.nullable(),
@@ -327,7 +328,6 @@ export const taskSchema = z.object({
   /** Where a move goes. */
   to: brandedText<HostId>().nullable().default(null),
   percent: z.int().min(0).max(100),
-  copying: copyingSchema.nullable().default(null),
   end: z
     .discriminatedUnion("kind", [
       z.object({ kind: z.literal("done"), at: wallMs }),
@@ -337,43 +337,6 @@ export const taskSchema = z.object({
   at: wallMs,
 });
 export type Task = z.infer<typeof taskSchema>;
-
-/** What a request came to. A task's and an intent's further course stands in their own records. */
-export const outcomeSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("vm-created"), vm: brandedText<VmId>(), name: z.string() }),
-  z.object({ kind: z.literal("vm-changed"), vm: brandedText<VmId>(), name: z.string() }),
-  z.object({
-    kind: z.literal("vm-deleted"),
-    vm: brandedText<VmId>(),
-    name: z.string(),
-    disks: z.array(z.object({ volume: brandedText<VolumeId>(), pool: brandedText<PoolId>() })),
-  }),
-  z.object({ kind: z.literal("host-changed"), host: brandedText<HostId>(), name: z.string() }),
-  z.object({ kind: z.literal("cluster-changed") }),
-  z.object({ kind: z.literal("task"), vm: brandedText<VmId>(), task: brandedText<TaskId>() }),
-  z.object({ kind: z.literal("rule-written"), rule: brandedText<RuleId>() }),
-  z.object({ kind: z.literal("rule-removed"), rule: brandedText<RuleId>() }),
-  z.object({ kind: z.literal("intent"), vm: brandedText<VmId>(), name: z.string(), intent: brandedText<IntentId>() }),
-  z.object({
-    kind: z.literal("host-intent"),
-    host: brandedText<HostId>(),
-    name: z.string(),
-    intent: brandedText<IntentId>(),
-  }),
-]);
-export type Outcome = z.infer<typeof outcomeSchema>;
-
-/**
- * `/requests/R/`: written in the transaction of what was asked, so that the same request repeated, or one whose commit
- * had no answer, is never carried out twice. Removed after a day.
- */
-export const requestSchema = z.object({
-  schema: schema1,
-  /** The procedure and its input as text: another request with the same id is a mistake of the caller. */
-  asked: z.string(),
-  outcome: outcomeSchema,
-  at: wallMs,
-});
 
 /** `/events/HOST/BOOT-SEQ/`: hash-chained per host and boot; the store's revision orders all of them. */
 export const eventSchema = z.object({

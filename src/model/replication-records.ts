@@ -1,25 +1,27 @@
 import { z } from "zod";
 import { brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
-import type { Epoch, GroupId, HostId, Incarnation, VmId, VolumeId, WallMs } from "./ids.ts";
+import type { Epoch, GroupId, HostId, Incarnation, PoolId, VmId, VolumeId, WallMs } from "./ids.ts";
 
 /**
  * How much of its volume a copy has. `in-sync`: every write that its run was answered. `stale`: the run goes on without it
  * since `at`; `whole`: until then it had everything, so that a guest could boot from it. `copying`: some of this and some of
  * that. `diverged`: its run was lost or left; `kept`: it has acknowledged writes that nobody else has, and so nothing is
  * copied over it; otherwise only what was never acknowledged. `unknown`: a forced or restored
- * store says nothing about it (S21).
+ * store says nothing about it (S21). `surplus`: nobody needs it; the agent of its host removes the image, then the record.
  */
 export const replicaStateSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("copying") }),
   z.object({ kind: z.literal("in-sync") }),
   z.object({
     kind: z.literal("stale"),
-    cause: z.enum(["silent", "failed", "order", "restart"]),
+    /** `moved`: its VM went on elsewhere from what it holds, by a live move (S15). */
+    cause: z.enum(["silent", "failed", "order", "restart", "moved"]),
     whole: z.boolean(),
     at: wallMs,
   }),
   z.object({ kind: z.literal("diverged"), at: wallMs, kept: z.boolean().default(true) }),
   z.object({ kind: z.literal("unknown") }),
+  z.object({ kind: z.literal("surplus"), at: wallMs }),
 ]);
 export type ReplicaState = z.infer<typeof replicaStateSchema>;
 
@@ -35,6 +37,11 @@ export const replicaSchema = z.object({
   /** Of the run that `state` is about: nothing is said about any other (S14, S18). */
   epoch: brandedNumber<Epoch>(),
   state: replicaStateSchema,
+  /**
+   * The local pool of H in which its image lies, where it came about by a live move between local pools
+   * (docs/designs/0005-live-moves.md). Absent: it belongs to replication.
+   */
+  pool: brandedText<PoolId>().optional(),
   /** Null: nobody receives it. */
   receiver: z
     .object({

@@ -196,6 +196,13 @@ function noteVms(view: MutableView, vms: ReadonlySet<VmId>): void {
   changes.first += forgotten;
 }
 
+const ofCluster = {
+  "last-rule-edit": "lastRuleEdit",
+  "last-vm-deletion": "lastVmDeletion",
+  "last-group-edit": "lastGroupEdit",
+  "manager-term": "term",
+  "manager-tick": "tick",
+} as const;
 const byHost = {
   member: "members",
   host: "hosts",
@@ -226,19 +233,11 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
       view[name.kind] = stored;
       return;
     case "last-rule-edit":
-      view.lastRuleEdit = stored;
-      return;
     case "last-vm-deletion":
-      view.lastVmDeletion = stored;
-      return;
     case "last-group-edit":
-      view.lastGroupEdit = stored;
-      return;
     case "manager-term":
-      view.term = stored;
-      return;
     case "manager-tick":
-      view.tick = stored;
+      view[ofCluster[name.kind]] = stored;
       return;
     case "member":
     case "host":

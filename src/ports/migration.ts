@@ -15,6 +15,11 @@ export type IncomingRequest = StartRequest & {
   readonly addresses: readonly string[];
   /** False only where the link is a direct cable: then whoever reaches the address may send a guest. */
   readonly tls: boolean;
+  /**
+   * Disks by their place in the VM's spec, whose images are made here anew and filled by the source. Absent: all of them lie
+   * where both hosts see them.
+   */
+  readonly copied?: readonly number[];
 };
 
 /** `waiting`: a QEMU stands in its cgroup, holds no image lock, and executes nothing before `completeIncoming`. */
@@ -32,6 +37,8 @@ export type OutgoingRequest = {
   readonly tls: boolean;
   /** MiB a second; null: what the link bears. */
   readonly bandwidthMiBps: number | null;
+  /** As the target was told: they are copied before the memory, and whole before the end of `migrateOut`. */
+  readonly copied?: readonly number[];
   /** For how long the guest may stand still for what is copied last; no bound where it is stopped first (TCG). */
   readonly downtimeMs: number;
 };
@@ -62,11 +69,15 @@ export type GuestHealth = { readonly executes: boolean; readonly agent: "absent"
  * something of the run may be there: it is abandoned first.
  */
 export interface Migration {
-  /** Target: makes ready for a guest. Refused as a start is, and where no address can be used. */
+  /**
+   * Target: makes ready for a guest. Refused as a start is, where no address can be used, and where an image that is to be
+   * made is there: nothing of an earlier move is taken for a copy. What it made and refuses then, it removes.
+   */
   prepareIncoming(request: IncomingRequest, done: (end: IncomingEnd) => void): void;
   /**
    * Source: copies the guest; `done` once it stands still and all but its devices' last state is at the target. Refused:
-   * the guest goes on here, untouched, or has ended (which is told as ever).
+   * the guest goes on here, untouched, or has ended (which is told as ever). Of disks that are copied: every write that the
+   * guest was answered is on the target's storage, and nothing here writes to it any more (S15).
    */
   migrateOut(run: VmRun, request: OutgoingRequest, done: (end: HypervisorEnd) => void): void;
   /** Source: only while the owner record names this run. `done`: the guest goes on, and no trace of the move is left. */
@@ -81,7 +92,10 @@ export interface Migration {
    * `limitMs`, or nothing is there; it did not execute.
    */
   completeIncoming(run: VmRun, limitMs: number, done: (end: HypervisorEnd) => void): void;
-  /** Target: `done` says that nothing of the run is left and that it never executed. Refused: it may have executed. */
+  /**
+   * Target: `done` says that nothing of the run is left and that it never executed; images that were made for it stay, for
+   * their owner to remove. Refused: it may have executed.
+   */
   abandonIncoming(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /** After a move: whether the guest lives, beyond what QEMU says of the move. */
   checkGuest(run: VmRun, done: (health: GuestHealth) => void): void;

@@ -66,12 +66,15 @@ export type ExportEnd =
 export interface ReplicaTarget {
   /**
    * Opens the copies for the writes of one run, and makes them where there are none. Exports of earlier epochs are removed
-   * the hard way first (S19); an earlier epoch than the last is refused. Repeating it is harmless.
+   * the hard way first (S19); an earlier epoch than the last is refused, and the same one where what lies here is not what
+   * it left (S21). Repeating it is harmless.
    */
   receive(request: ReceiveRequest, done: (end: ReceiveEnd) => void): void;
   /**
    * `ceased`: no connection, earlier or later, can write these copies any more, and no process has them open. Before a
-   * promotion, and before the replica is removed.
+   * promotion, and before the replica is removed. Refused: nobody writes them either, but one of them is not what was
+   * received here (S21): nothing may be started from them, as often as it is asked. Whether they are of the epoch and
+   * connection that a record counts on is the caller's to compare: `identityTrouble` of the model.
    */
   cease(vm: VmId, done: (end: CeaseEnd) => void): void;
   /**

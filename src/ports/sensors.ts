@@ -12,6 +12,7 @@ export type HostReading = Pick<
   | "memoryForVmsMiB"
   | "versions"
   | "clockOffsetMs"
+  | "routedAddresses"
   | "networks"
   | "pools"
   | "checks"

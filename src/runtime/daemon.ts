@@ -12,7 +12,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Fencing } from "../ports/fencing.ts";
 import type { HeartLink } from "../ports/heart.ts";
-import type { Hypervisor, HypervisorEnd } from "../ports/hypervisor.ts";
+import type { Hypervisor, HypervisorEnd, Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
 import type { Machine } from "../ports/machine.ts";
 import type { Migration } from "../ports/migration.ts";
@@ -30,6 +30,7 @@ export type DaemonPorts = {
   readonly random: Random;
   readonly journal: Journal;
   readonly hypervisor: Hypervisor & Migration;
+  readonly volumes: Pick<Volumes, "remove">;
   readonly replicas: Replicas;
   readonly fencing: Fencing;
   readonly sensors: Sensors;
@@ -188,6 +189,9 @@ export function runDaemon(
         return;
       case "adopt":
         ports.hypervisor.adopt(effect.run, effect.as, done);
+        return;
+      case "remove-image":
+        ports.volumes.remove(effect.pool, effect.volume, done);
         return;
       case "prepare":
       case "migrate-out":

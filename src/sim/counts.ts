@@ -16,6 +16,7 @@ export const outcomeNames = [
   "forgottenLives",
   "handOvers",
   "handBacks",
+  "evenings",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 

@@ -1,5 +1,6 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
+import type { Scheduler } from "../model/policy.ts";
 import type { DrawContext, FaultKind } from "./faults/fault.ts";
 import { faultMenu, lastMenu, managingMenu, movingMenu, orderMenu, rareMenu, rulingMenu } from "./faults/menu.ts";
 import { drawRules } from "./faults/ruling.ts";
@@ -22,9 +23,12 @@ export function drawPlan(seed: string): WorldPlan {
   const tight = layout.chance(0.15);
   const rules = random.for("rules");
   const ruled = rules.chance(0.3);
-  const vms = inStartOrder(random.for("start order"), drawVms(random.for("vms"), tight ? 300 : 80)).map((vm) =>
+  const inOrder = inStartOrder(random.for("start order"), drawVms(random.for("vms"), tight ? 300 : 80)).map((vm) =>
     ruled && rules.chance(0.15) ? { ...vm, failback: false } : vm,
   );
+  const balance = random.for("balance");
+  const even = balance.chance(0.2) ? drawBalance(balance) : undefined;
+  const vms = even === undefined ? inOrder : inOrder.map((vm) => ({ ...vm, cpus: 1 + balance.below(3) }));
   const shape = {
     hosts: Array.from({ length: hosts }, (_, i) => `h${i + 1}`),
     workers: Array.from({ length: witness ? hosts - 1 : hosts }, (_, i) => `h${i + 1}`),
@@ -46,6 +50,7 @@ export function drawPlan(seed: string): WorldPlan {
     ],
     vms,
     ...(ruled && rules.chance(0.3) ? { scheduler: { mode: "static", rebalanceOnStart: rules.chance(0.5) } } : {}),
+    ...(even === undefined ? {} : { scheduler: even }),
     events: [
       ...[...drawEvents(random, shape), ...(ruled ? drawRuling(rules, shape) : [])].sort((a, b) => a.atMs - b.atMs),
       ...drawLast(random.for("last"), shape),
@@ -192,6 +197,21 @@ function drawVms(random: SeededRandom, memoryMiB: number): PlannedVm[] {
     maxRestart: random.below(4),
     maxRelocate: random.below(3),
   }));
+}
+
+/** In some worlds hosts are kept even; drawn by itself, so that all other draws stay as they were. */
+function drawBalance(random: SeededRandom): Scheduler {
+  return {
+    mode: random.pick(["static", "dynamic"]),
+    rebalanceOnStart: random.chance(0.2),
+    autoRebalance: {
+      enabled: true,
+      method: random.pick(["bruteforce", "topsis"]),
+      threshold: random.pick([0.1, 0.2, 0.3]),
+      holdMs: random.pick([10_000, 20_000, 30_000]),
+      margin: random.pick([0.05, 0.1, 0.2]),
+    },
+  };
 }
 
 /** In some worlds VMs start in an order; drawn by itself, so that all other draws stay as they were. */

@@ -2,6 +2,7 @@ import { type Refusal, refuse } from "../model/reason.ts";
 import type { Hypervisor, HypervisorEnd, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import type { Migration } from "../ports/migration.ts";
 import { runName, type SimMachine, type SimProcess, simTimes } from "./machine.ts";
+import { SimImages } from "./move/images.ts";
 import { type MoveMachine, MoveNetwork, type MoveQemu, notMoving } from "./move/qemu.ts";
 import { MoveSource } from "./move/source.ts";
 import { MoveTarget } from "./move/target.ts";
@@ -45,6 +46,7 @@ export function openSimHypervisor(
     after: (ms, act) => machine.scheduler.after(ms, act),
     later,
     tell: (event) => machine.tellMove(event),
+    images: new SimImages(),
   };
   const source = new MoveSource(moves, network);
   const target = new MoveTarget(moves, network);
@@ -157,6 +159,8 @@ function moveQemu(machine: SimMachine, process: SimProcess): MoveQemu {
     hasWritesUnderWay: () => false,
     openImages: () => machine.openImages(process),
     closeImages: () => machine.closeImages(process),
+    // Its machines have one storage: no disk goes along.
+    imagesOf: () => [],
     end: () => machine.killProcess(process.run),
   };
   moveQemus.set(process, made);

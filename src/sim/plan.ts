@@ -7,6 +7,8 @@ export type PlannedVm = {
   readonly name: string;
   readonly pool: string;
   readonly memoryMiB: number;
+  /** 1 where it is not said. */
+  readonly cpus?: number;
   readonly requested: RequestedState;
   readonly maxRestart: number;
   readonly maxRelocate: number;
@@ -66,7 +68,7 @@ export type WorldPlan = {
   readonly hostMemoryMiB: number;
   readonly devices: boolean;
   /** What of the policy is not as by default. */
-  readonly scheduler?: Pick<Scheduler, "mode" | "rebalanceOnStart">;
+  readonly scheduler?: Pick<Scheduler, "mode" | "rebalanceOnStart"> & Partial<Pick<Scheduler, "autoRebalance">>;
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly PlannedVm[];
   /** Availability groups, of VMs whose disks lie with one host. */

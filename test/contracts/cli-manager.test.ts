@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { TaskOutput } from "../../src/api/contract/task.ts";
 import type { Revision, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
+import { defaultPolicy } from "../../src/model/policy.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
-import { held, host } from "../support/records.ts";
+import { held, host, incarnation, move, status, vmId } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(async () => {
@@ -167,6 +169,51 @@ describe("what people ask of the manager", () => {
     expect(text).toMatch(/Quarantine +never/u);
     expect(await done("policy", "show")).toBe(text);
   });
+
+  test("how guests move: links in order, bandwidth, pause; without TLS with a warning", async () => {
+    const links = ["--migration-links", "10.0.1.0/24, migration", "--migration-bandwidth", "400"];
+    const text = await done("policy", "set", ...links, "--migration-downtime", "200");
+    expect(text).toMatch(/Migration links +10\.0\.1\.0\/24, then migration\n/u);
+    expect(text).toMatch(/Migration bandwidth +400 MiB\/s for each move\nMigration downtime +200 ms wished\n/u);
+    const open = await holdfast("policy", "set", "--migration-tls", "off");
+    expect([open.code, open.out]).toEqual([0, text.replace(/(Migration TLS +)on/u, "$1off")]);
+    expect(open.err).toMatch(/WARN +Guests are moved without TLS\.\n +Whoever .+\n +Only for a direct cable/u);
+    expect(await done("cluster", "status")).toContain("Guests are moved without TLS.");
+    expect(await done("policy", "show")).toBe(open.out + open.err);
+    const usual = ["--migration-links", "default", "--migration-bandwidth", "0", "--migration-tls", "on"];
+    expect(await done("policy", "set", ...usual)).toMatch(/Migration links +default: .+\n.+what the link bears/u);
+  });
+
+  test("what is under way, with or without an order: its turn, its copying, why it moves", async () => {
+    const id = await createdWeb();
+    await api.put(keys.vm(id), { ...api.view().vms.get(id)?.value, requested: "started" });
+    await api.put(keys.owner(id), held("h1", 1, 4));
+    expect(await done("task", "list")).toBe("Nothing is under way.\n");
+    const reason = { rule: "HM1", code: "host-in-maintenance", params: { host: "h1" } };
+    const going = { ...move("web", "h1", "h2", { reason, live: { kind: "asked" } }), vm: id };
+    await api.put(keys.policy, { ...defaultPolicy, movesPerHostMax: 1 });
+    const first = vmId("first");
+    await api.put(keys.vmMove(first), move("first", "h2", "h1", { live: { kind: "asked" } }));
+    await api.put(keys.vmMove(id), going);
+    expect(await done("task", "list")).toMatch(
+      /^web +move-vm +h2 +33 % +waits for its turn \(number 1 .+\) +.*maint/mu,
+    );
+    const waiting = { kind: "waiting", incarnation: incarnation(1), doors: [], tls: true } as const;
+    await api.put(keys.vmMove(id), { ...going, live: waiting });
+    const copying = { percent: 60, mibPerSecond: 80.4, remainingMiB: 32, expectedDowntimeMs: 350, link: "10.0.1.2" };
+    await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying });
+    const how = "60 % copied, 80 MiB/s over 10.0.1.2, 32 MiB left, pause about 0.3 s";
+    for (const line of [
+      ["task", "list"],
+      ["cluster", "status"],
+      ["vm", "show", "web"],
+    ])
+      expect(await done(...line)).toContain(how);
+    const task = JSON.parse(await done("task", "list", "--json")).tasks.find((one: TaskOutput) => one.vm === id);
+    expect(task).toMatchObject({ id: `move-of-${id}`, percent: 53, copying, queue: null, reason });
+    await api.put(keys.vmStatus(id), { ...status("h1", 1, 3, "running"), copying });
+    expect(await done("task", "list")).not.toContain("copied");
+  });
 });
 
 test.each<[number, string, string[]]>([
@@ -179,6 +226,7 @@ test.each<[number, string, string[]]>([
   [1, "policy-nothing-to-change", ["policy", "set"]],
   [1, "policy-rebalance-needs-figures", ["policy", "set", "--auto-rebalance", "on"]],
   [1, "policy-losses-impossible", ["policy", "set", "--wanted-host-losses", "2"]],
+  [1, "policy-link-unknown", ["policy", "set", "--migration-links", "migration,10.9.9.0/24"]],
   [1, "policy-reserve-too-large", ["policy", "set", "--host-reserve", "9999999"]],
 ])("exit %i, %s: %j", async (code, name, line) => {
   await createdWeb();
@@ -196,6 +244,8 @@ test.each([
   ["cluster", "disarm", "--mode", "off"],
   ["policy", "set", "--threshold", "much"],
   ["policy", "set", "--shutdown-policy", "nix"],
+  ["policy", "set", "--migration-links", "migration,"],
+  ["policy", "set", "--migration-bandwidth", "fast"],
 ])("what is not understood ends with 2: %s %s %s", async (...line) => {
   expect((await holdfast(...line)).code).toBe(2);
 });

@@ -85,6 +85,7 @@ describe("reading commands", () => {
       [["vm", "show", "web"], outputOf(contract.vm.show)],
       [["pool", "list"], outputOf(contract.pool.list)],
       [["policy", "show"], outputOf(contract.policy.show)],
+      [["task", "list"], outputOf(contract.task.list)],
       [["log"], outputOf(contract.event.list)],
       [["explain", "web"], outputOf(contract.vm.explain)],
     ];
@@ -282,6 +283,8 @@ describe("help", () => {
     ["vm"],
     ...["create", "list", "show", "start", "stop", "migrate", "relocate"].map((verb) => ["vm", verb]),
     ...["cancel-move", "reset", "delete", "set"].map((verb) => ["vm", verb]),
+    ["task"],
+    ["task", "list"],
     ["pool"],
     ["pool", "list"],
     ["policy"],
@@ -306,7 +309,18 @@ describe("help", () => {
 
   test("no command is left out of this list", async () => {
     const known = new Set(lines.map((line) => line.join(" ")));
-    for (const line of [[], ["cluster"], ["host"], ["vm"], ["pool"], ["policy"], ["rule"], ["whatif"], ["lab"]]) {
+    for (const line of [
+      [],
+      ["cluster"],
+      ["host"],
+      ["vm"],
+      ["task"],
+      ["pool"],
+      ["policy"],
+      ["rule"],
+      ["whatif"],
+      ["lab"],
+    ]) {
       const { out } = await holdfast(...line, "--help");
       const listed = [...(out.split("Commands:")[1] ?? "").matchAll(/^ {2}([a-z-]+)/gmu)].map((hit) => hit[1] ?? "");
       expect(listed.length).toBeGreaterThan(0);

@@ -89,14 +89,14 @@ describe("what if", () => {
       ["big", "stays", "h1"],
       ["web", "moves", "h2"],
     ]);
-    expect(vms[1]).toMatchObject({ loses: null, afterMs: 10_000, downMs: null });
+    expect(vms[1]).toMatchObject({ loses: null, afterMs: 10_000, downMs: 1_000 });
     expect(api.view().maintenances.size + api.view().moves.size).toBe(0);
   });
 
   test("[FC1] the order shows its plan first, and with --dry-run nothing else", async () => {
     const dry = await holdfast("host", "maintenance", "h1", "--dry-run");
     expect(dry).toMatchObject({ code: 0, err: "" });
-    expect(dry.out).toMatch(/^web +h1 +h2 +moves +10\.0 s +a pause$/mu);
+    expect(dry.out).toMatch(/^web +h1 +h2 +moves +10\.0 s +1\.0 s$/mu);
     expect(dry.out).toMatch(/^big cannot leave\.\n {2}because .+\n {2}but .+$/mu);
     expect(api.view().maintenances.size).toBe(0);
     const done = await holdfast("host", "maintenance", "h1", "--no-wait");

@@ -1,5 +1,17 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,7 +26,7 @@ import type { ClusterId, PoolId } from "../../src/model/ids.ts";
 import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaCopy, ReplicaEvent } from "../../src/ports/replication.ts";
 import { controlOrder } from "./control-order.ts";
-import { diskMiB, diskNames, type ReplicationRig, type Write } from "./replication-calls.ts";
+import { diskMiB, diskNames, type ReplicationRig, type Spoilt, type Write } from "./replication-calls.ts";
 
 const limitMs = 30_000;
 const blockBytes = 65_536;
@@ -167,7 +179,24 @@ function faultsIn(folder: string, address: string) {
       await until("the daemon is gone", () => pidsOf(daemonSocket).length === 0);
     },
     hangDaemon: async (hangs: boolean): Promise<void> => signal(daemonSocket, hangs ? "SIGSTOP" : "SIGCONT"),
+    spoil: async (how: Spoilt): Promise<void> => spoil(join(folder, "pool-b"), how),
   };
+}
+
+/** The first disk: its image, or what lies beside it. */
+function spoil(pool: string, how: Spoilt): void {
+  const [disk] = diskNames;
+  const beside = join(pool, `${disk}.replica`);
+  const identity = JSON.parse(readFileSync(beside, "utf8"));
+  if (how === "missing") rmSync(beside);
+  else if (how === "foreign") writeFileSync(beside, JSON.stringify({ ...identity, vm: "mail" }));
+  else if (how === "restored") writeFileSync(beside, JSON.stringify({ ...identity, counter: identity.counter - 1 }));
+  else if (how === "sealed") appendFileSync(join(pool, `${disk}.qcow2`), "x");
+  else {
+    const top = join(pool, `${disk}.1.qcow2`);
+    copyFileSync(top, `${top}.copy`);
+    renameSync(`${top}.copy`, top);
+  }
 }
 
 function signal(needle: string, name: NodeJS.Signals): void {

@@ -19,6 +19,8 @@ import type {
 /** One write of the guest's. */
 export type Write = { isAcknowledged: boolean };
 
+export type Spoilt = "missing" | "foreign" | "restored" | "replaced" | "sealed";
+
 /** Two hosts, and a guest with two disks on one of them, real or simulated. */
 export interface ReplicationRig {
   readonly source: ReplicaSource;
@@ -48,6 +50,11 @@ export interface ReplicationRig {
   killDaemon(): Promise<void>;
   /** It stands still, and goes on one day with what it was sent. */
   hangDaemon(hangs: boolean): Promise<void>;
+  /**
+   * Somebody meddles with the target's pool: takes away what says what the first disk's copy is, puts that of another VM
+   * there, or an older state; or replaces the image that is written by a copy of it, or writes into a sealed layer.
+   */
+  spoil(how: Spoilt): Promise<void>;
   /** The agent of one host is away; `meanwhile`, then another one is there. */
   reopenSource(meanwhile?: () => Promise<void>): Promise<void>;
   reopenTarget(meanwhile?: () => Promise<void>): Promise<void>;

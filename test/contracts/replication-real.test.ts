@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/adapters/pki/authority.ts";
 import type { ClusterId, HostId } from "../../src/model/ids.ts";
+import { controlOrder } from "./control-order.ts";
 import { type Certificates, openRealReplicaPair } from "./real-replica-pair.ts";
 import { done, type ReplicationRig, replicasOf, run4, run5 } from "./replication-calls.ts";
 
@@ -162,5 +164,31 @@ describe("what a copy is made of", () => {
     expect(await receive({ epoch: run4.epoch })).toMatchObject({ kind: "refused", code: "replica-epoch-old" });
     expect(await receive({ epoch: run5.epoch })).toMatchObject({ kind: "ready" });
     expect(await replicasOf(() => rig).points()).toEqual(["p0"]);
+  });
+});
+
+describe("a replica that went back in time with everything beside it", () => {
+  test("[S21] is not written on: what it had answered before is missing there", limit, async () => {
+    rig = await openRealReplicaPair();
+    await attached();
+    await rig.reopenTarget(async () => {
+      await rig.killDaemon();
+      const pool = join(rig.exportFolder, "../pool-b");
+      for (const file of ["web-0.replica", "web-1.replica", "web-0.layers"]) {
+        const text = readFileSync(join(pool, file), "utf8");
+        writeFileSync(join(pool, file), text.replaceAll(/"counter":\d+/gu, '"counter":0'));
+      }
+      rmSync(join(rig.exportFolder, "../b/received"), { recursive: true });
+    });
+    const waits = rig.write(0, 29, 190);
+    await doorsFor();
+    await rig.until("the relay says so", async () => {
+      const [name = ""] = readdirSync(join(rig.exportFolder, "../a/relays"));
+      const control = join(rig.exportFolder, "../a/relays", name, "control.sock");
+      const says = relaySaysSchema.parse(await controlOrder(control, { kind: "tell" }));
+      return says.state.trouble?.includes("older state") === true;
+    });
+    await rig.whileLater();
+    expect(waits.isAcknowledged).toBe(false);
   });
 });

@@ -241,6 +241,34 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       await expectSame(await copies());
     });
 
+    test.each([
+      ["missing", "replica-identity-missing"],
+      ["foreign", "replica-identity-foreign"],
+      ["restored", "replica-identity-restored"],
+      ["replaced", "replica-edited"],
+      ["sealed", "replica-edited"],
+    ] as const)("[S21] a copy is used only as what was received: %s", async (how, code) => {
+      await attached();
+      expect(await bar()).toEqual(done);
+      expect(await takePoint("p0")).toEqual(done);
+      expect(await unbar()).toEqual(done);
+      await rig.spoil(how);
+      expect(await cease()).toMatchObject({ kind: "refused", code, params: { vm: run4.vm, volume: diskNames[0] } });
+      expect(await cease()).toMatchObject({ kind: "refused", code });
+      expect(told("waits")).toEqual([]);
+    });
+
+    test("[S21] a run that goes on with its copy goes on only with what it left there; a later one copies all", async () => {
+      await attached();
+      await rig.spoil("restored");
+      await rig.killDaemon();
+      const waits = rig.write(0, 28, 180);
+      expect(await receive()).toMatchObject({ kind: "refused", code: "replica-identity-restored" });
+      await rig.whileLater();
+      expect(waits.isAcknowledged).toBe(false);
+      expect(await receive({ epoch: run5.epoch })).toMatchObject({ kind: "ready" });
+    });
+
     test("detached, also while the replica is away, the guest goes on without a trace of it", async () => {
       await attached();
       await rig.cut(true);

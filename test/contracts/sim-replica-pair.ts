@@ -1,10 +1,10 @@
 import { must } from "../../src/base/assert.ts";
-import type { HostId, VolumeId } from "../../src/model/ids.ts";
+import type { HostId, VmId, VolumeId } from "../../src/model/ids.ts";
 import type { ReplicaEvent } from "../../src/ports/replication.ts";
 import { type Doorkeeper, type ReplicaWorld, type SimDisk, SimMirrorQemu } from "../../src/sim/replica/machine.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../../src/sim/replica/source.ts";
 import { SimReplicaHost, SimReplicaTarget } from "../../src/sim/replica/target.ts";
-import { diskNames, type ReplicationRig, run4, type Write } from "./replication-calls.ts";
+import { diskNames, type ReplicationRig, run4, type Spoilt, type Write } from "./replication-calls.ts";
 import { VirtualClock } from "./sim-rig.ts";
 
 const stepsMax = 100_000;
@@ -53,6 +53,7 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
       link.isCut = isCut;
     },
     ...faultsOf(here, there),
+    spoil: spoilIn(there),
     reopenSource: async (meanwhile) => {
       source.isOpen = false;
       await meanwhile?.();
@@ -102,6 +103,18 @@ function faultsOf(here: SimReplicatedHost, there: SimReplicaHost) {
         if (hangs) daemon.hangs = true;
         else daemon.goOn();
     },
+  };
+}
+
+/** As somebody does with the files of a pool. */
+function spoilIn(there: SimReplicaHost): (how: Spoilt) => Promise<void> {
+  return async (how) => {
+    const copy = must(there.copies.get(diskNames[0] as VolumeId), "Cannot spoil: no copy");
+    const identity = must(copy.identity, "Cannot spoil: no identity");
+    if (how === "missing") copy.identity = undefined;
+    else if (how === "foreign") copy.identity = { ...identity, vm: "mail" as VmId };
+    else if (how === "restored") copy.identity = { ...identity, counter: identity.counter - 1 };
+    else copy.isEdited = true;
   };
 }
 

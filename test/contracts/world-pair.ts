@@ -20,21 +20,32 @@ const stillMs = 500;
 /** From its first instruction on until the tiny guest is up, and does what it is there for. */
 const guestBootMs = 300;
 
-const noWitness = { starting: () => undefined, adopting: () => undefined, ended: () => undefined };
+const noWitness = {
+  starting: () => undefined,
+  adopting: () => undefined,
+  ended: () => undefined,
+  isReplicated: () => false,
+};
 
 /** One host of the simulated world, without its daemons. */
 export async function openWorldRig(): Promise<MoveHost> {
   return openHost(0, new Scheduler(), new Qemus(seededRandom("rig"), noWitness), new MoveNetwork());
 }
 
+/** Two hosts of the simulated world: what really runs there, and a driver each. */
+export function openWorldHosts(scheduler: Scheduler) {
+  const qemus = new Qemus(seededRandom("pair"), noWitness);
+  const network = new MoveNetwork();
+  const [source, target] = [0, 1].map((number) => openHost(number, scheduler, qemus, network));
+  if (source === undefined || target === undefined) throw new Error("There are two hosts");
+  return { source, target };
+}
+
 /** Two hosts of the simulated world, without its daemons: the drivers over what really runs there. */
 export async function openWorldPair(): Promise<MigrationRig> {
   const scheduler = new Scheduler();
-  const qemus = new Qemus(seededRandom("pair"), noWitness);
-  const network = new MoveNetwork();
-  const hosts = [0, 1].map((number) => openHost(number, scheduler, qemus, network));
-  const [source, target] = hosts;
-  if (source === undefined || target === undefined) throw new Error("There are two hosts");
+  const { source, target } = openWorldHosts(scheduler);
+  const hosts = [source, target];
   const works = (disk: string): boolean =>
     hosts.some(({ host }) =>
       [...host.copies.values()].some(

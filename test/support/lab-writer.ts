@@ -16,9 +16,9 @@ export interface Writer {
 }
 
 const timeoutMs = 1_000;
-const pauseMs = 25;
+const usualPauseMs = 25;
 
-export function writeNumbers(reach: Reach, address: string, client: string): Writer {
+export function writeNumbers(reach: Reach, address: string, client: string, pauseMs = usualPauseMs): Writer {
   const acknowledged: number[] = [];
   let failing = 0;
   let stopped = false;

@@ -34,8 +34,11 @@ export const incarnation = (n: number): Incarnation => n as Incarnation;
 export const epoch = (n: number): Epoch => n as Epoch;
 const wall = 0 as WallMs;
 
+/** One that all members have. */
+const moveLink = (id: string) => ({ kind: "migration" as const, address: `10.0.1.${id}`, subnet: "10.0.1.0/24" });
+
 export function member(id: string, more: Partial<Member> = {}): Member {
-  return { schema: 1, id: host(id), name: id, role: "host", links: [], joinedAt: wall, ...more };
+  return { schema: 1, id: host(id), name: id, role: "host", links: [moveLink(id)], joinedAt: wall, ...more };
 }
 
 export function heartbeat(more: Partial<Heartbeat> = {}): Heartbeat {

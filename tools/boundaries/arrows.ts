@@ -23,6 +23,8 @@ export const parts = {
   console: "^console/",
   lab: "^lab/",
   bench: "^bench/",
+  /** A whole lab with what watches it from outside, for tests and for benches. */
+  rig: "^test/support/lab-",
 } as const;
 export type Part = keyof typeof parts;
 
@@ -52,7 +54,8 @@ export const mayImport: Readonly<Record<Part, readonly Part[]>> = {
   main: [...outside, "contract", "server", "client", "socket", "cli"],
   console: ["model", "contract", "client"],
   lab: [...outside, "contract", "client", "socket", "cli", "main"],
-  bench: [...outside, "contract", "client", "socket", "cli", "main", "lab"],
+  bench: [...outside, "contract", "client", "socket", "cli", "main", "lab", "rig"],
+  rig: [...outside, "contract", "client", "socket", "cli", "main", "lab", "bench", "sim"],
 };
 
 /** Parts that are free of I/O by construction: not even a type of `node:`. */

@@ -16,7 +16,7 @@ export const suites = {
   /** The records of replicas, by what is proven of them without a world. */
   replication: {
     projects: ["unit", "properties"],
-    files: ["src/core/replication", "test/properties/replication.test.ts"],
+    files: ["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
   },
   /** The driver and the relay with real QEMUs. Needs root. */
   relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts"] },

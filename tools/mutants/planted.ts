@@ -1,5 +1,6 @@
 import type { Mutant } from "./mutant.ts";
 import { agentMutants } from "./planted/agent.ts";
+import { balancingMutants } from "./planted/balancing.ts";
 import { copyMutants } from "./planted/copies.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
@@ -25,5 +26,6 @@ export const planted: readonly Mutant[] = [
   ...movingMutants,
   ...copyMutants,
   ...placementMutants,
+  ...balancingMutants,
   ...ruleMutants,
 ];

@@ -26,7 +26,10 @@ function drawnKinds(seed: number): ReadonlyMap<string, number> {
   const known = kindsOf.get(seed);
   if (known !== undefined) return known;
   const kinds = new Map<string, number>();
-  for (const { kind } of drawPlan(String(seed)).events) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  const { events, scheduler } = drawPlan(String(seed));
+  for (const { kind } of events) kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  // No fault, but a kind of world: before any that only draws more of the rest.
+  if (scheduler?.autoRebalance?.enabled === true) kinds.set("rebalance", 10);
   kindsOf.set(seed, kinds);
   return kinds;
 }

@@ -13,6 +13,7 @@ import type { VmRun } from "../../ports/hypervisor.ts";
 import type { HostReading, Sensors } from "../../ports/sensors.ts";
 import { type GuestCpuOptions, readGuestCpu } from "../qemu/guest-cpu.ts";
 import { readSlewPpm } from "./clock-slew.ts";
+import { readRoutedAddresses } from "./default-routes.ts";
 import { readStateDisk } from "./sensors-disk.ts";
 import { measureUsage } from "./sensors-usage.ts";
 
@@ -94,12 +95,15 @@ async function readAll(
   const base = await fixed;
   const reserveMiB = view.policy?.value.hostReserveMiB ?? 0;
   const bridges = await readBridges();
+  const links = new Set(view.members.get(config.host)?.value.links.map(({ address }) => address));
+  const routed = await readRoutedAddresses();
   const networks = Object.entries(config.networks).map(([id, bridge]) => fitness(id as NetworkId, bridge, bridges));
   const pools = [...view.pools.values()].map(({ value }) => readPool(value, config.pools[value.id] ?? value.path));
   return {
     ...base,
     memoryForVmsMiB: config.memoryForVmsMiB ?? Math.max(0, base.memoryMiB - reserveMiB),
     clockOffsetMs: null,
+    ...(routed === undefined ? {} : { routedAddresses: routed.filter((address) => links.has(address)).sort() }),
     networks,
     pools: await Promise.all(pools),
     checks: [...check({ hosts: view.hosts.size, slewPpm: await readSlewPpm() }), await readStateDisk(config)],

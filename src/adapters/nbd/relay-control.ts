@@ -21,6 +21,11 @@ export const relayConfigSchema = z.object({
   volumes: z.array(z.object({ volume: z.string(), sizeBytes: z.number() })),
   /** A request that waits for as long, without any word of the peer, is told. */
   waitMs: z.int(),
+  /**
+   * For cycles, whose replica counts only once it is whole: a peer that is lost, or silent, is let go by the relay itself
+   * (S25). It begins so, and connects by order, again and again.
+   */
+  letsGo: z.boolean().default(false),
 });
 export type RelayConfig = z.infer<typeof relayConfigSchema>;
 
@@ -53,6 +58,8 @@ export const relayStateSchema = z.object({
   mode: z.enum(["hold", "stale", "gone"]),
   /** Requests that were answered with an error since the start. */
   refused: z.int(),
+  /** How often it has let go of the peer by itself since the start. */
+  lost: z.int().default(0),
   /** Payload that was sent to the replica since the start, repetitions included. */
   sentBytes: z.number(),
   /** Every volume has its connection to the replica. */

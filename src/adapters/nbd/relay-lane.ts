@@ -19,6 +19,7 @@ import {
 
 /** Beyond this it is no request of QEMU's. */
 const requestBytesMax = blockSizes.most * 16;
+const behind = { kind: "no", why: "an older state of the replica was put back" } as const;
 const limits = { retryFirstMs: 20, retryMaxMs: 500 } as const;
 
 /** What a request waits for: the replica's word, and nothing else, unless the mode is stale (S16). */
@@ -37,6 +38,8 @@ export type LaneEvents = {
   /** To all requests, whatever the replica has. Null: each waits for the replica. */
   readonly answer: () => "refused" | "acknowledged" | null;
   readonly isBarred: () => boolean;
+  /** Of a connection that was open, and not closed by `answerAll`. */
+  readonly lost: () => void;
   readonly countRefused: () => void;
   readonly countSent: (bytes: number) => void;
 };
@@ -61,6 +64,10 @@ export class RelayLane {
   /** Not reset by a connection: one that comes and goes without an answer helps nobody. */
   #answeredAt = performance.now();
   #taken = 0;
+  /** Of the replica's image, when it was last connected. */
+  #counter = 0;
+  /** S21: what it answered earlier is not in there; it would be, seemingly, after some more connections. */
+  #isBehind = false;
   #ended = false;
 
   constructor(volume: string, config: () => RelayConfig, events: LaneEvents) {
@@ -183,9 +190,11 @@ export class RelayLane {
     const opening = new AbortController();
     this.#opening = opening;
     for (let attempt = 0; !opening.signal.aborted && !this.#ended; attempt++) {
-      const opened = await openLink(this.#config(), this.volume, opening.signal);
-      if (opened.kind === "open" && !opening.signal.aborted) {
+      const opened = this.#isBehind ? behind : await openLink(this.#config(), this.volume, opening.signal);
+      if (opened.kind === "open" && opened.counter <= this.#counter) this.#isBehind = true;
+      else if (opened.kind === "open" && !opening.signal.aborted) {
         this.#opening = undefined;
+        this.#counter = opened.counter;
         this.#connected(opened.socket, opened.address);
         return;
       }
@@ -267,6 +276,7 @@ export class RelayLane {
     this.#up = undefined;
     of.destroy();
     this.trouble = this.trouble ?? why;
+    this.#events.lost();
     this.#events.changed();
   }
 

@@ -10,7 +10,8 @@ import type { RelayConfig } from "./relay-control.ts";
 const limits = { knockMs: 600, exportMs: 600 } as const;
 
 export type Opened =
-  | { readonly kind: "open"; readonly socket: Socket; readonly address: string }
+  /** `counter`: of the image, as it is with this connection (S21). */
+  | { readonly kind: "open"; readonly socket: Socket; readonly address: string; readonly counter: number }
   | { readonly kind: "no"; readonly why: string };
 
 /** One connection to the replica of one volume, over the first link that answers: with an export made for it alone (S19). */
@@ -47,9 +48,10 @@ async function follow(
     const found = String(certificate.subject?.CN ?? "nobody");
     return found === config.to ? undefined : new Error(`it is ${found}, not ${config.to}`);
   };
+  const { counter = 0 } = answer;
   const of = { exportName: answer.name, tls: tls === null ? null : { ...tls, isNot }, limitMs: limits.exportMs };
   return openExport(raw, of)
-    .then(({ socket }): Opened => ({ kind: "open", socket, address }))
+    .then(({ socket }): Opened => ({ kind: "open", socket, address, counter }))
     .catch((error: unknown): Opened => ({ kind: "no", why: error instanceof Error ? error.message : String(error) }))
     .finally(() => signal.removeEventListener("abort", giveUp));
 }

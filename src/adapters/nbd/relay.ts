@@ -49,16 +49,22 @@ class RelayProcess {
   #barBroken = false;
   #refused = 0;
   #sentBytes = 0;
+  #lost = 0;
   #connecting = true;
   #told = "";
   #end: () => void = () => undefined;
 
   constructor(config: RelayConfig, collect: () => void) {
     this.#config = config;
+    if (config.letsGo) {
+      this.#mode = "gone";
+      this.#connecting = false;
+    }
     const events = {
       changed: () => this.#changed(),
       answer: () => answers[this.#mode],
       isBarred: () => this.#bar !== undefined,
+      lost: () => this.#onLost(),
       countRefused: () => {
         this.#refused += 1;
       },
@@ -164,6 +170,13 @@ class RelayProcess {
     }
   }
 
+  /** S25: the guest does not wait for a peer that is lost; what it misses is not noted here, but its cycle is broken. */
+  #onLost(): void {
+    if (!this.#config.letsGo || this.#mode !== "hold") return;
+    this.#lost += 1;
+    this.#answerFromNowOn("gone");
+  }
+
   #answerFromNowOn(mode: "stale" | "gone"): void {
     if (this.#mode !== "gone") this.#mode = mode;
     this.#connecting = false;
@@ -173,7 +186,7 @@ class RelayProcess {
 
   /** Goes on refusing until every volume is connected: nothing waits for a peer that is not there. */
   #connect(doors: RelayConfig["doors"] | null, done: (refused: string | null) => void): void {
-    if (this.#mode === "gone") {
+    if (this.#mode === "gone" && !this.#config.letsGo) {
       done("it was let go");
       return;
     }
@@ -245,6 +258,7 @@ class RelayProcess {
       pid: process.pid,
       mode: this.#mode,
       refused: this.#refused,
+      lost: this.#lost,
       sentBytes: this.#sentBytes,
       connected: this.#isConnected(),
       waits: this.#mode === "hold" && this.#lanes.some((lane) => lane.unansweredMs(now) >= this.#config.waitMs),

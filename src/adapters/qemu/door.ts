@@ -15,8 +15,12 @@ const knockSchema = z.object({
   volume: z.string().optional(),
 });
 type Knock = z.infer<typeof knockSchema>;
-/** `name`: of the export that was opened for this knock alone. */
-const answerSchema = z.union([z.object({ port: z.int(), name: z.string().optional() }), z.object({ no: z.string() })]);
+/** `name`: of the export that was opened for this knock alone. `counter`: of its volume's image, as it then is (S21). */
+const answerSchema = z.union([
+  /** `nbd`: where the disks of a guest that comes in are written to. */
+  z.object({ port: z.int(), name: z.string().optional(), counter: z.int().optional(), nbd: z.int().optional() }),
+  z.object({ no: z.string() }),
+]);
 type KnockAnswer = z.infer<typeof answerSchema>;
 
 type DoorOptions = {

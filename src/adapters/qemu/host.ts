@@ -52,6 +52,8 @@ export type LiveRun = {
   copying: { readonly giveUp: AbortController; readonly settled: Promise<unknown> } | undefined;
   /** Of a run that waits for its guest: closes what its source may knock at. */
   closeDoors: () => void;
+  /** Its source may write to its images. Undefined: an earlier driver may have let it. */
+  exports: boolean | undefined;
 };
 
 export type QemuHost = {
@@ -101,6 +103,7 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
     onMigration: new Set(),
     copying: undefined,
     closeDoors: () => undefined,
+    exports: undefined,
   };
   host.runs.set(runKey(run), live);
   return live;

@@ -5,6 +5,7 @@ import type { IncomingEnd, IncomingRequest } from "../../ports/migration.ts";
 import { readCgroupEvents } from "../linux/cgroup.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { type LiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
+import { closeExports, incomingPorts, makeImages, openExports, removeImages } from "./move-images.ts";
 import { awaitMigration, capabilities, executeAll, moveRefused, queryMigrate } from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { readRunRecords, setPhase } from "./run-folder.ts";
@@ -17,16 +18,23 @@ const limits = {
   lockRetryMs: 20,
   statusMs: 5_000,
   statusRetryMs: 5,
-  /** QEMU's ports for incoming guests; the convention of this field, so that firewalls know them. */
-  portFirst: 49_152,
-  portLast: 49_215,
 } as const;
 
 /** Makes a QEMU ready in its cgroup, and doors at which its source may knock. */
 export async function prepareIncoming(host: QemuHost, request: IncomingRequest): Promise<IncomingEnd> {
   const tls = request.tls ? readTlsTexts(host.options) : null;
   if (tls === undefined) return refuse("move-no-certificate", { vm: request.vm.name });
+  const images = await makeImages(host, request);
+  if (images.kind !== "done") return images;
+  const end = await launchIncoming(host, request, tls);
+  if (end.kind === "refused") await removeImages(host, request);
+  return end;
+}
+
+function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts | null): Promise<IncomingEnd> {
+  const { copied = [] } = request;
   return launchRun<IncomingEnd>(host, request, "incoming", async (live) => {
+    live.exports = false;
     const ready = await executeAll(live, [
       // Never `return-path`: with it a target that dies after it went on would make its source go on as well.
       capabilities({
@@ -44,7 +52,11 @@ export async function prepareIncoming(host: QemuHost, request: IncomingRequest):
       tls,
       from: request.from,
       expects: { cluster: host.options.cluster, vm, epoch },
-      open: (address) => listenAt(live, address),
+      open: async (address) => {
+        const listening = await listenAt(live, address);
+        if ("no" in listening || copied.length === 0) return listening;
+        return { ...listening, ...(await openExports(live, address, { copied, tls: tls !== null })) };
+      },
     });
     live.closeDoors = close;
     if (doors.length === 0)
@@ -65,7 +77,7 @@ function credentials({ options }: QemuHost, tls: TlsTexts | null): [string, obje
 /** The source has knocked: QEMU listens on the address that it reached. */
 async function listenAt(live: LiveRun, address: string): Promise<{ port: number } | { no: string }> {
   const host = address.includes(":") ? `[${address}]` : address;
-  const uri = `tcp:${host}:${limits.portFirst},to=${limits.portLast}`;
+  const uri = `tcp:${host}:${incomingPorts.first},to=${incomingPorts.last}`;
   const end = await executeAll(live, [["migrate-incoming", { uri }]]);
   if (end.kind !== "done") return { no: end.kind === "failed" ? end.description : "its QEMU does not answer" };
   const port = Number((await queryMigrate(live))?.["socket-address"]?.[0]?.port);
@@ -82,6 +94,8 @@ export async function completeIncoming(host: QemuHost, run: VmRun, limitMs: numb
   if (isFrozen()) return frozen;
   // An agent that died here may have noted it and not done it.
   if (live.phase === "running") return goOn(live);
+  // Its source has ended every copy before the owner record could name this run.
+  await closeExports(live);
   const status = await awaitMigration(live, ["completed", "failed"], { limitMs });
   if (isFrozen()) return frozen;
   if (status !== "completed") return refuse("move-incomplete", { vm: run.vm, state: status });

@@ -1,10 +1,11 @@
-import { refuse } from "../../model/reason.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import type { MoveProgress, OutgoingRequest } from "../../ports/migration.ts";
 import { readCgroupEvents } from "../linux/cgroup.ts";
 import { knockAt, type TlsTexts } from "./door.ts";
 import { type LiveRun, type QemuHost, runKey } from "./host.ts";
-import { isTimeToStop, progressOf } from "./move-progress.ts";
+import { awaitMirrors, dropMirrors, endMirrors, type Mirroring, startMirrors, stopGuest } from "./move-disks.ts";
+import { type DiskCourse, diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
 import { awaitMigration, capabilities, executeAll, type MigrateInfo, moveRefused, queryMigrate } from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { setPhase } from "./run-folder.ts";
@@ -81,7 +82,7 @@ async function copyOut(
   if ("tried" in found) return refuse("move-no-link", { vm, to: request.to, tried: found.tried });
   // One of an earlier move, in whatever direction, may be left.
   await live.qmp?.execute("object-del", { id: tlsId });
-  const ready = await executeAll(live, [
+  const set = await executeAll(live, [
     capabilities({
       events: true,
       "pause-before-switchover": true,
@@ -92,20 +93,68 @@ async function copyOut(
     ...credentials(host, request, tls),
     ["migrate-set-parameters", parameters(request)],
   ]);
-  if (ready.kind !== "done") return moveRefused(live, ready);
+  if (set.kind !== "done") return moveRefused(live, set);
+  const mirroring = mirroringOf(found, request);
+  if (mirroring !== undefined && "code" in mirroring) return mirroring;
+  const course: DiskCourse = { beganAt: performance.now(), percent: 0, memoryBytes: 0 };
+  if (mirroring !== undefined) {
+    const copied = await copyDisks(host, live, mirroring, course, signal);
+    if (copied.kind !== "done") return copied;
+  }
   const stoppedAt = host.options.accel === "tcg" ? performance.now() : 0;
   // Without KVM QEMU misses memory that a running guest dirties (one guest of ten): it is stopped first.
-  const stop: [string][] = stoppedAt > 0 && !signal.aborted ? [["stop"]] : [];
-  const stopped = await executeAll(live, stop);
-  if (stopped.kind !== "done") return moveRefused(live, stopped);
+  if (stoppedAt > 0 && !signal.aborted) {
+    const stopped = await stopGuest(live, request.copied ?? []);
+    if (stopped.kind !== "done") return moveRefused(live, stopped);
+  }
   if (signal.aborted) return refuse("move-cancelled", { vm });
   live.migration = undefined;
   const begun = await executeAll(live, [["migrate", { uri: uriOf(found) }]]);
   if (begun.kind !== "done") return moveRefused(live, begun);
-  return followCopy(host, live, { link: found.address, stoppedAt, downtimeMs: request.downtimeMs, signal });
+  const { copied = [], downtimeMs } = request;
+  const { percent } = course;
+  const ready = await followCopy(host, live, { link: found.address, stoppedAt, downtimeMs, signal, copied, percent });
+  // The guest stands still now, and its owner may change only once its disks are whole there (S15).
+  if (ready.kind !== "done" || mirroring === undefined) return ready;
+  return endMirrors(live, mirroring);
 }
 
-type Found = { readonly address: string; readonly port: number };
+/** Bytes of the guest's memory; 0: QEMU does not say. */
+async function memoryOf(live: LiveRun): Promise<number> {
+  const end = await live.qmp?.execute("query-memory-size-summary");
+  const value = end?.kind === "done" ? (end.value as { readonly "base-memory"?: unknown }) : {};
+  return typeof value["base-memory"] === "number" ? value["base-memory"] : 0;
+}
+
+type Found = { readonly address: string; readonly port: number; readonly nbd?: number | undefined };
+
+function mirroringOf({ address, nbd }: Found, request: OutgoingRequest): Mirroring | Refusal | undefined {
+  const { copied = [], to } = request;
+  if (copied.length === 0) return undefined;
+  if (nbd !== undefined) return { copied, address, nbd, request };
+  return refuse("move-no-link", { vm: request.as.vm, to, tried: `${address}: it takes no disks` });
+}
+
+/** The disks while the guest runs. What is told counts them and the memory that follows as one. */
+async function copyDisks(
+  host: QemuHost,
+  live: LiveRun,
+  mirroring: Mirroring,
+  course: DiskCourse,
+  signal: AbortSignal,
+): Promise<HypervisorEnd> {
+  const begun = await startMirrors(live, mirroring);
+  if (begun.kind !== "done") return begun;
+  course.memoryBytes = await memoryOf(live);
+  let toldAt = 0;
+  return awaitMirrors(live, mirroring, signal, (copy) => {
+    if (performance.now() - toldAt < limits.progressMs) return;
+    toldAt = performance.now();
+    const progress = diskProgress(copy, course, mirroring.address, toldAt);
+    course.percent = progress.percent;
+    host.emitMove({ kind: "progress", run: live.run, progress });
+  });
+}
 
 /** The first link that connects. */
 async function findLink(
@@ -119,7 +168,7 @@ async function findLink(
   const tried: string[] = [];
   for (const door of doors) {
     const answer = await knockAt(door, { cluster, vm: as.vm, epoch: as.epoch }, access);
-    if ("port" in answer) return { address: door.address, port: answer.port };
+    if ("port" in answer) return { address: door.address, port: answer.port, nbd: answer.nbd };
     tried.push(`${door.address}: ${answer.no}`);
   }
   return { tried: tried.join("; ") };
@@ -149,11 +198,19 @@ type Copying = {
   stoppedAt: number;
   readonly downtimeMs: number;
   readonly signal: AbortSignal;
+  /** Disks that are copied along, and how far that had come when the memory followed. */
+  readonly copied: readonly number[];
+  readonly percent: number;
 };
 
 /** Until QEMU stops to ask for the hand-over, or the attempt has ended. Tells progress; stops a guest that still runs. */
 async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Promise<HypervisorEnd> {
-  let told: MoveProgress = { ...nothingYet, link: copying.link, guest: courseOf(copying).guest };
+  let told: MoveProgress = {
+    ...nothingYet,
+    percent: copying.percent,
+    link: copying.link,
+    guest: courseOf(copying).guest,
+  };
   let toldAt = 0;
   const tell = (progress: MoveProgress): void => {
     told = progress;
@@ -166,10 +223,10 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
     const runs = copying.stoppedAt === 0;
     if (runs && isTimeToStop(info, copying.downtimeMs)) {
       copying.stoppedAt = performance.now();
-      await live.qmp?.execute("stop");
+      await stopGuest(live, copying.copied);
     }
     if (performance.now() - toldAt >= limits.progressMs)
-      tell(progressOf(info, { ...courseOf(copying), percent: told.percent }));
+      tell(progressOf(info, { ...courseOf(copying), percent: told.percent, from: copying.percent }));
     return runs ? limits.watchMs : limits.progressMs;
   };
   const { signal } = copying;
@@ -255,6 +312,8 @@ async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
     await live.qmp?.execute("migrate_cancel");
     await awaitMigration(live, over, { limitMs: limits.cancelMs });
   }
+  if (!(await dropMirrors(live)) && live.qmp !== undefined)
+    return { kind: "unknown", cause: `the copies of the disks of ${runKey(live.run)} do not end` };
   await live.qmp?.execute("object-del", { id: tlsId });
   const stands = await queryStatus(live);
   // A connection that nobody answers keeps QEMU from ending the move for minutes; the guest need not stand still for that.

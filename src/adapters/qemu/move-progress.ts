@@ -10,7 +10,30 @@ export type Course = {
   readonly stoodMs: number;
   /** What was said last: percents never fall. */
   readonly percent: number;
+  /** How far disks had come, where they were copied before the memory. */
+  readonly from?: number;
 };
+
+export type DiskCourse = { readonly beganAt: number; percent: number; memoryBytes: number };
+
+/** Of a guest whose disks are copied while it runs: they and its memory are one piece of work. */
+export function diskProgress(
+  { doneBytes, leftBytes }: { readonly doneBytes: number; readonly leftBytes: number },
+  { beganAt, percent, memoryBytes }: DiskCourse,
+  link: string,
+  now: number,
+): MoveProgress {
+  const all = doneBytes + leftBytes + memoryBytes;
+  const done = all === 0 ? 0 : Math.floor((100 * doneBytes) / all);
+  return {
+    percent: Math.max(percent, Math.min(99, done)),
+    mibPerSecond: Math.round((doneBytes / mib / Math.max(1, now - beganAt)) * 1_000),
+    remainingMiB: Math.ceil((leftBytes + memoryBytes) / mib),
+    expectedDowntimeMs: null,
+    link,
+    guest: "runs",
+  };
+}
 
 /** What people are told. 100 % is kept for the end: a guest that runs makes new work until it stands still. */
 export function progressOf(info: MigrateInfo, course: Course): MoveProgress {
@@ -18,7 +41,8 @@ export function progressOf(info: MigrateInfo, course: Course): MoveProgress {
   const { link, guest } = course;
   if (ram === undefined || ram.total === 0)
     return { percent: course.percent, mibPerSecond: 0, remainingMiB: 0, expectedDowntimeMs: null, link, guest };
-  const done = Math.floor(100 * (1 - ram.remaining / ram.total));
+  const { from = 0 } = course;
+  const done = from + Math.floor((100 - from) * (1 - ram.remaining / ram.total));
   const restMs = remainingMs(info);
   const expected = guest === "stopped" ? addTo(course.stoodMs, restMs) : (info["expected-downtime"] ?? null);
   return {

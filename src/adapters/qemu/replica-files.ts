@@ -11,15 +11,19 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
-import type { VmId } from "../../model/ids.ts";
+import type { Epoch, VmId, VolumeId } from "../../model/ids.ts";
+import { paramsSchema } from "../../model/reason.ts";
+import type { ReplicaIdentity } from "../../model/replica-identity.ts";
 
 const layerSchema = z.object({
   file: z.string(),
   format: z.enum(["raw", "qcow2"]),
   /** Its name in the storage daemon; never used for another one of this VM. */
   node: z.string(),
+  /** What the file system said of it once it was written for the last time: a point never changes (S20, S21). */
+  stamp: z.object({ inode: z.number(), bytes: z.number(), changedMs: z.number() }).optional(),
 });
-type Layer = z.infer<typeof layerSchema>;
+export type Layer = z.infer<typeof layerSchema>;
 
 /** What a later agent must know of the copies of one VM that this host receives; also which files they are made of. */
 const receivedSchema = z.object({
@@ -35,9 +39,11 @@ const receivedSchema = z.object({
   pid: z.int().nullable(),
   volumes: z.array(
     z.object({
-      volume: z.string(),
+      volume: z.string().transform((id) => id as VolumeId),
       sizeMiB: z.int(),
       folder: z.string(),
+      /** As beside its image (S21); kept here as well, so that one that was put back is found out. */
+      counter: z.int().default(0),
       /** From the oldest to the one that is written; each but the first is an overlay of the one before. */
       layers: z.array(layerSchema).min(1),
     }),
@@ -47,6 +53,8 @@ const receivedSchema = z.object({
    * one moment, or is not wanted any more; its layer stays until it is merged into the next.
    */
   points: z.array(z.object({ id: z.string(), at: z.int(), whole: z.boolean() })),
+  /** What was found amiss with the copies while it could be seen; a later epoch copies everything anew (S21). */
+  trouble: z.object({ code: z.string(), params: paramsSchema }).optional(),
   /** Counts the layers that were ever laid. */
   lastLayer: z.int(),
 });
@@ -56,12 +64,11 @@ export type ReceivedVolume = Received["volumes"][number];
 /** S21: beside each image, fsynced, compared before a promotion. */
 const identitySchema = z.object({
   schema: z.literal(1),
-  vm: z.string(),
-  volume: z.string(),
-  epoch: z.int(),
+  vm: z.string().transform((id) => id as VmId),
+  volume: z.string().transform((id) => id as VolumeId),
+  epoch: z.int().transform((epoch) => epoch as Epoch),
   counter: z.int(),
 });
-type Identity = z.infer<typeof identitySchema>;
 
 export function receivedFolder(runDir: string, vm: VmId): string {
   return join(runDir, "received", vm);
@@ -111,12 +118,12 @@ export function nodeOf(folder: string, { file, format, node }: Layer): object {
   return { driver: format, "node-name": node, file: below, discard: "unmap", "auto-read-only": true };
 }
 
-export function writeIdentity(folder: string, identity: Omit<Identity, "schema">): void {
+export function writeIdentity(folder: string, identity: ReplicaIdentity): void {
   writeDurably(identityFile(folder, identity.volume), { schema: 1, ...identity });
 }
 
 /** Undefined: none lies there, or it is unreadable, which says as little. */
-export function readIdentity(folder: string, volume: string): Identity | undefined {
+export function readIdentity(folder: string, volume: string): ReplicaIdentity | undefined {
   return readFile(identityFile(folder, volume), identitySchema);
 }
 

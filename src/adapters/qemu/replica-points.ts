@@ -8,6 +8,7 @@ import type { ExportEnd, ReplicaPoint } from "../../ports/replication.ts";
 import { runCommand } from "../linux/command.ts";
 import type { Receiving, ReplicaDaemon } from "./replica-daemon.ts";
 import { nodeOf, type Received, type ReceivedVolume, readReceived, topOf, writeReceived } from "./replica-files.ts";
+import { changeSince, stampOf } from "./replica-identity.ts";
 
 const limits = { createMs: 10_000, exportMs: 3_600_000, mergePollMs: 50 } as const;
 const mebibyte = 1024 * 1024;
@@ -35,6 +36,7 @@ export async function takePoint(runDir: string, receiving: Receiving, id: string
   if (refused === undefined) {
     writeReceived(runDir, {
       ...after,
+      volumes: laid.map((volume) => stamped(volume, volume.layers.length - 2)),
       points: points.map((point) => (point.id === id ? { ...point, whole: true } : point)),
     });
     return done;
@@ -44,6 +46,13 @@ export async function takePoint(runDir: string, receiving: Receiving, id: string
   writeReceived(runDir, { ...before, lastLayer: number });
   for (const volume of laid) rmSync(topOf(volume).path, { force: true });
   return refuse("replica-point-failed", { vm, detail: refused });
+}
+
+/** What this layer holds does not change any more (S20). */
+function stamped(volume: ReceivedVolume, index: number): ReceivedVolume {
+  const { folder, layers } = volume;
+  const marked = layers.map((layer, i) => (i === index ? { ...layer, stamp: stampOf(folder, layer.file) } : layer));
+  return { ...volume, layers: marked };
 }
 
 function layOn(volume: ReceivedVolume, node: string, number: number): ReceivedVolume {
@@ -105,6 +114,9 @@ export async function exportPoint(runDir: string, vm: VmId, id: string, folder: 
   for (const { volume, folder: from, layers } of received.volumes) {
     const layer = layers[index];
     if (layer === undefined) return refuse("replica-point-absent", { vm, point: id });
+    // S20: of those below only while none of them is being merged, which changes the files but not what they hold.
+    const detail = changeSince(from, layer);
+    if (detail !== undefined) return refuse("replica-edited", { vm, volume, detail });
     const path = join(folder, `${volume}.raw`);
     const args = ["convert", "-U", "-f", layer.format, "-O", "raw", join(from, layer.file), path];
     const end = await runCommand("qemu-img", args, { limitMs: limits.exportMs });
@@ -147,7 +159,13 @@ async function mergeOne(runDir: string, { vm, daemon }: Receiving): Promise<bool
   // Whatever else was recorded meanwhile stays.
   const now = readReceived(runDir, vm);
   if (now === undefined) return false;
-  const merged = now.volumes.map((volume) => ({ ...volume, layers: volume.layers.filter((_, i) => i !== index + 1) }));
+  // What was merged into is written down by QEMU when it likes: it bears no stamp any more.
+  const merged = now.volumes.map((volume) => ({
+    ...volume,
+    layers: volume.layers.flatMap(({ stamp, ...layer }, i) =>
+      i === index + 1 ? [] : [i === index || stamp === undefined ? layer : { ...layer, stamp }],
+    ),
+  }));
   writeReceived(runDir, { ...now, volumes: merged, points: now.points.filter((_, i) => i !== index) });
   for (const { folder, layers } of now.volumes) rmSync(join(folder, layers[index + 1]?.file ?? "-"), { force: true });
   return true;

@@ -182,6 +182,7 @@ async function attach(source: Source, run: VmRun, request: AttachRequest): Promi
     control: join(folder, "control.sock"),
     volumes: request.volumes.map(({ volume, sizeMiB }) => ({ volume, sizeBytes: sizeMiB * mebibyte })),
     waitMs: request.waitMs,
+    letsGo: false,
   };
   writeRelayConfig(folder, config);
   const attached = keep(source, run, config);

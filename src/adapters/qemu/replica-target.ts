@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { ClusterId, Epoch, HostId, PoolId, VmId, VolumeId } from "../../model/ids.ts";
+import type { ClusterId, Epoch, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
@@ -23,6 +23,7 @@ import {
   writeIdentity,
   writeReceived,
 } from "./replica-files.ts";
+import { copyTrouble, openInodes } from "./replica-identity.ts";
 import { dropPoint, exportPoint, listPoints, takePoint } from "./replica-points.ts";
 
 export type ReplicaTargetOptions = {
@@ -116,6 +117,9 @@ async function receive(target: Target, receiving: Receiving, request: ReceiveReq
     if (refusal !== undefined) return refusal;
   }
   const volumes = request.volumes.map((one, i) => layersOf(options, known, one, i));
+  // S21: a later epoch copies everything; the same one goes on with what lies here, which has to be what it left here.
+  const trouble = known?.epoch === epoch ? troubleOf(known, openInodes(known.pid)) : undefined;
+  if (trouble !== undefined) return trouble;
   const { from, tls, addresses } = request;
   const received: Received = {
     schema: 1,
@@ -130,10 +134,7 @@ async function receive(target: Target, receiving: Receiving, request: ReceiveReq
     points: known?.points ?? [],
     lastLayer: known?.lastLayer ?? 0,
   };
-  for (const { folder, volume } of volumes) {
-    const counter = readIdentity(folder, volume)?.counter ?? 0;
-    writeIdentity(folder, { vm, volume, epoch, counter });
-  }
+  for (const { folder, volume, counter } of volumes) writeIdentity(folder, { vm, volume, epoch, counter });
   writeReceived(options.runDir, received);
   return openFor(target, receiving, received);
 }
@@ -154,7 +155,14 @@ function layersOf(
   const before = known?.volumes.find((one) => one.volume === volume);
   if (before !== undefined) return before;
   const folder = poolFolder(options.pools, pool);
-  return { volume, sizeMiB, folder, layers: [{ file: imagePath("", volume, format), format, node: `v${index}l0` }] };
+  const counter = readIdentity(folder, volume)?.counter ?? 0;
+  return {
+    volume,
+    sizeMiB,
+    folder,
+    counter,
+    layers: [{ file: imagePath("", volume, format), format, node: `v${index}l0` }],
+  };
 }
 
 async function makeImage(
@@ -235,7 +243,7 @@ async function letIn(
   epoch: Epoch | number,
   address: string,
   volume: string | undefined,
-): Promise<{ port: number; name: string } | { no: string }> {
+): Promise<{ port: number; name: string; counter: number } | { no: string }> {
   const received = readReceived(options.runDir, vm);
   const index = received?.volumes.findIndex((one) => one.volume === volume) ?? -1;
   const copy = received?.volumes[index];
@@ -245,8 +253,11 @@ async function letIn(
     return { no: "an earlier connection is still at work" };
   const port = await daemon.listenAt(address, received.tls ? tlsId : null);
   if (port === undefined) return { no: "no port is free" };
-  const counter = (readIdentity(copy.folder, copy.volume)?.counter ?? 0) + 1;
-  writeIdentity(copy.folder, { vm, volume: copy.volume, epoch: received.epoch, counter });
+  const counter = copy.counter + 1;
+  const volumes = received.volumes.map((one) => (one === copy ? { ...one, counter } : one));
+  // Beside the image first: there it may be ahead of what is known here, never behind.
+  writeIdentity(copy.folder, { vm, volume: copy.volume, epoch: received.epoch as Epoch, counter });
+  writeReceived(options.runDir, { ...received, volumes });
   // Nobody guesses it: who has the name came through the door.
   const id = `e${received.epoch}.v${index}.${counter}`;
   const name = `${id}.${randomUUID()}`;
@@ -259,7 +270,7 @@ async function letIn(
     // A guest's flush does not come this far: each write has to be on the disk before it is answered (S19).
     writethrough: true,
   });
-  return end.kind === "done" ? { port, name } : { no: "its storage daemon refuses" };
+  return end.kind === "done" ? { port, name, counter } : { no: "its storage daemon refuses" };
 }
 
 async function cease({ options }: Target, receiving: Receiving): Promise<CeaseEnd> {
@@ -271,20 +282,29 @@ async function cease({ options }: Target, receiving: Receiving): Promise<CeaseEn
   const orderly = receiving.daemon;
   receiving.daemon = undefined;
   await orderly?.removeExports(() => true);
+  const held = openInodes(received.pid);
   const isGone = orderly === undefined ? true : await orderly.quit();
   const rest = received.pid === null || (await endDaemon(received.pid, socket));
   if (!isGone || !rest) return { kind: "unknown", cause: `the storage daemon of ${vm} does not end` };
+  const trouble = troubleOf(received, held);
+  if (trouble !== undefined) {
+    const { code, params } = trouble;
+    writeReceived(options.runDir, { ...received, pid: null, trouble: { code, params } });
+    return trouble;
+  }
   const copies = received.volumes.map((volume) => {
-    const identity = readIdentity(volume.folder, volume.volume);
     const { path, format } = topOf(volume);
-    if (identity === undefined || !existsSync(path)) return undefined;
-    const { epoch, counter } = identity;
-    return { volume: volume.volume as VolumeId, epoch: epoch as Epoch, counter, path, format };
+    const { counter } = readIdentity(volume.folder, volume.volume) ?? volume;
+    return { volume: volume.volume, epoch: received.epoch as Epoch, counter, path, format };
   });
-  const whole = copies.filter((copy) => copy !== undefined);
-  if (whole.length !== copies.length) return refuse("replica-copy-missing", { vm });
   rmSync(receivedFolder(options.runDir, vm), { recursive: true, force: true });
-  return { kind: "ceased", copies: whole };
+  return { kind: "ceased", copies };
+}
+
+/** S21: the first that is not what it should be. */
+function troubleOf(received: Received, held: ReadonlySet<number>): Refusal | undefined {
+  if (received.trouble !== undefined) return refuse(received.trouble.code, received.trouble.params);
+  return received.volumes.map((volume) => copyTrouble(received, volume, held)).find((one) => one !== undefined);
 }
 
 function json(value: object): string {

@@ -3,6 +3,7 @@ import { actorSchema } from "../../model/branded.ts";
 import { checkSchema, reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, requestIdSchema, wallMsSchema } from "./base.ts";
 import { hostSummarySchema } from "./host.ts";
+import { taskSchema } from "./task.ts";
 import { vmSummarySchema } from "./vm.ts";
 
 const disarmModeSchema = z.enum(["freeze", "ignore"]);
@@ -43,6 +44,8 @@ export const clusterStatusSchema = z.object({
   disarm: disarmSchema,
   hosts: z.array(hostSummarySchema),
   vms: z.array(vmSummarySchema),
+  /** What is under way. */
+  tasks: z.array(taskSchema),
   networks: z.array(z.object({ id: z.string(), name: z.string() })),
   admission: admissionSchema,
   /** Only what needs somebody's attention. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { policySchema, shutdownPolicySchema } from "../../model/policy.ts";
+import { checkSchema } from "../../model/reason.ts";
 import { acceptSchema, asOfMsSchema, base, requestIdSchema } from "./base.ts";
 
 export const policyOutputSchema = policySchema.omit({ schema: true });
@@ -45,6 +46,17 @@ const policyPatchSchema = z.strictObject({
   wantedHostLosses: z.int().min(0).max(100).optional(),
   moveAttemptsMax: z.int().min(1).max(100).optional(),
   movesPerHostMax: z.int().min(1).max(100).optional(),
+  /** How guests move while they run. */
+  migration: z
+    .strictObject({
+      /** Kinds of links or subnets in the order in which they are tried, and no others; empty: the default order. */
+      links: z.array(z.string().min(1).max(100)).max(32).optional(),
+      /** MiB a second of each move; null: what the link bears. */
+      bandwidthMiBps: z.int().min(1).max(1_048_576).nullable().optional(),
+      downtimeMs: z.int().min(1).max(60_000).optional(),
+      tls: z.boolean().optional(),
+    })
+    .optional(),
   returnAfterMaintenance: z.enum(["always", "as-failback"]).optional(),
 });
 export type PolicyPatchInput = z.infer<typeof policyPatchSchema>;
@@ -52,7 +64,7 @@ export type PolicyPatchInput = z.infer<typeof policyPatchSchema>;
 export const policyContract = {
   show: base
     .route({ method: "GET", path: "/policy", summary: "What holds for the whole cluster" })
-    .output(z.object({ asOfMs: asOfMsSchema, policy: policyOutputSchema })),
+    .output(z.object({ asOfMs: asOfMsSchema, policy: policyOutputSchema, warnings: z.array(checkSchema) })),
   set: base
     .route({ method: "PATCH", path: "/policy", summary: "Change what holds for the whole cluster" })
     .input(policyPatchSchema.extend({ accept: acceptSchema, requestId: requestIdSchema }))

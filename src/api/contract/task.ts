@@ -2,15 +2,20 @@ import { eventIterator } from "@orpc/contract";
 import { z } from "zod";
 import { actorSchema } from "../../model/branded.ts";
 import { copyingSchema } from "../../model/move-records.ts";
-import { base, troubleSchema, wallMsSchema } from "./base.ts";
+import { reasonSchema } from "../../model/reason.ts";
+import { asOfMsSchema, base, troubleSchema, wallMsSchema } from "./base.ts";
 
 export const taskSchema = z.object({
   id: z.string(),
   kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm"]),
   vm: z.string(),
+  vmName: z.string(),
   /** The host that a move goes to. */
   to: z.string().nullable(),
+  toName: z.string().nullable(),
   percent: z.int(),
+  /** Of a guest that moves while it runs: how many moves of the same hosts it waits for, itself counted; null: for none. */
+  queue: z.int().nullable(),
   /** Of a guest that moves while it runs: how its copying goes; null: nothing is being copied. */
   copying: copyingSchema.nullable(),
   /** Null while it runs. */
@@ -21,6 +26,8 @@ export const taskSchema = z.object({
     ])
     .nullable(),
   actor: actorSchema,
+  /** Why it moves; null: it does not, or not yet. */
+  reason: reasonSchema.nullable(),
   at: wallMsSchema,
 });
 export type TaskOutput = z.infer<typeof taskSchema>;
@@ -28,6 +35,9 @@ export type TaskOutput = z.infer<typeof taskSchema>;
 const input = z.object({ task: z.string().min(1) });
 
 export const taskContract = {
+  list: base
+    .route({ method: "GET", path: "/tasks", summary: "What is under way, moves that nobody ordered included" })
+    .output(z.object({ asOfMs: asOfMsSchema, tasks: z.array(taskSchema) })),
   show: base.route({ method: "GET", path: "/tasks/{task}", summary: "One task" }).input(input).output(taskSchema),
   follow: base
     .route({ method: "GET", path: "/tasks/{task}/follow", summary: "A task's progress until its end" })

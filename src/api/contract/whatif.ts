@@ -3,7 +3,7 @@ import { reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, nameOrIdSchema } from "./base.ts";
 
 /** Steps whose length comes from this cluster's own history. */
-const stepSchema = z.enum(["power-off", "stop", "start", "live-move"]);
+const stepSchema = z.enum(["power-off", "stop", "start", "live-move", "pause"]);
 
 const foreseenSchema = z.object({
   id: z.string(),
@@ -19,7 +19,7 @@ const foreseenSchema = z.object({
   to: z.string().nullable(),
   /** Milliseconds until it executes there, from now; null: it does not, or nobody knows when. */
   afterMs: z.int().nullable(),
-  /** For how long of these it does not execute; null: not known, or it moves live, with a pause. */
+  /** For how long of these it does not execute; null: not known. */
   downMs: z.int().nullable(),
   /** Steps of that time that this cluster never measured: a usual figure stands for them. */
   guessed: z.array(stepSchema),

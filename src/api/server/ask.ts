@@ -1,12 +1,12 @@
 import type { Asked, Planned } from "../../core/requests/plan.ts";
 import { type IntentId, later, type TaskId } from "../../model/ids.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
-import type { Outcome } from "../../model/records.ts";
+import type { Outcome } from "../../model/request-records.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { freshTaskId } from "./fresh.ts";
 import { type Mutation, mutate, type Unavailable } from "./mutate.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
-import { presentTask } from "./present-vms.ts";
+import { presentTask } from "./present-tasks.ts";
 import { waitFor } from "./wait.ts";
 
 export type Answer<T> = { readonly kind: "ok"; readonly value: T } | Refusal | Unavailable;
@@ -51,7 +51,7 @@ export async function askForTask(
   if (end.kind !== "ok") return end;
   const task = options.view().tasks.get(end.value.task)?.value;
   if (task === undefined) return { kind: "unavailable", code: "task-not-seen-yet", params: { task: end.value.task } };
-  return { kind: "ok", value: presentTask(task) };
+  return { kind: "ok", value: presentTask(options.view(), task) };
 }
 
 /** Waits for the answer of an agent to a wish; undefined: it agreed. */

@@ -3,7 +3,8 @@ import type { EventFilter } from "../../ports/journal.ts";
 import type { EventOutput } from "../contract/event.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
-import { presentEvent, presentTask } from "./present-vms.ts";
+import { presentTask } from "./present-tasks.ts";
+import { presentEvent } from "./present-vms.ts";
 import { sleep } from "./wait.ts";
 
 const pageMax = 500;
@@ -36,15 +37,16 @@ export async function* followTask(
   id: TaskId,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<TaskOutput, void, void> {
-  let shown: Revision | undefined;
+  let shown = "";
   while (signal?.aborted !== true) {
     const stored = options.view().tasks.get(id);
     if (stored === undefined) return;
-    if (stored.revision !== shown) {
-      shown = stored.revision;
-      yield presentTask(stored.value);
-    }
-    if (stored.value.end !== null) return;
+    // How it goes may stand in other records than its own.
+    const task = presentTask(options.view(), stored.value);
+    const text = JSON.stringify(task);
+    if (text !== shown) yield task;
+    shown = text;
+    if (task.end !== null) return;
     await sleep(options.clock, apiLimits.followMs, signal);
   }
 }

@@ -4,7 +4,8 @@ import { type InstantMs, later, type Revision, type StoreKey, type WallMs } from
 import { parseJson } from "../../model/json.ts";
 import { keys } from "../../model/keys.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
-import { type EventDraft, type Outcome, requestSchema } from "../../model/records.ts";
+import type { EventDraft } from "../../model/records.ts";
+import { type Outcome, requestSchema } from "../../model/request-records.ts";
 import type { CommitterEnd } from "../../model/transaction.ts";
 import type { SnapshotEnd, Transaction } from "../../ports/store.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";

@@ -1,5 +1,6 @@
 import { compareText, inKeyOrder } from "../../base/order.ts";
 import { limits } from "../../core/limits.ts";
+import { policyChecks } from "../../core/policy-checks.ts";
 import { vmError } from "../../core/vm-error.ts";
 import type { HostId } from "../../model/ids.ts";
 import type { Check } from "../../model/reason.ts";
@@ -57,7 +58,8 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
   for (const [key, trouble] of inKeyOrder(view.unreadable)) {
     checks.push({ id: "record-unreadable", subject: key, level: "fail", params: { key, trouble } });
   }
-  checks.push(...failingRuleChecks(view), ...admissionChecks(view, tracker), ...groupChecks(view, tracker));
+  checks.push(...policyChecks(view), ...failingRuleChecks(view));
+  checks.push(...admissionChecks(view, tracker), ...groupChecks(view, tracker));
   const order = { fail: 0, warn: 1, unknown: 2, ok: 3 } as const;
   return checks.sort((a, b) => order[a.level] - order[b.level] || compareText(a.subject, b.subject));
 }

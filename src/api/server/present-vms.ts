@@ -1,6 +1,5 @@
 import { compareNatural } from "../../base/order.ts";
 import { findVm, hostName, networkName, poolName } from "../../core/requests/find.ts";
-import { openTasks } from "../../core/requests/power.ts";
 import { ruleBook } from "../../core/rules/rule-book.ts";
 import { serviceState } from "../../core/service-state.ts";
 import { vmError } from "../../core/vm-error.ts";
@@ -8,13 +7,13 @@ import { type HostSign, vmState } from "../../core/vm-state.ts";
 import type { HostId } from "../../model/ids.ts";
 import type { VmMove, VmOrder } from "../../model/move-records.ts";
 import type { Refusal } from "../../model/reason.ts";
-import type { Task, Vm, VmStatus } from "../../model/records.ts";
+import type { Vm, VmStatus } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { StoredEvent } from "../../ports/journal.ts";
 import type { EventOutput } from "../contract/event.ts";
-import type { TaskOutput } from "../contract/task.ts";
 import type { VmDetail, VmSummary } from "../contract/vm.ts";
 import { presentStandstill } from "./present-standstill.ts";
+import { presentTasks } from "./present-tasks.ts";
 import { presentUsage } from "./present-usage.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -90,7 +89,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     restarts: status?.restarts ?? 0,
     lastExit: status?.lastExit ?? null,
     detail: status?.detail ?? null,
-    tasks: openTasks(view, vm.id).map(({ value }) => presentTask(value)),
+    tasks: presentTasks(view, vm.id),
   };
 }
 
@@ -127,11 +126,6 @@ function presentMove(view: ClusterView, { kind, from, to, reason, answer, at }: 
 export function presentWishes(vm: Vm) {
   const { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs } = vm;
   return { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs };
-}
-
-export function presentTask(task: Task): TaskOutput {
-  const { id, kind, vm, to, percent, end, actor, at } = task;
-  return { id, kind, vm, to, percent, copying: end === null ? task.copying : null, end, actor, at };
 }
 
 export function presentEvent({ event, revision }: StoredEvent): EventOutput {

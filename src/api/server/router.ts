@@ -1,4 +1,5 @@
 import { implement, ORPCError } from "@orpc/server";
+import { policyChecks } from "../../core/policy-checks.ts";
 import { findVm } from "../../core/requests/find.ts";
 import { noRevision, type Revision, type TaskId } from "../../model/ids.ts";
 import { messages } from "../../model/messages/index.ts";
@@ -20,7 +21,8 @@ import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 import { presentGroup, presentGroups } from "./present-groups.ts";
 import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.ts";
 import { presentRule, presentRules } from "./present-rules.ts";
-import { presentEvent, presentTask, presentVmDetail, presentVms } from "./present-vms.ts";
+import { presentTask, presentTasks } from "./present-tasks.ts";
+import { presentEvent, presentVmDetail, presentVms } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
 import { whatIf } from "./whatif.ts";
 
@@ -77,7 +79,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       release: api.host.release.handler(async ({ input }) => settle(await cluster.release(input))),
     },
     policy: {
-      show: api.policy.show.handler(() => asOf({ policy: presentPolicy(view()) })),
+      show: api.policy.show.handler(() => asOf({ policy: presentPolicy(view()), warnings: policyChecks(view()) })),
       set: api.policy.set.handler(async ({ input }) => settle(await cluster.setPolicy(input))),
     },
     vm: {
@@ -112,12 +114,18 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       ),
     },
     whatif: whatifRouter(options, tracker, view),
-    task: {
-      show: api.task.show.handler(({ input }) => presentTask(must(findTask(view(), input.task)))),
-      follow: api.task.follow.handler(({ input, signal }) =>
-        followTask(options, must(findTask(view(), input.task)).id, signal),
-      ),
-    },
+    task: taskRouter(options, tracker, view),
+  });
+}
+
+function taskRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterView) {
+  const api = implement(contract.task);
+  return api.router({
+    list: api.list.handler(() => ({ asOfMs: tracker.asOfMs(), tasks: presentTasks(view()) })),
+    show: api.show.handler(({ input }) => must(showTask(view(), input.task))),
+    follow: api.follow.handler(({ input, signal }) =>
+      followTask(options, must(findTask(view(), input.task)).id, signal),
+    ),
   });
 }
 
@@ -161,6 +169,7 @@ function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker)
     disarm: presentDisarm(view),
     hosts: presentHosts(view, tracker),
     vms: presentVms(view, tracker),
+    tasks: presentTasks(view),
     networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),
     admission: presentAdmission(view, tracker),
     checks: presentChecks(view, tracker),
@@ -188,6 +197,12 @@ function explain(
 /** It has an effect and a remedy: somebody may have to do something. */
 function needsAttention(type: string): boolean {
   return typeof messages.get(type) === "object";
+}
+
+function showTask(view: ClusterView, id: string) {
+  const task = view.tasks.get(id as TaskId)?.value;
+  if (task !== undefined) return presentTask(view, task);
+  return presentTasks(view).find((one) => one.id === id) ?? refuse("task-unknown", { task: id });
 }
 
 function findTask(view: ClusterView, id: string) {

@@ -2,7 +2,7 @@ import { remove, transaction, unchanged } from "../../core/transactions.ts";
 import { later } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import { requestsPrefix } from "../../model/keys.ts";
-import { requestSchema } from "../../model/records.ts";
+import { requestSchema } from "../../model/request-records.ts";
 import type { StoredValue } from "../../ports/store.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
 

@@ -2,8 +2,9 @@ import { Option } from "@commander-js/extra-typings";
 import type { ClusterStatus } from "../../api/contract/cluster.ts";
 import { render } from "../../model/messages/index.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
-import { fields, moment, orDash, staleness } from "../text.ts";
+import { checksText, fields, moment, orDash, staleness } from "../text.ts";
 import { hostTable } from "./host.ts";
+import { taskTable } from "./task-list.ts";
 import { vmTable } from "./vm-show.ts";
 
 export const clusterCommands: Group = (program, cli) => {
@@ -77,11 +78,6 @@ function statusText(status: ClusterStatus): string {
     ["Bears", admissionText(status.admission)],
     ["Networks", status.networks.map((network) => network.name).join(", ") || "-"],
   ]);
-  const checks = status.checks.map((check) => {
-    const { cause, effect, remedy } = render(check.id, check.params);
-    const rest = [effect === null ? "" : `\n        ${effect}`, remedy === null ? "" : `\n        ${remedy}`];
-    return `${check.level.toUpperCase().padEnd(7)} ${cause}${rest.join("")}\n`;
-  });
   return [
     staleness(status.asOfMs),
     head,
@@ -89,6 +85,7 @@ function statusText(status: ClusterStatus): string {
     hostTable(status.hosts),
     "\n",
     status.vms.length === 0 ? "No VMs.\n" : vmTable(status.vms),
-    checks.length === 0 ? "" : `\nNeeds attention\n${checks.join("")}`,
+    status.tasks.length === 0 ? "" : `\nUnder way\n${taskTable(status.tasks)}`,
+    checksText(status.checks),
   ].join("");
 }

@@ -1,8 +1,8 @@
-import { Option } from "@commander-js/extra-typings";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { PolicyOutput, PolicyPatchInput } from "../../api/contract/policy.ts";
 import { decimal, secondsToMs, wholeNumber } from "../numbers.ts";
 import { acceptOption, type Cli, examples, type Group, jsonOption } from "../program.ts";
-import { fields, staleness } from "../text.ts";
+import { checksText, fields, staleness } from "../text.ts";
 
 export const policyCommands: Group = (program, cli) => {
   const policy = program.command("policy").description("what holds for the whole cluster");
@@ -15,12 +15,24 @@ export const policyCommands: Group = (program, cli) => {
     .action(async (options) => {
       const answer = await (await cli.session()).call((client) => client.policy.show());
       if (options.json === true) cli.json(answer);
-      else cli.io.out(staleness(answer.asOfMs) + policyText(answer.policy));
+      else cli.io.out(staleness(answer.asOfMs) + policyText(answer.policy) + checksText(answer.warnings));
     });
   setCommand(policy, cli);
 };
 
 const onOff = ["on", "off"] as const;
+
+const linksOption = new Option(
+  "--migration-links <links>",
+  "kinds of links or subnets in the order in which they are tried, no others, with commas; `default`: the usual order",
+).argParser(linkList);
+const bandwidthOption = new Option("--migration-bandwidth <MiB/s>", "of each move; 0: what the link bears").argParser(
+  wholeNumber,
+);
+const downtimeOption = new Option(
+  "--migration-downtime <ms>",
+  "for how long a guest may stand still for what is copied last",
+).argParser(wholeNumber);
 
 function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
   policy
@@ -65,6 +77,10 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
         "as-failback",
       ] as const),
     )
+    .addOption(linksOption)
+    .addOption(bandwidthOption)
+    .addOption(downtimeOption)
+    .addOption(new Option("--migration-tls <on|off>", "off only for a direct cable").choices(onOff))
     .option("--host-reserve <MiB>", "memory that is kept for each host itself", wholeNumber)
     .option(...acceptOption)
     .option("--json", "print the policy as JSON")
@@ -74,15 +90,18 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
         "holdfast policy set --shutdown-policy migrate",
         "holdfast policy set --scheduler dynamic --auto-rebalance on --threshold 0.2 --hold 60",
         "holdfast policy set --quarantine-losses 5 --quarantine-hold 3600",
+        "holdfast policy set --migration-links migration,10.0.2.0/24 --migration-bandwidth 400",
       ),
     )
     .action(async ({ json, accept, ...options }) => {
       const patch = patchFrom(options);
-      const answer = await (await cli.session()).change((client, requestId) =>
-        client.policy.set({ ...patch, accept, requestId }),
-      );
+      const session = await cli.session();
+      const answer = await session.change((client, requestId) => client.policy.set({ ...patch, accept, requestId }));
       if (json === true) cli.json(answer);
       else cli.io.out(policyText(answer));
+      if (json === true || patch.migration === undefined) return;
+      const { warnings } = await session.call((client) => client.policy.show());
+      cli.io.err(checksText(warnings));
     });
 }
 
@@ -101,6 +120,10 @@ type Options = {
   readonly wantedHostLosses?: number;
   readonly moveAttempts?: number;
   readonly movesPerHost?: number;
+  readonly migrationLinks?: string[];
+  readonly migrationBandwidth?: number;
+  readonly migrationDowntime?: number;
+  readonly migrationTls?: "on" | "off";
   readonly returnAfterMaintenance?: PolicyOutput["returnAfterMaintenance"];
   readonly hostReserve?: number;
 };
@@ -128,8 +151,22 @@ function patchFrom(options: Options): PolicyPatchInput {
     wantedHostLosses: options.wantedHostLosses,
     moveAttemptsMax: options.moveAttempts,
     movesPerHostMax: options.movesPerHost,
+    migration: migrationFrom(options),
     returnAfterMaintenance: options.returnAfterMaintenance,
   };
+}
+
+function migrationFrom(options: Options): PolicyPatchInput["migration"] {
+  const { migrationLinks: links, migrationBandwidth: bandwidth, migrationDowntime: downtimeMs } = options;
+  const tls = isOn(options.migrationTls);
+  if ([links, bandwidth, downtimeMs, tls].every((one) => one === undefined)) return undefined;
+  return { links, bandwidthMiBps: bandwidth === 0 ? null : bandwidth, downtimeMs, tls };
+}
+
+function linkList(text: string): string[] {
+  const links = text.split(",").map((link) => link.trim());
+  if (links.includes("")) throw new InvalidArgumentError("Give names with a comma between each two.");
+  return links.length === 1 && links[0] === "default" ? [] : links;
 }
 
 function isOn(text: "on" | "off" | undefined): boolean | undefined {
@@ -139,6 +176,7 @@ function isOn(text: "on" | "off" | undefined): boolean | undefined {
 function policyText(policy: PolicyOutput): string {
   const { mode, rebalanceOnStart, autoRebalance } = policy.scheduler;
   const { losses, windowMs, holdMs } = policy.quarantine;
+  const { links, bandwidthMiBps, downtimeMs, tls } = policy.migration;
   const word = (on: boolean) => (on ? "on" : "off");
   const rebalancing = `${word(autoRebalance.enabled)}; ${autoRebalance.method}, threshold ${autoRebalance.threshold}, hold ${autoRebalance.holdMs / 1_000} s, margin ${autoRebalance.margin}`;
   const quarantine = `after ${losses} losses within ${windowMs / 1_000} s, for ${holdMs / 1_000} s`;
@@ -151,6 +189,10 @@ function policyText(policy: PolicyOutput): string {
     ["Wanted host losses", String(policy.wantedHostLosses)],
     ["Move attempts", String(policy.moveAttemptsMax)],
     ["Moves per host", String(policy.movesPerHostMax)],
+    ["Migration links", links.join(", then ") || "default: without a default gateway first, the cluster's own last"],
+    ["Migration bandwidth", bandwidthMiBps === null ? "what the link bears" : `${bandwidthMiBps} MiB/s for each move`],
+    ["Migration downtime", `${downtimeMs} ms wished`],
+    ["Migration TLS", word(tls)],
     ["Return after maintenance", policy.returnAfterMaintenance],
     ["Host reserve", `${policy.hostReserveMiB} MiB`],
   ]);

@@ -12,7 +12,7 @@ export const simulateCommands: Group = (program, cli) => {
     )
     .action(async (file, { json }) => {
       const { simulateFile, tellResult } = await import("../simulate.ts");
-      const result = simulateFile(file);
+      const result = await simulateFile(file, cli.io.stop);
       if (json === true) cli.json(result);
       else cli.io.out(tellResult(result));
     });

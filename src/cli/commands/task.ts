@@ -1,9 +1,9 @@
-import type { Client } from "../../api/client/index.ts";
 import type { TaskOutput } from "../../api/contract/task.ts";
 import type { Cli } from "../program.ts";
 import type { Session } from "../session.ts";
 import { fail } from "../trouble.ts";
 import { taskEnd } from "./task-end.ts";
+import { courseText } from "./task-list.ts";
 
 export type FollowOptions = {
   readonly name: string;
@@ -42,11 +42,11 @@ async function watchTask(
         const { vm } = await client.vm.show({ vm: task.vm }, { signal });
         if (now.end === null) {
           const on = vm.host === null ? "" : ` on ${vm.host}`;
-          show(`${name}: ${vm.state}${on} (${now.percent} %)${copyingText(now)}`);
+          const course = courseText(now);
+          show(`${name}: ${vm.state}${on} (${now.percent} %)${course === "" ? "" : `: ${course}`}`);
         } else show("");
         if (now.end?.kind !== "done" || limits.quiet) continue;
-        const to = now.to === null ? null : await hostName(client, now.to);
-        cli.io.out(`${taskEnd(now.kind, vm, to)}\n`);
+        cli.io.out(`${taskEnd(now.kind, vm, now.toName)}\n`);
       }
     } catch (error) {
       if (signal.aborted) throw open();
@@ -58,18 +58,6 @@ async function watchTask(
   if (last === undefined || end === undefined || end === null) throw fail("task-lost", { task: task.id, vm: name }, 3);
   if (end.kind === "failed") throw fail(end.code, end.params, 1);
   return last;
-}
-
-function copyingText({ copying }: TaskOutput): string {
-  if (copying === null) return "";
-  const { mibPerSecond, remainingMiB, expectedDowntimeMs, link } = copying;
-  const pause = expectedDowntimeMs === null ? "" : `, pause about ${(expectedDowntimeMs / 1_000).toFixed(1)} s`;
-  return `: ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${pause}`;
-}
-
-async function hostName(client: Client, id: string): Promise<string> {
-  const { hosts } = await client.host.list();
-  return hosts.find((host) => host.id === id)?.name ?? id;
 }
 
 /** On a terminal one line that changes, and goes at the end; else a line each. */

@@ -3,6 +3,7 @@ import { parseJson } from "../../model/json.ts";
 import { render } from "../../model/messages/index.ts";
 import { paramsSchema } from "../../model/reason.ts";
 import { fields, moment, orDash, standstillText, table, usageText } from "../text.ts";
+import { courseText } from "./task-list.ts";
 
 export function vmTable(vms: readonly VmSummary[]): string {
   return table(
@@ -48,7 +49,10 @@ export function vmText(vm: VmDetail): string {
   if (vm.usage !== null) pairs.push(["In use", usageText(vm.usage)]);
   pairs.push(...standing(vm));
   if (vm.detail !== null) pairs.push(["Detail", detailText(vm.detail)]);
-  for (const task of vm.tasks) pairs.push(["Task", `${task.id}: ${task.kind}, ${task.percent} %`]);
+  for (const task of vm.tasks) {
+    const course = courseText(task);
+    pairs.push(["Task", `${task.id}: ${task.kind}, ${task.percent} %${course === "" ? "" : `; ${course}`}`]);
+  }
   return fields(pairs);
 }
 

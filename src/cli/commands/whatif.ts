@@ -68,7 +68,7 @@ export function forecastText({ course, vms, steps }: ForecastOutput): string {
     orNone(vm.to),
     vm.becomes,
     seconds(vm.afterMs),
-    downText(vm),
+    seconds(vm.downMs),
   ]);
   const reasons = vms.filter(({ becomes }) => becomes === "waits" || becomes === "stays").map(troubleText);
   const lost = new Set(vms.flatMap(({ loses, name }) => (loses === null ? [] : [`${name}: ${sentence(loses)}\n`])));
@@ -102,10 +102,6 @@ function sentence({ code, params }: Reason): string {
 
 function seconds(ms: number | null): string {
   return ms === null ? "-" : `${(ms / 1_000).toFixed(1)} s`;
-}
-
-function downText({ becomes, afterMs, downMs }: ForeseenOutput): string {
-  return becomes === "moves" && afterMs !== null && downMs === null ? "a pause" : seconds(downMs);
 }
 
 function orNone(host: string | null): string {

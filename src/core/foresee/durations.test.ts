@@ -40,6 +40,19 @@ test("[FC1] medians of this cluster's history; without any, a default that says 
   expect(durationOf(durations, "start", web)).toEqual({ ms: 500, samples: 3 });
 });
 
+test("[FC1] a live move counts from its own beginning, not while it waits for its turn; its pause is what its source saw", () => {
+  const history = [
+    told("vm-move-begun", 1_000, {}),
+    told("vm-moved", 9_000, { epoch: 2, tookMs: 700 }),
+    told("vm-left", 9_050, { pauseMs: 240 }),
+    told("vm-move-begun", 20_000, {}),
+    told("vm-moved", 21_500, { epoch: 3 }),
+  ];
+  const { usual } = measureDurations(history);
+  expect(usual).toMatchObject({ "live-move": { ms: 700, samples: 2 }, pause: { ms: 240, samples: 1 } });
+  expect(measureDurations(history.slice(3)).usual).toMatchObject({ "live-move": { ms: 1_500 }, pause: { samples: 0 } });
+});
+
 test("[FC1] a clock that was set back, and what took ten minutes, is no measurement", () => {
   const history = [
     told("vm-placed", 5_000, { epoch: 1 }),

@@ -5,7 +5,8 @@ import type { StoredEvent } from "../../ports/journal.ts";
 export type Duration = { readonly ms: number; readonly samples: number };
 
 /** Steps whose length only this cluster's own history tells. */
-export type Step = "power-off" | "stop" | "start" | "live-move";
+export type Step = (typeof steps)[number];
+const steps = ["power-off", "stop", "start", "live-move", "pause"] as const;
 
 /** How long things take in this cluster. A VM has figures of its own once it was seen often enough. */
 export type Durations = {
@@ -23,13 +24,17 @@ export const measuredBy = [
   "vm-restarted",
   "vm-running",
   "vm-moved",
+  "vm-left",
 ] as const;
 
 /** Where nothing of the kind has happened yet. */
-const defaults = { "power-off": 2_000, stop: 5_000, start: 2_000, "live-move": 10_000 } as const satisfies Record<
-  Step,
-  number
->;
+const defaults = {
+  "power-off": 2_000,
+  stop: 5_000,
+  start: 2_000,
+  "live-move": 10_000,
+  pause: 1_000,
+} as const satisfies Record<Step, number>;
 /** The newest of each kind count: a cluster changes. */
 const samplesMax = 20;
 /** From so many on, a VM's own figures say more than those of all. */
@@ -42,6 +47,7 @@ export function measureDurations(history: readonly StoredEvent[]): Durations {
   const open = new Map<string, number>();
   const all: Sample[] = [];
   for (const { event } of history) {
+    all.push(...measuredBefore(event));
     for (const { step, key } of endsOf(event)) {
       const since = open.get(`${step} ${key}`);
       open.delete(`${step} ${key}`);
@@ -50,16 +56,9 @@ export function measureDurations(history: readonly StoredEvent[]): Durations {
     }
     for (const { step, key } of beginsOf(event)) open.set(`${step} ${key}`, event.at);
   }
-  const usual = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
-  return {
-    usual: {
-      "power-off": usual("power-off"),
-      stop: usual("stop"),
-      start: usual("start"),
-      "live-move": usual("live-move"),
-    },
-    ofVm: ownFigures(all),
-  };
+  const ofStep = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
+  const usual = Object.fromEntries(steps.map((step) => [step, ofStep(step)])) as Durations["usual"];
+  return { usual, ofVm: ownFigures(all) };
 }
 
 /** How long `step` takes for this VM. */
@@ -96,8 +95,16 @@ function endsOf({ type, subjects, params }: Told): Edge[] {
   if (type === "fence-proof" && params["proof"] === "power-off")
     return [{ step: "power-off", key: `${host}/${params["incarnation"]}` }];
   if (type === "vm-placed") return [{ step: "stop", key: vm }];
-  if (type === "vm-moved") return [{ step: "live-move", key: vm }];
+  // One that waited for its turn says itself how long it took.
+  if (type === "vm-moved" && params["tookMs"] === undefined) return [{ step: "live-move", key: vm }];
   return type === "vm-running" ? [{ step: "start", key: `${vm}.${params["epoch"]}` }] : [];
+}
+
+/** What whoever did it measured with one clock. */
+function measuredBefore({ type, subjects: { vm }, params }: Told): Sample[] {
+  const sample = (step: Step, ms: unknown): Sample[] => (typeof ms === "number" ? [{ step, vm, ms }] : []);
+  if (type === "vm-moved") return sample("live-move", params["tookMs"]);
+  return type === "vm-left" ? sample("pause", params["pauseMs"]) : [];
 }
 
 function medianOf(samples: readonly Sample[], step: Step, least = 1): Duration | undefined {
@@ -113,7 +120,7 @@ function ownFigures(all: readonly Sample[]): Durations["ofVm"] {
   for (const [vm, samples] of byVm) {
     if (vm === undefined) continue;
     const own: Partial<Record<Step, Duration>> = {};
-    for (const step of ["stop", "start", "live-move"] as const) {
+    for (const step of ["stop", "start", "live-move", "pause"] as const) {
       const median = medianOf(samples, step, ownSamplesMin);
       if (median !== undefined) own[step] = median;
     }

@@ -28,7 +28,7 @@ export type Foreseen = {
   readonly to: HostId | null;
   /** Milliseconds until it executes there; null: it does not, or nobody knows when. */
   readonly afterMs: number | null;
-  /** For how long of these it does not execute; null: nobody knows, or it moves live, with a pause. */
+  /** For how long of these it does not execute; of one that moves live its pause. Null: nobody knows. */
   readonly downMs: number | null;
   /** Steps of that time that were never measured in this cluster: a usual figure stands for them. */
   readonly guessed: readonly Step[];
@@ -120,10 +120,10 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
 function timesOf(
   vm: Vm,
   ran: boolean,
-  { runsMs, stoppedMs, live }: Course,
+  { runsMs, stoppedMs, pauseMs }: Course,
 ): Pick<Foreseen, "becomes" | "afterMs" | "downMs" | "loses"> {
-  // How long its guest pauses shows only while its memory is copied.
-  if (live && stoppedMs === null) return { becomes: "moves", afterMs: runsMs, downMs: null, loses: null };
+  if (pauseMs !== null && stoppedMs === null)
+    return { becomes: "moves", afterMs: runsMs, downMs: pauseMs, loses: null };
   const moved = stoppedMs !== null;
   const downMs = runsMs === null ? null : runsMs - (stoppedMs ?? 0);
   const params = { vm: vm.name };

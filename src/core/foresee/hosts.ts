@@ -5,6 +5,7 @@ import { type ClusterView, fenceOf, type Stored } from "../../model/view.ts";
 import { deviceWork } from "../decide-fences.ts";
 import { fenceKey } from "../decision.ts";
 import { proofTransaction } from "../fencing.ts";
+import { moveTurns } from "../move-turns.ts";
 import { isMovedAway, stageOf } from "../moves.ts";
 import { releaseTransaction } from "../ownership.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
@@ -22,13 +23,16 @@ export type Deed = {
   readonly end: (ahead: Ahead) => void;
 };
 
+type Turns = ReturnType<typeof moveTurns>;
+
 /** What is to be done now. All goes well: starts succeed, guests power off when they are asked to, devices obey. */
 export function deedsOf(ahead: Ahead): Deed[] {
   const deeds: Deed[] = [];
+  const turns = moveTurns(ahead.view);
   for (const [id, owner] of ahead.view.owners) {
     const vm = ahead.view.vms.get(id)?.value;
     if (vm === undefined || owner.value.kind !== "held" || !isLiving(ahead, owner.value)) continue;
-    const deed = deedOfHolder(ahead, vm, owner as Stored<HeldOwner>);
+    const deed = deedOfHolder(ahead, vm, owner as Stored<HeldOwner>, turns);
     if (deed !== undefined) deeds.push(deed);
   }
   return [...deeds, ...cutsOf(ahead)];
@@ -41,7 +45,7 @@ function isLiving(ahead: Ahead, { host, incarnation }: HeldOwner): boolean {
   return ahead.isHeard(host) && present === incarnation && fenceOf(view, host, incarnation) === undefined;
 }
 
-function deedOfHolder(ahead: Ahead, vm: Vm, owner: Stored<HeldOwner>): Deed | undefined {
+function deedOfHolder(ahead: Ahead, vm: Vm, owner: Stored<HeldOwner>, turns: Turns): Deed | undefined {
   const { view, durations } = ahead;
   const deed = (step: Step, end: Deed["end"]): Deed => {
     const key = `${step} ${vm.id}.${owner.value.epoch}`;
@@ -49,6 +53,7 @@ function deedOfHolder(ahead: Ahead, vm: Vm, owner: Stored<HeldOwner>): Deed | un
   };
   const move = view.moves.get(vm.id)?.value;
   const isLive = move?.live !== undefined && ["waits", "switched"].includes(stageOf(view, move));
+  if (isLive && turns.get(vm.id) !== 0) return undefined;
   if (isLive) return deed("live-move", (then) => goesOver(then, vm.id));
   const unwanted = (vm.requested === "stopped" || vm.requested === "disabled") && view.disarm === undefined;
   if (isMovedAway(view, vm.id) || unwanted) return deed("stop", (then) => letGo(then, vm.id));

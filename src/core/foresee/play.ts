@@ -1,7 +1,7 @@
 import type { HostId, VmId } from "../../model/ids.ts";
 import { lostVms, vmIndex } from "../vm-index.ts";
 import { Ahead, type Present } from "./ahead.ts";
-import type { Step } from "./durations.ts";
+import { durationOf, type Step } from "./durations.ts";
 import { type Deed, deedsOf, runsOn } from "./hosts.ts";
 
 /** One VM's way, in milliseconds from the beginning. */
@@ -11,8 +11,8 @@ export type Course = {
   /** When it executed again, and where. */
   runsMs: number | null;
   on: HostId | null;
-  /** It went while it ran. */
-  live: boolean;
+  /** It went while it ran, and stood still for so long meanwhile; null: it did not go so. */
+  pauseMs: number | null;
   /** Steps that it took whose length is a guess: nothing of the kind was ever measured here. */
   readonly guessed: Set<Step>;
 };
@@ -75,7 +75,10 @@ class Courses {
     const course = this.#of(vm);
     if (takes.samples === 0) course.guessed.add(step);
     if (step === "stop") course.stoppedMs ??= this.#ahead.elapsedMs;
-    if (step === "live-move") course.live = true;
+    if (step !== "live-move") return;
+    const pause = durationOf(this.#ahead.durations, "pause", vm);
+    course.pauseMs = (course.pauseMs ?? 0) + pause.ms;
+    if (pause.samples === 0) course.guessed.add("pause");
   }
 
   ended({ vm, step }: Deed): void {
@@ -88,7 +91,7 @@ class Courses {
   #of(vm: VmId): Course {
     const known = this.all.get(vm);
     if (known !== undefined) return known;
-    const course: Course = { stoppedMs: null, runsMs: null, on: null, live: false, guessed: new Set() };
+    const course: Course = { stoppedMs: null, runsMs: null, on: null, pauseMs: null, guessed: new Set() };
     this.all.set(vm, course);
     return course;
   }

@@ -50,9 +50,14 @@ export function figureOf(view: ClusterView, vm: VmId, mode: Mode): Usage {
   return { cores: spec?.cpus ?? 0, memoryMiB: spec?.memoryMiB ?? 0 };
 }
 
+/** It is not among what was measured of the host. */
+export function isUnmeasured(view: ClusterView, vm: VmId, host: HostId): boolean {
+  return usageOf(view, host)?.vms[vm] === undefined;
+}
+
 /** What a VM adds to what was measured of a host: nothing once it is among that. */
 export function unmeasured(view: ClusterView, vm: VmId, host: HostId): Usage | undefined {
-  return usageOf(view, host)?.vms[vm] === undefined ? figureOf(view, vm, "dynamic") : undefined;
+  return isUnmeasured(view, vm, host) ? figureOf(view, vm, "dynamic") : undefined;
 }
 
 /** What hosts bear by measure, with the VMs that are about to run there and are not among what was measured yet. */

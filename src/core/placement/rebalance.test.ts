@@ -4,6 +4,7 @@ import { roundOf, type ShortRules } from "../../../test/support/placement-rig.ts
 import { held, host, Records, vm, vmId } from "../../../test/support/records.ts";
 import type { InstantMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import { limits } from "../limits.ts";
 import { type BalanceState, decideRebalance, noBalance, type Rebalance } from "./rebalance.ts";
 import { assign } from "./round.ts";
 
@@ -115,8 +116,24 @@ describe("when it is looked for", () => {
     expect([soon.state, soon.wakeAt]).toEqual([first.state, now + roundMs]);
   });
 
+  test("[PL5] by measured use not before all that runs has been measured where it runs, but not for ever", () => {
+    const records = cluster(three, { holdMs: 10_000 });
+    const scheduler = { mode: "dynamic", autoRebalance: { enabled: true, holdMs: 10_000 } };
+    records.put(keys.policy, { schema: 1, hostReserveMiB: 0, scheduler });
+    const used = { cores: 1, memoryMiB: 100 };
+    const usage = (on: string, vms: object) => ({ schema: 1, incarnation: 1, host: used, vms, at: 0, on });
+    for (const name of ["h2", "h3"]) records.put(keys.hostUsage(host(name)), usage(name, {}));
+    records.put(keys.hostUsage(host("h1")), usage("h1", { "vm:a": used, "vm:b": used }));
+    const first = decide(records);
+    expect([moved(first), first.state.above, first.state.waited]).toEqual(["", 0, 1]);
+    const last = { ...first.state, waited: limits.balanceWaits };
+    expect(moved(decide(records, { state: last, at: 10_000 }))).not.toBe("");
+    records.put(keys.hostUsage(host("h1")), usage("h1", { "vm:a": used, "vm:b": used, "vm:c": used }));
+    expect(decide(records, { state: first.state, at: 10_000 }).state.waited).toBe(0);
+  });
+
   test("[PL5] an even look in between sets the count back; a move under way only stops it", () => {
-    const state = { above: 2, lookedAt: null };
+    const state = { above: 2, lookedAt: null, waited: 0 };
     expect(decide(cluster({}, { holdMs: 30_000 }), { state }).state.above).toBe(0);
     const order = { schema: 1, vm: vmId("a"), order: { kind: "relocate", to: host("h2") }, actor: {}, at: 0 };
     const ordered = cluster(three, { holdMs: 30_000 }).put(keys.vmOrder(vmId("a")), {

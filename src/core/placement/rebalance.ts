@@ -2,9 +2,10 @@ import type { HostId, InstantMs } from "../../model/ids.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
-import type { ClusterView } from "../../model/view.ts";
+import { type ClusterView, fenceOf } from "../../model/view.ts";
+import { limits } from "../limits.ts";
 import { bestChange } from "./changes.ts";
-import { fractionsOf } from "./figures.ts";
+import { fractionsOf, isUnmeasured } from "./figures.ts";
 import { reason } from "./fitness.ts";
 import { imbalanceOf, loadOf } from "./imbalance.ts";
 import { bears, type PlacementRound } from "./round.ts";
@@ -14,9 +15,11 @@ export type BalanceState = {
   /** Looks in a row at which the imbalance was above the threshold. */
   readonly above: number;
   readonly lookedAt: InstantMs | null;
+  /** Looks in a row that waited for figures of what has just come up. */
+  readonly waited: number;
 };
 
-export const noBalance: BalanceState = { above: 0, lookedAt: null };
+export const noBalance: BalanceState = { above: 0, lookedAt: null, waited: 0 };
 
 export type Rebalance = {
   readonly state: BalanceState;
@@ -36,7 +39,9 @@ export type RebalanceOptions = {
 
 /**
  * PL5: looks for the one move that evens out the hosts, once their imbalance was above the threshold for as long as the
- * policy says. While anything moves, or is about to, the balance is not looked at and the count stands still.
+ * policy says. While anything moves, or is about to, the balance is not looked at and the count stands still; likewise, but no
+ * longer than `limits.balanceWaits` looks, while what runs has not been measured where it runs: by the size that it may have
+ * at most it would be sent on, and back again once it is known.
  */
 export function decideRebalance(
   round: PlacementRound,
@@ -52,15 +57,19 @@ export function decideRebalance(
     return { ...nothing, state, wakeAt: state.lookedAt + roundMs };
   const lookedAt = known.now;
   const wakeAt = lookedAt + roundMs;
-  if (isAnythingMoving(view, round)) return { ...nothing, state: { above: state.above, lookedAt }, wakeAt };
+  if (isAnythingMoving(view, round)) return { ...nothing, state: { ...state, lookedAt }, wakeAt };
+  const waited = figures.mode === "dynamic" && isAnythingUnmeasured(view) ? state.waited + 1 : 0;
+  if (waited > 0 && waited <= limits.balanceWaits)
+    return { ...nothing, state: { above: state.above, lookedAt, waited }, wakeAt };
   const there = round.slots.filter((slot) => slot.away === undefined);
   const before = imbalanceOf(there.map((slot) => loadOf(fractionsOf(bears(round, slot), slot.facts))));
   if (before <= autoRebalance.threshold)
-    return { ...nothing, state: { above: 0, lookedAt }, wakeAt: state.above > 0 ? wakeAt : undefined };
+    return { ...nothing, state: { above: 0, lookedAt, waited }, wakeAt: state.above > 0 ? wakeAt : undefined };
   const above = state.above + 1;
-  if (above < Math.ceil(autoRebalance.holdMs / roundMs)) return { ...nothing, state: { above, lookedAt }, wakeAt };
+  if (above < Math.ceil(autoRebalance.holdMs / roundMs))
+    return { ...nothing, state: { above, lookedAt, waited }, wakeAt };
   const best = bestChange(round, there, autoRebalance.method, mayMove);
-  const done = { state: { above: 0, lookedAt }, wakeAt };
+  const done = { state: { above: 0, lookedAt, waited }, wakeAt };
   if (best === undefined || (before - best.after) / before < autoRebalance.margin) return { ...nothing, ...done };
   const { bundle, target, after } = best;
   const params = { before: shown(before), after: shown(after), from: bundle.source.host, to: target.host };
@@ -77,5 +86,16 @@ function isAnythingMoving(view: ClusterView, { aims }: PlacementRound): boolean 
   if (aims.size > 0) return true;
   for (const move of view.moves.values()) if (move.value.answer.kind === "open") return true;
   for (const order of view.orders.values()) if (order.value.order.kind !== "stop") return true;
+  return false;
+}
+
+/** It runs by its own record, or is just coming up, and there is no figure of it yet where it is. */
+function isAnythingUnmeasured(view: ClusterView): boolean {
+  for (const [vm, { value: owner }] of view.owners) {
+    if (owner.kind !== "held" || fenceOf(view, owner.host, owner.incarnation) !== undefined) continue;
+    const status = view.statuses.get(vm)?.value;
+    const isUp = status?.epoch !== owner.epoch || status.phase === "running" || status.phase === "starting";
+    if (isUp && isUnmeasured(view, vm, owner.host)) return true;
+  }
   return false;
 }

@@ -6,6 +6,7 @@ import { type Asked, ask, type Wish, whyNot } from "./asked.ts";
 import { choose } from "./choose.ts";
 import { reason } from "./fitness.ts";
 import { kindOf, type PlacementRound } from "./round.ts";
+import { seatsOf } from "./seats.ts";
 
 export type Placement =
   | { readonly kind: "place"; readonly on: HostId; readonly alternatives: readonly Alternative[] }
@@ -55,6 +56,22 @@ export function whyUnfit(round: PlacementRound, vm: Vm, host: HostId, live = fal
   const slot = round.slotOf.get(host);
   if (slot === undefined) return reason("PL1", "host-never-registered", { host });
   return whyNot(round, ask(round, vm, { preference: "best", live }), slot);
+}
+
+/**
+ * Why `host` cannot take all of them at once, as they are: for one of them alone, or for their memory together; undefined: it
+ * can (PL1).
+ */
+export function whyUnfitForAll(round: PlacementRound, vms: readonly Vm[], host: HostId): Reason | undefined {
+  for (const vm of vms) {
+    const why = whyUnfit(round, vm, host, true);
+    if (why !== undefined) return why;
+  }
+  const coming = vms.filter(({ id }) => !seatsOf(round.view, id, round.aims.get(id)).includes(host));
+  const neededMiB = coming.reduce((sum, { spec }) => sum + spec.memoryMiB, 0);
+  const slot = round.slotOf.get(host);
+  const freeMiB = Math.max(0, (slot?.facts?.memoryForVmsMiB ?? 0) - (slot?.load.memoryMiB ?? 0));
+  return neededMiB > freeMiB ? reason("PL1", "host-memory-short", { host, freeMiB, neededMiB }) : undefined;
 }
 
 /** Whether `select` would find a host, without the reasons. */

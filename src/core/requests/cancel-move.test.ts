@@ -16,7 +16,10 @@ const moving = (more: Partial<VmMove>) => cluster().put(keys.vmMove(db), move("d
 const cancel = (records: Records, name = "db") => planCancelMove(records.view, name, asked);
 
 test("[S15] a move of what runs fails in the record that the hand-over compares", () => {
-  const stages: VmMove["live"][] = [{ kind: "asked" }, { kind: "waiting", incarnation: incarnation(1), doors: [] }];
+  const stages: VmMove["live"][] = [
+    { kind: "asked" },
+    { kind: "waiting", incarnation: incarnation(1), doors: [], tls: true },
+  ];
   for (const live of stages) {
     const planned = cancel(moving({ live }));
     expect(written(planned, keys.vmMove(db))).toMatchObject({ answer: { kind: "failed", code: "move-cancelled" } });

@@ -132,6 +132,23 @@ describe("policy", () => {
     });
   });
 
+  test("links for moves are those that the members have; a list is one setting", () => {
+    const { view } = cluster();
+    const links = ["10.0.1.0/24", "migration"];
+    const planned = planSetPolicy(view, { migration: { links } }, asked);
+    expect(written(planned, keys.policy)).toMatchObject({ migration: { ...defaultPolicy.migration, links } });
+    const to = "migration.links 10.0.1.0/24 then migration";
+    expect(planned).toMatchObject({ events: [{ params: { to } }] });
+    expect(planSetPolicy(view, { migration: { links: ["migration", "availability"] } }, asked)).toMatchObject({
+      code: "policy-link-unknown",
+      params: { link: "availability", known: "10.0.1.0/24, migration" },
+    });
+    const shorter = cluster().put(keys.policy, { ...defaultPolicy, migration: { ...defaultPolicy.migration, links } });
+    expect(codeOf(planSetPolicy(shorter.view, { migration: { links: links.slice(1) } }, asked))).toBe("planned");
+    expect(codeOf(planSetPolicy(shorter.view, { migration: { links: [] } }, asked))).toBe("planned");
+    expect(codeOf(planSetPolicy(shorter.view, { migration: { links } }, asked))).toBe("policy-nothing-to-change");
+  });
+
   test("what a change of the cluster made untrue does not refuse an edit of something else", () => {
     const { view } = cluster().put(keys.policy, { ...defaultPolicy, wantedHostLosses: 3, hostReserveMiB: 9_999_999 });
     expect(codeOf(planSetPolicy(view, { moveAttemptsMax: 3 }, asked))).toBe("planned");

@@ -3,12 +3,17 @@ import { keys } from "../../model/keys.ts";
 import { defaultPolicy, type Policy } from "../../model/policy.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
+import { linkNames } from "../migration-links.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { toldOfCluster } from "./disarm.ts";
 import { refuseUnreadable } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
 
-type Patch<T> = { readonly [K in keyof T]?: (T[K] extends object ? Patch<T[K]> : T[K]) | undefined };
+type Patch<T> = {
+  readonly [K in keyof T]?:
+    | (T[K] extends readonly unknown[] ? T[K] : T[K] extends object ? Patch<T[K]> : T[K])
+    | undefined;
+};
 export type PolicyPatch = Patch<Omit<Policy, "schema">>;
 
 /** Changes what holds for the whole cluster: all of it or, where the result would contradict itself, nothing. */
@@ -25,6 +30,7 @@ export function planSetPolicy(view: ClusterView, patch: PolicyPatch, asked: Aske
       autoRebalance: { ...old.scheduler.autoRebalance, ...given(patch.scheduler?.autoRebalance ?? {}) },
     },
     quarantine: { ...old.quarantine, ...given(patch.quarantine ?? {}) },
+    migration: { ...old.migration, ...given(patch.migration ?? {}) },
   } as Policy;
   const before = new Map(settings(old));
   const changed = settings(policy).filter(([name, value]) => before.get(name) !== value);
@@ -45,11 +51,13 @@ function given(patch: object): object {
   return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
 }
 
-/** `scheduler.mode` and so on, with their values. */
+/** `scheduler.mode` and so on, with their values; a list is one value. */
 function settings(part: object, prefix = ""): [string, unknown][] {
-  return Object.entries(part).flatMap(([name, value]): [string, unknown][] =>
-    typeof value === "object" && value !== null ? settings(value, `${prefix}${name}.`) : [[`${prefix}${name}`, value]],
-  );
+  return Object.entries(part).flatMap(([name, value]): [string, unknown][] => {
+    if (Array.isArray(value)) return [[`${prefix}${name}`, value.join(" then ") || "default"]];
+    if (typeof value === "object" && value !== null) return settings(value, `${prefix}${name}.`);
+    return [[`${prefix}${name}`, value]];
+  });
 }
 
 /** Held against what was asked for alone: what a change of the cluster made untrue does not refuse an edit of something else. */
@@ -62,6 +70,10 @@ function refuseContradiction(view: ClusterView, policy: Policy, changed: Readonl
   if (changed.has("wantedHostLosses") && hosts > 0 && wanted >= hosts) {
     return refuse("policy-losses-impossible", { wanted, hosts, most: hosts - 1 });
   }
+  const known = linkNames(view);
+  const unknown = changed.has("migration.links") && policy.migration.links.find((link) => !known.includes(link));
+  if (typeof unknown === "string")
+    return refuse("policy-link-unknown", { link: unknown, known: known.join(", ") || "none" });
   for (const [host, facts] of changed.has("hostReserveMiB") ? inKeyOrder(view.facts) : []) {
     const { memoryMiB } = facts.value;
     if (policy.hostReserveMiB >= memoryMiB) {

@@ -4,10 +4,12 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { RequestedState, Vm } from "../../model/records.ts";
 import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
+import { deleteCopies } from "../local-copies.ts";
 import { isBetweenHosts } from "../migration.ts";
 import { groupOf } from "../replication-duty.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
+import { localDisks } from "../volume-place.ts";
 import { refuseTooBig } from "./create-vm.ts";
 import { findVm, hostName } from "./find.ts";
 import { forgive } from "./forgive.ts";
@@ -140,6 +142,9 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
     [keys.vmCopying(vm.id), view.copyings.get(vm.id)],
   ];
   const rules = rulesWithoutVm(view, vm, asked);
+  // Images in local pools are removed by the agents of the hosts that have them.
+  const copies = deleteCopies(view, vm.id, asked.at);
+  const locals = localDisks(view, vm);
   return {
     kind: "plan",
     transaction: transaction(
@@ -147,12 +152,14 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
         unchanged(keys.vm(vm.id), found.stored),
         unchanged(keys.lastGroupEdit, view.lastGroupEdit),
         ...remembered.map(([key, stored]) => unchanged(key, stored)),
+        ...copies.compares,
         ...rules.compares,
       ],
       [
         remove(keys.vm(vm.id)),
         remove(keys.vmName(vm.name)),
         ...remembered.flatMap(([key, stored]) => (stored === undefined ? [] : [remove(key)])),
+        ...copies.writes,
         ...rules.writes,
       ],
     ),
@@ -160,7 +167,7 @@ export function planDeleteVm(view: ClusterView, wanted: string, asked: Asked): P
       kind: "vm-deleted",
       vm: vm.id,
       name: vm.name,
-      disks: vm.spec.disks.map(({ volume, pool }) => ({ volume, pool })),
+      disks: vm.spec.disks.filter((disk) => !locals.includes(disk)).map(({ volume, pool }) => ({ volume, pool })),
     },
     events: [told("vm-deleted", vm, asked), ...rules.events],
   };

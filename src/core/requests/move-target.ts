@@ -6,6 +6,8 @@ import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { Member, Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { whyNotLiveTo } from "../cpu.ts";
+import { linkOrder, moveLinks } from "../migration-links.ts";
+import { movesLive } from "../moves.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { assign, openRound } from "../placement/round.ts";
 import { whyUnfit } from "../placement/select.ts";
@@ -38,9 +40,19 @@ export function refuseTarget(
     assign(round, one, to);
     alongMiB += one.spec.memoryMiB;
   }
+  if (kind !== "migrate") return undefined;
   // Its guest cannot go on there as it is: only a stop and a start lead there (PL8).
-  const why = kind === "migrate" ? whyNotLiveTo(view, vm, to) : undefined;
-  return why && refusalOf(view, vm, target, why);
+  const why = whyNotLiveTo(view, vm, to);
+  return why === undefined ? refuseUnlinked(view, vm, target) : refusalOf(view, vm, target, why);
+}
+
+/** A guest that runs has to get there over a link that both hosts have, and that the policy names. */
+function refuseUnlinked(view: ClusterView, vm: Vm, target: Member): Refusal | undefined {
+  const owner = view.owners.get(vm.id)?.value;
+  const from = owner === undefined ? undefined : view.members.get(owner.host)?.value;
+  if (owner === undefined || from === undefined || !movesLive(view, vm, owner, "migrate")) return undefined;
+  if (moveLinks(from, target, linkOrder(view)).length > 0) return undefined;
+  return refuse("move-no-common-link", { vm: vm.name, from: from.name, host: target.name });
 }
 
 type Wanted = { readonly vm: Vm; readonly kind: VmMove["kind"] };

@@ -8,11 +8,13 @@ import {
   host,
   incarnation,
   member,
+  pool,
   Records,
+  status,
   vm,
   vmId,
 } from "../../../test/support/records.ts";
-import type { RuleId } from "../../model/ids.ts";
+import type { PoolId, RuleId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove, VmOrder } from "../../model/move-records.ts";
 import { planMoveVm } from "./move.ts";
@@ -32,6 +34,13 @@ function cluster(): Records {
     .put(keys.member(host("w1")), member("w1", { role: "witness" }))
     .put(keys.vm(db), vm("db"))
     .put(keys.owner(db), held("h1", 1, 7));
+}
+
+/** Its guest executes on h1, on disks that all hosts see. */
+function runsOn(records: Records): Records {
+  return records
+    .put(keys.vmStatus(db), status("h1", 1, 7, "running"))
+    .put(keys.pool("shared" as PoolId), pool("shared", "shared-dir"));
 }
 
 function moveTo(records: Records, to: string, sight: Sight = everybodyUp, kind: VmMove["kind"] = "migrate") {
@@ -110,6 +119,8 @@ describe("a move is refused at once", () => {
     ["move-pool-unfit", (records) => records.put(keys.hostFacts(h2), brokenPool)],
     ["move-network-missing", (records) => records.put(keys.hostFacts(h2), facts({ networks: [] }))],
     ["move-network-unfit", (records) => records.put(keys.hostFacts(h2), brokenNet)],
+    ["move-no-common-link", (records) => runsOn(records).put(keys.member(h2), member("h2", { links: [] }))],
+    ["planned", (records) => records.put(keys.member(h2), member("h2", { links: [] }))],
     ["move-already-there", (records) => records.put(keys.owner(db), held("h2", 1, 8))],
   ])("%s", (code, prepare) => {
     const records = cluster();

@@ -1,7 +1,8 @@
 import type { Actor } from "../../model/branded.ts";
 import type { WallMs } from "../../model/ids.ts";
 import type { Refusal } from "../../model/reason.ts";
-import type { EventDraft, Outcome, VmSpec } from "../../model/records.ts";
+import type { EventDraft, VmSpec } from "../../model/records.ts";
+import type { Outcome } from "../../model/request-records.ts";
 import type { Transaction } from "../../model/transaction.ts";
 
 /** Who asks, and when by the wall clock (for people only). */

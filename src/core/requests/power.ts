@@ -114,7 +114,7 @@ function planPower(view: ClusterView, stored: Stored<Vm>, order: PowerOrder, als
 }
 
 export function newTask(what: Pick<Task, "id" | "kind" | "vm"> & Partial<Task>, asked: Asked): Task {
-  return { schema: 1, actor: asked.actor, percent: 0, copying: null, end: null, to: null, at: asked.at, ...what };
+  return { schema: 1, actor: asked.actor, percent: 0, end: null, to: null, at: asked.at, ...what };
 }
 
 /** Wants the reset button pressed: an intent for the agent that runs this epoch, and no other. */

@@ -40,6 +40,18 @@ export const checkMessages = {
     remedy:
       "Find out why it was lost (`holdfast log --host {host}`); `holdfast host release {host}` takes it back now.",
   },
+  "migration-without-tls": {
+    cause: "Guests are moved without TLS.",
+    effect:
+      "Whoever reaches a link that is used for moves can read the memory of a guest on its way, or send one in its place.",
+    remedy: "Only for a direct cable between two hosts; else `holdfast policy set --migration-tls on`.",
+  },
+  "migration-shares-replication": {
+    cause: "Guests are moved over {link}, which also carries replication.",
+    effect: "While a guest is on its way, writes to replicated disks wait longer.",
+    remedy:
+      "Name another link first, `holdfast policy set --migration-links`, or bound a move with `--migration-bandwidth`.",
+  },
   "vm-given-up": {
     cause: "VM {vm} is in the state error: it was given up.",
     effect: "It is not started again by itself.",

@@ -31,7 +31,7 @@ export const clientMessages = {
   "option-missing": {
     cause: "The option {option} is missing.",
     effect: "Nothing was asked.",
-    remedy: "Give it on the command line or in the spec file (--file); see --help.",
+    remedy: "Give it; --help of the command has examples.",
   },
   "option-needs-format": {
     cause: "{value} is not a format of disks.",
@@ -72,6 +72,11 @@ export const clientMessages = {
     cause: "{file}, line {line}, column {column}: {problem}",
     effect: "No VM was created.",
     remedy: "Correct the file at that place; `holdfast vm create --help` shows an example.",
+  },
+  "simulation-broken-off": {
+    cause: "Playing {file} was broken off.",
+    effect: "There is no result.",
+    remedy: "Run it again and let it come to its end.",
   },
   "scenario-file-unreadable": {
     cause: "The scenario file {file} cannot be read ({cause}).",

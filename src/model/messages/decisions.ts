@@ -98,6 +98,8 @@ const reasons = {
   "host-facts-unknown": "{host} has not said what it has.",
   "host-memory-short": "{host} has {freeMiB} MiB free; {neededMiB} MiB are needed.",
   "pool-not-on-host": "{host} does not have pool {pool}.",
+  "volume-elsewhere": "Its disks lie in a local pool of {lies}, not on {host}.",
+  "pool-short": "{host} has {freeMiB} MiB free in its pool {pool}; its disks need {neededMiB}.",
   "pool-unfit": "{host} cannot use pool {pool}: {cause}.",
   "network-not-on-host": "{host} does not have network {network}.",
   "network-unfit": "{host} cannot use network {network}: {cause}.",

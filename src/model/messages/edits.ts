@@ -93,6 +93,17 @@ const moves = {
     effect: "Nothing was changed.",
     remedy: "Name a host that has the pool (`holdfast pool list`).",
   },
+  "move-disks-elsewhere": {
+    cause: "Disks of VM {vm} lie in a local pool of {lies}; only a guest that runs takes them along to {host}.",
+    effect: "Nothing was changed.",
+    remedy: "Start it where its disks lie, then `holdfast vm migrate`; a relocation would leave them behind.",
+  },
+  "move-pool-short": {
+    cause:
+      "There is not enough room in the pool {pool} of host {host}: VM {vm} needs {neededMiB} MiB, {freeMiB} are free.",
+    effect: "Nothing was changed.",
+    remedy: "Free space there, or name another host (`holdfast pool list`).",
+  },
   "move-pool-unfit": {
     cause: "Host {host} cannot use pool {pool}, where disks of VM {vm} lie: {cause}.",
     effect: "Nothing was changed.",
@@ -225,6 +236,12 @@ const cluster = {
     cause: "A cluster of {hosts} hosts cannot bear the loss of {wanted}.",
     effect: "Nothing was changed.",
     remedy: "Want at most {most}, or add hosts.",
+  },
+  "policy-link-unknown": {
+    cause: "No host has a link {link}. Known: {known}.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Name kinds of links or subnets, in the order in which they are to be tried; `default` for the usual order.",
   },
   "policy-reserve-too-large": {
     cause: "Host {host} has {memoryMiB} MiB in all; a reserve of {reserveMiB} MiB leaves nothing for VMs.",

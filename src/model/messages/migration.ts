@@ -5,6 +5,12 @@ export const migrationMessages = {
     effect: "The VM goes on where it is; it did not stand still.",
     remedy: "Check the links between the two hosts and their firewalls; `holdfast host list` shows which host is up.",
   },
+  "move-no-common-link": {
+    cause: "Hosts {from} and {host} have no link in common over which VM {vm} may be moved while it runs.",
+    effect: "VM {vm} goes on where it is.",
+    remedy:
+      "`holdfast policy show` says which links may be used: name one that both have with `holdfast policy set --migration-links`, or stop, move and start the VM: `holdfast vm relocate`.",
+  },
   "move-no-address": {
     cause: "None of the addresses {addresses} is one of this host's, or their ports are taken.",
     effect: "VM {vm} goes on where it is.",
@@ -39,6 +45,21 @@ export const migrationMessages = {
     cause: "QEMU refused a step of the move of VM {vm}: {detail}",
     effect: "The VM was not moved.",
     remedy: "Correct what QEMU complains about; both hosts need the same pools and networks.",
+  },
+  "move-old-disks-there": {
+    cause: "Disks of an earlier move of VM {vm} are still on {host}.",
+    effect: "The VM was not moved; nothing of them is used.",
+    remedy: "Wait until they are removed, or until the VM is seen to live where it is; then move it again.",
+  },
+  "move-image-exists": {
+    cause: "An image {path} is on the target already, where the disks of VM {vm} were to be copied.",
+    effect: "Nothing was copied, and the image was not touched.",
+    remedy: "Find out whose it is, move it away, and move the VM again.",
+  },
+  "move-disks-unsettled": {
+    cause: "VM {vm} writes faster than its disks can be copied: {copiedMiB} MiB were, and {remainingMiB} MiB are left.",
+    effect: "The VM goes on where it is; the copy is removed.",
+    remedy: "Move it while it writes less, or over a faster link.",
   },
   "move-not-ready": {
     cause: "VM {vm} was to be handed over, and no move of it waits for that.",
@@ -110,9 +131,20 @@ export const migrationMessages = {
     effect: "The VM goes on at its source where that is still possible, or is started afresh.",
     remedy: "See that host's events for what ended it; then move the VM again.",
   },
+  "old-disks-removed": {
+    cause:
+      "The image of volume {volume} in pool {pool} was removed from {host}: nobody needs it since VM {vm} was moved.",
+    effect: "The pool has room again.",
+    remedy: "Nothing to do.",
+  },
   "vm-moved": {
     cause: "VM {vm} goes on on host {host} as epoch {epoch}: it was moved while it ran.",
     effect: "Its guest noticed a short pause.",
+    remedy: "Nothing to do.",
+  },
+  "vm-left": {
+    cause: "VM {vm} has left for host {to}; its guest stood still for {pauseMs} ms.",
+    effect: "Nothing of it is left here.",
     remedy: "Nothing to do.",
   },
   "move-host-lost": {

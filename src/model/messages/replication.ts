@@ -72,6 +72,33 @@ export const replicationMessages = {
     effect: "None of its copies is used.",
     remedy: "Look into the pool's folder; what somebody moved away can be put back.",
   },
+  "replica-identity-missing": {
+    cause: "Beside the copy of volume {volume} of VM {vm} nothing says what it is, or it cannot be read.",
+    effect: "None of the VM's copies on this host is used.",
+    remedy: "Put back the file `{volume}.replica` where somebody moved it away, or have everything copied anew.",
+  },
+  "replica-identity-foreign": {
+    cause: "Where the copy of volume {volume} of VM {vm} should lie, that of {found} does.",
+    effect: "None of the VM's copies on this host is used.",
+    remedy: "Look into the pool's folder: images were renamed or put back in the wrong place.",
+  },
+  "replica-identity-restored": {
+    cause:
+      "The copy of volume {volume} of VM {vm} is of epoch {foundEpoch}, connection {foundCounter}; it was at epoch {epoch}, connection {counter}: an older state of it was put back.",
+    effect: "None of the VM's copies on this host is used: acknowledged writes are missing.",
+    remedy: "Put back the newer image, or order the failover to another copy or point with the loss that is shown.",
+  },
+  "replica-identity-later": {
+    cause:
+      "The copy of volume {volume} of VM {vm} is of epoch {foundEpoch}, though this host received no later one than {epoch}.",
+    effect: "None of the VM's copies on this host is used.",
+    remedy: "Find out who wrote to the pool's folder; then have everything copied anew.",
+  },
+  "replica-edited": {
+    cause: "The copy of volume {volume} of VM {vm} was changed by somebody else: {detail}",
+    effect: "None of the VM's copies on this host is used.",
+    remedy: "Find out who wrote to the pool's folder; put back what was there, or have everything copied anew.",
+  },
   "replica-point-used": {
     cause: "There was a recovery point {point} of VM {vm} before.",
     effect: "None was taken.",

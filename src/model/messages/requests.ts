@@ -154,9 +154,9 @@ export const requestMessages = {
     remedy: "Try again, or ask another host.",
   },
   "pool-kind-not-usable": {
-    cause: "Pool {pool} is of the kind {kind}; VMs can use shared folders only so far.",
+    cause: "Pool {pool} is of the kind {kind}; VMs can use shared and local folders only so far.",
     effect: "The VM was not created.",
-    remedy: "Choose a pool of the kind shared-dir: holdfast pool list.",
+    remedy: "Choose a pool of the kind shared-dir or local-dir: holdfast pool list.",
   },
   "volume-pool-not-here": {
     cause: "The host that answered has no access to pool {pool}.",

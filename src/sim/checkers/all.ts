@@ -1,4 +1,6 @@
+import { evensOut } from "./balance.ts";
 import { copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
+import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
@@ -29,6 +31,7 @@ export const allCheckers: readonly CheckerKind[] = [
   copiesHaveOneWriter,
   staleBeforeAlone,
   handsChangeOnce,
+  disksGoAlong,
   starts,
   owners,
   leaders,
@@ -61,6 +64,7 @@ export const allCheckers: readonly CheckerKind[] = [
   quarantine,
   quarantinedForLosses,
   processors,
+  evensOut,
   rulesHold,
   comesToRest,
 ];

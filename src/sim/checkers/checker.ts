@@ -35,6 +35,8 @@ export type Checker = {
   readonly refused?: (writer: Writer, transaction: Transaction) => void;
   /** A process hears the store: a change that was committed, or that its own commit was. */
   readonly heard?: (life: Life, by: "watch" | "commit") => void;
+  /** An image is gone from a local pool of this host. */
+  readonly imageGone?: (host: SimHost, volume: string) => void;
   readonly powerOffAsked?: (target: string) => void;
   readonly afterEvent?: () => void;
   readonly audit?: () => void;

@@ -1,9 +1,12 @@
 import { limits } from "../../core/limits.ts";
+import type { HostMode } from "../../model/host-records.ts";
+import type { HostId, Incarnation } from "../../model/ids.ts";
 import { parseKey } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
 import type { FenceRecord, Owner, Vm } from "../../model/records.ts";
 import { runKey } from "../world/copy.ts";
 import type { World } from "../world/world.ts";
+import { isAwaited } from "./awaited.ts";
 import type { Fail, Writer } from "./checker.ts";
 import type { CheckerKind } from "./kind.ts";
 
@@ -39,28 +42,25 @@ const staleMs = 10_000;
 export const reasons: CheckerKind = {
   rule: "S8",
   make: (world, fail) => {
+    /** When the last VM went, or ceased to be wanted, that a fence of a host would have freed: by the life that held it. */
     const leftAt = new Map<string, number>();
-    const left = (vm: string): void => {
-      for (const [id, owner] of world.truth.owners) {
-        if (id === vm && owner.kind === "held") leftAt.set(`${owner.host}/${owner.incarnation}`, world.scheduler.now);
-      }
+    const left = (owner: Owner | undefined): void => {
+      if (owner?.kind === "held") leftAt.set(`${owner.host}/${owner.incarnation}`, world.scheduler.now);
+      else if (owner !== undefined && isAwaited(world, owner.host)) leftAt.set(owner.host, world.scheduler.now);
     };
     return {
       committed: ({ name, value, before }, writer) => {
-        if (name.kind === "owner") {
-          const was = before as Owner | undefined;
-          if (was?.kind === "held") leftAt.set(`${was.host}/${was.incarnation}`, world.scheduler.now);
-        }
+        if (name.kind === "owner") left(before as Owner | undefined);
         if (name.kind === "vm" && (before as Vm | undefined)?.requested !== (value as Vm | undefined)?.requested)
-          left(name.vm);
+          left([...world.truth.owners].find(([id]) => id === name.vm)?.[1]);
+        if (name.kind === "host-mode" && (before as HostMode | undefined)?.mode === "restart")
+          leftAt.set(name.host, world.scheduler.now);
         if (name.kind !== "fence" || before !== undefined || value === undefined || writer === null) return;
         const { cause } = value as FenceRecord;
         if (cause === "self") return;
         const who = `${name.host}/${name.incarnation}`;
-        if (
-          !holdsWanted(world, name.host, name.incarnation) &&
-          world.scheduler.now - (leftAt.get(who) ?? 0) > staleMs
-        ) {
+        const sinceMs = world.scheduler.now - Math.max(leftAt.get(who) ?? 0, leftAt.get(name.host) ?? 0);
+        if (!holdsWanted(world, name.host, name.incarnation) && sinceMs > staleMs) {
           fail(`${who} was fenced although it holds no VM that is wanted`);
         }
         if (cause === "silence") checkHeard(world, who, name.host, writer, fail);
@@ -69,11 +69,11 @@ export const reasons: CheckerKind = {
   },
 };
 
-function holdsWanted(world: World, host: string, incarnation: number): boolean {
+function holdsWanted(world: World, host: HostId, incarnation: Incarnation): boolean {
   for (const [id, owner] of world.truth.owners) {
     // What an earlier incarnation of it holds counts too: it came back, and is gone again before it claimed the VM.
-    if (owner.kind !== "held" || owner.host !== host || owner.incarnation > incarnation) continue;
-    if (world.truth.vms.get(id)?.requested === "started") return true;
+    const waitsFor = owner.kind === "released" ? isAwaited(world, host, incarnation) : owner.incarnation <= incarnation;
+    if (owner.host === host && waitsFor && world.truth.vms.get(id)?.requested === "started") return true;
   }
   // One that was handed over starts nowhere before the source has quit, or is proven gone (S15).
   for (const [key, value] of world.truth.values) {

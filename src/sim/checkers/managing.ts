@@ -2,12 +2,12 @@ import { backoffMs } from "../../base/backoff.ts";
 import { limits } from "../../core/limits.ts";
 import { heartLimits } from "../../heart/limits.ts";
 import type { HostLosses, HostMode } from "../../model/host-records.ts";
-import type { HostId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import type { FenceRecord, Owner } from "../../model/records.ts";
 import type { World } from "../world/world.ts";
+import { isAwaited } from "./awaited.ts";
 import type { CheckerKind } from "./kind.ts";
 
 /** What may become of an order to move a VM, as the events say it. */
@@ -124,17 +124,12 @@ export const waits: CheckerKind = {
   make: (world, fail) => {
     const moving = new Set<string>();
     const arrivedAt = new Map<string, number>();
-    const waitsFor = (host: HostId): boolean => {
-      const mode = world.truth.values.get(keys.hostMode(host)) as HostMode | undefined;
-      const fence = mode === undefined ? undefined : world.truth.fences.get(`${host}/${mode.incarnation}`);
-      return mode?.mode === "restart" && (fence === undefined || fence.record.cause === "self");
-    };
     return {
       committed: ({ name, value, before }, writer) => {
         if (name.kind === "vm-move") {
           const move = value as VmMove | undefined;
           if (move === undefined) arrivedAt.set(name.vm, world.scheduler.now);
-          else if (before === undefined && !ordered.includes(move.reason.code) && waitsFor(move.from))
+          else if (before === undefined && !ordered.includes(move.reason.code) && isAwaited(world, move.from))
             fail(`${name.vm} begins to move although it waits for ${move.from}`);
           if (move === undefined) moving.delete(name.vm);
           else moving.add(name.vm);
@@ -144,7 +139,7 @@ export const waits: CheckerKind = {
         const was = before as Owner | undefined;
         if (is?.kind !== "held" || was?.kind !== "released" || was.host === is.host) return;
         const moved = moving.has(name.vm) || arrivedAt.get(name.vm) === world.scheduler.now;
-        if (!moved && waitsFor(was.host)) fail(`${name.vm} waits for ${was.host}, and is given to ${is.host}`);
+        if (!moved && isAwaited(world, was.host)) fail(`${name.vm} waits for ${was.host}, and is given to ${is.host}`);
       },
     };
   },

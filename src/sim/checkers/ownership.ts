@@ -1,3 +1,4 @@
+import type { HostId } from "../../model/ids.ts";
 import type { Event, Owner } from "../../model/records.ts";
 import { runKey } from "../world/copy.ts";
 import type { World } from "../world/world.ts";
@@ -99,28 +100,36 @@ export const claims: CheckerKind = {
 /** A bound for what a placement rests on: heard within 2 s, by a watch that may lag, over a store that may be slow. */
 const placementMs = 12_000;
 
-/** PL1: a VM is given to a host only while that host beats. */
+/** Between two heartbeats of anybody: beyond this nobody reaches the store. */
+const nobodyBeatsMs = 2_000;
+
+/**
+ * PL1: a VM is given to a host only while that host beats. A hand-over waits for the store like every other transaction, but
+ * nobody can call it off meanwhile: there the time counts in which somebody got through.
+ */
 export const placements: CheckerKind = {
   rule: "PL1",
   make: (world, fail) => {
-    // After nobody got through to the store for a while, hand-overs that waited for it come before many a heartbeat.
     let newestAt = 0;
-    let awayUntil = 0;
+    let reachedMs = 0;
+    /** How long somebody had got through, in sum, when each host beat last. */
+    const beatAt = new Map<HostId, number>();
+    const reached = (): number => reachedMs + Math.min(world.scheduler.now - newestAt, nobodyBeatsMs);
     const committed: Checker["committed"] = ({ name, value, before }, writer) => {
-      if (name.kind === "heartbeat") {
-        const { now } = world.scheduler;
-        if (now - newestAt > placementMs / 2) awayUntil = now;
-        newestAt = now;
+      if (name.kind === "heartbeat" && value !== undefined) {
+        reachedMs = reached();
+        newestAt = world.scheduler.now;
+        beatAt.set(name.host, reachedMs);
       }
       if (name.kind !== "owner" || writer === null || !isLeadersAlone(name.kind, before, value)) return;
       // Given back, it comes to nobody new: what its source is, it was before (S15).
       const handing = handingOf(world, name, before, value);
       if (handing === "back") return;
       const { host, incarnation } = value as Held;
-      const { now } = world.scheduler;
-      const isAway = now - newestAt > placementMs / 2 || now - awayUntil < placementMs;
-      if (handing === "over" && isAway) return;
-      const silentMs = now - (world.truth.beats.get(host)?.at ?? 0);
+      const silentMs =
+        handing === "over"
+          ? reached() - (beatAt.get(host) ?? 0)
+          : world.scheduler.now - (world.truth.beats.get(host)?.at ?? 0);
       if (silentMs > placementMs) {
         fail(`${name.vm} was given to ${host}/${incarnation}, which has not beaten for ${Math.floor(silentMs)} ms`);
       }

@@ -1,6 +1,9 @@
+import type { VmId } from "../../model/ids.ts";
 import { parseKey } from "../../model/keys.ts";
+import type { VmMove } from "../../model/move-records.ts";
 import type { Vm } from "../../model/records.ts";
 import type { World } from "../world/world.ts";
+import { isEvening } from "./balance.ts";
 import type { CheckerKind } from "./kind.ts";
 
 /** What may be said of a VM that does not run: a reason that a person can act on. */
@@ -9,6 +12,8 @@ const reasons = [
   ...["vm-locked", "vm-stop-failed", "vm-lost-while-locked"],
 ];
 const lookEveryMs = 1_000;
+/** A move that evens out the hosts may come at any time, and is over by then with all that follows from it (PL5). */
+const eveningMs = 60_000;
 
 /**
  * LIVE: some time after the last fault is over, each wanted VM runs exactly once or has a stated reason, nothing else
@@ -18,8 +23,10 @@ export const comesToRest: CheckerKind = {
   rule: "LIVE",
   make: (world, fail) => {
     let said = false;
+    const evening = new Map<VmId, number>();
+    const isAway = (vm: VmId): boolean => world.scheduler.now - (evening.get(vm) ?? -eveningMs) < eveningMs;
     const look = (): void => {
-      const open = unrest(world);
+      const open = unrest(world, isAway);
       if (open.length > 0 && !said) {
         said = true;
         for (const text of open) fail(text);
@@ -27,14 +34,20 @@ export const comesToRest: CheckerKind = {
     };
     // From the bound on it has to stay at rest until the end.
     for (let at = world.plan.restByMs; at <= world.plan.endAtMs; at += lookEveryMs) world.scheduler.at(at, look);
-    return {};
+    return {
+      committed: ({ name, value, before }) => {
+        const move = value as VmMove | undefined;
+        const isNew = name.kind === "vm-move" && move?.at !== (before as VmMove | undefined)?.at;
+        if (isNew && isEvening(move)) evening.set(move.vm, world.scheduler.now);
+      },
+    };
   },
 };
 
 /** Everything that is not as it should be in a healed world. */
-function unrest(world: World): string[] {
+function unrest(world: World, isAway: (vm: VmId) => boolean): string[] {
   const found: string[] = [];
-  for (const [id, vm] of world.truth.vms) found.push(...unrestOf(world, id, vm));
+  for (const [id, vm] of world.truth.vms) if (!isAway(id)) found.push(...unrestOf(world, id, vm));
   for (const host of world.hosts) {
     if (!host.works) found.push(`${host.id} is off or frozen`);
     else if (!world.isWitness(host)) found.push(...unrestOfHost(world, host.id));
@@ -52,9 +65,9 @@ function unrest(world: World): string[] {
     }
   }
   for (const key of world.truth.values.keys()) {
-    const { kind } = parseKey(key);
-    if (kind === "vm-order") found.push(`the order ${key} is neither carried out nor dropped`);
-    if (kind === "vm-move") found.push(`the move ${key} never ends`);
+    const name = parseKey(key);
+    if (name.kind === "vm-order") found.push(`the order ${key} is neither carried out nor dropped`);
+    if (name.kind === "vm-move" && !isAway(name.vm)) found.push(`the move ${key} never ends`);
   }
   return found;
 }

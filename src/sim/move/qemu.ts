@@ -2,6 +2,7 @@ import type { Refusal } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import type { HypervisorEnd, MovePart, VmRun } from "../../ports/hypervisor.ts";
 import type { IncomingRequest, MoveEvent } from "../../ports/migration.ts";
+import type { SimImage, SimImages } from "./images.ts";
 
 /** What each simulated QEMU knows of its part in a move; it outlives drivers, as `run.json` does. */
 export type Moving = {
@@ -40,6 +41,8 @@ export interface MoveQemu {
   /** False: another process has one of them, and it has none. */
   openImages(): boolean;
   closeImages(): void;
+  /** The images in this host's local pools of these disks, by their place in the spec; what is written so far is in them. */
+  imagesOf(disks: readonly number[]): readonly SimImage[];
   /** It ends by itself, as a QEMU does whose source is gone. */
   end(): void;
 }
@@ -54,6 +57,7 @@ export interface MoveMachine {
   find(run: VmRun): MoveQemu | undefined;
   /** A QEMU that waits for a guest; refused as a start is. */
   spawn(request: IncomingRequest, done: (made: Refusal | MoveQemu) => void): void;
+  readonly images: SimImages;
   kill(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /** In virtual time, whatever driver is open then; not once the machine is off. */
   after(ms: number, act: () => void): void;
@@ -63,7 +67,12 @@ export interface MoveMachine {
 }
 
 /** The network between machines: which doors there are, and what gets through. */
-export type MoveDoor = { readonly machine: MoveMachine; readonly qemu: MoveQemu; taken: boolean };
+export type MoveDoor = {
+  readonly machine: MoveMachine;
+  readonly qemu: MoveQemu;
+  readonly copied: readonly number[];
+  taken: boolean;
+};
 export class MoveNetwork {
   readonly doors = new Map<string, MoveDoor>();
   readonly #connects: (a: MoveMachine, b: MoveMachine) => boolean;

@@ -1,6 +1,7 @@
 import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import type { MoveProgress, OutgoingRequest } from "../../ports/migration.ts";
+import type { SimImage } from "./images.ts";
 import type { MoveDoor, MoveMachine, MoveNetwork, MoveQemu } from "./qemu.ts";
 import { MoveStream } from "./stream.ts";
 
@@ -76,13 +77,21 @@ export class MoveSource {
     }
     const machine = this.#machine;
     const { run, vm, moving } = qemu;
-    moving.halted = machine.accel === "tcg";
     const mibPerSecond = Math.min(request.bandwidthMiBps ?? linkMiBps, linkMiBps);
     const copyMs = (vm.spec.memoryMiB / mibPerSecond) * 1_000;
+    const { copied = [] } = request;
+    const disksMiB = copied.reduce((sum, i) => sum + (vm.spec.disks[i]?.sizeMiB ?? 0), 0);
+    if (copied.length === 0) moving.halted = machine.accel === "tcg";
     const stream = new MoveStream(qemu, door.qemu, {
       source: machine,
       target: door.machine,
       copyMs,
+      disksMs: (disksMiB / mibPerSecond) * 1_000,
+      begun: () => {
+        moving.halted = machine.accel === "tcg";
+      },
+      // What was written before the guest stood still is in them from now on.
+      mirrored: () => mirror(qemu.imagesOf(copied), door.qemu.imagesOf(door.copied)),
       connects: () => this.#network.connects(machine, door.machine),
       progress: (share) => {
         const remainingMiB = Math.ceil(vm.spec.memoryMiB * (1 - share));
@@ -163,6 +172,10 @@ export class MoveSource {
     else if (moving.stream?.isOver !== false) end(refuse("move-hand-over-failed", { vm: run.vm }));
     else this.#machine.later(pollMs, () => this.#untilHanded(qemu, leftMs - pollMs, end));
   }
+}
+
+function mirror(from: readonly SimImage[], to: readonly SimImage[]): void {
+  for (const [i, image] of to.entries()) Object.assign(image, from[i] ?? {});
 }
 
 function whyClosed({ machine, qemu, taken }: MoveDoor, { as }: OutgoingRequest): string | null {

@@ -9,6 +9,12 @@ export type StreamPlan = {
   readonly source: MoveMachine;
   readonly target: MoveMachine;
   readonly copyMs: number;
+  /** For disks that go along, before the memory; 0: none does. */
+  readonly disksMs: number;
+  /** They are all but there: the memory follows. */
+  readonly begun: () => void;
+  /** The guest stands still, and what is left of them has followed (S15). */
+  readonly mirrored: () => void;
   readonly connects: () => boolean;
   readonly progress: (share: number) => void;
 };
@@ -22,6 +28,7 @@ export class MoveStream implements Stream {
   readonly #from: MoveQemu;
   readonly #to: MoveQemu;
   readonly #plan: StreamPlan;
+  #disksMs = 0;
   #copiedMs = 0;
   #stillMs = 0;
   #handedMs = 0;
@@ -73,10 +80,15 @@ export class MoveStream implements Stream {
       return;
     }
     this.#stillMs = 0;
-    this.#copiedMs += stepMs;
-    this.#plan.progress(Math.min(1, this.#copiedMs / this.#plan.copyMs));
-    if (this.#copiedMs < this.#plan.copyMs || this.#from.hasWritesUnderWay()) return;
+    const { copyMs, disksMs } = this.#plan;
+    if (this.#disksMs < disksMs) {
+      this.#disksMs += stepMs;
+      if (this.#disksMs >= disksMs) this.#plan.begun();
+    } else this.#copiedMs += stepMs;
+    this.#plan.progress(Math.min(1, (this.#disksMs + this.#copiedMs) / (disksMs + copyMs)));
+    if (this.#copiedMs < copyMs || this.#from.hasWritesUnderWay()) return;
     this.#from.moving.halted = true;
+    this.#plan.mirrored();
     this.state = "ready";
   }
 

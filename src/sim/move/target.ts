@@ -18,11 +18,22 @@ export class MoveTarget {
 
   prepareIncoming(request: IncomingRequest, end: (end: IncomingEnd) => void): void {
     const machine = this.#machine;
+    const refused = machine.images.make(request);
+    if (refused !== undefined) machine.later(2, () => end(refused));
+    else
+      this.#spawn(request, (over) => {
+        if (over.kind === "refused") machine.images.unmake(request);
+        end(over);
+      });
+  }
+
+  #spawn(request: IncomingRequest, end: (end: IncomingEnd) => void): void {
+    const machine = this.#machine;
     machine.spawn(request, (made) => {
       if ("kind" in made) return end(made);
       const addresses = request.addresses.filter((address) => machine.addresses.has(address));
       if (addresses.length > 0) {
-        const door = { machine, qemu: made, taken: false };
+        const door = { machine, qemu: made, copied: request.copied ?? [], taken: false };
         const doors = addresses.map((address) => ({ address, port: this.#network.open(address, door) }));
         return end({ kind: "waiting", doors });
       }

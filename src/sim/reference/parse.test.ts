@@ -60,12 +60,59 @@ describe("a scenario file", () => {
       { commands: [...small.commands, { at: 10, commands: [] }] },
       "commands.1.at: 10 comes",
     ],
+    [
+      "a command for a resource that is not there",
+      { commands: [{ at: 20, commands: [{ op: "migrate", sid: "vm:9", target: "node2" }] }] },
+      "commands.0.commands.0.sid: there is no resource vm:9",
+    ],
+    [
+      "a rule for a resource that is not there",
+      { rules: [{ id: "r1", type: "resource-affinity", affinity: "negative", resources: ["vm:101", "vm:9"] }] },
+      "rules.0.resources.1: there is no resource vm:9",
+    ],
+    [
+      "a rule for a node that is not there",
+      { rules: [{ id: "r1", type: "node-affinity", strict: true, nodes: [{ node: "node9" }], resources: ["vm:101"] }] },
+      "rules.0.nodes.0.node: there is no node node9",
+    ],
+    [
+      "a group of a node that is not there",
+      { groups: [{ id: "g1", nodes: [{ node: "node1" }, { node: "node9" }] }] },
+      "groups.0.nodes.1.node: there is no node node9",
+    ],
+    [
+      "failures on a node that is not there",
+      { resources: [{ ...small.resources[0], behaviour: { onlyOnNode: "node9" } }] },
+      "resources.0.behaviour.onlyOnNode: there is no node node9",
+    ],
+    [
+      "a state to begin with on a node that is not there",
+      { initialManagerState: { services: { "vm:101": { state: "migrate", node: "node1", target: "node9" } } } },
+      "initialManagerState.services.vm:101.target: there is no node node9",
+    ],
+    [
+      "a state to begin with of a resource that is not there",
+      { initialManagerState: { services: { "vm:9": { state: "started", node: "node1" } } } },
+      "initialManagerState.services.vm:9: there is no resource vm:9",
+    ],
+    [
+      "a time after the end of every run",
+      { commands: [{ at: 10_001, commands: [] }] },
+      "commands.0.at: 10001 is later",
+    ],
     ["no node", { nodes: [], resources: [], commands: [] }, "nodes: "],
   ];
   for (const [what, changes, problem] of wrong)
     test(`with ${what} is refused, and the place is named`, () => {
       expect(problemOf(changes)).toContain(problem);
     });
+
+  test("may name in commands and rules what a command adds", () => {
+    const add = { op: "add-resource", sid: "vm:102", node: "node2" };
+    const commands = [{ at: 20, commands: [add, { op: "set-state", sid: "vm:102", to: "stopped" }] }];
+    const rules = [{ id: "r1", type: "resource-affinity", affinity: "negative", resources: ["vm:101", "vm:102"] }];
+    expect(problemOf({ commands, rules })).toBe("accepted");
+  });
 
   test("that is not JSON is refused", () => {
     expect(parseHaScenario("{")).toEqual({

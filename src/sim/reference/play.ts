@@ -14,6 +14,7 @@ import { Guests, type Script, ScriptedHypervisor } from "./guests.ts";
 import { Held } from "./held-managers.ts";
 import { Machines } from "./machines.ts";
 import { Observer } from "./observer.ts";
+import { secondsMax } from "./parse.ts";
 import { initialWrites, scenarioPool } from "./records.ts";
 import type { HaResult } from "./result.ts";
 import { resultOf } from "./tell-result.ts";
@@ -26,6 +27,15 @@ const noMemoryLimitMiB = 2 ** 40;
 
 /** Plays a scenario on the production manager, agents, hearts and guards, on virtual time. The same file gives the same result. */
 export function playHaScenario(scenario: HaScenario): HaResult {
+  const { goOn, result } = beginHaScenario(scenario);
+  while (goOn());
+  return result();
+}
+
+/** A run that somebody else steps, so that it can be broken off: `goOn` is false once it has come to its end. */
+export type HaRun = { readonly goOn: () => boolean; readonly result: () => HaResult };
+
+export function beginHaScenario(scenario: HaScenario): HaRun {
   const held = new Held();
   const guests = new Guests(scenario);
   let observer: Observer | undefined;
@@ -56,8 +66,10 @@ export function playHaScenario(scenario: HaScenario): HaResult {
     world.scheduler.at(batch.at * 1000, () => {
       for (const command of batch.commands) give(command);
     });
-  while (world.step(world.plan.endAtMs));
-  return resultOf(scenario, world, watching, machines);
+  return {
+    goOn: () => world.step(world.plan.endAtMs),
+    result: () => resultOf(scenario, world, watching, machines),
+  };
 }
 
 /** As the source ends: at the first place for a batch that comes long enough after the last one that held anything. */
@@ -66,7 +78,8 @@ function endSeconds({ commands, timing }: HaScenario): number {
     timing.roundSeconds,
     ...commands.filter((batch) => batch.commands.length > 0).map(({ at }) => at),
   );
-  return last + timing.endAfterLastCommandSeconds + timing.commandEveryRounds * timing.roundSeconds;
+  const end = last + timing.endAfterLastCommandSeconds + timing.commandEveryRounds * timing.roundSeconds;
+  return Math.min(end, secondsMax);
 }
 
 function planOf(scenario: HaScenario): WorldPlan {

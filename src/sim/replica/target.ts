@@ -1,5 +1,6 @@
 import type { Epoch, HostId, VmId, VolumeId } from "../../model/ids.ts";
-import { refuse } from "../../model/reason.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import { identityTrouble, type ReplicaIdentity } from "../../model/replica-identity.ts";
 import type { HypervisorEnd } from "../../ports/hypervisor.ts";
 import type { Door } from "../../ports/migration.ts";
 import type {
@@ -18,8 +19,11 @@ type Received = {
   readonly epoch: Epoch;
   readonly from: HostId;
   readonly volumes: readonly VolumeId[];
+  /** As this host knows them, besides what lies beside the images. */
+  readonly counters: Map<VolumeId, number>;
 };
-type Copied = { readonly disk: SimDisk; epoch: Epoch; counter: number };
+/** `identity` undefined: somebody took it away. `isEdited`: somebody put another image there, or changed a sealed layer. */
+type Copied = { readonly disk: SimDisk; identity: ReplicaIdentity | undefined; isEdited: boolean };
 
 type SimPoint = { readonly id: string; readonly at: number; readonly disks: ReadonlyMap<VolumeId, SimDisk> };
 
@@ -119,10 +123,14 @@ export class SimReplicaTarget implements ReplicaTarget {
     if (tls && !host.isCertified) return refuse("replica-no-certificate", { vm });
     const mine = addresses.filter((address) => host.addresses.has(address));
     if (mine.length === 0) return refuse("replica-no-address", { vm, addresses: addresses.join(", ") });
+    const trouble = known?.epoch === epoch ? troubleOf(host, known) : undefined;
+    if (trouble !== undefined) return trouble;
+    const counters = new Map<VolumeId, number>();
     for (const { volume } of volumes) {
-      const copy = host.copies.get(volume);
-      if (copy === undefined) host.copies.set(volume, { disk: new Map(), epoch, counter: 0 });
-      else copy.epoch = epoch;
+      const copy = host.copies.get(volume) ?? { disk: new Map(), identity: undefined, isEdited: false };
+      const counter = known?.counters.get(volume) ?? copy.identity?.counter ?? 0;
+      counters.set(volume, counter);
+      host.copies.set(volume, { ...copy, identity: { vm, volume, epoch, counter } });
       if (known?.epoch !== epoch) this.#remove(volume);
     }
     const daemon = host.daemons.get(vm);
@@ -132,7 +140,7 @@ export class SimReplicaTarget implements ReplicaTarget {
       for (const { volume } of volumes) this.#remove(volume);
       host.daemons.set(vm, new SimDaemon((disk) => this.#world.landed?.(host.id, disk)));
     }
-    host.received.set(vm, { vm, epoch, from, volumes: volumes.map(({ volume }) => volume) });
+    host.received.set(vm, { vm, epoch, from, volumes: volumes.map(({ volume }) => volume), counters });
     const doors =
       host.doors.get(vm) ??
       mine.map((address) => this.#world.open(host.id, address, (...knock) => letIn(host, ...knock)));
@@ -146,12 +154,14 @@ export class SimReplicaTarget implements ReplicaTarget {
     if (known === undefined) return refuse("replica-not-received", { vm });
     const daemon = host.daemons.get(vm);
     if (daemon !== undefined) daemon.isAlive = false;
+    for (const volume of known.volumes) this.#remove(volume);
+    const trouble = troubleOf(host, known);
+    if (trouble !== undefined) return trouble;
     host.received.delete(vm);
     const copies = known.volumes.flatMap((volume): ReplicaCopy[] => {
-      this.#remove(volume);
-      const copy = host.copies.get(volume);
-      if (copy === undefined) return [];
-      return [{ volume, epoch: copy.epoch, counter: copy.counter, path: volume, format: "qcow2" }];
+      const found = host.copies.get(volume)?.identity;
+      if (found === undefined) return [];
+      return [{ volume, epoch: found.epoch, counter: found.counter, path: volume, format: "qcow2" }];
     });
     return { kind: "ceased", copies };
   }
@@ -169,6 +179,18 @@ export class SimReplicaTarget implements ReplicaTarget {
   }
 }
 
+/** S21, as src/adapters/qemu/replica-identity.ts finds it. */
+function troubleOf(host: SimReplicaHost, { vm, epoch, volumes, counters }: Received): Refusal | undefined {
+  for (const volume of volumes) {
+    const copy = host.copies.get(volume);
+    const known = { vm, volume, epoch, counter: counters.get(volume) ?? 0 };
+    const trouble = identityTrouble(known, copy?.identity);
+    if (trouble !== undefined) return trouble;
+    if (copy?.isEdited === true) return refuse("replica-edited", { vm, volume, detail: "it is another file" });
+  }
+  return undefined;
+}
+
 /** One who knocks gets an export of its own; the one before it is removed first (S19). */
 function letIn(host: SimReplicaHost, from: HostId, vm: VmId, epoch: number, volume: VolumeId): SimExport | undefined {
   const received = host.received.get(vm);
@@ -178,7 +200,9 @@ function letIn(host: SimReplicaHost, from: HostId, vm: VmId, epoch: number, volu
   if (daemon === undefined || !daemon.isAlive || daemon.hangs) return undefined;
   const earlier = host.exports.get(volume);
   if (earlier !== undefined) earlier.isRemoved = true;
-  copy.counter += 1;
+  const counter = (received.counters.get(volume) ?? 0) + 1;
+  received.counters.set(volume, counter);
+  copy.identity = { vm, volume, epoch: received.epoch, counter };
   const open = new SimExport(host.id, daemon, copy.disk);
   host.exports.set(volume, open);
   return open;

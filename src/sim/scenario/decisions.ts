@@ -45,6 +45,13 @@ export type Decision =
   | { readonly kind: "awaits"; readonly vm: VmId; readonly leaves: HostId }
   | { readonly kind: "handed"; readonly vm: VmId; readonly from: Holder; readonly to: Holder }
   | { readonly kind: "quit"; readonly vm: VmId; readonly leaves: HostId }
+  /** `over`: nothing of it is left. */
+  | {
+      readonly kind: "image";
+      readonly vm: VmId;
+      readonly on: HostId;
+      readonly is: "made" | "kept" | "given-up" | "over";
+    }
   | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
   | { readonly kind: "copy"; readonly vm: VmId; readonly host: HostId; readonly state: string }
   | { readonly kind: "group"; readonly group: string; readonly is: string }
@@ -127,6 +134,8 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       if (order === undefined || order.kind === "stop") return [];
       return [{ kind: "asked", vm: name.vm, order: `${order.kind} to ${order.to}` }];
     }
+    case "replica":
+      return replicaDecisions(name, value as Replica | undefined, before as Replica | undefined);
     case "vm-move":
       return moveDecisions(value as VmMove | undefined, before as VmMove | undefined);
     case "vm-plan": {
@@ -134,8 +143,6 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       const known = (before as VmPlan | undefined)?.error ?? null;
       return error === null || known !== null ? [] : [{ kind: "errs", vm: name.vm, code: error.code }];
     }
-    case "replica":
-      return copyDecisions(name, value as Replica | undefined, before as Replica | undefined);
     case "group": {
       const group = value as Group | undefined;
       const is = group === undefined ? "is gone" : group.paused.length > 0 ? "is paused" : "works";
@@ -155,11 +162,12 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
 }
 
 /** Who receives it is everyday work. */
-function copyDecisions(
+function replicaDecisions(
   { vm, host }: { readonly vm: VmId; readonly host: HostId },
   is: Replica | undefined,
   was: Replica | undefined,
 ): Decision[] {
+  if ((is ?? was)?.pool !== undefined) return imageDecisions(vm, host, is, was);
   if (is === undefined) return [{ kind: "copy", vm, host, state: "taken, or forgotten" }];
   if (is.state.kind === was?.state.kind && is.epoch === was.epoch) return [];
   const { state, epoch } = is;
@@ -223,4 +231,12 @@ function ownerDecisions(vm: VmId, is: Owner | undefined, was: Owner | undefined,
 function vmDecisions(vm: VmId, is: Vm | undefined, was: Vm | undefined): Decision[] {
   if (is === undefined) return [{ kind: "deleted", vm }];
   return is.requested === was?.requested ? [] : [{ kind: "wanted", vm, requested: is.requested }];
+}
+
+/** Of images in local pools beside those that VMs lie on; one that became the volume is told by the hand-over. */
+function imageDecisions(vm: VmId, on: HostId, is: Replica | undefined, was: Replica | undefined): Decision[] {
+  if (is === undefined) return was?.state.kind === "surplus" ? [{ kind: "image", vm, on, is: "over" }] : [];
+  const states = { copying: "made", stale: "kept", surplus: "given-up" } as const;
+  const kind = is.state.kind === "copying" || is.state.kind === "stale" ? is.state.kind : ("surplus" as const);
+  return [{ kind: "image", vm, on, is: states[kind] }];
 }

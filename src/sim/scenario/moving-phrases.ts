@@ -3,6 +3,7 @@ import { parseJson } from "../../model/json.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
 import type { Heal } from "../faults/fault.ts";
+import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { PhraseArgs } from "./phrase-words.ts";
 
@@ -28,7 +29,21 @@ export function atHandOver(play: Play): (world: World, args: PhraseArgs, forMs: 
 }
 
 /** Its copy there, whatever part it has. */
+function copyOn(world: World, vm: string, host: string | undefined): Copy | undefined {
+  return [...world.host(host).copies.values()].find(({ run }) => run.vm === `vm:${vm}`);
+}
+
 export function crashOn(world: World, vm: string, host: string | undefined): void {
-  const copy = [...world.host(host).copies.values()].find(({ run }) => run.vm === `vm:${vm}`);
+  const copy = copyOn(world, vm, host);
   if (copy !== undefined) world.qemus.endByItself(copy, "killed");
+}
+
+/** No signal ends it, as if its storage did not answer. */
+export function keepOn(world: World, vm: string, host: string | undefined): Heal | undefined {
+  const copy = copyOn(world, vm, host);
+  if (copy === undefined) return undefined;
+  copy.diesNotBefore = Number.POSITIVE_INFINITY;
+  return () => {
+    copy.diesNotBefore = 0;
+  };
 }

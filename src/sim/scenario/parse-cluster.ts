@@ -30,6 +30,7 @@ export function parseCluster(words: readonly string[]): StoryCluster | string {
     devices: true,
     scheduler: "basic",
     rebalanceOnStart: false,
+    autoRebalance: false,
     outside: [],
     pools: [],
     vms: [],
@@ -73,8 +74,11 @@ function takePair(draft: Draft, key: string, value: string): string | undefined 
     case "scheduler":
       return takeScheduler(draft, value);
     case "rebalance":
-      draft.rebalanceOnStart = value === "on-start";
-      return draft.rebalanceOnStart ? undefined : "only rebalance=on-start is known here";
+      if (value === "on-start") draft.rebalanceOnStart = true;
+      else draft.autoRebalance = value === "auto";
+      return ["on-start", "auto"].includes(value)
+        ? undefined
+        : "only rebalance=on-start and rebalance=auto are known here";
     case "outside":
       return takeOutside(draft, value);
     default:

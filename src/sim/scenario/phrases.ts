@@ -16,7 +16,7 @@ import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
-import { atHandOver, crashOn } from "./moving-phrases.ts";
+import { atHandOver, crashOn, keepOn } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { steadyRandom } from "./steady.ts";
 
@@ -256,6 +256,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "crash VM": menu("qemu-crash"),
   "crash VM on HOST": done((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
   "crash VM on HOST at its hand-over": atHandOver((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
+  "keep VM on HOST from dying at its hand-over": atHandOver((world, { vm, hosts }) => keepOn(world, vm, hosts[0])),
   "freeze HOST at the hand-over of VM": atHandOver(menu("host-freeze")),
   "kill agent of HOST at the hand-over of VM": atHandOver((world, { hosts }) =>
     killProcess(world, world.host(hosts[0]), "daemon"),

@@ -1,3 +1,4 @@
+import { defaultPolicy } from "../../model/policy.ts";
 import { allCheckers } from "../checkers/all.ts";
 import type { Checker, StepChecks, Violation } from "../checkers/checker.ts";
 import { shuffledSteps, stepChecks } from "../checkers/steps.ts";
@@ -99,7 +100,11 @@ function planOf({ name, cluster, untilMs }: Scenario): WorldPlan {
     voters: cluster.voters,
     hostMemoryMiB: cluster.memoryMiB,
     devices: cluster.devices,
-    scheduler: { mode: cluster.scheduler, rebalanceOnStart: cluster.rebalanceOnStart },
+    scheduler: {
+      mode: cluster.scheduler,
+      rebalanceOnStart: cluster.rebalanceOnStart,
+      autoRebalance: { ...defaultPolicy.scheduler.autoRebalance, enabled: cluster.autoRebalance },
+    },
     pools: cluster.pools,
     vms: [],
     groups: [],

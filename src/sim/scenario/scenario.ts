@@ -42,6 +42,8 @@ export type StoryCluster = {
   /** By which figures hosts are compared, and whether a VM that is started looks for the best one. */
   readonly scheduler: Scheduler["mode"];
   readonly rebalanceOnStart: boolean;
+  /** Hosts are kept even, as the policy has it by default where that is asked for. */
+  readonly autoRebalance: boolean;
   /** Which limits of the guarantee the story goes beyond: what is lost is told in its trace. */
   readonly outside: WorldPlan["outside"];
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];

@@ -5,6 +5,13 @@ import type { Decision, Holder } from "./decisions.ts";
 /** What a decision is told as, and the rule that it rests on. */
 export type Told = { readonly what: string; readonly rule: string };
 
+const imageWords: Readonly<Record<Extract<Decision, { kind: "image" }>["is"], (vm: string, on: string) => string>> = {
+  made: (vm, on) => `makes an image for a disk of ${vm} on ${on}`,
+  kept: (vm, on) => `keeps the old disk of ${vm} on ${on}`,
+  "given-up": (vm, on) => `gives up an image of ${vm} on ${on}`,
+  over: (vm, on) => `has removed an image of ${vm} from ${on}`,
+};
+
 /** `nameOf`: what people call the VM. */
 export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): Told {
   switch (decision.kind) {
@@ -35,6 +42,8 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       };
     case "move-answered":
       return { what: `${nameOf(decision.vm)} cannot move to ${decision.aim}: ${decision.code}`, rule: "HM2" };
+    case "image":
+      return { what: imageWords[decision.is](nameOf(decision.vm), decision.on), rule: "S15" };
     case "awaits":
       return { what: `waits for ${nameOf(decision.vm)} from ${decision.leaves}`, rule: "S15" };
     case "quit":

@@ -1,9 +1,10 @@
 import type { SeededRandom } from "../../base/random.ts";
 import { hashText } from "../../base/random.ts";
+import { refuse } from "../../model/reason.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
 import type { HeartLink } from "../../ports/heart.ts";
-import type { Hypervisor } from "../../ports/hypervisor.ts";
+import type { Hypervisor, HypervisorEnd } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Migration } from "../../ports/migration.ts";
 import type { Random } from "../../ports/random.ts";
@@ -163,6 +164,7 @@ function startDaemon(world: World, host: SimHost): void {
       random: portRandom(random),
       journal: noJournal,
       hypervisor: hypervisorOf(world, host, life),
+      volumes: { remove: (_pool, volume, done) => removeImage(world, host, life, volume, done) },
       replicas: world.replicas.driversOf(host, life),
       fencing: fencingFor(world, host, life),
       sensors: simSensors(world, host, life, random),
@@ -173,6 +175,20 @@ function startDaemon(world: World, host: SimHost): void {
     world.steps.forDaemon(host),
   );
   world.daemons.set(host.id, daemon);
+}
+
+function removeImage(
+  world: World,
+  host: SimHost,
+  life: Life,
+  volume: string,
+  done: (end: HypervisorEnd) => void,
+): void {
+  life.after(20, () => {
+    const isOpen = world.qemus.isOpen(host, volume);
+    if (!isOpen) host.images.remove(volume);
+    done(isOpen ? refuse("volume-in-use", { volume, pool: "" }) : { kind: "done" });
+  });
 }
 
 function hypervisorOf(world: World, host: SimHost, life: Life): Hypervisor & Migration {

@@ -1,3 +1,4 @@
+import { must } from "../../base/assert.ts";
 import { createClusterTransaction } from "../../core/cluster-creation.ts";
 import { put } from "../../core/transactions.ts";
 import { bornOn } from "../../core/volume-place.ts";
@@ -6,7 +7,7 @@ import { keys } from "../../model/keys.ts";
 import { policySchema } from "../../model/policy.ts";
 import { type HostFacts, type Owner, type Vm, vmDefaults } from "../../model/records.ts";
 import type { Group } from "../../model/replication-records.ts";
-import type { Transaction } from "../../model/transaction.ts";
+import type { Transaction, Write } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { PlannedGroup, PlannedVm } from "../plan.ts";
 import { moveAddress } from "./driver-moves.ts";
@@ -71,7 +72,7 @@ export function addGroup(world: World, { name, from, to, vms }: PlannedGroup): v
 /** A VM that is there from now on. With a host: as if the manager had just placed it there, whatever else would fit. */
 export function addVm(world: World, vm: PlannedVm, host: string | undefined): void {
   const record = vmRecord(vm, createdAt);
-  const writes = [
+  const writes: Write[] = [
     put(keys.vm(record.id), record),
     { kind: "put" as const, key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: record.id }) },
   ];
@@ -86,12 +87,21 @@ export function addVm(world: World, vm: PlannedVm, host: string | undefined): vo
       failedHosts: [],
     };
     writes.push(put(keys.owner(record.id), owner));
-  } else if (world.plan.pools.some(({ name, kind }) => name === vm.pool && kind === "local-dir")) {
-    // Its disks were made somewhere.
-    const home = world.plan.groups?.find(({ vms }) => vms.includes(vm.name))?.from ?? world.workers()[0]?.id;
-    writes.push(put(keys.owner(record.id), bornOn(home as HostId)));
   }
+  placeImages(world, record, host, writes);
   commit(world, { compares: [{ kind: "absent", key: keys.vm(record.id) }], writes });
+}
+
+/** Its local images are made on the host that is to run it, or on one that its name decides. */
+function placeImages(world: World, vm: Vm, host: string | undefined, writes: Write[]): void {
+  const kinds = new Map(world.plan.pools.map(({ name, kind }) => [name, kind]));
+  const local = vm.spec.disks.filter(({ pool }) => kinds.get(pool) === "local-dir");
+  if (local.length === 0) return;
+  const workers = world.workers();
+  const home = host ?? world.plan.groups?.find(({ vms }) => vms.includes(vm.name))?.from;
+  const on = home === undefined ? must(workers[vm.name.length % workers.length], "no host").id : (home as HostId);
+  for (const { volume } of local) world.host(on).images.add(volume);
+  if (!writes.some(({ key }) => key === keys.owner(vm.id))) writes.push(put(keys.owner(vm.id), bornOn(on)));
 }
 
 function commit(world: World, transaction: Transaction): void {
@@ -105,7 +115,7 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
     id: `vm:${name}` as VmId,
     name,
     spec: {
-      cpus: 1,
+      cpus: planned.cpus ?? 1,
       memoryMiB,
       cpuModel: planned.cpuModel ?? "max",
       disks: [{ volume: `vm-${name}-disk-0` as VolumeId, pool: pool as PoolId, sizeMiB: 64, format: "raw" }],

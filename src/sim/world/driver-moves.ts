@@ -66,6 +66,7 @@ export class DriverMoves {
       after: (ms, act) => host.after(ms, act),
       later: (ms, act) => life.after(ms, act),
       tell: (event) => this.tell(event),
+      images: host.images,
     };
   }
 }
@@ -87,6 +88,7 @@ function qemuOf(qemus: Qemus, copy: Copy): MoveQemu {
     hasWritesUnderWay: () => copy.host.scheduler.now < copy.diesNotBefore,
     openImages: () => qemus.openImages(copy),
     closeImages: () => qemus.closeImages(copy),
+    imagesOf: (disks) => disks.flatMap((i) => copy.host.images.all.get(copy.vm.spec.disks[i]?.volume ?? "") ?? []),
     end: () => qemus.endByItself(copy, "killed"),
   };
   known.set(copy, made);

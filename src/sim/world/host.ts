@@ -5,6 +5,7 @@ import type { HeartSays } from "../../ports/heart.ts";
 import type { OwnIncarnation } from "../../ports/heart-host.ts";
 import type { MovePart, VmEvent, VmRun } from "../../ports/hypervisor.ts";
 import { createTree, type SimGuard, type SimTree } from "../guard.ts";
+import { SimImages } from "../move/images.ts";
 import type { Moving } from "../move/qemu.ts";
 import type { HostClock } from "./clock.ts";
 import { folderName, runKey } from "./copy.ts";
@@ -50,6 +51,8 @@ export type Copy = {
   /** It can write its volumes: not while it waits for a guest, nor once it has handed it over. */
   imagesOpen: boolean;
   readonly moving: Moving;
+  /** Volumes of it that lie in its host's local pools. */
+  readonly local: readonly string[];
 };
 
 /** D and M of a host's guards. */
@@ -111,6 +114,9 @@ export class SimHost {
   driver: OpenDriver | undefined;
   readonly copies = new Map<string, Copy>();
   readonly records = new Map<string, RunRecord>();
+  /** In its local pools. */
+  readonly images: SimImages = new SimImages((volume) => this.whenImageGone?.(volume));
+  whenImageGone: ((volume: string) => void) | undefined;
   readonly #thawed: (() => void)[] = [];
 
   constructor(id: HostId, number: number, scheduler: Scheduler, clock: HostClock, timing: GuardTiming) {

@@ -2,6 +2,7 @@ import type { SeededRandom } from "../../base/random.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { VmExit } from "../../model/records.ts";
 import type { StartRequest, VmRun } from "../../ports/hypervisor.ts";
+import { localVolumesOf } from "../move/images.ts";
 import { notMoving } from "../move/qemu.ts";
 import { folderName, runKey } from "./copy.ts";
 import type { Copy, SimHost } from "./host.ts";
@@ -12,6 +13,8 @@ export type QemuWitness = {
   readonly starting: (copy: Copy) => void;
   readonly adopting: (copy: Copy, as: VmRun) => void;
   readonly ended: (copy: Copy, exit: VmExit) => void;
+  /** Its images come about by replication too. */
+  readonly isReplicated: (vm: VmRun["vm"]) => boolean;
 };
 
 /** All QEMU processes of the world, and the image locks of the storage that hosts share. */
@@ -73,6 +76,9 @@ export class Qemus {
     if (folder === undefined) return refuse("incarnation-gone", { vm: run.vm, incarnation: run.incarnation });
     const missing = vm.spec.disks.find(({ volume }) => this.missing.has(volume));
     if (missing !== undefined) return refuse("vm-image-missing", { vm: run.vm, path: missing.volume });
+    const local = localVolumesOf(vm, pools);
+    const gone = local.find((volume) => !host.images.all.has(volume) && !this.#witness.isReplicated(run.vm));
+    if (gone !== undefined) return refuse("vm-image-missing", { vm: run.vm, path: gone });
     if (host.trouble.startsFail > 0) return refuse("vm-start-failed", { vm: run.vm, detail: "as the fault wants" });
     const strict = pools.some((pool) => pool.kind === "shared-dir");
     this.#lastId += 1;
@@ -84,7 +90,7 @@ export class Qemus {
       imagesOpen: false,
       moving: notMoving(),
     };
-    const copy: Copy = { id: this.#lastId, host, vm, strict, run, ...life };
+    const copy: Copy = { id: this.#lastId, host, vm, strict, run, local, ...life };
     return { kind: "made" as const, copy, folder };
   }
 
@@ -122,16 +128,23 @@ export class Qemus {
   #open(copy: Copy): boolean {
     copy.alive = !this.#isLocked(copy);
     copy.imagesOpen = copy.alive;
-    if (copy.alive && copy.strict) for (const { volume } of copy.vm.spec.disks) this.#locks.set(volume, copy);
+    if (copy.alive && copy.strict) for (const image of imagesOf(copy)) this.#locks.set(image, copy);
     return copy.alive;
   }
 
   #isLocked(copy: Copy): boolean {
     if (!copy.strict) return false;
-    return copy.vm.spec.disks.some(({ volume }) => {
-      const holder = this.#locks.get(volume);
+    return imagesOf(copy).some((image) => {
+      const holder = this.#locks.get(image);
       return holder?.alive === true && holder !== copy;
     });
+  }
+
+  /** A disk that somebody has open is never pulled away. */
+  isOpen(host: SimHost, volume: string): boolean {
+    return [...host.copies.values()].some(
+      ({ alive, imagesOpen, local }) => alive && imagesOpen && local.includes(volume),
+    );
   }
 
   /** SIGKILL by the cgroup: works on what is frozen; a thread in uninterruptible I/O ends when its I/O does. */
@@ -159,4 +172,9 @@ export class Qemus {
     const record = copy.host.records.get(runKey(copy.run));
     if (record !== undefined) copy.host.driver?.tellExit(record);
   }
+}
+
+/** What it locks: an image of a local pool is another one on each host. */
+function imagesOf({ vm, host, local }: Copy): readonly string[] {
+  return vm.spec.disks.map(({ volume }) => (local.includes(volume) ? `${host.id}/${volume}` : volume));
 }

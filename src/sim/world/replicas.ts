@@ -183,6 +183,6 @@ function diskOf({ target }: Machine, volume: VolumeId): SimDisk {
   const known = target.copies.get(volume);
   if (known !== undefined) return known.disk;
   const disk: SimDisk = new Map();
-  target.copies.set(volume, { disk, epoch: 0 as never, counter: 0 });
+  target.copies.set(volume, { disk, identity: undefined, isEdited: false });
   return disk;
 }

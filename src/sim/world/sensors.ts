@@ -7,8 +7,7 @@ import type { Life } from "./process.ts";
 import type { World } from "./world.ts";
 
 /** What a host takes for itself. */
-const ownCores = 0.2;
-const ownMemoryMiB = 300;
+export const ownUse = { cores: 0.2, memoryMiB: 300 } as const;
 
 /** How busy a guest is, for as long as it lives: between a tenth and nine tenths of its processors, by its id. */
 export function loadOf({ vm }: Pick<Copy, "vm">): { readonly cores: number; readonly memoryMiB: number } {
@@ -53,7 +52,7 @@ class Meter {
     const now = this.#host.clock.now();
     const us = (now - this.#countedTo) * 1_000;
     this.#countedTo = now;
-    this.#hostUs += ownCores * us;
+    this.#hostUs += ownUse.cores * us;
     for (const [key, copy] of this.#host.copies) {
       const more = this.#host.executes(copy) ? loadOf(copy).cores * us : 0;
       this.#cpuUs.set(key, (this.#cpuUs.get(key) ?? 0) + more);
@@ -62,7 +61,7 @@ class Meter {
   }
 
   host(): Use {
-    let memoryMiB = ownMemoryMiB;
+    let memoryMiB: number = ownUse.memoryMiB;
     for (const copy of this.#host.copies.values()) memoryMiB += loadOf(copy).memoryMiB;
     return { cpuUs: this.#hostUs, memoryMiB };
   }

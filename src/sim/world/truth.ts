@@ -13,6 +13,7 @@ import type {
   Task,
   Vm,
 } from "../../model/records.ts";
+import type { Replica } from "../../model/replication-records.ts";
 import type { Rule } from "../../model/rules.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import { runKey } from "./copy.ts";
@@ -54,6 +55,12 @@ export class Truth {
   readonly named = new Set<string>();
   /** The last thing that was said of a VM in the events. */
   readonly lastWord = new Map<VmId, Event>();
+
+  /** Anything is recorded of copies of its disks that no live move made. */
+  isReplicated(vm: VmId): boolean {
+    const prefix = `/replicas/${vm}/`;
+    return [...this.values].some(([key, value]) => key.startsWith(prefix) && (value as Replica).pool === undefined);
+  }
 
   take(commit: Commit, now: number): Written[] {
     return commit.changes.map((change) => {

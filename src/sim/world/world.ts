@@ -99,6 +99,10 @@ export class World {
     this.memory = createMemoryStore({ schedule: (deliver) => deliver() });
     this.history = new History(this.memory);
     this.hosts = Array.from({ length: plan.hosts }, (_, i) => this.#makeHost(i));
+    for (const host of this.hosts)
+      host.whenImageGone = (volume) => {
+        for (const checker of this.checkers) checker.imageGone?.(host, volume);
+      };
     this.members = this.#makeMembers();
     this.network.changed = () => this.members.refresh();
     this.moves = new MoveNetwork((a, b) => this.#connects(a.id, b.id));
@@ -115,6 +119,7 @@ export class World {
         this.tell(copy.host.id, "qemu-ended", { vm: copy.run.vm, epoch: copy.run.epoch, exit });
         for (const checker of this.checkers) checker.ended?.(copy, exit);
       },
+      isReplicated: (vm) => this.truth.isReplicated(vm),
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
     this.around = options.around;

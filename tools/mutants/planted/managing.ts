@@ -3,6 +3,15 @@ import type { Mutant } from "../mutant.ts";
 /** Bugs of orders, moves and hosts that are managed. */
 export const managingMutants: readonly Mutant[] = [
   {
+    id: "room-asked-for-each-alone",
+    rule: "PL1",
+    what: "Of VMs that go along with an ordered one, each is asked for by itself whether the host has room.",
+    near: ["operator-moves", "rule-add"],
+    file: "src/core/placement/select.ts",
+    find: "return neededMiB > freeMiB ? reason(",
+    replace: "return neededMiB > 9 * (freeMiB + 1) ? reason(",
+  },
+  {
     id: "order-dropped-without-a-word",
     rule: "HM1",
     what: "An order that cannot be carried out disappears, and nobody hears why.",

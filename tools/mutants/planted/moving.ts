@@ -157,6 +157,15 @@ export const movingMutants: readonly Mutant[] = [
     replace: 'if (local.phase !== "gone" && local.phase !== "moving") return false;',
   },
   {
+    id: "claimed-back-between-hosts",
+    rule: "S15",
+    what: "A target that comes back from a fence claims its VM although the source has not quit.",
+    near,
+    file: "src/agent/reconcile.ts",
+    find: " || isBetweenHosts(view, run.vm)) return;",
+    replace: ") return;",
+  },
+  {
     id: "completes-what-another-owns",
     rule: "S15",
     what: "A target lets a guest go on without reading whether the VM is its own.",

@@ -123,6 +123,38 @@ export const replicationMutants: readonly Mutant[] = [
     find: "    if (host === to) continue;\n",
     replace: "    if (host === to || host === owner.host) continue;\n",
   },
+  {
+    id: "older-image-passes",
+    rule: "S21",
+    what: "An older state of an image that was put back passes for the copy that was received.",
+    file: "src/model/replica-identity.ts",
+    find: "found.epoch < epoch || found.counter < counter",
+    replace: "found.epoch < epoch",
+  },
+  {
+    id: "image-of-another-run-passes",
+    rule: "S21",
+    what: "An image of an earlier run passes for the copy of this one.",
+    file: "src/model/replica-identity.ts",
+    find: "found.epoch < epoch || found.counter < counter",
+    replace: "found.counter < counter",
+  },
+  {
+    id: "image-of-another-vm-passes",
+    rule: "S21",
+    what: "An image that was put in the wrong place passes for the copy that should lie there.",
+    file: "src/model/replica-identity.ts",
+    find: "found.vm !== vm || found.volume !== volume",
+    replace: "found.vm !== vm",
+  },
+  {
+    id: "nameless-image-passes",
+    rule: "S21",
+    what: "An image beside which nothing says what it is passes for the copy.",
+    file: "src/model/replica-identity.ts",
+    find: 'return refuse("replica-identity-missing", { vm, volume });',
+    replace: "return undefined;",
+  },
 ];
 
 /** Bugs of the relay and of the driver around it: found by their contract suite with real QEMUs. */
@@ -198,5 +230,21 @@ export const relayMutants: readonly Mutant[] = [
     file: "src/adapters/qemu/replica-target.ts",
     find: "  if (known !== undefined && known.epoch > epoch)",
     replace: "  if (known !== undefined && known.epoch > epoch + 10)",
+  },
+  {
+    id: "promoted-without-a-look",
+    rule: "S21",
+    what: "What lies beside the images is not looked at before they are given out for a start.",
+    file: "src/adapters/qemu/replica-target.ts",
+    find: "  const trouble = troubleOf(received, held);",
+    replace: "  const trouble = troubleOf({ ...received, volumes: [] }, held);",
+  },
+  {
+    id: "goes-on-with-an-older-image",
+    rule: "S21",
+    what: "A run goes on with a copy that was put back from an earlier time.",
+    file: "src/adapters/qemu/replica-target.ts",
+    find: "  const trouble = known?.epoch === epoch ?",
+    replace: "  const trouble = known !== undefined && known.epoch > epoch ?",
   },
 ];

@@ -1,0 +1,250 @@
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { OutgoingRequest } from "../../ports/migration.ts";
+import type { LiveRun } from "./host.ts";
+import { exportName } from "./move-images.ts";
+import { executeAll, moveRefused } from "./move-qmp.ts";
+import { tlsId } from "./move-tls.ts";
+import type { QmpEnd } from "./qmp.ts";
+import { queryStatus } from "./watch.ts";
+
+// The source's side of disks that a guest takes along: each is mirrored into the target's image, in background mode, so that
+// no write of the guest's ever waits for the target, and a job may be ended at any moment (docs/designs/0005-live-moves.md).
+
+const limits = {
+  connectMs: 2_000,
+  openMs: 10_000,
+  lookMs: 50,
+  endPollMs: 2,
+  /** What is left once the guest stands still is little; a storage that is slow to flush gets this long. */
+  endMs: 20_000,
+  stallMs: 10_000,
+  /** A job that is broken off waits for what is on its way; then its connection is cut. */
+  cancelMs: 1_000,
+  goneMs: 5_000,
+  stopMs: 2_000,
+  /** Copied so many times over, and still not ready: its guest writes faster than the link. */
+  timesMax: 4,
+} as const;
+
+const mebibyte = 1024 * 1024;
+
+export type Mirroring = {
+  readonly copied: readonly number[];
+  readonly address: string;
+  readonly nbd: number;
+  readonly request: OutgoingRequest;
+};
+export type DiskCopy = { readonly doneBytes: number; readonly leftBytes: number };
+type Ended = { readonly kind: "done" } | Refusal | { readonly kind: "unknown"; readonly cause: string };
+const done = { kind: "done" } as const;
+
+const jobSchema = z.object({
+  id: z.string(),
+  status: z.string(),
+  "current-progress": z.number(),
+  "total-progress": z.number(),
+  error: z.string().optional(),
+});
+type Job = z.infer<typeof jobSchema>;
+
+const prefix = "move-disk";
+const nameOf = (disk: number): string => `${prefix}${disk}`;
+
+/** Every disk's job, and nothing else's; undefined: QEMU does not say. */
+async function queryJobs(live: LiveRun): Promise<readonly Job[] | undefined> {
+  const end = await live.qmp?.execute("query-jobs");
+  const parsed = end?.kind === "done" ? z.array(jobSchema).safeParse(end.value) : undefined;
+  return parsed?.success === true ? parsed.data.filter(({ id }) => id.startsWith(prefix)) : undefined;
+}
+
+/** Begins a copy of each. The guest goes on, and what it writes meanwhile is copied again. */
+export async function startMirrors(live: LiveRun, mirroring: Mirroring): Promise<Ended> {
+  const { copied, address, nbd, request } = mirroring;
+  // A connection that is not answered would stop QEMU, and its guest, for as long as the kernel tries.
+  if (!(await connects(address, nbd))) return brokenOff(live, `nobody answers at port ${nbd} of ${address}`);
+  const tls = request.tls ? { "tls-creds": tlsId, "tls-hostname": request.to } : {};
+  const speed = request.bandwidthMiBps === null ? {} : { speed: speedOf(request.bandwidthMiBps, copied.length) };
+  for (const i of copied) {
+    const node = {
+      driver: "nbd",
+      "node-name": nameOf(i),
+      server: { type: "inet", host: address, port: String(nbd) },
+      export: exportName(request.as, i),
+      ...tls,
+    };
+    const added = await live.qmp?.execute("blockdev-add", node, { limitMs: limits.openMs });
+    if (added?.kind !== "done") return refused(live, added);
+    const job = {
+      "job-id": nameOf(i),
+      device: `disk${i}`,
+      target: nameOf(i),
+      sync: "full",
+      "copy-mode": "background",
+      "on-target-error": "report",
+      "on-source-error": "report",
+      // Its end is read, not guessed from a job that is gone.
+      "auto-dismiss": false,
+      ...speed,
+    };
+    const begun = await live.qmp?.execute("blockdev-mirror", job, { limitMs: limits.openMs });
+    if (begun?.kind !== "done") return refused(live, begun);
+  }
+  return done;
+}
+
+function speedOf(mibPerSecond: number, disks: number): number {
+  return Math.max(1, Math.floor((mibPerSecond * mebibyte) / disks));
+}
+
+function refused(live: LiveRun, end: QmpEnd | undefined): Ended {
+  return moveRefused(live, end ?? { kind: "dead" });
+}
+
+function connects(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const finish = (answer: boolean): void => {
+      clearTimeout(limit);
+      socket.destroy();
+      resolve(answer);
+    };
+    const limit = setTimeout(() => finish(false), limits.connectMs);
+    socket.on("connect", () => finish(true));
+    socket.on("error", () => finish(false));
+  });
+}
+
+/** Until all of them are ready: what is left then is what the guest writes at that moment. */
+export async function awaitMirrors(
+  live: LiveRun,
+  { copied }: Mirroring,
+  signal: AbortSignal,
+  look: (copy: DiskCopy) => void,
+): Promise<Ended> {
+  const { vm } = live.run;
+  let before = -1;
+  let first = 0;
+  let stillMs = 0;
+  for (let at = performance.now(); !signal.aborted; await sleep(limits.lookMs)) {
+    const jobs = await queryJobs(live);
+    if (live.qmp === undefined) return refuse("vm-not-running", { vm });
+    const passedMs = Math.min(performance.now() - at, 10 * limits.lookMs);
+    at = performance.now();
+    // One that does not answer is frozen, or its main loop is busy: neither is the link's fault.
+    if (jobs === undefined) continue;
+    const failed = jobs.find(({ status }) => status === "concluded" || status === "aborting");
+    if (failed !== undefined || jobs.length < copied.length)
+      return brokenOff(live, failed?.error ?? "a copy of its disks has ended");
+    const copy = sumOf(jobs);
+    look(copy);
+    if (jobs.every(({ status }) => status === "ready")) return done;
+    if (first === 0) first = copy.doneBytes + copy.leftBytes;
+    if (copy.doneBytes > limits.timesMax * first) return unsettled(live, copy);
+    stillMs = copy.doneBytes === before ? stillMs + passedMs : 0;
+    before = copy.doneBytes;
+    if (stillMs > limits.stallMs) return brokenOff(live, "nothing of its disks was copied for too long");
+  }
+  return refuse("move-cancelled", { vm });
+}
+
+function sumOf(jobs: readonly Job[]): DiskCopy {
+  const doneBytes = jobs.reduce((sum, job) => sum + job["current-progress"], 0);
+  const total = jobs.reduce((sum, job) => sum + job["total-progress"], 0);
+  return { doneBytes, leftBytes: Math.max(0, total - doneBytes) };
+}
+
+function unsettled(live: LiveRun, { doneBytes, leftBytes }: DiskCopy): Refusal {
+  const copiedMiB = Math.round(doneBytes / mebibyte);
+  return refuse("move-disks-unsettled", { vm: live.run.vm, copiedMiB, remainingMiB: Math.ceil(leftBytes / mebibyte) });
+}
+
+function brokenOff(live: LiveRun, detail: string): Refusal {
+  return refuse("move-broke-off", { vm: live.run.vm, detail });
+}
+
+/** Stops the guest. Where a copy hangs on a link that is cut, QEMU would wait for it: then its connections are cut as well. */
+export async function stopGuest(live: LiveRun, copied: readonly number[]): Promise<QmpEnd> {
+  if (copied.length === 0) return executeAll(live, [["stop"]]);
+  const end = (await live.qmp?.execute("stop", undefined, { limitMs: limits.stopMs })) ?? { kind: "dead" };
+  if (end.kind !== "late") return end;
+  await yank(live, copied);
+  for (const giveUpAt = performance.now() + limits.goneMs; performance.now() < giveUpAt; await sleep(limits.endPollMs))
+    if ((await queryStatus(live)) === "paused") return { kind: "done", value: undefined };
+  return end;
+}
+
+/**
+ * Only while the guest stands still: copies what is left, flushes it to the target's storage, and lets go. `done` says that
+ * the target has every write that the guest was answered (S15); a job that ended in any other way says nothing of the kind.
+ */
+export async function endMirrors(live: LiveRun, { copied }: Mirroring): Promise<Ended> {
+  for (const i of copied) {
+    const jobs = await queryJobs(live);
+    const job = jobs?.find(({ id }) => id === nameOf(i));
+    // Before it is ready the same order would break it off.
+    if (job?.status !== "ready") return brokenOff(live, job?.error ?? "a copy of its disks is not ready");
+    const end = await executeAll(live, [["block-job-cancel", { device: nameOf(i) }]]);
+    if (end.kind !== "done") return moveRefused(live, end);
+  }
+  for (const giveUpAt = performance.now() + limits.endMs; ; await sleep(limits.endPollMs)) {
+    const jobs = await queryJobs(live);
+    if (live.qmp === undefined) return refuse("vm-not-running", { vm: live.run.vm });
+    const failed = jobs?.find(({ error }) => error !== undefined);
+    if (failed !== undefined) return brokenOff(live, failed.error ?? "");
+    if (jobs?.length === copied.length && jobs.every(isWhole)) break;
+    if (performance.now() > giveUpAt) return brokenOff(live, "the copies of its disks do not end");
+  }
+  return (await dismiss(live)) ? done : brokenOff(live, "the copies of its disks do not let go");
+}
+
+function isWhole(job: Job): boolean {
+  return job.status === "concluded" && job.error === undefined && job["current-progress"] === job["total-progress"];
+}
+
+async function dismiss(live: LiveRun): Promise<boolean> {
+  for (const { id } of (await queryJobs(live)) ?? []) await executeAll(live, [["job-dismiss", { id }]]);
+  const nodes = await namedNodes(live);
+  for (const node of nodes ?? []) {
+    const end = await executeAll(live, [["blockdev-del", { "node-name": node }]]);
+    if (end.kind !== "done") return false;
+  }
+  return nodes !== undefined && (await queryJobs(live))?.length === 0;
+}
+
+const nodesSchema = z.array(z.object({ "node-name": z.string() }));
+
+async function namedNodes(live: LiveRun): Promise<readonly string[] | undefined> {
+  const end = await live.qmp?.execute("query-named-block-nodes", { flat: true });
+  const parsed = end?.kind === "done" ? nodesSchema.safeParse(end.value) : undefined;
+  return parsed?.data?.map((node) => node["node-name"]).filter((name) => name.startsWith(prefix));
+}
+
+/** No trace is left, whoever began them: the guest's writes go to its own disks alone. False: something is, try again. */
+export async function dropMirrors(live: LiveRun): Promise<boolean> {
+  const jobs = await queryJobs(live);
+  if (jobs === undefined) return false;
+  for (const { id, status } of jobs)
+    if (status !== "concluded") await live.qmp?.execute("block-job-cancel", { device: id, force: true });
+  if (!(await areOver(live, limits.cancelMs))) {
+    const nodes = jobs.map(({ id }) => Number(id.slice(prefix.length)));
+    await yank(live, nodes);
+    if (!(await areOver(live, limits.goneMs))) return false;
+  }
+  return dismiss(live);
+}
+
+async function areOver(live: LiveRun, limitMs: number): Promise<boolean> {
+  for (const giveUpAt = performance.now() + limitMs; performance.now() < giveUpAt; await sleep(limits.endPollMs)) {
+    const jobs = await queryJobs(live);
+    if (jobs?.every(({ status }) => status === "concluded") === true) return true;
+  }
+  return false;
+}
+
+async function yank(live: LiveRun, disks: readonly number[]): Promise<void> {
+  const instances = disks.map((disk) => ({ type: "block-node", "node-name": nameOf(disk) }));
+  await live.qmp?.execute("yank", { instances }, { limitMs: limits.stopMs, outOfBand: true });
+}

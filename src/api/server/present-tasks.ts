@@ -1,0 +1,75 @@
+import { valuesInKeyOrder } from "../../base/order.ts";
+import { moveTurns } from "../../core/move-turns.ts";
+import { hostName, vmName } from "../../core/requests/find.ts";
+import type { VmId } from "../../model/ids.ts";
+import type { Copying, VmMove } from "../../model/move-records.ts";
+import { systemActor, type Task } from "../../model/records.ts";
+import type { ClusterView } from "../../model/view.ts";
+import type { TaskOutput } from "../contract/task.ts";
+
+type Turns = ReturnType<typeof moveTurns>;
+
+/** Tasks that have not ended, and moves that nobody ordered as the tasks that they are; of one VM, or of all. */
+export function presentTasks(view: ClusterView, of?: VmId): TaskOutput[] {
+  const turns = moveTurns(view);
+  const isMeant = ({ vm }: { readonly vm: VmId }): boolean => of === undefined || vm === of;
+  const open = valuesInKeyOrder(view.tasks)
+    .map(({ value }) => value)
+    .filter((task) => isMeant(task) && task.end === null);
+  const ordered = new Set(open.flatMap(({ kind, vm, to }) => (kind === "move-vm" ? [`${vm} ${to}`] : [])));
+  const moves = valuesInKeyOrder(view.moves).map(({ value }) => value);
+  return [
+    ...open.map((task) => presentWith(view, task, turns)),
+    ...moves
+      .filter((move) => isMeant(move) && move.answer.kind === "open" && !ordered.has(`${move.vm} ${move.to}`))
+      .map((move) => presentMoveAsTask(view, move, turns)),
+  ];
+}
+
+export function presentTask(view: ClusterView, task: Task): TaskOutput {
+  return presentWith(view, task, moveTurns(view));
+}
+
+function presentWith(view: ClusterView, task: Task, turns: Turns): TaskOutput {
+  const { id, kind, vm, to, percent, end, actor, at } = task;
+  const names = { vmName: vmName(view, vm), toName: to === null ? null : hostName(view, to) };
+  const move = view.moves.get(vm)?.value;
+  const isMoving = kind === "move-vm" && end === null && move?.to === to;
+  const course = isMoving ? courseOf(view, move, turns) : { percent, copying: null, queue: null };
+  const reason = isMoving ? move.reason : null;
+  return { id, kind, vm, to, ...names, end, actor, reason, at, ...course, percent: Math.max(percent, course.percent) };
+}
+
+/** The manager's own, which has no record as a task: under the name of its VM. */
+function presentMoveAsTask(view: ClusterView, move: VmMove, turns: Turns): TaskOutput {
+  const { vm, to, reason, at } = move;
+  return {
+    id: `move-of-${vm}`,
+    kind: "move-vm",
+    vm,
+    to,
+    vmName: vmName(view, vm),
+    toName: hostName(view, to),
+    ...courseOf(view, move, turns),
+    end: null,
+    actor: systemActor,
+    reason,
+    at,
+  };
+}
+
+/** A third of the way is over once it is under way, the last one begins when the VM has changed hands. */
+function courseOf(view: ClusterView, move: VmMove, turns: Turns): Pick<TaskOutput, "percent" | "copying" | "queue"> {
+  const turn = turns.get(move.vm) ?? 0;
+  const queue = turn > 0 && move.live?.kind === "asked" ? turn : null;
+  if (move.live?.kind === "switched" || view.owners.get(move.vm)?.value.kind === "released")
+    return { percent: 67, copying: null, queue };
+  const copying = copyingOf(view, move);
+  return { percent: 33 + Math.floor((copying?.percent ?? 0) / 3), copying, queue };
+}
+
+/** What the status of the run that is moved says of it. */
+function copyingOf(view: ClusterView, { vm, epoch }: VmMove): Copying | null {
+  const status = view.statuses.get(vm)?.value;
+  return status?.epoch === epoch ? (status?.copying ?? null) : null;
+}

@@ -1,0 +1,44 @@
+import type { TaskOutput } from "../../api/contract/task.ts";
+import { render } from "../../model/messages/index.ts";
+import { examples, type Group, jsonOption } from "../program.ts";
+import { orDash, staleness, table } from "../text.ts";
+
+export const taskCommands: Group = (program, cli) => {
+  const task = program.command("task").description("what is under way");
+  task.addHelpText("after", examples("holdfast task list"));
+  task
+    .command("list")
+    .description("all that is under way, and how far it has come; also moves that nobody ordered")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast task list", "holdfast task list --json"))
+    .action(async (options) => {
+      const answer = await (await cli.session()).call((client) => client.task.list());
+      if (options.json === true) cli.json(answer);
+      else cli.io.out(staleness(answer.asOfMs) + (taskTable(answer.tasks) || "Nothing is under way.\n"));
+    });
+};
+
+/** Empty where nothing is under way. */
+export function taskTable(tasks: readonly TaskOutput[]): string {
+  if (tasks.length === 0) return "";
+  const rows = tasks.map((task) => [
+    task.vmName,
+    task.kind,
+    orDash(task.toName),
+    `${task.percent} %`,
+    courseText(task) || "-",
+    task.actor.role === "system" && task.reason !== null
+      ? render(task.reason.code, task.reason.params).cause
+      : `ordered by ${task.actor.name}`,
+  ]);
+  return table(["VM", "TASK", "TO", "DONE", "HOW IT GOES", "WHY"], rows);
+}
+
+/** Of a guest that moves while it runs: what it waits for, or how its copying goes. */
+export function courseText({ copying, queue }: Pick<TaskOutput, "copying" | "queue">): string {
+  if (queue !== null) return `waits for its turn (number ${queue} of its hosts)`;
+  if (copying === null) return "";
+  const { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link } = copying;
+  const pause = expectedDowntimeMs === null ? "" : `, pause about ${(expectedDowntimeMs / 1_000).toFixed(1)} s`;
+  return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${pause}`;
+}

@@ -6,6 +6,7 @@ import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
 import { leavingMutants } from "./planted/leaving.ts";
+import { localMoveMutants } from "./planted/local-moves.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { movingMutants } from "./planted/moving.ts";
@@ -24,6 +25,7 @@ export const planted: readonly Mutant[] = [
   ...managingMutants,
   ...leavingMutants,
   ...movingMutants,
+  ...localMoveMutants,
   ...copyMutants,
   ...placementMutants,
   ...balancingMutants,

@@ -48,8 +48,8 @@ describe("the host whose VM is copied", () => {
     const agent = agentWith({ kind: "in-sync" });
     agent.tell({ kind: "replica", event: { kind: "waits", run, detail: "" } });
     expect([stateIn(agent), agent.take("go-on-alone")]).toEqual(["stale", undefined]);
-    const commit = agent.take("commit");
-    agent.tell({ kind: "commit-ended", id: commit?.id ?? 0, end: { kind: "unknown", cause: "no answer" } });
+    for (let sent = agent.take("commit"); sent !== undefined; sent = agent.take("commit"))
+      agent.tell({ kind: "commit-ended", id: sent.id, end: { kind: "unknown", cause: "no answer" } });
     expect(agent.take("go-on-alone")).toBeUndefined();
     agent.records.put(key, { ...agent.records.view.replicas.get(key)?.value, state: stale });
     agent.wait(limits.tickMs);

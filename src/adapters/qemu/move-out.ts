@@ -169,7 +169,7 @@ async function findLink(
   for (const door of doors) {
     const answer = await knockAt(door, { cluster, vm: as.vm, epoch: as.epoch }, access);
     if ("port" in answer) return { address: door.address, port: answer.port, nbd: answer.nbd };
-    tried.push(`${door.address}: ${answer.no}`);
+    tried.push(`${door.address}: ${"no" in answer ? answer.no : "it is another door"}`);
   }
   return { tried: tried.join("; ") };
 }

@@ -96,7 +96,8 @@ const moves = {
   "move-disks-elsewhere": {
     cause: "Disks of VM {vm} lie in a local pool of {lies}; only a guest that runs takes them along to {host}.",
     effect: "Nothing was changed.",
-    remedy: "Start it where its disks lie, then `holdfast vm migrate`; a relocation would leave them behind.",
+    remedy:
+      "Start it where its disks lie, then `holdfast vm migrate`; a relocation would leave them behind. A group (`holdfast group create`) keeps a copy on {host}.",
   },
   "move-pool-short": {
     cause:
@@ -181,6 +182,13 @@ const hosts = {
     cause: "The agent of host {host} does not answer: it would not hear the order.",
     effect: "Nothing was done.",
     remedy: "It is restarted by its supervisor; try again in a minute.",
+  },
+  "leave-loses-majority": {
+    cause:
+      "Without host {host} only {left} of {votes} members of the cluster would be up: no majority, and nothing works without one.",
+    effect: "Nothing was changed. The VMs of all hosts would stand still until enough members are up again.",
+    remedy:
+      "Bring another member up first (`holdfast host list`). To switch the whole cluster off, stop its VMs, then repeat it with --accept.",
   },
   "leave-already": {
     cause: "Host {host} is going down already ({next}).",

@@ -134,8 +134,6 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       if (order === undefined || order.kind === "stop") return [];
       return [{ kind: "asked", vm: name.vm, order: `${order.kind} to ${order.to}` }];
     }
-    case "replica":
-      return replicaDecisions(name, value as Replica | undefined, before as Replica | undefined);
     case "vm-move":
       return moveDecisions(value as VmMove | undefined, before as VmMove | undefined);
     case "vm-plan": {
@@ -143,6 +141,8 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       const known = (before as VmPlan | undefined)?.error ?? null;
       return error === null || known !== null ? [] : [{ kind: "errs", vm: name.vm, code: error.code }];
     }
+    case "replica":
+      return replicaDecisions(name, value as Replica | undefined, before as Replica | undefined);
     case "group": {
       const group = value as Group | undefined;
       const is = group === undefined ? "is gone" : group.paused.length > 0 ? "is paused" : "works";
@@ -161,13 +161,15 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
   }
 }
 
+type OfReplica = { readonly vm: VmId; readonly host: HostId };
+
+/** One that a move made says its pool. */
+function replicaDecisions(of: OfReplica, is: Replica | undefined, was: Replica | undefined): Decision[] {
+  return (is ?? was)?.pool === undefined ? copyDecisions(of, is, was) : imageDecisions(of.vm, of.host, is, was);
+}
+
 /** Who receives it is everyday work. */
-function replicaDecisions(
-  { vm, host }: { readonly vm: VmId; readonly host: HostId },
-  is: Replica | undefined,
-  was: Replica | undefined,
-): Decision[] {
-  if ((is ?? was)?.pool !== undefined) return imageDecisions(vm, host, is, was);
+function copyDecisions({ vm, host }: OfReplica, is: Replica | undefined, was: Replica | undefined): Decision[] {
   if (is === undefined) return [{ kind: "copy", vm, host, state: "taken, or forgotten" }];
   if (is.state.kind === was?.state.kind && is.epoch === was.epoch) return [];
   const { state, epoch } = is;

@@ -99,6 +99,11 @@ export const replicationMessages = {
     effect: "None of the VM's copies on this host is used.",
     remedy: "Find out who wrote to the pool's folder; put back what was there, or have everything copied anew.",
   },
+  "proof-under-way": {
+    cause: "A test failover of VM {vm} is under way already.",
+    effect: "No other one was begun.",
+    remedy: "Wait for its result.",
+  },
   "cycle-under-way": {
     cause: "A cycle of VM {vm} is under way already.",
     effect: "No other one was begun.",

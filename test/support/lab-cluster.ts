@@ -59,6 +59,8 @@ export interface TestVm {
   /** Ends once its page answers; throws after the limit. */
   answers(): Promise<GuestStatus>;
   disk(): GuestDisk;
+  /** Of its first disk where it lies on this host, whether or not it is there; in the shared pool the same for all. */
+  image(host: string): string;
 }
 
 /** What the lab of this test file did last: told with each failure. */
@@ -161,12 +163,11 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       return end.kind === "answered" && end.status === 200 ? (JSON.parse(end.body) as GuestStatus) : undefined;
     },
     answers: () => waitFor(`the page of ${name}`, vm.status),
-    disk: () => {
-      const [disk] = record()?.spec.disks ?? [];
-      const isLocal = disk?.pool === labLocalPool;
-      return readGuestDisk(
-        join(isLocal ? localPoolDir(world.host(vm.owner().host).plan) : world.poolDir, `${disk?.volume}.raw`),
-      );
+    disk: () => readGuestDisk(vm.image(vm.owner().host)),
+    image: (host) => {
+      const disk = record()?.spec.disks[0];
+      const folder = disk?.pool === labLocalPool ? localPoolDir(world.host(host).plan) : world.poolDir;
+      return join(folder, `${disk?.volume}.raw`);
     },
   };
   return vm;
@@ -183,7 +184,9 @@ async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {
   for (const host of workers) await waitFor(`${host.name} to be in`, () => isIn(history, host.name) || undefined);
   const pool = history.view.pools.get(labPool as never)?.value.id;
   const hasPool = () =>
-    [...history.view.facts.values()].filter((one) => one.value.pools.some((p) => p.pool === pool && p.unfit === null));
+    [...history.view.facts.values()].filter(({ value }) =>
+      [labPool, labLocalPool].every((name) => value.pools.some((p) => p.pool === name && p.unfit === null)),
+    );
   if (pool !== undefined)
     await waitFor("the pool on all hosts", () => hasPool().length === workers.length || undefined);
   for (const vm of vms) if (isWanted(history, vm)) await waitFor(`${vm.name} to run`, vm.running);

@@ -16,6 +16,10 @@ export interface ReplicaWorld {
     door: Door,
   ): { readonly host: HostId; readonly doorkeeper: Doorkeeper; readonly cycles?: CycleKeeper | undefined } | undefined;
   open(host: HostId, address: string, doorkeeper: Doorkeeper, cycles?: CycleKeeper): Door;
+  /** For whoever watches: a write of a connection reaches a copy. */
+  readonly landed?: (host: HostId, disk: SimDisk) => void;
+  /** From now on writes of this run are answered without the copy. */
+  readonly leftBehind?: (vm: VmId, epoch: number) => void;
 }
 
 /** What is wanted of a cycle, as at the doors of src/adapters/qemu/door.ts; undefined: no cycles are received. */
@@ -51,6 +55,7 @@ export class SimExport {
     const act = (): void => {
       if (this.isRemoved || !this.#daemon.isAlive) return;
       this.#disk.set(block, value);
+      this.#daemon.landed?.(this.#disk);
       done();
     };
     if (this.#daemon.hangs) this.#daemon.lying.push(act);
@@ -63,6 +68,11 @@ export class SimDaemon {
   isAlive = true;
   hangs = false;
   readonly lying: (() => void)[] = [];
+  readonly landed: ((disk: SimDisk) => void) | undefined;
+
+  constructor(landed?: (disk: SimDisk) => void) {
+    this.landed = landed;
+  }
 
   goOn(): void {
     this.hangs = false;

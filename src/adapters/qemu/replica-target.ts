@@ -27,7 +27,7 @@ import {
   writeIdentity,
   writeReceived,
 } from "./replica-files.ts";
-import { openInodes } from "./replica-identity.ts";
+import { openFiles } from "./replica-identity.ts";
 import { dropPoint, exportPoint, listPoints, takePoint, whileRead } from "./replica-points.ts";
 
 export type ReplicaTargetOptions = {
@@ -172,7 +172,7 @@ async function receive(
   const now = readReceived(options.runDir, vm) ?? known;
   const volumes = request.volumes.map((one, i) => layersOf(options, now, one, i));
   // S21: a later epoch copies everything; the same one goes on with what lies here, which has to be what it left here.
-  const trouble = known === undefined ? undefined : troubleOf(known, openInodes(known.pid));
+  const trouble = known === undefined ? undefined : troubleOf(known, openFiles(known.pid));
   if (trouble !== undefined && as === "mirror" && known?.epoch === epoch) return trouble;
   // S25: a cycle is built upon the last one only where that is as it was sealed. Otherwise everything is sent.
   const last = trouble === undefined ? (known?.cycles?.last ?? null) : null;

@@ -81,8 +81,6 @@ export const limits = {
   replicaLookMs: 5_000,
   /** How far a copy is is written down at most so often. */
   replicaProgressMs: 5_000,
-  /** From so many VMs on the way from a host on, no further one leaves it that nobody ordered away (HM2). */
-  movesPerHostMax: 4,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
   moveRetryFirstMs: 10_000,
   moveRetryMaxMs: 600_000,

@@ -101,10 +101,17 @@ async function copyOut(
   if (begun.kind !== "done") return moveRefused(live, begun);
   const { copied = [], downtimeMs } = request;
   const { percent } = course;
+  const over = new AbortController();
+  // A guest that stands still already writes nothing more: what is left of its disks goes beside its memory.
+  const ended = stoppedAt > 0 && mirroring !== undefined ? endMirrors(live, mirroring, over.signal) : undefined;
   const ready = await followCopy(host, live, { link: found.address, stoppedAt, downtimeMs, signal, copied, percent });
+  if (ready.kind !== "done") {
+    over.abort();
+    await ended;
+    return ready;
+  }
   // The guest stands still now, and its owner may change only once its disks are whole there (S15).
-  if (ready.kind !== "done" || mirroring === undefined) return ready;
-  return endMirrors(live, mirroring);
+  return mirroring === undefined ? ready : (ended ?? endMirrors(live, mirroring, over.signal));
 }
 
 async function getReady(host: QemuHost, live: LiveRun, request: OutgoingRequest, tls: TlsTexts | null) {

@@ -67,8 +67,15 @@ export const moveDriverMutants: readonly Mutant[] = [
     rule: "S15",
     what: "The driver says that all is at the target while its disks are still being mirrored.",
     file: "src/adapters/qemu/move-out.ts",
-    find: "  return endMirrors(live, mirroring);",
+    find: "  return mirroring === undefined ? ready : (ended ?? endMirrors(live, mirroring, over.signal));",
     replace: "  return ready;",
+    also: [
+      {
+        file: "src/adapters/qemu/move-out.ts",
+        find: "stoppedAt > 0 && mirroring !== undefined ? endMirrors(",
+        replace: "stoppedAt < 0 && mirroring !== undefined ? endMirrors(",
+      },
+    ],
   },
   {
     id: "image-there-taken-for-a-copy",
@@ -76,6 +83,6 @@ export const moveDriverMutants: readonly Mutant[] = [
     what: "A target takes an image that it finds for the one that it is to make.",
     file: "src/adapters/qemu/move-images.ts",
     find: "    const end = existsSync(path)\n",
-    replace: "    const end = existsSync(`${path}.never`)\n",
+    replace: '    const end = existsSync(String(path).concat(".never"))\n',
   },
 ];

@@ -172,6 +172,19 @@ export class ReplicaMachines {
     return machine;
   }
 
+  /** A live move has copied what lies with one host to another: the last of it once the guest stands still (S15). */
+  mirrored(from: SimHost, to: SimHost, volumes: readonly string[]): void {
+    const [source, target] = [this.#machineOf(from), this.#machineOf(to)];
+    for (const volume of volumes as readonly VolumeId[]) {
+      const disk: SimDisk = new Map(diskOf(source, volume));
+      target.target.copies.set(volume, { disk, identity: undefined, isEdited: false });
+    }
+  }
+
+  imageGone(host: SimHost, volume: string): void {
+    this.#machines.get(host.id)?.target.copies.delete(volume as VolumeId);
+  }
+
   /** For whoever looks from outside. */
   diskOn(host: SimHost, volume: VolumeId): SimDisk | undefined {
     return this.#machines.get(host.id)?.target.copies.get(volume)?.disk;

@@ -134,8 +134,6 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       if (order === undefined || order.kind === "stop") return [];
       return [{ kind: "asked", vm: name.vm, order: `${order.kind} to ${order.to}` }];
     }
-    case "replica":
-      return imageDecisions(name.vm, name.host, value as Replica | undefined, before as Replica | undefined);
     case "vm-move":
       return moveDecisions(value as VmMove | undefined, before as VmMove | undefined);
     case "vm-plan": {
@@ -144,7 +142,7 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       return error === null || known !== null ? [] : [{ kind: "errs", vm: name.vm, code: error.code }];
     }
     case "replica":
-      return copyDecisions(name, value as Replica | undefined, before as Replica | undefined);
+      return replicaDecisions(name, value as Replica | undefined, before as Replica | undefined);
     case "group": {
       const group = value as Group | undefined;
       const is = group === undefined ? "is gone" : group.paused.length > 0 ? "is paused" : "works";
@@ -163,12 +161,15 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
   }
 }
 
+type OfReplica = { readonly vm: VmId; readonly host: HostId };
+
+/** One that a move made says its pool. */
+function replicaDecisions(of: OfReplica, is: Replica | undefined, was: Replica | undefined): Decision[] {
+  return (is ?? was)?.pool === undefined ? copyDecisions(of, is, was) : imageDecisions(of.vm, of.host, is, was);
+}
+
 /** Who receives it is everyday work. */
-function copyDecisions(
-  { vm, host }: { readonly vm: VmId; readonly host: HostId },
-  is: Replica | undefined,
-  was: Replica | undefined,
-): Decision[] {
+function copyDecisions({ vm, host }: OfReplica, is: Replica | undefined, was: Replica | undefined): Decision[] {
   if (is === undefined) return [{ kind: "copy", vm, host, state: "taken, or forgotten" }];
   if (is.state.kind === was?.state.kind && is.epoch === was.epoch) return [];
   const { state, epoch } = is;
@@ -236,7 +237,6 @@ function vmDecisions(vm: VmId, is: Vm | undefined, was: Vm | undefined): Decisio
 
 /** Of images in local pools beside those that VMs lie on; one that became the volume is told by the hand-over. */
 function imageDecisions(vm: VmId, on: HostId, is: Replica | undefined, was: Replica | undefined): Decision[] {
-  if ((is ?? was)?.pool === undefined) return [];
   if (is === undefined) return was?.state.kind === "surplus" ? [{ kind: "image", vm, on, is: "over" }] : [];
   const states = { copying: "made", stale: "kept", surplus: "given-up" } as const;
   const kind = is.state.kind === "copying" || is.state.kind === "stale" ? is.state.kind : ("surplus" as const);

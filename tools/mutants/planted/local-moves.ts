@@ -76,6 +76,6 @@ export const moveDriverMutants: readonly Mutant[] = [
     what: "A target takes an image that it finds for the one that it is to make.",
     file: "src/adapters/qemu/move-images.ts",
     find: "    const end = existsSync(path)\n",
-    replace: "    const end = existsSync(`${path}.never`)\n",
+    replace: '    const end = existsSync(String(path).concat(".never"))\n',
   },
 ];

@@ -1,10 +1,10 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openEtcdStore } from "../src/adapters/etcd/store.ts";
 import { type Client, connectClient } from "../src/api/client/index.ts";
 import { createClusterTransaction } from "../src/core/cluster-creation.ts";
 import type { WallMs } from "../src/model/ids.ts";
-import { type Cluster, labKernel, labLocalPool, labNetwork, labPool, localPoolDir } from "./cluster.ts";
+import { type Cluster, labKernel, labNetwork, labPool } from "./cluster.ts";
 import { guestAppend, guestMemoryMiB } from "./guest/append.ts";
 import type { HostPlan } from "./host.ts";
 import type { HostProgram } from "./host-init.ts";
@@ -35,11 +35,8 @@ export function clientOf(cluster: Cluster, host: string): Client {
 
 /** Writes a new cluster's records and marks the pool; ends once every host has joined with its facts. */
 export async function createCluster(cluster: Cluster): Promise<void> {
-  markPool(cluster, labPool, cluster.world.poolDir);
-  for (const { plan } of cluster.world.hosts) {
-    mkdirSync(localPoolDir(plan), { recursive: true });
-    markPool(cluster, labLocalPool, localPoolDir(plan));
-  }
+  const mark = { schema: 1, cluster: cluster.id, pool: labPool };
+  writeFileSync(join(cluster.world.poolDir, ".holdfast-pool"), `${JSON.stringify(mark)}\n`);
   const { cert, key, ca } = cluster.identity;
   const store = openEtcdStore({
     endpoints: [...(await cluster.storeEndpoints())],
@@ -74,11 +71,6 @@ export async function createCluster(cluster: Cluster): Promise<void> {
     () => new LabError("Not all hosts joined within a minute.", "The lab ends.", "Look at HOST/log."),
     100,
   );
-}
-
-function markPool(cluster: Cluster, pool: string, folder: string): void {
-  const mark = { schema: 1, cluster: cluster.id, pool };
-  writeFileSync(join(folder, ".holdfast-pool"), `${JSON.stringify(mark)}\n`);
 }
 
 export const firstVm = "web";

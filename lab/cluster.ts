@@ -58,7 +58,7 @@ export interface Cluster {
 export type Layout = "hosts" | "pair";
 
 export const labPool = "pool1";
-/** Of the same name on each host, and another folder on each. */
+/** A folder of each host's own. */
 export const labLocalPool = "local1";
 export const labNetwork = "lan";
 const buildDir = join(import.meta.dirname, "..", ".build");
@@ -165,11 +165,6 @@ async function writeCertificates(host: HostPlan, authority: KeyPair): Promise<vo
   writeFileSync(files.key, pair.key, { mode: 0o600 });
 }
 
-/** On the host's own disk. */
-export function localPoolDir(host: HostPlan): string {
-  return join(host.dirs.state, "pool");
-}
-
 function writeConfig(
   host: HostPlan,
   cluster: ClusterId,
@@ -177,6 +172,9 @@ function writeConfig(
   members: readonly StoreMemberSpec[],
   options: ClusterOptions,
 ): void {
+  const local = localPoolDir(host);
+  mkdirSync(local, { recursive: true });
+  writeFileSync(join(local, ".holdfast-pool"), `${JSON.stringify({ schema: 1, cluster, pool: labLocalPool })}\n`);
   const own = members.filter((member) => member.name === host.name);
   const others = members.filter((member) => member.name !== host.name);
   const config: HostConfig = {
@@ -190,7 +188,7 @@ function writeConfig(
     store: { endpoints: [...own, ...others].map(clientUrl), ...tlsFiles(host) },
     profile: profiles[options.profile],
     networks: { [labNetwork as NetworkId]: vmBridge },
-    pools: { [labPool as PoolId]: poolDir, [labLocalPool as PoolId]: localPoolDir(host) },
+    pools: { [labPool as PoolId]: poolDir, [labLocalPool as PoolId]: local },
     memoryForVmsMiB: memoryShareMiB(Math.floor(totalmem() / 1024 ** 2), members.length, hostReserveMiB),
     accel: options.accel,
     watchdog: null,
@@ -225,6 +223,11 @@ function guardPrograms(host: HostPlan, options: ClusterOptions): readonly HostPr
   }));
 }
 
+/** Where a host's own pool lies: its disk stays over reboots. */
+export function localPoolDir({ dirs }: HostPlan): string {
+  return join(dirs.state, "local-pool");
+}
+
 export function isWitness({ index }: HostPlan, { layout, hosts }: Pick<ClusterOptions, "layout" | "hosts">): boolean {
   return layout === "pair" && index === hosts;
 }
@@ -246,7 +249,7 @@ function planOf(id: ClusterId, world: World, options: ClusterOptions): ClusterPl
     })),
     pools: [
       { name: labPool, kind: "shared-dir", path: world.poolDir, quotaMiB: null },
-      { name: labLocalPool, kind: "local-dir", path: "/var/lib/holdfast/local", quotaMiB: null },
+      { name: labLocalPool, kind: "local-dir", path: "/var/lib/holdfast/pool", quotaMiB: null },
     ],
     networks: [labNetwork],
     devices: new Map(plans.map((plan) => [plan.name as HostId, plan.device])),

@@ -181,7 +181,12 @@ async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {
     else if (host.isUp) await thaw(lab, host);
   }
   const { workers } = lab.cluster;
-  for (const host of workers) await waitFor(`${host.name} to be in`, () => isIn(history, host.name) || undefined);
+  for (const host of workers)
+    await waitFor(`${host.name} to be in`, async () => {
+      // A fence that was decided before everything was whole again may have cut its power since.
+      if (!host.isOn && !isBeingCut(history, host.name)) await lab.fault("power-on", { host: host.name });
+      return isIn(history, host.name) || undefined;
+    });
   const pool = history.view.pools.get(labPool as never)?.value.id;
   const hasPool = () =>
     [...history.view.facts.values()].filter(({ value }) =>
@@ -201,6 +206,12 @@ async function thaw(lab: TestLab, { name }: LabHost): Promise<void> {
   for (const program of lab.host(name).programNames()) {
     if (lab.host(name).pidOf(program) !== undefined) await lab.fault("thaw", { host: name, process: program });
   }
+}
+
+/** Whoever switches it on now makes the device cut it once more. */
+function isBeingCut({ view }: History, host: string): boolean {
+  const incarnation = view.hosts.get(host as HostId)?.value.incarnation;
+  return incarnation !== undefined && fenceOf(view, host as HostId, incarnation)?.value.device === "begun";
 }
 
 /** Registered, not fenced, heard just now with its agent, nothing frozen. */

@@ -67,8 +67,15 @@ export const moveDriverMutants: readonly Mutant[] = [
     rule: "S15",
     what: "The driver says that all is at the target while its disks are still being mirrored.",
     file: "src/adapters/qemu/move-out.ts",
-    find: "  return endMirrors(live, mirroring);",
+    find: "  return mirroring === undefined ? ready : (ended ?? endMirrors(live, mirroring, over.signal));",
     replace: "  return ready;",
+    also: [
+      {
+        file: "src/adapters/qemu/move-out.ts",
+        find: "stoppedAt > 0 && mirroring !== undefined ? endMirrors(",
+        replace: "stoppedAt < 0 && mirroring !== undefined ? endMirrors(",
+      },
+    ],
   },
   {
     id: "image-there-taken-for-a-copy",

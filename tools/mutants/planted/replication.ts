@@ -236,7 +236,7 @@ export const relayMutants: readonly Mutant[] = [
     rule: "S19",
     what: "The replica answers a write that is not on its disk yet.",
     file: "src/adapters/qemu/replica-target.ts",
-    find: "    writethrough: true,",
+    find: "    writethrough: received.cycles === null,",
     replace: "    writethrough: false,",
   },
   {

@@ -113,6 +113,20 @@ export function sourcesNotQuit(view: ClusterView): Map<VmId, Me> {
   return found;
 }
 
+/**
+ * S15: the guest goes on at the target of this move, which was handed over; the target said so, or it owns the VM under that
+ * name no more. Before that the source's copy may still be all that there is of the guest.
+ */
+export function hasGoneOn(view: ClusterView, { vm, to, epoch, live }: VmMove): boolean {
+  if (live?.kind !== "switched" || epoch === null) return false;
+  const owner = view.owners.get(vm)?.value;
+  const isTheirs = owner?.kind === "held" && owner.host === to && owner.epoch === nextEpoch(epoch);
+  if (!isTheirs || owner.incarnation !== live.incarnation) return true;
+  const status = view.statuses.get(vm)?.value;
+  if (status?.host !== to || status.incarnation !== live.incarnation || status.epoch !== owner.epoch) return false;
+  return status.phase === "running" || status.phase === "paused";
+}
+
 function switchedMove(view: ClusterView, vm: VmId): Stored<VmMove> | undefined {
   const move = view.moves.get(vm);
   return move?.value.live?.kind === "switched" ? move : undefined;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { epoch, fence, held, host, incarnation, Records, vmId } from "../../test/support/records.ts";
+import { epoch, fence, held, host, incarnation, Records, status, vmId } from "../../test/support/records.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import type { HeldOwner } from "../model/records.ts";
@@ -72,6 +72,19 @@ test.each(cases)("[S15] %s: a run that is %s", (_, part, owner, move, duty) => {
 
 test("[S15] a copy that was handed to a target which is fenced is killed: nobody gives it back", () => {
   expect(moveDuty(view(theirs, switched, "h2"), source, here, "handed")).toBe("kill");
+});
+
+test.each([
+  ["starting", "switch-over"],
+  ["failed", "switch-over"],
+  ["running", "kill"],
+  ["paused", "kill"],
+] as const)("[S15] a copy that was handed to a target which says %s: %s", (phase, duty) => {
+  const records = new Records().host("h1").host("h2").put(keys.owner(web), theirs).put(keys.vmMove(web), switched);
+  expect(moveDuty(records.put(keys.vmStatus(web), status("h2", 1, 5, phase)).view, source, here, "handed")).toBe(duty);
+  // Of a run before.
+  records.put(keys.vmStatus(web), status("h2", 1, 3, phase));
+  expect(moveDuty(records.view, source, here, "handed")).toBe("switch-over");
 });
 
 test("[S1, S15] a run of an earlier incarnation has no part in a move any more", () => {

@@ -57,7 +57,7 @@ export class MoveTarget {
     const { run, moving } = qemu;
     if (!qemu.isAlive()) end(refuse("move-incomplete", { vm: run.vm, state: "lost" }));
     else if (qemu.isFrozen()) end(frozen(run));
-    else if (moving.stream?.state === "completed") this.#goOn(qemu, end);
+    else if (moving.stream?.isWhole === true) this.#goOn(qemu, end);
     else if (leftMs <= 0) end(refuse("move-incomplete", { vm: run.vm, state: "late" }));
     else this.#machine.later(pollMs, () => this.#untilWhole(qemu, leftMs - pollMs, end));
   }

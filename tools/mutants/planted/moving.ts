@@ -23,6 +23,16 @@ export const movingMutants: readonly Mutant[] = [
     replace: "    if (neverRan || owner !== undefined) giveBack(building, vm, incarnation);",
   },
   {
+    id: "quits-before-the-target-goes-on",
+    rule: "S15",
+    what: "A source ends its copy as soon as it has sent everything, whether or not it arrives.",
+    near,
+    file: "src/agent/moving.ts",
+    find: '      if (moving.stage !== "over" && moving.stage !== "refused") beginStep',
+    replace:
+      '      if (moving.stage === "over") kill(building, local);\n      else if (moving.stage !== "refused") beginStep',
+  },
+  {
     id: "quits-before-the-kill-is-done",
     rule: "S15",
     what: "A source says that it has quit as soon as it has begun to kill its copy.",

@@ -271,6 +271,26 @@ describe("the target", () => {
     expect(moveOf(agent)).toMatchObject({ live: switched, answer: { kind: "failed", code: "move-target-ended" } });
   });
 
+  test("[S15, S13] one that an earlier agent let go on is told so again, also when its source has quit", () => {
+    const records = target({ live: switched }).put(keys.owner(web), held("h1", 1, 2));
+    const agent = agentOf(records, part(run(2), "arriving"));
+    expect((agent.written(keys.vmStatus(web)) as VmStatus | undefined)?.phase).toBe("starting");
+    agent.ends("complete");
+    expect((agent.written(keys.vmStatus(web)) as VmStatus | undefined)?.phase).not.toBe("paused");
+    expect(agent.phaseOf(run(2))).toBe("running");
+    const alone = hostWith(1).put(keys.owner(web), held("h1", 1, 2));
+    expect(agentOf(alone, part(run(2), "arriving")).take("complete")?.run).toEqual(run(2));
+  });
+
+  test("[S15] one that was let go on and does not is ended, not given back: it may have run", () => {
+    const agent = agentOf(target({ live: switched }).put(keys.owner(web), held("h1", 1, 2)), part(run(2), "arriving"));
+    agent.ends("complete", { kind: "refused", code: "vm-image-locked", params: {} });
+    expect(agent.take("abandon")).toBeUndefined();
+    agent.ends("kill");
+    expect(ownerOf(agent)).toBeUndefined();
+    expect(moveOf(agent)).toMatchObject({ live: switched, answer: { kind: "failed", code: "move-target-ended" } });
+  });
+
   test("[S15] takes in no more guests at a time than the policy has it", () => {
     const records = target();
     for (const name of ["b", "c"])

@@ -52,6 +52,10 @@ const cases: readonly Case[] = [
   ["it was placed here while the move waits", "incoming", theirs, waiting, "abandon"],
   ["it was given back", "incoming", held("h1", 1, 6), failed, "abandon"],
   ["it goes to another host", "incoming", mine, { ...waiting, to: host("h3") }, "abandon"],
+  ["it was let go on", "arriving", theirs, switched, "complete"],
+  ["it was let go on, and its source has quit", "arriving", theirs, null, "complete"],
+  ["it was let go on, and has failed since", "arriving", theirs, { ...switched, answer: failed.answer }, "complete"],
+  ["it was let go on, and another run was placed", "arriving", held("h3", 1, 6), null, "kill"],
   ["the guest is copied", "leaving", mine, waiting, "keep"],
   ["the move is gone", "leaving", mine, null, "let-go-on"],
   ["the move has failed", "leaving", mine, failed, "let-go-on"],
@@ -66,7 +70,7 @@ const cases: readonly Case[] = [
 ];
 
 test.each(cases)("[S15] %s: a run that is %s", (_, part, owner, move, duty) => {
-  const incoming = part === "incoming";
+  const incoming = part === "incoming" || part === "arriving";
   expect(moveDuty(view(owner, move), incoming ? target : source, incoming ? there : here, part)).toBe(duty);
 });
 

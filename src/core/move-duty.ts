@@ -19,6 +19,9 @@ export function moveDuty(view: ClusterView, me: Me, run: VmRun, part: MovePart):
   switch (part) {
     case "incoming":
       return ofIncoming(me, run, move, held);
+    case "arriving":
+      // It may have executed: never given back, and told again to go on, in whatever way it came to be this one's (S15).
+      return isNamed(me, run, held) && run.incarnation === me.incarnation ? "complete" : "kill";
     case "leaving":
       return ofLeaving(view, me, run, move, held);
     case "handed":

@@ -64,7 +64,11 @@ export const handsChangeOnce: CheckerKind = {
         const handing = handingOf(world, name, before, value);
         if (handing === undefined) {
           const source = between.get(name.vm)?.from;
-          if (source !== undefined) fail(`the owner of ${name.vm} changes, although ${source} has not quit`);
+          if (
+            source !== undefined &&
+            !isLetGo(before as Owner | undefined, value as Owner | undefined, ran.get(name.vm))
+          )
+            fail(`the owner of ${name.vm} changes, although ${source} has not quit`);
           return;
         }
         world.count(handing === "over" ? "handOvers" : "handBacks");
@@ -88,6 +92,12 @@ export const handsChangeOnce: CheckerKind = {
     };
   },
 };
+
+/** What has run at its new host is stopped there like any other; only its next start waits for the source. */
+function isLetGo(was: Owner | undefined, is: Owner | undefined, ranLast: number | undefined): boolean {
+  if (was?.kind !== "held" || is?.kind !== "released") return false;
+  return is.host === was.host && is.epoch === was.epoch && ranLast === was.epoch;
+}
 
 function moveOf(world: World, vm: VmId): VmMove | undefined {
   return world.truth.values.get(keys.vmMove(vm)) as VmMove | undefined;
@@ -117,7 +127,7 @@ function checkNotLost(world: World, { run, host, killed }: Copy, ranLast: number
 }
 
 function checkStart(world: World, { run, host, moving }: Copy, isBetween: boolean, fail: Fail): void {
-  if (moving.part !== "incoming") {
+  if (moving.part !== "arriving") {
     if (isBetween) fail(`${runKey(run)} starts on ${host.id} before the source of its move has quit`);
     return;
   }

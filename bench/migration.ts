@@ -8,8 +8,8 @@ import { openByHand } from "./migration/by-hand.ts";
 import { evacuate } from "./migration/evacuation.ts";
 import { help, type Options, parseOptions } from "./migration/options.ts";
 import { openOurs } from "./migration/ours.ts";
-import { openRig } from "./migration/rig.ts";
-import { type Move, sharedRow } from "./migration/row.ts";
+import { type MoveKind, openRig } from "./migration/rig.ts";
+import { type Move, moveRow } from "./migration/row.ts";
 import { type TickWatch, watchTicks } from "./migration/tick-watch.ts";
 import { moveUnderFaults } from "./migration/under-faults.ts";
 
@@ -54,7 +54,7 @@ async function measure(mover: { move(): Promise<number> }, ticks: TickWatch): Pr
 /** Returns the exit code: 1 where a write was lost, a VM ran twice, or a guest that was to move booted again. */
 async function runBench(options: Options): Promise<number> {
   if (options.faults === null && options.evacuate === null) {
-    await runTrials(options);
+    for (const kind of options.kinds) await runTrials(kind, options);
     return 0;
   }
   const seed = options.seed ?? randomBytes(4).toString("hex");
@@ -79,13 +79,14 @@ async function runBench(options: Options): Promise<number> {
   return good ? 0 : 1;
 }
 
-async function runTrials({ trials, memoryMiB, tls, json }: Options): Promise<void> {
-  const rig = await openRig(memoryMiB);
+async function runTrials(kind: MoveKind, { trials, memoryMiB, tls, json }: Options): Promise<void> {
+  const before = closers.length;
+  const rig = await openRig(memoryMiB, kind);
   closers.push(() => rig.close());
   const hand = await openByHand(rig, "hand", tls);
   closers.push(() => hand.close());
   const port = await openOurs(rig, "port", tls);
-  const watches = { port: watchTicks(rig.image("port")), hand: watchTicks(rig.image("hand")) };
+  const watches = { port: watchTicks(...rig.images("port")), hand: watchTicks(...rig.images("hand")) };
   for (const watch of Object.values(watches)) {
     closers.push(() => watch.close());
     await untilSeen(watch, ticksAfter);
@@ -101,7 +102,8 @@ async function runTrials({ trials, memoryMiB, tls, json }: Options): Promise<voi
     for (const turn of trial % 2 === 0 ? turns : turns.toReversed()) await turn();
     log(`trial ${trial + 1}: through the port ${describe(ours.at(-1))}, by hand ${describe(raw.at(-1))}`);
   }
-  print(sharedRow(ours, raw), json);
+  print(moveRow(kind, ours, raw), json);
+  for (const close of closers.splice(before).reverse()) await close();
 }
 
 function describe(move: Move | undefined): string {

@@ -7,6 +7,7 @@ import { closeAll } from "./mutants/leftovers.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { unplantable } from "./mutants/plant.ts";
 import { realGuardMutants } from "./mutants/planted/c-guard.ts";
+import { moveDriverMutants } from "./mutants/planted/local-moves.ts";
 import { relayMutants, replicationMutants } from "./mutants/planted/replication.ts";
 import { planted } from "./mutants/planted.ts";
 import { readFirstTrials, trialsFor, writeFirstTrials } from "./mutants/trials.ts";
@@ -17,13 +18,19 @@ const usage = `usage: mutants [--json] [--only ID,ID] [--seeds N] [--record]
        mutants --guard [--json] [--only ID,ID]         bugs of the real guard, found by its contract suite (root, cgroup v2)
        mutants --replication [--json] [--only ID,ID]   bugs of what is recorded of replicas, found by its tests
        mutants --relay [--json] [--only ID,ID]         bugs of the relay and its driver, found by their contract suite (root)
+       mutants --moves [--json] [--only ID,ID]         bugs of the driver of live moves, found by its contract suite (root)
 Plants each bug of tools/mutants in a copy of the sources and plays seeds until a checker finds it. Only a checker, a
 liveness bound or a scenario kills; crashes and time limits do not. --seeds: for each bug at most (200, the default);
 the scenarios come after the first few. --record: writes down what found each bug, to be played first next time.
 Exit code 0: every bug was found. 1: some survived, or the unmutated code is red. 2: a bug can no longer be planted.`;
 
 const seedsMax = 200;
-const bySuite = { guard: realGuardMutants, replication: replicationMutants, relay: relayMutants } as const;
+const bySuite = {
+  guard: realGuardMutants,
+  replication: replicationMutants,
+  relay: relayMutants,
+  moves: moveDriverMutants,
+} as const;
 const nothing = "No bug was planted.";
 
 function chosen(all: readonly Mutant[], only: string | undefined): readonly Mutant[] {
@@ -90,7 +97,7 @@ function record(hunts: readonly Hunt[]): void {
 
 async function main(): Promise<number> {
   const options = {
-    ...{ json: flag, record: flag, guard: flag, replication: flag, relay: flag, help: flag },
+    ...{ json: flag, record: flag, guard: flag, replication: flag, relay: flag, moves: flag, help: flag },
     ...{ only: text, seeds: textOr(String(seedsMax)) },
   };
   const values = parseWords(process.argv.slice(2), options, nothing);
@@ -99,7 +106,7 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
-  const suite = (["guard", "replication", "relay"] as const).find((one) => values[one]);
+  const suite = (["guard", "replication", "relay", "moves"] as const).find((one) => values[one]);
   const mutants = chosen(suite === undefined ? planted : bySuite[suite], values.only);
   const stale = unplantable(mutants);
   for (const line of stale) console.error(line);

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { commandLine } from "../../src/adapters/qemu/command-line.ts";
 import { writeTlsFolder } from "../../src/adapters/qemu/move-tls.ts";
 import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
 import { runPaths } from "../../src/adapters/qemu/run-folder.ts";
-import { cluster, type Rig } from "./rig.ts";
+import { cluster, diskMiB, type Rig } from "./rig.ts";
 import { readTexts } from "./texts.ts";
 
 type HandQemu = {
@@ -15,10 +15,12 @@ type HandQemu = {
   readonly migration: (state: string) => Promise<void>;
 };
 const limitMs = 30_000;
+const nbdPort = 49_300;
 
 /** The same guest, moved by the same commands, with nothing around them: no cgroup, no records, no door. */
 export async function openByHand(rig: Rig, name: string, tls: boolean) {
   let epoch = 1;
+  const isLocal = rig.kind === "shared-nothing";
   let source = await startQemu(rig, name, epoch, false);
   const dirs = tls
     ? ["a", "b"].map((host) => writeTlsFolder(join(rig.folder, `tls-${host}`), readTexts(rig.folder, host)))
@@ -28,6 +30,7 @@ export async function openByHand(rig: Rig, name: string, tls: boolean) {
     move: async (): Promise<number> => {
       const began = performance.now();
       const [from, to] = turn();
+      if (isLocal) truncateSync(makeEmpty(imageOf(rig, name, epoch + 1)), diskMiB * 1024 * 1024);
       const target = await startQemu(rig, name, epoch + 1, true);
       await capabilities(target.qmp, "events", "late-block-activate", "validate-uuid");
       await credentials(target.qmp, "server", to, {});
@@ -36,15 +39,19 @@ export async function openByHand(rig: Rig, name: string, tls: boolean) {
       await capabilities(source.qmp, "events", "pause-before-switchover", "validate-uuid");
       await credentials(source.qmp, "client", from, { "tls-hostname": epoch % 2 === 1 ? "b" : "a" });
       await execute(source.qmp, "migrate-set-parameters", { "max-bandwidth": 2 ** 40, "downtime-limit": 1 });
+      const tlsName = epoch % 2 === 1 ? "b" : "a";
+      if (isLocal) await mirror(source.qmp, target.qmp, to === undefined ? undefined : tlsName);
       await execute(source.qmp, "stop");
       await execute(source.qmp, "migrate", { uri: `tcp:127.0.0.1:${port}` });
       await source.migration("pre-switchover");
+      if (isLocal) await endMirror(source.qmp, target.qmp);
       await execute(source.qmp, "migrate-continue", { state: "pre-switchover" });
       await Promise.all([source.migration("completed"), target.migration("completed")]);
       await execute(target.qmp, "cont");
       await execute(target.qmp, "query-status");
       const tookMs = performance.now() - began;
       await endQemu(source);
+      if (isLocal) rmSync(imageOf(rig, name, epoch));
       source = target;
       epoch += 1;
       return tookMs;
@@ -57,7 +64,7 @@ async function startQemu(rig: Rig, name: string, epoch: number, incoming: boolea
   const { run, vm } = rig.request(name, epoch);
   const paths = runPaths(rig.folder, run);
   mkdirSync(paths.folder, { recursive: true });
-  const disks = [{ path: rig.image(name), format: "raw" as const, direct: true, serial: name }];
+  const disks = [{ path: imageOf(rig, name, epoch), format: "raw" as const, direct: true, serial: name }];
   const args = commandLine({ run, cluster, vm, accel: "tcg", disks, taps: [], paths, incoming });
   const process = spawn("qemu-system-x86_64", args, { stdio: ["ignore", "ignore", "inherit"] });
   let state = "";
@@ -82,6 +89,48 @@ async function startQemu(rig: Rig, name: string, epoch: number, incoming: boolea
   }
   process.kill("SIGKILL");
   throw new Error("QEMU does not answer");
+}
+
+function imageOf(rig: Rig, name: string, epoch: number): string {
+  const [first, second = first] = rig.images(name);
+  return epoch % 2 === 1 ? first : second;
+}
+
+function makeEmpty(image: string): string {
+  writeFileSync(image, "");
+  return image;
+}
+
+/** The disk follows the guest while it runs, until nothing is left but what it writes at that moment. */
+async function mirror(source: Qmp, target: Qmp, host: string | undefined): Promise<void> {
+  const creds = host === undefined ? {} : { "tls-creds": "tls" };
+  const addr = { type: "inet", data: { host: "127.0.0.1", port: String(nbdPort) } };
+  await execute(target, "nbd-server-start", { addr, ...creds });
+  const exported = { type: "nbd", id: "e", "node-name": "disk0", name: "disk", writable: true };
+  await execute(target, "block-export-add", exported);
+  const server = { type: "inet", host: "127.0.0.1", port: String(nbdPort) };
+  const name = host === undefined ? {} : { "tls-hostname": host };
+  await execute(source, "blockdev-add", { driver: "nbd", "node-name": "t", server, export: "disk", ...creds, ...name });
+  const how = { sync: "full", "copy-mode": "background", "auto-dismiss": false };
+  await execute(source, "blockdev-mirror", { "job-id": "m", device: "disk0", target: "t", ...how });
+  await jobIs(source, "ready");
+}
+
+async function endMirror(source: Qmp, target: Qmp): Promise<void> {
+  await execute(source, "block-job-cancel", { device: "m" });
+  await jobIs(source, "concluded");
+  await execute(source, "job-dismiss", { id: "m" });
+  await execute(source, "blockdev-del", { "node-name": "t" });
+  await execute(target, "nbd-server-stop");
+}
+
+async function jobIs(qmp: Qmp, wanted: string): Promise<void> {
+  for (const giveUpAt = performance.now() + limitMs; performance.now() < giveUpAt; await sleep(2)) {
+    const text = JSON.stringify(await execute(qmp, "query-jobs"));
+    if (text.includes('"error"')) throw new Error(`The mirror by hand: ${text}`);
+    if (text.includes(`"status":"${wanted}"`)) return;
+  }
+  throw new Error(`The mirror by hand is never ${wanted}`);
 }
 
 async function endQemu({ qmp, process }: HandQemu): Promise<void> {

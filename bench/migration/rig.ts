@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { guestAppend } from "../../lab/guest/append.ts";
@@ -20,6 +20,7 @@ import type { StartRequest, VmRun } from "../../src/ports/hypervisor.ts";
 export const cluster = "bench" as ClusterId;
 /** So often a guest shows that it executes. */
 export const tickMs = 5;
+const mebibyte = 1024 * 1024;
 const incarnation = 1 as Incarnation;
 const kernelFolder = resolve(import.meta.dirname, "../../.build/guest");
 
@@ -28,14 +29,21 @@ export type Rig = {
   readonly folder: string;
   readonly hosts: readonly [BenchHost, BenchHost];
   readonly memoryMiB: number;
-  /** Where a guest's disk lies. */
-  image(name: string): string;
+  readonly kind: MoveKind;
+  /** Where a guest's disk lies, or may lie: with pools of their own by host. */
+  images(name: string): readonly [string, string] | readonly [string];
   request(name: string, epoch: number): StartRequest;
   close(): Promise<void>;
 };
 
-/** Two hosts side by side on this machine, with one pool and the certificates of one cluster. */
-export async function openRig(memoryMiB: number): Promise<Rig> {
+export type MoveKind = "shared" | "shared-nothing";
+
+/** Of the guests' disks; written before they start, so that there is something to copy. */
+export const diskMiB = 256;
+const filledMiB = 128;
+
+/** Two hosts side by side on this machine, with one pool or one each, and the certificates of one cluster. */
+export async function openRig(memoryMiB: number, kind: MoveKind): Promise<Rig> {
   const mount = findCgroupMount();
   if (mount === undefined || !existsSync(join(kernelFolder, "vmlinuz")))
     throw new LabError(
@@ -48,26 +56,33 @@ export async function openRig(memoryMiB: number): Promise<Rig> {
     schema: 1,
     id: "pool" as PoolId,
     name: "pool",
-    kind: "shared-dir",
+    kind: kind === "shared" ? "shared-dir" : "local-dir",
     path: join(folder, "pool"),
     quotaMiB: null,
     createdAt: 0 as WallMs,
   };
-  mkdirSync(pool.path);
+  const folders = kind === "shared" ? [pool.path] : ["a", "b"].map((host) => join(folder, `pool-${host}`));
+  for (const each of folders) mkdirSync(each);
   const root = join(mount, basename(folder));
   makeCgroup(root);
   const certificates = await issueCertificates(folder);
-  const hosts = ["a", "b"].map((name) => openHost(name as HostId, folder, root, certificates(name)));
+  const hosts = ["a", "b"].map((name, i) => {
+    const pools = { [pool.id]: folders[i] ?? pool.path };
+    return openHost(name as HostId, folder, root, { pools, certificates: certificates(name) });
+  });
+  const images = (name: string) => folders.map((each) => join(each, `${name}.raw`)) as [string];
   const [first, second] = hosts;
   if (first === undefined || second === undefined) throw new TypeError("There are two hosts");
   return {
     folder,
     hosts: [first, second],
     memoryMiB,
-    image: (name) => join(pool.path, `${name}.raw`),
+    kind,
+    images,
     request: (name, epoch) => {
       const run: VmRun = { vm: name as VmId, incarnation, epoch: epoch as Epoch };
-      return { run, vm: guestVm(name, pool.id, memoryMiB, join(pool.path, `${name}.raw`)), pools: [pool] };
+      if (epoch === 1) makeImage(images(name)[0], kind);
+      return { run, vm: guestVm(name, pool.id, memoryMiB), pools: [pool] };
     },
     close: async () => {
       for (const { driver } of hosts) driver.close();
@@ -79,13 +94,18 @@ export async function openRig(memoryMiB: number): Promise<Rig> {
   };
 }
 
-function openHost(id: HostId, folder: string, root: string, certificates: QemuOptions["certificates"]): BenchHost {
+function openHost(
+  id: HostId,
+  folder: string,
+  root: string,
+  { pools, certificates }: { pools: QemuOptions["pools"]; certificates: QemuOptions["certificates"] },
+): BenchHost {
   const cgroup = join(root, id);
   for (const part of [cgroup, join(cgroup, "a"), join(cgroup, "a/b"), join(cgroup, "a/b", String(incarnation))])
     makeCgroup(part);
   const runDir = join(folder, id);
   mkdirSync(runDir, { recursive: true });
-  const options = { cluster, runDir, cgroup, accel: "tcg", networks: {}, pools: {} } as const;
+  const options = { cluster, runDir, cgroup, accel: "tcg", networks: {}, pools } as const;
   const driver = openQemuHypervisor({ ...options, ...(certificates !== undefined && { certificates }) });
   return { id, driver, runDir };
 }
@@ -104,9 +124,16 @@ async function issueCertificates(folder: string) {
   return (host: string) => pairs.get(host);
 }
 
-function guestVm(name: string, pool: PoolId, memoryMiB: number, image: string): Vm {
-  writeFileSync(image, "", { flag: "a" });
-  truncateSync(image, 256 * 1024 * 1024);
+/** What its guest never comes to is filled, where it is to be copied. */
+function makeImage(image: string, kind: MoveKind): void {
+  if (existsSync(image)) return;
+  const empty = diskMiB - (kind === "shared" ? 0 : filledMiB);
+  writeFileSync(image, "");
+  truncateSync(image, empty * mebibyte);
+  for (let i = empty; i < diskMiB; i++) appendFileSync(image, Buffer.alloc(mebibyte, "ballast"));
+}
+
+function guestVm(name: string, pool: PoolId, memoryMiB: number): Vm {
   return {
     schema: 1,
     id: name as VmId,
@@ -115,7 +142,7 @@ function guestVm(name: string, pool: PoolId, memoryMiB: number, image: string): 
       cpus: 1,
       memoryMiB,
       cpuModel: "max",
-      disks: [{ volume: name as VolumeId, pool, sizeMiB: 256, format: "raw" }],
+      disks: [{ volume: name as VolumeId, pool, sizeMiB: diskMiB, format: "raw" }],
       nics: [],
       kernel: {
         path: join(kernelFolder, "vmlinuz"),

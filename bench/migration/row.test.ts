@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { sharedRow } from "./row.ts";
+import { moveRow } from "./row.ts";
 
 test("a row holds medians, in whole milliseconds, and their ratio", () => {
   const moves = (...totals: readonly number[]) => totals.map((totalMs) => ({ totalMs, downtimeMs: totalMs / 2 }));
-  expect(sharedRow(moves(400.4, 110, 120), moves(100, 90, 110, 300))).toEqual({
+  expect(moveRow("shared", moves(400.4, 110, 120), moves(100, 90, 110, 300))).toEqual({
     kind: "shared",
     oursMs: 120,
     rawMs: 105,

@@ -1,13 +1,15 @@
+import type { MoveKind } from "./rig.ts";
+
 /** Milliseconds of one move. */
 export type Move = { readonly totalMs: number; readonly downtimeMs: number };
 
 /** Medians over all trials, both ways measured in turns in one run. */
-export function sharedRow(ours: readonly Move[], raw: readonly Move[]) {
+export function moveRow(kind: MoveKind, ours: readonly Move[], raw: readonly Move[]) {
   const of = (moves: readonly Move[], value: (move: Move) => number) => Math.round(median(moves.map(value)));
   const total = ({ totalMs }: Move) => totalMs;
   const downtime = ({ downtimeMs }: Move) => downtimeMs;
   return {
-    kind: "shared",
+    kind,
     oursMs: of(ours, total),
     rawMs: of(raw, total),
     ratio: Math.round((100 * median(ours.map(total))) / median(raw.map(total))) / 100,

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { failureOf } from "../../src/api/client/index.ts";
 import type { SeededRandom } from "../../src/base/random.ts";
 import type { HostId } from "../../src/model/ids.ts";
 import type { VmMove } from "../../src/model/move-records.ts";
@@ -84,7 +85,7 @@ async function moveOnce(moving: Open) {
   const [stage, afterMs, forMs] = [random.pick(stages), random.below(withinMs), random.below(lastsMs)];
   const move: Move = { vm, from, to };
   const since = lab.history.entries.length;
-  await lab.client().vm.migrate({ vm: vm.id, to });
+  await order(moving, move);
   await reached(lab, move, stage);
   await sleep(afterMs);
   const hit = await strike(moving, move, trouble);
@@ -98,6 +99,22 @@ async function moveOnce(moving: Open) {
   const what = `${trouble} ${afterMs} ms after ${stage}${hit ? "" : " (too late)"}`;
   const told = `${from} -> ${to}, ${what}: ${moved ? "moved" : "not moved"}, on ${vm.owner().host} as epoch ${vm.owner().epoch}`;
   return { trouble, hit, moved, told };
+}
+
+/** A daemon that was killed just before is on its way up, or hears the others not yet. The same order twice is one. */
+async function order({ lab, log }: Moving, { vm, to }: Move): Promise<void> {
+  let told = "";
+  await waitFor(`somebody to take the order of ${vm.name} to ${to}`, async () => {
+    try {
+      await lab.client().vm.migrate({ vm: vm.id, to });
+      return true;
+    } catch (error) {
+      const why = JSON.stringify(failureOf(error));
+      if (why !== told) log(`not ordered yet: ${why}`);
+      told = why;
+      return undefined;
+    }
+  });
 }
 
 const lasting: ReadonlySet<Trouble> = new Set<Trouble>(["agent-frozen", "link-cut", "host-cut", "host-frozen"]);

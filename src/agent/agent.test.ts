@@ -24,7 +24,7 @@ describe("what a list says", () => {
     agent.wait(limits.agentListMs);
     expect(agent.take("list"), "asked while web is being started").toBeDefined();
     agent.ends("start");
-    agent.tell({ kind: "listed", runs: [] });
+    agent.tell({ kind: "listed", runs: [], attached: [] });
     expect(agent.phaseOf(web(1))).toBe("running");
     expect(agent.written(keys.owner(vmId("web")))).toBeUndefined();
   });
@@ -38,7 +38,7 @@ describe("what a list says", () => {
     agent.wait(limits.agentListMs);
     expect(agent.take("list")).toBeDefined();
     agent.ends("stop");
-    agent.tell({ kind: "listed", runs: [seen(web(1))] });
+    agent.tell({ kind: "listed", runs: [seen(web(1))], attached: [] });
     expect(agent.phaseOf(web(1))).toBe("gone");
   });
 

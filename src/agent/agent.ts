@@ -57,7 +57,6 @@ export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
   sayAlive(building);
   if (quiet) return { state: building.state, effects: building.effects };
   askList(building);
-  askAttached(building);
   if (building.state.synced && !building.state.listing.needed && building.state.listing.asked?.needed !== true) {
     if (incarnation !== undefined) {
       reconcile(building, incarnation);
@@ -104,13 +103,6 @@ function askList(building: Building): void {
     listing: { needed: false, asked, nextAt: later(now, limits.agentListMs) },
   };
   building.effects.push({ kind: "list" });
-}
-
-function askAttached(building: Building): void {
-  const { replicas } = building.state;
-  if (replicas.listing !== "needed") return;
-  building.state = { ...building.state, replicas: { ...replicas, listing: "asked" } };
-  building.effects.push({ kind: "list-attached" });
 }
 
 /** S13: the heart counts the agent's age from these words. */

@@ -75,7 +75,8 @@ function takeOrder(
   }
   const record: HostMode = { schema: 1, incarnation, mode: modeFor(view, order.value), next, at: wall };
   const key = keys.hostMode(self);
-  const told = event("host-leaves", { host: self }, { host: self, next, mode: record.mode });
+  const reason = { rule: "HM4", code: becomesOfVms[record.mode], params: {} };
+  const told = event("host-leaves", { host: self }, { host: self, next, mode: record.mode }, reason);
   building.commit(subject, transaction([...compares, unchanged(key, mode)], [answer, put(key, record)]), [told]);
 }
 
@@ -94,6 +95,13 @@ function takeBack(
   const write = transaction([...compares, ...active.compares], [answer, ...active.writes]);
   building.commit(subject, write, active.events);
 }
+
+const becomesOfVms = {
+  active: "vms-wait-for-host",
+  restart: "vms-wait-for-host",
+  shutdown: "vms-start-elsewhere",
+  leaving: "vms-move-away-first",
+} as const satisfies Record<HostMode["mode"], string>;
 
 function modeFor(view: ClusterView, { host, next }: LeaveIntent): HostMode["mode"] {
   if (next === "agent-restart") return "restart";

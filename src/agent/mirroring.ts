@@ -34,7 +34,7 @@ import { type Local, runKey } from "./state.ts";
 
 /** Attaches copies, leaves them behind, and brings them up to date (S16, S17). */
 export function settleMirrors(building: Building, incarnation: Incarnation): void {
-  if (building.state.replicas.listing !== "known") return;
+  if (!building.state.replicas.listed) return;
   for (const mirror of valuesInKeyOrder(building.state.replicas.mirrors)) settleLeft(building, mirror);
   for (const local of valuesInKeyOrder(building.state.locals)) {
     const { run, phase } = local;
@@ -132,7 +132,9 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
       step(building, "detach", mirror);
     return;
   }
-  const isMoved = mirror.doors !== null && doors !== undefined && !isSame(mirror.doors, doors);
+  // Where nothing is sent, or tried, other doors are news for the next attempt alone.
+  const isTried = mirror.told !== "alone" && mirror.doors !== null;
+  const isMoved = isTried && doors !== undefined && !isSame(mirror.doors, doors);
   const mustLeave = copies === "mixed" || (copies === "in-sync" && mirror.told === "alone") || copies === "none";
   if (copies !== "stale" && (mirror.waits || isMoved || mustLeave)) record(building, here, "silent");
   else if (copies === "stale" && mirror.told !== "alone") goOnAlone(building, here, mirror);

@@ -47,12 +47,10 @@ function retry(state: AgentState, key: string, at: InstantMs): AgentState {
   return withReplicas(state, { retries: new Map(state.replicas.retries).set(key, at) });
 }
 
-type News = AgentEvent & { readonly kind: "attached" | "received" | "ceased" | "replica" };
+type News = AgentEvent & { readonly kind: "received" | "ceased" | "replica" };
 
 export function noteReplica(state: AgentState, happened: News): AgentState {
   switch (happened.kind) {
-    case "attached":
-      return noteAttached(state, happened.runs);
     case "replica":
       return noteEvent(state, happened.event);
     case "received": {
@@ -62,7 +60,8 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       if (known === undefined) return next;
       const { end, now } = happened;
       const doors = end.kind === "ready" ? end.doors : null;
-      return withReceiving(next, vm, { ...known, doors, retryAt: doors === null ? waitFrom(now) : null });
+      const waitMs = doors === null ? limits.replicaRetryMs : limits.replicaLookMs;
+      return withReceiving(next, vm, { ...known, doors, retryAt: later(now, waitMs) });
     }
     case "ceased": {
       const [next, op] = withoutOp(state, happened.op);
@@ -96,15 +95,16 @@ function withoutOp(state: AgentState, id: number): readonly [AgentState, AgentOp
 }
 
 /** What was told of a relay before this agent knew of it stands. */
-function noteAttached(state: AgentState, runs: readonly VmRun[]): AgentState {
+export function noteAttached(state: AgentState, runs: readonly VmRun[]): AgentState {
+  if (state.replicas.listed && runs.every((run) => state.replicas.mirrors.has(runKey(run)))) return state;
   const mirrors = new Map(state.replicas.mirrors);
   for (const run of runs) if (!mirrors.has(runKey(run))) mirrors.set(runKey(run), newMirror(run, "unknown", null));
-  return withReplicas(state, { mirrors, listing: "known" });
+  return withReplicas(state, { mirrors, listed: true });
 }
 
 function noteEvent(state: AgentState, event: ReplicaEvent): AgentState {
   const key = runKey(event.run);
-  const isEarly = state.replicas.listing !== "known";
+  const isEarly = !state.replicas.listed;
   const mirror = state.replicas.mirrors.get(key) ?? (isEarly ? newMirror(event.run, "unknown", null) : undefined);
   if (mirror === undefined) return state;
   switch (event.kind) {

@@ -4,7 +4,7 @@ import { type InstantMs, later, type StoreKey, type WallMs } from "../model/ids.
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { gone, isMoveOp, isWorking, noteMove, noteMoveOp, partSeen, takenOver } from "./note-moves.ts";
-import { isReplicaOp, noteReplica, noteReplicaOp } from "./note-replicas.ts";
+import { isReplicaOp, noteAttached, noteReplica, noteReplicaOp } from "./note-replicas.ts";
 import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 import { noteMeasurement } from "./usage.ts";
@@ -23,14 +23,13 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "vm":
       return noteVm(state, happened.event, happened.wall);
     case "listed":
-      return noteList(state, happened.runs, happened.wall);
+      return noteAttached(noteList(state, happened.runs, happened.wall), happened.attached);
     case "op-ended":
       return noteOp(state, happened.op, happened.end, happened);
     case "prepared":
     case "checked":
     case "move":
       return noteMove(state, happened);
-    case "attached":
     case "received":
     case "ceased":
     case "replica":

@@ -1,11 +1,12 @@
 import { valuesInKeyOrder } from "../base/order.ts";
 import { moveLinks } from "../core/migration-links.ts";
-import { protectionOf, runToReceive } from "../core/replication-duty.ts";
+import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import { forgetCopiesTransaction, isReceiverKnown, receiverTransaction } from "../core/replication-receiver.ts";
-import type { HostId, Incarnation, VmId } from "../model/ids.ts";
+import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
 import type { Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
+import type { Door } from "../ports/migration.ts";
 import type { ReceiveRequest, ReplicaVolume } from "../ports/replication.ts";
 import type { Building } from "./building.ts";
 import { ceaseKey, isReplicaWorking, receiveKey, withReceiving, withReplicas } from "./note-replicas.ts";
@@ -33,26 +34,34 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   if (run === undefined || isHere(building, vm) || isReplicaWorking(state, ceaseKey(vm))) return;
   const known = state.replicas.receiving.get(vm);
   const isThis = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
-  if (isThis && known.doors !== null) {
-    const { doors } = known;
-    if (isReceiverKnown(view, vm, state.self, run.epoch, doors) || building.busy(subjectOf(vm))) return;
-    const made = receiverTransaction(view, vm, state.self, run.epoch, doors);
-    if (made.kind === "commit") building.commit(subjectOf(vm), made.transaction, []);
-    return;
-  }
   if (isReplicaWorking(state, receiveKey(vm))) return;
-  if (isThis && known.retryAt !== null && now < known.retryAt) {
+  if (isThis && known.doors !== null && sayDoors(building, vm, run.epoch, known.doors)) return;
+  // What serves it may have died, or hang: then it is replaced (S19). Where each write arrives it works.
+  if (isThis && known.doors !== null && copiesState(view, vm, run, state.self) === "in-sync") return;
+  if (isThis && now < known.retryAt) {
     building.wakeAt(known.retryAt);
     return;
   }
   const request = requestFor(view, vm, run, state.self);
   if (request === undefined) return;
   const op = building.op({ kind: "receive", runKey: receiveKey(vm) });
-  const receiving = { epoch: run.epoch, from: run.host, incarnation, doors: null, retryAt: null };
+  const doors = isThis ? known.doors : null;
+  const receiving = { epoch: run.epoch, from: run.host, incarnation, doors, retryAt: now };
   const ceased = new Map(building.state.replicas.ceased);
   ceased.delete(vm);
   building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });
   building.effects.push({ kind: "receive", op, request });
+}
+
+/** True: that was not on record yet, or is on its way. */
+function sayDoors(building: Building, vm: VmId, epoch: Epoch, doors: readonly Door[]): boolean {
+  const { view } = building.happened;
+  const { self } = building.state;
+  if (building.busy(subjectOf(vm))) return true;
+  if (isReceiverKnown(view, vm, self, epoch, doors)) return false;
+  const made = receiverTransaction(view, vm, self, epoch, doors);
+  if (made.kind === "commit") building.commit(subjectOf(vm), made.transaction, []);
+  return true;
 }
 
 function requestFor(

@@ -40,14 +40,15 @@ export type Receiving = {
   readonly epoch: Epoch;
   readonly from: HostId;
   readonly incarnation: Incarnation;
-  /** Null: they are not, `retryAt` says when it is tried again. */
+  /** Null: they are not, and it is tried again. */
   readonly doors: readonly Door[] | null;
-  readonly retryAt: InstantMs | null;
+  /** Nothing is asked of the driver again before this. */
+  readonly retryAt: InstantMs;
 };
 
 export type ReplicaNotes = {
-  /** Which runs have a relay: `asked` until the driver has said so. */
-  readonly listing: "needed" | "asked" | "known";
+  /** Which runs have a relay is known. */
+  readonly listed: boolean;
   /** By `runKey`. */
   readonly mirrors: ReadonlyMap<string, Mirror>;
   readonly receiving: ReadonlyMap<VmId, Receiving>;
@@ -60,7 +61,7 @@ export type ReplicaNotes = {
 
 export function noReplicas(now: InstantMs): ReplicaNotes {
   return {
-    listing: "needed",
+    listed: false,
     mirrors: new Map(),
     receiving: new Map(),
     ceased: new Map(),
@@ -78,7 +79,6 @@ export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door
 export type ReplicaOp = "receive" | "cease" | "attach" | "go-on-alone" | "resync" | "reach" | "confirm" | "detach";
 
 export type ReplicaEffect =
-  | { readonly kind: "list-attached" }
   | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest }
   | { readonly kind: "cease"; readonly op: number; readonly vm: VmId }
   | { readonly kind: "attach"; readonly op: number; readonly run: VmRun; readonly request: AttachRequest }
@@ -91,7 +91,6 @@ export type ReplicaEffect =
   | { readonly kind: "go-on-alone" | "confirm" | "detach"; readonly op: number; readonly run: VmRun };
 
 export type ReplicaNews =
-  | { readonly kind: "attached"; readonly runs: readonly VmRun[] }
   | { readonly kind: "received"; readonly op: number; readonly end: ReceiveEnd }
   | { readonly kind: "ceased"; readonly op: number; readonly end: CeaseEnd }
   | { readonly kind: "replica"; readonly event: ReplicaEvent };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Agent, hostWith, seen, web } from "../../test/support/agent-rig.ts";
-import { heartbeat, host, incarnation } from "../../test/support/records.ts";
+import { heartbeat, host, incarnation, vm, vmId } from "../../test/support/records.ts";
 import { keys } from "../model/keys.ts";
 import { type Event, type EventDraft, eventSchema } from "../model/records.ts";
 import type { Touched } from "../model/view.ts";
@@ -63,6 +63,12 @@ describe("[S2] a freeze", () => {
         params: { host: "h1", incarnation: 1, forMs: 7_000, vms: "web" },
         reason: { rule: "S2", code: "heartbeat-unconfirmed" },
       },
+      {
+        type: "vm-stood-still",
+        subjects: { vm: "vm:web", host: "h1" },
+        params: { vm: "web", host: "h1", forMs: 7_000 },
+        reason: { rule: "S2", code: "heartbeat-unconfirmed" },
+      },
     ]);
     const { revision } = agent.records.view;
     agent.tell({ kind: "commit-ended", id: sent?.id ?? 0, end: { kind: "committed", revision } });
@@ -80,7 +86,7 @@ describe("[S2] a freeze", () => {
     const { revision } = agent.records.view;
     agent.tell({ kind: "commit-ended", id: first?.id ?? 0, end: { kind: "committed", revision } });
     agent.changes();
-    expect(told(agent)?.events).toMatchObject([{ params: { forMs: 250 } }]);
+    expect(told(agent)?.events.map(({ params }) => params["forMs"])).toEqual([250, 250]);
   });
 
   test("whose telling had no answer is told again, unless the history has it", () => {
@@ -95,6 +101,23 @@ describe("[S2] a freeze", () => {
     agent.tell({ kind: "changed", touched: history(first?.events[0]) });
     agent.wait(5_000);
     expect(told(agent)).toBeUndefined();
+  });
+
+  test("of many VMs is told of as many as fit into one transaction, and the next freeze in one of its own", () => {
+    const agent = running();
+    const names = Array.from({ length: 150 }, (_, n) => `v${1_000 + n}`);
+    for (const name of names) agent.records.put(keys.vm(vmId(name)), vm(name));
+    const vms = names.map(vmId);
+    const freeze = (at: number) => ({ incarnation: incarnation(1), at, since: at, vms, forMs: 9 }) as never;
+    agent.state = { ...agent.state, still: { ...agent.state.still, untold: [freeze(1), freeze(2)] } };
+    agent.changes();
+    const first = told(agent);
+    expect(first?.events.filter(({ type }) => type === "vms-stood-still")).toHaveLength(1);
+    expect(first?.events.length).toBe(100);
+    const { revision } = agent.records.view;
+    agent.tell({ kind: "commit-ended", id: first?.id ?? 0, end: { kind: "committed", revision } });
+    agent.changes();
+    expect(told(agent)?.events[0]).toMatchObject({ type: "vms-stood-still", params: { sinceWall: 2 } });
   });
 
   test("in which nothing ran, and the one with which each incarnation begins, are nobody's business", () => {

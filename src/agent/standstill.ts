@@ -1,16 +1,17 @@
 import { event } from "../core/decision.ts";
 import type { Standstill } from "../core/standstill.ts";
 import { stillIn, transaction } from "../core/transactions.ts";
-import type { Incarnation } from "../model/ids.ts";
+import type { HostId, Incarnation, VmId } from "../model/ids.ts";
 import type { EventDraft } from "../model/records.ts";
-import type { Touched } from "../model/view.ts";
+import type { ClusterView, Touched } from "../model/view.ts";
 import type { Building } from "./building.ts";
 import type { AgentEvent, AgentState } from "./state.ts";
-import type { Freeze } from "./stillness.ts";
+import type { Freeze, Stillness } from "./stillness.ts";
 
 /** Its one transaction at a time. */
 const subject = "standstill";
 const type = "vms-stood-still";
+type Ended = Stillness["untold"][number];
 
 /** Begins and ends freezes by what the heart says now. One of an incarnation that is over ended without a thaw. */
 export function noteStillness(state: AgentState, happened: AgentEvent & { readonly kind: "heart" }): AgentState {
@@ -25,13 +26,13 @@ export function noteStillness(state: AgentState, happened: AgentEvent & { readon
     return { ...state, still: { ...state.still, thawed: incarnation, open: null, untold: [...untold, ...ended] } };
   }
   const begins = open === null && thawed === incarnation;
-  const began: Freeze = { incarnation, at: now, since: wall, vms: runningHere(state, happened) };
+  const began: Freeze = { incarnation, at: now, since: wall, vms: runningHere(state) };
   return { ...state, still: { ...state.still, open: begins ? began : open, untold } };
 }
 
-function runningHere(state: AgentState, { view }: AgentEvent): string[] {
+function runningHere(state: AgentState): VmId[] {
   const ids = [...state.locals.values()].filter(({ phase }) => phase !== "gone").map(({ run }) => run.vm);
-  return [...new Set(ids)].map((id) => view.vms.get(id)?.value.name ?? id).sort();
+  return [...new Set(ids)].sort();
 }
 
 /** What this host's VMs do as far as the heart knows: undefined where they may run, or where it is not there. */
@@ -47,13 +48,37 @@ export function tellStillness(building: Building, incarnation: Incarnation): voi
   const registration = view.hosts.get(self);
   const mine = still.untold.filter((freeze) => freeze.incarnation === incarnation);
   if (mine.length === 0 || registration === undefined || building.busy(subject)) return;
-  const host = view.members.get(self)?.value.name ?? self;
-  const told = mine.map(({ since, forMs, vms }): EventDraft => {
-    const params = { host, incarnation, sinceWall: since, forMs, vms: namesOf(vms) };
-    return event(type, { host: self }, params, { rule: "S2", code: "heartbeat-unconfirmed", params: { host } });
-  });
-  building.state = { ...building.state, still: { ...still, sentAt: mine.at(-1)?.at ?? null } };
+  const told: EventDraft[] = [];
+  let sentAt: Freeze["at"] | null = null;
+  for (const freeze of mine) {
+    const events = eventsOf(view, self, freeze);
+    if (sentAt !== null && told.length + events.length > eventsMax) break;
+    told.push(...events);
+    sentAt = freeze.at;
+  }
+  building.state = { ...building.state, still: { ...still, sentAt } };
   building.commit(subject, transaction(stillIn(self, registration), []), told);
+}
+
+/** So many events fit into one transaction. Of a host with more VMs the rest stand in the history by the host alone. */
+const eventsMax = 100;
+
+/** What happened to the host, and the same for each VM of it: who asks about a VM looks for what is about that VM. */
+function eventsOf(view: ClusterView, self: HostId, freeze: Ended): EventDraft[] {
+  const { incarnation, since, forMs, vms } = freeze;
+  const host = view.members.get(self)?.value.name ?? self;
+  const reason = { rule: "S2", code: "heartbeat-unconfirmed", params: { host } };
+  const stood = vms.flatMap((id) => view.vms.get(id)?.value ?? []);
+  const names = vms.map((id) => view.vms.get(id)?.value.name ?? id).sort();
+  const params = { host, incarnation, sinceWall: since, forMs, vms: namesOf(names) };
+  return [
+    event(type, { host: self }, params, reason),
+    ...stood
+      .slice(0, eventsMax - 1)
+      .map(({ id, name }) =>
+        event("vm-stood-still", { vm: id, host: self }, { vm: name, host, sinceWall: since, forMs }, reason),
+      ),
+  ];
 }
 
 const namesMax = 5;

@@ -1,4 +1,4 @@
-import type { Incarnation, InstantMs, WallMs } from "../model/ids.ts";
+import type { Incarnation, InstantMs, VmId, WallMs } from "../model/ids.ts";
 
 /** What the heart's word has told of freezes (S2). */
 export type Stillness = {
@@ -16,8 +16,8 @@ export type Freeze = {
   readonly incarnation: Incarnation;
   readonly at: InstantMs;
   readonly since: WallMs;
-  /** Names of the VMs that ran here when it began. */
-  readonly vms: readonly string[];
+  /** The VMs that ran here when it began. */
+  readonly vms: readonly VmId[];
 };
 
 export const neverStill: Stillness = { thawed: null, open: null, untold: [], sentAt: null };

@@ -48,12 +48,17 @@ function end(round: VmRound, stored: Stored<VmOrder>): void {
 }
 
 function decideMove(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
-  const why =
-    whyNotMoved(round, vm, order) ??
-    (isThere(round, vm, order) ? undefined : round.whyUnfit(vm, order.to, order.kind === "migrate"));
+  const why = whyNotMoved(round, vm, order);
   if (why !== undefined) drop(round, stored, order, vm, why);
   else if (isThere(round, vm, order)) served(round, stored, order, vm);
-  else if (standsStill(round, vm)) accept(round, stored, order, vm);
+  else if (standsStill(round, vm)) carryOut(round, stored, order, vm);
+}
+
+/** Only now: what waits costs no look at every host's room in each round, and its host may be fit again by then. */
+function carryOut(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
+  const why = round.whyUnfit(vm, order.to, order.kind === "migrate");
+  if (why !== undefined) drop(round, stored, order, vm, why);
+  else accept(round, stored, order, vm);
 }
 
 /** Only a VM that is at rest somewhere is moved: not one that is being recovered, moved or stopped. */

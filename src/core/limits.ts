@@ -77,10 +77,10 @@ export const limits = {
   replicaRetryMs: 2_000,
   /** The same where a guest may be waiting for it (S16). */
   replicaPromptRetryMs: 200,
+  /** As long as a copy is not in sync, its host looks so often whether what receives it still works. */
+  replicaLookMs: 5_000,
   /** How far a copy is is written down at most so often. */
   replicaProgressMs: 5_000,
-  /** From so many VMs on the way from a host on, no further one leaves it that nobody ordered away (HM2). */
-  movesPerHostMax: 4,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
   moveRetryFirstMs: 10_000,
   moveRetryMaxMs: 600_000,

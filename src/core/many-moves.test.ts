@@ -16,6 +16,7 @@ import {
 import { onHosts, ruleId, together } from "../../test/support/rules.ts";
 import type { PoolId, TaskId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import { defaultPolicy } from "../model/policy.ts";
 import { systemActor } from "../model/records.ts";
 import { decideTasks } from "./decide-tasks.ts";
 import { decideVms } from "./decide-vms.ts";
@@ -93,7 +94,7 @@ describe("VMs that nobody ordered away", () => {
     const records = running(10);
     for (const name of names(10)) records.put(keys.rule(ruleId(name)), onHosts(name, name, "h2:2 h1:1"));
     const first = decide(records);
-    expect(moved(first)).toHaveLength(limits.movesPerHostMax);
+    expect(moved(first)).toHaveLength(defaultPolicy.movesPerHostMax);
     for (const { transaction } of first.decisions)
       for (const write of transaction.writes) if (write.kind === "put") records.put(write.key, JSON.parse(write.text));
     expect(moved(decide(records))).toEqual([]);

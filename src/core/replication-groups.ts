@@ -50,7 +50,8 @@ function vmTrouble(view: ClusterView, { source, target }: Group, vm: VmId): [Gro
   if (all.some(({ record }) => record?.value.state.kind === "copying"))
     return [["Synchronizing", reason("S17", "group-vm-copying", { vm: name, host: to })]];
   const use = usability(view, vm, to);
-  if (use.kind === "whole") return [];
+  // In cycles it is always somewhat behind; by how much is shown with it (`lagMs`).
+  if (use.kind === "whole" || (use.kind === "lossy" && use.code === "replica-behind")) return [];
   const code = use.kind === "lossy" && use.code === "replica-stale" ? "group-vm-stale" : "group-vm-unusable";
   return [[code === "group-vm-stale" ? "Warning" : "Error", reason("S17", code, { vm: name, host: to })]];
 }

@@ -12,7 +12,7 @@ export type Usability =
   | { readonly kind: "whole" }
   | { readonly kind: "lossy"; readonly code: LossCode; readonly since: WallMs | null }
   | { readonly kind: "unusable"; readonly code: "replica-absent" | "replica-incomplete" };
-type LossCode = "replica-stale" | "replica-earlier-run" | "replica-diverged" | "replica-unknown";
+type LossCode = "replica-stale" | "replica-behind" | "replica-earlier-run" | "replica-diverged" | "replica-unknown";
 
 /** The worst of its volumes counts: a VM starts from all of them. */
 export function usability(view: ClusterView, vm: VmId, host: HostId): Usability {
@@ -36,6 +36,8 @@ function usabilityOf({ record }: Copy, owner: Owner | undefined): Usability {
     case "stale":
       if (!state.whole) return { kind: "unusable", code: "replica-incomplete" };
       return { kind: "lossy", code: "replica-stale", since: state.at };
+    case "sealed":
+      return { kind: "lossy", code: "replica-behind", since: state.at };
     case "diverged":
       return { kind: "lossy", code: "replica-diverged", since: null };
     case "unknown":

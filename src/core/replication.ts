@@ -38,7 +38,7 @@ export function hostsWithCopies(view: ClusterView, vm: VmId): readonly HostId[] 
  * anybody, because it holds some of the old and some of the new.
  */
 export function copyingTransaction(view: ClusterView, vm: VmId, run: Run, to: HostId): Commit | Refusal {
-  return write(view, vm, run, to, () => ({ kind: "copying" }));
+  return recordCopies(view, vm, run, to, () => ({ kind: "copying" }));
 }
 
 /**
@@ -56,7 +56,7 @@ export function staleTransaction(
   const all = copiesOn(view, vm, to);
   const whole = all.every(({ record }) => record !== undefined && isWhole(record.value, run.epoch));
   // One that is stale already stays so since when it became it.
-  return write(view, vm, run, to, ({ record }) => {
+  return recordCopies(view, vm, run, to, ({ record }) => {
     const known = record?.value.state;
     return { kind: "stale", cause, whole, at: whole && known?.kind === "stale" ? known.at : at };
   });
@@ -75,7 +75,7 @@ export function inSyncTransaction(view: ClusterView, vm: VmId, run: Run, to: Hos
   const all = copiesOn(view, vm, to);
   const copied = all.every(({ record }) => record?.value.state.kind === "copying" && record.value.epoch === run.epoch);
   if (!copied) return refuse("replica-overtaken", { vm });
-  return write(view, vm, run, to, () => ({ kind: "in-sync" }));
+  return recordCopies(view, vm, run, to, () => ({ kind: "in-sync" }));
 }
 
 /**
@@ -88,7 +88,8 @@ export function mayGoOnAlone(view: ClusterView, vm: VmId, run: Run, to: HostId):
   return all.every(({ record }) => record?.value.state.kind === "stale" && record.value.epoch === run.epoch);
 }
 
-function write(
+/** Of all volumes at once, by the host that runs the VM (S17). */
+export function recordCopies(
   view: ClusterView,
   vm: VmId,
   run: Run,

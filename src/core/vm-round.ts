@@ -76,7 +76,7 @@ export class VmRound {
    * once are an outage that nobody asked for.
    */
   isCrowded(host: HostId): boolean {
-    return (this.#leavingNow().get(host) ?? 0) >= limits.movesPerHostMax;
+    return (this.#leavingNow().get(host) ?? 0) >= this.policy.movesPerHostMax;
   }
 
   /** One more leaves `host` by a move that is decided in this round. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
 import type { Epoch, GroupId, HostId, Incarnation, PoolId, VmId, VolumeId, WallMs } from "./ids.ts";
+import { sealedCycleSchema } from "./replication-cycle.ts";
 
 /**
  * How much of its volume a copy has. `in-sync`: every write that its run was answered. `stale`: the run goes on without it
@@ -20,6 +21,8 @@ export const replicaStateSchema = z.discriminatedUnion("kind", [
     at: wallMs,
   }),
   z.object({ kind: z.literal("diverged"), at: wallMs, kept: z.boolean().default(true) }),
+  /** In cycles: everything until `at`, as the last cycle that is sealed there (S25); a later one may be on its way. */
+  sealedCycleSchema.extend({ kind: z.literal("sealed") }),
   z.object({ kind: z.literal("unknown") }),
   z.object({ kind: z.literal("surplus"), at: wallMs }),
 ]);
@@ -55,7 +58,12 @@ export type Replica = z.infer<typeof replicaSchema>;
 
 export const groupModeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("synchronous"), boundMs: z.int().min(500).max(30_000).default(2_000) }),
-  z.object({ kind: z.literal("asynchronous"), everyS: z.int().min(5).max(86_400) }),
+  z.object({
+    kind: z.literal("asynchronous"),
+    everyS: z.int().min(5).max(86_400),
+    /** A failover by itself where at most so many seconds of writes are lost by it; null: only by order. */
+    lossS: z.int().min(0).max(604_800).nullable().default(null),
+  }),
 ]);
 
 /**

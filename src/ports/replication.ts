@@ -155,6 +155,6 @@ export interface ReplicaSource {
   /** Only after stale, or that there is no replica, is committed. `done`: no trace of it is left at the run. */
   detach(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /** The runs that have a relay, also those that an earlier driver attached. */
-  listAttached(done: (runs: readonly VmRun[]) => void): void;
+  attached(): readonly VmRun[];
   watchReplicas(listener: (event: ReplicaEvent) => void): void;
 }

@@ -147,7 +147,9 @@ export function runDaemon(
         commit(effect.transaction, effect.events, (end) => toAgent({ kind: "commit-ended", id: effect.id, end }));
         return;
       case "list":
-        ports.hypervisor.list((runs) => toAgent({ kind: "listed", runs }));
+        ports.hypervisor.list((runs) => {
+          toAgent({ kind: "listed", runs, attached: ports.replicas.source.attached() });
+        });
         return;
       case "read":
         ports.sensors.read((reading) => toAgent({ kind: "read", reading }));
@@ -157,9 +159,6 @@ export function runDaemon(
         return;
       case "leave":
         ports.machine.leave(effect.next);
-        return;
-      case "list-attached":
-        performReplica(ports.replicas, effect, toAgent, () => undefined);
         return;
       case "alive":
         ports.heart.alive(effect.poolAgeMs);

@@ -11,10 +11,6 @@ export function performReplica(
   tell: (news: ReplicaNews) => void,
   ended: (op: number, end: HypervisorEnd) => void,
 ): void {
-  if (effect.kind === "list-attached") {
-    source.listAttached((runs) => tell({ kind: "attached", runs }));
-    return;
-  }
   const { op } = effect;
   const done = (end: HypervisorEnd): void => ended(op, end);
   switch (effect.kind) {

@@ -20,6 +20,13 @@ export type PlannedVm = {
   readonly cpuModel?: string;
 };
 
+export type PlannedGroup = {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly vms: readonly string[];
+};
+
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */
 export type FaultEvent = {
   readonly atMs: number;
@@ -64,6 +71,8 @@ export type WorldPlan = {
   readonly scheduler?: Pick<Scheduler, "mode" | "rebalanceOnStart"> & Partial<Pick<Scheduler, "autoRebalance">>;
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly PlannedVm[];
+  /** Availability groups, of VMs whose disks lie with one host. */
+  readonly groups?: readonly PlannedGroup[];
   /** Faults and the operator's orders, by time. */
   readonly events: readonly FaultEvent[];
   /** From here on every fault is over; the world heals. */

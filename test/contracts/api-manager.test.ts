@@ -67,8 +67,11 @@ test("a shutdown waits for the agent's answer, and a refused one is told", async
     { kind: "refused", code: "leave-already", params: { host: "h2", next: "reboot" }, at: 1 },
   ];
   const ends: unknown[] = [];
+  // Of two members both are the majority.
+  const refusal = await failure(client.host.shutdown({ host: "h2" }));
+  expect(refusal).toMatchObject({ code: "leave-loses-majority", params: { left: 1, votes: 2 } });
   for (const answer of answers) {
-    const asked = failure(client.host.shutdown({ host: "h2" }));
+    const asked = failure(client.host.shutdown({ host: "h2", accept: true }));
     await until(() => intent() !== undefined, "the intent");
     const open = intent();
     if (open === undefined) throw new Error("no intent");

@@ -152,7 +152,9 @@ test("[FC2] an edit that breaks what is borne is answered with what it would bre
   const edit = ["rule", "add", "licence", "--host", "h2", "--strict", "--vm", "db"];
   const refused = await holdfast(...edit);
   expect({ code: refused.code, out: refused.out }).toEqual({ code: 1, out: "" });
-  expect(refused.err).toMatch(/^Cause: {3}The cluster bears 1 host losses now and would bear 0: without h2, db .+\n/u);
+  expect(refused.err).toMatch(
+    /^Cause: {3}The cluster bears the loss of 1 of its hosts now and would bear 0: without h2, db .+\n/u,
+  );
   expect(refused.err).toMatch(/--accept\.\nCode: {4}edit-bears-less\n$/u);
   expect(api.view().rules.size).toBe(0);
   expect(await holdfast(...edit, "--accept")).toMatchObject({ code: 0, err: "" });

@@ -1,10 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import {
   appendFileSync,
+  closeSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -18,6 +20,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { NbdGuest } from "../../lab/guest/nbd-guest.ts";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
+import { openCycleSource, type QemuCycleSource } from "../../src/adapters/qemu/replica-cycle-source.ts";
 import { openReplicaSource, type QemuReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
 import { openReplicaTarget, type QemuReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
 import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
@@ -26,7 +29,8 @@ import type { ClusterId, PoolId } from "../../src/model/ids.ts";
 import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaCopy, ReplicaEvent } from "../../src/ports/replication.ts";
 import { controlOrder } from "./control-order.ts";
-import { diskMiB, diskNames, type ReplicationRig, type Spoilt, type Write } from "./replication-calls.ts";
+import type { CycleRig } from "./cycles-calls.ts";
+import { diskMiB, diskNames, type Spoilt, type Write } from "./replication-calls.ts";
 
 const limitMs = 30_000;
 const blockBytes = 65_536;
@@ -37,7 +41,7 @@ let lastRig = 0;
 type Machine = { readonly run: VmRun; readonly qmp: Qmp; readonly process: ChildProcess; readonly guests: NbdGuest[] };
 type Machines = { current: Machine | undefined };
 export type Certificates = { readonly ca: string; readonly cert: string; readonly key: string };
-export type RealReplicaPair = ReplicationRig & {
+export type RealReplicaPair = CycleRig & {
   readonly qmp: () => Qmp;
   /** The guest wants all on disk that it was acknowledged. */
   readonly flush: (disk: number) => Promise<number>;
@@ -56,6 +60,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
   const events: ReplicaEvent[] = [];
   const machines: Machines = { current: undefined };
   let source = openSource(folder, of, machines, events);
+  let cycleSource = openCycles(folder, of, machines);
   let target = openTarget(folder, of);
   const faults = faultsIn(folder, address);
   return {
@@ -63,6 +68,12 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       return source;
     },
     get target() {
+      return target;
+    },
+    get cycleSource() {
+      return cycleSource;
+    },
+    get cycleTarget() {
       return target;
     },
     events,
@@ -76,9 +87,12 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
     ...faults,
     reopenSource: async (meanwhile) => {
       source.close();
+      cycleSource.close();
       await meanwhile?.();
+      const inCycles = existsSync(join(folder, "a", "cycles"));
       source = openSource(folder, of, machines, events);
-      await until("it is taken up", () => events.length > 0);
+      cycleSource = openCycles(folder, of, machines);
+      await until("it is taken up", () => inCycles || events.length > 0);
     },
     reopenTarget: async (meanwhile) => {
       target.close();
@@ -91,6 +105,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
     close: async () => {
       await faults.cut(false);
       source.close();
+      cycleSource.close();
       target.close();
       machines.current?.process.kill("SIGKILL");
       signal(folder, "SIGKILL");
@@ -112,6 +127,16 @@ function openSource(folder: string, of: Of, machines: Machines, events: ReplicaE
   return opened;
 }
 
+function openCycles(folder: string, of: Of, machines: Machines): QemuCycleSource {
+  return openCycleSource({
+    cluster,
+    runDir: join(folder, "a"),
+    relay,
+    qmp: (run) => (machines.current?.run.epoch === run.epoch ? machines.current.qmp : undefined),
+    ...(of.source && { certificates: of.source }),
+  });
+}
+
 function openTarget(folder: string, of: Of): QemuReplicaTarget {
   const pools = { ["pool" as PoolId]: join(folder, "pool-b") };
   const volumes = openVolumes({ cluster, pools });
@@ -125,15 +150,8 @@ function guestsOf(folder: string, machines: Machines) {
     startRun: async (run: VmRun): Promise<void> => {
       machines.current = await startMachine(folder, run);
     },
-    killRun: async (run: VmRun): Promise<void> => {
-      const { current } = machines;
-      const { process: child, guests } = must(current?.run === run ? current : undefined, "Cannot kill: no such run");
-      const gone = new Promise((end) => child.once("exit", end));
-      child.kill("SIGKILL");
-      await gone;
-      for (const guest of guests) guest.close();
-      machines.current = undefined;
-    },
+    killRun: (run: VmRun): Promise<void> => endRun(machines, run, "SIGKILL"),
+    stopRun: (run: VmRun): Promise<void> => endRun(machines, run, "SIGTERM"),
     write: (disk: number, block: number, value: number): Write => {
       const write = { isAcknowledged: false };
       void guestOf(disk)
@@ -154,13 +172,31 @@ function guestsOf(folder: string, machines: Machines) {
   };
 }
 
+async function endRun(machines: Machines, run: VmRun, by: NodeJS.Signals): Promise<void> {
+  const { current } = machines;
+  const { process: child, guests } = must(current?.run === run ? current : undefined, "Cannot end: no such run");
+  const gone = new Promise((end) => child.once("exit", end));
+  child.kill(by);
+  await gone;
+  for (const guest of guests) guest.close();
+  machines.current = undefined;
+}
+
 /** A table of its own in the firewall, for one address that nobody else has. */
 function faultsIn(folder: string, address: string) {
   const table = `hf_rep_${process.pid}_${lastRig}`;
   const daemonSocket = join(folder, "b", "received", "web", "qmp.sock");
   const relays = join(folder, "a", "relays");
   let isCut = false;
+  const cycles = join(folder, "a", "cycles");
   return {
+    hasSent: async (): Promise<boolean> => {
+      const [name = ""] = readdirSync(cycles);
+      const control = join(cycles, name, "control.sock");
+      // It may not serve yet.
+      const says = await controlOrder(control, { kind: "tell" }).catch(() => undefined);
+      return says !== undefined && relaySaysSchema.parse(says).state.mode === "hold";
+    },
     sentMiB: async (): Promise<number> => {
       const [name = ""] = readdirSync(relays);
       const says = await controlOrder(join(relays, name, "control.sock"), { kind: "tell" });
@@ -231,7 +267,9 @@ async function startMachine(folder: string, run: VmRun): Promise<Machine> {
     "-mon",
     "chardev=qmp,mode=control",
   ];
-  const child = spawn("qemu-system-x86_64", [...args, ...disks], { stdio: ["ignore", "ignore", "inherit"] });
+  const log = openSync(join(folder, `qemu-${run.epoch}.log`), "a");
+  const child = spawn("qemu-system-x86_64", [...args, ...disks], { stdio: ["ignore", "ignore", log] });
+  closeSync(log);
   let qmp: Qmp | undefined;
   await until("QEMU answers", async () => {
     qmp = await connectQmp(qmpPath, { event: () => undefined, end: () => undefined }, 1_000);

@@ -86,21 +86,24 @@ export const pool: Pool = {
   createdAt: 0 as WallMs,
 };
 
-/** One call each; `current`: the hosts of the test that runs. */
-function callsOf(current: () => ReplicationRig) {
-  const ask = (call: (source: ReplicaSource, end: (end: HypervisorEnd) => void) => void): Promise<HypervisorEnd> =>
-    current().end((end) => call(current().source, end));
-  const receiveRequest = (over: Partial<ReceiveRequest> = {}): ReceiveRequest => ({
+export function receiveRequest(address: string, over: Partial<ReceiveRequest> = {}): ReceiveRequest {
+  return {
     vm: run4.vm,
     epoch: run4.epoch,
     from: "a" as HostId,
     volumes: diskNames.map((volume) => ({ volume: volume as VolumeId, pool, sizeMiB: diskMiB, format: "qcow2" })),
-    addresses: [current().address],
+    addresses: [address],
     tls: false,
     ...over,
-  });
+  };
+}
+
+/** One call each; `current`: the hosts of the test that runs. */
+function callsOf(current: () => ReplicationRig) {
+  const ask = (call: (source: ReplicaSource, end: (end: HypervisorEnd) => void) => void): Promise<HypervisorEnd> =>
+    current().end((end) => call(current().source, end));
   const receive = (over: Partial<ReceiveRequest> = {}) =>
-    current().end<ReceiveEnd>((end) => current().target.receive(receiveRequest(over), end));
+    current().end<ReceiveEnd>((end) => current().target.receive(receiveRequest(current().address, over), end));
   const doorsFor = async (over: Partial<ReceiveRequest> = {}): Promise<readonly Door[]> => {
     const end = await receive(over);
     if (end.kind !== "ready") throw new Error(`The target does not receive: ${JSON.stringify(end)}`);

@@ -1,34 +1,32 @@
 import { must } from "../../src/base/assert.ts";
 import type { HostId, VmId, VolumeId } from "../../src/model/ids.ts";
+import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaEvent } from "../../src/ports/replication.ts";
-import { type Doorkeeper, type ReplicaWorld, type SimDisk, SimMirrorQemu } from "../../src/sim/replica/machine.ts";
+import { SimCycleSource } from "../../src/sim/replica/cycle-source.ts";
+import { type ReplicaWorld, type SimDisk, SimMirrorQemu, type SimNotes } from "../../src/sim/replica/machine.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../../src/sim/replica/source.ts";
 import { SimReplicaHost, SimReplicaTarget } from "../../src/sim/replica/target.ts";
-import { diskNames, type ReplicationRig, run4, type Spoilt, type Write } from "./replication-calls.ts";
+import type { CycleRig } from "./cycles-calls.ts";
+import { diskNames, run4, type Spoilt, type Write } from "./replication-calls.ts";
 import { VirtualClock } from "./sim-rig.ts";
 
 const stepsMax = 100_000;
 const laterMs = 500;
 
 /** Two simulated hosts under one clock, with a link that can be cut. */
-export async function openSimReplicaPair(): Promise<ReplicationRig> {
+export async function openSimReplicaPair(): Promise<CycleRig> {
   const { clock, world, link } = openWorld();
   const here = new SimReplicatedHost("a" as HostId);
   const there = new SimReplicaHost("b" as HostId, new Set(["10.0.0.2"]));
-  const disks = new Map<VolumeId, SimDisk>(diskNames.map((volume) => [volume as VolumeId, new Map()]));
   const events: ReplicaEvent[] = [];
-  const openSource = (): SimReplicaSource => {
-    const opened = new SimReplicaSource(world, here);
-    opened.watchReplicas((event) => events.push(event));
-    return opened;
-  };
+  const openSource = (): SimReplicaSource => openWatched(world, here, events);
+  let cycleSource = new SimCycleSource(world, here);
   let source = openSource();
   let target = new SimReplicaTarget(world, there);
   const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
     for (let i = 0; !(await holds()); i++)
       if (!clock.step() || i > stepsMax) throw new Error(`Waited in vain until ${what}`);
   };
-  const running = (): SimMirrorQemu | undefined => [...here.qemus.values()].find(({ isAlive }) => isAlive);
   return {
     get source() {
       return source;
@@ -36,15 +34,18 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
     get target() {
       return target;
     },
+    get cycleSource() {
+      return cycleSource;
+    },
+    get cycleTarget() {
+      return target;
+    },
     events,
     address: "10.0.0.2",
     foreignAddress: "192.0.2.1",
-    startRun: async (run) => void here.qemus.set(nameOf(run), new SimMirrorQemu(run, disks, world)),
-    killRun: async (run) => {
-      must(here.qemus.get(nameOf(run)), "Cannot kill: no such run").isAlive = false;
-    },
-    write: (disk, block, value) => writeTo(running(), disk, block, value),
-    readHere: async (disk, block) => disks.get(diskNames[disk] as VolumeId)?.get(block) ?? 0,
+    ...guestsOf(here, world),
+    // Its connections, while one is under way.
+    hasSent: async () => there.exports.size > 0,
     readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,
     exportFolder: "/exports",
     readImage: async (path, block) => there.images.get(path)?.get(block) ?? 0,
@@ -56,8 +57,10 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
     spoil: spoilIn(there),
     reopenSource: async (meanwhile) => {
       source.isOpen = false;
+      cycleSource.close();
       await meanwhile?.();
       source = openSource();
+      cycleSource = new SimCycleSource(world, here);
     },
     reopenTarget: async (meanwhile) => {
       target.isOpen = false;
@@ -68,18 +71,43 @@ export async function openSimReplicaPair(): Promise<ReplicationRig> {
       const ends: Parameters<Parameters<typeof call>[0]>[0][] = [];
       call((end) => ends.push(end));
       await until("the end of a call", () => ends.length > 0);
-      return must(ends[0], "Cannot answer: there is none");
+      return ends[0] as (typeof ends)[number];
     },
     until,
-    whileLater: async () => {
-      const endsAt = world.now() + laterMs;
-      await until("it is later", () => world.now() >= endsAt);
-    },
+    whileLater: (endsAt = world.now() + laterMs) => until("it is later", () => world.now() >= endsAt),
     close: async () => {
       source.isOpen = false;
       target.isOpen = false;
     },
   };
+}
+
+function guestsOf(here: SimReplicatedHost, world: ReplicaWorld) {
+  const disks = new Map<VolumeId, SimDisk>(diskNames.map((volume) => [volume as VolumeId, new Map()]));
+  const notes: SimNotes = new Map(diskNames.map((volume) => [volume as VolumeId, new Map<string, Set<number>>()]));
+  const end = (run: VmRun): void => {
+    must(here.qemus.get(nameOf(run)), "Cannot end: no such run").isAlive = false;
+  };
+  const running = (): SimMirrorQemu | undefined => [...here.qemus.values()].find(({ isAlive }) => isAlive);
+  return {
+    startRun: async (run: VmRun): Promise<void> => {
+      here.qemus.set(nameOf(run), new SimMirrorQemu(run, disks, world, notes));
+    },
+    stopRun: async (run: VmRun): Promise<void> => end(run),
+    killRun: async (run: VmRun): Promise<void> => {
+      end(run);
+      for (const noted of notes.values()) noted.clear();
+    },
+    write: (disk: number, block: number, value: number): Write => writeTo(running(), disk, block, value),
+    readHere: async (disk: number, block: number): Promise<number> =>
+      disks.get(diskNames[disk] as VolumeId)?.get(block) ?? 0,
+  };
+}
+
+function openWatched(world: ReplicaWorld, here: SimReplicatedHost, events: ReplicaEvent[]): SimReplicaSource {
+  const opened = new SimReplicaSource(world, here);
+  opened.watchReplicas((event) => events.push(event));
+  return opened;
 }
 
 function writeTo(qemu: SimMirrorQemu | undefined, disk: number, block: number, value: number): Write {
@@ -121,15 +149,15 @@ function spoilIn(there: SimReplicaHost): (how: Spoilt) => Promise<void> {
 function openWorld() {
   const clock = new VirtualClock();
   const link = { isCut: false };
-  const doors = new Map<string, { readonly host: HostId; readonly doorkeeper: Doorkeeper }>();
+  const doors = new Map<string, NonNullable<ReturnType<ReplicaWorld["find"]>>>();
   const world: ReplicaWorld = {
     after: (ms, act) => clock.after(ms, act),
     now: () => clock.now,
     connects: () => !link.isCut,
     find: ({ address, port }) => doors.get(`${address}:${port}`),
-    open: (host, address, doorkeeper) => {
+    open: (host, address, doorkeeper, cycles) => {
       const port = 40_000 + doors.size;
-      doors.set(`${address}:${port}`, { host, doorkeeper });
+      doors.set(`${address}:${port}`, { host, doorkeeper, cycles });
       return { address, port };
     },
   };

@@ -47,7 +47,7 @@ export class Agent {
 
   lists(...runs: readonly RunningVm[]): void {
     this.take("list");
-    this.tell({ kind: "listed", runs });
+    this.tell({ kind: "listed", runs, attached: [] });
   }
 
   /** The oldest effect of this kind that no test has taken yet. */

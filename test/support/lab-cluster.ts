@@ -59,6 +59,8 @@ export interface TestVm {
   /** Ends once its page answers; throws after the limit. */
   answers(): Promise<GuestStatus>;
   disk(): GuestDisk;
+  /** Of its first disk where it lies on this host, whether or not it is there; in the shared pool the same for all. */
+  image(host: string): string;
 }
 
 /** What the lab of this test file did last: told with each failure. */
@@ -161,12 +163,11 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       return end.kind === "answered" && end.status === 200 ? (JSON.parse(end.body) as GuestStatus) : undefined;
     },
     answers: () => waitFor(`the page of ${name}`, vm.status),
-    disk: () => {
-      const [disk] = record()?.spec.disks ?? [];
-      const isLocal = disk?.pool === labLocalPool;
-      return readGuestDisk(
-        join(isLocal ? localPoolDir(world.host(vm.owner().host).plan) : world.poolDir, `${disk?.volume}.raw`),
-      );
+    disk: () => readGuestDisk(vm.image(vm.owner().host)),
+    image: (host) => {
+      const disk = record()?.spec.disks[0];
+      const folder = disk?.pool === labLocalPool ? localPoolDir(world.host(host).plan) : world.poolDir;
+      return join(folder, `${disk?.volume}.raw`);
     },
   };
   return vm;
@@ -180,10 +181,17 @@ async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {
     else if (host.isUp) await thaw(lab, host);
   }
   const { workers } = lab.cluster;
-  for (const host of workers) await waitFor(`${host.name} to be in`, () => isIn(history, host.name) || undefined);
+  for (const host of workers)
+    await waitFor(`${host.name} to be in`, async () => {
+      // A fence that was decided before everything was whole again may have cut its power since.
+      if (!host.isOn && !isBeingCut(history, host.name)) await lab.fault("power-on", { host: host.name });
+      return isIn(history, host.name) || undefined;
+    });
   const pool = history.view.pools.get(labPool as never)?.value.id;
   const hasPool = () =>
-    [...history.view.facts.values()].filter((one) => one.value.pools.some((p) => p.pool === pool && p.unfit === null));
+    [...history.view.facts.values()].filter(({ value }) =>
+      [labPool, labLocalPool].every((name) => value.pools.some((p) => p.pool === name && p.unfit === null)),
+    );
   if (pool !== undefined)
     await waitFor("the pool on all hosts", () => hasPool().length === workers.length || undefined);
   for (const vm of vms) if (isWanted(history, vm)) await waitFor(`${vm.name} to run`, vm.running);
@@ -198,6 +206,12 @@ async function thaw(lab: TestLab, { name }: LabHost): Promise<void> {
   for (const program of lab.host(name).programNames()) {
     if (lab.host(name).pidOf(program) !== undefined) await lab.fault("thaw", { host: name, process: program });
   }
+}
+
+/** Whoever switches it on now makes the device cut it once more. */
+function isBeingCut({ view }: History, host: string): boolean {
+  const incarnation = view.hosts.get(host as HostId)?.value.incarnation;
+  return incarnation !== undefined && fenceOf(view, host as HostId, incarnation)?.value.device === "begun";
 }
 
 /** Registered, not fenced, heard just now with its agent, nothing frozen. */

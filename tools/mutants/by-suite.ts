@@ -19,7 +19,9 @@ export const suites = {
     files: ["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
   },
   /** The driver and the relay with real QEMUs. Needs root. */
-  relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts"] },
+  relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"] },
+  /** The driver of live moves with real QEMUs, where disks go along. Needs root. */
+  moves: { projects: ["contracts"], files: ["test/contracts/local-move.test.ts"] },
 } as const;
 export type Suite = keyof typeof suites;
 

@@ -1,10 +1,12 @@
 import type { Mutant } from "./mutant.ts";
 import { agentMutants } from "./planted/agent.ts";
 import { balancingMutants } from "./planted/balancing.ts";
+import { copyMutants } from "./planted/copies.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
 import { leavingMutants } from "./planted/leaving.ts";
+import { localMoveMutants } from "./planted/local-moves.ts";
 import { managerMutants } from "./planted/manager.ts";
 import { managingMutants } from "./planted/managing.ts";
 import { movingMutants } from "./planted/moving.ts";
@@ -23,6 +25,8 @@ export const planted: readonly Mutant[] = [
   ...managingMutants,
   ...leavingMutants,
   ...movingMutants,
+  ...localMoveMutants,
+  ...copyMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

@@ -38,7 +38,7 @@ async function follow(
   tls: TlsTexts | null,
   signal: AbortSignal,
 ): Promise<Opened> {
-  if ("no" in answer) return { kind: "no", why: answer.no };
+  if (!("port" in answer)) return { kind: "no", why: "no" in answer ? answer.no : "it names no export" };
   if (answer.name === undefined) return { kind: "no", why: "it names no export" };
   const raw = connect({ host: address, port: answer.port });
   raw.setNoDelay(true);

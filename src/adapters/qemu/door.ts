@@ -2,9 +2,17 @@ import { type AddressInfo, connect as connectPlain, createServer as createPlainS
 import { connect as connectTls, createServer as createTlsServer, type PeerCertificate, TLSSocket } from "node:tls";
 import { z } from "zod";
 import type { HostId } from "../../model/ids.ts";
+import { cycleIdSchema, sealedCycleSchema } from "../../model/replication-cycle.ts";
 import type { Door } from "../../ports/migration.ts";
 
 export type TlsTexts = { readonly ca: string; readonly cert: string; readonly key: string };
+
+const cycleOrderSchema = z.object({
+  order: z.enum(["ask", "open", "seal"]),
+  id: cycleIdSchema.nullable(),
+  at: z.number(),
+});
+export type CycleOrder = z.infer<typeof cycleOrderSchema>;
 
 /** What a source says at the door: the run that it wants to send a guest to, or the writes of one of its volumes. */
 const knockSchema = z.object({
@@ -13,6 +21,8 @@ const knockSchema = z.object({
   vm: z.string(),
   epoch: z.int(),
   volume: z.string().optional(),
+  /** What is wanted of a cycle; without it, of a connection. `at`: milliseconds since 1970, of the one who knocks. */
+  cycle: cycleOrderSchema.optional(),
 });
 type Knock = z.infer<typeof knockSchema>;
 /** `name`: of the export that was opened for this knock alone. `counter`: of its volume's image, as it then is (S21). */
@@ -20,8 +30,10 @@ const answerSchema = z.union([
   /** `nbd`: where the disks of a guest that comes in are written to. */
   z.object({ port: z.int(), name: z.string().optional(), counter: z.int().optional(), nbd: z.int().optional() }),
   z.object({ no: z.string() }),
+  /** What came of an order about a cycle. `problem` null: it is carried out. `last`: the last one that is sealed here. */
+  z.object({ problem: z.string().nullable(), last: sealedCycleSchema.nullable() }),
 ]);
-type KnockAnswer = z.infer<typeof answerSchema>;
+export type KnockAnswer = z.infer<typeof answerSchema>;
 
 type DoorOptions = {
   readonly addresses: readonly string[];
@@ -29,9 +41,11 @@ type DoorOptions = {
   readonly tls: TlsTexts | null;
   /** The only host that is let in, with this. */
   readonly from: HostId;
-  readonly expects: Omit<Knock, "schema" | "volume">;
+  readonly expects: Omit<Knock, "schema" | "volume" | "cycle">;
   /** `address`: where it came. */
   readonly open: (address: string, volume: string | undefined) => Promise<KnockAnswer>;
+  /** Default: no cycles are received. */
+  readonly cycle?: (order: CycleOrder) => Promise<KnockAnswer>;
   /** True: whoever knocks is let in each time anew. Default: once at most. */
   readonly again?: boolean;
   /** By address, where those who knock know them already; a port that is taken is replaced. Default: any. */
@@ -62,6 +76,7 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
   const onKnock = async (knock: Knock, address: string): Promise<KnockAnswer> => {
     if (knock.cluster !== cluster || knock.vm !== vm || knock.epoch !== epoch) return { no: "another run waits here" };
     if (taken && options.again !== true) return { no: "somebody was here before" };
+    if (knock.cycle !== undefined) return (await options.cycle?.(knock.cycle)) ?? { no: "no cycles are received here" };
     taken = true;
     return options.open(address, knock.volume);
   };

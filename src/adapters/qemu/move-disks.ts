@@ -16,7 +16,7 @@ import { queryStatus } from "./watch.ts";
 const limits = {
   connectMs: 2_000,
   openMs: 10_000,
-  lookMs: 50,
+  lookMs: 15,
   endPollMs: 2,
   /** What is left once the guest stands still is little; a storage that is slow to flush gets this long. */
   endMs: 20_000,
@@ -131,7 +131,7 @@ export async function awaitMirrors(
   for (let at = performance.now(); !signal.aborted; await sleep(limits.lookMs)) {
     const jobs = await queryJobs(live);
     if (live.qmp === undefined) return refuse("vm-not-running", { vm });
-    const passedMs = Math.min(performance.now() - at, 10 * limits.lookMs);
+    const passedMs = Math.min(performance.now() - at, 20 * limits.lookMs);
     at = performance.now();
     // One that does not answer is frozen, or its main loop is busy: neither is the link's fault.
     if (jobs === undefined) continue;
@@ -180,7 +180,7 @@ export async function stopGuest(live: LiveRun, copied: readonly number[]): Promi
  * Only while the guest stands still: copies what is left, flushes it to the target's storage, and lets go. `done` says that
  * the target has every write that the guest was answered (S15); a job that ended in any other way says nothing of the kind.
  */
-export async function endMirrors(live: LiveRun, { copied }: Mirroring): Promise<Ended> {
+export async function endMirrors(live: LiveRun, { copied }: Mirroring, signal: AbortSignal): Promise<Ended> {
   for (const i of copied) {
     const jobs = await queryJobs(live);
     const job = jobs?.find(({ id }) => id === nameOf(i));
@@ -195,7 +195,7 @@ export async function endMirrors(live: LiveRun, { copied }: Mirroring): Promise<
     const failed = jobs?.find(({ error }) => error !== undefined);
     if (failed !== undefined) return brokenOff(live, failed.error ?? "");
     if (jobs?.length === copied.length && jobs.every(isWhole)) break;
-    if (performance.now() > giveUpAt) return brokenOff(live, "the copies of its disks do not end");
+    if (signal.aborted || performance.now() > giveUpAt) return brokenOff(live, "the copies of its disks do not end");
   }
   return (await dismiss(live)) ? done : brokenOff(live, "the copies of its disks do not let go");
 }

@@ -35,7 +35,8 @@ function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts 
   const { copied = [] } = request;
   return launchRun<IncomingEnd>(host, request, "incoming", async (live) => {
     live.exports = false;
-    const ready = await executeAll(live, [
+    const { vm, epoch } = request.run;
+    const getReady = executeAll(live, [
       // Never `return-path`: with it a target that dies after it went on would make its source go on as well.
       capabilities({
         events: true,
@@ -45,20 +46,22 @@ function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts 
       }),
       ...credentials(host, tls),
     ]);
-    if (ready.kind !== "done") return moveRefused(live, ready);
-    const { vm, epoch } = request.run;
-    const { doors, close } = await openDoors({
+    // While QEMU reads its certificates: nobody knows the ports before both are done.
+    const opening = openDoors({
       addresses: request.addresses,
       tls,
       from: request.from,
       expects: { cluster: host.options.cluster, vm, epoch },
       open: async (address) => {
+        await getReady;
         const listening = await listenAt(live, address);
         if ("no" in listening || copied.length === 0) return listening;
         return { ...listening, ...(await openExports(live, address, { copied, tls: tls !== null })) };
       },
     });
+    const [ready, { doors, close }] = await Promise.all([getReady, opening]);
     live.closeDoors = close;
+    if (ready.kind !== "done") return moveRefused(live, ready);
     if (doors.length === 0)
       return refuse("move-no-address", { vm: request.vm.name, addresses: request.addresses.join(", ") });
     return live.qmp === undefined ? refuse("vm-not-running", { vm }) : { kind: "waiting", doors };

@@ -78,21 +78,9 @@ async function copyOut(
   signal: AbortSignal,
 ): Promise<HypervisorEnd> {
   const { vm } = live.run;
-  const found = await findLink(host, request, tls, signal);
+  // QEMU reads its certificates while the knock is answered: neither touches the guest.
+  const [found, set] = await Promise.all([findLink(host, request, tls, signal), getReady(host, live, request, tls)]);
   if ("tried" in found) return refuse("move-no-link", { vm, to: request.to, tried: found.tried });
-  // One of an earlier move, in whatever direction, may be left.
-  await live.qmp?.execute("object-del", { id: tlsId });
-  const set = await executeAll(live, [
-    capabilities({
-      events: true,
-      "pause-before-switchover": true,
-      "validate-uuid": true,
-      "late-block-activate": false,
-      "auto-converge": host.options.accel === "kvm",
-    }),
-    ...credentials(host, request, tls),
-    ["migrate-set-parameters", parameters(request)],
-  ]);
   if (set.kind !== "done") return moveRefused(live, set);
   const mirroring = mirroringOf(found, request);
   if (mirroring !== undefined && "code" in mirroring) return mirroring;
@@ -113,10 +101,33 @@ async function copyOut(
   if (begun.kind !== "done") return moveRefused(live, begun);
   const { copied = [], downtimeMs } = request;
   const { percent } = course;
+  const over = new AbortController();
+  // A guest that stands still already writes nothing more: what is left of its disks goes beside its memory.
+  const ended = stoppedAt > 0 && mirroring !== undefined ? endMirrors(live, mirroring, over.signal) : undefined;
   const ready = await followCopy(host, live, { link: found.address, stoppedAt, downtimeMs, signal, copied, percent });
+  if (ready.kind !== "done") {
+    over.abort();
+    await ended;
+    return ready;
+  }
   // The guest stands still now, and its owner may change only once its disks are whole there (S15).
-  if (ready.kind !== "done" || mirroring === undefined) return ready;
-  return endMirrors(live, mirroring);
+  return mirroring === undefined ? ready : (ended ?? endMirrors(live, mirroring, over.signal));
+}
+
+async function getReady(host: QemuHost, live: LiveRun, request: OutgoingRequest, tls: TlsTexts | null) {
+  // One of an earlier move, in whatever direction, may be left.
+  await live.qmp?.execute("object-del", { id: tlsId });
+  return executeAll(live, [
+    capabilities({
+      events: true,
+      "pause-before-switchover": true,
+      "validate-uuid": true,
+      "late-block-activate": false,
+      "auto-converge": host.options.accel === "kvm",
+    }),
+    ...credentials(host, request, tls),
+    ["migrate-set-parameters", parameters(request)],
+  ]);
 }
 
 /** Bytes of the guest's memory; 0: QEMU does not say. */
@@ -169,7 +180,7 @@ async function findLink(
   for (const door of doors) {
     const answer = await knockAt(door, { cluster, vm: as.vm, epoch: as.epoch }, access);
     if ("port" in answer) return { address: door.address, port: answer.port, nbd: answer.nbd };
-    tried.push(`${door.address}: ${answer.no}`);
+    tried.push(`${door.address}: ${"no" in answer ? answer.no : "it is another door"}`);
   }
   return { tried: tried.join("; ") };
 }

@@ -1,5 +1,5 @@
 import { createDiffieHellmanGroup } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TlsTexts } from "./door.ts";
 import type { QemuOptions } from "./host.ts";
@@ -18,9 +18,15 @@ export function readTlsTexts({ certificates }: Pick<QemuOptions, "certificates">
   }
 }
 
-/** The folder with the names that QEMU wants, written anew for each move: certificates change. */
+const lastFile = "dh-params.pem";
+/** What this process has written, by folder. */
+const written = new Map<string, string>();
+
+/** The folder with the names that QEMU wants, written anew where the certificates have changed. */
 export function writeTlsFolder(runDir: string, tls: TlsTexts): string {
   const folder = join(runDir, "move-tls");
+  const texts = [tls.ca, tls.cert, tls.key].join();
+  if (written.get(folder) === texts && existsSync(join(folder, lastFile))) return folder;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const put = (name: string, text: string) => {
     const file = join(folder, name);
@@ -32,7 +38,8 @@ export function writeTlsFolder(runDir: string, tls: TlsTexts): string {
     put(`${end}-cert.pem`, tls.cert);
     put(`${end}-key.pem`, tls.key);
   }
-  put("dh-params.pem", dhParams());
+  put(lastFile, dhParams());
+  written.set(folder, texts);
   return folder;
 }
 

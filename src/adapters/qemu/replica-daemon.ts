@@ -21,7 +21,9 @@ export type Receiving = {
   readonly vm: VmId;
   daemon: ReplicaDaemon | undefined;
   /** Layers of points that are dropped are being merged, one at a time. */
-  merging: boolean;
+  merge: Promise<void> | undefined;
+  /** Those who read points at present: nothing is merged meanwhile. */
+  readers: number;
   closeDoors: () => void;
   queue: Promise<unknown>;
 };

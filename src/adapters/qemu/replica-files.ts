@@ -14,6 +14,7 @@ import { z } from "zod";
 import type { Epoch, VmId, VolumeId } from "../../model/ids.ts";
 import { paramsSchema } from "../../model/reason.ts";
 import type { ReplicaIdentity } from "../../model/replica-identity.ts";
+import { cycleIdSchema, sealedCycleSchema } from "../../model/replication-cycle.ts";
 
 const layerSchema = z.object({
   file: z.string(),
@@ -53,6 +54,14 @@ const receivedSchema = z.object({
    * one moment, or is not wanted any more; its layer stays until it is merged into the next.
    */
   points: z.array(z.object({ id: z.string(), at: z.int(), whole: z.boolean() })),
+  /**
+   * Null: each write comes here as it is made. Otherwise: the last cycle that is sealed, and the one that is let in; `pid`:
+   * of the storage daemon that has all of it.
+   */
+  cycles: z
+    .object({ last: sealedCycleSchema.nullable(), open: cycleIdSchema.extend({ pid: z.int() }).nullable() })
+    .nullable()
+    .default(null),
   /** What was found amiss with the copies while it could be seen; a later epoch copies everything anew (S21). */
   trouble: z.object({ code: z.string(), params: paramsSchema }).optional(),
   /** Counts the layers that were ever laid. */
@@ -83,6 +92,12 @@ export function writeReceived(runDir: string, received: Received): void {
   writeDurably(join(receivedFolder(runDir, received.vm), "received.json"), received);
   const [first] = received.volumes;
   if (first !== undefined) writeDurably(layersFile(first.folder, first.volume), received);
+}
+
+/** Of what stands there now: while somebody waited for something, a merge may have changed it. Nothing where it is gone. */
+export function updateReceived(runDir: string, vm: VmId, change: (now: Received) => Partial<Received>): void {
+  const now = readReceived(runDir, vm);
+  if (now !== undefined) writeReceived(runDir, { ...now, ...change(now) });
 }
 
 export function readReceived(runDir: string, vm: VmId): Received | undefined {

@@ -52,7 +52,8 @@ export function copyTrouble(
   if (held.size > 0 && !held.has(statSync(top.path).ino))
     return edited(`${top.file} was replaced while it was written`);
   for (const [i, layer] of layers.entries()) {
-    const below = layers[i - 1];
+    // In the midst of a merge, or after one that nobody recorded, it lies one further below.
+    const below = [layers[i - 1], points[i - 2]?.whole === false ? layers[i - 2] : undefined];
     const detail =
       layerTrouble(join(folder, layer.file), layer, below, sizeMiB) ??
       // One that is being merged changes, and is no point any more.
@@ -71,7 +72,12 @@ export function changeSince(folder: string, { file, stamp }: Layer): string | un
   return isSame ? undefined : `${file} was changed after it was sealed`;
 }
 
-function layerTrouble(path: string, layer: Layer, below: Layer | undefined, sizeMiB: number): string | undefined {
+function layerTrouble(
+  path: string,
+  layer: Layer,
+  below: readonly (Layer | undefined)[],
+  sizeMiB: number,
+): string | undefined {
   const { file, format } = layer;
   if (!existsSync(path)) return `${file} is gone`;
   if (format === "raw") return statSync(path).size === sizeMiB * mebibyte ? undefined : `${file} has another size`;
@@ -79,8 +85,9 @@ function layerTrouble(path: string, layer: Layer, below: Layer | undefined, size
   if (header === undefined) return `${file} is no qcow2 image`;
   if (header.bytes !== sizeMiB * mebibyte) return `${file} has another size`;
   if (header.isCorrupt) return `${file} is marked as corrupt`;
-  const wanted = below === undefined ? "" : below.file;
-  return basename(header.backing) === wanted ? undefined : `${file} lies on ${header.backing || "nothing"}`;
+  const lies = basename(header.backing);
+  const mayLieOn = below.flatMap((one) => one?.file ?? []);
+  return mayLieOn.includes(lies) || (lies === "" && mayLieOn.length === 0) ? undefined : `${file} lies on ${lies}`;
 }
 
 function headerOf(

@@ -14,14 +14,22 @@ const limits = { createMs: 10_000, exportMs: 3_600_000, mergePollMs: 50 } as con
 const mebibyte = 1024 * 1024;
 const done: HypervisorEnd = { kind: "done" };
 
-/** An overlay on each volume, under its exports, all in one transaction of the storage daemon (S20). */
-export async function takePoint(runDir: string, receiving: Receiving, id: string): Promise<HypervisorEnd> {
-  const { vm, daemon, merging } = receiving;
+/**
+ * An overlay on each volume, under its exports, all in one transaction of the storage daemon, which flushes what lies below
+ * (S20). `also`: what is recorded with it.
+ */
+export async function takePoint(
+  runDir: string,
+  receiving: Receiving,
+  id: string,
+  also: Partial<Received> = {},
+): Promise<HypervisorEnd> {
+  const { vm, daemon, merge } = receiving;
   const before = readReceived(runDir, vm);
   if (before === undefined || daemon === undefined) return refuse("replica-not-received", { vm });
   const known = before.points.find((point) => point.id === id);
   if (known !== undefined) return known.whole ? done : refuse("replica-point-used", { vm, point: id });
-  if (merging) return refuse("replica-point-merging", { vm });
+  if (merge !== undefined) return refuse("replica-point-merging", { vm });
   const number = before.lastLayer + 1;
   const laid = before.volumes.map((volume, i) => layOn(volume, `v${i}l${number}`, number));
   for (const [i, volume] of laid.entries()) {
@@ -36,6 +44,7 @@ export async function takePoint(runDir: string, receiving: Receiving, id: string
   if (refused === undefined) {
     writeReceived(runDir, {
       ...after,
+      ...also,
       volumes: laid.map((volume) => stamped(volume, volume.layers.length - 2)),
       points: points.map((point) => (point.id === id ? { ...point, whole: true } : point)),
     });
@@ -55,13 +64,20 @@ function stamped(volume: ReceivedVolume, index: number): ReceivedVolume {
   return { ...volume, layers: marked };
 }
 
-function layOn(volume: ReceivedVolume, node: string, number: number): ReceivedVolume {
+function withoutStamps(volume: ReceivedVolume, indexes: readonly number[]): ReceivedVolume {
+  const layers = volume.layers.map(({ stamp, ...layer }, i) =>
+    stamp === undefined || indexes.includes(i) ? layer : { ...layer, stamp },
+  );
+  return { ...volume, layers };
+}
+
+export function layOn(volume: ReceivedVolume, node: string, number: number): ReceivedVolume {
   const file = `${volume.volume}.${number}.qcow2`;
   return { ...volume, layers: [...volume.layers, { file, format: "qcow2", node }] };
 }
 
 /** Undefined: it lies there, on the disk. Named relative to its folder: both may be moved together. */
-async function makeOverlay(
+export async function makeOverlay(
   below: ReceivedVolume,
   { folder, sizeMiB, layers }: ReceivedVolume,
 ): Promise<string | undefined> {
@@ -133,8 +149,24 @@ export async function dropPoint(runDir: string, receiving: Receiving, id: string
   if (received === undefined) return refuse("replica-not-received", { vm });
   const points = received.points.map((point) => (point.id === id ? { ...point, whole: false } : point));
   writeReceived(runDir, { ...received, points });
-  if (!receiving.merging) void mergeDropped(runDir, receiving).catch(() => undefined);
+  beginMerge(runDir, receiving);
   return done;
+}
+
+/** The points stay as they are on the disk for as long as `act` lasts: what is dropped meanwhile is merged afterwards. */
+export async function whileRead<T>(runDir: string, receiving: Receiving, act: () => Promise<T>): Promise<T> {
+  receiving.readers += 1;
+  try {
+    await receiving.merge;
+    return await act();
+  } finally {
+    receiving.readers -= 1;
+    beginMerge(runDir, receiving);
+  }
+}
+
+function beginMerge(runDir: string, receiving: Receiving): void {
+  if (receiving.readers === 0) receiving.merge ??= mergeDropped(runDir, receiving).catch(() => undefined);
 }
 
 /**
@@ -142,11 +174,10 @@ export async function dropPoint(runDir: string, receiving: Receiving, id: string
  * because it is written: its point goes with the next one. A merge that breaks off is begun anew: both layers stay listed.
  */
 async function mergeDropped(runDir: string, receiving: Receiving): Promise<void> {
-  receiving.merging = true;
   try {
-    while (await mergeOne(runDir, receiving));
+    while (receiving.readers === 0 && (await mergeOne(runDir, receiving)));
   } finally {
-    receiving.merging = false;
+    receiving.merge = undefined;
   }
 }
 
@@ -155,17 +186,18 @@ async function mergeOne(runDir: string, { vm, daemon }: Receiving): Promise<bool
   const received = readReceived(runDir, vm);
   const index = received?.points.findIndex(({ whole }, i) => !whole && i + 1 < received.points.length) ?? -1;
   if (received === undefined || daemon === undefined || index < 0) return false;
+  // What lies on it gets another name to lie on, and what it goes into is written: neither is as it was sealed meanwhile.
+  const unstamped = received.volumes.map((volume) => withoutStamps(volume, [index, index + 2]));
+  writeReceived(runDir, { ...received, volumes: unstamped });
   if (!(await mergeAt(daemon, received, index))) return false;
   // Whatever else was recorded meanwhile stays.
   const now = readReceived(runDir, vm);
   if (now === undefined) return false;
   // What was merged into is written down by QEMU when it likes: it bears no stamp any more.
-  const merged = now.volumes.map((volume) => ({
-    ...volume,
-    layers: volume.layers.flatMap(({ stamp, ...layer }, i) =>
-      i === index + 1 ? [] : [i === index || stamp === undefined ? layer : { ...layer, stamp }],
-    ),
-  }));
+  const merged = now.volumes.map((volume) => {
+    const left = { ...volume, layers: volume.layers.filter((_, i) => i !== index + 1) };
+    return index + 2 < left.layers.length ? stamped(left, index + 1) : left;
+  });
   writeReceived(runDir, { ...now, volumes: merged, points: now.points.filter((_, i) => i !== index) });
   for (const { folder, layers } of now.volumes) rmSync(join(folder, layers[index + 1]?.file ?? "-"), { force: true });
   return true;

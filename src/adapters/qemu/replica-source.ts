@@ -71,7 +71,7 @@ export function openReplicaSource(options: ReplicaSourceOptions): QemuReplicaSou
     attach: (run, request, end) => answer(attach(source, run, request), end),
     goOnAlone: (run, end) => answer(of(run, goOnAlone), end),
     reach: (run, doors, end) => answer(reach(run, doors), end),
-    listAttached: (end) => end([...source.runs.values()].map(({ run }) => run)),
+    attached: () => [...source.runs.values()].map(({ run }) => run),
     resync: (run, doors, end) =>
       answer(
         of(run, (attached) => resync(source, attached, doors)),

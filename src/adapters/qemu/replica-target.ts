@@ -1,13 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterId, Epoch, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
+import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
+import { cease, ceaseAt, troubleOf } from "./replica-cease.ts";
+import { obeyCycle } from "./replica-cycles.ts";
 import { endDaemon, isDaemonOf, type Receiving, ReplicaDaemon } from "./replica-daemon.ts";
 import {
   allReceived,
@@ -18,13 +20,13 @@ import {
   readIdentity,
   readLayers,
   readReceived,
-  receivedFolder,
   topOf,
+  updateReceived,
   writeIdentity,
   writeReceived,
 } from "./replica-files.ts";
-import { copyTrouble, openInodes } from "./replica-identity.ts";
-import { dropPoint, exportPoint, listPoints, takePoint } from "./replica-points.ts";
+import { openInodes } from "./replica-identity.ts";
+import { dropPoint, exportPoint, listPoints, takePoint, whileRead } from "./replica-points.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -36,7 +38,7 @@ export type ReplicaTargetOptions = {
 };
 
 /** `close` lets go of everything: connections and copies go on, and the next driver takes them up. */
-export interface QemuReplicaTarget extends ReplicaTarget {
+export interface QemuReplicaTarget extends ReplicaTarget, CycleTarget {
   close(): void;
 }
 
@@ -58,21 +60,36 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
   return {
     receive: (request, done) =>
       answer<ReceiveEnd>(
-        inTurn(target, request.vm, (r) => receive(target, r, request)),
+        inTurn(target, request.vm, (r) => receive(target, r, request, "mirror")),
+        done,
+      ),
+    receiveCycles: (request, done) =>
+      answer<ReceiveEnd>(
+        inTurn(target, request.vm, (r) => receive(target, r, request, "cycles")),
+        done,
+      ),
+    lastCycle: (vm, done) => done(readReceived(options.runDir, vm)?.cycles?.last ?? null),
+    ceaseAt: (vm, point, done) =>
+      answer<CeaseEnd>(
+        inTurn(target, vm, (receiving) => ceaseAt(options.runDir, receiving, point)),
         done,
       ),
     cease: (vm, done) =>
       answer<CeaseEnd>(
-        inTurn(target, vm, (receiving) => cease(target, receiving)),
+        inTurn(target, vm, (receiving) => cease(options.runDir, receiving)),
         done,
       ),
     takePoint: (vm, id, done) =>
       answer<HypervisorEnd>(
-        inTurn(target, vm, (one) => takePoint(options.runDir, one, id)),
+        inTurn(target, vm, (one) => takeMirrored(options.runDir, one, id)),
         done,
       ),
     listPoints: (vm, done) => void listPoints(options.runDir, vm).then(done),
-    exportPoint: (vm, id, folder, done) => answer<ExportEnd>(exportPoint(options.runDir, vm, id, folder), done),
+    exportPoint: (vm, id, folder, done) =>
+      answer<ExportEnd>(
+        whileRead(options.runDir, receivingOf(target, vm), () => exportPoint(options.runDir, vm, id, folder)),
+        done,
+      ),
     dropPoint: (vm, id, done) =>
       answer<HypervisorEnd>(
         inTurn(target, vm, (one) => dropPoint(options.runDir, one, id)),
@@ -94,19 +111,35 @@ function answer<End>(work: Promise<End>, done: (end: End | Unknown) => void): vo
   void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: String(error) })).then(done);
 }
 
-function inTurn<T>(target: Target, vm: VmId, act: (receiving: Receiving) => Promise<T>): Promise<T> {
+function receivingOf(target: Target, vm: VmId): Receiving {
   let receiving = target.vms.get(vm);
   if (receiving === undefined) {
-    receiving = { vm, daemon: undefined, merging: false, closeDoors: () => undefined, queue: Promise.resolve() };
+    receiving = {
+      vm,
+      daemon: undefined,
+      merge: undefined,
+      readers: 0,
+      closeDoors: () => undefined,
+      queue: Promise.resolve(),
+    };
     target.vms.set(vm, receiving);
   }
-  const of = receiving;
+  return receiving;
+}
+
+function inTurn<T>(target: Target, vm: VmId, act: (receiving: Receiving) => Promise<T>): Promise<T> {
+  const of = receivingOf(target, vm);
   const turn = of.queue.then(() => act(of));
   of.queue = turn.catch(() => undefined);
   return turn;
 }
 
-async function receive(target: Target, receiving: Receiving, request: ReceiveRequest): Promise<ReceiveEnd> {
+async function receive(
+  target: Target,
+  receiving: Receiving,
+  request: ReceiveRequest,
+  as: "mirror" | "cycles",
+): Promise<ReceiveEnd> {
   const { options } = target;
   const known = readReceived(options.runDir, request.vm) ?? recovered(options, request);
   const { vm, epoch } = request;
@@ -116,10 +149,13 @@ async function receive(target: Target, receiving: Receiving, request: ReceiveReq
     const refusal = await makeImage(options, one);
     if (refusal !== undefined) return refusal;
   }
-  const volumes = request.volumes.map((one, i) => layersOf(options, known, one, i));
+  const now = readReceived(options.runDir, vm) ?? known;
+  const volumes = request.volumes.map((one, i) => layersOf(options, now, one, i));
   // S21: a later epoch copies everything; the same one goes on with what lies here, which has to be what it left here.
-  const trouble = known?.epoch === epoch ? troubleOf(known, openInodes(known.pid)) : undefined;
-  if (trouble !== undefined) return trouble;
+  const trouble = known === undefined ? undefined : troubleOf(known, openInodes(known.pid));
+  if (trouble !== undefined && as === "mirror" && known?.epoch === epoch) return trouble;
+  // S25: a cycle is built upon the last one only where that is as it was sealed. Otherwise everything is sent.
+  const last = trouble === undefined ? (known?.cycles?.last ?? null) : null;
   const { from, tls, addresses } = request;
   const received: Received = {
     schema: 1,
@@ -128,11 +164,12 @@ async function receive(target: Target, receiving: Receiving, request: ReceiveReq
     from,
     tls,
     addresses: [...addresses],
-    ports: known?.ports ?? {},
-    pid: known?.pid ?? null,
+    ports: now?.ports ?? {},
+    pid: now?.pid ?? null,
     volumes,
-    points: known?.points ?? [],
-    lastLayer: known?.lastLayer ?? 0,
+    points: now?.points ?? [],
+    lastLayer: now?.lastLayer ?? 0,
+    cycles: as === "cycles" ? { last, open: null } : null,
   };
   for (const { folder, volume, counter } of volumes) writeIdentity(folder, { vm, volume, epoch, counter });
   writeReceived(options.runDir, received);
@@ -183,7 +220,8 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
   receiving.closeDoors();
   if (!(await daemonFor(options, receiving, received, tls))) return refuse("replica-daemon-failed", { vm });
   const isEarlier = (id: string): boolean => !id.startsWith(`e${epoch}.`);
-  if ((await receiving.daemon?.removeExports(isEarlier)) !== true)
+  const isOld = received.cycles === null ? isEarlier : () => true;
+  if ((await receiving.daemon?.removeExports(isOld)) !== true)
     return { kind: "unknown", cause: `an earlier connection of ${vm} is still at work` };
   const { doors, close } = await openDoors({
     addresses: received.addresses,
@@ -194,13 +232,18 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
       inTurn(target, vm, () => letIn(options, receiving, received.epoch, address, volume)).catch((error: unknown) => ({
         no: String(error),
       })),
+    cycle: (order) =>
+      inTurn(target, vm, () => {
+        const ready = (of: Received): Promise<boolean> => daemonFor(options, receiving, of, tls);
+        return obeyCycle({ runDir: options.runDir, receiving, epoch: received.epoch, ready }, order);
+      }).catch((error: unknown) => ({ no: String(error) })),
     again: true,
     ports: received.ports,
   });
   receiving.closeDoors = close;
   if (doors.length === 0) return refuse("replica-no-address", { vm, addresses: received.addresses.join(", ") });
   const ports = Object.fromEntries(doors.map(({ address, port }) => [address, port]));
-  writeReceived(options.runDir, { ...received, ports, pid: receiving.daemon?.pid ?? null });
+  updateReceived(options.runDir, vm, () => ({ ports, pid: receiving.daemon?.pid ?? null }));
   return { kind: "ready", doors };
 }
 
@@ -222,7 +265,8 @@ async function daemonFor(
     if (!(await endDaemon(received.pid, socket))) return false;
   }
   const secrets = tls === null ? [] : ["--object", json(credentials(writeTlsFolder(join(socket, ".."), tls)))];
-  const nodes = received.volumes.flatMap(nodesOf).flatMap((node) => ["--blockdev", json(node)]);
+  const { volumes } = readReceived(options.runDir, received.vm) ?? received;
+  const nodes = volumes.flatMap(nodesOf).flatMap((node) => ["--blockdev", json(node)]);
   receiving.daemon = await ReplicaDaemon.start(socket, [...secrets, ...nodes]);
   return receiving.daemon !== undefined;
 }
@@ -249,15 +293,17 @@ async function letIn(
   const copy = received?.volumes[index];
   if (received === undefined || copy === undefined) return { no: "there is no copy of this volume" };
   if (daemon === undefined || daemon.isOver || received.epoch !== epoch) return { no: "nothing is received here" };
+  if (received.cycles?.open === null) return { no: "no cycle is under way" };
   if (!(await daemon.removeExports((id) => id.split(".")[1] === `v${index}`)))
     return { no: "an earlier connection is still at work" };
   const port = await daemon.listenAt(address, received.tls ? tlsId : null);
   if (port === undefined) return { no: "no port is free" };
   const counter = copy.counter + 1;
-  const volumes = received.volumes.map((one) => (one === copy ? { ...one, counter } : one));
   // Beside the image first: there it may be ahead of what is known here, never behind.
   writeIdentity(copy.folder, { vm, volume: copy.volume, epoch: received.epoch as Epoch, counter });
-  writeReceived(options.runDir, { ...received, volumes });
+  updateReceived(options.runDir, vm, ({ volumes }) => ({
+    volumes: volumes.map((one) => (one.volume === volume ? { ...one, counter } : one)),
+  }));
   // Nobody guesses it: who has the name came through the door.
   const id = `e${received.epoch}.v${index}.${counter}`;
   const name = `${id}.${randomUUID()}`;
@@ -267,44 +313,18 @@ async function letIn(
     name,
     "node-name": topOf(copy).node,
     writable: true,
-    // A guest's flush does not come this far: each write has to be on the disk before it is answered (S19).
-    writethrough: true,
+    // A guest's flush does not come this far: each write has to be on the disk before it is answered (S19). Of a cycle only
+    // all of it is, when it is sealed.
+    writethrough: received.cycles === null,
   });
   return end.kind === "done" ? { port, name, counter } : { no: "its storage daemon refuses" };
 }
 
-async function cease({ options }: Target, receiving: Receiving): Promise<CeaseEnd> {
+/** Of copies that are brought up to date in cycles only a sealed one is a moment that ever was (S20, S25). */
+function takeMirrored(runDir: string, receiving: Receiving, id: string): Promise<HypervisorEnd> {
   const { vm } = receiving;
-  const received = readReceived(options.runDir, vm);
-  if (received === undefined) return refuse("replica-not-received", { vm });
-  receiving.closeDoors();
-  const socket = daemonSocket(options.runDir, vm);
-  const orderly = receiving.daemon;
-  receiving.daemon = undefined;
-  await orderly?.removeExports(() => true);
-  const held = openInodes(received.pid);
-  const isGone = orderly === undefined ? true : await orderly.quit();
-  const rest = received.pid === null || (await endDaemon(received.pid, socket));
-  if (!isGone || !rest) return { kind: "unknown", cause: `the storage daemon of ${vm} does not end` };
-  const trouble = troubleOf(received, held);
-  if (trouble !== undefined) {
-    const { code, params } = trouble;
-    writeReceived(options.runDir, { ...received, pid: null, trouble: { code, params } });
-    return trouble;
-  }
-  const copies = received.volumes.map((volume) => {
-    const { path, format } = topOf(volume);
-    const { counter } = readIdentity(volume.folder, volume.volume) ?? volume;
-    return { volume: volume.volume, epoch: received.epoch as Epoch, counter, path, format };
-  });
-  rmSync(receivedFolder(options.runDir, vm), { recursive: true, force: true });
-  return { kind: "ceased", copies };
-}
-
-/** S21: the first that is not what it should be. */
-function troubleOf(received: Received, held: ReadonlySet<number>): Refusal | undefined {
-  if (received.trouble !== undefined) return refuse(received.trouble.code, received.trouble.params);
-  return received.volumes.map((volume) => copyTrouble(received, volume, held)).find((one) => one !== undefined);
+  const inCycles = (readReceived(runDir, vm)?.cycles ?? null) !== null;
+  return inCycles ? Promise.resolve(refuse("replica-in-cycles", { vm })) : takePoint(runDir, receiving, id);
 }
 
 function json(value: object): string {

@@ -15,7 +15,7 @@ import { announce, attach, clearAway, follow, queryStatus, takeStatus } from "./
 const limits = {
   /** Until QEMU answers and says that the guest executes; in a frozen folder it never does. */
   startMs: 30_000,
-  retryMs: 15,
+  retryMs: 4,
   /** What a QEMU needs beyond its guest's memory (measured: 105 MiB with TCG, less with KVM). */
   overheadMiB: 110,
 } as const;

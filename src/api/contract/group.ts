@@ -10,7 +10,7 @@ const protectedVmSchema = named.extend({
   on: named.nullable(),
   copyOn: named.nullable(),
   /** `none`: nothing is recorded of it. Otherwise as the copy's record says, of the run that there is now. */
-  copy: z.enum(["none", "mixed", "copying", "in-sync", "stale", "diverged", "unknown"]),
+  copy: z.enum(["none", "mixed", "copying", "in-sync", "stale", "sealed", "diverged", "unknown"]),
   /** For how long the VM has gone on without its copy; null: it does not. */
   aloneMs: z.int().min(0).nullable(),
   /** MiB that the copy lacks, which are lost with the VM's host; null: not known, or nothing. */

@@ -4,6 +4,7 @@ import { shutdownPolicySchema } from "../../model/policy.ts";
 import { checkSchema } from "../../model/reason.ts";
 import { linkKindSchema } from "../../model/records.ts";
 import {
+  acceptSchema,
   asOfMsSchema,
   base,
   nameOrIdSchema,
@@ -47,6 +48,8 @@ export const hostSummarySchema = z.object({
   /** What its agent says it is about to do. `restart`: VMs wait for it. `shutdown`, `leaving`: they go elsewhere. */
   mode: z.enum(["active", "restart", "shutdown", "leaving"]),
   next: z.enum(["nothing", "agent-restart", "reboot", "power-off"]),
+  /** It went down in order, after its last word: it is not lost, and comes back when it is switched on. */
+  leftInOrder: z.boolean(),
   /** It was lost too often and gets no new VMs until then; null: it gets them. */
   quarantinedUntil: wallMsSchema.nullable(),
 });
@@ -82,6 +85,8 @@ export const hostDetailSchema = hostSummarySchema.extend({
 export type HostDetail = z.infer<typeof hostDetailSchema>;
 
 const hostAnswer = z.object({ id: z.string(), name: z.string() });
+/** `accept`: although the cluster has no majority without it. */
+const leaveInput = z.object({ host: nameOrIdSchema, accept: acceptSchema, requestId: requestIdSchema });
 const leaveAnswer = hostAnswer.extend({ shutdownPolicy: shutdownPolicySchema });
 
 export const hostContract = {
@@ -120,7 +125,7 @@ export const hostContract = {
       path: "/hosts/{host}/shutdown",
       summary: "Switch a host off in order: its VMs are dealt with as the shutdown policy says",
     })
-    .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
+    .input(leaveInput)
     .output(leaveAnswer),
   reboot: base
     .route({
@@ -128,6 +133,6 @@ export const hostContract = {
       path: "/hosts/{host}/reboot",
       summary: "Reboot a host in order: its VMs are dealt with as the shutdown policy says",
     })
-    .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
+    .input(leaveInput)
     .output(leaveAnswer),
 };

@@ -50,8 +50,8 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
       const refused = isAsked ? await awaitIntent(options, intent, unanswered) : undefined;
       return refused ?? { kind: "ok", value: { id, name } };
     },
-    shutdown: (input: OneHost) => leave(options, sight, "power-off", input),
-    reboot: (input: OneHost) => leave(options, sight, "reboot", input),
+    shutdown: (input: Acceptable & OneHost) => leave(options, sight, "power-off", input),
+    reboot: (input: Acceptable & OneHost) => leave(options, sight, "reboot", input),
     disarm: async (input: WithRequestId & { readonly mode: Disarm["mode"] }): Promise<Answer<Disarmed>> => {
       const end = await ask(options, "cluster.disarm", "cluster-changed", input, (asked) =>
         planDisarm(options.view(), input.mode, asked),
@@ -78,10 +78,10 @@ async function leave(
   options: ApiOptions,
   sight: Sight,
   next: LeaveRequest["next"],
-  input: OneHost,
+  input: Acceptable & OneHost,
 ): Promise<Answer<Leaving>> {
   const end = await ask(options, `host.leave.${next}`, "host-intent", input, (asked) =>
-    planLeave(options.view(), { host: input.host, next }, freshIntentId(options.random), asked, sight),
+    planLeave(options.view(), { ...input, next }, freshIntentId(options.random), asked, sight),
   );
   if (end.kind !== "ok") return end;
   const { host: id, name, intent } = end.value;

@@ -27,7 +27,11 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
         params: { ...params, ageMs: host.heartbeatAgeMs ?? 0 },
       });
     }
-    if (host.state === "fenced") checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
+    if (host.leftInOrder) {
+      checks.push({ id: "host-is-down", subject: host.id, level: "warn", params: { ...params, next: host.next } });
+    } else if (host.state === "fenced") {
+      checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
+    }
     if (host.state === "up" && host.frozen === true && still === undefined) {
       checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
     }

@@ -1,4 +1,5 @@
 import { compareNatural, compareText, inKeyOrder } from "../../base/order.ts";
+import { leftInOrder } from "../../core/host-standing.ts";
 import { isQuarantined } from "../../core/requests/change-host.ts";
 import { promisedMiB } from "../../core/requests/create-vm.ts";
 import { findHost, networkName, poolName } from "../../core/requests/find.ts";
@@ -59,8 +60,15 @@ export function presentHost(view: ClusterView, member: Member, tracker: Tracker)
     maintenance:
       maintenance === undefined ? null : { by: maintenance.by, reason: maintenance.reason, at: maintenance.at },
     ...modeOf(view, member.id),
+    leftInOrder: hasLeftInOrder(view, member.id),
     quarantinedUntil: isQuarantined(losses, tracker.wall()) ? (losses?.quarantinedUntil ?? null) : null,
   };
+}
+
+function hasLeftInOrder(view: ClusterView, host: HostId): boolean {
+  const incarnation = view.hosts.get(host)?.value.incarnation;
+  const fence = incarnation === undefined ? undefined : fenceOf(view, host, incarnation)?.value;
+  return fence !== undefined && leftInOrder(fence);
 }
 
 /** What a heartbeat said counts while heartbeats come; after that its deadline does (S2), or its fence (S9). */

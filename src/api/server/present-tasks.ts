@@ -3,6 +3,7 @@ import { moveTurns } from "../../core/move-turns.ts";
 import { hostName, vmName } from "../../core/requests/find.ts";
 import type { VmId } from "../../model/ids.ts";
 import type { Copying, VmMove } from "../../model/move-records.ts";
+import type { Reason } from "../../model/reason.ts";
 import { systemActor, type Task } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { TaskOutput } from "../contract/task.ts";
@@ -36,8 +37,14 @@ function presentWith(view: ClusterView, task: Task, turns: Turns): TaskOutput {
   const move = view.moves.get(vm)?.value;
   const isMoving = kind === "move-vm" && end === null && move?.to === to;
   const course = isMoving ? courseOf(view, move, turns) : { percent, copying: null, queue: null };
-  const reason = isMoving ? move.reason : null;
+  const reason = isMoving ? move.reason : whyWaits(view, task);
   return { id, kind, vm, to, ...names, end, actor, reason, at, ...course, percent: Math.max(percent, course.percent) };
+}
+
+/** HM5: what was wanted before or meanwhile is carried out once the cluster is armed. */
+function whyWaits({ disarm }: ClusterView, { end }: Task): Reason | null {
+  if (disarm === undefined || end !== null) return null;
+  return { rule: "HM5", code: "disarmed", params: { mode: disarm.value.mode } };
 }
 
 /** The manager's own, which has no record as a task: under the name of its VM. */

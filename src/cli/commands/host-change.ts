@@ -27,11 +27,12 @@ function leaveCommand(host: Parent, cli: Cli, verb: "shutdown" | "reboot", descr
     .command(verb)
     .description(description)
     .argument("<host>", "name or id")
+    .option("--accept", "also where the VMs of all hosts stand still without it, because no majority is left")
     .option("--json", "print the answer as JSON")
     .addHelpText("after", examples(`holdfast host ${verb} h1`, `holdfast policy show && holdfast host ${verb} h1`))
-    .action(async (name, { json }) => {
+    .action(async (name, { json, accept }) => {
       const answer = await (await cli.session()).change((client, requestId) =>
-        client.host[verb]({ host: name, requestId }),
+        client.host[verb]({ host: name, accept, requestId }),
       );
       const what = verb === "reboot" ? "reboots" : "switches itself off";
       if (json === true) cli.json(answer);

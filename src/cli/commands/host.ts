@@ -48,6 +48,7 @@ export function hostTable(hosts: readonly HostSummary[]): string {
 
 /** What it is, and what holds it back. */
 function stateText(host: HostSummary): string {
+  if (host.leftInOrder) return host.next === "reboot" ? "reboots, in order" : "off, in order";
   const more = [
     host.frozen === true && host.state !== "fenced" ? "VMs frozen" : "",
     host.maintenance === null ? "" : "maintenance",
@@ -72,7 +73,8 @@ function heldBackText(host: HostDetail): string {
   return texts.join("; ") || "no";
 }
 
-function frozenText({ frozen, state, standstill }: HostDetail): string {
+function frozenText({ frozen, state, standstill, leftInOrder }: HostDetail): string {
+  if (leftInOrder) return "none is there: it went down in order";
   if (standstill !== null) return standstillText(standstill);
   if (frozen === null) return "not known";
   if (state === "fenced") return "yes, or gone: it is fenced and may run none";

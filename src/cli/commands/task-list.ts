@@ -35,7 +35,8 @@ export function taskTable(tasks: readonly TaskOutput[]): string {
 }
 
 /** Of a guest that moves while it runs: what it waits for, or how its copying goes. */
-export function courseText({ copying, queue }: Pick<TaskOutput, "copying" | "queue">): string {
+export function courseText({ copying, queue, reason }: Pick<TaskOutput, "copying" | "queue" | "reason">): string {
+  if (reason?.code === "disarmed") return `waits: ${render(reason.code, reason.params).cause}`;
   if (queue !== null) return `waits for its turn (number ${queue} of its hosts)`;
   if (copying === null) return "";
   const { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link } = copying;

@@ -49,11 +49,16 @@ export function vmText(vm: VmDetail): string {
   if (vm.usage !== null) pairs.push(["In use", usageText(vm.usage)]);
   pairs.push(...standing(vm));
   if (vm.detail !== null) pairs.push(["Detail", detailText(vm.detail)]);
-  for (const task of vm.tasks) {
-    const course = courseText(task);
-    pairs.push(["Task", `${task.id}: ${task.kind}, ${task.percent} %${course === "" ? "" : `; ${course}`}`]);
-  }
+  pairs.push(...openTasks(vm));
   return fields(pairs);
+}
+
+/** What was asked for and has not ended, each with what it waits for. */
+export function openTasks({ tasks }: VmDetail): [string, string][] {
+  return tasks.map((task) => {
+    const course = courseText(task);
+    return ["Task", `${task.id}: ${task.kind}, ${task.percent} %${course === "" ? "" : `; ${course}`}`];
+  });
 }
 
 function serviceText({ service }: VmDetail): string {

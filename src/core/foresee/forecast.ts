@@ -5,6 +5,7 @@ import type { EventDraft, Vm } from "../../model/records.ts";
 import { fenceOf } from "../../model/view.ts";
 import { mainReason, whyNoMajority, whyNoProof } from "../admission.ts";
 import { type Fix, fixFor } from "../admission-fix.ts";
+import { limits } from "../limits.ts";
 import { reason } from "../placement/fitness.ts";
 import { openRound } from "../placement/round.ts";
 import type { Ahead, Present } from "./ahead.ts";
@@ -49,7 +50,7 @@ export type Forecast = {
 
 /** The host's power fails now, or it is cut off from everything: that is the same to all others (S8). */
 export function foreseeHostLoss(present: Present, host: HostId): Forecast {
-  const isThere = (other: HostId): boolean => other !== host && present.heardAgoMs.has(other);
+  const isThere = (other: HostId): boolean => other !== host && isHeardNow(present, other);
   const noMajority = whyNoMajority(present.view, isThere, new Set([host]));
   if (noMajority !== undefined) return standStill(present, [noMajority], host);
   const played = playForward(present, (ahead) => ahead.silence(host));
@@ -65,7 +66,13 @@ export function foreseeHostLoss(present: Present, host: HostId): Forecast {
 
 /** All VMs are to leave the host: `order` writes what a person would. */
 export function foreseeMaintenance(present: Present, host: HostId, order: (ahead: Ahead) => void): Forecast {
+  // Nobody is there who could decide: what is asked for is refused by the store, and until then nothing happens.
+  if (![...present.heardAgoMs.keys()].some((one) => isHeardNow(present, one))) return foreseeOutage(present);
   return tell(present, playForward(present, order), [], host);
+}
+
+function isHeardNow({ heardAgoMs }: Present, host: HostId): boolean {
+  return (heardAgoMs.get(host) ?? Number.POSITIVE_INFINITY) <= limits.aliveMs;
 }
 
 /** No host reaches the store any more. Nobody is fenced for it: all VMs stand still at their deadlines (S2, S8). */

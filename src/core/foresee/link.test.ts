@@ -15,6 +15,7 @@ import type { PoolId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { Present } from "./ahead.ts";
 import { measureDurations } from "./durations.ts";
+import { foreseeMaintenance } from "./forecast.ts";
 import { foreseeLinkLoss } from "./link.ts";
 
 const store = { by: host("h1"), addresses: ["10.91.0.1", "10.91.0.2", "10.91.0.3"] };
@@ -45,6 +46,15 @@ test("[FC1] the link that carries the store: all stand still, nobody is fenced; 
   expect(foreseeLinkLoss(present(), "h1:management", store)).toMatchObject({
     course: [{ code: "forecast-host-fenced" }],
     vms: [{ becomes: "restarts", to: "h2" }],
+  });
+});
+
+test("[FC1] a maintenance that nobody is there to carry out: all stand still, and nothing else is foreseen", () => {
+  const deaf = { ...present(), heardAgoMs: new Map(["h1", "h2", "h3"].map((name) => [host(name), 20_000])) };
+  const forecast = foreseeMaintenance(deaf, host("h1"), () => {});
+  expect(forecast).toMatchObject({
+    course: [{ code: "forecast-all-stand-still" }],
+    vms: [{ becomes: "stands-still" }],
   });
 });
 

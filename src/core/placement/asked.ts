@@ -118,7 +118,7 @@ function isThere(round: PlacementRound, host: HostId): boolean {
 /** Why the VM cannot be on this host, class aside; undefined: it can. */
 export function whyNot(round: PlacementRound, asked: Asked, slot: Slot): Reason | undefined {
   const { host } = slot;
-  if (host === asked.wish.without) return reason("PL1", "host-is-lost", { host });
+  if (host === asked.wish.without) return slot.left ?? reason("PL1", "host-is-lost", { host });
   const stays = asked.held && slot === asked.at && asked.wish.preference === "stay";
   return (stays ? whyLeave(slot) : whyNotCome(asked, slot)) ?? whyForbidden(round, asked, slot);
 }

@@ -2,9 +2,10 @@ import { valuesInKeyOrder } from "../../base/order.ts";
 import type { HostLosses, HostMode, Maintenance } from "../../model/host-records.ts";
 import type { HostId, Incarnation, IntentId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import { refuse } from "../../model/reason.ts";
+import { type Reason, refuse } from "../../model/reason.ts";
 import type { EventDraft, LeaveIntent, Member } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
+import { whyNoMajority } from "../admission.ts";
 import { limits } from "../limits.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { findHost, refuseDisarmed, refuseUnreadable } from "./find.ts";
@@ -101,11 +102,16 @@ function leaveIntent(what: Pick<LeaveIntent, "id" | "host" | "incarnation" | "ne
   return { schema: 1, actor: asked.actor, kind: "leave-host", answer: { kind: "open" }, at: asked.at, ...what };
 }
 
-export type LeaveRequest = { readonly host: string; readonly next: Exclude<LeaveIntent["next"], "nothing"> };
+export type LeaveRequest = {
+  readonly host: string;
+  readonly next: Exclude<LeaveIntent["next"], "nothing">;
+  /** Whoever asks knows that the cluster stands still without this host. */
+  readonly accept?: boolean | undefined;
+};
 
 /**
  * Orders a host to go down in order: an intent for its agent, which deals with its VMs as the policy says. Only for a host
- * that can hear it, and for this life of it.
+ * that can hear it, and for this life of it; one without which no majority is left only where that was accepted (HM4).
  */
 export function planLeave(
   view: ClusterView,
@@ -132,6 +138,11 @@ export function planLeave(
   if (leaves !== undefined) return refuse("leave-already", { ...params, next: leaves });
   const unreadable = refuseUnreadable(view, keys.hostMode(member.id));
   if (unreadable !== undefined) return unreadable;
+  const standsStill = request.next === "agent-restart" ? undefined : whyAllStandStill(view, member.id, sight);
+  if (standsStill !== undefined && request.accept !== true) {
+    return refuse("leave-loses-majority", { ...params, ...standsStill.params, next: request.next });
+  }
+  const accepted = standsStill === undefined ? [] : [acceptedLeave(request.next, standsStill, asked)];
   const record = leaveIntent({ id: intent, host: member.id, incarnation, next: request.next }, asked);
   return {
     kind: "plan",
@@ -144,8 +155,27 @@ export function planLeave(
       [put(keys.intent(intent), record)],
     ),
     outcome: { kind: "host-intent", host: member.id, name: member.name, intent },
-    events: [toldOfHost("host-leave-requested", member, asked, { next: request.next })],
+    events: [toldOfHost("host-leave-requested", member, asked, { next: request.next }), ...accepted],
   };
+}
+
+/** Without this host, and without those that are down or going down already, nothing would be decided: all VMs freeze (S2). */
+function whyAllStandStill(view: ClusterView, leaving: HostId, sight: Sight): Reason | undefined {
+  // A cluster of one stands or falls with it: that is no surprise.
+  if (view.members.size < 2) return undefined;
+  const stays = (host: HostId): boolean => {
+    const contact = sight(host);
+    const incarnation = view.hosts.get(host)?.value.incarnation;
+    const goes = incarnation === undefined ? undefined : leavesAlready(view, host, incarnation);
+    return (contact === "up" || contact === "unknown") && goes !== "reboot" && goes !== "power-off";
+  };
+  return whyNoMajority(view, stays, new Set([leaving]));
+}
+
+function acceptedLeave(next: LeaveRequest["next"], reason: Reason, asked: Asked): EventDraft {
+  const edit = next === "reboot" ? "host reboot" : "host shutdown";
+  const params = { edit, breaks: 1 };
+  return { type: "edit-accepted", subjects: {}, params, reason, alternatives: [], actor: asked.actor };
 }
 
 /** What this life of the host is about to do, by its own word or by an order that it has not answered yet. */

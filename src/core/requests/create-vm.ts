@@ -2,7 +2,7 @@ import { inKeyOrder, valuesInKeyOrder } from "../../base/order.ts";
 import type { HostId, NetworkId, PoolId, VmId, VolumeId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
-import { type Pool, type Vm, type VmSpec, vmDefaults } from "../../model/records.ts";
+import { type HostFacts, type Pool, type Vm, type VmSpec, vmDefaults } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
@@ -128,7 +128,17 @@ function refuseProcessor(view: ClusterView, request: CreateVmRequest): Refusal |
   if (first === undefined || whys.includes(undefined)) return undefined;
   const closest = whys.find((why) => why?.code === "cpu-flags-missing");
   const code = closest === undefined ? "vm-cpu-model-unknown-there" : "vm-cpu-flags-missing";
-  return refuse(code, { ...(closest ?? first).params, vm: request.name });
+  return refuse(code, {
+    ...(closest ?? first).params,
+    vm: request.name,
+    known: modelsOf(hosts.map(([, facts]) => facts.value)),
+  });
+}
+
+/** Models that at least one host can run. */
+function modelsOf(facts: readonly HostFacts[]): string {
+  const models = facts.flatMap(({ guestCpu }) => Object.entries(guestCpu?.models ?? {}));
+  return [...new Set(models.flatMap(([model, missing]) => (missing.length === 0 ? [model] : [])))].sort().join(", ");
 }
 
 function placeDisks(

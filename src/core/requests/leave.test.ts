@@ -15,6 +15,7 @@ function cluster(): Records {
   return new Records()
     .host("h1", 4)
     .host("h2")
+    .host("h3")
     .put(keys.member(host("w1")), member("w1", { role: "witness" }))
     .put(keys.member(host("h9")), member("h9"));
 }
@@ -57,6 +58,56 @@ describe("an order to go down", () => {
     expect(codeOf(leave(other, "h1"))).toBe("planned");
     records.put(keys.heartbeat(h1, n4), heartbeat({ agentAgeMs: 90_000 }));
     expect(codeOf(leave(records))).toBe("leave-agent-silent");
+  });
+});
+
+describe("[HM4] an order to go down without which no majority is left", () => {
+  const three = () => new Records().host("h1", 4).host("h2").host("h3");
+  const oneIs =
+    (name: string, contact: HostContact): Sight =>
+    (which) =>
+      which === name ? contact : "up";
+
+  test("is refused with what would be left: another member is down, or going down, or has been ordered to", () => {
+    expect(codeOf(leave(three()))).toBe("planned");
+    for (const contact of ["silent", "fenced", "absent"] satisfies HostContact[]) {
+      const refused = { code: "leave-loses-majority", params: { host: "h1", left: 1, votes: 3, next: "reboot" } };
+      expect(leave(three(), "h1", oneIs("h2", contact))).toMatchObject(refused);
+    }
+    const mode = { schema: 1, incarnation: 1, mode: "leaving", next: "power-off", at: 1 };
+    expect(codeOf(leave(three().put(keys.hostMode(host("h2")), mode)))).toBe("leave-loses-majority");
+    const ordered = three().put(
+      keys.intent("i0" as IntentId),
+      written(leave(three(), "h2"), keys.intent(id)) as object,
+    );
+    expect(codeOf(leave(ordered))).toBe("leave-loses-majority");
+    const restart = { ...mode, mode: "restart", next: "agent-restart" };
+    expect(codeOf(leave(three().put(keys.hostMode(host("h2")), restart)))).toBe("planned");
+  });
+
+  test("is carried out where that was accepted, and it is told that it was", () => {
+    const request = { host: "h1", next: "power-off", accept: true } as const;
+    const planned = planLeave(three().view, request, id, asked, oneIs("h2", "silent"));
+    expect(planned).toMatchObject({
+      kind: "plan",
+      events: [
+        { type: "host-leave-requested" },
+        { type: "edit-accepted", params: { edit: "host shutdown" }, reason: { code: "store-loses-majority" } },
+      ],
+    });
+    const harmless = planLeave(three().view, request, id, asked, up);
+    expect(harmless).toMatchObject({ kind: "plan", events: [{ type: "host-leave-requested" }] });
+  });
+
+  test("stands for a witness that votes, for a restart of the agent alone, and for a cluster of one", () => {
+    const witnessed = new Records()
+      .host("h1", 4)
+      .host("h2")
+      .put(keys.member(host("w1")), member("w1", { role: "witness" }));
+    expect(codeOf(leave(witnessed))).toBe("planned");
+    const agent = { host: "h1", next: "agent-restart" } as const;
+    expect(codeOf(planLeave(three().view, agent, id, asked, oneIs("h2", "silent")))).toBe("planned");
+    expect(codeOf(leave(new Records().host("h1", 4)))).toBe("planned");
   });
 });
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { asked, codeOf, compared, newTaskId, written } from "../../../test/support/planned.ts";
 import {
+  epoch,
   facts,
   fence,
   heartbeat,
@@ -8,6 +9,7 @@ import {
   host,
   incarnation,
   member,
+  move,
   pool,
   Records,
   status,
@@ -99,6 +101,8 @@ describe("a move is refused at once", () => {
   const disarm = { schema: 1, mode: "freeze", by: asked.actor, at: 1 };
   const plan = { schema: 1, error: { code: "vm-gave-up", params: {}, at: 1 }, returnTo: null, failedMoves: null };
   const lock = { kind: "backup", at: 1 };
+  const under = (more: Partial<VmMove>) => move("db", "h1", "h3", { epoch: epoch(7), ...more });
+  const failed = { kind: "failed", code: "move-cancelled", params: {} } as const;
   const noPool = facts({ pools: [] });
   const brokenPool = facts({ pools: [{ pool: "shared" as never, capacityMiB: 1, freeMiB: 1, unfit: "gone" }] });
   const brokenNet = facts({ networks: [{ network: "lan" as never, bridge: "", unfit: "down" }] });
@@ -121,6 +125,9 @@ describe("a move is refused at once", () => {
     ["move-network-unfit", (records) => records.put(keys.hostFacts(h2), brokenNet)],
     ["move-no-common-link", (records) => runsOn(records).put(keys.member(h2), member("h2", { links: [] }))],
     ["planned", (records) => records.put(keys.member(h2), member("h2", { links: [] }))],
+    ["move-under-way", (records) => runsOn(records).put(keys.vmMove(db), under({ live: { kind: "asked" } }))],
+    ["planned", (records) => records.put(keys.vmMove(db), under({}))],
+    ["planned", (records) => records.put(keys.vmMove(db), under({ live: { kind: "asked" }, answer: failed }))],
     ["move-already-there", (records) => records.put(keys.owner(db), held("h2", 1, 8))],
   ])("%s", (code, prepare) => {
     const records = cluster();
@@ -145,9 +152,9 @@ describe("a move is refused at once", () => {
     const pair = vmId("pair");
     const records = cluster().put(keys.vm(big), vm("big", { memoryMiB: 900 }));
     expect(codeOf(moveTo(records, "h2"))).toBe("planned");
-    const move = { schema: 1, vm: big, kind: "migrate", from: "h1", incarnation: 1, epoch: 3, to: "h2", at: 1 };
+    const away = { schema: 1, vm: big, kind: "migrate", from: "h1", incarnation: 1, epoch: 3, to: "h2", at: 1 };
     const reason = { rule: "HM1", code: "vm-gave-up", params: {} };
-    records.put(keys.owner(big), held("h1", 1, 3)).put(keys.vmMove(big), { ...move, reason, answer: { kind: "open" } });
+    records.put(keys.owner(big), held("h1", 1, 3)).put(keys.vmMove(big), { ...away, reason, answer: { kind: "open" } });
     expect(codeOf(moveTo(records, "h2"))).toBe("planned");
     const together = { schema: 1, id: "pair", kind: "vm-affinity", affinity: "together", vms: [db, pair] };
     records

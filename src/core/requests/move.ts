@@ -21,7 +21,7 @@ export type MoveRequest = {
 
 /**
  * Orders a VM to another host: recorded for the manager, which carries it out when the VM is at rest, or drops it and says
- * why. A newer order replaces an older one. A VM that never ran is to start there.
+ * why. A newer order replaces an older one that is not carried out yet, and a move that stops the VM. A VM that never ran is to start there.
  */
 export function planMoveVm(view: ClusterView, request: MoveRequest, task: TaskId, asked: Asked, sight: Sight): Planned {
   const found = findVm(view, request.vm);
@@ -37,6 +37,9 @@ export function planMoveVm(view: ClusterView, request: MoveRequest, task: TaskId
   if (vm.lock !== null) return refuse("move-of-locked-vm", { vm: vm.name, lock: vm.lock.kind });
   const order = view.orders.get(vm.id);
   const move = view.moves.get(vm.id);
+  // What runs and is on its way arrives, or is called off: one thing after the other.
+  if (move?.value.live !== undefined && move.value.answer.kind === "open")
+    return refuse("move-under-way", { vm: vm.name });
   const goesElsewhere = order !== undefined || (move !== undefined && move.value.answer.kind === "open");
   if (view.owners.get(vm.id)?.value.host === to && !goesElsewhere) {
     return refuse("move-already-there", { vm: vm.name, host });

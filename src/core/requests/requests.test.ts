@@ -47,6 +47,15 @@ test("a new VM is stopped, has its own volumes and holds its name", () => {
   expect(compares).toContainEqual({ kind: "absent", key: keys.owner(fresh.id) });
 });
 
+test("[PL8] a processor that no host knows is refused with those that can be run here", () => {
+  const records = cluster();
+  const models = { EPYC: [], qemu64: [], "Haswell-noTSX": ["avx2"] };
+  for (const name of ["h1", "h2"]) records.host(name, 1, { guestCpu: { vendor: "AuthenticAMD", flags: [], models } });
+  const planned = planCreateVm(records.view, request({ cpuModel: "Bogus" }), fresh, asked);
+  expect(planned).toMatchObject({ code: "vm-cpu-model-unknown-there", params: { known: "EPYC, qemu64" } });
+  expect(codeOf(planCreateVm(records.view, request({ cpuModel: "EPYC" }), fresh, asked))).toBe("planned");
+});
+
 test.each<[string, Partial<CreateVmRequest>]>([
   ["vm-name-taken", { name: "db" }],
   ["vm-nothing-to-boot", { disks: [] }],

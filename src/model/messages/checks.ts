@@ -12,6 +12,11 @@ export const checkMessages = {
     effect: "It may run no VM until it rejoins, which it does by itself when it can reach the cluster.",
     remedy: "Find out why it was silent (`holdfast log --host {host}`) and start it again.",
   },
+  "host-is-down": {
+    cause: "Host {host} went down in order ({next}).",
+    effect: "It runs no VM; the cluster bears fewer losses of other hosts meanwhile.",
+    remedy: "Switch it on again if it does not come back by itself; `holdfast log --host {host}` says who ordered it.",
+  },
   "own-vms-stand-still": {
     cause:
       "The VMs of host {host}, which answers this, have stood still for {forMs} ms: no heartbeat was confirmed in time.",

@@ -22,6 +22,7 @@ const events = {
   "vm-nowhere": "VM {vm} cannot start anywhere now; it is tried again as soon as a host fits.",
   "vm-waits-for-proof":
     "VM {vm} is not started elsewhere: that its old host {host} (incarnation {incarnation}) is off is not proven.",
+  "vm-stood-still": "VM {vm} stood still on host {host} for {forMs} ms, from {sinceWall} on; it went on.",
   "host-joined": "Host {host} joined as incarnation {incarnation} ({accel}).",
   "host-fenced":
     "Host {host} (incarnation {incarnation}) is fenced because of {cause}: none of its VMs may run there any more.",

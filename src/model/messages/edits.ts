@@ -182,6 +182,13 @@ const hosts = {
     effect: "Nothing was done.",
     remedy: "It is restarted by its supervisor; try again in a minute.",
   },
+  "leave-loses-majority": {
+    cause:
+      "Without host {host} only {left} of {votes} members of the cluster would be up: no majority, and nothing works without one.",
+    effect: "Nothing was changed. The VMs of all hosts would stand still until enough members are up again.",
+    remedy:
+      "Bring another member up first (`holdfast host list`). To switch the whole cluster off, stop its VMs, then repeat it with --accept.",
+  },
   "leave-already": {
     cause: "Host {host} is going down already ({next}).",
     effect: "Nothing was changed.",

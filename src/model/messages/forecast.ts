@@ -15,7 +15,7 @@ export const forecastMessages = {
   "edit-accepted": "What {edit} would break was accepted ({breaks} in all).",
   "edit-bears-less": {
     cause:
-      "The cluster bears {before} host losses now and would bear {after}: without {losing}, {vm} would find no host. {more} more would break.",
+      "The cluster bears the loss of {before} of its hosts now and would bear {after}: without {losing}, {vm} would find no host (other things that would break: {more}).",
     effect: "Nothing was changed.",
     remedy:
       "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",

@@ -8,7 +8,10 @@ const events = {
   "vm-place-changed": "VM {vm} belongs to {host} from now on; it is not started for that.",
   "vm-failures-forgotten": "The earlier failures of VM {vm} are forgotten.",
   "vm-lock-removed": "The lock {lock} that its lost host left on VM {vm} is removed.",
-  "host-leaves": "Host {host} is about to go ({next}): its VMs are treated as {mode} says.",
+  "host-leaves": "Host {host} is about to go ({next}).",
+  "vms-wait-for-host": "Its VMs are stopped and wait for it.",
+  "vms-start-elsewhere": "Its VMs are stopped and start elsewhere.",
+  "vms-move-away-first": "Its VMs are moved away; it goes once none is left on it.",
   "host-left": "Host {host} has left in order as incarnation {incarnation}: nothing of its VMs is there any more.",
   "host-active": "Host {host} is back at work as incarnation {incarnation}.",
   "vm-waits-its-turn":

@@ -24,7 +24,7 @@ export const migrationMessages = {
   "move-under-way": {
     cause: "VM {vm} is being moved already, or is being stopped.",
     effect: "No second move was begun.",
-    remedy: "Wait for the first to end, or cancel it.",
+    remedy: "Wait for the first to end (`holdfast task list`), or call it off: `holdfast vm cancel-move {vm}`.",
   },
   "move-guest-stands": {
     cause: "VM {vm} does not execute at this moment: it is paused, or its guest is down.",

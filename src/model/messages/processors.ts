@@ -35,6 +35,6 @@ export const processorMessages = {
   "vm-cpu-model-unknown-there": {
     cause: "The QEMU of {host} knows no CPU model {model}, and no other host can run it either.",
     effect: "No VM was created: it could start nowhere.",
-    remedy: "Use --cpu-model compatible, host, or a model that `holdfast host show {host}` names.",
+    remedy: "Use --cpu-model compatible, host, or a model that hosts here can run: {known}.",
   },
 } as const satisfies Catalogue;

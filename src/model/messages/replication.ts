@@ -99,6 +99,22 @@ export const replicationMessages = {
     effect: "None of the VM's copies on this host is used.",
     remedy: "Find out who wrote to the pool's folder; put back what was there, or have everything copied anew.",
   },
+  "cycle-under-way": {
+    cause: "A cycle of VM {vm} is under way already.",
+    effect: "No other one was begun.",
+    remedy: "Nothing to do: the next one comes at its time.",
+  },
+  "cycle-broken": {
+    cause: "The last cycle of VM {vm} did not come to its end: {detail}",
+    effect: "The copies stay at the last one that was sealed; what is missing is sent with the next.",
+    remedy: "Nothing to do where it was the link; otherwise mend what the detail names.",
+  },
+  "replica-in-cycles": {
+    cause:
+      "The copies of VM {vm} are brought up to date in cycles: in between they hold some of the old and some of the new.",
+    effect: "They were not used, and no point was taken of them.",
+    remedy: "Use one of their recovery points; the newest is the last cycle that was sealed.",
+  },
   "replica-point-used": {
     cause: "There was a recovery point {point} of VM {vm} before.",
     effect: "None was taken.",
@@ -147,6 +163,11 @@ export const replicationMessages = {
   },
   "replica-stale": {
     cause: "The copy of VM {vm} on host {host} lacks what was written since it was left behind.",
+    effect: "It was not promoted: acknowledged writes would be lost.",
+    remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
+  },
+  "replica-behind": {
+    cause: "The copy of VM {vm} on host {host} is of its last cycle; what was written since is not there.",
     effect: "It was not promoted: acknowledged writes would be lost.",
     remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
   },

@@ -9,7 +9,7 @@ const failing = {
   },
   "rule-needs-two-vms": {
     cause: "Rule {rule} is about how VMs lie to each other, but {vm} is its only VM.",
-    effect: "It says nothing, and is not followed.",
+    effect: "It would say nothing. It is not followed; an edit that leads here is refused.",
     remedy: "Add another VM (`holdfast rule set {rule} --add-vm VM`), or remove the rule.",
   },
   "rule-more-vms-than-hosts": {

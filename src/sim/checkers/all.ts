@@ -1,4 +1,5 @@
 import { evensOut } from "./balance.ts";
+import { copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
@@ -26,6 +27,9 @@ import { deadlines, fencedStandsStill } from "./standing-still.ts";
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
 export const allCheckers: readonly CheckerKind[] = [
   oneWriter,
+  nothingLost,
+  copiesHaveOneWriter,
+  staleBeforeAlone,
   handsChangeOnce,
   disksGoAlong,
   starts,

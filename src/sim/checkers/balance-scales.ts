@@ -1,5 +1,6 @@
 import type { HostId, VmId } from "../../model/ids.ts";
 import type { Scheduler } from "../../model/policy.ts";
+import type { VmStatus } from "../../model/records.ts";
 import type { Transaction } from "../../model/transaction.ts";
 import { reading } from "../world/create-cluster.ts";
 import { loadOf as measuredOf, ownUse } from "../world/sensors.ts";
@@ -44,7 +45,15 @@ export class Scales {
     this.#stoodStillAt = this.#world.scheduler.now;
   }
 
-  committed({ name, key }: Written): void {
+  /** What was measured at that moment is what guests use, and would be today. */
+  isTrue(at: number): boolean {
+    const { now } = this.#world.scheduler;
+    return at - Math.max(this.#stoodStillAt, now - this.#world.quietMs()) > measuredMs;
+  }
+
+  committed({ name, key, value, before }: Written): void {
+    const phases = name.kind === "vm-status" ? [before, value].map((one) => (one as VmStatus | undefined)?.phase) : [];
+    if (phases.includes("paused")) this.standsStill();
     if (name.kind === "owner" || name.kind === "vm" || name.kind === "vm-move")
       this.#changedAt.set(key, this.#world.scheduler.now);
   }
@@ -110,9 +119,8 @@ export class Scales {
       const isHeld = truth.owners.get(vm)?.kind === "held";
       if (!this.#certainty.isSettled(vm) || isHeld !== (requested === "started")) return false;
     }
-    const isCalm = scheduler.now - this.#stoodStillAt > measuredMs && this.#world.quietMs() > measuredMs;
     const isMeasured = [...this.#changedAt.values()].every((at) => scheduler.now - at > measuredMs);
-    return mode === "static" || (isCalm && isMeasured);
+    return mode === "static" || (this.isTrue(scheduler.now) && isMeasured);
   }
 
   #useOf(mode: "static" | "dynamic", vm: VmId, host: HostId): Use | undefined {

@@ -3,6 +3,7 @@ import type { HostId, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
 import { defaultPolicy, policySchema, type Scheduler } from "../../model/policy.ts";
+import type { Owner } from "../../model/records.ts";
 import type { Written } from "../world/truth.ts";
 import type { World } from "../world/world.ts";
 import { isWorth, Scales, type Weighed } from "./balance-scales.ts";
@@ -69,7 +70,7 @@ class Watch {
   /** When each move that is under way was written. */
   readonly #since = new Map<VmId, number>();
   /** From where each VM was last moved for this, as long as nothing else has changed. */
-  readonly #takenFrom = new Map<VmId, { readonly host: HostId; readonly at: WallMs }>();
+  readonly #takenFrom = new Map<VmId, { readonly host: HostId; readonly at: WallMs; readonly since: number }>();
 
   constructor(world: World, fail: Fail, certainty: Certainty) {
     this.#world = world;
@@ -98,7 +99,6 @@ class Watch {
   /** What guests use is measured otherwise from now on. */
   standsStill(): void {
     this.scales.standsStill();
-    this.#takenFrom.clear();
   }
 
   #begins(move: VmMove, writer: Writer): void {
@@ -106,7 +106,7 @@ class Watch {
     if (!autoRebalance.enabled || mode === "basic")
       this.#fail(`${move.vm} is moved to even out the hosts, and nobody asked for that`);
     if (mode === "basic") return;
-    this.#checkBack(move);
+    this.#checkBack(move, mode);
     this.#checkClass(move);
     const id = `${move.at} ${move.from} ${move.to}`;
     if (this.#bundle?.id === id && this.#bundle.writer.life === writer.life) {
@@ -151,13 +151,16 @@ class Watch {
       );
   }
 
-  #checkBack({ vm, from, to, at }: VmMove): void {
+  #checkBack({ vm, from, to, at }: VmMove, mode: "static" | "dynamic"): void {
     const last = this.#takenFrom.get(vm);
-    if (last !== undefined && last.host === to && last.at !== at)
+    const { now } = this.#world.scheduler;
+    // A guest that stood still has used less, and uses more again: that is a change.
+    const isSame = last !== undefined && (mode === "static" || this.scales.isTrue(last.since));
+    if (isSame && last.host === to && last.at !== at)
       this.#fail(
         `${vm} goes back to ${to} to even out the hosts, and nothing has changed since it was taken from there`,
       );
-    this.#takenFrom.set(vm, { host: from, at });
+    this.#takenFrom.set(vm, { host: from, at, since: now });
   }
 
   #checkClass({ vm, from, to }: VmMove): void {
@@ -204,8 +207,10 @@ class Watch {
   #isAnotherCause({ name, value, before }: Written): boolean {
     switch (name.kind) {
       case "owner":
-        // By such a move the VM changes hands, too.
-        return !this.#takenFrom.has(name.vm);
+        // By such a move the VM changes hands, too; one that starts anew where it is does so for another cause.
+        return (
+          !this.#takenFrom.has(name.vm) || (before as Owner | undefined)?.host === (value as Owner | undefined)?.host
+        );
       case "vm":
       case "rule":
       case "policy":

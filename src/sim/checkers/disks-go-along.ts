@@ -16,8 +16,8 @@ export const disksGoAlong: CheckerKind = {
   rule: "S15",
   make: (world, fail) => {
     const copies = new Set<Copy>();
-    /** The newest epoch of each VM that executed. */
-    const ran = new Map<string, number>();
+    /** Where each VM executed last. */
+    const ran = new Map<string, HostId>();
     const touch = (): void => {
       for (const copy of copies) {
         if (!copy.alive) copies.delete(copy);
@@ -45,8 +45,8 @@ export const disksGoAlong: CheckerKind = {
   },
 };
 
-function write(world: World, copy: Copy, ran: Map<string, number>): void {
-  ran.set(copy.run.vm, Math.max(ran.get(copy.run.vm) ?? 0, copy.run.epoch));
+function write(world: World, copy: Copy, ran: Map<string, HostId>): void {
+  ran.set(copy.run.vm, copy.host.id);
   for (const volume of copy.local) {
     const image = copy.host.images.all.get(volume);
     if (image !== undefined) image.upTo = world.scheduler.now;
@@ -91,7 +91,7 @@ function checkNoRecord(world: World, vm: VmId, host: HostId, fail: Fail): void {
   }
 }
 
-function checkRemoval(world: World, host: SimHost, volume: string, ran: Map<string, number>, fail: Fail): void {
+function checkRemoval(world: World, host: SimHost, volume: string, ran: Map<string, HostId>, fail: Fail): void {
   for (const vm of world.truth.vms.keys()) {
     if (!volumesOf(world, vm).includes(volume)) continue;
     const owner = world.truth.values.get(keys.owner(vm)) as Owner | undefined;
@@ -100,11 +100,10 @@ function checkRemoval(world: World, host: SimHost, volume: string, ran: Map<stri
     const record = world.truth.values.get(keys.replica(vm, volume as Replica["volume"], host.id)) as
       | Replica
       | undefined;
-    const { kind } = record?.state ?? {};
-    // What never was more than a copy under way is of no use to anybody.
-    if (record === undefined || kind === "stale")
-      fail(`the image of ${volume} on ${host.id} is removed while it is kept`);
-    else if (kind === "surplus" && (ran.get(vm) ?? 0) < record.epoch)
+    // Until that is on record its hand-over may commit.
+    if (record?.state.kind !== "surplus")
+      fail(`the image of ${volume} on ${host.id} is removed, and no record gives it up`);
+    else if (ran.get(vm) === host.id)
       fail(`the image of ${volume} on ${host.id} is removed before anybody saw ${vm} live`);
   }
 }

@@ -88,7 +88,7 @@ export class Machines {
   leave(node: string, next: Next): void {
     const intent = `leave-${node}-${this.#world.scheduler.executed}` as IntentId;
     askCluster(this.#world, (view, asked) =>
-      planLeave(view, { host: node, next }, intent, asked, (host) => this.#observer.contactOf(host)),
+      planLeave(view, { host: node, next, accept: true }, intent, asked, (host) => this.#observer.contactOf(host)),
     );
     if (next === "agent-restart") this.#restartOnceSaid(this.#world.host(node), this.#world.scheduler.now + patienceMs);
   }

@@ -1,4 +1,5 @@
-import type { HostId, VmId, VolumeId } from "../../model/ids.ts";
+import type { HostId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
+import type { CycleId, SealedCycle } from "../../model/replication-cycle.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { Door } from "../../ports/migration.ts";
 
@@ -11,9 +12,24 @@ export interface ReplicaWorld {
   /** Both ways get through between two hosts. */
   connects(a: HostId, b: HostId): boolean;
   /** Who answers at a door; undefined: nobody. */
-  find(door: Door): { readonly host: HostId; readonly doorkeeper: Doorkeeper } | undefined;
-  open(host: HostId, address: string, doorkeeper: Doorkeeper): Door;
+  find(
+    door: Door,
+  ): { readonly host: HostId; readonly doorkeeper: Doorkeeper; readonly cycles?: CycleKeeper | undefined } | undefined;
+  open(host: HostId, address: string, doorkeeper: Doorkeeper, cycles?: CycleKeeper): Door;
+  /** For whoever watches: a write of a connection reaches a copy. */
+  readonly landed?: (host: HostId, disk: SimDisk) => void;
+  /** From now on writes of this run are answered without the copy. */
+  readonly leftBehind?: (vm: VmId, epoch: number) => void;
 }
+
+/** What is wanted of a cycle, as at the doors of src/adapters/qemu/door.ts; undefined: no cycles are received. */
+export type SimCycleOrder = {
+  readonly order: "ask" | "open" | "seal";
+  readonly id: CycleId | null;
+  readonly at: WallMs;
+};
+export type SimCycleAnswer = { readonly problem: string | null; readonly last: SealedCycle | null };
+export type CycleKeeper = (from: HostId, vm: VmId, epoch: number, order: SimCycleOrder) => SimCycleAnswer | undefined;
 
 /** Lets one connection at a time in, to one volume; undefined: not this one, or not now. */
 export type Doorkeeper = (from: HostId, vm: VmId, epoch: number, volume: VolumeId) => SimExport | undefined;
@@ -39,6 +55,7 @@ export class SimExport {
     const act = (): void => {
       if (this.isRemoved || !this.#daemon.isAlive) return;
       this.#disk.set(block, value);
+      this.#daemon.landed?.(this.#disk);
       done();
     };
     if (this.#daemon.hangs) this.#daemon.lying.push(act);
@@ -51,6 +68,11 @@ export class SimDaemon {
   isAlive = true;
   hangs = false;
   readonly lying: (() => void)[] = [];
+  readonly landed: ((disk: SimDisk) => void) | undefined;
+
+  constructor(landed?: (disk: SimDisk) => void) {
+    this.landed = landed;
+  }
 
   goOn(): void {
     this.hangs = false;
@@ -72,7 +94,10 @@ type Volume = {
   /** Its job stands still: a write was refused. */
   isPaused: boolean;
   copying: boolean;
+  /** Blocks written since the moment of a cycle, by its name: lie in the image, and survive an orderly end of its QEMU. */
+  readonly noted: Map<string, Set<number>>;
 };
+export type SimNotes = ReadonlyMap<VolumeId, Map<string, Set<number>>>;
 type Pending = { readonly volume: Volume; readonly block: number; readonly value: number; readonly end: () => void };
 
 /** The part of a QEMU that mirrors: it answers its guest once both the disk and the relay have a write. */
@@ -84,7 +109,12 @@ export class SimMirrorQemu {
   readonly #world: Pick<ReplicaWorld, "after">;
   readonly #pending = new Set<Pending>();
 
-  constructor(run: VmRun, disks: ReadonlyMap<VolumeId, SimDisk>, world: Pick<ReplicaWorld, "after">) {
+  constructor(
+    run: VmRun,
+    disks: ReadonlyMap<VolumeId, SimDisk>,
+    world: Pick<ReplicaWorld, "after">,
+    notes: SimNotes = new Map(),
+  ) {
     this.run = run;
     this.#world = world;
     this.volumes = [...disks].map(([volume, disk]) => ({
@@ -93,6 +123,7 @@ export class SimMirrorQemu {
       dirty: new Set(),
       isPaused: false,
       copying: false,
+      noted: notes.get(volume) ?? new Map(),
     }));
   }
 
@@ -100,6 +131,7 @@ export class SimMirrorQemu {
     const volume = this.volumes[index];
     if (volume === undefined || !this.isAlive) return;
     volume.disk.set(block, value);
+    for (const blocks of volume.noted.values()) blocks.add(block);
     if (this.relay === undefined) this.#world.after(1, acknowledged);
     else this.#send(volume, block, value, acknowledged);
   }

@@ -85,6 +85,7 @@ export class SimRelay implements SimRelayPort {
   }
 
   answerFromNowOn(mode: "stale" | "gone"): void {
+    this.#world.leftBehind?.(this.config.vm, this.config.epoch);
     if (this.mode !== "gone") this.mode = mode;
     this.#connecting = false;
     this.#bar = undefined;

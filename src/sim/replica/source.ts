@@ -38,6 +38,7 @@ export class SimReplicaSource implements ReplicaSource {
   isOpen = true;
   readonly #world: ReplicaWorld;
   readonly #outside: ReplicaWorld;
+  #looks = false;
   readonly #host: SimReplicatedHost;
   readonly #runs = new Map<string, Attached>();
   readonly #listeners: ((event: ReplicaEvent) => void)[] = [];
@@ -48,7 +49,6 @@ export class SimReplicaSource implements ReplicaSource {
     this.#outside = outside;
     this.#host = host;
     for (const { run, relay } of host.relays.values()) this.#keep(run, relay);
-    this.#look();
   }
 
   attach(run: VmRun, request: AttachRequest, end: Done): void {
@@ -89,8 +89,8 @@ export class SimReplicaSource implements ReplicaSource {
     });
   }
 
-  listAttached(end: (runs: readonly VmRun[]) => void): void {
-    this.#later(() => end([...this.#host.relays.values()].map(({ run }) => run)));
+  attached(): readonly VmRun[] {
+    return [...this.#host.relays.values()].map(({ run }) => run);
   }
 
   resync(run: VmRun, doors: readonly Door[], end: Done): void {
@@ -151,6 +151,8 @@ export class SimReplicaSource implements ReplicaSource {
     const attached: Attached = { relay, since: undefined, copied: false, told: "" };
     this.#runs.set(nameOf(run), attached);
     this.#listen(run, attached);
+    if (!this.#looks) this.#world.after(lookMs, () => this.#look());
+    this.#looks = true;
     return attached;
   }
 
@@ -171,8 +173,10 @@ export class SimReplicaSource implements ReplicaSource {
     for (const listener of this.#listeners) listener(event);
   }
 
+  /** As long as there is anything to look at: an idle host costs nothing. */
   #look(): void {
-    if (!this.isOpen) return;
+    this.#looks = this.isOpen && this.#runs.size > 0;
+    if (!this.#looks) return;
     for (const [name, attached] of this.#runs) {
       const entry = this.#host.relays.get(name);
       if (entry === undefined) continue;

@@ -1,6 +1,7 @@
 import type { Epoch, HostId, VmId, VolumeId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import { identityTrouble, type ReplicaIdentity } from "../../model/replica-identity.ts";
+import type { CycleId, SealedCycle } from "../../model/replication-cycle.ts";
 import type { HypervisorEnd } from "../../ports/hypervisor.ts";
 import type { Door } from "../../ports/migration.ts";
 import type {
@@ -12,15 +13,19 @@ import type {
   ReplicaPoint,
   ReplicaTarget,
 } from "../../ports/replication.ts";
+import type { CycleTarget } from "../../ports/replication-cycles.ts";
+import { obeyCycle } from "./cycle-target.ts";
 import { type ReplicaWorld, SimDaemon, type SimDisk, SimExport } from "./machine.ts";
 
-type Received = {
+export type Received = {
   readonly vm: VmId;
   readonly epoch: Epoch;
   readonly from: HostId;
   readonly volumes: readonly VolumeId[];
   /** As this host knows them, besides what lies beside the images. */
   readonly counters: Map<VolumeId, number>;
+  /** Null: each write comes here as it is made. `daemon`: the one that has all of the cycle that is let in. */
+  cycles: { last: SealedCycle | null; open: { readonly id: CycleId; readonly daemon: SimDaemon } | null } | null;
 };
 /** `identity` undefined: somebody took it away. `isEdited`: somebody put another image there, or changed a sealed layer. */
 type Copied = { readonly disk: SimDisk; identity: ReplicaIdentity | undefined; isEdited: boolean };
@@ -51,8 +56,14 @@ export class SimReplicaHost {
 
 const stepMs = 2;
 
+/** All disks as they are now. */
+export function addPoint(host: SimReplicaHost, { vm, volumes }: Received, id: string, at: number): void {
+  const disks = volumes.map((volume): [VolumeId, SimDisk] => [volume, new Map(host.copies.get(volume)?.disk ?? [])]);
+  host.points.set(vm, [...(host.points.get(vm) ?? []), { id, at, disks: new Map(disks) }]);
+}
+
 /** The agent's side at a host that receives. */
-export class SimReplicaTarget implements ReplicaTarget {
+export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
   isOpen = true;
   readonly #world: ReplicaWorld;
   readonly #host: SimReplicaHost;
@@ -63,7 +74,32 @@ export class SimReplicaTarget implements ReplicaTarget {
   }
 
   receive(request: ReceiveRequest, done: (end: ReceiveEnd) => void): void {
-    this.#later(() => done(this.#receive(request)));
+    this.#later(() => done(this.#receive(request, false)));
+  }
+
+  receiveCycles(request: ReceiveRequest, done: (end: ReceiveEnd) => void): void {
+    this.#later(() => done(this.#receive(request, true)));
+  }
+
+  lastCycle(vm: VmId, done: (cycle: SealedCycle | null) => void): void {
+    this.#later(() => done(this.#host.received.get(vm)?.cycles?.last ?? null));
+  }
+
+  ceaseAt(vm: VmId, point: string, done: (end: CeaseEnd) => void): void {
+    this.#later(() => {
+      const points = this.#host.points.get(vm) ?? [];
+      const index = points.findIndex(({ id }) => id === point);
+      const found = points[index];
+      if (found === undefined) return done(refuse("replica-point-absent", { vm, point }));
+      const received = this.#host.received.get(vm);
+      if (received !== undefined) received.cycles = null;
+      for (const [volume, disk] of found.disks) {
+        const copy = this.#host.copies.get(volume);
+        if (copy !== undefined) this.#host.copies.set(volume, { ...copy, disk: new Map(disk) });
+      }
+      this.#host.points.set(vm, points.slice(0, index + 1));
+      done(this.#cease(vm));
+    });
   }
 
   cease(vm: VmId, done: (end: CeaseEnd) => void): void {
@@ -76,12 +112,9 @@ export class SimReplicaTarget implements ReplicaTarget {
       const received = host.received.get(vm);
       const points = host.points.get(vm) ?? [];
       if (received === undefined) return done(refuse("replica-not-received", { vm }));
+      if (received.cycles !== null) return done(refuse("replica-in-cycles", { vm }));
       if (points.some((point) => point.id === id)) return done({ kind: "done" });
-      const disks = received.volumes.map((volume): [VolumeId, SimDisk] => [
-        volume,
-        new Map(host.copies.get(volume)?.disk ?? []),
-      ]);
-      host.points.set(vm, [...points, { id, at: this.#world.now(), disks: new Map(disks) }]);
+      addPoint(host, received, id, this.#world.now());
       done({ kind: "done" });
     });
   }
@@ -115,7 +148,7 @@ export class SimReplicaTarget implements ReplicaTarget {
     });
   }
 
-  #receive({ vm, epoch, from, volumes, addresses, tls }: ReceiveRequest): ReceiveEnd {
+  #receive({ vm, epoch, from, volumes, addresses, tls }: ReceiveRequest, inCycles: boolean): ReceiveEnd {
     const host = this.#host;
     const known = host.received.get(vm);
     if (known !== undefined && known.epoch > epoch)
@@ -123,8 +156,9 @@ export class SimReplicaTarget implements ReplicaTarget {
     if (tls && !host.isCertified) return refuse("replica-no-certificate", { vm });
     const mine = addresses.filter((address) => host.addresses.has(address));
     if (mine.length === 0) return refuse("replica-no-address", { vm, addresses: addresses.join(", ") });
-    const trouble = known?.epoch === epoch ? troubleOf(host, known) : undefined;
-    if (trouble !== undefined) return trouble;
+    const trouble = known === undefined ? undefined : troubleOf(host, known);
+    if (trouble !== undefined && !inCycles && known?.epoch === epoch) return trouble;
+    const last = trouble === undefined ? (known?.cycles?.last ?? null) : null;
     const counters = new Map<VolumeId, number>();
     for (const { volume } of volumes) {
       const copy = host.copies.get(volume) ?? { disk: new Map(), identity: undefined, isEdited: false };
@@ -138,12 +172,26 @@ export class SimReplicaTarget implements ReplicaTarget {
       // S19: one that hangs is ended before another one has the images.
       if (daemon !== undefined) daemon.isAlive = false;
       for (const { volume } of volumes) this.#remove(volume);
-      host.daemons.set(vm, new SimDaemon());
+      host.daemons.set(vm, new SimDaemon((disk) => this.#world.landed?.(host.id, disk)));
     }
-    host.received.set(vm, { vm, epoch, from, volumes: volumes.map(({ volume }) => volume), counters });
+    host.received.set(vm, {
+      vm,
+      epoch,
+      from,
+      volumes: volumes.map(({ volume }) => volume),
+      counters,
+      cycles: inCycles ? { last, open: null } : null,
+    });
     const doors =
       host.doors.get(vm) ??
-      mine.map((address) => this.#world.open(host.id, address, (...knock) => letIn(host, ...knock)));
+      mine.map((address) =>
+        this.#world.open(
+          host.id,
+          address,
+          (...knock) => letIn(host, ...knock),
+          (...knock) => obeyCycle(host, addPoint, ...knock),
+        ),
+      );
     host.doors.set(vm, doors);
     return { kind: "ready", doors };
   }
@@ -155,6 +203,7 @@ export class SimReplicaTarget implements ReplicaTarget {
     const daemon = host.daemons.get(vm);
     if (daemon !== undefined) daemon.isAlive = false;
     for (const volume of known.volumes) this.#remove(volume);
+    if (known.cycles !== null) return refuse("replica-in-cycles", { vm });
     const trouble = troubleOf(host, known);
     if (trouble !== undefined) return trouble;
     host.received.delete(vm);
@@ -197,7 +246,7 @@ function letIn(host: SimReplicaHost, from: HostId, vm: VmId, epoch: number, volu
   const copy = host.copies.get(volume);
   const daemon = host.daemons.get(vm);
   if (received?.epoch !== epoch || received.from !== from || copy === undefined) return undefined;
-  if (daemon === undefined || !daemon.isAlive || daemon.hangs) return undefined;
+  if (daemon === undefined || !daemon.isAlive || daemon.hangs || received.cycles?.open === null) return undefined;
   const earlier = host.exports.get(volume);
   if (earlier !== undefined) earlier.isRemoved = true;
   const counter = (received.counters.get(volume) ?? 0) + 1;

@@ -13,7 +13,7 @@ import type {
   ProofKind,
   Vm,
 } from "../../model/records.ts";
-import type { Replica } from "../../model/replication-records.ts";
+import type { Group, Replica } from "../../model/replication-records.ts";
 import type { Rule } from "../../model/rules.ts";
 
 /** One key that a transaction changed; `before` is what stood there. Undefined: nothing does, or did. */
@@ -53,6 +53,8 @@ export type Decision =
       readonly is: "made" | "kept" | "given-up" | "over";
     }
   | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
+  | { readonly kind: "copy"; readonly vm: VmId; readonly host: HostId; readonly state: string }
+  | { readonly kind: "group"; readonly group: string; readonly is: string }
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
   | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
@@ -132,14 +134,19 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
       if (order === undefined || order.kind === "stop") return [];
       return [{ kind: "asked", vm: name.vm, order: `${order.kind} to ${order.to}` }];
     }
-    case "replica":
-      return imageDecisions(name.vm, name.host, value as Replica | undefined, before as Replica | undefined);
     case "vm-move":
       return moveDecisions(value as VmMove | undefined, before as VmMove | undefined);
     case "vm-plan": {
       const error = (value as VmPlan | undefined)?.error ?? null;
       const known = (before as VmPlan | undefined)?.error ?? null;
       return error === null || known !== null ? [] : [{ kind: "errs", vm: name.vm, code: error.code }];
+    }
+    case "replica":
+      return replicaDecisions(name, value as Replica | undefined, before as Replica | undefined);
+    case "group": {
+      const group = value as Group | undefined;
+      const is = group === undefined ? "is gone" : group.paused.length > 0 ? "is paused" : "works";
+      return [{ kind: "group", group: name.group, is }];
     }
     case "rule":
       return [{ kind: "rules", rule: name.rule, is: value as Rule | undefined }];
@@ -152,6 +159,22 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
     default:
       return [];
   }
+}
+
+type OfReplica = { readonly vm: VmId; readonly host: HostId };
+
+/** One that a move made says its pool. */
+function replicaDecisions(of: OfReplica, is: Replica | undefined, was: Replica | undefined): Decision[] {
+  return (is ?? was)?.pool === undefined ? copyDecisions(of, is, was) : imageDecisions(of.vm, of.host, is, was);
+}
+
+/** Who receives it is everyday work. */
+function copyDecisions({ vm, host }: OfReplica, is: Replica | undefined, was: Replica | undefined): Decision[] {
+  if (is === undefined) return [{ kind: "copy", vm, host, state: "taken, or forgotten" }];
+  if (is.state.kind === was?.state.kind && is.epoch === was.epoch) return [];
+  const { state, epoch } = is;
+  const whole = state.kind === "stale" && !state.whole ? ", of no use" : "";
+  return [{ kind: "copy", vm, host, state: `${state.kind}${whole}, epoch ${epoch}` }];
 }
 
 function moveDecisions(is: VmMove | undefined, was: VmMove | undefined): Decision[] {
@@ -214,7 +237,6 @@ function vmDecisions(vm: VmId, is: Vm | undefined, was: Vm | undefined): Decisio
 
 /** Of images in local pools beside those that VMs lie on; one that became the volume is told by the hand-over. */
 function imageDecisions(vm: VmId, on: HostId, is: Replica | undefined, was: Replica | undefined): Decision[] {
-  if ((is ?? was)?.pool === undefined) return [];
   if (is === undefined) return was?.state.kind === "surplus" ? [{ kind: "image", vm, on, is: "over" }] : [];
   const states = { copying: "made", stale: "kept", surplus: "given-up" } as const;
   const kind = is.state.kind === "copying" || is.state.kind === "stale" ? is.state.kind : ("surplus" as const);

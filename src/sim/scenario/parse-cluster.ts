@@ -34,6 +34,7 @@ export function parseCluster(words: readonly string[]): StoryCluster | string {
     outside: [],
     pools: [],
     vms: [],
+    groups: [],
   };
   for (const { key, value } of pairs) {
     const problem = key === "hosts" ? undefined : takePair(draft, key, value);
@@ -48,6 +49,8 @@ function takePair(draft: Draft, key: string, value: string): string | undefined 
       return takePool(draft, value);
     case "vm":
       return takeVm(draft, value);
+    case "group":
+      return takeGroup(draft, value);
     case "witness":
       draft.witness = true;
       return value === draft.hostNames.at(-1) ? undefined : `the last host can be a witness, not ${value}`;
@@ -101,6 +104,15 @@ function takePool(draft: Draft, value: string): string | undefined {
   const read = poolKindSchema.options.find((option) => option === kind);
   if (read === undefined) return `a pool is NAME:${poolKindSchema.options.join("|")}, not ${value}`;
   draft.pools = [...draft.pools, { name, kind: read }];
+  return undefined;
+}
+
+/** `group=office:h1:h2:web,db`: copies these VMs from h1 to h2. */
+function takeGroup(draft: Draft, value: string): string | undefined {
+  const [name = "", from = "", to = "", vms = ""] = value.split(":");
+  const unknown = [from, to].find((host) => !draft.hostNames.includes(host));
+  if (unknown !== undefined) return `there is no host ${unknown}`;
+  draft.groups = [...draft.groups, { name, from, to, vms: vms.split(",") }];
   return undefined;
 }
 
@@ -169,5 +181,7 @@ function finish(draft: Draft): StoryCluster | string {
   const vms = cluster.vms.map((vm) => ({ ...vm, pool: vm.pool === "" ? (pools[0]?.name ?? "") : vm.pool }));
   const lost = vms.find((vm) => !pools.some((pool) => pool.name === vm.pool));
   if (lost !== undefined) return `${lost.name} lies in ${lost.pool}, which is no pool of this cluster`;
+  const absent = cluster.groups.flatMap((group) => group.vms).find((vm) => !vms.some(({ name }) => name === vm));
+  if (absent !== undefined) return `there is no VM ${absent}`;
   return { ...cluster, pools, vms };
 }

@@ -93,6 +93,12 @@ export const phrases = [
   "order agent restart of HOST",
   "release HOST",
   "shutdown policy is POLICY",
+  "kill relay of VM",
+  "kill copies of VM on HOST",
+  "hang copies of VM on HOST",
+  "group pause RULE",
+  "group resume RULE",
+  "group delete RULE",
   "disarm freeze",
   "disarm ignore",
   "arm",
@@ -115,7 +121,7 @@ type Draft = { -readonly [K in keyof PhraseArgs]: PhraseArgs[K] } & { hosts: str
 export type FoundPhrase = { readonly id: PhraseId; readonly args: PhraseArgs };
 
 export const processWords = ["agent", "heart", "guard-a", "guard-b"] as const;
-export const recordWords = ["owner", "fence", "term", "registration", "status"] as const;
+export const recordWords = ["owner", "fence", "term", "registration", "status", "replica"] as const;
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000 };
 

@@ -1,5 +1,6 @@
 import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
+import { planDeleteGroup, planPauseGroup } from "../../core/requests/groups.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
 import type { Incarnation, IntentId, Nonce, TaskId, VmId } from "../../model/ids.ts";
@@ -97,6 +98,7 @@ const prefixes: Readonly<Record<string, string>> = {
   term: "/manager/term/",
   registration: "/hosts/",
   status: "/vms/",
+  replica: "/replicas/",
 };
 
 /** Whom a person would ask: a host whose API answers and that hears the store, the manager's if it does. */
@@ -122,6 +124,32 @@ function orderWith(planFor: (args: PhraseArgs) => Ask): Play {
     return undefined;
   };
 }
+
+function turnGroup(paused: boolean): Play {
+  return orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planPauseGroup(view, rule, paused, asked),
+  );
+}
+
+const killRelay: Play = (world, args) => {
+  world.replicas.killRelays(`vm:${args.vm}`);
+  return undefined;
+};
+
+const killCopies: Play = (world, args) => {
+  const daemon = world.replicas.daemonOf(`vm:${args.vm}`, world.host(args.hosts[0]));
+  if (daemon !== undefined) daemon.isAlive = false;
+  return undefined;
+};
+
+const hangCopies: Play = (world, args) => {
+  const daemon = world.replicas.daemonOf(`vm:${args.vm}`, world.host(args.hosts[0]));
+  if (daemon === undefined) return undefined;
+  daemon.hangs = true;
+  return () => daemon.goOn();
+};
 
 function addHostRule(strict: boolean): Play {
   return orderWith(
@@ -307,6 +335,16 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   ),
   "shutdown policy is POLICY": done((world, { work }) =>
     changePolicy(world, { shutdownPolicy: shutdownPolicySchema.parse(work) }),
+  ),
+  "kill relay of VM": killRelay,
+  "kill copies of VM on HOST": killCopies,
+  "hang copies of VM on HOST": hangCopies,
+  "group pause RULE": turnGroup(true),
+  "group resume RULE": turnGroup(false),
+  "group delete RULE": orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planDeleteGroup(view, rule, asked),
   ),
   "disarm freeze": done((world) => disarm(world, "freeze")),
   "disarm ignore": done((world) => disarm(world, "ignore")),

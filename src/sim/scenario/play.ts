@@ -5,7 +5,7 @@ import { shuffledSteps, stepChecks } from "../checkers/steps.ts";
 import type { Heal } from "../faults/fault.ts";
 import type { WorldPlan } from "../plan.ts";
 import { bootHost } from "../world/boot.ts";
-import { addVm, createCluster } from "../world/create-cluster.ts";
+import { addGroup, addVm, createCluster } from "../world/create-cluster.ts";
 import { World } from "../world/world.ts";
 import { Chronicle, kindOfLoss, type TraceLine } from "./chronicle.ts";
 import type { Decision } from "./decisions.ts";
@@ -107,6 +107,7 @@ function planOf({ name, cluster, untilMs }: Scenario): WorldPlan {
     },
     pools: cluster.pools,
     vms: [],
+    groups: [],
     events: [],
     healAtMs: never,
     restByMs: never,
@@ -133,6 +134,7 @@ function begin(world: World, { cluster }: Scenario): void {
   });
   world.scheduler.at(vmsAtMs, () => {
     for (const vm of cluster.vms) addVm(world, vm, vm.host);
+    for (const group of cluster.groups) addGroup(world, group);
   });
 }
 

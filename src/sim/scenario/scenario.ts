@@ -1,7 +1,7 @@
 import type { profiles } from "../../core/limits.ts";
 import type { Scheduler } from "../../model/policy.ts";
 import type { Pool, RequestedState } from "../../model/records.ts";
-import type { WorldPlan } from "../plan.ts";
+import type { PlannedGroup, WorldPlan } from "../plan.ts";
 import type { SimCpu } from "../world/processors.ts";
 
 export type ProfileName = keyof typeof profiles;
@@ -48,6 +48,7 @@ export type StoryCluster = {
   readonly outside: WorldPlan["outside"];
   readonly pools: readonly { readonly name: string; readonly kind: Pool["kind"] }[];
   readonly vms: readonly StoryVm[];
+  readonly groups: readonly PlannedGroup[];
 };
 
 /** `at 20s cut h1 for 5s`: what happens, in the words of phrases.ts. */

@@ -50,6 +50,10 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       return { what: `${nameOf(decision.vm)} has left ${decision.leaves}`, rule: "S15" };
     case "place-changed":
       return { what: `${nameOf(decision.vm)} belongs to ${decision.aim} from now on`, rule: "HM1" };
+    case "copy":
+      return { what: `copy of ${nameOf(decision.vm)} on ${decision.host}: ${decision.state}`, rule: "S17" };
+    case "group":
+      return { what: `group ${decision.group} ${decision.is}`, rule: "" };
     case "errs":
       return { what: `${nameOf(decision.vm)} is in error: ${decision.code}`, rule: "HM2" };
     case "mode":

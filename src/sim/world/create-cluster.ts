@@ -2,13 +2,14 @@ import { must } from "../../base/assert.ts";
 import { createClusterTransaction } from "../../core/cluster-creation.ts";
 import { put } from "../../core/transactions.ts";
 import { bornOn } from "../../core/volume-place.ts";
-import type { ClusterId, Epoch, HostId, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
+import type { ClusterId, Epoch, GroupId, HostId, NetworkId, PoolId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { policySchema } from "../../model/policy.ts";
 import { type HostFacts, type Owner, type Vm, vmDefaults } from "../../model/records.ts";
+import type { Group } from "../../model/replication-records.ts";
 import type { Transaction, Write } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
-import type { PlannedVm } from "../plan.ts";
+import type { PlannedGroup, PlannedVm } from "../plan.ts";
 import { moveAddress } from "./driver-moves.ts";
 import { simCpus } from "./processors.ts";
 import type { World } from "./world.ts";
@@ -49,6 +50,23 @@ export function createCluster(world: World): void {
     commit(world, { compares: [], writes: [put(keys.policy, policySchema.parse(policy))] });
   }
   for (const vm of plan.vms) addVm(world, vm, undefined);
+  for (const group of plan.groups ?? []) addGroup(world, group);
+}
+
+/** Its VMs are copied from now on. */
+export function addGroup(world: World, { name, from, to, vms }: PlannedGroup): void {
+  const group: Group = {
+    schema: 1,
+    name: name as GroupId,
+    vms: vms.map((vm) => `vm:${vm}` as VmId),
+    source: from as HostId,
+    target: to as HostId,
+    mode: { kind: "synchronous", boundMs: 2_000 },
+    paused: [],
+    createdAt,
+  };
+  const key = keys.group(group.name);
+  commit(world, { compares: [{ kind: "absent", key }], writes: [put(key, group)] });
 }
 
 /** A VM that is there from now on. With a host: as if the manager had just placed it there, whatever else would fit. */
@@ -69,6 +87,10 @@ export function addVm(world: World, vm: PlannedVm, host: string | undefined): vo
       failedHosts: [],
     };
     writes.push(put(keys.owner(record.id), owner));
+  } else if (world.plan.pools.some(({ name, kind }) => name === vm.pool && kind === "local-dir")) {
+    // Its disks were made somewhere.
+    const home = world.plan.groups?.find(({ vms }) => vms.includes(vm.name))?.from ?? world.workers()[0]?.id;
+    writes.push(put(keys.owner(record.id), bornOn(home as HostId)));
   }
   placeImages(world, record, host, writes);
   commit(world, { compares: [{ kind: "absent", key: keys.vm(record.id) }], writes });

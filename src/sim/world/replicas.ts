@@ -1,14 +1,42 @@
-import type { HostId, VolumeId } from "../../model/ids.ts";
+import type { HostId, VmId, VolumeId } from "../../model/ids.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { Door } from "../../ports/migration.ts";
 import type { Replicas } from "../../runtime/perform-replicas.ts";
-import { type Doorkeeper, type ReplicaWorld, type SimDisk, SimMirrorQemu } from "../replica/machine.ts";
+import { type Doorkeeper, type ReplicaWorld, type SimDaemon, type SimDisk, SimMirrorQemu } from "../replica/machine.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../replica/source.ts";
 import { SimReplicaHost, SimReplicaTarget } from "../replica/target.ts";
 import { moveAddress } from "./driver-moves.ts";
 import type { Copy, SimHost } from "./host.ts";
 import type { Life } from "./process.ts";
 import type { Scheduler } from "./scheduler.ts";
+
+const writeEveryMs = 200;
+const blocks = 8;
+
+/** What one guest wrote to its first disk since it started, and what it knows to be there. */
+export class GuestDisk {
+  /** By block: what it was told is there, and everything that it wrote after that. */
+  readonly #known: Map<number, readonly number[]>;
+
+  constructor(found: SimDisk) {
+    this.#known = new Map([...found].map(([block, value]) => [block, [value]]));
+  }
+
+  issue(block: number, value: number): void {
+    this.#known.set(block, [...(this.#known.get(block) ?? [0]), value]);
+  }
+
+  acknowledge(block: number, value: number): void {
+    const known = this.#known.get(block) ?? [];
+    const at = known.indexOf(value);
+    if (at > 0) this.#known.set(block, known.slice(at));
+  }
+
+  /** The blocks whose acknowledged value, or a later one, is not there. */
+  lostOn(disk: SimDisk): readonly number[] {
+    return [...this.#known].flatMap(([block, values]) => (values.includes(disk.get(block) ?? 0) ? [] : [block]));
+  }
+}
 
 type Machine = { readonly source: SimReplicatedHost; readonly target: SimReplicaHost };
 type Opened = { readonly host: HostId; readonly doorkeeper: Doorkeeper };
@@ -20,6 +48,11 @@ export class ReplicaMachines {
   readonly #machines = new Map<HostId, Machine>();
   readonly #doors = new Map<string, Opened>();
   #lastPort = 40_000;
+  /** What guests wrote, and what they were told of it. */
+  readonly guests = new Map<VmId, GuestDisk>();
+  /** For whoever watches: a connection wrote into a copy that a QEMU of its host has open. */
+  onAlone: (vm: VmId, epoch: number) => void = () => undefined;
+  onSecondWriter: (host: HostId, vm: VmId) => void = () => undefined;
 
   constructor(scheduler: Scheduler, connects: (a: HostId, b: HostId) => boolean) {
     this.#scheduler = scheduler;
@@ -33,6 +66,17 @@ export class ReplicaMachines {
         const port = this.#lastPort;
         this.#doors.set(`${address}:${port}`, { host, doorkeeper });
         return { address, port };
+      },
+      leftBehind: (vm, epoch) => {
+        // Where its QEMU is gone nobody is told anything any more.
+        const all = [...this.#machines.values()].flatMap(({ source }) => [...source.qemus.values()]);
+        const isThere = all.some(({ run, isAlive }) => isAlive && run.vm === vm && run.epoch === epoch);
+        if (isThere) this.onAlone(vm, epoch);
+      },
+      landed: (host, disk) => {
+        for (const qemu of this.#machines.get(host)?.source.qemus.values() ?? [])
+          if (qemu.isAlive && qemu.volumes.some((volume) => volume.disk === disk))
+            this.onSecondWriter(host, qemu.run.vm);
       },
     };
   }
@@ -53,7 +97,33 @@ export class ReplicaMachines {
   started(copy: Copy): void {
     const machine = this.#machineOf(copy.host);
     const disks = copy.vm.spec.disks.map(({ volume }): [VolumeId, SimDisk] => [volume, diskOf(machine, volume)]);
-    machine.source.qemus.set(nameOf(copy.run), new SimMirrorQemu(copy.run, new Map(disks), this.#world));
+    const qemu = new SimMirrorQemu(copy.run, new Map(disks), this.#world);
+    machine.source.qemus.set(nameOf(copy.run), qemu);
+    const guest = new GuestDisk(disks[0]?.[1] ?? new Map());
+    this.guests.set(copy.run.vm, guest);
+    this.#writeOn(copy, qemu, guest, 1);
+  }
+
+  /** The guest writes for as long as it executes: a block after the other, each with a value of its own. */
+  #writeOn(copy: Copy, qemu: SimMirrorQemu, guest: GuestDisk, number: number): void {
+    if (!qemu.isAlive) return;
+    this.#scheduler.after(writeEveryMs, () => this.#writeOn(copy, qemu, guest, number + 1));
+    if (!copy.host.executes(copy)) return;
+    const block = number % blocks;
+    const value = copy.run.epoch * 1_000_000 + number;
+    guest.issue(block, value);
+    qemu.write(0, block, value, () => {
+      if (qemu.isAlive) guest.acknowledge(block, value);
+    });
+  }
+
+  killRelays(vm: string): void {
+    for (const { source } of this.#machines.values())
+      for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.isAlive = false;
+  }
+
+  daemonOf(vm: string, host: SimHost): SimDaemon | undefined {
+    return this.#machines.get(host.id)?.target.daemons.get(vm as VmId);
   }
 
   /** It goes on under another name; whoever knows the old one still finds it. */
@@ -69,10 +139,6 @@ export class ReplicaMachines {
     if (qemu === undefined) return;
     qemu.isAlive = false;
     for (const [name, one] of source.qemus) if (one === qemu) source.qemus.delete(name);
-  }
-
-  qemuOf({ host, run }: Copy): SimMirrorQemu | undefined {
-    return this.#machines.get(host.id)?.source.qemus.get(nameOf(run));
   }
 
   /** Disks stay; processes and the run folder go. */
@@ -109,10 +175,6 @@ export class ReplicaMachines {
   /** For whoever looks from outside. */
   diskOn(host: SimHost, volume: VolumeId): SimDisk | undefined {
     return this.#machines.get(host.id)?.target.copies.get(volume)?.disk;
-  }
-
-  now(): number {
-    return this.#scheduler.now;
   }
 }
 

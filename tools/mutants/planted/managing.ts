@@ -3,6 +3,15 @@ import type { Mutant } from "../mutant.ts";
 /** Bugs of orders, moves and hosts that are managed. */
 export const managingMutants: readonly Mutant[] = [
   {
+    id: "lost-host-awaited-for-ever",
+    rule: "HM4",
+    what: "A host that is lost while its VMs wait for it is not fenced, since it holds none of them.",
+    near: ["host-reboots", "power-loss"],
+    file: "src/core/decide-fences.ts",
+    find: "if (use.startsElsewhere || wouldFree(view, host, known))",
+    replace: "if (use.startsElsewhere || (wouldFree(view, host, known) && use.held > 0))",
+  },
+  {
     id: "room-asked-for-each-alone",
     rule: "PL1",
     what: "Of VMs that go along with an ordered one, each is asked for by itself whether the host has room.",
@@ -168,7 +177,7 @@ export const managingMutants: readonly Mutant[] = [
     rule: "HM3",
     what: "A VM goes back after maintenance although a rule has it elsewhere by now, and leaves again at once.",
     file: "src/core/decide-returns.ts",
-    find: 'if (round.whereTo(vm, { preference: "stay", returnTo: to }) !== to) return;',
+    find: 'if (round.whereTo(vm, { preference: "stay", returnTo: to, live: true }) !== to) return;',
     replace: "if (round.whyUnfit(vm, to) !== undefined) return;",
   },
 ];

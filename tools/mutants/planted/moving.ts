@@ -163,8 +163,8 @@ export const movingMutants: readonly Mutant[] = [
     what: "The transaction that hands a VM over does not say so in its move: nobody waits for the source.",
     near,
     file: "src/core/migration.ts",
-    find: "[put(keys.owner(vm), next), put(keys.vmMove(vm), switched)],",
-    replace: "[put(keys.owner(vm), next)],",
+    find: "[put(keys.owner(vm), next), put(keys.vmMove(vm), switched), ...copies.writes],",
+    replace: "[put(keys.owner(vm), next), ...copies.writes],",
   },
   {
     id: "taken-back-without-the-new-epoch",

@@ -1,0 +1,94 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Epoch } from "../../model/ids.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { CeaseEnd, ReplicaCopy } from "../../ports/replication.ts";
+import { layOnAll, upTo } from "./replica-cycles.ts";
+import { endDaemon, type Receiving } from "./replica-daemon.ts";
+import {
+  daemonSocket,
+  type Received,
+  type ReceivedVolume,
+  readIdentity,
+  readReceived,
+  receivedFolder,
+  topOf,
+  writeReceived,
+} from "./replica-files.ts";
+import { copyTrouble, openInodes } from "./replica-identity.ts";
+
+/** The end of a receiver: nothing can write its copies any more, and they are what they should be (S19, S21). */
+export async function cease(runDir: string, receiving: Receiving): Promise<CeaseEnd> {
+  const ended = await endWriting(runDir, receiving);
+  if (ended.kind !== "ended") return ended;
+  const { received, held } = ended;
+  const { vm, volumes } = received;
+  const trouble = received.cycles === null ? troubleOf(received, held) : refuse("replica-in-cycles", { vm });
+  if (trouble !== undefined) {
+    const { code, params } = trouble;
+    if (received.cycles === null) writeReceived(runDir, { ...received, trouble: { code, params } });
+    return trouble;
+  }
+  rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
+  return { kind: "ceased", copies: volumes.map((volume) => copyOf(received, volume)) };
+}
+
+/** S20: the point stays as it is; what is written from now on goes into a new layer. */
+export async function ceaseAt(runDir: string, receiving: Receiving, point: string): Promise<CeaseEnd> {
+  const { vm } = receiving;
+  const isThere = readReceived(runDir, vm)?.points.some(({ id, whole }) => id === point && whole);
+  if (isThere !== true) return refuse("replica-point-absent", { vm, point });
+  const ended = await endWriting(runDir, receiving);
+  if (ended.kind !== "ended") return ended;
+  const sealed = upTo(ended.received, point);
+  const trouble = troubleOf(sealed, new Set());
+  if (trouble !== undefined) return trouble;
+  const opened = await layOnAll(sealed);
+  if (typeof opened === "string") return refuse("replica-point-failed", { vm, detail: opened });
+  writeReceived(runDir, opened);
+  if (ended.received.cycles !== null) removeUnsealed(ended.received, sealed);
+  rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
+  return { kind: "ceased", copies: opened.volumes.map((volume) => copyOf(opened, volume)) };
+}
+
+/** What a cycle that was never sealed has left above the last point; above an earlier one there are other points. */
+function removeUnsealed(all: Received, sealed: Received): void {
+  for (const [i, { layers, folder }] of all.volumes.entries())
+    if (sealed.volumes[i]?.layers.length === layers.length - 1)
+      rmSync(join(folder, layers.at(-1)?.file ?? "-"), { force: true });
+}
+
+function copyOf({ epoch }: Received, volume: ReceivedVolume): ReplicaCopy {
+  const { path, format } = topOf(volume);
+  const { counter } = readIdentity(volume.folder, volume.volume) ?? volume;
+  return { volume: volume.volume, epoch: epoch as Epoch, counter, path, format };
+}
+
+type Ended = { readonly kind: "ended"; readonly received: Received; readonly held: ReadonlySet<number> };
+
+/** No connection and no process is left that could write. `held`: inodes that the storage daemon had open to the last. */
+async function endWriting(
+  runDir: string,
+  receiving: Receiving,
+): Promise<Ended | Extract<CeaseEnd, { kind: "refused" | "unknown" }>> {
+  const { vm } = receiving;
+  const received = readReceived(runDir, vm);
+  if (received === undefined) return refuse("replica-not-received", { vm });
+  receiving.closeDoors();
+  const orderly = receiving.daemon;
+  receiving.daemon = undefined;
+  await orderly?.removeExports(() => true);
+  const held = openInodes(received.pid);
+  const isGone = orderly === undefined ? true : await orderly.quit();
+  const rest = received.pid === null || (await endDaemon(received.pid, daemonSocket(runDir, vm)));
+  if (!isGone || !rest) return { kind: "unknown", cause: `the storage daemon of ${vm} does not end` };
+  // Its jobs ended with the daemon; what it had done is recorded by then.
+  await receiving.merge;
+  return { kind: "ended", received: { ...(readReceived(runDir, vm) ?? received), pid: null }, held };
+}
+
+/** S21: the first that is not what it should be. */
+export function troubleOf(received: Received, held: ReadonlySet<number>): Refusal | undefined {
+  if (received.trouble !== undefined) return refuse(received.trouble.code, received.trouble.params);
+  return received.volumes.map((volume) => copyTrouble(received, volume, held)).find((one) => one !== undefined);
+}

@@ -1,0 +1,76 @@
+import type { HostId, VmId, WallMs } from "../model/ids.ts";
+import { type Refusal, refuse } from "../model/reason.ts";
+import { isSameCycle, type SealedCycle } from "../model/replication-cycle.ts";
+import type { Transaction } from "../model/transaction.ts";
+import type { ClusterView } from "../model/view.ts";
+import { copiesOn, type Run, recordCopies } from "./replication.ts";
+import { type AcceptedLoss, lossToAccept } from "./replication-promotion.ts";
+
+// What is recorded of copies that are brought up to date in cycles, and when such a copy may be promoted (S25).
+
+/**
+ * Only after the driver's `sealed`. Refused where a record says that the copy has every write, or keeps a branch that nobody
+ * else has, or knows of this cycle or a later one: a late transaction takes nothing back.
+ */
+export function sealedTransaction(
+  view: ClusterView,
+  vm: VmId,
+  run: Run,
+  to: HostId,
+  cycle: SealedCycle,
+): { readonly kind: "commit"; readonly transaction: Transaction } | Refusal {
+  for (const { record } of copiesOn(view, vm, to)) {
+    const state = record?.value.state;
+    const isLater = state?.kind === "sealed" && state.chain === cycle.chain && state.sequence >= cycle.sequence;
+    const isBranch = state?.kind === "diverged" && state.kept;
+    if (state?.kind === "in-sync" || isBranch || isLater) return refuse("replica-overtaken", { vm });
+  }
+  const { chain, sequence, at, point } = cycle;
+  return recordCopies(view, vm, run, to, () => ({ kind: "sealed", chain, sequence, at, point }));
+}
+
+/** The cycle that all volumes are recorded at; undefined: there is no such one. */
+export function sealedCycle(view: ClusterView, vm: VmId, host: HostId): SealedCycle | undefined {
+  const states = copiesOn(view, vm, host).map(({ record }) => record?.value.state);
+  const [first] = states;
+  if (first?.kind !== "sealed") return undefined;
+  return states.every((state) => state?.kind === "sealed" && isSameCycle(state, first)) ? first : undefined;
+}
+
+/** For how long what is written is not at the copy yet, in milliseconds; undefined: there is no sealed cycle. */
+export function lagMs(view: ClusterView, vm: VmId, host: HostId, now: WallMs): number | undefined {
+  const cycle = sealedCycle(view, vm, host);
+  return cycle === undefined ? undefined : Math.max(0, now - cycle.at);
+}
+
+/**
+ * A failover to the last sealed cycle by the group's policy alone, as an order of which the loss is stated: at most `limitMs`
+ * of writes. `lostAt`: when the host of the run was recorded as lost, which is never before it wrote its last. Undefined: it
+ * is for a person. So it is where the two clocks cannot both be right: then nobody knows what is lost.
+ */
+export function lossByPolicy(
+  view: ClusterView,
+  vm: VmId,
+  host: HostId,
+  lostAt: WallMs,
+  limitMs: number | null,
+): AcceptedLoss | undefined {
+  const cycle = sealedCycle(view, vm, host);
+  if (limitMs === null || cycle === undefined || cycle.at > lostAt || lostAt - cycle.at > limitMs) return undefined;
+  return lossToAccept(view, vm, host);
+}
+
+const retry = { firstMs: 1_000, maxMs: 60_000 } as const;
+
+/**
+ * When the next cycle begins, in the caller's milliseconds. One that took longer than the interval is followed at once, so
+ * that an outage is caught up with; one that was broken is tried again soon, then less and less often.
+ */
+export function nextCycleAt(
+  everyMs: number,
+  last: { readonly begunAt: number; readonly endedAt: number; readonly failures: number },
+): number {
+  const { begunAt, endedAt, failures } = last;
+  if (failures === 0) return Math.max(begunAt + everyMs, endedAt);
+  return endedAt + Math.min(everyMs, retry.maxMs, retry.firstMs * 2 ** Math.min(failures - 1, 10));
+}

@@ -1,0 +1,61 @@
+import type { HostId, VmId, VolumeId } from "../model/ids.ts";
+import type { Params } from "../model/reason.ts";
+import type { SealedCycle } from "../model/replication-cycle.ts";
+import type { HypervisorEnd, VmRun } from "./hypervisor.ts";
+import type { Door } from "./migration.ts";
+import type { CeaseEnd, ReceiveEnd, ReceiveRequest } from "./replication.ts";
+
+// Asynchronous replication, as docs/designs/0007-asynchronous-cycles.md orders it: every so often what was written since the
+// last time, of all of a VM's disks at one moment. The guest never waits for the other host for longer than the driver's
+// own limit, and what is not whole there counts for nothing (S25).
+
+/** The host of the copies. After `unknown` the same call may be repeated. */
+export interface CycleTarget {
+  /**
+   * Lets in the cycles of one run, and makes the copies where there are none. Cycles of an earlier epoch are let in no more
+   * (S19); an earlier epoch than the last is refused. Repeating it is harmless.
+   */
+  receiveCycles(request: ReceiveRequest, done: (end: ReceiveEnd) => void): void;
+  /** The last one that is sealed; null: there is none. It is a recovery point too, as those before it are. */
+  lastCycle(vm: VmId, done: (cycle: SealedCycle | null) => void): void;
+  /**
+   * For a start from a recovery point, be it a cycle or another one: as `cease`, and the copies hold what the point holds.
+   * It stays a point, as those before it do; what came after it is none any more, though its files stay where they are.
+   */
+  ceaseAt(vm: VmId, point: string, done: (end: CeaseEnd) => void): void;
+}
+
+export type CycleRequest = {
+  readonly to: HostId;
+  /** Tried in this order. */
+  readonly doors: readonly Door[];
+  readonly tls: boolean;
+  /** All volumes of the VM, in its order. */
+  readonly volumes: readonly { readonly volume: VolumeId; readonly sizeMiB: number }[];
+  /** Of each disk, so that the link stays free for others; null: as fast as it goes. */
+  readonly mibPerSecond: number | null;
+};
+
+/**
+ * `sealed`: the copies hold all volumes as they were at `cycle.at`. `broken`: there is no such cycle, the guest goes on, and
+ * what it should have had is in the next one. `unknown`: it may be sealed; the next one finds out.
+ */
+export type CycleEnd =
+  | {
+      readonly kind: "sealed";
+      readonly cycle: SealedCycle;
+      readonly sentMiB: number;
+      /** True: everything was sent, because nobody knew what was missing there. */
+      readonly whole: boolean;
+    }
+  | { readonly kind: "broken"; readonly code: string; readonly params: Params }
+  | { readonly kind: "refused"; readonly code: string; readonly params: Params }
+  | { readonly kind: "unknown"; readonly cause: string };
+
+/** The host of the run. One cycle of a run at a time: another one meanwhile is refused. */
+export interface CycleSource {
+  /** What was written since the last sealed cycle that the copies have, or everything where that is not known. */
+  cycle(run: VmRun, request: CycleRequest, done: (end: CycleEnd) => void): void;
+  /** No cycle is under way any more, and nothing is noted for a next one. */
+  endCycles(run: VmRun, done: (end: HypervisorEnd) => void): void;
+}

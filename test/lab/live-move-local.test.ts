@@ -1,0 +1,113 @@
+import { closeSync, existsSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { labLocalPool } from "../../lab/cluster.ts";
+import { openTestLab, type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
+import { type Writer, writeNumbers } from "../support/lab-writer.ts";
+
+const mebibyte = 1024 * 1024;
+const diskMiB = 64;
+/** What its guest never comes to: enough to be in the midst of copying it. */
+const ballastMiB = 24;
+
+describe("A VM whose disk lies in a local pool moves while it runs", () => {
+  let lab: TestLab;
+  let web: TestVm;
+  let writer: Writer;
+
+  beforeAll(async () => {
+    lab = await openTestLab();
+    web = await lab.guest("web", 50, 100, labLocalPool);
+    writeBallast();
+    writer = writeNumbers(lab.world.reach, web.address, "local");
+    await writer.goesOn();
+  });
+  afterAll(async () => {
+    await writer?.stop();
+    await lab?.close();
+  });
+  afterEach(() => {
+    expect(lab.watcher.doubleRuns).toEqual([]);
+    expect(lab.history.fences()).toEqual([]);
+  });
+
+  function writeBallast(): void {
+    const file = openSync(web.image(web.owner().host), "r+");
+    const data = Buffer.alloc(mebibyte, "ballast");
+    for (let i = diskMiB - ballastMiB; i < diskMiB; i++) writeSync(file, data, 0, data.length, i * mebibyte);
+    fsyncSync(file);
+    closeSync(file);
+  }
+
+  const names = () => lab.world.hosts.map((host) => host.name);
+  const others = () => names().filter((name) => name !== web.owner().host);
+  /** Hosts that have an image of its disk, whatever is recorded of it. */
+  const withImage = () => names().filter((name) => existsSync(web.image(name)));
+  const records = () => [...lab.history.view.replicas.values()].map(({ value }) => value);
+
+  async function expectOneLife(boots: number): Promise<void> {
+    await writer.goesOn();
+    expect((await web.answers()).boots).toBe(boots);
+    expect(writer.lost(web.disk)).toEqual([]);
+    expect(new Set(web.disk().records.map((record) => record.boot))).toEqual(new Set([boots]));
+  }
+
+  it("[S15] with its disk, to another host and on to a third: no write is lost, and one image is left", async () => {
+    const { boots } = await web.answers();
+    expect(withImage()).toEqual([web.owner().host]);
+    for (const to of others()) {
+      const { epoch } = web.owner();
+      expect((await lab.holdfast("vm", "migrate", "web", to)).code).toBe(0);
+      await waitFor(`web to be owned by ${to}`, () => web.owner().host === to || undefined);
+      expect(web.owner().epoch).toBe(epoch + 1);
+      await expectOneLife(boots);
+      await waitFor("the old disk to be removed", () => (records().length === 0 ? true : undefined));
+      expect(withImage()).toEqual([to]);
+    }
+    const told = lab.history.events().map(({ event }) => event.type);
+    expect(told.filter((type) => type === "vm-moved")).toHaveLength(2);
+    expect(told.filter((type) => type === "old-disks-removed")).toHaveLength(2);
+  });
+
+  it("[S15] its target's QEMU is killed while the disk is copied: it goes on, and nothing of the copy is left", async () => {
+    expect((await lab.holdfast("policy", "set", "--migration-bandwidth", "4")).code).toBe(0);
+    const before = { owner: web.owner(), pids: web.pids(), boots: (await web.answers()).boots };
+    const [to = ""] = others();
+    const order = lab.holdfast("vm", "migrate", "web", to);
+    await waitFor("the disk to be copied", () => copiedPercent() > 0 || undefined);
+    await writer.goesOn();
+    const pid = await waitFor("the QEMU that receives", () => lab.host(to).vmPids(web.id)[0]);
+    process.kill(pid, "SIGKILL");
+    await order;
+    const failed = () => lab.history.events().find(({ event }) => event.type === "vm-move-failed");
+    expect((await waitFor("the move to be given up", failed)).event.reason?.code).toBe("move-broke-off");
+    await expectOneLife(before.boots);
+    expect({ owner: web.owner(), pids: web.pids() }).toEqual({ owner: before.owner, pids: before.pids });
+    await waitFor("the copy to be removed", () => (records().length === 0 ? true : undefined));
+    expect(withImage()).toEqual([before.owner.host]);
+  });
+
+  it("[S15, HM3] its host goes into maintenance, and it comes back: without a boot, and with its writes", async () => {
+    expect((await lab.holdfast("policy", "set", "--migration-bandwidth", "0")).code).toBe(0);
+    const { boots } = await web.answers();
+    const home = web.owner().host;
+    expect((await lab.holdfast("host", "maintenance", home)).code).toBe(0);
+    await waitFor(`web to have left ${home}`, () => web.owner().host !== home || undefined);
+    await expectOneLife(boots);
+    expect((await lab.holdfast("host", "release", home)).code).toBe(0);
+    await waitFor(`web to be back on ${home}`, () => web.owner().host === home || undefined);
+    await expectOneLife(boots);
+    await waitFor("the old disk to be removed", () => (records().length === 0 ? true : undefined));
+    expect(withImage()).toEqual([home]);
+  });
+
+  it("is not relocated, nor moved where its disk finds no room: refused at once, with cause and remedy", async () => {
+    const [to = ""] = others();
+    const refused = await lab.holdfast("vm", "relocate", "web", to);
+    expect(refused.code).not.toBe(0);
+    expect(refused.err).toMatch(/^Cause: .+local pool.+\nEffect: .+\nRemedy: .+\nCode: +move-disks-elsewhere\n$/u);
+  });
+
+  function copiedPercent(): number {
+    return lab.history.view.statuses.get(web.id)?.value.copying?.percent ?? 0;
+  }
+});

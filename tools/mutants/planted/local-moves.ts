@@ -1,0 +1,88 @@
+import type { Mutant } from "../mutant.ts";
+
+const asserted = {
+  file: "src/core/ownership.ts",
+  find: "  const isThere = lies === undefined || lies === to || hostsWithCopies(view, id).includes(to);",
+  replace: "  const isThere = lies !== to || hostsWithCopies(view, id).includes(to) || lies === to;",
+};
+
+/** Bugs of live moves between local pools, found by stories and checkers. */
+export const localMoveMutants: readonly Mutant[] = [
+  {
+    id: "owner-changed-before-the-disks-are-whole",
+    rule: "S15",
+    what: "A source hands its VM over while its disks are still being copied.",
+    file: "src/agent/moving.ts",
+    find: 'else if (moving.stage === "ready" && !building.busy(vm)) handOver(',
+    replace:
+      'else if ((moving.stage === "ready" || copiedDisks(view, vm).copied !== undefined) && !building.busy(vm)) handOver(',
+  },
+  {
+    id: "old-disks-given-up-at-the-hand-over",
+    rule: "S15",
+    what: "The disks that a VM moves away from are given up with the hand-over, before anybody saw it live with the new ones.",
+    file: "src/core/local-copies.ts",
+    find: 'const state: ReplicaState = { kind: "stale", cause: "moved", whole: true, at };',
+    replace: 'const state: ReplicaState = { kind: "surplus", at };',
+  },
+  {
+    id: "kept-disks-taken-for-the-vm",
+    rule: "S15",
+    what: "The old disks of a VM that moved away count as a place where it can be started.",
+    file: "src/core/placement/local-volumes.ts",
+    find: "  if (lies === host || copies.includes(host)) return undefined;",
+    replace: "  if (lies === host || copies.includes(host) || needs === undefined) return undefined;",
+    also: [asserted],
+  },
+  {
+    id: "image-removed-before-it-is-given-up",
+    rule: "S15",
+    what: "A target removes the image of a move that ended without recording first that it is none any more.",
+    file: "src/agent/old-images.ts",
+    find: '    if (image.kind === "orphan") {',
+    replace: '    if (image.kind === "orphan" && building.busy(image.key)) {',
+  },
+  {
+    id: "image-of-an-earlier-move-taken",
+    rule: "S15",
+    what: "A target goes on with the record of an image that an earlier move of the same run left.",
+    file: "src/agent/old-images.ts",
+    find: "  if (arriving.get(vm) === move.revision && isArriving(view, move.value)) return true;",
+    replace: "  if (isArriving(view, move.value)) return true;",
+  },
+  {
+    id: "place-not-given-back",
+    rule: "S15",
+    what: "A VM that is given back to its source leaves the records as they were: its disks there stay what was kept.",
+    file: "src/core/local-copies.ts",
+    find: "      ...kept.flatMap(({ key, record }) => (record === undefined ? [] : [remove(key)])),",
+    replace: "",
+  },
+];
+
+/** Bugs of the driver, found by its contract with real QEMUs. Needs root. */
+export const moveDriverMutants: readonly Mutant[] = [
+  {
+    id: "done-before-the-mirror-ended",
+    rule: "S15",
+    what: "The driver says that all is at the target while its disks are still being mirrored.",
+    file: "src/adapters/qemu/move-out.ts",
+    find: "  return mirroring === undefined ? ready : (ended ?? endMirrors(live, mirroring, over.signal));",
+    replace: "  return ready;",
+    also: [
+      {
+        file: "src/adapters/qemu/move-out.ts",
+        find: "stoppedAt > 0 && mirroring !== undefined ? endMirrors(",
+        replace: "stoppedAt < 0 && mirroring !== undefined ? endMirrors(",
+      },
+    ],
+  },
+  {
+    id: "image-there-taken-for-a-copy",
+    rule: "S15",
+    what: "A target takes an image that it finds for the one that it is to make.",
+    file: "src/adapters/qemu/move-images.ts",
+    find: "    const end = existsSync(path)\n",
+    replace: '    const end = existsSync(String(path).concat(".never"))\n',
+  },
+];

@@ -44,6 +44,9 @@ describe("between two hosts", () => {
     records.put(gone("h1"), fence({ cause: "order", proofs: [] }));
     expect(writes(decide(records))).toEqual([]);
     expect(events(decide(records))).toEqual([]);
+    // Where it does not run, that is what it waits for (S10).
+    records.put(keys.vmStatus(web), status("h2", 1, 5, "starting"));
+    expect(events(decide(records))).toEqual(["vm-waits-for-proof"]);
     records.put(gone("h1"), fence());
     const decided = decide(records);
     expect(writes(decided)).toEqual([`delete ${keys.vmMove(web)}`]);
@@ -86,15 +89,22 @@ describe("the agents", () => {
     return agent;
   };
 
-  test("[S15] the target starts, restarts, stops and gives up nothing until the source has quit", () => {
-    const at = () => hostWith(1).put(keys.vmMove(web), move("web", "h2", "h1", { epoch: epoch(0), live: switched }));
+  const at = () => hostWith(1).put(keys.vmMove(web), move("web", "h2", "h1", { epoch: epoch(0), live: switched }));
+
+  test("[S15] the target starts and restarts nothing until the source has quit, and lets go nothing that it knows not", () => {
     const ended = agentWith(at());
     expect(ended.written(keys.owner(web))).toBeUndefined();
-    const unwanted = agentWith(at().put(keys.vm(web), vm("web", { requested: "stopped" })), seen(run(1)));
-    expect(unwanted.take("stop")).toBeUndefined();
-    unwanted.wait(limits.agentListMs);
-    unwanted.lists();
-    expect(unwanted.written(keys.owner(web))).toBeUndefined();
+    const died = agentWith(at(), seen(run(1)));
+    died.wait(limits.agentListMs);
+    died.lists();
+    expect(died.take("start")).toBeUndefined();
+    expect(died.written(keys.owner(web))).toBeUndefined();
+  });
+
+  test("[S15] what runs at its target is stopped there and let go like any other, whatever has become of the source", () => {
+    const agent = agentWith(at().put(keys.vm(web), vm("web", { requested: "stopped" })), seen(run(1)));
+    agent.ends("stop");
+    expect(agent.written(keys.owner(web))).toMatchObject({ kind: "released", host: "h1", epoch: 1 });
   });
 
   test("[S15] the source stops no guest that is being copied to a target that waits", () => {

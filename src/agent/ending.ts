@@ -1,6 +1,5 @@
 import { event } from "../core/decision.ts";
 import { isDisarmed } from "../core/disarmed.ts";
-import { isBetweenHosts } from "../core/migration.ts";
 import { isMovedAway } from "../core/moves.ts";
 import { planChange } from "../core/plans.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
@@ -19,7 +18,6 @@ type Ending = "unwanted" | "moved" | "leaves";
 
 export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | undefined {
   const requested = view.vms.get(id)?.value.requested;
-  if (isBetweenHosts(view, id)) return undefined;
   if (isMovedAway(view, id)) return "moved";
   const mode = modeOf(view, self);
   if (mode === "shutdown" || mode === "restart") return "leaves";

@@ -5,7 +5,7 @@ import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy, type Policy } from "../model/policy.ts";
 import type { Params } from "../model/reason.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
-import type { VmRun } from "../ports/hypervisor.ts";
+import type { MovePart, VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
 import { type MoveOp, runKey } from "./state.ts";
 
@@ -48,11 +48,16 @@ export function movesMax(view: ClusterView): number {
   return (view.policy?.value ?? defaultPolicy).movesPerHostMax;
 }
 
+/** Not known to execute here yet. */
+export function comesIn(part: MovePart): boolean {
+  return part === "incoming" || part === "arriving";
+}
+
 /** Guests that leave this host, or come to it, at this moment. */
 export function movesHere({ state }: Building, way: "in" | "out"): number {
   let count = 0;
   for (const { moving, phase } of state.locals.values()) {
-    if (phase === "moving" && moving !== null && (moving.part === "incoming") === (way === "in")) count += 1;
+    if (phase === "moving" && moving !== null && comesIn(moving.part) === (way === "in")) count += 1;
   }
   return count;
 }

@@ -9,6 +9,7 @@ import {
   member,
   move,
   type Records,
+  status,
   vm,
   vmId,
 } from "../../test/support/records.ts";
@@ -41,6 +42,21 @@ describe("the source", () => {
   const out = (more: Partial<VmMove> = {}) => move("web", "h1", "h2", { epoch: epoch(1), live: waiting, ...more });
   const source = (more: Partial<VmMove> = {}) => hostWith(1).host("h2").put(keys.vmMove(web), out(more));
 
+  /** Its target says so. */
+  function goesOnThere(agent: Agent, phase: VmStatus["phase"] = "running"): void {
+    agent.records.put(keys.vmStatus(web), status("h2", 1, 2, phase));
+    agent.changes();
+  }
+
+  test("[S15] a copy that could not be sent whole is killed too, once its target goes on, and not before", () => {
+    const records = source({ live: switched }).put(keys.owner(web), held("h2", 1, 2));
+    const agent = agentOf(records, part(run(1), "handed"));
+    agent.ends("switch-over", { kind: "refused", code: "move-hand-over-failed", params: {} });
+    expect(agent.take("kill")).toBeUndefined();
+    goesOnThere(agent);
+    expect(agent.take("kill")?.run).toEqual(run(1));
+  });
+
   test("[S15] copies to the doors, hands over in one transaction, kills its copy, and says that it has quit", () => {
     const agent = agentOf(source(), seen(run(1)));
     expect(agent.take("migrate-out")?.request).toMatchObject({ to: "h2", doors, as: { epoch: 2, incarnation: 1 } });
@@ -52,6 +68,10 @@ describe("the source", () => {
     agent.settles();
     expect(agent.take("kill")).toBeUndefined();
     agent.ends("switch-over");
+    expect(agent.take("kill")).toBeUndefined();
+    goesOnThere(agent, "starting");
+    expect(agent.take("kill")).toBeUndefined();
+    goesOnThere(agent);
     agent.ends("kill");
     const removed = agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.transaction.writes : []));
     expect(removed).toContainEqual({ kind: "delete", key: keys.vmMove(web) });
@@ -94,6 +114,7 @@ describe("the source", () => {
     agent.settles();
     agent.wait(5);
     agent.ends("switch-over");
+    goesOnThere(agent);
     agent.ends("kill");
     const events = agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.events : []));
     expect(events).toContainEqual(
@@ -246,6 +267,26 @@ describe("the target", () => {
     handedTo(agent);
     agent.ends("complete", { kind: "unknown", cause: "test" });
     agent.lists();
+    expect(ownerOf(agent)).toBeUndefined();
+    expect(moveOf(agent)).toMatchObject({ live: switched, answer: { kind: "failed", code: "move-target-ended" } });
+  });
+
+  test("[S15, S13] one that an earlier agent let go on is told so again, also when its source has quit", () => {
+    const records = target({ live: switched }).put(keys.owner(web), held("h1", 1, 2));
+    const agent = agentOf(records, part(run(2), "arriving"));
+    expect((agent.written(keys.vmStatus(web)) as VmStatus | undefined)?.phase).toBe("starting");
+    agent.ends("complete");
+    expect((agent.written(keys.vmStatus(web)) as VmStatus | undefined)?.phase).not.toBe("paused");
+    expect(agent.phaseOf(run(2))).toBe("running");
+    const alone = hostWith(1).put(keys.owner(web), held("h1", 1, 2));
+    expect(agentOf(alone, part(run(2), "arriving")).take("complete")?.run).toEqual(run(2));
+  });
+
+  test("[S15] one that was let go on and does not is ended, not given back: it may have run", () => {
+    const agent = agentOf(target({ live: switched }).put(keys.owner(web), held("h1", 1, 2)), part(run(2), "arriving"));
+    agent.ends("complete", { kind: "refused", code: "vm-image-locked", params: {} });
+    expect(agent.take("abandon")).toBeUndefined();
+    agent.ends("kill");
     expect(ownerOf(agent)).toBeUndefined();
     expect(moveOf(agent)).toMatchObject({ live: switched, answer: { kind: "failed", code: "move-target-ended" } });
   });

@@ -41,12 +41,14 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
       beginStep(building, "cancel-out", local.run);
       return;
     case "switch-over":
-      if (moving.stage === "over") kill(building, local);
-      else if (moving.stage !== "refused") beginStep(building, "switch-over", local.run);
+      // Then it waits: its copy is all that there is of the guest until the target says that it goes on there (S15).
+      if (moving.stage !== "over" && moving.stage !== "refused") beginStep(building, "switch-over", local.run);
       return;
     case "complete":
-      if (moving.stage === "refused" || moving.stage === "doubted") beginStep(building, "abandon", local.run);
-      else complete(building, local.run);
+      if (moving.stage !== "refused" && moving.stage !== "doubted") complete(building, local.run);
+      // Whether it ever executed is not known: nothing can be given back, and it starts afresh.
+      else if (moving.part === "arriving") kill(building, local);
+      else beginStep(building, "abandon", local.run);
       return;
     case "abandon":
       beginStep(building, "abandon", local.run);

@@ -32,8 +32,10 @@ export function isWorking(state: AgentState, key: string, except?: MoveOp): bool
   return false;
 }
 
-/** A copy that has its epoch's ownership again, and still stands still. */
-export const leavingAgain: Moving = partOf("leaving", null);
+/** The part of a copy that bears a new name: it stands still, and goes on under it. */
+export function takenOver({ part }: Moving): Moving {
+  return partOf(part === "arriving" ? "arriving" : "leaving", null);
+}
 
 /** What a listing says of a run that has a part in a move; what this agent knows beyond that stands. */
 export function partSeen(known: Local | undefined, run: VmRun, part: MovePart, wall: WallMs): Local {

@@ -3,7 +3,7 @@ import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type StoreKey, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
-import { gone, isMoveOp, isWorking, leavingAgain, noteMove, noteMoveOp, partSeen } from "./note-moves.ts";
+import { gone, isMoveOp, isWorking, noteMove, noteMoveOp, partSeen, takenOver } from "./note-moves.ts";
 import { isReplicaOp, noteAttached, noteReplica, noteReplicaOp } from "./note-replicas.ts";
 import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
@@ -153,7 +153,7 @@ function noteDone(state: AgentState, op: AgentOp, local: Local, wall: WallMs): A
       const as = must(op.as, "Cannot end an adoption: it has no new run");
       const locals = new Map(state.locals);
       locals.delete(op.runKey);
-      const moving = local.moving === null ? null : leavingAgain;
+      const moving = local.moving === null ? null : takenOver(local.moving);
       const next = { ...fresh(as, moving === null ? "running" : "moving", wall), moving };
       return withLocal({ ...state, locals }, next);
     }

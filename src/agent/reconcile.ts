@@ -69,7 +69,8 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
   if (isClaimed(building, run, incarnation)) return;
   if (local.moving !== null) {
     // One of an earlier life of this host goes on as any other, and then with its part (S11).
-    if (run.incarnation !== incarnation && named && local.moving.part === "leaving")
+    const { part } = local.moving;
+    if (run.incarnation !== incarnation && named && (part === "leaving" || part === "arriving"))
       claim(building, local, incarnation);
     else settleMoving(building, local, incarnation, local.moving);
     return;
@@ -86,7 +87,9 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
 }
 
 function claim(building: Building, local: Local, incarnation: Incarnation): void {
-  const ending = whyEnding(building.happened.view, local.run.vm, building.state.self);
+  const { view } = building.happened;
+  // Its source may have to take it back: what an earlier life of this host got is not ended before that has quit (S15).
+  const ending = isBetweenHosts(view, local.run.vm) ? undefined : whyEnding(view, local.run.vm, building.state.self);
   settleOlder(building, local, incarnation, ending === undefined || ending === "moved");
 }
 
@@ -138,11 +141,11 @@ function kill(building: Building, local: Local): void {
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */
 function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, incarnation: Incarnation): void {
   if (building.busy(id) || building.busy(moveSubject(id)) || isUnreadable(building.happened.view, id)) return;
-  // Where it came from has not quit: it is neither started nor given to others (S15).
-  if (isBetweenHosts(building.happened.view, id)) return;
   const { view } = building.happened;
   const run: VmRun = { vm: id, incarnation: owner.value.incarnation, epoch: owner.value.epoch };
   const local = building.state.locals.get(runKey(run));
+  // Where it came from has not quit: it starts nowhere. What has run here and is ended may be let go all the same (S15).
+  if (isBetweenHosts(view, id) && !hasEndedHere(building, local, incarnation)) return;
   if (local !== undefined && local.phase !== "gone") return;
   if (continueAdoption(building, run, incarnation) || isPartHere(building, run)) return;
   const vm = view.vms.get(id)?.value;
@@ -164,6 +167,12 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   else if (mayRestart(building.state.restarts.get(id), vm, run.epoch, building.happened.now, local.refusal?.code))
     restart(building, id, owner, vm, local.exit);
   else release(building, id, owner, local.exit, vm);
+}
+
+/** It executed here, nothing of it is left, and it is not to run here any more. */
+function hasEndedHere({ happened: { view }, state }: Building, local: Local | undefined, incarnation: Incarnation) {
+  if (local?.phase !== "gone" || local.neverRan || local.run.incarnation !== incarnation) return false;
+  return whyEnding(view, local.run.vm, state.self) !== undefined;
 }
 
 /** The claim of S11 is committed, the frozen copy still lies in the old folder: move it over. */

@@ -60,8 +60,8 @@ export type Moving = {
   /** Whether those ask for a certificate. */
   readonly tls: boolean;
   /**
-   * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: the target has everything.
-   * `refused`: it never will. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
+   * `ready`: the guest stands still, and all but its devices' last state is at the target. `over`: everything was sent to the target.
+   * `refused`: it never will be. `tried`: it was let go on here, and whether it did is not known; `doubted`: and it cannot be.
    */
   readonly stage: "begun" | "ready" | "over" | "refused" | "tried" | "doubted";
   /** A step that had no answer is not taken again before this. */

@@ -9,6 +9,7 @@ import type { EventDraft, VmStatus } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import { type Building, isNamed } from "./building.ts";
 import { copyingOf } from "./copying.ts";
+import { comesIn } from "./move-parts.ts";
 import type { Local } from "./state.ts";
 
 const phases: { readonly [P in Local["phase"]]: VmStatus["phase"] } = {
@@ -62,7 +63,10 @@ function statusOf(building: Building, local: Local): VmStatus {
     host: building.state.self,
     incarnation: run.incarnation,
     epoch: run.epoch,
-    phase: local.moving?.part === "incoming" && local.phase === "moving" ? "starting" : phases[local.phase],
+    phase:
+      local.moving !== null && comesIn(local.moving.part) && local.phase === "moving"
+        ? "starting"
+        : phases[local.phase],
     pausedBy: local.phase === "paused" ? [...local.pausedBy] : [],
     accel: building.state.accel,
     ...foundCpu(building, local),

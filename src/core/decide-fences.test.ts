@@ -1,11 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { cluster, judge, knowledge, none, now, written } from "../../test/support/decision-rig.ts";
 import {
+  epoch,
   fence,
   heartbeat,
   held,
   host,
   incarnation,
+  move,
   type Records,
   status,
   vm,
@@ -122,6 +124,34 @@ describe("orders", () => {
     expect(ordered(records, knowledge(records)).decisions).toEqual([]);
     records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "failed"));
     expect(ordered(records, knowledge(records)).decisions).toHaveLength(1);
+  });
+});
+
+describe("orders about moves", () => {
+  const silent = heartbeat({ agentAgeMs: 60_001 });
+  const ordered = (records: Records) => decideOrders(records.view, knowledge(records), judge.own, []).decisions;
+  const live = { kind: "switched", incarnation: incarnation(1) } as const;
+  const waiting = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
+
+  test("[S13, S15] a source without its agent that keeps a VM from running elsewhere is fenced, and only for that", () => {
+    const records = cluster("replicated", held("h2", 1, 5))
+      .put(keys.vmMove(vmId("web")), move("web", "h1", "h2", { epoch: epoch(4), live }))
+      .put(keys.heartbeat(host("h1"), incarnation(1)), silent)
+      .put(keys.vmStatus(vmId("web")), status("h2", 1, 5, "running"));
+    expect(ordered(records)).toEqual([]);
+    records.put(keys.fence(host("h2"), incarnation(1)), fence());
+    expect(ordered(records)).toHaveLength(1);
+  });
+
+  test("[S13, S15] a guest that was being copied when its agent fell silent stands still: it counts as down", () => {
+    const copying = { percent: 40, mibPerSecond: 80, remainingMiB: 9, expectedDowntimeMs: null, link: "10.0.1.2" };
+    const records = cluster("replicated")
+      .put(keys.vmMove(vmId("web")), move("web", "h1", "h2", { epoch: epoch(4), live: waiting }))
+      .put(keys.heartbeat(host("h1"), incarnation(1)), silent)
+      .put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running"));
+    expect(ordered(records)).toEqual([]);
+    records.put(keys.vmStatus(vmId("web")), { ...status("h1", 1, 4, "running"), copying });
+    expect(ordered(records)).toHaveLength(1);
   });
 });
 

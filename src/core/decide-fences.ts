@@ -209,19 +209,30 @@ function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: Inst
   return down === undefined ? undefined : { rule: "S13", code: "agent-gone-vm-down", params: { host, vm: down } };
 }
 
-/** The name of a wanted VM that is owned there and by its own record does not run; what nobody recorded is not known. */
+/**
+ * The name of a wanted VM that is owned there and by its own record does not run, or that this host keeps from running
+ * elsewhere; what nobody recorded is not known.
+ */
 function vmKnownDown(view: ClusterView, host: HostId, incarnation: Incarnation): string | undefined {
   let down: Vm | undefined;
-  for (const id of vmIndex(view).heldBy.get(host) ?? []) {
-    const owner = view.owners.get(id);
-    if (owner?.value.kind !== "held" || owner.value.incarnation !== incarnation) continue;
+  const note = (id: VmId): void => {
     const vm = view.vms.get(id)?.value;
-    const status = view.statuses.get(id)?.value;
-    const runs = status?.epoch === owner.value.epoch && status.phase !== "failed" && status.phase !== "starting";
-    if (vm?.requested !== "started" || runs) continue;
-    if (down === undefined || compareText(vm.id, down.id) < 0) down = vm;
-  }
+    if (vm?.requested === "started" && (down === undefined || compareText(vm.id, down.id) < 0)) down = vm;
+  };
+  for (const [id, concerned] of heldThere(view, host))
+    if (concerned.incarnation === incarnation && !runsHere(view, id)) note(id);
+  for (const [id, concerned] of heldUpBy(view, host)) if (concerned.incarnation === incarnation) note(id);
   return down?.name;
+}
+
+/** Not so a guest that was being copied: it stands still until an agent ends that, in one way or the other (S15). */
+function runsHere(view: ClusterView, id: VmId): boolean {
+  const owner = view.owners.get(id)?.value;
+  const status = view.statuses.get(id)?.value;
+  const move = view.moves.get(id)?.value;
+  const isCopied = status?.copying !== undefined && move?.epoch === owner?.epoch && move?.answer.kind === "open";
+  const isUp = status !== undefined && status.phase !== "failed" && status.phase !== "starting";
+  return isUp && status.epoch === owner?.epoch && !(isCopied && move?.live?.kind === "waiting");
 }
 
 /**

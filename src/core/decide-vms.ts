@@ -15,7 +15,7 @@ import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { isDisarmUnread } from "./disarmed.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
-import { isBetweenHosts } from "./migration.ts";
+import { isBetweenHosts, sourcesNotQuit } from "./migration.ts";
 import { stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
 import { type BalanceState, noBalance } from "./placement/rebalance.ts";
@@ -44,6 +44,7 @@ export function decideVms(
   decideEach(round, lostVms(view));
   if (view.orders.size > 0) carryOutOrders(round);
   decideEach(round, vmIndex(view).unsettled);
+  decideEach(round, sourcesNotQuit(view).keys());
   const isWhole = !isUnread(view);
   if (view.disarm === undefined) {
     leaveHosts(round);
@@ -155,6 +156,7 @@ function forget(round: VmRound, vm: Vm): void {
 function sayBetweenHosts(round: VmRound, vm: Vm): void {
   const move = round.view.moves.get(vm.id)?.value;
   if (move === undefined || fenceOf(round.view, move.from, move.incarnation) === undefined) return;
+  if (vm.requested !== "started" || runsAsOwned(round.view, vm.id)) return;
   const source = { host: move.from, incarnation: move.incarnation };
   const pools = poolsOf(vm, round.view);
   const proof = pools === undefined ? undefined : proveGone(round.view, source.host, source.incarnation, pools);

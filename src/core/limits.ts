@@ -67,8 +67,8 @@ export const limits = {
   moveSilentMs: 10_000,
   /** For what is missing of a guest that was handed over: by then it is there, or it goes on at its source. */
   moveCompleteMs: 10_000,
-  /** Once its source has quit, what is not there never comes. */
-  moveCompleteLateMs: 200,
+  /** Nothing is at its source any more, and nothing follows: for QEMU to take in what has come, on a host that is busy. */
+  moveCompleteLateMs: 1_000,
   /** A step of a move that had no answer is tried again after this. */
   moveStepRetryMs: 500,
   /** An image that could not be removed is tried again after this. */

@@ -113,6 +113,26 @@ export function sourcesNotQuit(view: ClusterView): Map<VmId, Me> {
   return found;
 }
 
+/**
+ * S15: the guest goes on at the target of this move, which was handed over; the target said so, or it owns the VM under that
+ * name no more. Before that the source's copy may still be all that there is of the guest.
+ */
+export function hasGoneOn(view: ClusterView, move: VmMove): boolean {
+  const { vm, to, epoch, live } = move;
+  if (live?.kind !== "switched" || epoch === null) return false;
+  const owner = view.owners.get(vm)?.value;
+  const isTheirs = owner?.kind === "held" && owner.host === to && owner.epoch === nextEpoch(epoch);
+  return !isTheirs || owner.incarnation !== live.incarnation || isSaidToRun(view, move);
+}
+
+/** By the target of this move, of the very run that it was to let go on. */
+export function isSaidToRun(view: ClusterView, { vm, to, epoch, live }: VmMove): boolean {
+  const status = view.statuses.get(vm)?.value;
+  if (status === undefined || live?.kind !== "switched" || epoch === null) return false;
+  const isIts = status.host === to && status.incarnation === live.incarnation && status.epoch === nextEpoch(epoch);
+  return isIts && (status.phase === "running" || status.phase === "paused");
+}
+
 function switchedMove(view: ClusterView, vm: VmId): Stored<VmMove> | undefined {
   const move = view.moves.get(vm);
   return move?.value.live?.kind === "switched" ? move : undefined;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { epoch, fence, held, host, incarnation, Records, vmId } from "../../test/support/records.ts";
+import { epoch, fence, held, host, incarnation, Records, status, vmId } from "../../test/support/records.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import type { HeldOwner } from "../model/records.ts";
@@ -52,6 +52,10 @@ const cases: readonly Case[] = [
   ["it was placed here while the move waits", "incoming", theirs, waiting, "abandon"],
   ["it was given back", "incoming", held("h1", 1, 6), failed, "abandon"],
   ["it goes to another host", "incoming", mine, { ...waiting, to: host("h3") }, "abandon"],
+  ["it was let go on", "arriving", theirs, switched, "complete"],
+  ["it was let go on, and its source has quit", "arriving", theirs, null, "complete"],
+  ["it was let go on, and has failed since", "arriving", theirs, { ...switched, answer: failed.answer }, "complete"],
+  ["it was let go on, and another run was placed", "arriving", held("h3", 1, 6), null, "kill"],
   ["the guest is copied", "leaving", mine, waiting, "keep"],
   ["the move is gone", "leaving", mine, null, "let-go-on"],
   ["the move has failed", "leaving", mine, failed, "let-go-on"],
@@ -66,12 +70,25 @@ const cases: readonly Case[] = [
 ];
 
 test.each(cases)("[S15] %s: a run that is %s", (_, part, owner, move, duty) => {
-  const incoming = part === "incoming";
+  const incoming = part === "incoming" || part === "arriving";
   expect(moveDuty(view(owner, move), incoming ? target : source, incoming ? there : here, part)).toBe(duty);
 });
 
 test("[S15] a copy that was handed to a target which is fenced is killed: nobody gives it back", () => {
   expect(moveDuty(view(theirs, switched, "h2"), source, here, "handed")).toBe("kill");
+});
+
+test.each([
+  ["starting", "switch-over"],
+  ["failed", "switch-over"],
+  ["running", "kill"],
+  ["paused", "kill"],
+] as const)("[S15] a copy that was handed to a target which says %s: %s", (phase, duty) => {
+  const records = new Records().host("h1").host("h2").put(keys.owner(web), theirs).put(keys.vmMove(web), switched);
+  expect(moveDuty(records.put(keys.vmStatus(web), status("h2", 1, 5, phase)).view, source, here, "handed")).toBe(duty);
+  // Of a run before.
+  records.put(keys.vmStatus(web), status("h2", 1, 3, phase));
+  expect(moveDuty(records.view, source, here, "handed")).toBe("switch-over");
 });
 
 test("[S1, S15] a run of an earlier incarnation has no part in a move any more", () => {

@@ -3,7 +3,7 @@ import type { VmMove } from "../model/move-records.ts";
 import type { HeldOwner } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import type { MovePart, VmRun } from "../ports/hypervisor.ts";
-import type { Me } from "./migration.ts";
+import { hasGoneOn, type Me } from "./migration.ts";
 
 /**
  * What an agent owes a run that has a part in a move. `keep`: the move goes on, the agent that conducts it knows how.
@@ -19,6 +19,9 @@ export function moveDuty(view: ClusterView, me: Me, run: VmRun, part: MovePart):
   switch (part) {
     case "incoming":
       return ofIncoming(me, run, move, held);
+    case "arriving":
+      // It may have executed: never given back, and told again to go on, in whatever way it came to be this one's (S15).
+      return isNamed(me, run, held) && run.incarnation === me.incarnation ? "complete" : "kill";
     case "leaving":
       return ofLeaving(view, me, run, move, held);
     case "handed":
@@ -83,5 +86,7 @@ function ofHanded(
   // The target has lost what it had, and cannot say that it never ran: it starts afresh once this copy is gone.
   if (move.answer.kind !== "open") return "kill";
   // A target that is fenced never gives back, and needs nothing more.
-  return fenceOf(view, move.to, move.live.incarnation) === undefined ? "switch-over" : "kill";
+  if (fenceOf(view, move.to, move.live.incarnation) !== undefined) return "kill";
+  // What this QEMU has sent says nothing of what has arrived: the target's own word does.
+  return hasGoneOn(view, move) ? "kill" : "switch-over";
 }

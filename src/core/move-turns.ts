@@ -2,6 +2,7 @@ import type { HostId, VmId } from "../model/ids.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy } from "../model/policy.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
+import { isSaidToRun } from "./migration.ts";
 
 /**
  * Guests that move while they run, each with its place in the queues of its hosts: 0 is under way or may begin, 1 the next. A host takes
@@ -30,11 +31,15 @@ export function moveTurns(view: ClusterView): ReadonlyMap<VmId, number> {
 }
 
 /** Live moves that go on, as they come to their turn. */
-function inTheirOrder({ moves }: ClusterView): Stored<VmMove>[] {
-  const open = [...moves.values()].filter(
-    ({ value: { live, answer } }) => live?.kind === "switched" || (live !== undefined && answer.kind === "open"),
+function inTheirOrder(view: ClusterView): Stored<VmMove>[] {
+  const open = [...view.moves.values()].filter(({ value }) =>
+    value.live?.kind === "switched" ? !isSaidToRun(view, value) : isOpen(value),
   );
   return open.sort((a, b) => stageOf(a.value) - stageOf(b.value) || a.revision - b.revision);
+}
+
+function isOpen({ live, answer }: VmMove): boolean {
+  return live !== undefined && answer.kind === "open";
 }
 
 function stageOf({ live }: VmMove): number {

@@ -20,10 +20,10 @@ export type HypervisorEnd =
 
 /**
  * A run's part in a move, told also to a driver that was not there when it began. `incoming`: it
- * never executed. `leaving`: its guest may stand still for the move; `cancelOut` lets it go on. `handed`: it was ordered
+ * never executed. `arriving`: it was let go on, and whether it did is not known; `completeIncoming` sees to it. `leaving`: its guest may stand still for the move; `cancelOut` lets it go on. `handed`: it was ordered
  * to hand the guest over, and never goes on under this name, whatever came of it.
  */
-export type MovePart = "incoming" | "leaving" | "handed";
+export type MovePart = "incoming" | "arriving" | "leaving" | "handed";
 
 /** What really runs, as the cgroups say. `adopted`: its QMP answers to this process. `move`: it is part of one (ports/migration.ts). */
 export type RunningVm = {

@@ -83,8 +83,9 @@ export interface Migration {
   /** Source: only while the owner record names this run. `done`: the guest goes on, and no trace of the move is left. */
   cancelOut(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /**
-   * Source: only after the owner record names the target. `done`: the target has everything. Refused: it does not, and the
-   * copy here stands still; it goes on only if it gets the ownership back (`adopt`, then `cancelOut`).
+   * Source: only after the owner record names the target. `done`: everything was sent, which says nothing of what arrives.
+   * Refused: it was not, and the target will never have it. Either way the copy here stands still, whole; it goes on only if
+   * it gets the ownership back (`adopt`, then `cancelOut`).
    */
   switchOver(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /**

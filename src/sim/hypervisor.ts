@@ -224,7 +224,7 @@ function adopt({ machine, later }: Driver, run: VmRun, as: VmRun, done: Done): v
     later(1, () => done(refuse("incarnation-gone", { vm: as.vm, incarnation: as.incarnation })));
   else {
     machine.rename(process, as);
-    if (part !== undefined) process.moving.part = "leaving";
+    if (part !== undefined && part !== "arriving") process.moving.part = "leaving";
     later(simTimes.endMs, () => done({ kind: "done" }));
   }
 }

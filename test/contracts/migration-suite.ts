@@ -324,6 +324,15 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
       expect(rig.target.events).toEqual([]);
     });
 
+    test("[S13, S15] whose driver dies over letting a guest go on: the next one does it", async () => {
+      await handedOver();
+      rig.target.hypervisor.completeIncoming(there, 20_000, () => undefined);
+      await rig.target.reopen();
+      expect(await complete()).toEqual(done);
+      expect(await list("target")).toEqual(running(there));
+      await rig.untilWorks(disk);
+    });
+
     test("[S13] a target's copy that ended while no driver was there is told as lost, not as an end of the VM", async () => {
       await ready();
       await rig.target.reopen(async () => {

@@ -2,7 +2,7 @@ import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import { cgroupPids, makeCgroup, moveToCgroup, readCgroupEvents, removeCgroup } from "../linux/cgroup.ts";
 import { newLiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
-import { moveRunFolder, readRunRecords, runPaths, writeRunRecord } from "./run-folder.ts";
+import { moveRunFolder, type RunRecord, readRunRecords, runPaths, writeRunRecord } from "./run-folder.ts";
 import { follow } from "./watch.ts";
 
 /** A process that forks while it is moved is found in the next round; more rounds than this are a bug. */
@@ -26,7 +26,7 @@ export async function adoptRun(host: QemuHost, run: VmRun, as: VmRun): Promise<H
   if (record?.phase === "incoming") return refuse("vm-not-running", { vm: run.vm });
   const taps = record?.taps ?? [];
   // The new name has handed nothing over: what stands still for a move may go on under it.
-  const phase = record?.phase === "leaving" || record?.phase === "handed" ? "leaving" : "running";
+  const phase = adoptedPhase(record?.phase);
   const live = host.runs.get(runKey(run));
   moveRunFolder(runPaths(options.runDir, run), toPaths);
   writeRunRecord(toPaths, { schema: 1, ...as, phase, taps: [...taps] });
@@ -40,6 +40,11 @@ export async function adoptRun(host: QemuHost, run: VmRun, as: VmRun): Promise<H
   removeCgroup(from);
   if (live === undefined) void follow(host, newLiveRun(host, as, taps, phase));
   return { kind: "done" };
+}
+
+function adoptedPhase(before: RunRecord["phase"] | undefined): RunRecord["phase"] {
+  if (before === "leaving" || before === "handed") return "leaving";
+  return before === "arriving" ? "arriving" : "running";
 }
 
 function moveAll(from: string, to: string): boolean {

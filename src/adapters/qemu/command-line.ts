@@ -35,7 +35,8 @@ export function commandLine(input: CommandLineInput): readonly string[] {
     ["-no-user-config", "-nodefaults"],
     ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny"],
     // By its version, and the oldest that is supported: hosts with different QEMUs can take over each other's guests.
-    ["-machine", "pc-q35-7.2,vmport=off,hpet=off"],
+    // What a source sends last is what its target needs last (S15): no description of the stream follows its end.
+    ["-machine", "pc-q35-7.2,vmport=off,hpet=off,suppress-vmdesc=on"],
     ["-accel", input.accel],
     ["-cpu", cpuModel(vm.spec.cpuModel, input.accel)],
     ["-smp", `cpus=${vm.spec.cpus}`],

@@ -38,8 +38,6 @@ export type LiveRun = {
   exit: VmExit | undefined;
   /** Its disk failed, and it is tried whether it works again: what QEMU says of that is no news. */
   awaitsDisk: boolean;
-  /** The driver itself lets a guest go on that came in: that it goes on is no news. */
-  goingOn: boolean;
   /** Somebody ends it: its end is no news any more. */
   ending: boolean;
   /** The guest is off, or its QEMU is gone. */
@@ -96,7 +94,6 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
     qmp: undefined,
     exit: undefined,
     awaitsDisk: false,
-    goingOn: false,
     ending: false,
     onGuestDown: () => undefined,
     migration: undefined,
@@ -112,7 +109,7 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
 /** A run that has no part in a move has none to tell. */
 export function movePart(live: LiveRun | undefined): { readonly move?: MovePart } {
   const { phase } = live ?? {};
-  return phase === "incoming" || phase === "leaving" || phase === "handed" ? { move: phase } : {};
+  return phase === undefined || phase === "starting" || phase === "running" ? {} : { move: phase };
 }
 
 function parseRun(incarnation: number, name: string): VmRun[] {

@@ -10,7 +10,7 @@ import { awaitMigration, capabilities, executeAll, moveRefused, queryMigrate } f
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { readRunRecords, setPhase } from "./run-folder.ts";
 import { launchRun } from "./start.ts";
-import { announce, clearAway, queryStatus } from "./watch.ts";
+import { announce, clearAway, queryStatus, takeStatus } from "./watch.ts";
 
 const limits = {
   /** The source has let go of its images before the last byte arrives; a storage that is slow to say so gets this long. */
@@ -90,27 +90,33 @@ async function listenAt(live: LiveRun, address: string): Promise<{ port: number 
 /** Lets a guest go on that has come in whole. A frozen one is told nothing: nothing may wait in it for its thaw. */
 export async function completeIncoming(host: QemuHost, run: VmRun, limitMs: number): Promise<HypervisorEnd> {
   const live = host.runs.get(runKey(run));
-  if (live === undefined || (live.phase !== "incoming" && live.phase !== "running"))
+  if (live === undefined || !["incoming", "arriving", "running"].includes(live.phase))
     return refuse("move-nothing-incoming", { vm: run.vm });
   const frozen: HypervisorEnd = { kind: "unknown", cause: `${runKey(run)} is frozen` };
   const isFrozen = () => readCgroupEvents(live.cgroup)?.frozen === true;
   if (isFrozen()) return frozen;
-  // An agent that died here may have noted it and not done it.
-  if (live.phase === "running") return goOn(live);
+  // Who died here may have noted it and not done it.
+  if (live.phase !== "incoming") return arrive(host, live);
   // Its source has ended every copy before the owner record could name this run.
   await closeExports(live);
   const status = await awaitMigration(live, ["completed", "failed"], { limitMs });
   if (isFrozen()) return frozen;
   if (status !== "completed") return refuse("move-incomplete", { vm: run.vm, state: status });
   // From here on it may execute, whoever asks, also after this agent has died.
-  setPhase(live, "running");
-  live.goingOn = true;
-  const end = await goOn(live);
-  live.goingOn = false;
+  setPhase(live, "arriving");
+  const end = await arrive(host, live);
   if (end.kind === "refused" && live.qmp !== undefined) setPhase(live, "incoming");
+  return end;
+}
+
+async function arrive(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
+  const end = await goOn(live);
   if (end.kind !== "done") return end;
+  if (live.phase === "arriving") setPhase(live, "running");
   live.closeDoors();
   announce(live);
+  // What happened to the guest meanwhile was no news then.
+  void takeStatus(host, live);
   return end;
 }
 

@@ -11,7 +11,7 @@ const runRecordSchema = z.object({
   incarnation: z.int().transform((n) => n as Incarnation),
   epoch: z.int().transform((n) => n as Epoch),
   /** `starting`: nobody has seen its guest execute yet. The others: its part in a move (ports/hypervisor.ts). */
-  phase: z.enum(["starting", "running", "incoming", "leaving", "handed"]),
+  phase: z.enum(["starting", "running", "incoming", "arriving", "leaving", "handed"]),
   taps: z.array(z.string()),
 });
 export type RunRecord = z.infer<typeof runRecordSchema>;

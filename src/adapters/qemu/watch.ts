@@ -95,8 +95,7 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
     case "RESUME":
       // A guest that QEMU stopped by itself goes on by itself where the hand-over fails: not under this name (S15).
       if (live.phase === "handed") void live.qmp?.execute("stop");
-      if (!live.ending && !live.awaitsDisk && !live.goingOn && live.phase === "running")
-        host.emit({ kind: "resumed", run: live.run });
+      if (!live.ending && !live.awaitsDisk && live.phase === "running") host.emit({ kind: "resumed", run: live.run });
       break;
     case "MIGRATION":
       live.migration = String(data["status"]);
@@ -153,7 +152,7 @@ function guestDown(host: QemuHost, live: LiveRun, exit: VmExit): void {
   live.exit ??= exit;
   live.onGuestDown();
   // A start that still waits for the first sign of life goes on by itself and comes back here.
-  if (!live.ending && (live.phase === "running" || live.phase === "leaving")) void endOfRun(host, live);
+  if (!live.ending && ["running", "arriving", "leaving"].includes(live.phase)) void endOfRun(host, live);
 }
 
 /** Its guest or its QEMU has ended by itself: clears away and tells, in this order, so that a restart finds the disk free. */

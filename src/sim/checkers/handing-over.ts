@@ -51,7 +51,10 @@ export const handsChangeOnce: CheckerKind = {
           fail(`${runKey(run)} is to go on as epoch ${as.epoch}, although epoch ${last} has run since`);
         note(run.vm, as.epoch);
       },
-      ended: (copy) => checkUntouched(world, copy, fail),
+      ended: (copy) => {
+        checkUntouched(world, copy, fail);
+        checkNotLost(world, copy, ran.get(copy.run.vm) ?? 0, fail);
+      },
       committed: ({ name, value, before }, writer) => {
         if (name.kind === "vm-move") {
           checkQuit(world, value as VmMove | undefined, before as VmMove | undefined, fail);
@@ -61,7 +64,11 @@ export const handsChangeOnce: CheckerKind = {
         const handing = handingOf(world, name, before, value);
         if (handing === undefined) {
           const source = between.get(name.vm)?.from;
-          if (source !== undefined) fail(`the owner of ${name.vm} changes, although ${source} has not quit`);
+          if (
+            source !== undefined &&
+            !isLetGo(before as Owner | undefined, value as Owner | undefined, ran.get(name.vm))
+          )
+            fail(`the owner of ${name.vm} changes, although ${source} has not quit`);
           return;
         }
         world.count(handing === "over" ? "handOvers" : "handBacks");
@@ -86,6 +93,12 @@ export const handsChangeOnce: CheckerKind = {
   },
 };
 
+/** What has run at its new host is stopped there like any other; only its next start waits for the source. */
+function isLetGo(was: Owner | undefined, is: Owner | undefined, ranLast: number | undefined): boolean {
+  if (was?.kind !== "held" || is?.kind !== "released") return false;
+  return is.host === was.host && is.epoch === was.epoch && ranLast === was.epoch;
+}
+
 function moveOf(world: World, vm: VmId): VmMove | undefined {
   return world.truth.values.get(keys.vmMove(vm)) as VmMove | undefined;
 }
@@ -103,13 +116,23 @@ function checkQuit(world: World, is: VmMove | undefined, was: VmMove | undefined
     fail(`${from} is said to have quit ${vm}, and its copy is there`);
 }
 
+/** A source that was told to quit: its copy may be all that there is of a guest that has not gone on at its target. */
+function checkNotLost(world: World, { run, host, killed }: Copy, ranLast: number, fail: Fail): void {
+  const move = moveOf(world, run.vm);
+  if (!killed || move?.live?.kind !== "switched" || move.answer.kind !== "open") return;
+  if (move.from !== host.id || move.incarnation !== run.incarnation || move.epoch !== run.epoch) return;
+  const isFenced = (of: string, incarnation: number): boolean => world.truth.fences.has(`${of}/${incarnation}`);
+  if (isFenced(host.id, run.incarnation) || isFenced(move.to, move.live.incarnation)) return;
+  if (ranLast <= run.epoch) fail(`${runKey(run)} is ended on ${host.id}, and the guest has not gone on at ${move.to}`);
+}
+
 function checkStart(world: World, { run, host, moving }: Copy, isBetween: boolean, fail: Fail): void {
-  if (moving.part !== "incoming") {
+  if (moving.part !== "arriving") {
     if (isBetween) fail(`${runKey(run)} starts on ${host.id} before the source of its move has quit`);
     return;
   }
   if (!world.truth.isNamed(run.vm, host.id, run)) fail(`${runKey(run)} goes on, ${host.id} does not own it`);
-  if (moving.stream?.state !== "completed") fail(`${runKey(run)} goes on before all of it has arrived`);
+  if (moving.stream?.isWhole !== true) fail(`${runKey(run)} goes on before all of it has arrived`);
 }
 
 /** A guest that moves and is owned where it is ends by what happens to it alone: a move that fails does not touch it. */

@@ -1,6 +1,7 @@
 import type { HostId } from "../../model/ids.ts";
 import type { Event, Owner } from "../../model/records.ts";
 import { runKey } from "../world/copy.ts";
+import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { Checker, Fail } from "./checker.ts";
 import { handingOf } from "./handing-over.ts";
@@ -138,6 +139,10 @@ export const placements: CheckerKind = {
   },
 };
 
+function isComingIn({ moving }: Copy): boolean {
+  return moving.part === "incoming" || moving.part === "arriving";
+}
+
 function checkEpoch(vm: string, was: Owner, is: Owner, fail: Fail): void {
   if (is.epoch < was.epoch) fail(`epoch of ${vm} fell from ${was.epoch} to ${is.epoch}`);
   if (is.kind === "held" && is.epoch === was.epoch) fail(`${vm} was handed out twice with epoch ${is.epoch}`);
@@ -157,7 +162,7 @@ function checkTakeover(world: World, vm: string, was: Held, is: Held, fail: Fail
   if (fence === undefined) fail(`${is.host} took ${vm} from ${was.host}/${was.incarnation}, which nobody fenced`);
   for (const copy of world.copiesOf(vm)) {
     // One that waits for its guest has no image open, and never opens one but by a hand-over (S15).
-    const blocks = copy.strict ? copy.alive && copy.moving.part !== "incoming" : copy.host.executes(copy);
+    const blocks = copy.strict ? copy.alive && (copy.imagesOpen || !isComingIn(copy)) : copy.host.executes(copy);
     if (blocks) fail(`${is.host} took ${vm} from ${was.host}/${was.incarnation} while ${runKey(copy.run)} is there`);
   }
 }

@@ -16,6 +16,8 @@ export type Moving = {
 export interface Stream {
   readonly state: "copying" | "ready" | "handing" | "completed" | "failed" | "cancelled";
   readonly isOver: boolean;
+  /** The target has everything. Its source never knows; `completed` is said of what was sent. */
+  readonly isWhole: boolean;
   /** `migrate_cancel`. */
   cancel(): void;
   /** `migrate-continue`. */

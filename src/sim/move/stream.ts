@@ -4,6 +4,7 @@ const stepMs = 20;
 /** As the real driver's own limits. */
 const stallMs = 10_000;
 const handOverMs = 5;
+const arriveMs = 2;
 
 export type StreamPlan = {
   readonly source: MoveMachine;
@@ -25,6 +26,7 @@ export type StreamPlan = {
  */
 export class MoveStream implements Stream {
   state: Stream["state"] = "copying";
+  isWhole = false;
   readonly #from: MoveQemu;
   readonly #to: MoveQemu;
   readonly #plan: StreamPlan;
@@ -92,17 +94,29 @@ export class MoveStream implements Stream {
     this.state = "ready";
   }
 
+  /** The kernel takes what is left, whether or not it gets any further: to the source that is the end of it. */
   #hand(): void {
-    if (this.#from.isFrozen() || !this.#plan.connects()) return;
-    if (!this.#to.isAlive()) {
+    if (this.#from.isFrozen()) return;
+    if (this.#plan.connects() && !this.#to.isAlive()) {
       this.#breakOff("failed");
       return;
     }
-    if (this.#to.isFrozen()) return;
     this.#handedMs += stepMs;
     if (this.#handedMs < handOverMs) return;
     this.#from.closeImages();
     this.state = "completed";
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    if (!this.#to.isAlive()) return;
+    if (this.#plan.connects()) this.#plan.target.after(arriveMs, () => this.#arrive());
+    else this.#plan.source.after(stepMs, () => this.#deliver());
+  }
+
+  #arrive(): void {
+    if (this.#to.isFrozen()) this.#plan.target.after(stepMs, () => this.#arrive());
+    else this.isWhole = this.#to.isAlive();
   }
 
   /** The target hears of it where the network carries it, and once it can hear anything. */

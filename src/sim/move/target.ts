@@ -5,6 +5,8 @@ import type { MoveMachine, MoveNetwork, MoveQemu } from "./qemu.ts";
 
 type Done = (end: HypervisorEnd) => void;
 const pollMs = 5;
+/** From the note until QEMU has heard. */
+const goOnMs = 4;
 const done: HypervisorEnd = { kind: "done" };
 
 export class MoveTarget {
@@ -45,10 +47,12 @@ export class MoveTarget {
   completeIncoming(run: VmRun, limitMs: number, end: Done): void {
     this.#machine.later(2, () => {
       const qemu = this.#machine.find(run);
-      if (qemu === undefined || (qemu.moving.part !== "incoming" && qemu.moving.part !== undefined))
+      const { part } = qemu?.moving ?? {};
+      if (qemu === undefined || part === "leaving" || part === "handed")
         return end(refuse("move-nothing-incoming", { vm: run.vm }));
       if (qemu.isFrozen()) return end(frozen(run));
-      if (qemu.moving.part === undefined) return end(done);
+      if (part === undefined) return end(done);
+      if (part === "arriving") return this.#goOn(qemu, end);
       this.#untilWhole(qemu, limitMs, end);
     });
   }
@@ -57,16 +61,25 @@ export class MoveTarget {
     const { run, moving } = qemu;
     if (!qemu.isAlive()) end(refuse("move-incomplete", { vm: run.vm, state: "lost" }));
     else if (qemu.isFrozen()) end(frozen(run));
-    else if (moving.stream?.state === "completed") this.#goOn(qemu, end);
+    else if (moving.stream?.isWhole === true) this.#goOn(qemu, end);
     else if (leftMs <= 0) end(refuse("move-incomplete", { vm: run.vm, state: "late" }));
     else this.#machine.later(pollMs, () => this.#untilWhole(qemu, leftMs - pollMs, end));
   }
 
+  /** Noted first: a driver that ends in between has done nothing else. */
   #goOn(qemu: MoveQemu, end: Done): void {
-    const isFree = qemu.openImages();
-    if (isFree) Object.assign(qemu.moving, { part: undefined, halted: false, stream: undefined });
-    const over = isFree ? done : refuse("vm-image-locked", { vm: qemu.run.vm, detail: "locked" });
-    this.#machine.later(2, () => end(over));
+    const { moving, run } = qemu;
+    moving.part = "arriving";
+    this.#machine.later(goOnMs, () => {
+      if (!qemu.isAlive()) return end(refuse("move-nothing-incoming", { vm: run.vm }));
+      if (qemu.isFrozen()) return end(frozen(run));
+      if (qemu.openImages()) {
+        Object.assign(moving, { part: undefined, halted: false, stream: undefined });
+        return end(done);
+      }
+      moving.part = "incoming";
+      end(refuse("vm-image-locked", { vm: run.vm, detail: "locked" }));
+    });
   }
 
   abandonIncoming(run: VmRun, end: Done): void {

@@ -1,7 +1,7 @@
 import type { HostId, VmId } from "../../model/ids.ts";
 import { cycleBefore, isSameCycle } from "../../model/replication-cycle.ts";
 import { type SimCycleAnswer, type SimCycleOrder, SimDaemon } from "./machine.ts";
-import type { Received, SimReplicaHost } from "./target.ts";
+import type { Received, SimReplicaHost } from "./received.ts";
 
 type AddPoint = (host: SimReplicaHost, received: Received, id: string, at: number) => void;
 

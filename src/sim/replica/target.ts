@@ -1,9 +1,8 @@
-import type { Epoch, HostId, VmId, VolumeId } from "../../model/ids.ts";
+import type { HostId, VmId, VolumeId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
-import { identityTrouble, type ReplicaIdentity } from "../../model/replica-identity.ts";
-import type { CycleId, SealedCycle } from "../../model/replication-cycle.ts";
+import { identityTrouble } from "../../model/replica-identity.ts";
+import type { SealedCycle } from "../../model/replication-cycle.ts";
 import type { HypervisorEnd } from "../../ports/hypervisor.ts";
-import type { Door } from "../../ports/migration.ts";
 import type {
   CeaseEnd,
   ExportEnd,
@@ -15,52 +14,10 @@ import type {
 } from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import { obeyCycle } from "./cycle-target.ts";
-import { type ReplicaWorld, SimDaemon, type SimDisk, SimExport } from "./machine.ts";
-
-export type Received = {
-  readonly vm: VmId;
-  readonly epoch: Epoch;
-  readonly from: HostId;
-  readonly volumes: readonly VolumeId[];
-  /** As this host knows them, besides what lies beside the images. */
-  readonly counters: Map<VolumeId, number>;
-  /** Null: each write comes here as it is made. `daemon`: the one that has all of the cycle that is let in. */
-  cycles: { last: SealedCycle | null; open: { readonly id: CycleId; readonly daemon: SimDaemon } | null } | null;
-};
-/** `identity` undefined: somebody took it away. `isEdited`: somebody put another image there, or changed a sealed layer. */
-type Copied = { readonly disk: SimDisk; identity: ReplicaIdentity | undefined; isEdited: boolean };
-
-type SimPoint = { readonly id: string; readonly at: number; readonly disks: ReadonlyMap<VolumeId, SimDisk> };
-
-/** What a host that receives has, whichever agent is there. */
-export class SimReplicaHost {
-  readonly id: HostId;
-  readonly addresses: ReadonlySet<string>;
-  readonly copies = new Map<VolumeId, Copied>();
-  readonly received = new Map<VmId, Received>();
-  readonly daemons = new Map<VmId, SimDaemon>();
-  readonly doors = new Map<VmId, readonly Door[]>();
-  readonly exports = new Map<VolumeId, SimExport>();
-  readonly points = new Map<VmId, SimPoint[]>();
-  /** What was exported, by path. */
-  readonly images = new Map<string, SimDisk>();
-
-  readonly isCertified: boolean;
-
-  constructor(id: HostId, addresses: ReadonlySet<string>, isCertified = false) {
-    this.id = id;
-    this.addresses = addresses;
-    this.isCertified = isCertified;
-  }
-}
+import { type ReplicaWorld, SimDaemon, SimExport } from "./machine.ts";
+import { addPoint, type Received, type SimReplicaHost } from "./received.ts";
 
 const stepMs = 2;
-
-/** All disks as they are now. */
-export function addPoint(host: SimReplicaHost, { vm, volumes }: Received, id: string, at: number): void {
-  const disks = volumes.map((volume): [VolumeId, SimDisk] => [volume, new Map(host.copies.get(volume)?.disk ?? [])]);
-  host.points.set(vm, [...(host.points.get(vm) ?? []), { id, at, disks: new Map(disks) }]);
-}
 
 /** The agent's side at a host that receives. */
 export class SimReplicaTarget implements ReplicaTarget, CycleTarget {

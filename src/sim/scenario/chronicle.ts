@@ -68,7 +68,7 @@ export class Chronicle {
     return {
       rule: "",
       starting: (copy) => {
-        const isMoved = copy.moving.part === "incoming";
+        const isMoved = copy.moving.part === "arriving";
         if (isMoved) this.#tell(copy.host.id, `lets ${describe(copy)} go on`, "S15");
         else this.#tell(copy.host.id, `starts ${describe(copy)}`, "S14");
       },

@@ -2,6 +2,7 @@ import type { VmId } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
+import type { VmStatus } from "../../model/records.ts";
 import type { Heal } from "../faults/fault.ts";
 import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
@@ -22,6 +23,32 @@ export function atHandOver(play: Play): (world: World, args: PhraseArgs, forMs: 
         const heal = play(world, args, forMs);
         if (typeof heal === "function" && forMs !== undefined) world.scheduler.after(forMs, heal as Heal);
       });
+      return true;
+    });
+    return undefined;
+  };
+}
+
+/** Once a guest is about to go on at this host, and has not yet. */
+export function asItArrives(play: Play): (world: World, args: PhraseArgs, forMs: number | undefined) => undefined {
+  const look = (world: World, args: PhraseArgs, forMs: number | undefined): void => {
+    if (copyOn(world, args.vm, args.hosts[0])?.moving.part === "arriving") play(world, args, forMs);
+    else world.scheduler.after(1, () => look(world, args, forMs));
+  };
+  return atHandOver(look);
+}
+
+/** When a guest's new host has said that it goes on there; what it came from may not have said anything yet. */
+export function onceArrived(play: Play): (world: World, args: PhraseArgs, forMs: number | undefined) => undefined {
+  return (world, args, forMs) => {
+    const vm = `vm:${args.vm}` as VmId;
+    world.traps.add(({ changes }) => {
+      const change = changes.find((one) => one.key === keys.vmStatus(vm));
+      const move = world.truth.values.get(keys.vmMove(vm)) as VmMove | undefined;
+      if (change?.kind !== "put" || move?.live?.kind !== "switched") return false;
+      const { host, phase } = parseJson(change.text) as VmStatus;
+      if (host !== move.to || phase !== "running") return false;
+      world.scheduler.after(0, () => play(world, args, forMs));
       return true;
     });
     return undefined;

@@ -16,7 +16,7 @@ import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
-import { atHandOver, crashOn, keepOn } from "./moving-phrases.ts";
+import { asItArrives, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { steadyRandom } from "./steady.ts";
 
@@ -264,7 +264,11 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "stop agent of HOST at the hand-over of VM": atHandOver((world, args, forMs) =>
     stop(world, { ...args, process: "agent" }, forMs),
   ),
+  "kill agent of HOST as VM arrives": asItArrives((world, { hosts }) =>
+    killProcess(world, world.host(hosts[0]), "daemon"),
+  ),
   "power off HOST at the hand-over of VM": atHandOver(powerOff),
+  "power off HOST once VM goes on elsewhere": onceArrived(powerOff),
   "cut link HOST HOST at the hand-over of VM": atHandOver(menu("link-cut")),
   "cancel move of VM": done((world, { vm }) => cancelMove(world, `vm:${vm}` as VmId)),
   "panic VM": menu("guest-panic"),

@@ -209,7 +209,7 @@ export class Driver implements Hypervisor, Migration {
         copies.delete(runKey(copy.run));
         records.delete(runKey(copy.run));
         this.#qemus.adopted(copy, as);
-        if (copy.moving.part !== undefined) copy.moving.part = "leaving";
+        if (copy.moving.part !== undefined && copy.moving.part !== "arriving") copy.moving.part = "leaving";
         copies.set(runKey(as), copy);
         records.set(runKey(as), { run: as, exit: undefined, told: false });
         folder.runs.add(folderName(as));

@@ -304,14 +304,6 @@ export const relayMutants: readonly Mutant[] = [
     replace: "if (this.#config.letsGo ||",
   },
   {
-    id: "sealed-by-another-daemon",
-    rule: "S25",
-    what: "A cycle is sealed although the storage daemon that had taken it is gone, with what it had not written yet.",
-    file: "src/adapters/qemu/replica-cycles.ts",
-    find: "daemon.isOver || daemon.pid !== under.pid",
-    replace: "daemon.isOver",
-  },
-  {
     id: "built-upon-another-cycle",
     rule: "S25",
     what: "What was written since some cycle is sent to copies that are at another one.",

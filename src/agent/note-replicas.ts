@@ -1,10 +1,11 @@
 import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
-import { type InstantMs, later, type VmId } from "../model/ids.ts";
+import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
-import type { ReplicaEvent } from "../ports/replication.ts";
+import type { CeaseEnd, ReplicaEvent } from "../ports/replication.ts";
+import { fresh, withLocal } from "./locals.ts";
 import { type Mirror, newMirror, type Receiving, type ReplicaNotes, type ReplicaOp } from "./replica-state.ts";
-import { type AgentEvent, type AgentOp, type AgentState, runKey } from "./state.ts";
+import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 
 const replicaOps: ReadonlySet<AgentOp["kind"]> = new Set<ReplicaOp>([
   ...(["receive", "cease", "attach", "go-on-alone"] as const),
@@ -67,12 +68,20 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       const [next, op] = withoutOp(state, happened.op);
       const { end, now } = happened;
       const isOver = end.kind === "ceased" || (end.kind === "refused" && end.code === "replica-not-received");
+      if (end.kind === "refused" && !isOver && op.as !== undefined)
+        return withLocal(next, notToBeStarted(op.as, end, happened.wall));
       if (!isOver) return retry(next, op.runKey, waitFrom(now));
       const vm = op.runKey.slice(ceaseKey("" as VmId).length) as VmId;
       const ceased = new Map(next.replicas.ceased).set(vm, op.as === undefined ? "" : runKey(op.as));
       return withReplicas(withReceiving(next, vm, undefined), { ceased });
     }
   }
+}
+
+/** S21: what lies here is not what was received: nothing is started from it. */
+function notToBeStarted(run: VmRun, { code, params }: CeaseEnd & { kind: "refused" }, wall: WallMs): Local {
+  const detail = `${code} ${JSON.stringify(params)}`;
+  return { ...fresh(run, "gone", wall), exit: "start-failed", detail, refusal: { code, params } };
 }
 
 function waitFrom(now: InstantMs): InstantMs {

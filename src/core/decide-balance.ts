@@ -4,6 +4,7 @@ import { isTried } from "./move-attempts.ts";
 import type { BalanceState } from "./placement/rebalance.ts";
 import { noBalance } from "./placement/rebalance.ts";
 import { noChange } from "./plans.ts";
+import { isCopied } from "./replication-duty.ts";
 import type { VmRound } from "./vm-round.ts";
 
 /** PL5: one move of what runs, where the hosts have been uneven for as long as the policy says. */
@@ -20,6 +21,8 @@ export function balanceHosts(round: VmRound): BalanceState {
     roundMs: limits.balanceRoundMs,
     mayMove: (vm) => {
       const owner = round.view.owners.get(vm.id)?.value;
+      // One that would have to be stopped for it stays.
+      if (isCopied(round.view, vm.id)) return false;
       return owner?.kind === "held" && !round.isTaken(vm.id) && canMove(round, vm, owner) && isTried(round, vm);
     },
   });

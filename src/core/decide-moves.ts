@@ -101,7 +101,7 @@ function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick
   const known = view.plans.get(vm.id);
   const before = known === undefined || isOutdated(view, known) ? 0 : (known.value.failedMoves?.count ?? 0);
   const count = before + 1;
-  const plan = planChange(view, vm.id, { failedMoves: { count, to, code } });
+  const plan = planChange(view, vm.id, { failedMoves: { count, to, code, params: { ...params } } });
   const write = transaction(
     [unchanged(keys.vmMove(vm.id), move), ...plan.compares, ...also],
     [remove(keys.vmMove(vm.id)), ...plan.writes],

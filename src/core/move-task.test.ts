@@ -88,6 +88,11 @@ test("dropped, failed, ended elsewhere, given up: each under its own name", () =
   );
   const plan = { schema: 1, error: null, returnTo: null, failedMoves: { count: 1, to: "h2", code: "x" } };
   expect(end(records.put(keys.vmPlan(db), plan), { percent: 33 })).toBe("move-failed");
+  const said = {
+    ...plan,
+    failedMoves: { ...plan.failedMoves, code: "move-no-link", params: { to: "h2", tried: "a" } },
+  };
+  expect(end(records.put(keys.vmPlan(db), said), { percent: 33 })).toBe("move-no-link");
   const gaveUp = { ...released, host: "h2", failed: "panicked", failedHosts: ["h2", "h1"] };
   expect(end(new Records().put(keys.owner(db), gaveUp), { percent: 67 }, { maxRelocate: 1 })).toBe("vm-gave-up");
 });

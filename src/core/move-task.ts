@@ -36,7 +36,11 @@ export function progressOfMove(view: ClusterView, task: Task, vm: Vm, at: WallMs
   }
   if (order !== undefined || vm.requested === "ignored") return failed("superseded", {});
   const lastFailure = view.plans.get(vm.id)?.value.failedMoves ?? null;
-  if (lastFailure?.to === to) return failed("move-failed", { cause: lastFailure.code });
+  if (lastFailure?.to === to) {
+    const { code, params } = lastFailure;
+    // In its own words: they say what helps.
+    return params === undefined ? failed("move-failed", { cause: code }) : failed(code, { ...params, vm: vm.name });
+  }
   if (task.percent > 0 && owner !== undefined) return failed("move-ended-elsewhere", { found: owner.host });
   return failed("order-dropped", {});
 }

@@ -6,6 +6,7 @@ import type { Owner, Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { poolsOf } from "./fencing.ts";
+import { isCopied } from "./replication-duty.ts";
 import { put, unchanged } from "./transactions.ts";
 
 /**
@@ -84,6 +85,8 @@ export function movesLive(view: ClusterView, vm: Vm, owner: Owner, kind: VmMove[
   if (kind !== "migrate" || owner.kind !== "held") return false;
   const status = view.statuses.get(vm.id)?.value;
   if (status?.epoch !== owner.epoch || status.phase !== "running") return false;
+  // Its copies would be of another place: it goes on from them, stopped and started (S17).
+  if (isCopied(view, vm.id)) return false;
   return poolsOf(vm, view)?.every(({ kind }) => kind === "shared-dir" || kind === "local-dir") === true;
 }
 

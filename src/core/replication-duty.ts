@@ -5,7 +5,7 @@ import type { Group, Replica } from "../model/replication-records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import type { Door } from "../ports/migration.ts";
 import { derived } from "./derived.ts";
-import { copiesOn, type Run } from "./replication.ts";
+import { copiesOn, hostsWithCopies, type Run } from "./replication.ts";
 
 // What a group asks of the two hosts, as it follows from the records alone.
 
@@ -18,6 +18,11 @@ const groupsByVm = derived(["group"], (view: ClusterView): ReadonlyMap<VmId, Gro
 /** The group that the VM is in; nobody is in two. */
 export function groupOf(view: ClusterView, vm: VmId): Group | undefined {
   return groupsByVm(view).get(vm);
+}
+
+/** Its writes are copied elsewhere, or are to be. */
+export function isCopied(view: ClusterView, vm: VmId): boolean {
+  return groupOf(view, vm) !== undefined || hostsWithCopies(view, vm).length > 0;
 }
 
 /** From where to where its writes are copied: after a failover the roles are the other way round. */

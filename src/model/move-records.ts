@@ -82,6 +82,14 @@ export const vmPlanSchema = z.object({
   /** The host that it left for maintenance, and goes back to. */
   returnTo: brandedText<HostId>().nullable(),
   /** Moves that failed in a row, and the last one's aim. */
-  failedMoves: z.object({ count: z.int().min(0), to: brandedText<HostId>(), code: z.string() }).nullable(),
+  failedMoves: z
+    .object({
+      count: z.int().min(0),
+      to: brandedText<HostId>(),
+      code: z.string(),
+      /** Of `code`. Absent: an older version wrote it. */
+      params: paramsSchema.optional(),
+    })
+    .nullable(),
 });
 export type VmPlan = z.infer<typeof vmPlanSchema>;

@@ -5,7 +5,7 @@ import type { HypervisorEnd, VmRun } from "./hypervisor.ts";
 import type { Door } from "./migration.ts";
 import type { CeaseEnd, ReceiveEnd, ReceiveRequest } from "./replication.ts";
 
-// Asynchronous replication, as docs/designs/0007-asynchronous-cycles.md orders it: every so often what was written since the
+// Asynchronous replication, as docs/designs/0007-asynchronous-cycles.md has it: every so often what was written since the
 // last time, of all of a VM's disks at one moment. The guest never waits for the other host for longer than the driver's
 // own limit, and what is not whole there counts for nothing (S25).
 

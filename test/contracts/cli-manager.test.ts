@@ -6,7 +6,7 @@ import { defaultPolicy } from "../../src/model/policy.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
-import { held, host, incarnation, move, status, vmId } from "../support/records.ts";
+import { facts, fence, held, host, incarnation, member, move, status, vmId } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(async () => {
@@ -235,6 +235,36 @@ test.each<[number, string, string[]]>([
   expect(err).toMatch(/^Cause: {3}.+\nEffect: {2}.+\nRemedy: {2}.+\nCode: {4}.+\n$/u);
   expect(err).toContain(`Code:    ${name}\n`);
   expect(err).not.toMatch(/\?|\{|undefined/u);
+});
+
+describe("a move that would be in vain is refused at once, with cause, effect and remedy", () => {
+  const h2 = host("h2");
+  const losses = { schema: 1, counted: 1, at: [1, 2, 3], quarantinedUntil: Date.now() + 600_000 };
+  const error = { code: "vm-gave-up", params: { vm: "web" }, at: 1 };
+  const live = { kind: "asked" } as const;
+  const guestCpu = { vendor: "test", flags: [], models: { qemu64: ["sse3"] } };
+  const records: [string, (id: VmId) => Promise<void>][] = [
+    ["move-host-fenced", () => api.put(keys.fence(h2, incarnation(1)), fence())],
+    ["move-host-in-quarantine", () => api.put(keys.hostLosses(h2), losses)],
+    ["move-host-full", () => api.put(keys.hostFacts(h2), facts({ memoryForVmsMiB: 10 }))],
+    ["move-cpu-flags-missing", () => api.put(keys.hostFacts(h2), facts({ guestCpu }))],
+    ["move-no-common-link", () => api.put(keys.member(h2), member("h2", { links: [] }))],
+    ["vm-in-error", (id) => api.put(keys.vmPlan(id), { schema: 1, error, returnTo: null, failedMoves: null })],
+    ["move-under-way", (id) => api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live }), vm: id })],
+  ];
+  test.each(records)("%s", async (code, write) => {
+    const id = await createdWeb();
+    await api.put(keys.vm(id), { ...api.view().vms.get(id)?.value, requested: "started" });
+    await api.put(keys.owner(id), held("h1", 1, 4));
+    await api.put(keys.vmStatus(id), status("h1", 1, 4, "running"));
+    await write(id);
+    const { code: ended, out, err } = await holdfast("vm", "migrate", "web", "h2", "--no-wait");
+    expect([ended, out]).toEqual([1, ""]);
+    expect(err).toMatch(/^Cause: {3}.+\nEffect: {2}.+\nRemedy: {2}.+\nCode: {4}.+\n$/u);
+    expect(err).toContain(`Code:    ${code}\n`);
+    expect(err).not.toMatch(/\?|\{|undefined/u);
+    expect([...api.view().orders.keys()]).toEqual([]);
+  });
 });
 
 test.each([

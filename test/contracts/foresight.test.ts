@@ -161,7 +161,7 @@ test("[FC2] an edit that breaks what is borne is answered with what it would bre
   expect(api.view().rules.size).toBe(1);
   const { out } = await holdfast("log");
   expect(out).toMatch(
-    /What rule add would break was accepted \(1 in all\)\. \[FC2: The cluster bears 1 host losses now/u,
+    /What rule add would break was accepted \(1 in all\)\. \[FC2: The cluster bears the loss of 1 of its hosts now/u,
   );
   expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
 });

@@ -28,6 +28,7 @@ import { must } from "../../src/base/assert.ts";
 import type { ClusterId, PoolId } from "../../src/model/ids.ts";
 import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaCopy, ReplicaEvent } from "../../src/ports/replication.ts";
+import type { PointProver } from "../../src/ports/replication-proof.ts";
 import { controlOrder } from "./control-order.ts";
 import type { CycleRig } from "./cycles-calls.ts";
 import { diskMiB, diskNames, type Spoilt, type Write } from "./replication-calls.ts";
@@ -42,6 +43,7 @@ type Machine = { readonly run: VmRun; readonly qmp: Qmp; readonly process: Child
 type Machines = { current: Machine | undefined };
 export type Certificates = { readonly ca: string; readonly cert: string; readonly key: string };
 export type RealReplicaPair = CycleRig & {
+  readonly prover: PointProver;
   readonly qmp: () => Qmp;
   /** The guest wants all on disk that it was acknowledged. */
   readonly flush: (disk: number) => Promise<number>;
@@ -74,6 +76,9 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       return cycleSource;
     },
     get cycleTarget() {
+      return target;
+    },
+    get prover() {
       return target;
     },
     events,

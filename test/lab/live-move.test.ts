@@ -74,4 +74,27 @@ describe("A VM moves while it runs", () => {
     await expectOneLife(before.boots);
     expect({ owner: web.owner(), pids: web.pids() }).toEqual({ owner: before.owner, pids: before.pids });
   });
+
+  it("over no link of the policy's that connects: refused with what was tried; on the way, a second order is refused", async () => {
+    const { host: from } = web.owner();
+    const [to = "", other = ""] = lab.world.hosts.map(({ name }) => name).filter((name) => name !== from);
+    expect((await lab.holdfast("policy", "set", "--migration-links", "availability")).code).toBe(0);
+    await lab.fault("cut", { host: to, link: "availability" });
+    const inVain = await lab.holdfast("vm", "migrate", "web", to);
+    expect(inVain.code).toBe(1);
+    expect(inVain.err).toMatch(
+      /Cause: +No link to \S+ connects for VM web\. Tried: 10\.92\..+\n.+\nRemedy: +Check the links/u,
+    );
+    expect(web.owner().host).toBe(from);
+    await lab.fault("heal");
+    expect((await lab.holdfast("policy", "set", "--migration-bandwidth", "5")).code).toBe(0);
+    const slow = lab.holdfast("vm", "migrate", "web", to);
+    const line = /^web +move-vm +\S+ +\d+ % +\d+ % copied, \d+ MiB\/s over 10\.92\.\S+ \d+ MiB left.* ordered by /mu;
+    await waitFor("the copying to show", async () => line.test((await lab.holdfast("task", "list")).out) || undefined);
+    expect((await lab.holdfast("vm", "migrate", "web", other)).err).toContain("move-under-way");
+    expect((await lab.holdfast("vm", "cancel-move", "web")).code).toBe(0);
+    expect((await slow).err).toContain("move-cancelled");
+    expect(web.owner().host).toBe(from);
+    await lab.holdfast("policy", "set", "--migration-bandwidth", "0", "--migration-links", "default");
+  });
 });

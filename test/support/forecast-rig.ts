@@ -5,9 +5,10 @@ import { measureDurations } from "../../src/core/foresee/durations.ts";
 import { type Becomes, type Forecast, foreseeHostLoss, foreseeMaintenance } from "../../src/core/foresee/forecast.ts";
 import { type AddRuleRequest, planAddRule } from "../../src/core/requests/rules.ts";
 import { put } from "../../src/core/transactions.ts";
-import type { HostId, VmId, WallMs } from "../../src/model/ids.ts";
+import type { HostId, StoreKey, VmId, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
-import { systemActor } from "../../src/model/records.ts";
+import { eventSchema, systemActor } from "../../src/model/records.ts";
+import type { StoredEvent } from "../../src/ports/journal.ts";
 import { maintain } from "../../src/sim/faults/managing.ts";
 import type { PlannedVm, WorldPlan } from "../../src/sim/plan.ts";
 import { Run } from "../../src/sim/run.ts";
@@ -141,7 +142,17 @@ function presentOf({ world }: Run, lost?: HostId): Present {
   const daemon = must(world.daemons.get(asks), () => `${asks} has no daemon`);
   const now = world.host(asks).clock.now();
   const heardAgoMs = new Map([...daemon.contacts()].map(([host, contact]) => [host, now - contact.heardAt]));
-  return { view: daemon.view(), wall: 0 as WallMs, heardAgoMs, durations: measureDurations([]) };
+  return { view: daemon.view(), wall: 0 as WallMs, heardAgoMs, durations: measureDurations(historyOf(world)) };
+}
+
+/** What the cluster has told of itself so far: without its figures a guess decides which of two things comes first. */
+function historyOf({ memory }: Run["world"]): StoredEvent[] {
+  const events: StoredEvent[] = [];
+  memory.snapshot("/events/" as StoreKey, (end) => {
+    if (end.kind === "unknown") throw new Error("The simulated store does not answer");
+    for (const { text, revision } of end.values) events.push({ event: eventSchema.parse(JSON.parse(text)), revision });
+  });
+  return events.sort((a, b) => a.revision - b.revision);
 }
 
 /** Where each VM runs, by ground truth; `lies` for one that is not wanted. */

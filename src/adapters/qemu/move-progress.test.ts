@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { isTimeToStop, progressOf } from "./move-progress.ts";
+import { diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
 import type { MigrateInfo } from "./move-qmp.ts";
 
 const mib = 1024 * 1024;
@@ -57,4 +57,20 @@ test("[S15] a running guest is stopped once the rest fits the downtime, but not 
   expect(isTimeToStop(info(31, 839, 2), 300)).toBe(false);
   expect(isTimeToStop(info(0, 0, 2), 300)).toBe(false);
   expect(isTimeToStop({ status: "active" }, 300)).toBe(false);
+});
+
+test("disks that go along and the memory that follows are one piece of work; what is told never falls between them", () => {
+  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib };
+  const told = diskProgress({ doneBytes: 150 * mib, leftBytes: 150 * mib }, course, "10.0.1.2", 1_500);
+  expect(told).toEqual({
+    percent: 37,
+    mibPerSecond: 100,
+    remainingMiB: 250,
+    expectedDowntimeMs: null,
+    link: "10.0.1.2",
+    guest: "runs",
+  });
+  expect(diskProgress({ doneBytes: 0, leftBytes: 0 }, { ...course, percent: 40 }, "", 1).percent).toBe(40);
+  expect(progressOf(info(100), { ...stopped, percent: 75, from: 75 }).percent).toBe(75);
+  expect(progressOf(info(50), { ...stopped, percent: 75, from: 75 }).percent).toBe(87);
 });

@@ -15,7 +15,7 @@ import {
   topOf,
   writeReceived,
 } from "./replica-files.ts";
-import { copyTrouble, openInodes } from "./replica-identity.ts";
+import { copyTrouble, openFiles } from "./replica-identity.ts";
 
 /** The end of a receiver: nothing can write its copies any more, and they are what they should be (S19, S21). */
 export async function cease(runDir: string, receiving: Receiving): Promise<CeaseEnd> {
@@ -64,9 +64,9 @@ function copyOf({ epoch }: Received, volume: ReceivedVolume): ReplicaCopy {
   return { volume: volume.volume, epoch: epoch as Epoch, counter, path, format };
 }
 
-type Ended = { readonly kind: "ended"; readonly received: Received; readonly held: ReadonlySet<number> };
+type Ended = { readonly kind: "ended"; readonly received: Received; readonly held: ReadonlySet<string> };
 
-/** No connection and no process is left that could write. `held`: inodes that the storage daemon had open to the last. */
+/** No connection and no process is left that could write. `held`: files that the storage daemon had open to the last. */
 async function endWriting(
   runDir: string,
   receiving: Receiving,
@@ -78,7 +78,7 @@ async function endWriting(
   const orderly = receiving.daemon;
   receiving.daemon = undefined;
   await orderly?.removeExports(() => true);
-  const held = openInodes(received.pid);
+  const held = openFiles(received.pid);
   const isGone = orderly === undefined ? true : await orderly.quit();
   const rest = received.pid === null || (await endDaemon(received.pid, daemonSocket(runDir, vm)));
   if (!isGone || !rest) return { kind: "unknown", cause: `the storage daemon of ${vm} does not end` };
@@ -88,7 +88,7 @@ async function endWriting(
 }
 
 /** S21: the first that is not what it should be. */
-export function troubleOf(received: Received, held: ReadonlySet<number>): Refusal | undefined {
+export function troubleOf(received: Received, held: ReadonlySet<string>): Refusal | undefined {
   if (received.trouble !== undefined) return refuse(received.trouble.code, received.trouble.params);
   return received.volumes.map((volume) => copyTrouble(received, volume, held)).find((one) => one !== undefined);
 }

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readlinkSync, readSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Epoch } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
@@ -9,14 +9,14 @@ const mebibyte = 1024 * 1024;
 /** Of a qcow2 header, in bytes: docs/interop/qcow2.txt of QEMU. */
 const qcow2 = { backingOffset: 8, backingLength: 16, size: 24, features: 72, headBytes: 80, corrupt: 2n } as const;
 
-/** Inodes that a process has open; empty: it is gone. */
-export function openInodes(pid: number | null): ReadonlySet<number> {
+/** Files that a process has open, by their paths of now; one that was removed bears " (deleted)". Empty: it is gone. */
+export function openFiles(pid: number | null): ReadonlySet<string> {
   const folder = `/proc/${pid}/fd`;
   if (pid === null || !existsSync(folder)) return new Set();
   return new Set(
     readdirSync(folder).flatMap((name) => {
       try {
-        return [statSync(join(folder, name)).ino];
+        return [readlinkSync(join(folder, name))];
       } catch {
         return [];
       }
@@ -32,14 +32,14 @@ export function stampOf(folder: string, file: string): NonNullable<Layer["stamp"
 
 /**
  * S21, before anything is started from a copy: it is the one that was received here, all of its layers lie where they did,
- * and nobody has put another file in their place or changed one that was sealed. `held`: inodes that the storage daemon had
+ * and nobody has put another file in their place or changed one that was sealed. `held`: files that the storage daemon had
  * open to the last; empty: there was none. What somebody changes in place in the layer that is written is not seen: only
  * the daemon's lock keeps others from that.
  */
 export function copyTrouble(
   { vm, epoch, points }: Received,
   volume: ReceivedVolume,
-  held: ReadonlySet<number>,
+  held: ReadonlySet<string>,
 ): Refusal | undefined {
   const { folder, counter, layers, sizeMiB } = volume;
   const id = { vm, volume: volume.volume };
@@ -49,8 +49,7 @@ export function copyTrouble(
   const trouble = identityTrouble(known, readIdentity(folder, volume.volume));
   if (trouble !== undefined) return trouble;
   const edited = (detail: string): Refusal => refuse("replica-edited", { ...id, detail });
-  if (held.size > 0 && !held.has(statSync(top.path).ino))
-    return edited(`${top.file} was replaced while it was written`);
+  if (isReplaced(volume, held)) return edited(`${top.file} was replaced while it was written`);
   for (const [i, layer] of layers.entries()) {
     // In the midst of a merge, or after one that nobody recorded, it lies one further below.
     const below = [layers[i - 1], points[i - 2]?.whole === false ? layers[i - 2] : undefined];
@@ -61,6 +60,16 @@ export function copyTrouble(
     if (detail !== undefined) return edited(detail);
   }
   return undefined;
+}
+
+/** What the daemon writes does not lie under its name any more: it was removed, or bears another one. */
+function isReplaced(volume: ReceivedVolume, held: ReadonlySet<string>): boolean {
+  const { file } = topOf(volume);
+  const names = [...held].map((path) => basename(path));
+  if (names.includes(`${file} (deleted)`)) return true;
+  const known = new Set(volume.layers.map((layer) => layer.file));
+  const isOther = (name: string): boolean => name.startsWith(`${volume.volume}.`) && !/ \(deleted\)$/u.test(name);
+  return !names.includes(file) && names.some((name) => isOther(name) && !known.has(name));
 }
 
 /** S20: a sealed layer that is not as it was. Undefined: it is. */

@@ -5,11 +5,13 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
+import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
+import { clearProofs, provePoint } from "./point-prover.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
 import { cease, ceaseAt, troubleOf } from "./replica-cease.ts";
-import { obeyCycle } from "./replica-cycles.ts";
+import { obeyCycle, upTo } from "./replica-cycles.ts";
 import { endDaemon, isDaemonOf, type Receiving, ReplicaDaemon } from "./replica-daemon.ts";
 import {
   allReceived,
@@ -25,7 +27,7 @@ import {
   writeIdentity,
   writeReceived,
 } from "./replica-files.ts";
-import { openInodes } from "./replica-identity.ts";
+import { openFiles } from "./replica-identity.ts";
 import { dropPoint, exportPoint, listPoints, takePoint, whileRead } from "./replica-points.ts";
 
 export type ReplicaTargetOptions = {
@@ -35,10 +37,12 @@ export type ReplicaTargetOptions = {
   readonly pools: Readonly<Record<PoolId, string>>;
   readonly certificates?: { readonly ca: string; readonly cert: string; readonly key: string };
   readonly volumes: Volumes;
+  /** With what a recovery point is booted for a test; default: emulation. */
+  readonly accel?: "kvm" | "tcg";
 };
 
 /** `close` lets go of everything: connections and copies go on, and the next driver takes them up. */
-export interface QemuReplicaTarget extends ReplicaTarget, CycleTarget {
+export interface QemuReplicaTarget extends ReplicaTarget, CycleTarget, PointProver {
   close(): void;
 }
 
@@ -57,6 +61,7 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
     if (received.pid !== null && isDaemonOf(received.pid, daemonSocket(options.runDir, received.vm)))
       // Where it fails, `receive` says why.
       void inTurn(target, received.vm, (receiving) => openFor(target, receiving, received)).catch(() => undefined);
+  void clearProofs(options.runDir).catch(() => undefined);
   return {
     receive: (request, done) =>
       answer<ReceiveEnd>(
@@ -68,6 +73,7 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
         inTurn(target, request.vm, (r) => receive(target, r, request, "cycles")),
         done,
       ),
+    prove: (request, done) => answer<ProofEnd>(prove(target, request), done),
     lastCycle: (vm, done) => done(readReceived(options.runDir, vm)?.cycles?.last ?? null),
     ceaseAt: (vm, point, done) =>
       answer<CeaseEnd>(
@@ -111,6 +117,20 @@ function answer<End>(work: Promise<End>, done: (end: End | Unknown) => void): vo
   void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: String(error) })).then(done);
 }
 
+/** S20: first whether the point is what it was; then it lies still until the test is over. */
+function prove(target: Target, request: ProofRequest): Promise<ProofEnd> {
+  const { options } = target;
+  const { vm, point } = request;
+  return whileRead(options.runDir, receivingOf(target, vm.id), async () => {
+    const received = readReceived(options.runDir, vm.id);
+    const isThere = received?.points.some(({ id, whole }) => id === point && whole) === true;
+    if (received === undefined || !isThere) return refuse("replica-point-absent", { vm: vm.name, point });
+    const trouble = troubleOf(upTo(received, point), new Set());
+    const { cluster, runDir, accel = "tcg" } = options;
+    return trouble ?? provePoint({ cluster, runDir, accel }, received, request);
+  });
+}
+
 function receivingOf(target: Target, vm: VmId): Receiving {
   let receiving = target.vms.get(vm);
   if (receiving === undefined) {
@@ -152,7 +172,7 @@ async function receive(
   const now = readReceived(options.runDir, vm) ?? known;
   const volumes = request.volumes.map((one, i) => layersOf(options, now, one, i));
   // S21: a later epoch copies everything; the same one goes on with what lies here, which has to be what it left here.
-  const trouble = known === undefined ? undefined : troubleOf(known, openInodes(known.pid));
+  const trouble = known === undefined ? undefined : troubleOf(known, openFiles(known.pid));
   if (trouble !== undefined && as === "mirror" && known?.epoch === epoch) return trouble;
   // S25: a cycle is built upon the last one only where that is as it was sealed. Otherwise everything is sent.
   const last = trouble === undefined ? (known?.cycles?.last ?? null) : null;

@@ -4,8 +4,6 @@ import type { HostFacts, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf } from "../../model/view.ts";
 import { whyNotLiveTo } from "../cpu.ts";
 import { movesLive } from "../moves.ts";
-import { hostsWithCopies } from "../replication.ts";
-import { groupOf } from "../replication-duty.ts";
 import { wholeCopies } from "../replication-usable.ts";
 import { liesOn, localNeeds } from "../volume-place.ts";
 import { reason } from "./fitness.ts";
@@ -26,9 +24,7 @@ export function localVolumes(view: ClusterView, vm: Vm, live: boolean): LocalVol
   if (lies === undefined) return undefined;
   const owner = view.owners.get(vm.id)?.value;
   const runs = owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) === undefined;
-  // Whose writes are copied elsewhere moves by a switchover, or not at all: its copies would be of another place.
-  const isProtected = hostsWithCopies(view, vm.id).length > 0 || groupOf(view, vm.id) !== undefined;
-  const moves = live && runs && !isProtected && movesLive(view, vm, owner, "migrate");
+  const moves = live && runs && movesLive(view, vm, owner, "migrate");
   const needs = moves ? localNeeds(view, vm) : undefined;
   return { lies, copies: wholeCopies(view, vm.id), needs, whyCpu: (to) => whyNotLiveTo(view, vm, to) };
 }

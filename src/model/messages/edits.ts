@@ -96,7 +96,8 @@ const moves = {
   "move-disks-elsewhere": {
     cause: "Disks of VM {vm} lie in a local pool of {lies}; only a guest that runs takes them along to {host}.",
     effect: "Nothing was changed.",
-    remedy: "Start it where its disks lie, then `holdfast vm migrate`; a relocation would leave them behind.",
+    remedy:
+      "Start it where its disks lie, then `holdfast vm migrate`; a relocation would leave them behind. A group (`holdfast group create`) keeps a copy on {host}.",
   },
   "move-pool-short": {
     cause:

@@ -129,24 +129,4 @@ export const groupMessages = {
     effect: "Nothing is copied over it; the VM is not protected.",
     remedy: "Save from it what is needed, then delete the branch.",
   },
-  "volume-elsewhere": {
-    cause: "The disks lie in a local pool on {lies}.",
-    effect: "The VM cannot start on {host}.",
-    remedy: "Bring {lies} back; a group that protects the VM would have had a copy elsewhere.",
-  },
-  "move-disks-elsewhere": {
-    cause: "The disks of VM {vm} lie in a local pool on {lies}, and {host} has no copy of them with everything in it.",
-    effect: "The VM stays where it is.",
-    remedy: "Protect it with a group (`holdfast group create`), and wait until its copy on {host} is in sync.",
-  },
-  "pool-short": {
-    cause: "Pool {pool} of {host} has {freeMiB} MiB free; the disks need {neededMiB} MiB.",
-    effect: "The VM cannot be moved there.",
-    remedy: "Make room in the pool.",
-  },
-  "move-pool-short": {
-    cause: "Pool {pool} of {host} has {freeMiB} MiB free; the disks of VM {vm} need {neededMiB} MiB.",
-    effect: "The VM stays where it is.",
-    remedy: "Make room in the pool, or choose another host.",
-  },
 } satisfies Catalogue;

@@ -99,6 +99,32 @@ export const replicationMessages = {
     effect: "None of the VM's copies on this host is used.",
     remedy: "Find out who wrote to the pool's folder; put back what was there, or have everything copied anew.",
   },
+  "freeze-no-agent": {
+    cause: "No guest agent answers in VM {vm}.",
+    effect: "Its file systems were not stopped: a point is as after a power cut.",
+    remedy:
+      "Install and start a guest agent in it, and allow it in the VM's settings, where its applications need that.",
+  },
+  "freeze-refused": {
+    cause: "The guest agent of VM {vm} did not stop its file systems: {detail}",
+    effect: "They go on: a point is as after a power cut.",
+    remedy: "Look into the guest: its agent may not be allowed to, or one of its programs refuses.",
+  },
+  "freeze-under-way": {
+    cause: "The file systems of VM {vm} stand still already.",
+    effect: "Nothing was done.",
+    remedy: "Nothing to do: they go on by themselves.",
+  },
+  "freeze-not-held": {
+    cause: "The file systems of VM {vm} went on before the point was taken.",
+    effect: "The point is as after a power cut.",
+    remedy: "Nothing to do: it is tried again at the next time.",
+  },
+  "proof-under-way": {
+    cause: "A test failover of VM {vm} is under way already.",
+    effect: "No other one was begun.",
+    remedy: "Wait for its result.",
+  },
   "cycle-under-way": {
     cause: "A cycle of VM {vm} is under way already.",
     effect: "No other one was begun.",

@@ -8,8 +8,7 @@ export const nothingLost: CheckerKind = {
     starting: (copy) => {
       const [first] = copy.vm.spec.disks;
       const guest = world.replicas.guests.get(copy.run.vm);
-      // Of one that goes on here after a live move its disks are its own.
-      if (guest === undefined || first === undefined || copy.moving.part === "arriving") return;
+      if (guest === undefined || first === undefined) return;
       const lost = guest.lostOn(world.replicas.diskOn(copy.host, first.volume) ?? new Map());
       const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
       if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);

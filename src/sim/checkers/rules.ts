@@ -2,6 +2,7 @@ import type { HostId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove, VmPlan } from "../../model/move-records.ts";
 import type { Owner } from "../../model/records.ts";
+import type { Replica } from "../../model/replication-records.ts";
 import type { Rule } from "../../model/rules.ts";
 import type { World } from "../world/world.ts";
 import { Certainty } from "./certainty.ts";
@@ -170,7 +171,7 @@ function watchBetter(
     if (given || !certainty.areRulesSettled() || !certainty.hears(writer.life) || isBound(world, vm, before)) return;
     const failedHosts = before?.failedHosts ?? [];
     for (const { host, why } of better(chosen, certainty)) {
-      if (failedHosts.includes(host) || !certainty.takesVms(host)) continue;
+      if (failedHosts.includes(host) || !certainty.takesVms(host) || !hasDisks(world, vm, host, before)) continue;
       world.scheduler.after(settlesMs, () => {
         const rules = new Closure(world.truth.rules.values());
         const isFree = [...rules.apart(vm)].every((other) => !certainty.mayBeOn(other, host));
@@ -186,6 +187,16 @@ function watchBetter(
       certainty.committed(written, writer);
     },
   };
+}
+
+/** It could start there: its local disks lie there, or a copy of each that the store calls in sync with its last run. */
+function hasDisks({ truth }: World, vm: VmId, host: HostId, before: Owner | undefined): boolean {
+  const disks = truth.vms.get(vm)?.spec.disks ?? [];
+  const local = disks.filter(({ pool }) => truth.pools.get(pool)?.kind === "local-dir");
+  return local.every(({ volume }) => {
+    const copy = truth.values.get(keys.replica(vm, volume, host)) as Replica | undefined;
+    return before?.host === host || (copy?.state.kind === "in-sync" && copy.epoch === before?.epoch);
+  });
 }
 
 /** Something comes before the class: it stays without failback, or goes back to where it came from. */

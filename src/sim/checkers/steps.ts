@@ -106,7 +106,11 @@ function checkFixedPoint(
     for (const next of after.effects) {
       if (next.kind !== "commit") continue;
       const again = next.transaction.writes.find(
-        ({ key }) => written.has(key) && !key.startsWith("/fence/") && !isOrdered(next.transaction, key),
+        ({ key }) =>
+          written.has(key) &&
+          !key.startsWith("/fence/") &&
+          !isOrdered(next.transaction, key) &&
+          !hasArrived(event.view, key),
       );
       if (again !== undefined) fail(`writes ${again.key} again on the result of its own decision`);
     }
@@ -116,7 +120,15 @@ function checkFixedPoint(
 /** A person's order waited for the end of the move, and goes with the next one that it begins (HM1): that is no second thought. */
 function isOrdered({ writes }: Transaction, key: StoreKey): boolean {
   const name = parseKey(key);
-  return name.kind === "vm-move" && writes.some((one) => one.kind === "delete" && one.key === keys.vmOrder(name.vm));
+  const isOfMoves = name.kind === "vm-move" || name.kind === "vm-plan";
+  return isOfMoves && writes.some((one) => one.kind === "delete" && one.key === keys.vmOrder(name.vm));
+}
+
+/** It was handed over, and its lost source kept it from moving on; once that is proven gone its rules count again (S15, PL2). */
+function hasArrived(view: ClusterView, key: StoreKey): boolean {
+  const name = parseKey(key);
+  const move = name.kind === "vm-move" ? view.moves.get(name.vm)?.value : undefined;
+  return move?.live?.kind === "switched" && view.owners.get(move.vm)?.value.host === move.to;
 }
 
 function changesOf(transaction: Transaction, revision: Revision): Change[] {

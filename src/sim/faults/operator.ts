@@ -58,7 +58,8 @@ const creates: FaultKind = {
   draw: (random, context: DrawContext) => ({ host: random.pick(context.workers), text: `new-${random.hex(4)}` }),
   happens: (world, event, random) => {
     const name = event.text ?? "new";
-    const pool = random.pick(world.plan.pools).name;
+    // Images of local pools are made by whoever answers, and nobody does here.
+    const pool = random.pick(world.plan.pools.filter(({ kind }) => kind !== "local-dir")).name;
     ask(world, event, random, (view, _event, asked) =>
       planCreateVm(
         view,

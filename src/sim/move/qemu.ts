@@ -85,6 +85,9 @@ export class MoveNetwork {
     this.#connects = connects;
   }
 
+  /** The disks that go along are whole at the target. */
+  mirrored: (from: MoveMachine, door: MoveDoor, volumes: readonly string[]) => void = () => undefined;
+
   open(address: string, door: MoveDoor): number {
     this.#lastPort += 1;
     this.doors.set(`${address}:${this.#lastPort}`, door);

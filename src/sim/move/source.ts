@@ -91,7 +91,11 @@ export class MoveSource {
         moving.halted = machine.accel === "tcg";
       },
       // What was written before the guest stood still is in them from now on.
-      mirrored: () => mirror(qemu.imagesOf(copied), door.qemu.imagesOf(door.copied)),
+      mirrored: () => {
+        mirror(qemu.imagesOf(copied), door.qemu.imagesOf(door.copied));
+        const volumes = copied.flatMap((i) => vm.spec.disks[i]?.volume ?? []);
+        this.#network.mirrored(machine, door, volumes);
+      },
       connects: () => this.#network.connects(machine, door.machine),
       progress: (share) => {
         const remainingMiB = Math.ceil(vm.spec.memoryMiB * (1 - share));

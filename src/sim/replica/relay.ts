@@ -146,12 +146,12 @@ export class SimRelay implements SimRelayPort {
       if (waiting.sent) continue;
       waiting.sent = true;
       this.sentBlocks += 1;
-      this.#through(up, () =>
+      this.#through(lane, up, () =>
         up.write(waiting.block, waiting.value, () =>
-          this.#through(up, () => {
+          this.#through(lane, up, () => {
             lane.heardAt = this.#world.now();
             lane.answeredAt = lane.heardAt;
-            if (lane.up === up && lane.waiting.delete(waiting)) waiting.done("done");
+            if (lane.waiting.delete(waiting)) waiting.done("done");
             this.#settle();
           }),
         ),
@@ -159,10 +159,12 @@ export class SimRelay implements SimRelayPort {
     }
   }
 
-  /** A message, unless the link or one of both ends is gone meanwhile: then nobody hears of it. */
-  #through(up: SimExport, act: () => void): void {
+  /** A message of a connection. Where one does not get through none after it does: the connection is over. */
+  #through(lane: Lane, up: SimExport, act: () => void): void {
     this.#world.after(linkMs, () => {
-      if (this.isAlive && this.#world.connects(this.config.host, up.host)) act();
+      if (!this.isAlive || lane.up !== up) return;
+      if (this.#world.connects(this.config.host, up.host)) act();
+      else if (lane.waiting.size > 0) lane.up = undefined;
     });
   }
 
@@ -200,8 +202,8 @@ export class SimRelay implements SimRelayPort {
 
   /** Whether the peer is there, where nothing else would tell. */
   #ask(lane: Lane, up: SimExport): void {
-    this.#through(up, () =>
-      this.#through(up, () => {
+    this.#through(lane, up, () =>
+      this.#through(lane, up, () => {
         lane.heardAt = this.#world.now();
       }),
     );

@@ -87,10 +87,6 @@ export function addVm(world: World, vm: PlannedVm, host: string | undefined): vo
       failedHosts: [],
     };
     writes.push(put(keys.owner(record.id), owner));
-  } else if (world.plan.pools.some(({ name, kind }) => name === vm.pool && kind === "local-dir")) {
-    // Its disks were made somewhere.
-    const home = world.plan.groups?.find(({ vms }) => vms.includes(vm.name))?.from ?? world.workers()[0]?.id;
-    writes.push(put(keys.owner(record.id), bornOn(home as HostId)));
   }
   placeImages(world, record, host, writes);
   commit(world, { compares: [{ kind: "absent", key: keys.vm(record.id) }], writes });
@@ -102,7 +98,8 @@ function placeImages(world: World, vm: Vm, host: string | undefined, writes: Wri
   const local = vm.spec.disks.filter(({ pool }) => kinds.get(pool) === "local-dir");
   if (local.length === 0) return;
   const workers = world.workers();
-  const on = host === undefined ? must(workers[vm.name.length % workers.length], "no host").id : (host as HostId);
+  const home = host ?? world.plan.groups?.find(({ vms }) => vms.includes(vm.name))?.from;
+  const on = home === undefined ? must(workers[vm.name.length % workers.length], "no host").id : (home as HostId);
   for (const { volume } of local) world.host(on).images.add(volume);
   if (!writes.some(({ key }) => key === keys.owner(vm.id))) writes.push(put(keys.owner(vm.id), bornOn(on)));
 }

@@ -32,6 +32,10 @@ export class GuestDisk {
     if (at > 0) this.#known.set(block, known.slice(at));
   }
 
+  isWaitingFor(block: number): boolean {
+    return (this.#known.get(block)?.length ?? 0) > 1;
+  }
+
   /** The blocks whose acknowledged value, or a later one, is not there. */
   lostOn(disk: SimDisk): readonly number[] {
     return [...this.#known].flatMap(([block, values]) => (values.includes(disk.get(block) ?? 0) ? [] : [block]));
@@ -108,8 +112,9 @@ export class ReplicaMachines {
   #writeOn(copy: Copy, qemu: SimMirrorQemu, guest: GuestDisk, number: number): void {
     if (!qemu.isAlive) return;
     this.#scheduler.after(writeEveryMs, () => this.#writeOn(copy, qemu, guest, number + 1));
-    if (!copy.host.executes(copy)) return;
     const block = number % blocks;
+    // No file system writes a block again while the write before it is under way.
+    if (!copy.host.executes(copy) || guest.isWaitingFor(block)) return;
     const value = copy.run.epoch * 1_000_000 + number;
     guest.issue(block, value);
     qemu.write(0, block, value, () => {
@@ -170,6 +175,19 @@ export class ReplicaMachines {
       this.#machines.set(id, machine);
     }
     return machine;
+  }
+
+  /** A live move has copied what lies with one host to another: the last of it once the guest stands still (S15). */
+  mirrored(from: SimHost, to: SimHost, volumes: readonly string[]): void {
+    const [source, target] = [this.#machineOf(from), this.#machineOf(to)];
+    for (const volume of volumes as readonly VolumeId[]) {
+      const disk: SimDisk = new Map(diskOf(source, volume));
+      target.target.copies.set(volume, { disk, identity: undefined, isEdited: false });
+    }
+  }
+
+  imageGone(host: SimHost, volume: string): void {
+    this.#machines.get(host.id)?.target.copies.delete(volume as VolumeId);
   }
 
   /** For whoever looks from outside. */

@@ -101,11 +101,14 @@ export class World {
     this.hosts = Array.from({ length: plan.hosts }, (_, i) => this.#makeHost(i));
     for (const host of this.hosts)
       host.whenImageGone = (volume) => {
+        this.replicas.imageGone(host, volume);
         for (const checker of this.checkers) checker.imageGone?.(host, volume);
       };
     this.members = this.#makeMembers();
     this.network.changed = () => this.members.refresh();
     this.moves = new MoveNetwork((a, b) => this.#connects(a.id, b.id));
+    this.moves.mirrored = (from, { machine }, volumes) =>
+      this.replicas.mirrored(this.host(from.id), this.host(machine.id), volumes);
     this.replicas = new ReplicaMachines(this.scheduler, (a, b) => this.#connects(a, b));
     this.qemus = new Qemus(this.random.for("qemu"), {
       starting: (copy) => this.#starting(copy),

@@ -236,7 +236,7 @@ export const relayMutants: readonly Mutant[] = [
     rule: "S19",
     what: "The replica answers a write that is not on its disk yet.",
     file: "src/adapters/qemu/replica-target.ts",
-    find: "    writethrough: true,",
+    find: "    writethrough: received.cycles === null,",
     replace: "    writethrough: false,",
   },
   {
@@ -302,14 +302,6 @@ export const relayMutants: readonly Mutant[] = [
     file: "src/adapters/nbd/relay.ts",
     find: "if (!this.#config.letsGo ||",
     replace: "if (this.#config.letsGo ||",
-  },
-  {
-    id: "sealed-by-another-daemon",
-    rule: "S25",
-    what: "A cycle is sealed although the storage daemon that had taken it is gone, with what it had not written yet.",
-    file: "src/adapters/qemu/replica-cycles.ts",
-    find: "daemon.isOver || daemon.pid !== under.pid",
-    replace: "daemon.isOver",
   },
   {
     id: "built-upon-another-cycle",

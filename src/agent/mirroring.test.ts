@@ -1,0 +1,107 @@
+import { describe, expect, test } from "vitest";
+import { Agent, web as runOf, seen } from "../../test/support/agent-rig.ts";
+import { held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { limits } from "../core/limits.ts";
+import type { PoolId, VolumeId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { Replica, ReplicaState } from "../model/replication-records.ts";
+
+const web = vmId("web");
+const run = runOf(1);
+const disk = { volume: "web-0" as VolumeId, pool: "local" as PoolId, sizeMiB: 64, format: "raw" as const };
+const doors = [{ address: "10.0.0.2", port: 49_216 }];
+const key = keys.replica(web, disk.volume, host("h2"));
+
+/** h1 runs `web`, whose writes are copied to h2, which receives them. */
+function cluster(state: ReplicaState): Records {
+  const records = new Records().host("h1").host("h2");
+  for (const [i, name] of ["h1", "h2"].entries()) {
+    const links = [{ kind: "availability", address: `10.0.0.${i + 1}`, subnet: "10.0.0.0/24" }];
+    records.put(keys.member(host(name)), { schema: 1, id: name, name, role: "host", links, joinedAt: 0 });
+  }
+  const known = vm("web");
+  const receiver = { incarnation: incarnation(1), epoch: run.epoch, doors };
+  return records
+    .put(keys.pool("local" as PoolId), pool("local", "local-dir"))
+    .put(keys.vm(web), { ...known, spec: { ...known.spec, disks: [disk] } })
+    .put(keys.owner(web), held("h1", 1, 1))
+    .put(keys.group("office" as never), {
+      ...{ schema: 1, name: "office", vms: [web], source: "h1", target: "h2", paused: [], createdAt: 0 },
+      mode: { kind: "synchronous", boundMs: 2_000 },
+    })
+    .put(key, { schema: 1, vm: web, volume: disk.volume, host: "h2", epoch: run.epoch, state, receiver });
+}
+
+function agentWith(state: ReplicaState, attached = true): Agent {
+  const agent = new Agent(cluster(state));
+  agent.lists();
+  agent.take("list");
+  agent.tell({ kind: "listed", runs: [seen(run)], attached: attached ? [run] : [] });
+  return agent;
+}
+
+const stateIn = (agent: Agent): string | undefined => (agent.written(key) as Replica | undefined)?.state.kind;
+const stale: ReplicaState = { kind: "stale", cause: "silent", whole: true, at: 0 as never };
+
+describe("the host whose VM is copied", () => {
+  test("[S16, S17] a write has waited: recorded first, seen second, and only then it goes on alone", () => {
+    const agent = agentWith({ kind: "in-sync" });
+    agent.tell({ kind: "replica", event: { kind: "waits", run, detail: "" } });
+    expect([stateIn(agent), agent.take("go-on-alone")]).toEqual(["stale", undefined]);
+    for (let sent = agent.take("commit"); sent !== undefined; sent = agent.take("commit"))
+      agent.tell({ kind: "commit-ended", id: sent.id, end: { kind: "unknown", cause: "no answer" } });
+    expect(agent.take("go-on-alone")).toBeUndefined();
+    agent.records.put(key, { ...agent.records.view.replicas.get(key)?.value, state: stale });
+    agent.wait(limits.tickMs);
+    expect(agent.take("go-on-alone")?.run).toEqual(run);
+  });
+
+  test("[S16] an agent that finds a relay says again what it was told to do", () => {
+    expect(agentWith(stale).take("go-on-alone")).toBeDefined();
+    expect(agentWith({ kind: "copying" }).take("resync")?.doors).toEqual(doors);
+    const counted = agentWith({ kind: "in-sync" });
+    expect([counted.take("go-on-alone"), counted.take("resync"), counted.take("attach")]).toEqual([
+      ...[undefined, undefined, undefined],
+    ]);
+  });
+
+  test("[S17] in sync only after the driver's word, and not where a write has waited since", () => {
+    const agent = agentWith({ kind: "copying" });
+    agent.ends("resync");
+    agent.tell({ kind: "replica", event: { kind: "copied", run } });
+    expect(stateIn(agent)).toBeUndefined();
+    agent.tell({ kind: "replica", event: { kind: "waits", run, detail: "" } });
+    agent.ends("confirm");
+    expect(stateIn(agent)).toBe("stale");
+    const calm = agentWith({ kind: "copying" });
+    calm.ends("resync");
+    calm.tell({ kind: "replica", event: { kind: "copied", run } });
+    calm.ends("confirm");
+    expect(stateIn(calm)).toBe("in-sync");
+  });
+
+  test("[S17] nothing is sent to a copy that was left behind before it is recorded that it is being copied", () => {
+    const agent = agentWith(stale);
+    agent.ends("go-on-alone");
+    agent.wait(limits.replicaRetryMs);
+    expect([stateIn(agent), agent.take("resync")]).toEqual([undefined, undefined]);
+    agent.ends("reach");
+    expect([stateIn(agent), agent.take("resync")]).toEqual(["copying", undefined]);
+    agent.settles();
+    expect(agent.take("resync")).toBeDefined();
+  });
+
+  test("[S14] nothing is attached before it is recorded, nor while an earlier run's relay is there", () => {
+    const agent = agentWith({ kind: "in-sync" }, false);
+    expect([stateIn(agent), agent.take("attach")]).toEqual(["stale", undefined]);
+    const begun = agentWith({ kind: "copying" }, false);
+    expect(begun.take("attach")?.request).toMatchObject({ to: "h2", doors, tls: true, waitMs: 2_000 });
+    const left = new Agent(cluster({ kind: "copying" }));
+    left.lists();
+    left.take("list");
+    left.tell({ kind: "listed", runs: [seen(run)], attached: [runOf(0)] });
+    expect(left.take("attach")).toBeUndefined();
+    left.ends("detach");
+    expect(left.take("attach")).toBeDefined();
+  });
+});

@@ -1,0 +1,117 @@
+import { describe, expect, test } from "vitest";
+import { asked, codeOf, compared, written } from "../../../test/support/planned.ts";
+import { facts, held, host, pool, Records, vm, vmId } from "../../../test/support/records.ts";
+import type { GroupId, PoolId, VolumeId, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import type { Group } from "../../model/replication-records.ts";
+import { planDeleteVm } from "./change-vm.ts";
+import { planCreateGroup, planDeleteGroup, planPauseGroup, planSetGroup } from "./groups.ts";
+
+const links = (n: number) => [{ kind: "availability", address: `10.0.0.${n}`, subnet: "10.0.0.0/24" }];
+const localPool = { pool: "local" as PoolId, capacityMiB: 1_000, freeMiB: 500, unfit: null };
+const disk = { volume: "web-0" as VolumeId, pool: "local" as PoolId, sizeMiB: 64, format: "raw" as const };
+const office: Group = {
+  schema: 1,
+  name: "office" as GroupId,
+  vms: [vmId("web")],
+  source: host("h1"),
+  target: host("h2"),
+  mode: { kind: "synchronous", boundMs: 2_000 },
+  paused: [],
+  createdAt: 0 as WallMs,
+};
+
+/** h1 has `web` and `db` on disks of its own; h2 has such a pool, too; h3 is a witness. */
+function cluster(): Records {
+  const records = new Records().put(keys.pool("local" as PoolId), pool("local", "local-dir"));
+  for (const [i, name] of ["h1", "h2", "h3"].entries()) {
+    records.host(name, 1, { pools: [localPool] });
+    const role = name === "h3" ? "witness" : "host";
+    records.put(keys.member(host(name)), { schema: 1, id: name, name, role, links: links(i + 1), joinedAt: 0 });
+  }
+  for (const name of ["web", "db"]) {
+    const known = vm(name);
+    records.put(keys.vm(vmId(name)), { ...known, spec: { ...known.spec, disks: [disk] } });
+    records.put(keys.owner(vmId(name)), held("h1", 1, 1));
+  }
+  return records;
+}
+
+const wanted = { group: "office", from: "h1", to: "h2", vms: ["web"], boundMs: 2_000 };
+const grouped = () => cluster().put(keys.group(office.name), office);
+
+test("a group is recorded with its VMs, and no other edit of groups comes in between", () => {
+  const planned = planCreateGroup(cluster().view, wanted, asked);
+  expect(written(planned, keys.group(office.name))).toMatchObject({ ...office, createdAt: asked.at });
+  expect(compared(planned)).toEqual(expect.arrayContaining([keys.lastGroupEdit, keys.vm(vmId("web"))]));
+  expect(written(planned, keys.lastGroupEdit)).toMatchObject({ requestId: "request-1" });
+});
+
+test.each<[string, Partial<typeof wanted>]>([
+  ["group-one-host", { to: "h1" }],
+  ["group-on-witness", { to: "h3" }],
+  ["host-unknown", { to: "nix" }],
+  ["vm-unknown", { vms: ["nix"] }],
+  ["group-vm-twice", { vms: ["web", "web"] }],
+  ["group-would-be-empty", { vms: [] }],
+])("%s", (code, more) => {
+  expect(codeOf(planCreateGroup(cluster().view, { ...wanted, ...more }, asked))).toBe(code);
+});
+
+describe("what could not be protected is refused before anything is copied", () => {
+  const spec = (more: object) => {
+    const known = vm("web");
+    return { ...known, spec: { ...known.spec, disks: [disk], ...more } };
+  };
+  const there = (more: object) => (one: Records) =>
+    one.put(keys.hostFacts(host("h2")), facts({ pools: [localPool], ...more }));
+  test.each<[string, (records: Records) => Records]>([
+    ["group-name-taken", (one) => one.put(keys.group(office.name), office)],
+    ["group-vm-in-another", (one) => one.put(keys.group("shop" as GroupId), { ...office, name: "shop" })],
+    ["replica-no-volumes", (one) => one.put(keys.vm(vmId("web")), spec({ disks: [] }))],
+    [
+      "group-vm-disks-shared",
+      (one) =>
+        one
+          .put(keys.pool("shared" as PoolId), pool("shared", "shared-dir"))
+          .put(keys.vm(vmId("web")), spec({ disks: [disk, { ...disk, pool: "shared" }] })),
+    ],
+    ["group-vm-elsewhere", (one) => one.put(keys.owner(vmId("web")), held("h3", 1, 1))],
+    ["group-pool-missing", there({ pools: [] })],
+    ["group-target-too-small", there({ memoryForVmsMiB: 1 })],
+    ["group-no-room", there({ pools: [{ ...localPool, freeMiB: 63 }] })],
+    [
+      "group-no-link",
+      (one) =>
+        one.put(keys.member(host("h2")), {
+          ...{ schema: 1, id: "h2", name: "h2", role: "host", joinedAt: 0 },
+          links: [{ kind: "availability", address: "10.9.0.2", subnet: "10.9.0.0/24" }],
+        }),
+    ],
+  ])("%s", (code, change) => {
+    expect(codeOf(planCreateGroup(change(cluster()).view, wanted, asked))).toBe(code);
+  });
+});
+
+test("VMs come in and go out; a group is paused and resumed once each, and deleted", () => {
+  const { view } = grouped();
+  const more = planSetGroup(view, { group: "office", addVms: ["db"], removeVms: ["web"], boundMs: 5_000 }, asked);
+  expect(written(more, keys.group(office.name))).toMatchObject({ vms: ["vm:db"], mode: { boundMs: 5_000 } });
+  expect(codeOf(planSetGroup(view, { group: "office", removeVms: ["db"] }, asked))).toBe("group-vm-not-in-it");
+  expect(codeOf(planSetGroup(view, { group: "office", boundMs: 2_000 }, asked))).toBe("group-nothing-to-change");
+  expect(written(planPauseGroup(view, "office", true, asked), keys.group(office.name))).toMatchObject({
+    paused: ["asked"],
+  });
+  expect(codeOf(planPauseGroup(view, "office", false, asked))).toBe("group-not-paused");
+  expect(written(planDeleteGroup(view, "office", asked), keys.group(office.name))).toBe("delete");
+  expect(codeOf(planDeleteGroup(view, "nix", asked))).toBe("group-unknown");
+});
+
+test("a VM that is protected is not deleted", () => {
+  const records = grouped().put(keys.owner(vmId("web")), {
+    ...{ schema: 1, kind: "released", host: "h1", epoch: 1, failed: null, failedHosts: [] },
+  });
+  const known = vm("web", { requested: "stopped" });
+  records.put(keys.vm(vmId("web")), { ...known, spec: { ...known.spec, disks: [disk] } });
+  expect(codeOf(planDeleteVm(records.view, "web", asked))).toBe("vm-in-group");
+});

@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { z } from "zod";
+import { type Client, connectClient } from "../../src/api/client/index.ts";
+import { contract } from "../../src/api/contract/index.ts";
+import { cli } from "../../src/cli/index.ts";
+import type { PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
+import { keys } from "../../src/model/keys.ts";
+import type { ReplicaState } from "../../src/model/replication-records.ts";
+import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
+import { facts, held, host, pool, vm, vmId } from "../support/records.ts";
+
+let api: ApiHost;
+let client: Client;
+const web = vmId("web");
+const disk = { volume: "web-0" as VolumeId, pool: "local" as PoolId, sizeMiB: 64, format: "raw" as const };
+const group = { group: "office", from: "h1", to: "h2", vms: ["web"] };
+
+beforeEach(async () => {
+  api = await startApiHost();
+  client = connectClient(api.socket);
+  await api.put(keys.pool("local" as PoolId), pool("local", "local-dir"));
+  for (const [i, name] of ["h1", "h2"].entries()) {
+    const links = [{ kind: "availability", address: `10.0.0.${i + 1}`, subnet: "10.0.0.0/24" }];
+    await api.put(keys.member(host(name)), { schema: 1, id: name, name, role: "host", links, joinedAt: 0 });
+    const pools = [{ pool: "local" as PoolId, capacityMiB: 1_000, freeMiB: 500, unfit: null }];
+    await api.put(keys.hostFacts(host(name)), facts({ pools }));
+  }
+  const known = vm("web");
+  await api.put(keys.vm(web), { ...known, spec: { ...known.spec, disks: [disk] } });
+  await api.put(keys.owner(web), held("h1", 1, 4));
+});
+afterEach(async () => {
+  await api.close();
+});
+
+const copyIs = (state: ReplicaState) =>
+  api.put(keys.replica(web, disk.volume, host("h2")), {
+    ...{ schema: 1, vm: web, volume: disk.volume, host: "h2", epoch: 4, receiver: null },
+    state,
+  });
+
+test("one word for a group, with its reasons, its progress, and what is at risk", async () => {
+  expect((await client.group.create(group)).group).toMatchObject({
+    ...{ status: "Error", boundMs: 2_000, from: { name: "h1" }, to: { name: "h2" } },
+    reasons: [{ code: "group-vm-unprotected" }],
+    vms: [{ name: "web", copy: "none", on: { name: "h1" }, copyOn: { name: "h2" } }],
+  });
+  await copyIs({ kind: "copying" });
+  const copying = { schema: 1, epoch: 4, to: "h2", percent: 40, mibPerSecond: 10, remainingMiB: 30, at: 0 };
+  await api.put(keys.vmCopying(web), copying);
+  expect((await client.group.show({ group: "office" })).group).toMatchObject({
+    status: "Synchronizing",
+    vms: [{ copying: { percent: 40, remainingMiB: 30, remainingMs: 3_000 }, aloneMs: null }],
+  });
+  await copyIs({ kind: "in-sync" });
+  expect((await client.group.list()).groups).toMatchObject([{ name: "office", status: "Normal", reasons: [] }]);
+  await copyIs({ kind: "stale", cause: "silent", whole: true, at: (Date.now() - 5_000) as WallMs });
+  const { group: left } = await client.group.show({ group: "office" });
+  expect(left).toMatchObject({ status: "Warning", reasons: [{ code: "group-vm-stale" }], vms: [{ atRiskMiB: 30 }] });
+  expect(left.vms[0]?.aloneMs).toBeGreaterThanOrEqual(5_000);
+  expect((await client.cluster.status()).checks).toContainEqual(
+    expect.objectContaining({ id: "group-vm-stale", subject: "office", level: "warn" }),
+  );
+  expect((await client.group.pause({ group: "office" })).group.status).toBe("Paused");
+  expect((await client.group.resume({ group: "office" })).group.status).toBe("Warning");
+  expect(await client.group.delete({ group: "office" })).toEqual({ name: "office" });
+  expect(await failure(client.group.show({ group: "office" }))).toMatchObject({ code: "group-unknown" });
+});
+
+async function holdfast(...line: readonly string[]) {
+  const said = { out: "", err: "" };
+  const code = await cli(line, {
+    out: (text) => {
+      said.out += text;
+    },
+    err: (text) => {
+      said.err += text;
+    },
+    tty: false,
+    env: { HOLDFAST_SOCKET: api.socket },
+    stop: new AbortController().signal,
+  });
+  return { code, ...said };
+}
+
+function outputOf(procedure: { readonly "~orpc": { readonly outputSchema?: unknown } }): z.ZodType {
+  return procedure["~orpc"].outputSchema as z.ZodType;
+}
+
+test("the command: create, list, show, set, pause, resume and delete", async () => {
+  const created = await holdfast("group", "create", "office", "--from", "h1", "--to", "h2", "--vm", "web");
+  expect([created.code, created.err]).toEqual([0, ""]);
+  expect(created.out).toMatch(/^Group office was created\.\nGroup +office\nStatus +Error\nDirection +h1 to h2\n/u);
+  expect(created.out).toContain("VM web has no copy of all its disks on host h2.");
+  await copyIs({ kind: "in-sync" });
+  expect((await holdfast("group", "list")).out).toMatch(/office +Normal +h1 to h2 +web\n/u);
+  expect((await holdfast("group", "set", "office", "--bound-ms", "5000")).out).toContain("waits 5000 ms at most");
+  expect((await holdfast("group", "pause", "office")).out).toMatch(/^Group office was paused\.\n/u);
+  expect((await holdfast("group", "pause", "office")).err).toContain("group-paused-already");
+  expect((await holdfast("group", "resume", "office")).code).toBe(0);
+  expect((await holdfast("vm", "delete", "web")).code).toBe(1);
+  expect((await holdfast("group", "delete", "office")).out).toMatch(/^Group office was deleted/u);
+  expect((await holdfast("log")).out).toContain("Availability group office was deleted");
+});
+
+test("each --json is exactly what the contract describes", async () => {
+  const lines: [string[], z.ZodType][] = [
+    [["create", "office", "--from", "h1", "--to", "h2", "--vm", "web"], outputOf(contract.group.create)],
+    [["list"], outputOf(contract.group.list)],
+    [["show", "office"], outputOf(contract.group.show)],
+    [["set", "office", "--bound-ms", "3000"], outputOf(contract.group.set)],
+    [["pause", "office"], outputOf(contract.group.pause)],
+    [["resume", "office"], outputOf(contract.group.resume)],
+    [["delete", "office"], outputOf(contract.group.delete)],
+  ];
+  for (const [line, schema] of lines) {
+    const { code, out, err } = await holdfast("group", ...line, "--json");
+    expect([line, code, err]).toEqual([line, 0, ""]);
+    const printed: unknown = JSON.parse(out);
+    expect(schema.parse(printed), line.join(" ")).toEqual(printed);
+  }
+});
+
+test.each<[string, string[]]>([
+  ["group-unknown", ["show", "nix"]],
+  ["group-name-malformed", ["create", "1x", "--from", "h1", "--to", "h2", "--vm", "web"]],
+  ["group-one-host", ["create", "x1", "--from", "h1", "--to", "h1", "--vm", "web"]],
+  ["vm-unknown", ["create", "x1", "--from", "h1", "--to", "h2", "--vm", "nix"]],
+])("refused: %s", async (code, line) => {
+  const said = await holdfast("group", ...line);
+  expect([said.code, said.err]).toEqual([1, expect.stringContaining(code)]);
+});

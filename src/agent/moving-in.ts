@@ -28,7 +28,7 @@ export function settleIncoming(building: Building, local: Local, moving: Moving)
   if (move === undefined || building.busy(moveSubject(vm))) return;
   if (isGoingDown(view, building.state.self)) {
     const params = { vm: nameOf(view, vm), host: building.state.self };
-    failMove(building, move, "move-host-lost", params);
+    failMove(building, move, "move-target-leaves", params);
   } else if (move.value.live?.kind === "asked") {
     // Prepared for an earlier move, or by an earlier agent, whose doors went with it.
     if (moving.doors === null || moving.of !== move.revision) beginStep(building, "abandon", local.run);
@@ -56,7 +56,8 @@ export function takeIn(building: Building, incarnation: Incarnation): void {
   const asked = [...view.moves].filter(([, { value }]) => isAskedOf(building, value));
   if (isGoingDown(view, self)) {
     // They would take the turns of those that leave this host.
-    for (const [vm, move] of asked) failMove(building, move, "move-host-lost", { vm: nameOf(view, vm), host: self });
+    for (const [vm, move] of asked)
+      failMove(building, move, "move-target-leaves", { vm: nameOf(view, vm), host: self });
     return;
   }
   asked.sort(([, a], [, b]) => a.revision - b.revision);

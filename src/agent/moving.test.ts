@@ -129,6 +129,26 @@ describe("the source", () => {
     expect(agent.take("migrate-out")?.request).toMatchObject({ bandwidthMiBps: 40, downtimeMs: 900, tls: false });
   });
 
+  test("[HM2] a guest that stands is not waited for: the move has failed, and says why", () => {
+    const agent = agentOf(source(), seen(run(1), "paused"));
+    expect(agent.take("migrate-out")).toBeUndefined();
+    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-guest-stands" });
+  });
+
+  test("[S15] a guest that cannot be let go on is tried again now and then", () => {
+    const agent = agentOf(source({ answer: { kind: "failed", code: "x", params: {} } }), part(run(1), "leaving"));
+    agent.settles();
+    agent.ends("cancel-out", { kind: "refused", code: "vm-image-locked", params: {} });
+    expect([...agent.state.locals.values()][0]?.moving?.stands).toBe("vm-image-locked");
+    agent.settles();
+    agent.lists(part(run(1), "leaving"));
+    agent.wait(limits.moveStepRetryMs);
+    expect(agent.take("cancel-out")).toBeUndefined();
+    agent.wait(limits.moveStuckRetryMs);
+    agent.ends("cancel-out");
+    expect(agent.phaseOf(run(1))).toBe("running");
+  });
+
   test("[S15] does not hand over what it copied for another move", () => {
     const agent = agentOf(source(), seen(run(1)));
     const begun = agent.take("migrate-out");
@@ -160,7 +180,7 @@ describe("the source", () => {
     agent.take("migrate-out");
     agent.records.put(keys.vm(web), vm("web", { requested: "stopped" }));
     agent.changes();
-    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-overtaken" });
+    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-not-wanted" });
     expect(agent.take("stop")).toBeUndefined();
   });
 

@@ -68,11 +68,11 @@ function conduct(building: Building, local: Local, moving: Moving, isCopying: bo
   const move = view.moves.get(vm);
   if (move === undefined || building.busy(moveSubject(vm))) return;
   const params = { vm: nameOf(view, vm), host: building.state.self };
-  // Its conversation was an earlier agent's, or ended without an answer: nobody knows how far it came.
-  if (!isCopying && moving.stage !== "ready") failMove(building, move, "move-interrupted", params);
   // Another move, of the same run: what was copied was copied for the one before.
-  else if (moving.of !== move.revision) beginStep(building, "cancel-out", local.run);
-  else if (whyEnding(view, vm, building.state.self) !== undefined) failMove(building, move, "move-overtaken", params);
+  if (moving.of !== null && moving.of !== move.revision) beginStep(building, "cancel-out", local.run);
+  // Its conversation was an earlier agent's, or ended without an answer: nobody knows how far it came.
+  else if (!isCopying && moving.stage !== "ready") failMove(building, move, "move-interrupted", params);
+  else if (whyEnding(view, vm, building.state.self) !== undefined) failMove(building, move, "move-not-wanted", params);
   else if (isTargetLost(view, move.value))
     failMove(building, move, "move-host-lost", { ...params, host: move.value.to });
   else if (moving.stage === "ready" && !building.busy(vm)) handOver(building, move, local.run);
@@ -132,9 +132,12 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
   if (move === undefined || live?.kind !== "waiting" || move.value.answer.kind !== "open") return;
   const { from, to } = move.value;
   if (from !== state.self || move.value.incarnation !== incarnation || move.value.epoch !== epoch) return;
-  if (local.phase !== "running" || isWorking(state, runKey(local.run)) || building.busy(moveSubject(vm))) return;
+  if (isWorking(state, runKey(local.run)) || building.busy(moveSubject(vm))) return;
   // It was tried, and that is about to be on record.
   if (state.moveEnds.get(vm)?.of === move.revision) return;
+  // Nothing copies a guest that stands: the next attempt is to stop it, and to start it there.
+  if (local.phase === "paused") failMove(building, move, "move-guest-stands", { vm: nameOf(view, vm) });
+  if (local.phase !== "running") return;
   if (state.heart === "lost" || state.heart.frozen || isTargetLost(view, move.value)) return;
   if (movesHere(building, "out") >= movesMax(view) || isGoingDownAtOnce(view, state.self)) return;
   // More targets may wait than there are turns, where each of them had seen too little of the others.

@@ -160,7 +160,7 @@ export function noteMoveOp(
       return withEnd(needList(withLocal(state, fresh(local.run, "running", wall))), local, end);
     case "cancel-out":
       if (end.kind === "done") return needList(withLocal(state, fresh(local.run, "running", wall)));
-      return needList(withMoving(state, local, { retryAt: later(now, limits.moveStepRetryMs) }));
+      return needList(withMoving(state, local, { stands: end.code, retryAt: later(now, limits.moveStuckRetryMs) }));
     case "switch-over":
       return withMoving(withPause(state, local, end, now), local, { stage: end.kind === "done" ? "over" : "refused" });
     case "complete":

@@ -68,6 +68,8 @@ export type Moving = {
   readonly retryAt: InstantMs | null;
   /** When this agent began its part; null: an earlier one did. */
   readonly since: InstantMs | null;
+  /** Why a guest whose move is off cannot be let go on; null: nobody tried, or it can. */
+  readonly stands: string | null;
   /** Of a guest that leaves, once all of it is copied: since when it stands still. */
   readonly stoodSince: InstantMs | null;
 };

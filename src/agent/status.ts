@@ -63,11 +63,8 @@ function statusOf(building: Building, local: Local): VmStatus {
     host: building.state.self,
     incarnation: run.incarnation,
     epoch: run.epoch,
-    phase:
-      local.moving !== null && comesIn(local.moving.part) && local.phase === "moving"
-        ? "starting"
-        : phases[local.phase],
-    pausedBy: local.phase === "paused" ? [...local.pausedBy] : [],
+    phase: phaseOf(local),
+    pausedBy: pausedBy(local),
     accel: building.state.accel,
     ...foundCpu(building, local),
     ...copyingOf(building.state, local),
@@ -76,6 +73,17 @@ function statusOf(building: Building, local: Local): VmStatus {
     detail: local.detail,
     since: local.since,
   };
+}
+
+function phaseOf({ phase, moving }: Local): VmStatus["phase"] {
+  if (phase !== "moving" || moving === null) return phases[phase];
+  if (comesIn(moving.part)) return "starting";
+  return moving.stands === null ? phases[phase] : "paused";
+}
+
+function pausedBy({ phase, moving, pausedBy }: Local): string[] {
+  if (phase === "paused") return [...pausedBy];
+  return phase === "moving" && moving?.stands != null ? [moving.stands] : [];
 }
 
 /** Whatever becomes of the run, also on another host: its guest keeps what it was shown at its start. */

@@ -71,6 +71,8 @@ export const limits = {
   moveCompleteLateMs: 1_000,
   /** A step of a move that had no answer is tried again after this. */
   moveStepRetryMs: 500,
+  /** A guest that cannot be let go on after its move failed, as where its image is locked, is tried again after this. */
+  moveStuckRetryMs: 3_000,
   /** An image that could not be removed is tried again after this. */
   imageRetryMs: 10_000,
   /** A step of replication that was refused, or had no answer, is tried again after this. */

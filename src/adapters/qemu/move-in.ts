@@ -6,7 +6,7 @@ import { readCgroupEvents } from "../linux/cgroup.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { type LiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
 import { closeExports, incomingPorts, makeImages, openExports, removeImages } from "./move-images.ts";
-import { awaitMigration, capabilities, executeAll, moveRefused, queryMigrate } from "./move-qmp.ts";
+import { awaitMigration, awaitQmp, capabilities, executeAll, moveRefused, queryMigrate } from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { readRunRecords, setPhase } from "./run-folder.ts";
 import { launchRun } from "./start.ts";
@@ -95,6 +95,9 @@ export async function completeIncoming(host: QemuHost, run: VmRun, limitMs: numb
   const frozen: HypervisorEnd = { kind: "unknown", cause: `${runKey(run)} is frozen` };
   const isFrozen = () => readCgroupEvents(live.cgroup)?.frozen === true;
   if (isFrozen()) return frozen;
+  const isThere = () => readCgroupEvents(live.cgroup)?.populated === true;
+  if (!(await awaitQmp(live, limitMs)) && isThere())
+    return { kind: "unknown", cause: `QEMU of ${runKey(run)} does not answer` };
   // Who died here may have noted it and not done it.
   if (live.phase !== "incoming") return arrive(host, live);
   // Its source has ended every copy before the owner record could name this run.

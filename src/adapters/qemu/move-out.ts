@@ -6,7 +6,15 @@ import { knockAt, type TlsTexts } from "./door.ts";
 import { type LiveRun, type QemuHost, runKey } from "./host.ts";
 import { awaitMirrors, dropMirrors, endMirrors, type Mirroring, startMirrors, stopGuest } from "./move-disks.ts";
 import { type DiskCourse, diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
-import { awaitMigration, capabilities, executeAll, type MigrateInfo, moveRefused, queryMigrate } from "./move-qmp.ts";
+import {
+  awaitMigration,
+  awaitQmp,
+  capabilities,
+  executeAll,
+  type MigrateInfo,
+  moveRefused,
+  queryMigrate,
+} from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { setPhase } from "./run-folder.ts";
 import { queryStatus, takeStatus } from "./watch.ts";
@@ -290,6 +298,8 @@ export async function switchOver(host: QemuHost, run: VmRun): Promise<Hypervisor
   const isPart = live.phase === "leaving" || live.phase === "handed";
   if (!isPart || live.copying !== undefined) return refuse("move-not-ready", { vm: run.vm });
   if (readCgroupEvents(live.cgroup)?.frozen === true) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
+  if (!(await awaitQmp(live, limits.handOverMs)))
+    return { kind: "unknown", cause: `QEMU of ${runKey(run)} does not answer` };
   live.migration ??= (await queryMigrate(live))?.status;
   if (live.phase === "leaving" && live.migration !== "pre-switchover") return refuse("move-not-ready", { vm: run.vm });
   setPhase(live, "handed");

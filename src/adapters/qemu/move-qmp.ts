@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type Refusal, refuse } from "../../model/reason.ts";
+import { readCgroupEvents } from "../linux/cgroup.ts";
 import type { LiveRun } from "./host.ts";
 import type { QmpEnd } from "./qmp.ts";
 
@@ -60,6 +62,7 @@ export function capabilities(states: Readonly<Record<string, boolean>>): Command
 
 /** A word of QEMU's may have been missed, where the driver is new. */
 const lookEveryMs = 200;
+const attachPollMs = 10;
 
 type Waiting = {
   /** Null: for as long as its QMP lives. */
@@ -98,6 +101,17 @@ export async function awaitMigration(
     const pauseMs = info === undefined ? undefined : await look?.(info);
     nextLookAt = performance.now() + (pauseMs ?? lookEveryMs);
   }
+}
+
+/**
+ * Where the driver is new, or QEMU was frozen, its QMP is on its way: that says nothing about the guest. False: it did not
+ * come within the limit, or nothing of the run is left.
+ */
+export async function awaitQmp(live: LiveRun, limitMs: number): Promise<boolean> {
+  for (const giveUpAt = performance.now() + limitMs; live.qmp === undefined; await sleep(attachPollMs)) {
+    if (performance.now() > giveUpAt || readCgroupEvents(live.cgroup)?.populated !== true) return false;
+  }
+  return true;
 }
 
 function nextWord(live: LiveRun, limitMs: number, signal: AbortSignal | undefined): Promise<void> {

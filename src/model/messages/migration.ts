@@ -147,6 +147,16 @@ export const migrationMessages = {
     effect: "Nothing of it is left here.",
     remedy: "Nothing to do.",
   },
+  "move-target-leaves": {
+    cause: "Host {host}, where VM {vm} was to go, is about to go down.",
+    effect: "The VM goes on where it is.",
+    remedy: "Nothing to do: it is moved elsewhere where it has to be.",
+  },
+  "move-not-wanted": {
+    cause: "VM {vm} is to be stopped, or its host {host} no longer waits for it to move.",
+    effect: "The move is called off, and the VM is stopped where it is.",
+    remedy: "Nothing to do.",
+  },
   "move-host-lost": {
     cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",
     effect: "Nothing was handed over or taken back.",

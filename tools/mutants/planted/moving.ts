@@ -60,6 +60,15 @@ export const movingMutants: readonly Mutant[] = [
     replace: " && (isUp || isCopied);",
   },
   {
+    id: "guest-that-stands-waited-for",
+    rule: "HM2",
+    what: "A move whose guest stands before it is copied is neither begun nor failed.",
+    near,
+    file: "src/agent/moving.ts",
+    find: '  if (local.phase === "paused") failMove(building, move, "move-guest-stands", { vm: nameOf(view, vm) });\n',
+    replace: "",
+  },
+  {
     id: "quits-before-the-kill-is-done",
     rule: "S15",
     what: "A source says that it has quit as soon as it has begun to kill its copy.",

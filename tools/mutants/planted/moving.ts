@@ -83,7 +83,7 @@ export const movingMutants: readonly Mutant[] = [
     what: "A target whose QEMU ended starts the VM again although the source has not quit.",
     near,
     file: "src/agent/reconcile.ts",
-    find: "  if (isBetweenHosts(building.happened.view, id)) return;",
+    find: "  if (isBetweenHosts(view, id) && !hasEndedHere(building, local, incarnation)) return;",
     replace: "",
   },
   {

@@ -296,6 +296,8 @@ describe("help", () => {
     ["explain"],
     ["whatif"],
     ...["host-loss", "link-loss", "maintenance"].map((verb) => ["whatif", verb]),
+    ["group"],
+    ...["create", "list", "show", "set", "pause", "resume", "delete"].map((verb) => ["group", verb]),
     ["simulate"],
     ["lab"],
     ["lab", "fault"],
@@ -319,6 +321,7 @@ describe("help", () => {
       ["policy"],
       ["rule"],
       ["whatif"],
+      ["group"],
       ["lab"],
     ]) {
       const { out } = await holdfast(...line, "--help");

@@ -147,36 +147,13 @@ function shuffle<K, V>(map: ReadonlyMap<K, V>, random: SeededRandom): Map<K, V> 
   return new Map(entries);
 }
 
+/** Of its own in every map, whatever is added to views: what is tried on this one must not be seen in the other. */
 function shuffleView(view: ClusterView, random: SeededRandom): ClusterView {
-  const nested = <K, A, B>(map: ReadonlyMap<K, ReadonlyMap<A, B>>): Map<K, Map<A, B>> =>
-    new Map([...shuffle(map, random)].map(([key, inner]) => [key, shuffle(inner, random)]));
-  return {
-    ...view,
-    members: shuffle(view.members, random),
-    hosts: shuffle(view.hosts, random),
-    facts: shuffle(view.facts, random),
-    devices: shuffle(view.devices, random),
-    modes: shuffle(view.modes, random),
-    maintenances: shuffle(view.maintenances, random),
-    losses: shuffle(view.losses, random),
-    usages: shuffle(view.usages, random),
-    heartbeats: nested(view.heartbeats),
-    fences: nested(view.fences),
-    vms: shuffle(view.vms, random),
-    statuses: shuffle(view.statuses, random),
-    orders: shuffle(view.orders, random),
-    moves: shuffle(view.moves, random),
-    plans: shuffle(view.plans, random),
-    owners: shuffle(view.owners, random),
-    rules: shuffle(view.rules, random),
-    pools: shuffle(view.pools, random),
-    networks: shuffle(view.networks, random),
-    intents: shuffle(view.intents, random),
-    tasks: shuffle(view.tasks, random),
-    unreadable: new Map(view.unreadable),
-    // A copy of its own: what is tried on this view must not be taken for changes of the other.
-    changedAt: new Map(view.changedAt),
-  };
+  const nested = (map: ReadonlyMap<unknown, unknown>): Map<unknown, unknown> =>
+    new Map([...shuffle(map, random)].map(([key, one]) => [key, one instanceof Map ? shuffle(one, random) : one]));
+  const shuffled = Object.entries(view).map(([name, value]) => [name, value instanceof Map ? nested(value) : value]);
+  const { first, ids } = view.vmChanges;
+  return { ...(Object.fromEntries(shuffled) as ClusterView), vmChanges: { first, ids: [...ids] } };
 }
 
 function shuffleState(state: ManagerState, random: SeededRandom): ManagerState {
@@ -192,5 +169,18 @@ function shuffleState(state: ManagerState, random: SeededRandom): ManagerState {
 }
 
 function shuffleAgent(state: AgentState, random: SeededRandom): AgentState {
-  return { ...state, locals: shuffle(state.locals, random), restarts: shuffle(state.restarts, random) };
+  const { replicas } = state;
+  return {
+    ...state,
+    locals: shuffle(state.locals, random),
+    restarts: shuffle(state.restarts, random),
+    moveEnds: shuffle(state.moveEnds, random),
+    arrivals: shuffle(state.arrivals, random),
+    imageEnds: shuffle(state.imageEnds, random),
+    replicas: {
+      ...replicas,
+      mirrors: shuffle(replicas.mirrors, random),
+      receiving: shuffle(replicas.receiving, random),
+    },
+  };
 }

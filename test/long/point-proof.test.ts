@@ -6,10 +6,10 @@ import type { PoolId, VolumeId } from "../../src/model/ids.ts";
 import type { ProofCheck } from "../../src/model/point-proof.ts";
 import type { Vm } from "../../src/model/records.ts";
 import type { ProofEnd } from "../../src/ports/replication-proof.ts";
+import { cyclesOf } from "../contracts/cycles-calls.ts";
+import { openRealReplicaPair, type RealReplicaPair } from "../contracts/real-replica-pair.ts";
+import { diskMiB, diskNames, run4 } from "../contracts/replication-calls.ts";
 import { vm } from "../support/records.ts";
-import { cyclesOf } from "./cycles-calls.ts";
-import { openRealReplicaPair, type RealReplicaPair } from "./real-replica-pair.ts";
-import { diskMiB, diskNames, run4 } from "./replication-calls.ts";
 
 const limit = { timeout: 90_000 };
 const guest = resolve(import.meta.dirname, "../../.build/guest");

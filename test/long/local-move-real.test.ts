@@ -6,10 +6,10 @@ import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/a
 import type { ClusterId, HostId } from "../../src/model/ids.ts";
 import type { HypervisorEnd } from "../../src/ports/hypervisor.ts";
 import type { IncomingEnd, OutgoingRequest } from "../../src/ports/migration.ts";
-import type { LocalMoveRig } from "./local-move-suite.ts";
-import { done, here, one, there } from "./migration-calls.ts";
-import { openRealLocalPair } from "./real-local-pair.ts";
-import type { RealRigOptions } from "./real-rig.ts";
+import type { LocalMoveRig } from "../contracts/local-move-suite.ts";
+import { done, here, one, there } from "../contracts/migration-calls.ts";
+import { openRealLocalPair } from "../contracts/real-local-pair.ts";
+import type { RealRigOptions } from "../contracts/real-rig.ts";
 
 const limit = { timeout: 180_000 };
 const copied = [0, 1];

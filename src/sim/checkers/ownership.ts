@@ -105,8 +105,8 @@ const placementMs = 12_000;
 const nobodyBeatsMs = 2_000;
 
 /**
- * PL1: a VM is given to a host only while that host beats. A hand-over waits for the store like every other transaction, but
- * nobody can call it off meanwhile: there the time counts in which somebody got through.
+ * PL1: a VM is given to a host only while that host beats. What counts is the time in which somebody got through: while nobody
+ * reached the store, silence says nothing of a host (S8), and a hand-over that waits for it can be called off by nobody.
  */
 export const placements: CheckerKind = {
   rule: "PL1",
@@ -124,13 +124,9 @@ export const placements: CheckerKind = {
       }
       if (name.kind !== "owner" || writer === null || !isLeadersAlone(name.kind, before, value)) return;
       // Given back, it comes to nobody new: what its source is, it was before (S15).
-      const handing = handingOf(world, name, before, value);
-      if (handing === "back") return;
+      if (handingOf(world, name, before, value) === "back") return;
       const { host, incarnation } = value as Held;
-      const silentMs =
-        handing === "over"
-          ? reached() - (beatAt.get(host) ?? 0)
-          : world.scheduler.now - (world.truth.beats.get(host)?.at ?? 0);
+      const silentMs = reached() - (beatAt.get(host) ?? 0);
       if (silentMs > placementMs) {
         fail(`${name.vm} was given to ${host}/${incarnation}, which has not beaten for ${Math.floor(silentMs)} ms`);
       }

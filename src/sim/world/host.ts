@@ -95,6 +95,8 @@ export class SimHost {
   on = false;
   /** Stacked: the whole host stands still while above zero. */
   freezes = 0;
+  /** When it went on after it had stood still. */
+  continuedAt = -1;
   boots = 0;
   poweredOffAt = -1;
   tree: SimTree = createTree();
@@ -197,6 +199,7 @@ export class SimHost {
   thaw(): void {
     this.freezes -= 1;
     if (this.frozen || !this.on) return;
+    this.continuedAt = this.scheduler.now;
     for (const name of guardNames) this.processes[guardProcess(name)].catchUpAtOnce();
     for (const name of ["heart", "daemon"] as const) this.processes[name].catchUp();
     for (const run of this.#thawed.splice(0)) run();

@@ -160,6 +160,9 @@ class Watch {
       this.#fail(
         `${vm} goes back to ${to} to even out the hosts, and nothing has changed since it was taken from there`,
       );
+    // Another one that was moved since has changed what there is to even out.
+    for (const [other, { at: movedAt }] of this.#takenFrom)
+      if (other !== vm && movedAt !== at) this.#takenFrom.delete(other);
     this.#takenFrom.set(vm, { host: from, at, since: now });
   }
 

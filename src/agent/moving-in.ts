@@ -1,4 +1,4 @@
-import { inKeyOrder } from "../base/order.ts";
+import { compareText, inKeyOrder } from "../base/order.ts";
 import { cpuModelOfRun } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
@@ -60,7 +60,8 @@ export function takeIn(building: Building, incarnation: Incarnation): void {
       failMove(building, move, "move-target-leaves", { vm: nameOf(view, vm), host: self });
     return;
   }
-  asked.sort(([, a], [, b]) => a.revision - b.revision);
+  // Those of a team are written at once.
+  asked.sort(([one, a], [other, b]) => a.revision - b.revision || compareText(one, other));
   const turns = asked.length === 0 ? undefined : moveTurns(view);
   for (const [vm, move] of asked) {
     if (turns?.get(vm) !== 0 || movesHere(building, "in") >= movesMax(view)) continue;

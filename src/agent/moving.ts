@@ -1,3 +1,4 @@
+import { inKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
 import { leftTransaction, switchoverTransaction } from "../core/migration.ts";
@@ -162,7 +163,7 @@ function isGoingDownAtOnce(view: ClusterView, self: HostId): boolean {
 export function settleQuit(building: Building, incarnation: Incarnation): void {
   const { view } = building.happened;
   const { self, locals } = building.state;
-  for (const [vm, { value: move }] of view.moves) {
+  for (const [vm, { value: move }] of inKeyOrder(view.moves)) {
     if (move.live?.kind !== "switched" || move.from !== self || move.epoch === null) continue;
     if (move.incarnation > incarnation || building.busy(moveSubject(vm))) continue;
     const left = locals.get(runKey({ vm, incarnation: move.incarnation, epoch: move.epoch }));

@@ -1,3 +1,4 @@
+import { compareText } from "../base/order.ts";
 import type { HostId, VmId } from "../model/ids.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy } from "../model/policy.ts";
@@ -35,7 +36,9 @@ function inTheirOrder(view: ClusterView): Stored<VmMove>[] {
   const open = [...view.moves.values()].filter(({ value }) =>
     value.live?.kind === "switched" ? !isSaidToRun(view, value) : isOpen(value),
   );
-  return open.sort((a, b) => stageOf(a.value) - stageOf(b.value) || a.revision - b.revision);
+  return open.sort(
+    (a, b) => stageOf(a.value) - stageOf(b.value) || a.revision - b.revision || compareText(a.value.vm, b.value.vm),
+  );
 }
 
 function isOpen({ live, answer }: VmMove): boolean {

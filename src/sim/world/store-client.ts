@@ -92,7 +92,7 @@ export class StoreClient implements Store {
       failed: (cause) => ({ kind: "unknown", cause }),
       done: (end) => {
         asked(transaction, -1);
-        if (end.kind === "committed") this.deps.heard("commit");
+        if (end.kind === "committed" || findsItself(transaction, end)) this.deps.heard("commit");
         done(end);
       },
     });
@@ -260,4 +260,12 @@ class WatchStream {
       }),
     );
   }
+}
+
+/** What it was to write is there already: an earlier attempt was committed, and this answer is the store's word for it. */
+function findsItself({ writes }: Transaction, end: CommitEnd): boolean {
+  if (end.kind !== "refused") return false;
+  return end.found.some(({ key, text }) =>
+    writes.some((write) => write.kind === "put" && write.key === key && write.text === text),
+  );
 }

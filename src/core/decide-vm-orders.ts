@@ -7,6 +7,7 @@ import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import type { Stored } from "../model/view.ts";
+import { whyNotLiveTo } from "./cpu.ts";
 import { isUp } from "./decide-leaves.ts";
 import { event } from "./decision.ts";
 import { mannerOf } from "./move-manner.ts";
@@ -116,7 +117,7 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
     return;
   }
   const team = together(round, vm, order.to);
-  const why = whyNotAlong(round, vm, team, order.to);
+  const why = whyNotAlong(round, vm, team, order);
   if (why !== undefined) {
     drop(round, stored, order, vm, why);
     return;
@@ -150,10 +151,16 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
  */
 const alongMax = 19;
 
-function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], to: HostId): Reason | undefined {
+function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], { kind, to }: MoveOrder): Reason | undefined {
   if (team.length > alongMax) {
     const params = { vm: vm.name, count: team.length, most: alongMax };
     return { rule: "HM1", code: "team-too-large-to-move", params };
+  }
+  // Nobody who asks for a live move wants a guest to be stopped for it, nor to go on where its processor lacks something (PL8).
+  const live = kind === "migrate" ? [vm, ...team] : [];
+  for (const one of live) {
+    const why = whyNotLiveTo(round.view, one, to);
+    if (why !== undefined) return why;
   }
   return round.whyUnfitForAll([vm, ...team], to);
 }

@@ -141,6 +141,8 @@ function checkUntouched(world: World, copy: Copy, fail: Fail): void {
   const move = moveOf(world, run.vm);
   const isMoving = moving.part === "leaving" || (move?.live !== undefined && move.epoch === run.epoch);
   if (!killed || !isMoving || !world.truth.isNamed(run.vm, host.id, run)) return;
+  // S5: guards kill what they cannot freeze.
+  if (host.tree.stuck > 0) return;
   // A host that goes down at once stops what runs there.
   const mode = world.truth.values.get(keys.hostMode(host.id)) as HostMode | undefined;
   if (mode !== undefined && mode.mode !== "active" && mode.mode !== "leaving") return;

@@ -220,4 +220,12 @@ export const movingMutants: readonly Mutant[] = [
     find: 'if (move.live?.kind === "switched") return isNamed(me, run, owner) ? "complete" : "abandon";',
     replace: 'if (move.live !== undefined) return "complete";',
   },
+  {
+    id: "companion-goes-live-anyway",
+    rule: "PL8",
+    what: "What goes along with an ordered VM goes live also where its processor lacks something.",
+    file: "src/core/decide-vm-orders.ts",
+    find: '  const live = kind === "migrate" ? [vm, ...team] : [];',
+    replace: '  const live = kind === "migrate" ? [vm] : [];',
+  },
 ];

@@ -122,6 +122,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
     test("what cannot leave is refused; a second attempt beside the first is", async () => {
       expect(await copy([rig.deadDoor])).toMatchObject({ kind: "refused", code: "vm-not-running" });
       await start();
+      await rig.untilWorks(disk);
       const ends = await copying(await waiting());
       expect(await copy([rig.deadDoor])).toMatchObject({ kind: "refused", code: "move-under-way" });
       expect(await switchOver()).toMatchObject({ kind: "refused", code: "move-not-ready" });
@@ -131,6 +132,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
 
     test("[S15] cancelled while it is copied: the guest goes on here, the target's copy is lost and gone", async () => {
       await start();
+      await rig.untilWorks(disk);
       const ends = await copying(await waiting());
       expect(await cancel()).toEqual(done);
       expect(ends).toMatchObject([{ kind: "refused", code: "move-cancelled" }]);
@@ -154,6 +156,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
 
     test("[S15] the target dies while it receives: refused, and the guest goes on here", async () => {
       await start();
+      await rig.untilWorks(disk);
       const ends = await copying(await waiting());
       rig.target.killProcess(there);
       await rig.source.until("the move has ended", () => ends.length > 0);
@@ -165,6 +168,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
 
     test("[S15] a target that takes nothing for too long: broken off, and the guest goes on here", async () => {
       await start();
+      await rig.untilWorks(disk);
       const ends = await copying(await waiting(), 3);
       await rig.target.freeze(one, true);
       await rig.source.until("the move has ended", () => ends.length > 0);
@@ -177,6 +181,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
 
     test("a guest that is killed while it is copied is gone on both sides", async () => {
       await start();
+      await rig.untilWorks(disk);
       const ends = await copying(await waiting());
       expect(await kill("source", here)).toEqual(done);
       await rig.target.until("the target's copy is gone", () => lost().length > 0);
@@ -222,6 +227,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
 
     test("the source dies: told as ever, and nothing of the guest executes at the target", async () => {
       await start();
+      await rig.untilWorks(disk);
       const ends = await copying(await waiting());
       rig.source.killProcess(here);
       await rig.source.until("it is told", () => rig.source.events.length > 0);
@@ -296,6 +302,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
 
     test("[S13] a new driver of the source finds the guest leaving, and lets it go on", async () => {
       await start();
+      await rig.untilWorks(disk);
       await copying(await waiting());
       await rig.source.reopen();
       expect(await list("source")).toMatchObject([{ run: here, move: "leaving" }]);

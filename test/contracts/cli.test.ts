@@ -9,7 +9,7 @@ import { taskSchema } from "../../src/api/contract/task.ts";
 import type { TaskId, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
-import { begin as beginCli, type CliEnv, type Ended } from "../support/cli-run.ts";
+import { begin as beginCli, type CliEnv, type Ended, outputOf } from "../support/cli-run.ts";
 import { held, status } from "../support/records.ts";
 
 let api: ApiHost;
@@ -126,10 +126,6 @@ describe("reading commands", () => {
     expect(events.map((event) => event.type)).toEqual(["vm-created", "vm-changed"]);
   });
 });
-
-function outputOf(procedure: { readonly "~orpc": { readonly outputSchema?: unknown } }): z.ZodType {
-  return procedure["~orpc"].outputSchema as z.ZodType;
-}
 
 describe("changing commands", () => {
   test("start waits for its task and tells how it goes", async () => {

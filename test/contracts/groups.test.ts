@@ -2,11 +2,11 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { z } from "zod";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
 import { contract } from "../../src/api/contract/index.ts";
-import { cli } from "../../src/cli/index.ts";
 import type { PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { ReplicaState } from "../../src/model/replication-records.ts";
 import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
+import { begin, outputOf } from "../support/cli-run.ts";
 import { facts, held, host, pool, vm, vmId } from "../support/records.ts";
 
 let api: ApiHost;
@@ -67,25 +67,7 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   expect(await failure(client.group.show({ group: "office" }))).toMatchObject({ code: "group-unknown" });
 });
 
-async function holdfast(...line: readonly string[]) {
-  const said = { out: "", err: "" };
-  const code = await cli(line, {
-    out: (text) => {
-      said.out += text;
-    },
-    err: (text) => {
-      said.err += text;
-    },
-    tty: false,
-    env: { HOLDFAST_SOCKET: api.socket },
-    stop: new AbortController().signal,
-  });
-  return { code, ...said };
-}
-
-function outputOf(procedure: { readonly "~orpc": { readonly outputSchema?: unknown } }): z.ZodType {
-  return procedure["~orpc"].outputSchema as z.ZodType;
-}
+const holdfast = (...line: readonly string[]) => begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
 
 test("the command: create, list, show, set, pause, resume and delete", async () => {
   const created = await holdfast("group", "create", "office", "--from", "h1", "--to", "h2", "--vm", "web");

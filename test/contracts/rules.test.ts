@@ -2,10 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
 import { contract } from "../../src/api/contract/index.ts";
-import { cli } from "../../src/cli/index.ts";
 import type { RuleId, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { type ApiHost, failure, startApiHost, webSpec } from "../support/api-host.ts";
+import { begin, outputOf } from "../support/cli-run.ts";
 import { vm, vmId } from "../support/records.ts";
 import { onHosts, together } from "../support/rules.ts";
 
@@ -136,25 +136,7 @@ describe("the contract", () => {
   });
 });
 
-async function holdfast(...line: readonly string[]) {
-  const said = { out: "", err: "" };
-  const code = await cli(line, {
-    out: (text) => {
-      said.out += text;
-    },
-    err: (text) => {
-      said.err += text;
-    },
-    tty: false,
-    env: { HOLDFAST_SOCKET: api.socket },
-    stop: new AbortController().signal,
-  });
-  return { code, ...said };
-}
-
-function outputOf(procedure: { readonly "~orpc": { readonly outputSchema?: unknown } }): z.ZodType {
-  return procedure["~orpc"].outputSchema as z.ZodType;
-}
+const holdfast = (...line: readonly string[]) => begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
 
 describe("the command", () => {
   test("add, list, show, set and remove", async () => {

@@ -10,6 +10,7 @@ import { clusterStatusSchema } from "../../src/api/contract/cluster.ts";
 import { eventSchema } from "../../src/api/contract/event.ts";
 import { contract } from "../../src/api/contract/index.ts";
 import { taskSchema } from "../../src/api/contract/task.ts";
+import { outputOf } from "../support/cli-run.ts";
 import { openTestLab, type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -223,7 +224,3 @@ describe("The command against a living cluster", () => {
     await web.answers();
   });
 });
-
-function outputOf(procedure: { readonly "~orpc": { readonly outputSchema?: unknown } }): z.ZodType {
-  return procedure["~orpc"].outputSchema as z.ZodType;
-}

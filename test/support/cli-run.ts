@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { z } from "zod";
 import { cli } from "../../src/cli/index.ts";
 
 export type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
@@ -38,4 +39,9 @@ export function spawned(path: string, line: readonly string[], env: CliEnv): Pro
     child.once("error", reject);
     child.once("close", (code) => resolve({ code, ...said }));
   });
+}
+
+/** What a procedure of the contract answers, and so what its command prints with `--json`. */
+export function outputOf(procedure: { readonly "~orpc": { readonly outputSchema?: unknown } }): z.ZodType {
+  return procedure["~orpc"].outputSchema as z.ZodType;
 }

@@ -14,7 +14,7 @@ import { connectQmp, type Qmp } from "./qmp.ts";
 import { upTo } from "./replica-cycles.ts";
 import { endDaemon, isDaemonOf } from "./replica-daemon.ts";
 import { type Received, topOf } from "./replica-files.ts";
-import type { RunPaths } from "./run-folder.ts";
+import { pathsIn, type RunPaths } from "./run-folder.ts";
 
 export type ProverOptions = {
   readonly cluster: ClusterId;
@@ -157,17 +157,6 @@ function nicArguments(
 function otherAddresses(ip: string): readonly string[] {
   const [a, b, c, d] = ip.split(".");
   return ["2", "3", "4"].filter((last) => last !== d).map((last) => [a, b, c, last].join("."));
-}
-
-function pathsIn(folder: string): RunPaths {
-  return {
-    folder,
-    qmp: join(folder, "qmp.sock"),
-    vnc: join(folder, "vnc.sock"),
-    agent: join(folder, "agent.sock"),
-    serial: join(folder, "serial.log"),
-    log: join(folder, "qemu.log"),
-  };
 }
 
 function freePort(): Promise<number> {

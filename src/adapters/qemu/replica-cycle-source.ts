@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ClusterId, WallMs } from "../../model/ids.ts";
+import type { WallMs } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
 import { type CycleId, isSameCycle, type SealedCycle } from "../../model/replication-cycle.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
@@ -26,16 +26,7 @@ import {
 } from "./replica-cycle-jobs.ts";
 import { mergingProblem } from "./replica-cycles.ts";
 import { RelayKeeper, readRelayConfig, writeRelayConfig } from "./replica-relay.ts";
-
-export type CycleSourceOptions = {
-  readonly cluster: ClusterId;
-  readonly runDir: string;
-  readonly certificates?: { readonly ca: string; readonly cert: string; readonly key: string };
-  /** The program and its arguments, before the name of the configuration. */
-  readonly relay: readonly string[];
-  /** Undefined: the run is not here, or its QEMU does not answer. */
-  readonly qmp: (run: VmRun) => Qmp | undefined;
-};
+import type { ReplicaSourceOptions } from "./replica-source.ts";
 
 /** `close` lets go of everything; a cycle that is under way is broken off by the next driver's first one. */
 export interface QemuCycleSource extends CycleSource {
@@ -59,9 +50,9 @@ type Cycled = {
   readonly config: RelayConfig;
   isUnderWay: boolean;
 };
-type Source = { readonly options: CycleSourceOptions; readonly runs: Map<string, Cycled> };
+type Source = { readonly options: ReplicaSourceOptions; readonly runs: Map<string, Cycled> };
 
-export function openCycleSource(options: CycleSourceOptions): QemuCycleSource {
+export function openCycleSource(options: ReplicaSourceOptions): QemuCycleSource {
   const source: Source = { options, runs: new Map() };
   return {
     cycle: (run, request, done) => {
@@ -128,17 +119,17 @@ async function keep({ options, runs }: Source, run: VmRun, request: CycleRequest
   return cycled;
 }
 
-function folderOf({ runDir }: CycleSourceOptions, run: VmRun): string {
+function folderOf({ runDir }: ReplicaSourceOptions, run: VmRun): string {
   return join(runDir, "cycles", nameOf(run));
 }
 
 /** That an earlier agent left. */
-function recovered(options: CycleSourceOptions, run: VmRun): Cycled | undefined {
+function recovered(options: ReplicaSourceOptions, run: VmRun): Cycled | undefined {
   const config = readRelayConfig(folderOf(options, run));
   return config === undefined ? undefined : cycledOf(options, run, config);
 }
 
-function cycledOf(options: CycleSourceOptions, run: VmRun, config: RelayConfig): Cycled {
+function cycledOf(options: ReplicaSourceOptions, run: VmRun, config: RelayConfig): Cycled {
   const folder = folderOf(options, run);
   const keeper = new RelayKeeper(options.relay, folder, config, { state: () => undefined, anew: () => undefined });
   return { run, folder, keeper, config, isUnderWay: false };
@@ -146,7 +137,7 @@ function cycledOf(options: CycleSourceOptions, run: VmRun, config: RelayConfig):
 
 /** One cycle, from the first question to the seal. A text: why there is none; the guest goes on, and nothing is lost of it. */
 class Attempt {
-  readonly #options: CycleSourceOptions;
+  readonly #options: ReplicaSourceOptions;
   readonly #cycled: Cycled;
   readonly #request: CycleRequest;
   readonly #qmp: Qmp;

@@ -30,7 +30,11 @@ export type RunPaths = {
 const socketPathMax = 107;
 
 export function runPaths(runDir: string, run: VmRun): RunPaths {
-  const folder = join(runDir, "vms", `${run.vm}.${run.epoch}`);
+  return pathsIn(join(runDir, "vms", `${run.vm}.${run.epoch}`));
+}
+
+/** As of any run's folder, wherever it lies. */
+export function pathsIn(folder: string): RunPaths {
   return {
     folder,
     qmp: join(folder, "qmp.sock"),

@@ -1,5 +1,7 @@
 import { valuesInKeyOrder } from "../base/order.ts";
+import { limits } from "../core/limits.ts";
 import { moveLinks } from "../core/migration-links.ts";
+import { copiesOn } from "../core/replication.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import { forgetCopiesTransaction, isReceiverKnown, receiverTransaction } from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
@@ -33,11 +35,16 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const run = runToReceive(view, vm, state.self);
   if (run === undefined || isHere(building, vm) || isReplicaWorking(state, ceaseKey(vm))) return;
   const known = state.replicas.receiving.get(vm);
-  const isThis = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
+  const inCycles = run.group.mode.kind === "asynchronous";
+  const isOfRun = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
+  const isThis = isOfRun && known.inCycles === inCycles;
   if (isReplicaWorking(state, receiveKey(vm))) return;
   if (isThis && known.doors !== null && sayDoors(building, vm, run.epoch, known.doors)) return;
   // What serves it may have died, or hang: then it is replaced (S19). Where each write arrives it works.
   if (isThis && known.doors !== null && copiesState(view, vm, run, state.self) === "in-sync") return;
+  // A cycle starts itself what it needs, and asking again would break it off (S25).
+  if (isThis && known.doors !== null && inCycles) return;
+  if (!isThis && !mayChangeManner(view, vm, state.self, inCycles)) return;
   if (isThis && now < known.retryAt) {
     building.wakeAt(known.retryAt);
     return;
@@ -46,11 +53,23 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   if (request === undefined) return;
   const op = building.op({ kind: "receive", runKey: receiveKey(vm) });
   const doors = isThis ? known.doors : null;
-  const receiving = { epoch: run.epoch, from: run.host, incarnation, doors, retryAt: now };
+  const receiving = { epoch: run.epoch, from: run.host, incarnation, inCycles, doors, retryAt: now };
   const ceased = new Map(building.state.replicas.ceased);
   ceased.delete(vm);
   building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });
-  building.effects.push({ kind: "receive", op, request });
+  const keepCycles = inCycles ? { keepCycles: limits.cyclesKept } : {};
+  building.effects.push({ kind: "receive", op, request: { ...request, ...keepCycles }, inCycles });
+}
+
+/**
+ * S25: while the records promise a sealed cycle nothing else is written over it, and while they promise every write no cycle
+ * is: whoever runs the VM says first that the copies are of no use for now.
+ */
+function mayChangeManner(view: ClusterView, vm: VmId, self: HostId, inCycles: boolean): boolean {
+  return copiesOn(view, vm, self).every(({ record }) => {
+    const kind = record?.value.state.kind ?? "copying";
+    return kind === "copying" || (kind === "sealed") === inCycles;
+  });
 }
 
 /** True: that was not on record yet, or is on its way. */
@@ -129,8 +148,11 @@ function cease(building: Building, vm: VmId, before: VmRun | undefined): void {
     building.wakeAt(at);
     return;
   }
+  const { view } = building.happened;
+  const volumes = before === undefined ? null : volumesOf(view, view.vms.get(vm)?.value);
+  if (volumes === undefined) return;
   const op = building.op({ kind: "cease", runKey: key, ...(before === undefined ? {} : { as: before }) });
-  building.effects.push({ kind: "cease", op, vm });
+  building.effects.push({ kind: "cease", op, vm, before: volumes });
 }
 
 function subjectOf(vm: VmId): string {

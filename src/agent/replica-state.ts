@@ -1,4 +1,5 @@
 import type { Epoch, HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
+import type { SealedCycle } from "../model/replication-cycle.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
 import type {
@@ -8,7 +9,9 @@ import type {
   ReceiveEnd,
   ReceiveRequest,
   ReplicaEvent,
+  ReplicaVolume,
 } from "../ports/replication.ts";
+import type { CycleEnd, CycleRequest } from "../ports/replication-cycles.ts";
 
 /** A run here whose writes go through a relay, as this agent last heard of it. */
 export type Mirror = {
@@ -40,10 +43,29 @@ export type Receiving = {
   readonly epoch: Epoch;
   readonly from: HostId;
   readonly incarnation: Incarnation;
+  /** In cycles; otherwise each write as it is made. */
+  readonly inCycles: boolean;
   /** Null: they are not, and it is tried again. */
   readonly doors: readonly Door[] | null;
   /** Nothing is asked of the driver again before this. */
   readonly retryAt: InstantMs;
+};
+
+/** A run here whose copy is brought up to date in cycles (S25), as this agent knows of it. */
+export type Cycled = {
+  readonly run: VmRun;
+  /** `ended`: none is begun any more, and nothing is left of those that were. */
+  readonly stage: "idle" | "under-way" | "ending" | "ended";
+  /** The last one of this agent; null: it has begun none. */
+  readonly begunAt: InstantMs | null;
+  readonly endedAt: InstantMs | null;
+  /** How many in a row were not sealed, and why the last one was not. */
+  readonly failures: number;
+  readonly why: string;
+  /** Sealed, and not on record yet. */
+  readonly sealed: SealedCycle | null;
+  /** It was told that its copy lags. */
+  readonly toldLate: boolean;
 };
 
 export type ReplicaNotes = {
@@ -51,6 +73,8 @@ export type ReplicaNotes = {
   readonly listed: boolean;
   /** By `runKey`. */
   readonly mirrors: ReadonlyMap<string, Mirror>;
+  /** By `runKey`. */
+  readonly cycled: ReadonlyMap<string, Cycled>;
   readonly receiving: ReadonlyMap<VmId, Receiving>;
   /** By VM, the `runKey` of the start before which nothing writes its disks any more (S19). */
   readonly ceased: ReadonlyMap<VmId, string>;
@@ -63,6 +87,7 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
   return {
     listed: false,
     mirrors: new Map(),
+    cycled: new Map(),
     receiving: new Map(),
     ceased: new Map(),
     retries: new Map(),
@@ -75,12 +100,26 @@ export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door
   return { run, told, doors, ...nothing, progress: null, retryAt: null };
 }
 
-/** A step of replication (ports/replication.ts). */
-export type ReplicaOp = "receive" | "cease" | "attach" | "go-on-alone" | "resync" | "reach" | "confirm" | "detach";
+export function newCycled(run: VmRun): Cycled {
+  const nothing = { begunAt: null, endedAt: null, failures: 0, why: "", sealed: null, toldLate: false };
+  return { run, stage: "idle", ...nothing };
+}
+
+/** A step of replication (ports/replication.ts, replication-cycles.ts). */
+export type ReplicaOp =
+  | ("receive" | "cease" | "attach" | "go-on-alone" | "resync" | "reach" | "confirm" | "detach")
+  | ("cycle" | "end-cycles");
 
 export type ReplicaEffect =
-  | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest }
-  | { readonly kind: "cease"; readonly op: number; readonly vm: VmId }
+  | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest; readonly inCycles: boolean }
+  /** `before`: the disks of a start that waits for it; null: nobody starts from them. */
+  | {
+      readonly kind: "cease";
+      readonly op: number;
+      readonly vm: VmId;
+      readonly before: readonly ReplicaVolume[] | null;
+    }
+  | { readonly kind: "cycle"; readonly op: number; readonly run: VmRun; readonly request: CycleRequest }
   | { readonly kind: "attach"; readonly op: number; readonly run: VmRun; readonly request: AttachRequest }
   | {
       readonly kind: "resync" | "reach";
@@ -88,9 +127,10 @@ export type ReplicaEffect =
       readonly run: VmRun;
       readonly doors: readonly Door[];
     }
-  | { readonly kind: "go-on-alone" | "confirm" | "detach"; readonly op: number; readonly run: VmRun };
+  | { readonly kind: "go-on-alone" | "confirm" | "detach" | "end-cycles"; readonly op: number; readonly run: VmRun };
 
 export type ReplicaNews =
   | { readonly kind: "received"; readonly op: number; readonly end: ReceiveEnd }
   | { readonly kind: "ceased"; readonly op: number; readonly end: CeaseEnd }
+  | { readonly kind: "cycled"; readonly op: number; readonly end: CycleEnd }
   | { readonly kind: "replica"; readonly event: ReplicaEvent };

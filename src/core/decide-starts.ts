@@ -1,7 +1,7 @@
 import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
-import type { Owner, Vm } from "../model/records.ts";
+import type { EventDraft, Owner, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { fixFor } from "./admission-fix.ts";
 import { event } from "./decision.ts";
@@ -15,6 +15,7 @@ import { whyUnread } from "./placement/fitness.ts";
 import { openRound } from "./placement/round.ts";
 import type { Placement } from "./placement/select.ts";
 import { noChange, type PlanChange, planChange } from "./plans.ts";
+import { hostLostAt, type PolicyLoss, policyLoss } from "./replication-cycles.ts";
 import { type CopiesChange, promoteCopies } from "./replication-promotion.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
@@ -128,7 +129,7 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
     sayNowhere(round, vm, { rule: "S17", code: copies.code, params: copies.params }, alternatives);
     return;
   }
-  if (copies !== noCopies) told.push(event("replica-promoted", { vm: vm.id, host: on }, { vm: vm.name, host: on }));
+  if (copies !== noCopies) told.push(promoted(view, vm, on));
   const place = placeTransaction(view, vm.id, on, places, also);
   const ended = moveEnded(view, vm, on);
   const aim = ended === noChange ? undefined : view.moves.get(vm.id)?.value;
@@ -143,12 +144,33 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
   round.decide(vm.id, write, told, { vm: vm.id, on });
 }
 
+/** What is lost is stated in the transaction that accepts it (S25). */
+function promoted(view: ClusterView, vm: Vm, on: HostId): EventDraft {
+  const params = { vm: vm.name, host: on };
+  const loss = allowedLoss(view, vm, on);
+  if (loss === undefined) return event("replica-promoted", { vm: vm.id, host: on }, params);
+  const { seconds, limitS } = loss;
+  const reason = { rule: "S25", code: "loss-within-policy", params: { host: on, seconds, limitS: limitS ?? 0 } };
+  return event("replica-promoted-behind", { vm: vm.id, host: on }, { ...params, seconds, limitS: limitS ?? 0 }, reason);
+}
+
 const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
 
-/** S17: a VM whose disks lie with its host alone goes to another one with the copies there, by the same transaction. */
-export function promotion({ view, known }: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
+/**
+ * S17: a VM whose disks lie with its host alone goes to another one with the copies there, by the same transaction. Those in
+ * cycles only where its group allows what is lost by it (S25).
+ */
+export function promotion(round: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
+  const { view, known } = round;
   if (owner === undefined || owner.host === on || liesOn(view, vm) === undefined) return noCopies;
-  return promoteCopies(view, vm.id, on, { at: known.wall });
+  return promoteCopies(view, vm.id, on, { at: known.wall, accepted: allowedLoss(view, vm, on)?.accepted });
+}
+
+/** Undefined: nothing may be lost by going on there. */
+function allowedLoss(view: ClusterView, vm: Vm, on: HostId): PolicyLoss | undefined {
+  const lostAt = hostLostAt(view, vm.id);
+  const loss = lostAt === undefined ? undefined : policyLoss(view, vm.id, lostAt);
+  return loss?.host === on && loss.accepted !== undefined ? loss : undefined;
 }
 
 /**

@@ -81,6 +81,10 @@ export const limits = {
   replicaPromptRetryMs: 200,
   /** As long as a copy is not in sync, its host looks so often whether what receives it still works. */
   replicaLookMs: 5_000,
+  /** A host begins at most so many cycles at a time; the others take their turn (S25). */
+  cyclesAtOnce: 4,
+  /** Of the points that cycles leave so many stay, where nobody wants others. */
+  cyclesKept: 3,
   /** How far a copy is is written down at most so often. */
   replicaProgressMs: 5_000,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */

@@ -18,7 +18,7 @@ const group: Group = {
 };
 const heard = (): boolean => true;
 const wordOf = (cluster: ReplicaCluster, of = group, isHeard = heard) => {
-  const { word, reasons } = groupState(cluster.view, of, isHeard);
+  const { word, reasons } = groupState(cluster.view, of, isHeard, 100_000 as WallMs);
   return [word, ...reasons.map(({ code }) => code)];
 };
 

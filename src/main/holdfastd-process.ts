@@ -16,6 +16,7 @@ import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.t
 import { chooseAccel } from "../adapters/qemu/accel.ts";
 import { openQemuHypervisor, type QemuHypervisor } from "../adapters/qemu/driver.ts";
 import { runCgroup } from "../adapters/qemu/host.ts";
+import { openCycleSource } from "../adapters/qemu/replica-cycle-source.ts";
 import { openReplicaSource } from "../adapters/qemu/replica-source.ts";
 import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
@@ -154,8 +155,10 @@ async function run(
 function openReplicas(config: HostConfig, volumes: Volumes, qmp: QemuHypervisor["qmpOf"]): Replicas {
   const { cluster, runDir, pools, store: certificates } = config;
   const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
+  const options = { cluster, runDir, certificates, relay, qmp };
   return {
-    source: openReplicaSource({ cluster, runDir, certificates, relay, qmp }),
+    source: openReplicaSource(options),
+    cycles: openCycleSource(options),
     target: openReplicaTarget({ cluster, runDir, pools, certificates, volumes }),
   };
 }

@@ -26,6 +26,8 @@ export type ReceiveRequest = {
   readonly addresses: readonly string[];
   /** False only where the link is a direct cable. */
   readonly tls: boolean;
+  /** In cycles: of the points that they leave only so many stay, the newest; not there: all. */
+  readonly keepCycles?: number;
 };
 export type ReceiveEnd =
   | { readonly kind: "ready"; readonly doors: readonly Door[] }

@@ -25,6 +25,9 @@ export type PlannedGroup = {
   readonly from: string;
   readonly to: string;
   readonly vms: readonly string[];
+  /** In cycles, and how many seconds of writes a failover by itself may lose; not there: each write as it is made. */
+  readonly everyS?: number;
+  readonly lossS?: number;
 };
 
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */

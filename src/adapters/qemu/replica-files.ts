@@ -62,6 +62,8 @@ const receivedSchema = z.object({
     .object({ last: sealedCycleSchema.nullable(), open: cycleIdSchema.extend({ pid: z.int() }).nullable() })
     .nullable()
     .default(null),
+  /** Of the points that cycles leave so many stay; not there: all. */
+  keepCycles: z.int().min(1).optional(),
   /** What was found amiss with the copies while it could be seen; a later epoch copies everything anew (S21). */
   trouble: z.object({ code: z.string(), params: paramsSchema }).optional(),
   /** Counts the layers that were ever laid. */
@@ -107,6 +109,20 @@ export function readReceived(runDir: string, vm: VmId): Received | undefined {
 /** As it stands beside the images, where the run folder has gone with a reboot. */
 export function readLayers(folder: string, volume: string): Received | undefined {
   return readFile(layersFile(folder, volume), receivedSchema);
+}
+
+/**
+ * The image that a QEMU of this host opens of each volume that was received here, by volume: others may lie below it. Empty:
+ * nothing was; undefined: what lies there is of no moment yet (S25).
+ */
+export function topImages(
+  folder: string,
+  first: string,
+): ReadonlyMap<string, Layer & { readonly path: string }> | undefined {
+  const received = readLayers(folder, first);
+  if (received === undefined) return new Map();
+  if (received.cycles !== null) return undefined;
+  return new Map(received.volumes.map((volume) => [volume.volume, topOf(volume)]));
 }
 
 export function allReceived(runDir: string): readonly Received[] {

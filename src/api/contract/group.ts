@@ -15,6 +15,9 @@ const protectedVmSchema = named.extend({
   aloneMs: z.int().min(0).nullable(),
   /** MiB that the copy lacks, which are lost with the VM's host; null: not known, or nothing. */
   atRiskMiB: z.number().min(0).nullable(),
+  /** In cycles: the moment that the copy holds, and how long ago that was; null: there is none, or it does not go by cycles. */
+  copyAt: wallMsSchema.nullable(),
+  lagMs: z.int().min(0).nullable(),
   /** While it is copied. */
   copying: z
     .object({
@@ -38,13 +41,21 @@ export const groupSchema = z.object({
   mode: z.enum(["synchronous", "asynchronous"]),
   /** For how long a write waits for a copy that does not answer; null: writes do not wait. */
   boundMs: z.int().nullable(),
+  /** In cycles: how often, and what a failover by itself may lose; null: writes wait, or it goes by order alone. */
+  everyS: z.int().nullable(),
+  lossS: z.int().nullable(),
   createdAt: wallMsSchema,
   vms: z.array(protectedVmSchema),
 });
 export type GroupOutput = z.infer<typeof groupSchema>;
 
 const groupNameSchema = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{1,62}$/u, "group-name-malformed");
-const boundSchema = z.int().min(500).max(30_000);
+const modeInput = {
+  mode: z.enum(["synchronous", "asynchronous"]).optional(),
+  boundMs: z.int().min(500).max(30_000).optional(),
+  everyS: z.int().min(5).max(86_400).optional(),
+  lossS: z.int().min(0).max(604_800).nullable().optional(),
+};
 const vmsSchema = z.array(nameOrIdSchema).min(1).max(60);
 const groupInput = z.object({ group: z.string().min(1).max(200) });
 const groupChange = groupInput.extend({ requestId: requestIdSchema });
@@ -59,7 +70,7 @@ export const groupContract = {
         from: nameOrIdSchema,
         to: nameOrIdSchema,
         vms: vmsSchema,
-        boundMs: boundSchema.default(2_000),
+        ...modeInput,
         requestId: requestIdSchema,
       }),
     )
@@ -72,12 +83,12 @@ export const groupContract = {
     .input(groupInput)
     .output(z.object({ asOfMs: asOfMsSchema, group: groupSchema })),
   set: base
-    .route({ method: "PATCH", path: "/groups/{group}", summary: "Take VMs in or out, or change the bound" })
+    .route({ method: "PATCH", path: "/groups/{group}", summary: "Take VMs in or out, or change how they are copied" })
     .input(
       groupChange.extend({
         addVms: vmsSchema.optional(),
         removeVms: vmsSchema.optional(),
-        boundMs: boundSchema.optional(),
+        ...modeInput,
       }),
     )
     .output(groupAnswer),

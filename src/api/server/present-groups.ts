@@ -1,5 +1,6 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
 import { copiesOn } from "../../core/replication.ts";
+import { lagNow, sealedCycle } from "../../core/replication-cycles.ts";
 import { copiesState, protectionOf } from "../../core/replication-duty.ts";
 import { groupState } from "../../core/replication-groups.ts";
 import { findGroup, hostOf } from "../../core/requests/groups.ts";
@@ -23,7 +24,7 @@ export function presentGroup(view: ClusterView, wanted: string, tracker: Tracker
 
 function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput {
   const isHeard = (host: HostId): boolean => ["up", "unknown"].includes(tracker.contact(host));
-  const { word, reasons } = groupState(view, group, isHeard);
+  const { word, reasons } = groupState(view, group, isHeard, tracker.wall());
   return {
     name: group.name,
     status: word,
@@ -32,6 +33,8 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
     to: hostOf(view, group.target),
     mode: group.mode.kind,
     boundMs: group.mode.kind === "synchronous" ? group.mode.boundMs : null,
+    everyS: group.mode.kind === "asynchronous" ? group.mode.everyS : null,
+    lossS: group.mode.kind === "asynchronous" ? group.mode.lossS : null,
     createdAt: group.createdAt,
     vms: group.vms.map((vm) => presentVm(view, vm, tracker)),
   };
@@ -41,10 +44,14 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
   const owner = view.owners.get(id)?.value;
   const protection = protectionOf(view, id);
   const base = { id, name: view.vms.get(id)?.value.name ?? id, on: owner ? hostOf(view, owner.host) : null };
-  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, copying: null };
+  const nothing = {
+    ...{ copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, copying: null },
+    ...{ copyAt: null, lagMs: null },
+  };
   if (owner === undefined || protection === undefined) return { ...base, ...nothing };
   const { to } = protection;
-  const copy = copiesState(view, id, owner, to);
+  // A cycle that an earlier run sealed is as good as one of this one (S25).
+  const copy = sealedCycle(view, id, to) === undefined ? copiesState(view, id, owner, to) : "sealed";
   const since = copiesOn(view, id, to).flatMap(({ record }) => {
     return record?.value.state.kind === "stale" ? [record.value.state.at] : [];
   });
@@ -57,6 +64,8 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     copy,
     aloneMs: isStale ? Math.max(0, tracker.wall() - Math.min(...since)) : null,
     atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : null,
+    copyAt: sealedCycle(view, id, to)?.at ?? null,
+    lagMs: lagNow(view, id, to, tracker.wall()) ?? null,
     copying: copy === "copying" && figures !== undefined ? progressOf(figures) : null,
   };
 }

@@ -11,6 +11,7 @@ import { groupOf } from "../replication-duty.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
 import { findHost, findVm, hostName, poolName } from "./find.ts";
+import { groupModeDefaults, type WantedMode, wantedMode } from "./group-mode.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { someOf } from "./rule-parts.ts";
 
@@ -25,16 +26,13 @@ export type CreateGroupRequest = {
   readonly from: string;
   readonly to: string;
   readonly vms: readonly string[];
-  /** For how long a write waits for a copy that does not answer before its VM goes on alone. */
-  readonly boundMs: number;
-};
+} & WantedMode;
 
 export type SetGroupRequest = {
   readonly group: string;
   readonly addVms?: readonly string[] | undefined;
   readonly removeVms?: readonly string[] | undefined;
-  readonly boundMs?: number | undefined;
-};
+} & WantedMode;
 
 /** Protects VMs together: each write of theirs goes to both hosts. Refused where the other host could not take them. */
 export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, asked: Asked): Planned {
@@ -53,15 +51,18 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
     vms: [],
     source: from.stored.value.id,
     target: to.stored.value.id,
-    mode: { kind: "synchronous", boundMs: request.boundMs },
+    mode: { kind: "synchronous", boundMs: groupModeDefaults.boundMs },
     paused: [],
     createdAt: asked.at,
   };
+  const mode = wantedMode(name, undefined, request);
+  if (mode.kind === "refused") return mode;
   const vms = withVms(view, group, request.vms);
-  return vms.kind === "refused" ? vms : planEdit(view, undefined, { ...group, vms: vms.vms }, "group-created", asked);
+  if (vms.kind === "refused") return vms;
+  return planEdit(view, undefined, { ...group, vms: vms.vms, mode: mode.mode }, "group-created", asked);
 }
 
-/** Takes VMs in or out, or changes the bound; a VM that goes out is copied no more, and its copy is forgotten. */
+/** Takes VMs in or out, or changes how they are copied; a VM that goes out is copied no more, and its copy is forgotten. */
 export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked: Asked): Planned {
   const found = findGroup(view, request.group);
   if (found.kind === "refused") return found;
@@ -75,9 +76,9 @@ export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked:
   }
   const vms = withVms(view, { ...old, vms: old.vms.filter((vm) => !gone.has(vm)) }, request.addVms ?? []);
   if (vms.kind === "refused") return vms;
-  const boundMs = request.boundMs ?? (old.mode.kind === "synchronous" ? old.mode.boundMs : undefined);
-  const mode: Group["mode"] = boundMs === undefined ? old.mode : { kind: "synchronous", boundMs };
-  const next = { ...old, vms: vms.vms, mode };
+  const mode = wantedMode(old.name, old.mode, request);
+  if (mode.kind === "refused") return mode;
+  const next = { ...old, vms: vms.vms, mode: mode.mode };
   if (JSON.stringify(next) === JSON.stringify(old)) return refuse("group-nothing-to-change", { group: old.name });
   return planEdit(view, found.stored, next, "group-changed", asked);
 }

@@ -1,19 +1,24 @@
 import type { Replica } from "../../model/replication-records.ts";
+import { statedLosses } from "./cycles.ts";
 import type { CheckerKind } from "./kind.ts";
 
 /** S17: a guest that starts from disks of one host finds there everything that it was ever told is written. */
 export const nothingLost: CheckerKind = {
   rule: "S17",
-  make: (world, fail) => ({
-    starting: (copy) => {
-      const [first] = copy.vm.spec.disks;
-      const guest = world.replicas.guests.get(copy.run.vm);
-      if (guest === undefined || first === undefined) return;
-      const lost = guest.lostOn(world.replicas.diskOn(copy.host, first.volume) ?? new Map());
-      const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
-      if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);
-    },
-  }),
+  make: (world, fail) => {
+    const stated = statedLosses(world);
+    return {
+      committed: stated.committed,
+      starting: (copy) => {
+        const [first] = copy.vm.spec.disks;
+        const guest = world.replicas.guests.get(copy.run.vm);
+        if (guest === undefined || first === undefined || stated.of(copy.run.vm) !== undefined) return;
+        const lost = guest.lostOn(world.replicas.diskOn(copy.host, first.volume) ?? new Map());
+        const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
+        if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);
+      },
+    };
+  },
 };
 
 /** S19: no connection of an earlier epoch writes a copy that a guest runs from. */

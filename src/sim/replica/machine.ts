@@ -9,6 +9,8 @@ import type { Door } from "../../ports/migration.ts";
 export interface ReplicaWorld {
   after(ms: number, act: () => void): void;
   now(): number;
+  /** What the host's clock shows; not there: the same as `now`. */
+  readonly wall?: (host: HostId) => number;
   /** Both ways get through between two hosts. */
   connects(a: HostId, b: HostId): boolean;
   /** Who answers at a door; undefined: nobody. */
@@ -18,6 +20,8 @@ export interface ReplicaWorld {
   open(host: HostId, address: string, doorkeeper: Doorkeeper, cycles?: CycleKeeper): Door;
   /** For whoever watches: a write of a connection reaches a copy. */
   readonly landed?: (host: HostId, disk: SimDisk) => void;
+  /** For whoever watches: what a cycle of the VM is to hold, of its first disk. */
+  readonly cycleOf?: (vm: VmId, id: CycleId, disk: ReadonlyMap<number, number>) => void;
   /** From now on writes of this run are answered without the copy. */
   readonly leftBehind?: (vm: VmId, epoch: number) => void;
 }

@@ -11,6 +11,8 @@ export type Received = {
   readonly volumes: readonly VolumeId[];
   /** As this host knows them, besides what lies beside the images. */
   readonly counters: Map<VolumeId, number>;
+  /** Of the points that cycles leave so many stay; undefined: all. */
+  readonly keepCycles: number | undefined;
   /** Null: each write comes here as it is made. `daemon`: the one that has all of the cycle that is let in. */
   cycles: { last: SealedCycle | null; open: { readonly id: CycleId; readonly daemon: SimDaemon } | null } | null;
 };
@@ -25,6 +27,8 @@ export class SimReplicaHost {
   readonly addresses: ReadonlySet<string>;
   readonly copies = new Map<VolumeId, Copied>();
   readonly received = new Map<VmId, Received>();
+  /** The same as it lies beside the images of what is received in cycles: it outlives a power cut. */
+  readonly beside = new Map<VmId, Received>();
   readonly daemons = new Map<VmId, SimDaemon>();
   readonly doors = new Map<VmId, readonly Door[]>();
   readonly exports = new Map<VolumeId, SimExport>();

@@ -59,7 +59,13 @@ export type Decision =
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
   | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
   | { readonly kind: "rules"; readonly rule: RuleId; readonly is: Rule | undefined }
-  | { readonly kind: "says"; readonly code: string; readonly vm: VmId | undefined; readonly host: HostId | undefined };
+  | {
+      readonly kind: "says";
+      readonly code: string;
+      readonly vm: VmId | undefined;
+      readonly host: HostId | undefined;
+      readonly seconds?: number;
+    };
 
 /** What is said without a change of its own: refusals and warnings that a person reads. */
 const said = new Set([
@@ -82,16 +88,25 @@ const said = new Set([
   "scheduler-falls-back",
   "vm-waits-its-turn",
   "host-flaps",
+  "replica-lags",
+  "replica-caught-up",
+  "replica-promoted-behind",
+  "vm-waits-for-order",
 ]);
 
 /** The decisions of one transaction, in its order. */
 export function decisionsOf(changes: readonly StoreChange[]): Decision[] {
   const events = changes.flatMap(({ name, value }) => (name.kind === "event" ? [value as Event] : []));
   const found = changes.flatMap((change) => decisionsOfKey(change, events));
-  for (const { type, subjects } of events)
+  for (const { type, subjects, params } of events)
     if (said.has(type) || (type === "vm-move-failed" && isUnanswered(changes)))
-      found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host });
+      found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host, ...secondsOf(params) });
   return found;
+}
+
+/** What is lost, where the event states it. */
+function secondsOf({ seconds }: Event["params"]): { readonly seconds?: number } {
+  return typeof seconds === "number" ? { seconds } : {};
 }
 
 /** Its source did not say so itself. */

@@ -99,6 +99,8 @@ export const phrases = [
   "group pause RULE",
   "group resume RULE",
   "group delete RULE",
+  "group set RULE every TIME",
+  "group set RULE to each write",
   "disarm freeze",
   "disarm ignore",
   "arm",

@@ -1,6 +1,6 @@
 import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
-import { planDeleteGroup, planPauseGroup } from "../../core/requests/groups.ts";
+import { planDeleteGroup, planPauseGroup, planSetGroup } from "../../core/requests/groups.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
 import type { Incarnation, IntentId, Nonce, TaskId, VmId } from "../../model/ids.ts";
@@ -345,6 +345,15 @@ const plays: { readonly [Id in PhraseId]: Play } = {
     ({ rule }) =>
       (view, _event, asked) =>
         planDeleteGroup(view, rule, asked),
+  ),
+  "group set RULE every TIME": orderWith(({ rule, value }) => {
+    const mode = { mode: "asynchronous", everyS: Math.round(value / 1_000), lossS: 60 } as const;
+    return (view, _event, asked) => planSetGroup(view, { group: rule, ...mode }, asked);
+  }),
+  "group set RULE to each write": orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planSetGroup(view, { group: rule, mode: "synchronous" }, asked),
   ),
   "disarm freeze": done((world) => disarm(world, "freeze")),
   "disarm ignore": done((world) => disarm(world, "ignore")),

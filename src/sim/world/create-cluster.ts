@@ -54,14 +54,17 @@ export function createCluster(world: World): void {
 }
 
 /** Its VMs are copied from now on. */
-export function addGroup(world: World, { name, from, to, vms }: PlannedGroup): void {
+export function addGroup(world: World, { name, from, to, vms, everyS, lossS }: PlannedGroup): void {
   const group: Group = {
     schema: 1,
     name: name as GroupId,
     vms: vms.map((vm) => `vm:${vm}` as VmId),
     source: from as HostId,
     target: to as HostId,
-    mode: { kind: "synchronous", boundMs: 2_000 },
+    mode:
+      everyS === undefined
+        ? { kind: "synchronous", boundMs: 2_000 }
+        : { kind: "asynchronous", everyS, lossS: lossS ?? null },
     paused: [],
     createdAt,
   };

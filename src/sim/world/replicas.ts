@@ -1,8 +1,17 @@
 import type { HostId, VmId, VolumeId } from "../../model/ids.ts";
+import type { SealedCycle } from "../../model/replication-cycle.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { Door } from "../../ports/migration.ts";
 import type { Replicas } from "../../runtime/perform-replicas.ts";
-import { type Doorkeeper, type ReplicaWorld, type SimDaemon, type SimDisk, SimMirrorQemu } from "../replica/machine.ts";
+import { SimCycleSource } from "../replica/cycle-source.ts";
+import {
+  type CycleKeeper,
+  type Doorkeeper,
+  type ReplicaWorld,
+  type SimDaemon,
+  type SimDisk,
+  SimMirrorQemu,
+} from "../replica/machine.ts";
 import { SimReplicaHost } from "../replica/received.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../replica/source.ts";
 import { SimReplicaTarget } from "../replica/target.ts";
@@ -13,28 +22,53 @@ import type { Scheduler } from "./scheduler.ts";
 
 const writeEveryMs = 200;
 const blocks = 8;
+const cyclesWatched = 8;
 
 /** What one guest wrote to its first disk since it started, and what it knows to be there. */
 export class GuestDisk {
   /** By block: what it was told is there, and everything that it wrote after that. */
   readonly #known: Map<number, readonly number[]>;
+  /** By block, in their order: what it was told is there, and when. */
+  readonly #told: Map<number, { readonly value: number; readonly at: number }[]>;
 
-  constructor(found: SimDisk) {
+  /** `before`: the guest that wrote it earlier: what that one was told stays true of what is found. */
+  constructor(found: SimDisk, before?: GuestDisk) {
     this.#known = new Map([...found].map(([block, value]) => [block, [value]]));
+    this.#told = new Map([...found].map(([block, value]) => [block, before?.toldUpTo(block, value) ?? []]));
   }
 
   issue(block: number, value: number): void {
     this.#known.set(block, [...(this.#known.get(block) ?? [0]), value]);
   }
 
-  acknowledge(block: number, value: number): void {
+  acknowledge(block: number, value: number, at: number): void {
+    const told = this.#told.get(block) ?? [];
+    told.push({ value, at });
+    this.#told.set(block, told);
     const known = this.#known.get(block) ?? [];
-    const at = known.indexOf(value);
-    if (at > 0) this.#known.set(block, known.slice(at));
+    const place = known.indexOf(value);
+    if (place > 0) this.#known.set(block, known.slice(place));
   }
 
   isWaitingFor(block: number): boolean {
     return (this.#known.get(block)?.length ?? 0) > 1;
+  }
+
+  toldUpTo(block: number, value: number): { value: number; at: number }[] {
+    const told = this.#told.get(block) ?? [];
+    const place = told.findIndex((one) => one.value === value);
+    // It landed, and nobody was told: the next guest reads it.
+    return place < 0 ? [...told, { value, at: told.at(-1)?.at ?? 0 }] : told.slice(0, place + 1);
+  }
+
+  /** When the first write was acknowledged that is not there; infinite: all are. */
+  lostSince(disk: SimDisk): number {
+    const firsts = this.lostOn(disk).map((block) => {
+      const told = this.#told.get(block) ?? [];
+      const held = told.findIndex(({ value }) => value === (disk.get(block) ?? 0));
+      return told[held + 1]?.at ?? Number.NEGATIVE_INFINITY;
+    });
+    return Math.min(...firsts);
   }
 
   /** The blocks whose acknowledged value, or a later one, is not there. */
@@ -44,7 +78,11 @@ export class GuestDisk {
 }
 
 type Machine = { readonly source: SimReplicatedHost; readonly target: SimReplicaHost };
-type Opened = { readonly host: HostId; readonly doorkeeper: Doorkeeper };
+type Opened = {
+  readonly host: HostId;
+  readonly doorkeeper: Doorkeeper;
+  readonly cycles: CycleKeeper | undefined;
+};
 
 /** What replication has in a world: disks that lie with one host, relays, storage daemons, and the doors between them. */
 export class ReplicaMachines {
@@ -55,6 +93,8 @@ export class ReplicaMachines {
   #lastPort = 40_000;
   /** What guests wrote, and what they were told of it. */
   readonly guests = new Map<VmId, GuestDisk>();
+  /** What the cycles of each VM are to hold, by their names, oldest first. */
+  readonly cycles = new Map<VmId, Map<string, SimDisk>>();
   /** For whoever watches: a connection wrote into a copy that a QEMU of its host has open. */
   onAlone: (vm: VmId, epoch: number) => void = () => undefined;
   onSecondWriter: (host: HostId, vm: VmId) => void = () => undefined;
@@ -66,11 +106,15 @@ export class ReplicaMachines {
       now: () => scheduler.now,
       connects,
       find: ({ address, port }: Door) => this.#doors.get(`${address}:${port}`),
-      open: (host, address, doorkeeper) => {
+      open: (host, address, doorkeeper, cycles) => {
         this.#lastPort += 1;
         const port = this.#lastPort;
-        this.#doors.set(`${address}:${port}`, { host, doorkeeper });
+        this.#doors.set(`${address}:${port}`, { host, doorkeeper, cycles });
         return { address, port };
+      },
+      cycleOf: (vm, { chain, sequence }, disk) => {
+        const known = [...(this.cycles.get(vm) ?? [])].slice(1 - cyclesWatched);
+        this.cycles.set(vm, new Map([...known, [`${chain}.${sequence}`, new Map(disk)]]));
       },
       leftBehind: (vm, epoch) => {
         // Where its QEMU is gone nobody is told anything any more.
@@ -89,13 +133,18 @@ export class ReplicaMachines {
   /** The drivers of one daemon's life; what they began outlives them. */
   driversOf(host: SimHost, life: Life): Replicas {
     const machine = this.#machineOf(host);
-    const inLife: ReplicaWorld = { ...this.#world, after: (ms, act) => life.after(ms, act) };
+    const inLife: ReplicaWorld = {
+      ...this.#world,
+      after: (ms, act) => life.after(ms, act),
+      wall: () => host.clock.wall(),
+    };
     const source = new SimReplicaSource(inLife, machine.source, this.#world);
     const target = new SimReplicaTarget(inLife, machine.target);
-    for (const driver of [source, target]) Object.defineProperty(driver, "isOpen", { get: () => !life.ended });
+    const cycles = new SimCycleSource(inLife, machine.source);
+    for (const driver of [source, target, cycles]) Object.defineProperty(driver, "isOpen", { get: () => !life.ended });
     const watch = source.watchReplicas.bind(source);
     source.watchReplicas = (listener) => watch((event) => life.post(() => listener(event)));
-    return { source, target };
+    return { source, cycles, target };
   }
 
   /** A QEMU that opens disks of its own host. */
@@ -104,7 +153,7 @@ export class ReplicaMachines {
     const disks = copy.vm.spec.disks.map(({ volume }): [VolumeId, SimDisk] => [volume, diskOf(machine, volume)]);
     const qemu = new SimMirrorQemu(copy.run, new Map(disks), this.#world);
     machine.source.qemus.set(nameOf(copy.run), qemu);
-    const guest = new GuestDisk(disks[0]?.[1] ?? new Map());
+    const guest = new GuestDisk(disks[0]?.[1] ?? new Map(), this.guests.get(copy.run.vm));
     this.guests.set(copy.run.vm, guest);
     this.#writeOn(copy, qemu, guest, 1);
   }
@@ -119,13 +168,15 @@ export class ReplicaMachines {
     const value = copy.run.epoch * 1_000_000 + number;
     guest.issue(block, value);
     qemu.write(0, block, value, () => {
-      if (qemu.isAlive) guest.acknowledge(block, value);
+      if (qemu.isAlive) guest.acknowledge(block, value, this.#scheduler.now);
     });
   }
 
   killRelays(vm: string): void {
-    for (const { source } of this.#machines.values())
+    for (const { source } of this.#machines.values()) {
       for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.isAlive = false;
+      for (const { run } of source.qemus.values()) if (run.vm === vm) source.cycleRelays.get(nameOf(run))?.();
+    }
   }
 
   daemonOf(vm: string, host: SimHost): SimDaemon | undefined {
@@ -160,6 +211,8 @@ export class ReplicaMachines {
     for (const open of target.exports.values()) open.isRemoved = true;
     target.exports.clear();
     target.daemons.clear();
+    for (const [vm, { cycles, ...received }] of target.received)
+      if (cycles !== null) target.beside.set(vm, { ...received, cycles: { last: cycles.last, open: null } });
     target.received.clear();
     target.doors.clear();
     for (const [door, { host: of }] of this.#doors) if (of === host.id) this.#doors.delete(door);
@@ -189,6 +242,12 @@ export class ReplicaMachines {
 
   imageGone(host: SimHost, volume: string): void {
     this.#machines.get(host.id)?.target.copies.delete(volume as VolumeId);
+  }
+
+  /** The last cycle that is sealed at a host, whether it is up or not. */
+  sealedAt(host: HostId, vm: VmId): SealedCycle | undefined {
+    const target = this.#machines.get(host)?.target;
+    return (target?.received.get(vm) ?? target?.beside.get(vm))?.cycles?.last ?? undefined;
   }
 
   /** For whoever looks from outside. */

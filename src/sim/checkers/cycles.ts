@@ -1,0 +1,124 @@
+import type { VmId } from "../../model/ids.ts";
+import type { Event, FenceRecord } from "../../model/records.ts";
+import type { SealedCycle } from "../../model/replication-cycle.ts";
+import type { Group, Replica } from "../../model/replication-records.ts";
+import type { SimDisk } from "../replica/machine.ts";
+import type { GuestDisk } from "../world/replicas.ts";
+import type { Written } from "../world/truth.ts";
+import type { World } from "../world/world.ts";
+import type { Checker, Fail } from "./checker.ts";
+import type { CheckerKind } from "./kind.ts";
+
+/** A promotion that says what it loses, until a guest has started from what it took. */
+type Stated = {
+  readonly seconds: number;
+  readonly cycle: SealedCycle | undefined;
+  readonly guest: GuestDisk | undefined;
+  /** By the clock of the host that recorded the fence, from the beginning of the world. */
+  readonly lostAt: number | undefined;
+};
+
+/** Losses that were stated by the transaction that accepts them; over once another guest wrote there. */
+export function statedLosses(world: World): {
+  readonly committed: NonNullable<Checker["committed"]>;
+  readonly of: (vm: VmId) => Stated | undefined;
+} {
+  const stated = new Map<VmId, Stated>();
+  const taken = new Map<VmId, SealedCycle>();
+  return {
+    committed: ({ name, value, before }: Written) => {
+      if (name.kind === "replica" && value === undefined) {
+        const state = (before as Replica | undefined)?.state;
+        if (state?.kind === "sealed") taken.set(name.vm, state);
+      }
+      const event = name.kind === "event" ? (value as Event | undefined) : undefined;
+      const { vm } = event?.subjects ?? {};
+      if (event?.type !== "replica-promoted-behind" || vm === undefined) return;
+      const seconds = Number(event.params["seconds"]);
+      const guest = world.replicas.guests.get(vm);
+      stated.set(vm, { seconds, cycle: taken.get(vm), guest, lostAt: lostAt(world, vm) });
+    },
+    of: (vm) => {
+      const known = stated.get(vm);
+      return known !== undefined && known.guest === world.replicas.guests.get(vm) ? known : undefined;
+    },
+  };
+}
+
+/** The newest fence of whichever host the VM's group is about. */
+function lostAt(world: World, vm: VmId): number | undefined {
+  const group = groupsOf(world).find(({ vms }) => vms.includes(vm));
+  const fences = [...world.truth.values].flatMap(([key, value]) =>
+    [group?.source, group?.target].some((host) => key.startsWith(`/fence/${host}/`)) ? [value as FenceRecord] : [],
+  );
+  return fences.length === 0 ? undefined : Math.max(...fences.map(({ at, stoodBy }) => stoodBy ?? at)) - wallStart;
+}
+
+const wallStart = 1_800_000_000_000;
+
+function groupsOf(world: World): readonly Group[] {
+  return [...world.truth.values].flatMap(([key, value]) => (key.startsWith("/groups/") ? [value as Group] : []));
+}
+
+/**
+ * S25: what a guest goes on from is a moment that there was, of a cycle that was sealed and is not older than the record says;
+ * and what it lacks was acknowledged within the seconds that were stated, which the group allows.
+ */
+export const cyclesKeepTheirWord: CheckerKind = {
+  rule: "S25",
+  make: (world, fail) => {
+    const stated = statedLosses(world);
+    return {
+      committed: (written, writer) => {
+        stated.committed(written, writer);
+        const { name, value } = written;
+        if (name.kind === "replica") checkRecord(world, fail, name.vm, value as Replica | undefined);
+      },
+      starting: (copy) => {
+        const { vm } = copy.run;
+        const known = stated.of(vm);
+        const [first] = copy.vm.spec.disks;
+        if (known === undefined || first === undefined) return;
+        const disk = world.replicas.diskOn(copy.host, first.volume) ?? new Map();
+        const name = `${vm} epoch ${copy.run.epoch}`;
+        if (!isMoment(world, vm, known.cycle, disk)) fail(`${name} starts from a copy that no sealed cycle ever held`);
+        checkLoss(world, fail, name, vm, known, disk);
+      },
+    };
+  },
+};
+
+/** A record promises a cycle that its target has: nothing says so before all of it is there. */
+function checkRecord(world: World, fail: Fail, vm: VmId, record: Replica | undefined): void {
+  const state = record?.state;
+  if (record === undefined || state?.kind !== "sealed") return;
+  const last = world.replicas.sealedAt(record.host, vm);
+  const isThere = last?.chain === state.chain ? last.sequence >= state.sequence : last !== undefined;
+  if (!isThere)
+    fail(`${vm} is recorded as sealed at ${state.chain}.${state.sequence} on ${record.host}, which lacks it`);
+}
+
+/** One of the cycles from the recorded one on. */
+function isMoment(world: World, vm: VmId, cycle: SealedCycle | undefined, disk: SimDisk): boolean {
+  const all = [...(world.replicas.cycles.get(vm) ?? [])];
+  const from = all.findIndex(([name]) => name === `${cycle?.chain}.${cycle?.sequence}`);
+  return from >= 0 && all.slice(from).some(([, held]) => isSameDisk(held, disk));
+}
+
+function isSameDisk(a: SimDisk, b: SimDisk): boolean {
+  return [...new Set([...a.keys(), ...b.keys()])].every((block) => (a.get(block) ?? 0) === (b.get(block) ?? 0));
+}
+
+function checkLoss(world: World, fail: Fail, name: string, vm: VmId, known: Stated, disk: SimDisk): void {
+  const { seconds, guest, lostAt: at } = known;
+  const mode = groupsOf(world).find(({ vms }) => vms.includes(vm))?.mode;
+  const limitS = mode?.kind === "asynchronous" ? mode.lossS : null;
+  if (limitS === null || seconds > limitS) fail(`${name} loses ${seconds} s, which its group does not allow`);
+  // Clocks that were put elsewhere show nothing that could be compared.
+  if (world.hosts.some(({ clock }) => clock.wallOffsetMs !== 0) || at === undefined) return;
+  const since = guest?.lostSince(disk) ?? Number.POSITIVE_INFINITY;
+  if (since < at - seconds * 1_000 - 1)
+    fail(
+      `${name} lacks a write of ${Math.round(at - since)} ms before its host was lost, though ${seconds} s were stated`,
+    );
+}

@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { openStoreForce } from "../adapters/etcd/force.ts";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
 import { keepLeaderAway } from "../adapters/etcd/leader-away.ts";
-import { openEtcdStore } from "../adapters/etcd/store.ts";
+import { keepJoining } from "../adapters/etcd/rejoin.ts";
+import { type EtcdStore, openEtcdStore } from "../adapters/etcd/store.ts";
 import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
 import { systemClock } from "../adapters/linux/clock.ts";
@@ -25,10 +27,12 @@ import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
 import { hostChecks } from "../core/host-checks.ts";
-import { limits } from "../core/limits.ts";
+import { isWithoutDeadline, limits } from "../core/limits.ts";
+import { isToRejoin, rejoinedTransaction } from "../core/takeover.ts";
 import type { HostConfig } from "../model/config.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
+import { systemActor } from "../model/records.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Volumes } from "../ports/hypervisor.ts";
@@ -112,7 +116,11 @@ async function run(
   };
   const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
   const knows = { self, version, heard, storeAddresses, log: warn };
-  const api = createApi({ view, store, commit, journal, clock, random, volumes, ...knows });
+  const fencing = fenceAgents();
+  const force = openStoreForce({ runDir: config.runDir, restart: config.commands.restartStore }, etcd);
+  const waitMs = isWithoutDeadline(profile) ? 0 : profile.deadlineMs + profile.marginMs;
+  const takeover = { force, fencing, waitMs };
+  const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
   const hypervisor = openQemuHypervisor({ ...config, accel, certificates: config.store });
@@ -126,7 +134,7 @@ async function run(
       volumes,
       hypervisor,
       replicas: openReplicas(config, volumes, hypervisor.qmpOf),
-      fencing: fenceAgents(),
+      fencing,
       sensors: openLinuxSensors(
         config,
         version,
@@ -147,7 +155,23 @@ async function run(
   // Who only watches asks nothing: this is its question whether the store still is where it was (S22).
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
+  keepMember(config, etcd, view, commit);
   return undefined;
+}
+
+/** S23: after the others went on without this host, its member of the store joins them anew. */
+function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView, commit: CommitWithEvents): void {
+  const { host: self, role, runDir, store } = config;
+  const [endpoint = ""] = store.endpoints;
+  const joined = (): void => {
+    const transaction = rejoinedTransaction(view(), self);
+    if (transaction === undefined) return;
+    const told = { type: "cluster-member-back", subjects: { host: self }, params: { host: self } };
+    const event = { ...told, reason: null, alternatives: [], actor: systemActor };
+    commit(transaction, [event], () => undefined);
+  };
+  const isDue = () => isToRejoin(view(), self, role);
+  keepJoining({ name: self, endpoint, runDir, restart: config.commands.restartStore, isDue, joined, log }, etcd);
 }
 
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */

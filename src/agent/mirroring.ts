@@ -24,6 +24,7 @@ import { keys } from "../model/keys.ts";
 import type { EventDraft } from "../model/records.ts";
 import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
+import type { LinkFigures } from "../ports/replication.ts";
 import { type Building, isNamed } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
@@ -245,7 +246,7 @@ function writeCopying(building: Building): void {
   const { state, happened } = building;
   if (happened.now < state.replicas.progressAt) return;
   let wrote = false;
-  for (const [, { run, progress }] of inKeyOrder(state.replicas.mirrors)) {
+  for (const [, { run, progress, link }] of inKeyOrder(state.replicas.mirrors)) {
     const { vm, epoch } = run;
     const to = protectionOf(happened.view, vm)?.to;
     const before = happened.view.copyings.get(vm);
@@ -255,6 +256,7 @@ function writeCopying(building: Building): void {
     const next: VmCopying = {
       ...{ schema: 1, epoch, to, at: happened.wall },
       ...{ percent: Math.floor(percent), mibPerSecond: rounded(mibPerSecond), remainingMiB: rounded(remainingMiB) },
+      link: before !== undefined && isAbout(before.value.link, link) ? before.value.link : link,
     };
     if (before !== undefined && isSame({ ...before.value, at: 0 }, { ...next, at: 0 })) continue;
     const owner = unchanged(keys.owner(vm), happened.view.owners.get(vm));
@@ -265,6 +267,13 @@ function writeCopying(building: Building): void {
   if (!wrote) return;
   const progressAt = later(happened.now, limits.replicaProgressMs);
   building.state = withReplicas(building.state, { progressAt });
+}
+
+/** So little of a change is none: it is written for people. */
+function isAbout(a: LinkFigures, b: LinkFigures): boolean {
+  const close = (one: number | null, other: number | null): boolean =>
+    one === null || other === null ? one === other : Math.abs(one - other) <= Math.max(0.1, other / 4);
+  return close(a.latencyMs, b.latencyMs) && close(a.mibPerSecond, b.mibPerSecond);
 }
 
 function rounded(figure: number): number {

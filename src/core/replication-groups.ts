@@ -1,11 +1,13 @@
+import { isSame } from "../base/same.ts";
 import type { HostId, VmId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { reason } from "./placement/fitness.ts";
 import { copiesOn } from "./replication.ts";
-import { keepsBranch, versionOf } from "./replication-duty.ts";
+import { keepsBranch, protectionOf, versionOf } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
+import { vmIndex } from "./vm-index.ts";
 
 export type GroupWord = "Normal" | "Synchronizing" | "Warning" | "Paused" | "Error";
 export type GroupState = { readonly word: GroupWord; readonly reasons: readonly Reason[] };
@@ -21,10 +23,13 @@ export function groupState(view: ClusterView, group: Group, isHeard: (host: Host
     ...(isHeard(group.target)
       ? []
       : [["Warning", reason("S16", "group-target-silent", { host: group.target })] as const]),
-    ...group.vms.flatMap((vm) => vmTrouble(view, group, vm)),
+    ...group.vms.flatMap((vm) => [...vmTrouble(view, group, vm), ...linkTrouble(view, vm)]),
+    ...memoryTrouble(view, group),
   ];
   const word = gravity.findLast((one) => found.some(([of]) => of === one)) ?? "Normal";
-  return { word, reasons: found.filter(([of]) => of === word).map(([, why]) => why) };
+  const reasons: Reason[] = [];
+  for (const [of, why] of found) if (of === word && !reasons.some((one) => isSame(one, why))) reasons.push(why);
+  return { word, reasons };
 }
 
 /** Different versions write different things: nothing is copied between them until they are equal again. */
@@ -33,6 +38,39 @@ function versionTrouble(view: ClusterView, { source, target }: Group): [GroupWor
   if (here === there) return [];
   const params = { source, target, here, there };
   return [["Paused", reason("S17", "group-versions-differ", params)]];
+}
+
+/** Of an availability link: beneath it, each write is felt. */
+export const linkNeeds = { latencyMs: 1, mbitPerSecond: 50 } as const;
+
+/** By the figures of the run that there is: the best that its link showed for a while. */
+function linkTrouble(view: ClusterView, vm: VmId): [GroupWord, Reason][] {
+  const known = view.copyings.get(vm)?.value;
+  if (known === undefined || known.epoch !== view.owners.get(vm)?.value.epoch) return [];
+  const { to: host, link } = known;
+  const found: [GroupWord, Reason][] = [];
+  if (link.latencyMs !== null && link.latencyMs > linkNeeds.latencyMs)
+    found.push(["Warning", reason("S16", "group-link-late", { host, ms: link.latencyMs, most: linkNeeds.latencyMs })]);
+  const mbit = link.mibPerSecond === null ? null : Math.round((link.mibPerSecond * 1024 * 1024 * 8) / 1_000_000);
+  if (mbit !== null && mbit < linkNeeds.mbitPerSecond)
+    found.push(["Warning", reason("S16", "group-link-slow", { host, mbit, least: linkNeeds.mbitPerSecond })]);
+  return found;
+}
+
+/** The host of the copies could not start all of them now, beside what it runs. */
+function memoryTrouble(view: ClusterView, { vms }: Group): [GroupWord, Reason][] {
+  const left = new Map<HostId, number>();
+  return vms.flatMap((vm): [GroupWord, Reason][] => {
+    const wanted = view.vms.get(vm)?.value;
+    const to = protectionOf(view, vm)?.to;
+    const facts = to === undefined ? undefined : view.facts.get(to)?.value;
+    if (wanted?.requested !== "started" || to === undefined || facts === undefined) return [];
+    const freeMiB = left.get(to) ?? Math.max(0, facts.memoryForVmsMiB - (vmIndex(view).loads.get(to)?.memoryMiB ?? 0));
+    const { memoryMiB: neededMiB } = wanted.spec;
+    left.set(to, Math.max(0, freeMiB - neededMiB));
+    if (neededMiB <= freeMiB) return [];
+    return [["Warning", reason("PL1", "group-target-full", { vm: wanted.name, host: to, neededMiB, freeMiB })]];
+  });
 }
 
 function vmTrouble(view: ClusterView, { source, target }: Group, vm: VmId): [GroupWord, Reason][] {

@@ -96,6 +96,10 @@ export const vmCopyingSchema = z.object({
   mibPerSecond: z.number(),
   /** Of what is to be copied; while the copy is stale: of what it lacks. */
   remainingMiB: z.number(),
+  /** The best that was seen of the link, with the host behind it, in the last window that told something; null: nothing. */
+  link: z
+    .object({ latencyMs: z.number().nullable(), mibPerSecond: z.number().nullable() })
+    .default({ latencyMs: null, mibPerSecond: null }),
   at: wallMs,
 });
 export type VmCopying = z.infer<typeof vmCopyingSchema>;

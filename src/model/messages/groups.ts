@@ -124,6 +124,22 @@ export const groupMessages = {
     remedy: "Nothing to do where the host or its link is back soon: what is missing is then copied by itself.",
   },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
+  "group-link-late": {
+    cause: "Host {host} answers in {ms} ms at best over the link of replication; it should be {most} ms or less.",
+    effect: "Each write of the group's VMs waits for as long.",
+    remedy: "Use a link of the same room or building, or replicate in cycles, for which no write waits.",
+  },
+  "group-link-slow": {
+    cause: "The link of replication to host {host} takes {mbit} Mbit/s at best; it should be {least} or more.",
+    effect:
+      "VMs that write more than that are slowed down to it, and a copy that was left behind is long in coming back.",
+    remedy: "Check the link's speed at both ends, what else uses it, and the disks of {host}.",
+  },
+  "group-target-full": {
+    cause: "VM {vm} needs {neededMiB} MiB of memory; host {host}, which has its copy, has {freeMiB} MiB free for VMs.",
+    effect: "If its host failed now, it would not start there.",
+    remedy: "Make room on {host}: move or shrink a VM there, or give VMs more of its memory.",
+  },
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
     effect: "Nothing is copied over it; the VM is not protected.",

@@ -71,7 +71,14 @@ export const hostFactsSchema = z.object({
   routedAddresses: routedAddressesSchema,
   networks: z.array(z.object({ network: brandedText<NetworkId>(), bridge: z.string(), unfit: z.string().nullable() })),
   pools: z.array(
-    z.object({ pool: brandedText<PoolId>(), capacityMiB: z.int(), freeMiB: z.int(), unfit: z.string().nullable() }),
+    z.object({
+      pool: brandedText<PoolId>(),
+      capacityMiB: z.int(),
+      freeMiB: z.int(),
+      unfit: z.string().nullable(),
+      /** On a device that somebody can pull out. Absent: it is not. */
+      removable: z.boolean().optional(),
+    }),
   ),
   checks: z.array(checkSchema),
   at: wallMs,

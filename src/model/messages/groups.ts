@@ -67,6 +67,16 @@ export const groupMessages = {
     effect: "VM {vm} was not taken into group {group}: its copy would have no place.",
     remedy: "Map the pool in the configuration of {host}, to a folder that is there.",
   },
+  "group-pool-removable": {
+    cause: "Pool {pool} of host {host} lies on a removable or external disk.",
+    effect: "VM {vm} was not taken into group {group}: a copy that somebody can unplug protects nothing.",
+    remedy: "Map the pool to a folder on a disk that is built in.",
+  },
+  "group-links-one-subnet": {
+    cause: "Two links of host {host} are in one subnet.",
+    effect: "Group {group} was not created: the system would send everything over one of them, whichever that is.",
+    remedy: "Give each link of the host a subnet of its own.",
+  },
   "group-target-too-small": {
     cause: "VM {vm} has {neededMiB} MiB of memory; host {host} has {thereMiB} MiB for all of its VMs.",
     effect: "It was not taken into group {group}: it could never start from its copy.",

@@ -3,6 +3,7 @@ import type { HostId, VmId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
+import { limits } from "./limits.ts";
 import { reason } from "./placement/fitness.ts";
 import { copiesOn } from "./replication.ts";
 import { keepsBranch, protectionOf, versionOf } from "./replication-duty.ts";
@@ -20,6 +21,7 @@ export function groupState(view: ClusterView, group: Group, isHeard: (host: Host
   const found: (readonly [GroupWord, Reason])[] = [
     ...group.paused.map((code) => ["Paused", reason("S17", "group-paused", { why: code })] as const),
     ...versionTrouble(view, group),
+    ...clockTrouble(view, group),
     ...(isHeard(group.target)
       ? []
       : [["Warning", reason("S16", "group-target-silent", { host: group.target })] as const]),
@@ -30,6 +32,19 @@ export function groupState(view: ClusterView, group: Group, isHeard: (host: Host
   const reasons: Reason[] = [];
   for (const [of, why] of found) if (of === word && !reasons.some((one) => isSame(one, why))) reasons.push(why);
   return { word, reasons };
+}
+
+/** As both say of themselves; 0: one of them has not said. */
+export function clocksApartMs(view: ClusterView, a: HostId, b: HostId): number {
+  const [one, other] = [a, b].map((host) => view.facts.get(host)?.value.clockOffsetMs ?? null);
+  return one == null || other == null ? 0 : Math.abs(one - other);
+}
+
+/** How much a copy is behind is told by two clocks. */
+function clockTrouble(view: ClusterView, { source, target }: Group): [GroupWord, Reason][] {
+  const apartMs = clocksApartMs(view, source, target);
+  if (apartMs < limits.clockApartMs) return [];
+  return [["Warning", reason("S25", "group-clocks-differ", { source, target, seconds: apartMs / 1_000 })]];
 }
 
 /** Different versions write different things: nothing is copied between them until they are equal again. */

@@ -283,6 +283,8 @@ export const managerTickSchema = z.object({
   schema: schema1,
   term: brandedNumber<Term>(),
   tick: z.int(),
+  /** By the leader's clock, when it was sent: from it hosts know how far their clocks are apart. Nothing else rests on it. */
+  at: wallMs.optional(),
   /** The last of its term: whoever hears it may take the office at once. */
   last: z.literal(true).optional(),
 });

@@ -91,6 +91,13 @@ describe("what could not be protected is refused before anything is copied", () 
           links: [...links(2), { kind: "management", address: "10.0.0.12", subnet: "10.0.0.0/24" }],
         }),
     ],
+    [
+      "group-clocks-apart",
+      (one) =>
+        one
+          .put(keys.hostFacts(host("h1")), facts({ pools: [localPool], clockOffsetMs: -1_500 }))
+          .put(keys.hostFacts(host("h2")), facts({ pools: [localPool], clockOffsetMs: 500 })),
+    ],
     ["group-target-too-small", there({ memoryForVmsMiB: 1 })],
     ["group-no-room", there({ pools: [{ ...localPool, freeMiB: 63 }] })],
     [

@@ -6,8 +6,10 @@ import type { EventDraft, HostFacts, Member, Vm } from "../../model/records.ts";
 import type { Group } from "../../model/replication-records.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
+import { limits } from "../limits.ts";
 import { moveLinks } from "../migration-links.ts";
 import { groupOf } from "../replication-duty.ts";
+import { clocksApartMs } from "../replication-groups.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
 import { findHost, findVm, hostName, poolName } from "./find.ts";
@@ -45,7 +47,7 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
   if (from.kind === "refused") return from;
   const to = findHost(view, request.to);
   if (to.kind === "refused") return to;
-  const ends = refuseEnds(name, from.stored.value, to.stored.value);
+  const ends = refuseEnds(view, name, from.stored.value, to.stored.value);
   if (ends !== undefined) return ends;
   const group: Group = {
     schema: 1,
@@ -115,12 +117,15 @@ export function hostOf(view: ClusterView, id: HostId): { readonly id: HostId; re
   return { id, name: hostName(view, id) };
 }
 
-function refuseEnds(group: string, from: Member, to: Member): Refusal | undefined {
+function refuseEnds(view: ClusterView, group: string, from: Member, to: Member): Refusal | undefined {
   if (from.id === to.id) return refuse("group-one-host", { group, host: from.name });
   const witness = [from, to].find(({ role }) => role === "witness");
   if (witness !== undefined) return refuse("group-on-witness", { group, host: witness.name });
   const doubled = [from, to].find(({ links }) => new Set(links.map(({ subnet }) => subnet)).size < links.length);
   if (doubled !== undefined) return refuse("group-links-one-subnet", { group, host: doubled.name });
+  const apartMs = clocksApartMs(view, from.id, to.id);
+  if (apartMs >= limits.clockApartMs)
+    return refuse("group-clocks-apart", { group, from: from.name, to: to.name, seconds: apartMs / 1_000 });
   const links = moveLinks(from, to, { order: [], gateways: new Set() });
   return links.length > 0 ? undefined : refuse("group-no-link", { group, from: from.name, to: to.name });
 }

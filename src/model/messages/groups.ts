@@ -77,6 +77,11 @@ export const groupMessages = {
     effect: "Group {group} was not created: the system would send everything over one of them, whichever that is.",
     remedy: "Give each link of the host a subnet of its own.",
   },
+  "group-clocks-apart": {
+    cause: "The clocks of hosts {from} and {to} are {seconds} s apart.",
+    effect: "Group {group} was not created: how much a copy is behind could not be told.",
+    remedy: "Let a time daemon (chrony) set both clocks, wait half a minute, then ask again.",
+  },
   "group-target-too-small": {
     cause: "VM {vm} has {neededMiB} MiB of memory; host {host} has {thereMiB} MiB for all of its VMs.",
     effect: "It was not taken into group {group}: it could never start from its copy.",
@@ -149,6 +154,11 @@ export const groupMessages = {
     cause: "VM {vm} needs {neededMiB} MiB of memory; host {host}, which has its copy, has {freeMiB} MiB free for VMs.",
     effect: "If its host failed now, it would not start there.",
     remedy: "Make room on {host}: move or shrink a VM there, or give VMs more of its memory.",
+  },
+  "group-clocks-differ": {
+    cause: "The clocks of hosts {source} and {target} are {seconds} s apart.",
+    effect: "It is copied as before; what would be lost by a failover is told in wrong seconds.",
+    remedy: "Let a time daemon (chrony) set both clocks.",
   },
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",

@@ -15,8 +15,11 @@ export const replicaStateSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("in-sync") }),
   z.object({
     kind: z.literal("stale"),
-    /** `moved`: its VM went on elsewhere from what it holds, by a live move (S15). */
-    cause: z.enum(["silent", "failed", "order", "restart", "moved"]),
+    /**
+     * `moved`: its VM went on elsewhere from a copy that was made of it, by a live move; `handed`: by a switchover, from the
+     * copy that had all that it holds (S15).
+     */
+    cause: z.enum(["silent", "failed", "order", "restart", "moved", "handed"]),
     whole: z.boolean(),
     at: wallMs,
   }),

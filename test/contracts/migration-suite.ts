@@ -331,6 +331,15 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
       expect(rig.target.events).toEqual([]);
     });
 
+    test("[S13, S15] a driver that has not heard of its QEMU yet takes that for no refusal, on neither side", async () => {
+      await ready();
+      await rig.source.reopen();
+      expect(await switchOver()).toEqual(done);
+      await rig.target.reopen();
+      expect(await complete()).toEqual(done);
+      await rig.untilWorks(disk);
+    });
+
     test("[S13, S15] whose driver dies over letting a guest go on: the next one does it", async () => {
       await handedOver();
       rig.target.hypervisor.completeIncoming(there, 20_000, () => undefined);

@@ -185,6 +185,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
       const ends = await copying(await waiting());
       expect(await kill("source", here)).toEqual(done);
       await rig.target.until("the target's copy is gone", () => lost().length > 0);
+      await rig.source.until("its copying has ended", () => ends.length > 0);
       expect(ends).toMatchObject([{ kind: "refused", code: "vm-not-running" }]);
       expect([await list("source"), await list("target")]).toEqual([[], []]);
       expect([rig.source.events, rig.target.events]).toEqual([[], []]);

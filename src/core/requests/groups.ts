@@ -6,7 +6,7 @@ import type { EventDraft, Member, Vm } from "../../model/records.ts";
 import type { Group } from "../../model/replication-records.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
-import { moveLinks } from "../migration-links.ts";
+import { replicationLinks } from "../migration-links.ts";
 import { groupOf } from "../replication-duty.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
@@ -119,7 +119,7 @@ function refuseEnds(group: string, from: Member, to: Member): Refusal | undefine
   if (from.id === to.id) return refuse("group-one-host", { group, host: from.name });
   const witness = [from, to].find(({ role }) => role === "witness");
   if (witness !== undefined) return refuse("group-on-witness", { group, host: witness.name });
-  const links = moveLinks(from, to, { order: [], gateways: new Set() });
+  const links = replicationLinks(from, to);
   return links.length > 0 ? undefined : refuse("group-no-link", { group, from: from.name, to: to.name });
 }
 

@@ -7,7 +7,7 @@ import type { Group } from "../../model/replication-records.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
 import { limits } from "../limits.ts";
-import { moveLinks, replicationLinks } from "../migration-links.ts";
+import { replicationLinks } from "../migration-links.ts";
 import { groupOf } from "../replication-duty.ts";
 import { clocksApartMs } from "../replication-groups.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";

@@ -13,12 +13,13 @@ const group: Group = {
   source: host("h1"),
   target: there,
   mode: { kind: "synchronous", boundMs: 2_000 },
+  points: null,
   paused: [],
   createdAt: 0 as WallMs,
 };
 const heard = (): boolean => true;
 const wordOf = (cluster: ReplicaCluster, of = group, isHeard = heard) => {
-  const { word, reasons } = groupState(cluster.view, of, isHeard);
+  const { word, reasons } = groupState(cluster.view, of, isHeard, 0 as WallMs);
   return [word, ...reasons.map(({ code }) => code)];
 };
 

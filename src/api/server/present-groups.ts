@@ -39,6 +39,8 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
   };
 }
 
+const unseen = { latencyMs: null, mibPerSecond: null } as const;
+
 function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
   const owner = view.owners.get(id)?.value;
   const protection = protectionOf(view, id);
@@ -48,7 +50,7 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     on: owner ? hostOf(view, owner.host) : null,
     points: pointsIn(view, id),
   };
-  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, copying: null };
+  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, link: unseen, copying: null };
   if (owner === undefined || protection === undefined) return { ...base, ...nothing };
   const { to } = protection;
   const copy = copiesState(view, id, owner, to);
@@ -64,6 +66,7 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     copy,
     aloneMs: isStale ? Math.max(0, tracker.wall() - Math.min(...since)) : null,
     atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : null,
+    link: figures?.link ?? unseen,
     copying: copy === "copying" && figures !== undefined ? progressOf(figures) : null,
   };
 }

@@ -24,15 +24,20 @@ export function groupText(group: GroupOutput): string {
   ];
   const rows = group.vms.map((vm) => {
     const ends = [vm.name, vm.on?.name ?? "-", vm.copyOn?.name ?? "-"];
-    return [...ends, vm.copy, pointsText(vm.points), figuresOf(vm)];
+    return [...ends, vm.copy, linkOf(vm), pointsText(vm.points), figuresOf(vm)];
   });
-  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "POINTS", ""], rows)}${whyText(group)}`;
+  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", "POINTS", ""], rows)}${whyText(group)}`;
 }
 
 function pointsText({ count, newestAt, proof }: ProtectedVm["points"]): string {
   if (newestAt === null) return "-";
   const tested = proof === null ? "" : `; ${proofText(proof)}`;
   return `${count}, the newest of ${moment(newestAt)}${tested}`;
+}
+
+function linkOf({ link: { latencyMs, mibPerSecond } }: ProtectedVm): string {
+  const parts = [latencyMs === null ? "" : `${latencyMs} ms`, mibPerSecond === null ? "" : `${mibPerSecond} MiB/s`];
+  return parts.filter((part) => part !== "").join(", ") || "-";
 }
 
 function figuresOf({ copying, aloneMs, atRiskMiB }: ProtectedVm): string {

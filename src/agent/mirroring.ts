@@ -28,6 +28,7 @@ import type { LinkFigures } from "../ports/replication.ts";
 import { type Building, isNamed } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
+import { isLastKept } from "./point-taking.ts";
 import { type Mirror, newMirror } from "./replica-state.ts";
 import { type Local, runKey } from "./state.ts";
 
@@ -106,6 +107,7 @@ function settleUnmirrored(building: Building, here: Here): void {
   if (protection === undefined || doors === undefined || isLeft || waits(building, key)) return;
   if (building.state.heart === "lost" || building.state.heart.frozen) return;
   if (copies !== "copying") {
+    if (!isLastKept(building, run, here.to, doors)) return;
     commit(building, here, copyingTransaction(building.happened.view, run.vm, runOf(building, here), here.to), []);
     return;
   }
@@ -164,9 +166,10 @@ function comeBack(building: Building, here: Here, mirror: Mirror): void {
   const { doors } = here;
   if (doors === undefined || isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
   const { vm } = mirror.run;
-  if (mirror.reached)
+  if (mirror.reached) {
+    if (!isLastKept(building, mirror.run, here.to, doors)) return;
     commit(building, here, copyingTransaction(building.happened.view, vm, runOf(building, here), here.to), []);
-  else {
+  } else {
     const op = building.op({ kind: "reach", runKey: runKey(mirror.run) });
     building.effects.push({ kind: "reach", op, run: mirror.run, doors });
   }

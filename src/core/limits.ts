@@ -85,6 +85,12 @@ export const limits = {
   replicaPromptRetryMs: 200,
   /** As long as a copy is not in sync, its host looks so often whether what receives it still works. */
   replicaLookMs: 5_000,
+  /** A recovery point that could not be taken, or dropped, is tried again after this. */
+  pointRetryMs: 15_000,
+  /** The host of the points looks so often which there are. */
+  pointLookMs: 10_000,
+  /** A test failover that was not even begun, as where memory was short, is tried again after this. */
+  proofRetryMs: 600_000,
   /** How far a copy is is written down at most so often. */
   replicaProgressMs: 5_000,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */

@@ -13,12 +13,13 @@ const group: Group = {
   source: host("h1"),
   target: there,
   mode: { kind: "synchronous", boundMs: 2_000 },
+  points: null,
   paused: [],
   createdAt: 0 as WallMs,
 };
 const heard = (): boolean => true;
 const wordOf = (cluster: ReplicaCluster, of = group, isHeard = heard) => {
-  const { word, reasons } = groupState(cluster.view, of, isHeard);
+  const { word, reasons } = groupState(cluster.view, of, isHeard, 0 as WallMs);
   return [word, ...reasons.map(({ code }) => code)];
 };
 
@@ -79,7 +80,7 @@ test("a host that could not start them all beside what it runs is warned of, wit
   there2(memoryMiB);
   expect(wordOf(cluster)).toEqual(["Normal"]);
   there2(memoryMiB - 1);
-  expect(groupState(cluster.view, group, heard)).toMatchObject({
+  expect(groupState(cluster.view, group, heard, 0 as WallMs)).toMatchObject({
     word: "Warning",
     reasons: [{ code: "group-target-full", params: { neededMiB: memoryMiB, freeMiB: memoryMiB - 1 } }],
   });

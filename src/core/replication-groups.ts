@@ -1,10 +1,11 @@
 import { isSame } from "../base/same.ts";
-import type { HostId, VmId } from "../model/ids.ts";
+import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { limits } from "./limits.ts";
 import { reason } from "./placement/fitness.ts";
+import { pointTroubles } from "./point-checks.ts";
 import { copiesOn } from "./replication.ts";
 import { keepsBranch, protectionOf, versionOf } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
@@ -17,7 +18,12 @@ export type GroupState = { readonly word: GroupWord; readonly reasons: readonly 
 const gravity: readonly GroupWord[] = ["Normal", "Synchronizing", "Warning", "Paused", "Error"];
 
 /** `isHeard`: the host's heartbeats come. Reasons in the order of the group's VMs; only those of the word that is shown. */
-export function groupState(view: ClusterView, group: Group, isHeard: (host: HostId) => boolean): GroupState {
+export function groupState(
+  view: ClusterView,
+  group: Group,
+  isHeard: (host: HostId) => boolean,
+  now: WallMs,
+): GroupState {
   const found: (readonly [GroupWord, Reason])[] = [
     ...group.paused.map((code) => ["Paused", reason("S17", "group-paused", { why: code })] as const),
     ...versionTrouble(view, group),
@@ -26,6 +32,7 @@ export function groupState(view: ClusterView, group: Group, isHeard: (host: Host
       ? []
       : [["Warning", reason("S16", "group-target-silent", { host: group.target })] as const]),
     ...group.vms.flatMap((vm) => [...vmTrouble(view, group, vm), ...linkTrouble(view, vm)]),
+    ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
     ...memoryTrouble(view, group),
   ];
   const word = gravity.findLast((one) => found.some(([of]) => of === one)) ?? "Normal";

@@ -1,4 +1,5 @@
 import type { Epoch, HostId, VmId, VolumeId } from "../model/ids.ts";
+import type { Consistency, PointOrigin } from "../model/point-records.ts";
 import type { Params } from "../model/reason.ts";
 import type { Pool } from "../model/records.ts";
 import type { HypervisorEnd, VmRun } from "./hypervisor.ts";
@@ -56,6 +57,8 @@ export type ReplicaPoint = {
   readonly at: number;
   /** What was written between this point and the next, or now: what it costs to keep it. */
   readonly sizeMiB: number;
+  readonly origin: PointOrigin;
+  readonly consistency: Consistency;
 };
 export type ExportEnd =
   | { readonly kind: "exported"; readonly images: readonly { readonly volume: VolumeId; readonly path: string }[] }

@@ -22,7 +22,7 @@ import type { Sensors } from "../ports/sensors.ts";
 import type { Store } from "../ports/store.ts";
 import { ClockOffset } from "./clock-offset.ts";
 import { createCommitter } from "./committer.ts";
-import { performReplica, type Replicas } from "./perform-replicas.ts";
+import { performPoint, performReplica, type Replicas } from "./perform-replicas.ts";
 import { singleTimer } from "./single-timer.ts";
 import { feedView } from "./view-feed.ts";
 
@@ -205,6 +205,13 @@ export function runDaemon(
       case "abandon":
       case "check":
         performMove(effect, done);
+        return;
+      case "take-point":
+      case "list-points":
+      case "drop-point":
+      case "export-point":
+      case "prove-point":
+        performPoint(ports.replicas, effect, toAgent, ended);
         return;
       default:
         performReplica(ports.replicas, effect, toAgent, ended);

@@ -26,6 +26,8 @@ export type ReplicaSourceOptions = {
 /** `close` lets go of everything: relays go on, and the next driver takes them up. */
 export interface QemuReplicaSource extends ReplicaSource {
   close(): void;
+  /** The same as long as it is the same relay, and it refused nothing more. Undefined: none is known to be there. */
+  relayWord(run: VmRun): string | undefined;
 }
 
 const limits = { lookMs: 100, reachMs: 1_000 } as const;
@@ -95,6 +97,10 @@ export function openReplicaSource(options: ReplicaSourceOptions): QemuReplicaSou
       ),
     detach: (run, end) => answer(detach(source, run), end),
     watchReplicas: (listener) => void listeners.push(listener),
+    relayWord: (run) => {
+      const state = source.runs.get(nameOf(run))?.keeper.state;
+      return state === undefined ? undefined : `${state.relay} ${state.refused}`;
+    },
     close: () => {
       source.closed = true;
       clearInterval(look);

@@ -17,6 +17,7 @@ const office: Group = {
   source: host("h1"),
   target: host("h2"),
   mode: { kind: "synchronous", boundMs: 2_000 },
+  points: null,
   paused: [],
   createdAt: 0 as WallMs,
 };

@@ -14,6 +14,7 @@ import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
 import { findHost, findVm, hostName, poolName } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
+import { changedPoints, type PointsChange } from "./points.ts";
 import { someOf } from "./rule-parts.ts";
 
 export const groupLimits = {
@@ -36,6 +37,7 @@ export type SetGroupRequest = {
   readonly addVms?: readonly string[] | undefined;
   readonly removeVms?: readonly string[] | undefined;
   readonly boundMs?: number | undefined;
+  readonly points?: PointsChange | undefined;
 };
 
 /** Protects VMs together: each write of theirs goes to both hosts. Refused where the other host could not take them. */
@@ -56,6 +58,7 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
     source: from.stored.value.id,
     target: to.stored.value.id,
     mode: { kind: "synchronous", boundMs: request.boundMs },
+    points: null,
     paused: [],
     createdAt: asked.at,
   };
@@ -79,7 +82,7 @@ export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked:
   if (vms.kind === "refused") return vms;
   const boundMs = request.boundMs ?? (old.mode.kind === "synchronous" ? old.mode.boundMs : undefined);
   const mode: Group["mode"] = boundMs === undefined ? old.mode : { kind: "synchronous", boundMs };
-  const next = { ...old, vms: vms.vms, mode };
+  const next = { ...old, vms: vms.vms, mode, points: changedPoints(old.points, request.points) };
   if (JSON.stringify(next) === JSON.stringify(old)) return refuse("group-nothing-to-change", { group: old.name });
   return planEdit(view, found.stored, next, "group-changed", asked);
 }

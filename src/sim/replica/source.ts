@@ -37,6 +37,7 @@ export function nameOf(run: VmRun): string {
 /** The agent's side at the host of the runs; takes up the relays that an earlier one left. */
 export class SimReplicaSource implements ReplicaSource {
   isOpen = true;
+  readonly id: HostId;
   readonly #world: ReplicaWorld;
   readonly #outside: ReplicaWorld;
   #looks = false;
@@ -49,6 +50,7 @@ export class SimReplicaSource implements ReplicaSource {
     this.#world = world;
     this.#outside = outside;
     this.#host = host;
+    this.id = host.id;
     for (const { run, relay } of host.relays.values()) this.#keep(run, relay);
   }
 
@@ -125,6 +127,12 @@ export class SimReplicaSource implements ReplicaSource {
 
   unbar(run: VmRun, end: Done): void {
     this.#withRun(run, end, ({ relay }) => end(barEnd(run, relay.unbar())));
+  }
+
+  /** As of src/adapters/qemu/replica-source.ts. */
+  relayWord(run: VmRun): string | undefined {
+    const relay = this.#runs.get(nameOf(run))?.relay;
+    return relay === undefined ? undefined : `${relay.number} ${relay.refused}`;
   }
 
   detach(run: VmRun, end: Done): void {

@@ -42,7 +42,8 @@ function sayWaiting(building: Building, move: Stored<VmMove>, run: VmRun, way: W
   const registration = building.happened.view.hosts.get(building.state.self);
   if (registration === undefined) return;
   const { incarnation } = run;
-  const next: VmMove = { ...move.value, live: { kind: "waiting", incarnation, ...way } };
+  const onCopies = move.value.live?.onCopies === true ? ({ onCopies: true } as const) : {};
+  const next: VmMove = { ...move.value, live: { kind: "waiting", incarnation, ...way, ...onCopies } };
   const key = keys.vmMove(run.vm);
   const compares = [unchanged(key, move), ...stillIn(building.state.self, registration)];
   building.commit(moveSubject(run.vm), transaction(compares, [put(key, next)]), []);
@@ -114,7 +115,7 @@ function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnat
   const addresses = links.map((link) => link.to);
   // The guest comes with the processor that it was shown at its start (PL8).
   const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelOfRun(view, vm) } };
-  const request = { run, vm: shown, pools, from, addresses, tls, ...copiedDisks(view, id) };
+  const request = { run, vm: shown, pools, from, addresses, tls, ...copiedDisks(view, move.value) };
   building.effects.push({ kind: "prepare", op, request });
 }
 

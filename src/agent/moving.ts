@@ -19,6 +19,7 @@ import { settleIncoming } from "./moving-in.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
 import { copiedDisks } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
+import { copiesStage, forgetConfirmation, hasLetGo, hasTakenCopies, isConfirmed } from "./switching.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
 export function settleMoving(building: Building, local: Local, incarnation: Incarnation, moving: Moving): void {
@@ -44,10 +45,13 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
       return;
     case "switch-over":
       // Then it waits: its copy is all that there is of the guest until the target says that it goes on there (S15).
-      if (moving.stage !== "over" && moving.stage !== "refused") beginStep(building, "switch-over", local.run);
+      if (moving.stage === "over" || moving.stage === "refused") return;
+      if (hasLetGo(building, local.run)) beginStep(building, "switch-over", local.run);
       return;
     case "complete":
-      if (moving.stage !== "refused" && moving.stage !== "doubted") complete(building, local.run);
+      if (moving.stage !== "refused" && moving.stage !== "doubted") {
+        if (hasTakenCopies(building, local.run, moving)) complete(building, local.run);
+      }
       // Whether it ever executed is not known: nothing can be given back, and it starts afresh.
       else if (moving.part === "arriving") kill(building, local);
       else beginStep(building, "abandon", local.run);
@@ -80,7 +84,10 @@ function conduct(building: Building, local: Local, moving: Moving, isCopying: bo
   else if (isTargetLost(view, move.value))
     failMove(building, move, "move-host-lost", { ...params, host: move.value.to });
   else if (withheld !== undefined) failMove(building, move, withheld.code, withheld.params);
-  else if (moving.stage === "ready" && !building.busy(vm)) handOver(building, move, local.run);
+  else if (copiesStage(building, local.run, move.value) === "behind")
+    failMove(building, move, "move-copy-behind", { ...params, host: move.value.to });
+  else if (moving.stage === "ready" && !building.busy(vm) && isConfirmed(building, local.run, move))
+    handOver(building, move, local.run);
 }
 
 function whyMoveWithheld(view: ClusterView, id: VmId): Refusal | undefined {
@@ -165,15 +172,19 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
   if (local.phase !== "running") return;
   if (state.heart === "lost" || state.heart.frozen || isTargetLost(view, move.value)) return;
   if (movesHere(building, "out") >= movesMax(view) || isGoingDownAtOnce(view, state.self)) return;
+  const copies = copiesStage(building, local.run, move.value);
+  if (copies === "behind") failMove(building, move, "move-copy-behind", { vm: nameOf(view, vm), host: to });
+  if (copies !== "ready") return;
   // More targets may wait than there are turns, where each of them had seen too little of the others.
   if (moveTurns(view).get(vm) !== 0) return;
   const as = { vm, incarnation: live.incarnation, epoch: nextEpoch(epoch) };
   const op = building.op({ kind: "migrate-out", runKey: runKey(local.run) });
   const { doors, tls } = live;
   const moving = partOf("leaving", move.revision, { tls, since: building.happened.now });
+  forgetConfirmation(building, local.run);
   building.state = withMoving(building.state, { ...local, moving }, {});
   const { bandwidthMiBps, downtimeMs } = migrationPolicy(view);
-  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs, ...copiedDisks(view, vm) };
+  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs, ...copiedDisks(view, move.value) };
   building.effects.push({ kind: "migrate-out", op, run: local.run, request });
 }
 

@@ -85,9 +85,10 @@ function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolum
   return known?.length === volumes?.length && known?.length !== 0 ? known : undefined;
 }
 
-/** A run of it has the images open. */
+/** A run of it has the images open; one that waits for its guest has not, and needs them to be received until then (S15). */
 function isHere({ state }: Building, vm: VmId): boolean {
-  for (const { run, phase } of state.locals.values()) if (run.vm === vm && phase !== "gone") return true;
+  for (const { run, phase, moving } of state.locals.values())
+    if (run.vm === vm && phase !== "gone" && moving?.part !== "incoming") return true;
   return false;
 }
 

@@ -12,6 +12,10 @@ export const limits = {
   freezeVerifiedMaxMs: 300,
   /** 500 ppm on both sides over the longest deadline of any profile. */
   clockSlewPpmMax: 500,
+  /** In such steps a host's clock is compared with the manager's: a tick takes its time. */
+  clockStepMs: 500,
+  /** Clocks that are farther apart make times in logs and losses in seconds worth nothing. */
+  clockApartMs: 2_000,
   /** A manager that saw no commit for this long may itself be the one cut off: it fences nobody for a grace (S8). */
   ownGapMaxMs: 1_000,
   graceMs: 3_000,

@@ -8,6 +8,7 @@ import { type ClusterView, fenceOf } from "../model/view.ts";
 import { poolsOf } from "./fencing.ts";
 import { givesItsVmsUp, whyVmsLeave } from "./host-standing.ts";
 import { isCopied } from "./replication-duty.ts";
+import { switchesOver } from "./switchover.ts";
 import { put, unchanged } from "./transactions.ts";
 
 /**
@@ -88,14 +89,15 @@ export type MoveChange = {
 
 /**
  * Whether the guest moves while it runs: it executes as far as its status says, and every disk lies where both hosts see
- * it, or is copied along. Anything else is stopped, moved and started, where its disks can be found then.
+ * it, or is copied along, or is at `to` already as a copy that has every write. Anything else is stopped, moved and started,
+ * where its disks can be found then.
  */
-export function movesLive(view: ClusterView, vm: Vm, owner: Owner, kind: VmMove["kind"]): boolean {
+export function movesLive(view: ClusterView, vm: Vm, owner: Owner, kind: VmMove["kind"], to?: HostId): boolean {
   if (kind !== "migrate" || owner.kind !== "held") return false;
   const status = view.statuses.get(vm.id)?.value;
   if (status?.epoch !== owner.epoch || status.phase !== "running") return false;
-  // Its copies would be of another place: it goes on from them, stopped and started (S17).
-  if (isCopied(view, vm.id)) return false;
+  // To no host but that of its copies: anywhere else it would be without them (S17).
+  if (isCopied(view, vm.id)) return to !== undefined && switchesOver(view, vm, to);
   return poolsOf(vm, view)?.every(({ kind }) => kind === "shared-dir" || kind === "local-dir") === true;
 }
 
@@ -107,6 +109,7 @@ export function beginMove(view: ClusterView, vm: Vm, owner: Owner, start: MoveSt
   const key = keys.vmMove(vm.id);
   const held = owner.kind === "held";
   const kind = start.kind ?? kindOfMove(vm.id);
+  const onCopies = isCopied(view, vm.id) ? ({ onCopies: true } as const) : {};
   const move: VmMove = {
     schema: 1,
     vm: vm.id,
@@ -117,7 +120,7 @@ export function beginMove(view: ClusterView, vm: Vm, owner: Owner, start: MoveSt
     to: start.to,
     reason: { ...start.reason, params: { ...start.reason.params } },
     answer: { kind: "open" },
-    ...(movesLive(view, vm, owner, kind) ? { live: { kind: "asked" } } : {}),
+    ...(movesLive(view, vm, owner, kind, start.to) ? { live: { kind: "asked", ...onCopies } } : {}),
     at,
   };
   return {

@@ -71,7 +71,14 @@ export const hostFactsSchema = z.object({
   routedAddresses: routedAddressesSchema,
   networks: z.array(z.object({ network: brandedText<NetworkId>(), bridge: z.string(), unfit: z.string().nullable() })),
   pools: z.array(
-    z.object({ pool: brandedText<PoolId>(), capacityMiB: z.int(), freeMiB: z.int(), unfit: z.string().nullable() }),
+    z.object({
+      pool: brandedText<PoolId>(),
+      capacityMiB: z.int(),
+      freeMiB: z.int(),
+      unfit: z.string().nullable(),
+      /** On a device that somebody can pull out. Absent: it is not. */
+      removable: z.boolean().optional(),
+    }),
   ),
   checks: z.array(checkSchema),
   at: wallMs,
@@ -276,6 +283,8 @@ export const managerTickSchema = z.object({
   schema: schema1,
   term: brandedNumber<Term>(),
   tick: z.int(),
+  /** By the leader's clock, when it was sent: from it hosts know how far their clocks are apart. Nothing else rests on it. */
+  at: wallMs.optional(),
   /** The last of its term: whoever hears it may take the office at once. */
   last: z.literal(true).optional(),
 });

@@ -15,8 +15,11 @@ export const replicaStateSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("in-sync") }),
   z.object({
     kind: z.literal("stale"),
-    /** `moved`: its VM went on elsewhere from what it holds, by a live move (S15). */
-    cause: z.enum(["silent", "failed", "order", "restart", "moved"]),
+    /**
+     * `moved`: its VM went on elsewhere from a copy that was made of it, by a live move; `handed`: by a switchover, from the
+     * copy that had all that it holds (S15).
+     */
+    cause: z.enum(["silent", "failed", "order", "restart", "moved", "handed"]),
     whole: z.boolean(),
     at: wallMs,
   }),
@@ -96,6 +99,10 @@ export const vmCopyingSchema = z.object({
   mibPerSecond: z.number(),
   /** Of what is to be copied; while the copy is stale: of what it lacks. */
   remainingMiB: z.number(),
+  /** The best that was seen of the link, with the host behind it, in the last window that told something; null: nothing. */
+  link: z
+    .object({ latencyMs: z.number().nullable(), mibPerSecond: z.number().nullable() })
+    .default({ latencyMs: null, mibPerSecond: null }),
   at: wallMs,
 });
 export type VmCopying = z.infer<typeof vmCopyingSchema>;

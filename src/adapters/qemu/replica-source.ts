@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { isSame } from "../../base/same.ts";
 import type { ClusterId, Epoch, Incarnation, VmId } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
@@ -146,6 +147,8 @@ function keep(source: Source, run: VmRun, config: RelayConfig): Attached {
   return attached;
 }
 
+const noFigures = { latencyMs: null, mibPerSecond: null } as const;
+
 function hear(source: Source, attached: Attached, state: RelayState): void {
   const before = attached.heard;
   attached.heard = state;
@@ -153,12 +156,14 @@ function hear(source: Source, attached: Attached, state: RelayState): void {
   const { run } = attached;
   if (state.waits && before?.waits !== true)
     source.emit({ kind: "waits", run, detail: state.trouble ?? "the replica does not answer" });
-  if (state.connected !== before?.connected)
+  const isKnown = isSame(state.figures, before?.figures ?? noFigures);
+  if (state.connected !== before?.connected || !isKnown)
     source.emit({
       kind: "link",
       run,
       connected: state.connected,
       detail: (state.connected ? state.link : state.trouble) ?? "",
+      figures: state.figures,
     });
 }
 

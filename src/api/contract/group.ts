@@ -15,6 +15,8 @@ const protectedVmSchema = named.extend({
   aloneMs: z.int().min(0).nullable(),
   /** MiB that the copy lacks, which are lost with the VM's host; null: not known, or nothing. */
   atRiskMiB: z.number().min(0).nullable(),
+  /** Of the link to its copy, with the host behind it: the best that was seen lately; null: nothing was seen yet. */
+  link: z.object({ latencyMs: z.number().min(0).nullable(), mibPerSecond: z.number().min(0).nullable() }),
   /** While it is copied. */
   copying: z
     .object({

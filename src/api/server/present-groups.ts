@@ -37,11 +37,13 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
   };
 }
 
+const unseen = { latencyMs: null, mibPerSecond: null } as const;
+
 function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
   const owner = view.owners.get(id)?.value;
   const protection = protectionOf(view, id);
   const base = { id, name: view.vms.get(id)?.value.name ?? id, on: owner ? hostOf(view, owner.host) : null };
-  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, copying: null };
+  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, link: unseen, copying: null };
   if (owner === undefined || protection === undefined) return { ...base, ...nothing };
   const { to } = protection;
   const copy = copiesState(view, id, owner, to);
@@ -57,6 +59,7 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     copy,
     aloneMs: isStale ? Math.max(0, tracker.wall() - Math.min(...since)) : null,
     atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : null,
+    link: figures?.link ?? unseen,
     copying: copy === "copying" && figures !== undefined ? progressOf(figures) : null,
   };
 }

@@ -19,8 +19,20 @@ export function groupText(group: GroupOutput): string {
     ["Mode", group.boundMs === null ? group.mode : `${group.mode}, a write waits ${group.boundMs} ms at most`],
     ["Since", moment(group.createdAt)],
   ];
-  const rows = group.vms.map((vm) => [vm.name, vm.on?.name ?? "-", vm.copyOn?.name ?? "-", vm.copy, figuresOf(vm)]);
-  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", ""], rows)}${whyText(group)}`;
+  const rows = group.vms.map((vm) => [
+    vm.name,
+    vm.on?.name ?? "-",
+    vm.copyOn?.name ?? "-",
+    vm.copy,
+    linkOf(vm),
+    figuresOf(vm),
+  ]);
+  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", ""], rows)}${whyText(group)}`;
+}
+
+function linkOf({ link: { latencyMs, mibPerSecond } }: ProtectedVm): string {
+  const parts = [latencyMs === null ? "" : `${latencyMs} ms`, mibPerSecond === null ? "" : `${mibPerSecond} MiB/s`];
+  return parts.filter((part) => part !== "").join(", ") || "-";
 }
 
 function figuresOf({ copying, aloneMs, atRiskMiB }: ProtectedVm): string {

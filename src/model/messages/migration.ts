@@ -205,6 +205,11 @@ export const migrationMessages = {
     effect: "The move is called off, and the VM is stopped where it is.",
     remedy: "Nothing to do.",
   },
+  "move-copy-behind": {
+    cause: "The copy of VM {vm} on host {host} does not have every write, or could not say that it has.",
+    effect: "The VM was not handed over; it goes on where it is.",
+    remedy: "Wait until its group is Normal again, then move it; see the group for what is in the way.",
+  },
   "move-host-lost": {
     cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",
     effect: "Nothing was handed over or taken back.",

@@ -136,6 +136,10 @@ export class SimMirrorQemu {
     else this.#send(volume, block, value, acknowledged);
   }
 
+  get isWriting(): boolean {
+    return this.#pending.size > 0;
+  }
+
   /** All that there is, and each write from now on. */
   mirror(relay: SimRelayPort): void {
     this.relay = relay;

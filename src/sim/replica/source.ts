@@ -25,6 +25,7 @@ export class SimReplicatedHost {
 }
 
 const stepMs = 2;
+const nothingSeen = { latencyMs: null, mibPerSecond: null } as const;
 const lookMs = 100;
 const restartMs = 100;
 const done: HypervisorEnd = { kind: "done" };
@@ -165,7 +166,7 @@ export class SimReplicaSource implements ReplicaSource {
       attached.told = now;
       if (relay.waits && waited !== "true") this.#emit({ kind: "waits", run, detail: "the replica does not answer" });
       if (String(relay.isConnected) !== wasConnected)
-        this.#emit({ kind: "link", run, connected: relay.isConnected, detail: "" });
+        this.#emit({ kind: "link", run, connected: relay.isConnected, detail: "", figures: nothingSeen });
     };
   }
 

@@ -96,7 +96,7 @@ function qemuOf(qemus: Qemus, copy: Copy): MoveQemu {
     isAlive: () => copy.alive,
     isFrozen: () => copy.host.isFrozen(copy.run),
     isUp: () => !copy.paused,
-    hasWritesUnderWay: () => copy.host.scheduler.now < copy.diesNotBefore,
+    hasWritesUnderWay: () => copy.host.scheduler.now < copy.diesNotBefore || qemus.isWriting(copy),
     openImages: () => qemus.openImages(copy),
     closeImages: () => qemus.closeImages(copy),
     imagesOf: (disks) => disks.flatMap((i) => copy.host.images.all.get(copy.vm.spec.disks[i]?.volume ?? "") ?? []),

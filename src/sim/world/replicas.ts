@@ -123,6 +123,10 @@ export class ReplicaMachines {
     });
   }
 
+  isWriting({ host, run }: Copy): boolean {
+    return this.#machineOf(host).source.qemus.get(nameOf(run))?.isWriting === true;
+  }
+
   killRelays(vm: string): void {
     for (const { source } of this.#machines.values())
       for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.isAlive = false;

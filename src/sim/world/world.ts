@@ -126,6 +126,7 @@ export class World {
         for (const checker of this.checkers) checker.ended?.(copy, exit);
       },
       isReplicated: (vm) => this.truth.isReplicated(vm),
+      isWriting: (copy) => this.replicas.isWriting(copy),
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
     this.around = options.around;

@@ -28,9 +28,9 @@ export const movingMutants: readonly Mutant[] = [
     what: "A source ends its copy as soon as it has sent everything, whether or not it arrives.",
     near,
     file: "src/agent/moving.ts",
-    find: '      if (moving.stage !== "over" && moving.stage !== "refused") beginStep',
+    find: '      if (moving.stage === "over" || moving.stage === "refused") return;\n',
     replace:
-      '      if (moving.stage === "over") kill(building, local);\n      else if (moving.stage !== "refused") beginStep',
+      '      if (moving.stage === "over") kill(building, local);\n      if (moving.stage === "over" || moving.stage === "refused") return;\n',
   },
   {
     id: "going-on-noted-and-not-repeated",

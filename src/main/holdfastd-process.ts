@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openStoreForce } from "../adapters/etcd/force.ts";
@@ -17,12 +17,16 @@ import { openLinuxSensors } from "../adapters/linux/sensors.ts";
 import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
 import { chooseAccel } from "../adapters/qemu/accel.ts";
 import { openQemuHypervisor, type QemuHypervisor } from "../adapters/qemu/driver.ts";
+import { openGuestFreezer } from "../adapters/qemu/guest-freeze.ts";
 import { runCgroup } from "../adapters/qemu/host.ts";
+import { openPointSource } from "../adapters/qemu/replica-point-source.ts";
 import { openReplicaSource } from "../adapters/qemu/replica-source.ts";
 import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
+import { runPaths } from "../adapters/qemu/run-folder.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
+import type { TakeoverMeans } from "../api/server/takeover.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
@@ -35,7 +39,7 @@ import type { Params } from "../model/reason.ts";
 import { systemActor } from "../model/records.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
-import type { Volumes } from "../ports/hypervisor.ts";
+import type { VmRun, Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { forwardOnly, type WentBack } from "../runtime/forward-only.ts";
@@ -116,10 +120,7 @@ async function run(
   };
   const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
   const knows = { self, version, heard, storeAddresses, log: warn };
-  const fencing = fenceAgents();
-  const force = openStoreForce({ runDir: config.runDir, restart: config.commands.restartStore }, etcd);
-  const waitMs = isWithoutDeadline(profile) ? 0 : profile.deadlineMs + profile.marginMs;
-  const takeover = { force, fencing, waitMs };
+  const takeover = takeoverMeans(config, etcd);
   const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
@@ -133,8 +134,8 @@ async function run(
       journal,
       volumes,
       hypervisor,
-      replicas: openReplicas(config, volumes, hypervisor.qmpOf),
-      fencing,
+      replicas: openReplicas(config, volumes, hypervisor.qmpOf, accel),
+      fencing: fenceAgents(),
       sensors: openLinuxSensors(
         config,
         version,
@@ -159,6 +160,12 @@ async function run(
   return undefined;
 }
 
+function takeoverMeans({ profile, runDir, commands }: HostConfig, etcd: EtcdStore): TakeoverMeans {
+  const force = openStoreForce({ runDir, restart: commands.restartStore }, etcd);
+  const waitMs = isWithoutDeadline(profile) ? 0 : profile.deadlineMs + profile.marginMs;
+  return { force, fencing: fenceAgents(), waitMs };
+}
+
 /** S23: after the others went on without this host, its member of the store joins them anew. */
 function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView, commit: CommitWithEvents): void {
   const { host: self, role, runDir, store } = config;
@@ -175,13 +182,22 @@ function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView
 }
 
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */
-function openReplicas(config: HostConfig, volumes: Volumes, qmp: QemuHypervisor["qmpOf"]): Replicas {
+function openReplicas(
+  config: HostConfig,
+  volumes: Volumes,
+  qmp: QemuHypervisor["qmpOf"],
+  accel: "kvm" | "tcg",
+): Replicas {
   const { cluster, runDir, pools, store: certificates } = config;
   const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
-  return {
-    source: openReplicaSource({ cluster, runDir, certificates, relay, qmp }),
-    target: openReplicaTarget({ cluster, runDir, pools, certificates, volumes }),
+  const source = openReplicaSource({ cluster, runDir, certificates, relay, qmp });
+  const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel });
+  const channel = (run: VmRun): string | undefined => {
+    const { agent } = runPaths(runDir, run);
+    return existsSync(agent) ? agent : undefined;
   };
+  const points = openPointSource({ cluster, certificates, source, freezer: openGuestFreezer({ runDir, channel }) });
+  return { source, target, points, prover: target };
 }
 
 function silentAddresses(daemon: Daemon | undefined, now: number): ReadonlySet<string> {

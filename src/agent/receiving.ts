@@ -1,6 +1,6 @@
 import { valuesInKeyOrder } from "../base/order.ts";
 import { limits } from "../core/limits.ts";
-import { moveLinks } from "../core/migration-links.ts";
+import { replicationLinks } from "../core/migration-links.ts";
 import { copiesOn } from "../core/replication.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import { forgetCopiesTransaction, isReceiverKnown, receiverTransaction } from "../core/replication-receiver.ts";
@@ -57,7 +57,8 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const ceased = new Map(building.state.replicas.ceased);
   ceased.delete(vm);
   building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });
-  const keepCycles = inCycles ? { keepCycles: limits.cyclesKept } : {};
+  // Where somebody says which points stay, they are thinned out by that.
+  const keepCycles = inCycles && run.group.points === null ? { keepCycles: limits.cyclesKept } : {};
   building.effects.push({ kind: "receive", op, request: { ...request, ...keepCycles }, inCycles });
 }
 
@@ -92,7 +93,7 @@ function requestFor(
   const [there, here] = [view.members.get(from)?.value, view.members.get(self)?.value];
   const volumes = volumesOf(view, view.vms.get(vm)?.value);
   if (there === undefined || here === undefined || volumes === undefined) return undefined;
-  const links = moveLinks(there, here, { order: [], gateways: new Set() });
+  const links = replicationLinks(there, here);
   return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true };
 }
 
@@ -104,9 +105,10 @@ function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolum
   return known?.length === volumes?.length && known?.length !== 0 ? known : undefined;
 }
 
-/** A run of it has the images open. */
+/** A run of it has the images open; one that waits for its guest has not, and needs them to be received until then (S15). */
 function isHere({ state }: Building, vm: VmId): boolean {
-  for (const { run, phase } of state.locals.values()) if (run.vm === vm && phase !== "gone") return true;
+  for (const { run, phase, moving } of state.locals.values())
+    if (run.vm === vm && phase !== "gone" && moving?.part !== "incoming") return true;
   return false;
 }
 

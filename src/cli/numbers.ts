@@ -22,12 +22,3 @@ export function decimal(text: string): number {
 export function secondsToMs(seconds: number | undefined): number | undefined {
   return seconds === undefined ? undefined : seconds * 1_000;
 }
-
-const unitsS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
-
-/** Such as 5s, 15m, 1h or 1d; in seconds. */
-export function lengthOfTime(text: string): number {
-  const [, count, unit = ""] = /^(\d{1,9})([smhd])$/u.exec(text) ?? [];
-  if (count === undefined) throw new InvalidArgumentError("Give a length of time such as 5s, 15m, 1h or 1d.");
-  return Number(count) * (unitsS[unit] ?? 1);
-}

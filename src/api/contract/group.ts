@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { pointProofSchema } from "../../model/point-proof.ts";
+import { groupPointsSchema } from "../../model/point-records.ts";
 import { reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
 
@@ -18,6 +20,8 @@ const protectedVmSchema = named.extend({
   /** In cycles: the moment that the copy holds, and how long ago that was; null: there is none, or it does not go by cycles. */
   copyAt: wallMsSchema.nullable(),
   lagMs: z.int().min(0).nullable(),
+  /** Of the link to its copy, with the host behind it: the best that was seen lately; null: nothing was seen yet. */
+  link: z.object({ latencyMs: z.number().min(0).nullable(), mibPerSecond: z.number().min(0).nullable() }),
   /** While it is copied. */
   copying: z
     .object({
@@ -28,6 +32,12 @@ const protectedVmSchema = named.extend({
       remainingMs: z.int().min(0).nullable(),
     })
     .nullable(),
+  /** Its recovery points, and what the last test failover came to. */
+  points: z.object({
+    count: z.int().min(0),
+    newestAt: wallMsSchema.nullable(),
+    proof: pointProofSchema.nullable(),
+  }),
 });
 export type ProtectedVm = z.infer<typeof protectedVmSchema>;
 
@@ -44,6 +54,8 @@ export const groupSchema = z.object({
   /** In cycles: how often, and what a failover by itself may lose; null: writes wait, or it goes by order alone. */
   everyS: z.int().nullable(),
   lossS: z.int().nullable(),
+  /** When its VMs get recovery points, and how long those stay; null: only by hand. */
+  points: groupPointsSchema.nullable(),
   createdAt: wallMsSchema,
   vms: z.array(protectedVmSchema),
 });
@@ -89,6 +101,7 @@ export const groupContract = {
         addVms: vmsSchema.optional(),
         removeVms: vmsSchema.optional(),
         ...modeInput,
+        points: groupPointsSchema.partial().optional(),
       }),
     )
     .output(groupAnswer),

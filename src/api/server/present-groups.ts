@@ -1,4 +1,5 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
+import { lastProof, pointsOf } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
 import { lagNow, sealedCycle } from "../../core/replication-cycles.ts";
 import { copiesState, protectionOf } from "../../core/replication-duty.ts";
@@ -35,17 +36,25 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
     boundMs: group.mode.kind === "synchronous" ? group.mode.boundMs : null,
     everyS: group.mode.kind === "asynchronous" ? group.mode.everyS : null,
     lossS: group.mode.kind === "asynchronous" ? group.mode.lossS : null,
+    points: group.points,
     createdAt: group.createdAt,
     vms: group.vms.map((vm) => presentVm(view, vm, tracker)),
   };
 }
 
+const unseen = { latencyMs: null, mibPerSecond: null } as const;
+
 function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
   const owner = view.owners.get(id)?.value;
   const protection = protectionOf(view, id);
-  const base = { id, name: view.vms.get(id)?.value.name ?? id, on: owner ? hostOf(view, owner.host) : null };
+  const base = {
+    id,
+    name: view.vms.get(id)?.value.name ?? id,
+    on: owner ? hostOf(view, owner.host) : null,
+    points: pointsIn(view, id),
+  };
   const nothing = {
-    ...{ copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, copying: null },
+    ...{ copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, link: unseen, copying: null },
     ...{ copyAt: null, lagMs: null },
   };
   if (owner === undefined || protection === undefined) return { ...base, ...nothing };
@@ -66,8 +75,14 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : null,
     copyAt: sealedCycle(view, id, to)?.at ?? null,
     lagMs: lagNow(view, id, to, tracker.wall()) ?? null,
+    link: figures?.link ?? unseen,
     copying: copy === "copying" && figures !== undefined ? progressOf(figures) : null,
   };
+}
+
+function pointsIn(view: ClusterView, vm: VmId): ProtectedVm["points"] {
+  const all = pointsOf(view, vm);
+  return { count: all.length, newestAt: all.at(-1)?.value.at ?? null, proof: lastProof(view, vm) ?? null };
 }
 
 function progressOf({ percent, mibPerSecond, remainingMiB }: Figures): ProtectedVm["copying"] {

@@ -1,8 +1,10 @@
 import { InvalidArgumentError } from "@commander-js/extra-typings";
 import type { GroupOutput } from "../../api/contract/group.ts";
-import { lengthOfTime, wholeNumber } from "../numbers.ts";
+import { duration } from "../durations.ts";
+import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
+import { pointsOf, withPoints } from "./group-points.ts";
 import { groupsText, groupText } from "./group-show.ts";
 
 export const groupCommands: Group = (program, cli) => {
@@ -35,7 +37,7 @@ function modeNamed(text: string): (typeof modes)[keyof typeof modes] {
 }
 
 function lossNamed(text: string): number | null {
-  return text === "none" ? null : lengthOfTime(text);
+  return text === "none" ? null : duration(text);
 }
 
 type ModeOptions = {
@@ -49,8 +51,8 @@ function modeOf({ mode, boundMs, every, allowLoss }: ModeOptions) {
   return {
     ...(mode === undefined ? {} : { mode }),
     ...(boundMs === undefined ? {} : { boundMs }),
-    ...(every === undefined ? {} : { everyS: every }),
-    ...(allowLoss === undefined ? {} : { lossS: allowLoss }),
+    ...(every === undefined ? {} : { everyS: every / 1_000 }),
+    ...(allowLoss === undefined ? {} : { lossS: allowLoss === null ? null : allowLoss / 1_000 }),
   };
 }
 
@@ -64,7 +66,7 @@ function createCommand(group: Parent, cli: Cli): void {
     .requiredOption("--vm <vm...>", "VMs, by name or id; may be given several times")
     .option("--mode <mode>", modeHelp, modeNamed)
     .option("--bound-ms <ms>", boundHelp, wholeNumber)
-    .option("--every <time>", everyHelp, lengthOfTime)
+    .option("--every <time>", everyHelp, duration)
     .option("--allow-loss <time>", lossHelp, lossNamed)
     .option(...jsonOption)
     .addHelpText(
@@ -116,20 +118,26 @@ function showCommand(group: Parent, cli: Cli): void {
 }
 
 function setCommand(group: Parent, cli: Cli): void {
-  group
+  const command = group
     .command("set")
-    .description("take VMs in or out, or change how they are copied")
+    .description("take VMs in or out, change how they are copied, or say when there are recovery points")
     .argument("<group>", "its name")
     .option("--add-vm <vm...>", "VMs to protect as well")
     .option("--remove-vm <vm...>", "VMs to protect no more")
     .option("--mode <mode>", modeHelp, modeNamed)
     .option("--bound-ms <ms>", boundHelp, wholeNumber)
-    .option("--every <time>", everyHelp, lengthOfTime)
-    .option("--allow-loss <time>", lossHelp, lossNamed)
+    .option("--every <time>", everyHelp, duration)
+    .option("--allow-loss <time>", lossHelp, lossNamed);
+  withPoints(command)
     .option(...jsonOption)
     .addHelpText(
       "after",
-      examples("holdfast group set office --add-vm mail", "holdfast group set office --mode async --every 15m"),
+      examples(
+        "holdfast group set office --add-vm mail",
+        "holdfast group set office --mode async --every 15m",
+        "holdfast group set office --points-every 15m --keep 24x1h,7x1d",
+        "holdfast group set office --test-every 1d --test-http /",
+      ),
     )
     .action(async (name, options) => {
       const { addVm: addVms, removeVm: removeVms } = options;
@@ -138,6 +146,7 @@ function setCommand(group: Parent, cli: Cli): void {
         ...(addVms === undefined ? {} : { addVms }),
         ...(removeVms === undefined ? {} : { removeVms }),
         ...modeOf(options),
+        ...pointsOf(options),
       };
       const answer = await (await cli.session()).change((client, requestId) =>
         client.group.set({ ...input, requestId }),

@@ -65,6 +65,7 @@ export function addGroup(world: World, { name, from, to, vms, everyS, lossS }: P
       everyS === undefined
         ? { kind: "synchronous", boundMs: 2_000 }
         : { kind: "asynchronous", everyS, lossS: lossS ?? null },
+    points: null,
     paused: [],
     createdAt,
   };

@@ -2,34 +2,49 @@ import { type SeededRandom, seededRandom } from "../base/random.ts";
 import type { FaultEvent, WorldPlan } from "./plan.ts";
 
 const names = ["copied1", "copied2"] as const;
+/** Copied in cycles: h1, or h2, to the other one. */
+const inCycles = ["cycled1"] as const;
 const quietMs = 40_000;
 const eventsMax = 14;
 
 /**
- * The world of a seed with two VMs besides whose disks lie with one host and are copied to another, and with what befalls such
+ * The world of a seed with three VMs besides whose disks lie with one host and are copied to another, one of them in cycles, and with what befalls such
  * copies. Everything else is drawn as it is without them.
  */
 export function withCopies(plan: WorldPlan): WorldPlan {
   const random = seededRandom(`copies ${plan.seed}`);
   const [from, to] = random.chance(0.5) ? (["h1", "h2"] as const) : (["h2", "h1"] as const);
-  const vms = names.map((name) => ({
+  const cycles = seededRandom(`cycles ${plan.seed}`);
+  const lossS = cycles.pick([20, 60, 300]);
+  const vms = [...names, ...inCycles].map((name) => ({
     ...{ name, pool: "local", memoryMiB: 64, requested: "started" as const, maxRestart: 2, maxRelocate: 1 },
   }));
   const events = Array.from({ length: 4 + random.below(eventsMax - 4) }, () =>
-    draw(random, [from, to], plan.healAtMs - quietMs),
+    draw(random, names, [from, to], plan.healAtMs - quietMs),
+  );
+  events.push(
+    ...Array.from({ length: 1 + cycles.below(4) }, () => draw(cycles, inCycles, [from, to], plan.healAtMs - quietMs)),
   );
   return {
     ...plan,
     pools: [...plan.pools, { name: "local", kind: "local-dir" }],
     vms: [...plan.vms, ...vms],
-    groups: [{ name: "office", from, to, vms: names }],
+    groups: [
+      { name: "office", from, to, vms: names },
+      { name: "shop", from, to, vms: inCycles, everyS: cycles.pick([5, 15]), lossS },
+    ],
     events: [...plan.events, ...events].sort((a, b) => a.atMs - b.atMs),
   };
 }
 
-function draw(random: SeededRandom, [from, to]: readonly [string, string], spanMs: number): FaultEvent {
+function draw(
+  random: SeededRandom,
+  vms: readonly string[],
+  [from, to]: readonly [string, string],
+  spanMs: number,
+): FaultEvent {
   const atMs = quietMs + random.below(spanMs);
-  const vm = random.pick(names);
+  const vm = random.pick(vms);
   const forMs = 500 + random.below(20_000);
   const host = random.chance(0.5) ? from : to;
   const other = host === from ? to : from;

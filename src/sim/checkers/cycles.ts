@@ -1,5 +1,5 @@
 import type { VmId } from "../../model/ids.ts";
-import type { Event, FenceRecord } from "../../model/records.ts";
+import type { Event } from "../../model/records.ts";
 import type { SealedCycle } from "../../model/replication-cycle.ts";
 import type { Group, Replica } from "../../model/replication-records.ts";
 import type { SimDisk } from "../replica/machine.ts";
@@ -14,8 +14,6 @@ type Stated = {
   readonly seconds: number;
   readonly cycle: SealedCycle | undefined;
   readonly guest: GuestDisk | undefined;
-  /** By the clock of the host that recorded the fence, from the beginning of the world. */
-  readonly lostAt: number | undefined;
 };
 
 /** Losses that were stated by the transaction that accepts them; over once another guest wrote there. */
@@ -36,7 +34,7 @@ export function statedLosses(world: World): {
       if (event?.type !== "replica-promoted-behind" || vm === undefined) return;
       const seconds = Number(event.params["seconds"]);
       const guest = world.replicas.guests.get(vm);
-      stated.set(vm, { seconds, cycle: taken.get(vm), guest, lostAt: lostAt(world, vm) });
+      stated.set(vm, { seconds, cycle: taken.get(vm), guest });
     },
     of: (vm) => {
       const known = stated.get(vm);
@@ -44,17 +42,6 @@ export function statedLosses(world: World): {
     },
   };
 }
-
-/** The newest fence of whichever host the VM's group is about. */
-function lostAt(world: World, vm: VmId): number | undefined {
-  const group = groupsOf(world).find(({ vms }) => vms.includes(vm));
-  const fences = [...world.truth.values].flatMap(([key, value]) =>
-    [group?.source, group?.target].some((host) => key.startsWith(`/fence/${host}/`)) ? [value as FenceRecord] : [],
-  );
-  return fences.length === 0 ? undefined : Math.max(...fences.map(({ at, stoodBy }) => stoodBy ?? at)) - wallStart;
-}
-
-const wallStart = 1_800_000_000_000;
 
 function groupsOf(world: World): readonly Group[] {
   return [...world.truth.values].flatMap(([key, value]) => (key.startsWith("/groups/") ? [value as Group] : []));
@@ -110,15 +97,13 @@ function isSameDisk(a: SimDisk, b: SimDisk): boolean {
 }
 
 function checkLoss(world: World, fail: Fail, name: string, vm: VmId, known: Stated, disk: SimDisk): void {
-  const { seconds, guest, lostAt: at } = known;
+  const { seconds, guest } = known;
   const mode = groupsOf(world).find(({ vms }) => vms.includes(vm))?.mode;
   const limitS = mode?.kind === "asynchronous" ? mode.lossS : null;
   if (limitS === null || seconds > limitS) fail(`${name} loses ${seconds} s, which its group does not allow`);
   // Clocks that were put elsewhere show nothing that could be compared.
-  if (world.hosts.some(({ clock }) => clock.wallOffsetMs !== 0) || at === undefined) return;
-  const since = guest?.lostSince(disk) ?? Number.POSITIVE_INFINITY;
-  if (since < at - seconds * 1_000 - 1)
-    fail(
-      `${name} lacks a write of ${Math.round(at - since)} ms before its host was lost, though ${seconds} s were stated`,
-    );
+  if (guest === undefined || world.hosts.some(({ clock }) => clock.wallOffsetMs !== 0)) return;
+  const lostMs = guest.lastTold() - guest.lostSince(disk);
+  if (lostMs > seconds * 1_000)
+    fail(`${name} lacks the last ${Math.round(lostMs)} ms of writes, though ${seconds} s were stated`);
 }

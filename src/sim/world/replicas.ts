@@ -58,6 +58,11 @@ export class GuestDisk {
     return place < 0 ? [...told, { value, at: told.at(-1)?.at ?? 0 }] : told.slice(0, place + 1);
   }
 
+  /** When the last write was acknowledged. */
+  lastTold(): number {
+    return Math.max(...[...this.#told.values()].map((told) => told.at(-1)?.at ?? 0));
+  }
+
   /** When the first write was acknowledged that is not there; infinite: all are. */
   lostSince(disk: SimDisk): number {
     const firsts = this.lostOn(disk).map((block) => {

@@ -111,6 +111,12 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       await meanwhile?.();
       target = openTarget(folder, of);
     },
+    rebootTarget: async () => {
+      target.close();
+      await faults.killDaemon();
+      rmSync(join(folder, "b", "received"), { recursive: true, force: true });
+      target = openTarget(folder, of);
+    },
     end: (call) => new Promise((done) => call(done)),
     until,
     whileLater: () => sleep(laterMs),

@@ -36,15 +36,16 @@ function modeNamed(text: string): (typeof modes)[keyof typeof modes] {
   return modes[text];
 }
 
-function lossNamed(text: string): number | null {
-  return text === "none" ? null : duration(text);
+/** Not null: the parser of options takes that for an empty text. */
+function lossNamed(text: string): number | "none" {
+  return text === "none" ? text : duration(text);
 }
 
 type ModeOptions = {
   readonly mode?: ReturnType<typeof modeNamed> | undefined;
   readonly boundMs?: number | undefined;
   readonly every?: number | undefined;
-  readonly allowLoss?: number | null | undefined;
+  readonly allowLoss?: number | "none" | undefined;
 };
 
 function modeOf({ mode, boundMs, every, allowLoss }: ModeOptions) {
@@ -52,7 +53,7 @@ function modeOf({ mode, boundMs, every, allowLoss }: ModeOptions) {
     ...(mode === undefined ? {} : { mode }),
     ...(boundMs === undefined ? {} : { boundMs }),
     ...(every === undefined ? {} : { everyS: every / 1_000 }),
-    ...(allowLoss === undefined ? {} : { lossS: allowLoss === null ? null : allowLoss / 1_000 }),
+    ...(allowLoss === undefined ? {} : { lossS: allowLoss === "none" ? null : allowLoss / 1_000 }),
   };
 }
 

@@ -17,6 +17,7 @@ import {
   isWorking,
   type Protection,
   protectionOf,
+  waitsForResume,
 } from "../core/replication-duty.ts";
 import { put, transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, later } from "../model/ids.ts";
@@ -163,8 +164,10 @@ function goOnAlone(building: Building, here: Here, mirror: Mirror): void {
 
 /** The copy's host answers: from the commit on the copy is of no use until it has everything again (S17). */
 function comeBack(building: Building, here: Here, mirror: Mirror): void {
-  const { doors } = here;
+  const { doors, protection } = here;
   if (doors === undefined || isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
+  const { view } = building.happened;
+  if (protection !== undefined && waitsForResume(view, mirror.run.vm, here.to, protection.group)) return;
   const { vm } = mirror.run;
   if (mirror.reached) {
     if (!isLastKept(building, mirror.run, here.to, doors)) return;

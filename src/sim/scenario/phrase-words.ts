@@ -100,6 +100,7 @@ export const phrases = [
   "hang copies of VM on HOST",
   "group pause RULE",
   "group resume RULE",
+  "group resume by hand RULE",
   "group delete RULE",
   "disarm freeze",
   "disarm ignore",

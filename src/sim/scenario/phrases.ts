@@ -1,6 +1,6 @@
 import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
-import { planDeleteGroup, planPauseGroup } from "../../core/requests/groups.ts";
+import { planDeleteGroup, planPauseGroup, planSetGroup } from "../../core/requests/groups.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
 import type { Incarnation, IntentId, Nonce, TaskId, VmId } from "../../model/ids.ts";
@@ -347,6 +347,11 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "hang copies of VM on HOST": hangCopies,
   "group pause RULE": turnGroup(true),
   "group resume RULE": turnGroup(false),
+  "group resume by hand RULE": orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planSetGroup(view, { group: rule, resume: "manual" }, asked),
+  ),
   "group delete RULE": orderWith(
     ({ rule }) =>
       (view, _event, asked) =>

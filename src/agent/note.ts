@@ -147,7 +147,11 @@ function noteImage(state: AgentState, key: StoreKey, end: HypervisorEnd, now: In
 }
 
 function unclear(local: Local, op: AgentOp): Local {
-  return { ...local, phase: "unclear", stopsFailed: local.stopsFailed + (op.kind === "stop" ? 1 : 0) };
+  return {
+    ...local,
+    phase: "unclear",
+    stopsFailed: local.stopsFailed + (op.kind === "stop" || op.kind === "kill" ? 1 : 0),
+  };
 }
 
 function noteDone(state: AgentState, op: AgentOp, local: Local, wall: WallMs): AgentState {

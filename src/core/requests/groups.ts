@@ -7,7 +7,7 @@ import type { Group } from "../../model/replication-records.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
 import { limits } from "../limits.ts";
-import { moveLinks } from "../migration-links.ts";
+import { replicationLinks } from "../migration-links.ts";
 import { groupOf } from "../replication-duty.ts";
 import { clocksApartMs } from "../replication-groups.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
@@ -129,7 +129,7 @@ function refuseEnds(view: ClusterView, group: string, from: Member, to: Member):
   const apartMs = clocksApartMs(view, from.id, to.id);
   if (apartMs >= limits.clockApartMs)
     return refuse("group-clocks-apart", { group, from: from.name, to: to.name, seconds: apartMs / 1_000 });
-  const links = moveLinks(from, to, { order: [], gateways: new Set() });
+  const links = replicationLinks(from, to);
   return links.length > 0 ? undefined : refuse("group-no-link", { group, from: from.name, to: to.name });
 }
 

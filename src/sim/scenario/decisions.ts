@@ -175,10 +175,10 @@ function wordsOf({ kind, answer }: Intent): string {
   return kind === "point" && answer.kind === "refused" ? `refused, ${answer.code}` : answer.kind;
 }
 
-/** How large it is is everyday work. */
+/** How large it is is everyday work, and so is that the last one is kept before each resync: a checker watches that. */
 function pointDecisions(is: Point | undefined, was: Point | undefined): Decision[] {
   const of = is ?? was;
-  if (of === undefined) return [];
+  if (of === undefined || of.origin === "resync") return [];
   const said = (words: string): Decision[] => [{ kind: "point", vm: of.vm, host: of.host, is: words }];
   if (is === undefined) return said(`of ${of.origin} is gone`);
   if (was === undefined) return said(`taken by ${is.origin}`);

@@ -19,7 +19,7 @@ export const suites = {
     projects: ["unit", "properties"],
     files: [
       ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
-      ...["src/core/takeover.test.ts", "src/heart/registering.test.ts"],
+      ...["src/core/takeover.test.ts", "src/heart/registering.test.ts", "src/core/point"],
     ],
   },
   /** The driver and the relay with real QEMUs. Needs root. */

@@ -5,6 +5,7 @@ import type { Intent } from "../../model/records.ts";
 import type { Replica } from "../../model/replication-records.ts";
 import type { SimDisk } from "../replica/machine.ts";
 import type { SimPoint } from "../replica/received.ts";
+import type { Written } from "../world/truth.ts";
 import type { World } from "../world/world.ts";
 import type { CheckerKind } from "./kind.ts";
 
@@ -59,28 +60,45 @@ export const pointsNeverChange: CheckerKind = {
 /** S20: before a copy that is of use is written over, what it holds is a point at its host. */
 export const lastIsKept: CheckerKind = {
   rule: "S20",
-  make: (world, fail) => ({
-    committed: ({ name, value, before }) => {
+  make: (world, fail) => {
+    const waiting = new Map<string, readonly [HostId, VmId]>();
+    let audits = 0;
+    const audit = (): void => {
+      audits += 1;
+      if (audits % auditsBetween !== 0) return;
+      for (const [host, vm] of waiting.values())
+        if (!pointsAt(world, host, vm).some(({ origin, whole }) => whole && origin === "resync"))
+          fail(`the copy of ${vm} on ${host} is not whole again, and its last point is gone`);
+    };
+    const committed = ({ name, value, before }: Written): void => {
       if (name.kind !== "replica") return;
       const [is, was] = [value as Replica | undefined, before as Replica | undefined];
       const isUsable =
         was?.state.kind === "in-sync" ||
         (was?.state.kind === "stale" && was.state.whole && was.state.cause !== "moved");
+      waiting.delete(`${name.vm} ${name.host}`);
       if (is?.state.kind !== "copying" || !isUsable || was?.pool !== undefined) return;
       const copy = world.replicas.diskOn(world.host(name.host), name.volume);
       const isKept = pointsAt(world, name.host, name.vm).some(({ disks, whole }) => {
         return whole && sameDisk(disks.get(name.volume), copy);
       });
       if (!isKept) fail(`the copy of ${name.vm} on ${name.host} is written over, and nothing keeps what it held`);
-    },
-  }),
+      waiting.set(`${name.vm} ${name.host}`, [name.host, name.vm]);
+    };
+    return { audit, committed };
+  },
 };
 
 /** S20: whoever is told that there is a point finds it, and no wish about one is answered as done in vain. */
 export const pointsAreThere: CheckerKind = {
   rule: "S20",
   make: (world, fail) => ({
-    committed: ({ name, value }) => {
+    committed: ({ name, value, before }) => {
+      const was = name.kind === "point" && value === undefined ? (before as Point | undefined) : undefined;
+      const owner = was === undefined ? undefined : world.truth.owners.get(was.vm);
+      const isReceived = was !== undefined && owner?.host !== was.host && world.replicas.receives(was.host, was.vm);
+      if (isReceived && pointsAt(world, was.host, was.vm).some(({ id, whole }) => whole && id === was.id))
+        fail(`point ${was.id} of ${was.vm} is forgotten, and is there`);
       const point = name.kind === "point" ? (value as Point | undefined) : undefined;
       if (point !== undefined && world.truth.values.has(keys.vm(point.vm))) {
         const isThere = pointsAt(world, point.host, point.vm).some(({ id, whole }) => whole && id === point.id);

@@ -6,6 +6,8 @@ import type { ClusterView } from "../../model/view.ts";
 import type { Ask } from "../faults/operator.ts";
 import type { PhraseArgs } from "./phrase-words.ts";
 
+type OfVm = Pick<PhraseArgs, "vm">;
+
 // What people ask of recovery points.
 
 /** `keep`: two of twice that time. */
@@ -14,22 +16,22 @@ export function schedule({ rule, value }: PhraseArgs): Ask {
   return (view, _event, asked) => planSetGroup(view, { group: rule, points }, asked);
 }
 
-export function takePoint({ vm }: PhraseArgs): Ask {
+export function takePoint({ vm }: OfVm): Ask {
   return (view, { atMs }, asked) => planTakePoint(view, { vm, consistency: "crash" }, idOf("take", vm, atMs), asked);
 }
 
-export function dropPoint({ vm }: PhraseArgs): Ask {
+export function dropPoint({ vm }: OfVm): Ask {
   return (view, { atMs }, asked) => planDropPoint(view, { vm, point: oldest(view, vm) }, idOf("drop", vm, atMs), asked);
 }
 
-export function exportPoint({ vm }: PhraseArgs): Ask {
+export function exportPoint({ vm }: OfVm): Ask {
   return (view, { atMs }, asked) => {
     const request = { vm, point: "newest", folder: `/exports/${vm}` };
     return planExportPoint(view, request, idOf("export", vm, atMs), asked);
   };
 }
 
-export function testPoint({ vm }: PhraseArgs): Ask {
+export function testPoint({ vm }: OfVm): Ask {
   return (view, { atMs }, asked) => {
     const request = { vm, point: "newest", checks: [], limitMs: 60_000 };
     return planTestPoint(view, request, idOf("test", vm, atMs), asked);

@@ -209,6 +209,11 @@ export class ReplicaMachines {
       for (const [vm, all] of target.points) for (const point of all) yield [host, vm, point];
   }
 
+  /** Its copies are received there at present. */
+  receives(host: HostId, vm: VmId): boolean {
+    return this.#machines.get(host)?.target.received.has(vm) === true;
+  }
+
   /** Ids that were ever points there. */
   everPoints(host: HostId, vm: VmId): readonly string[] {
     return [...(this.#machines.get(host)?.target.everPoints.get(vm) ?? [])];

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Agent, web as runOf, seen } from "../../test/support/agent-rig.ts";
 import { held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
-import type { PoolId, VolumeId } from "../model/ids.ts";
+import type { PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Replica, ReplicaState } from "../model/replication-records.ts";
 
@@ -86,6 +86,12 @@ describe("the host whose VM is copied", () => {
     agent.wait(limits.replicaRetryMs);
     expect([stateIn(agent), agent.take("resync")]).toEqual([undefined, undefined]);
     agent.ends("reach");
+    // S20: what it holds is a point first.
+    expect([stateIn(agent), agent.take("resync")]).toEqual([undefined, undefined]);
+    const kept = agent.take("take-point");
+    expect(kept?.request).toMatchObject({ to: "h2", origin: "resync" });
+    const end = { kind: "taken", at: 5 as WallMs, consistency: "crash", stoodMs: 0 } as const;
+    agent.tell({ kind: "point-taken", op: kept?.op ?? 0, end });
     expect([stateIn(agent), agent.take("resync")]).toEqual(["copying", undefined]);
     agent.settles();
     expect(agent.take("resync")).toBeDefined();

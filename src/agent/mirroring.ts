@@ -25,10 +25,12 @@ import { keys } from "../model/keys.ts";
 import type { EventDraft } from "../model/records.ts";
 import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
+import type { LinkFigures } from "../ports/replication.ts";
 import { type Building, isNamed } from "./building.ts";
 import { attachRequest } from "./mirror-request.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
+import { isLastKept } from "./point-taking.ts";
 import { type Mirror, newMirror } from "./replica-state.ts";
 import { type Local, runKey } from "./state.ts";
 
@@ -107,6 +109,7 @@ function settleUnmirrored(building: Building, here: Here): void {
   if (protection === undefined || doors === undefined || isLeft || waits(building, key)) return;
   if (building.state.heart === "lost" || building.state.heart.frozen) return;
   if (copies !== "copying") {
+    if (!isLastKept(building, run, here.to, doors)) return;
     commit(building, here, copyingTransaction(building.happened.view, run.vm, runOf(building, here), here.to), []);
     return;
   }
@@ -159,9 +162,10 @@ function comeBack(building: Building, here: Here, mirror: Mirror): void {
   const { vm } = mirror.run;
   // It was handed over, and what lies there is not what it left: only all of it makes a copy (S15, S21).
   if (!mayResync(building.happened.view, vm, here.to)) step(building, "detach", mirror);
-  else if (mirror.reached)
+  else if (mirror.reached) {
+    if (!isLastKept(building, mirror.run, here.to, doors)) return;
     commit(building, here, copyingTransaction(building.happened.view, vm, runOf(building, here), here.to), []);
-  else {
+  } else {
     const op = building.op({ kind: "reach", runKey: runKey(mirror.run) });
     building.effects.push({ kind: "reach", op, run: mirror.run, doors });
   }
@@ -248,7 +252,7 @@ function writeCopying(building: Building): void {
   const { state, happened } = building;
   if (happened.now < state.replicas.progressAt) return;
   let wrote = false;
-  for (const [, { run, progress }] of inKeyOrder(state.replicas.mirrors)) {
+  for (const [, { run, progress, link }] of inKeyOrder(state.replicas.mirrors)) {
     const { vm, epoch } = run;
     const to = protectionOf(happened.view, vm)?.to;
     const before = happened.view.copyings.get(vm);
@@ -258,6 +262,7 @@ function writeCopying(building: Building): void {
     const next: VmCopying = {
       ...{ schema: 1, epoch, to, at: happened.wall },
       ...{ percent: Math.floor(percent), mibPerSecond: rounded(mibPerSecond), remainingMiB: rounded(remainingMiB) },
+      link: before !== undefined && isAbout(before.value.link, link) ? before.value.link : link,
     };
     if (before !== undefined && isSame({ ...before.value, at: 0 }, { ...next, at: 0 })) continue;
     const owner = unchanged(keys.owner(vm), happened.view.owners.get(vm));
@@ -268,6 +273,13 @@ function writeCopying(building: Building): void {
   if (!wrote) return;
   const progressAt = later(happened.now, limits.replicaProgressMs);
   building.state = withReplicas(building.state, { progressAt });
+}
+
+/** So little of a change is none: it is written for people. */
+function isAbout(a: LinkFigures, b: LinkFigures): boolean {
+  const close = (one: number | null, other: number | null): boolean =>
+    one === null || other === null ? one === other : Math.abs(one - other) <= Math.max(0.1, other / 4);
+  return close(a.latencyMs, b.latencyMs) && close(a.mibPerSecond, b.mibPerSecond);
 }
 
 function rounded(figure: number): number {

@@ -1,13 +1,14 @@
 import { inKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
-import { leftTransaction, switchoverTransaction } from "../core/migration.ts";
+import { isBetweenHosts, leftTransaction, switchoverTransaction, whyWithheld } from "../core/migration.ts";
 import { moveDuty } from "../core/move-duty.ts";
 import { moveTurns } from "../core/move-turns.ts";
 import { planChange } from "../core/plans.ts";
-import { transaction } from "../core/transactions.ts";
-import { type HostId, type Incarnation, nextEpoch } from "../model/ids.ts";
+import { stillIn, transaction } from "../core/transactions.ts";
+import { type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import type { VmMove } from "../model/move-records.ts";
+import type { Refusal } from "../model/reason.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
@@ -82,17 +83,25 @@ function conduct(building: Building, local: Local, moving: Moving, isCopying: bo
   const move = view.moves.get(vm);
   if (move === undefined || building.busy(moveSubject(vm))) return;
   const params = { vm: nameOf(view, vm), host: building.state.self };
+  const withheld = whyMoveWithheld(view, vm);
   // Another move, of the same run: what was copied was copied for the one before.
-  if (moving.of !== null && moving.of !== move.revision) beginStep(building, "cancel-out", local.run);
+  if (moving.of === null ? move.value.live?.kind === "asked" : moving.of !== move.revision)
+    beginStep(building, "cancel-out", local.run);
   // Its conversation was an earlier agent's, or ended without an answer: nobody knows how far it came.
   else if (!isCopying && moving.stage !== "ready") failMove(building, move, "move-interrupted", params);
   else if (whyEnding(view, vm, building.state.self) !== undefined) failMove(building, move, "move-not-wanted", params);
   else if (isTargetLost(view, move.value))
     failMove(building, move, "move-host-lost", { ...params, host: move.value.to });
+  else if (withheld !== undefined) failMove(building, move, withheld.code, withheld.params);
   else if (copiesStage(building, local.run, move.value) === "behind")
     failMove(building, move, "move-copy-behind", { ...params, host: move.value.to });
   else if (moving.stage === "ready" && !building.busy(vm) && isConfirmed(building, local.run, move))
     handOver(building, move, local.run);
+}
+
+function whyMoveWithheld(view: ClusterView, id: VmId): Refusal | undefined {
+  const vm = view.vms.get(id)?.value;
+  return vm === undefined ? undefined : whyWithheld(vm);
 }
 
 function isTargetLost(view: ClusterView, { to, live }: VmMove): boolean {
@@ -109,7 +118,8 @@ function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }:
     { host: building.state.self, incarnation },
     building.happened.wall,
   );
-  if (commit.kind === "refused") failMove(building, move, commit.code, commit.params);
+  if (commit.kind === "refused")
+    failMove(building, move, commit.code, { ...commit.params, vm: nameOf(building.happened.view, vm) });
   // Without an event: whatever else waits to be told must not keep the guest standing.
   else building.commit(moveSubject(vm), commit.transaction, []);
 }
@@ -122,6 +132,15 @@ function complete(building: Building, run: VmRun): void {
 }
 
 function kill(building: Building, local: Local): void {
+  const { run, stopsFailed } = local;
+  const { view } = building.happened;
+  const self = building.state.self;
+  if (stopsFailed === 1 && isBetweenHosts(view, run.vm) && view.moves.get(run.vm)?.value.from === self) {
+    const registration = view.hosts.get(self);
+    const told = event("old-copy-does-not-end", { vm: run.vm, host: self }, { vm: nameOf(view, run.vm), host: self });
+    if (registration !== undefined)
+      building.commit(`stuck ${run.vm}`, transaction(stillIn(self, registration), []), [told]);
+  }
   const op = building.op({ kind: "kill", runKey: runKey(local.run) });
   building.state = withLocal(building.state, { ...local, phase: "killing" });
   building.effects.push({ kind: "kill", op, run: local.run });
@@ -152,6 +171,11 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
   if (isWorking(state, runKey(local.run)) || building.busy(moveSubject(vm))) return;
   // It was tried, and that is about to be on record.
   if (state.moveEnds.get(vm)?.of === move.revision) return;
+  const withheld = whyMoveWithheld(view, vm);
+  if (withheld !== undefined) {
+    failMove(building, move, withheld.code, withheld.params);
+    return;
+  }
   // Nothing copies a guest that stands: the next attempt is to stop it, and to start it there.
   if (local.phase === "paused") failMove(building, move, "move-guest-stands", { vm: nameOf(view, vm) });
   if (local.phase !== "running") return;
@@ -194,8 +218,12 @@ export function settleQuit(building: Building, incarnation: Incarnation): void {
     const { compares, writes } = commit.transaction;
     const pauseMs = building.state.pauses.get(vm);
     const params = { vm: nameOf(view, vm), to: move.to };
-    const told = pauseMs === undefined ? [] : [event("vm-left", { vm, host: self }, { ...params, pauseMs })];
-    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), told);
+    const subjects = { vm, host: self };
+    const told =
+      pauseMs === undefined
+        ? event("vm-left-unmeasured", subjects, params)
+        : event("vm-left", subjects, { ...params, pauseMs });
+    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), [told]);
   }
 }
 

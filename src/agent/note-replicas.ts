@@ -141,7 +141,7 @@ function noteEvent(state: AgentState, event: ReplicaEvent): AgentState {
     case "ended":
       return withMirror(state, { ...mirror, ended: true, confirmed: false });
     case "link":
-      return state;
+      return withMirror(state, { ...mirror, link: event.figures });
   }
 }
 

@@ -1,5 +1,5 @@
 import { valuesInKeyOrder } from "../base/order.ts";
-import { moveLinks } from "../core/migration-links.ts";
+import { replicationLinks } from "../core/migration-links.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import {
   forgetCopiesTransaction,
@@ -83,7 +83,7 @@ function requestFor(
   const [there, here] = [view.members.get(from)?.value, view.members.get(self)?.value];
   const volumes = volumesOf(view, view.vms.get(vm)?.value);
   if (there === undefined || here === undefined || volumes === undefined) return undefined;
-  const links = moveLinks(there, here, { order: [], gateways: new Set() });
+  const links = replicationLinks(there, here);
   return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true };
 }
 

@@ -5,6 +5,7 @@ import type {
   AttachRequest,
   CeaseEnd,
   CopyProgress,
+  LinkFigures,
   ReceiveEnd,
   ReceiveRequest,
   ReplicaEvent,
@@ -35,6 +36,7 @@ export type Mirror = {
   /** It was left behind, and nobody was told yet. */
   readonly untold: boolean;
   readonly progress: CopyProgress | null;
+  readonly link: LinkFigures;
   readonly retryAt: InstantMs | null;
 };
 
@@ -77,7 +79,16 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
 
 export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door[] | null): Mirror {
   const nothing = { waits: false, copied: false, confirmed: false, ended: false, reached: false, untold: false };
-  return { run, told, doors, begun: false, ...nothing, progress: null, retryAt: null };
+  return {
+    run,
+    told,
+    doors,
+    begun: false,
+    ...nothing,
+    progress: null,
+    link: { latencyMs: null, mibPerSecond: null },
+    retryAt: null,
+  };
 }
 
 /** A step of replication (ports/replication.ts). */

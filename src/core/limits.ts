@@ -12,6 +12,10 @@ export const limits = {
   freezeVerifiedMaxMs: 300,
   /** 500 ppm on both sides over the longest deadline of any profile. */
   clockSlewPpmMax: 500,
+  /** In such steps a host's clock is compared with the manager's: a tick takes its time. */
+  clockStepMs: 500,
+  /** Clocks that are farther apart make times in logs and losses in seconds worth nothing. */
+  clockApartMs: 2_000,
   /** A manager that saw no commit for this long may itself be the one cut off: it fences nobody for a grace (S8). */
   ownGapMaxMs: 1_000,
   graceMs: 3_000,
@@ -81,6 +85,12 @@ export const limits = {
   replicaPromptRetryMs: 200,
   /** As long as a copy is not in sync, its host looks so often whether what receives it still works. */
   replicaLookMs: 5_000,
+  /** A recovery point that could not be taken, or dropped, is tried again after this. */
+  pointRetryMs: 15_000,
+  /** The host of the points looks so often which there are. */
+  pointLookMs: 10_000,
+  /** A test failover that was not even begun, as where memory was short, is tried again after this. */
+  proofRetryMs: 600_000,
   /** How far a copy is is written down at most so often. */
   replicaProgressMs: 5_000,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */
@@ -108,6 +118,22 @@ export const profiles = {
   slow: { name: "slow", heartbeatMs: 1_000, deadlineMs: 15_000, marginMs: 1_000 },
 } as const satisfies Record<string, Profile>;
 
+/**
+ * S23, of the hosts of a cluster of two without a witness: a year. No guard freezes there because the other one is silent,
+ * and nobody ever waited for D + M. Every rule that counts a deadline holds by that.
+ */
+export const withoutDeadline = {
+  name: "two",
+  heartbeatMs: 500,
+  deadlineMs: 31_536_000_000,
+  marginMs: 32_000_000,
+} as const satisfies Profile;
+
+/** S23: the silence of a host with this deadline proves nothing. */
+export function isWithoutDeadline({ deadlineMs }: { readonly deadlineMs: number }): boolean {
+  return deadlineMs >= withoutDeadline.deadlineMs;
+}
+
 /** Throws where a profile would break what fencing rests on; also run on each host's configuration. */
 export function assertProfile(profile: Profile): void {
   const slewMs = Math.ceil((profile.deadlineMs * 2 * limits.clockSlewPpmMax) / 1_000_000);
@@ -131,7 +157,7 @@ export function assertProfile(profile: Profile): void {
   );
 }
 
-for (const profile of Object.values(profiles)) assertProfile(profile);
+for (const profile of [...Object.values(profiles), withoutDeadline]) assertProfile(profile);
 assert(limits.graceAfterLongGapMs > limits.graceMs, "Cannot have a shorter grace after a longer gap");
 assert(3 * limits.leaderTickMs <= limits.leaderSilenceMs, "Cannot lose the office over one tick that was lost");
 assert(2 * limits.agentWakeMs <= limits.agentHungMs, "Cannot end an agent as hung that says in time that it lives");

@@ -2,7 +2,7 @@ import { type HostId, type Incarnation, nextEpoch, type VmId, type WallMs } from
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { type Refusal, refuse } from "../model/reason.ts";
-import type { HeldOwner, HostRegistration } from "../model/records.ts";
+import type { HeldOwner, HostRegistration, Vm } from "../model/records.ts";
 import type { Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import { giveBackCopies, handOverCopies } from "./local-copies.ts";
@@ -25,6 +25,10 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, a
   const live = move?.value.live;
   if (move === undefined || owner === undefined || live?.kind !== "waiting" || move.value.answer.kind !== "open")
     return refuse("move-overtaken", { vm });
+  const record = view.vms.get(vm);
+  if (record === undefined) return refuse("move-overtaken", { vm });
+  const withheld = whyWithheld(record.value);
+  if (withheld !== undefined) return withheld;
   const { from, incarnation, epoch, to } = move.value;
   const isMine = from === source.host && incarnation === source.incarnation && owner.value.epoch === epoch;
   if (!isMine || !isHeldBy(owner.value, source)) return refuse("move-overtaken", { vm });
@@ -49,6 +53,8 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, a
       [
         unchanged(keys.owner(vm), owner),
         unchanged(keys.vmMove(vm), move),
+        // Whoever locks it or stops it meanwhile finds it where it was (HM2).
+        unchanged(keys.vm(vm), record),
         ...stillIn(source.host, here),
         ...stillIn(to, there),
         ...copies.compares,
@@ -56,6 +62,11 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, a
       [put(keys.owner(vm), next), put(keys.vmMove(vm), switched), ...copies.writes],
     ),
   };
+}
+
+/** HM2: why the VM is not moved on as it is now, however far its move has come before it changes hands. */
+export function whyWithheld({ name, lock }: Vm): Refusal | undefined {
+  return lock === null ? undefined : refuse("move-vm-locked", { vm: name, lock: lock.kind });
 }
 
 /**

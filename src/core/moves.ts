@@ -6,6 +6,7 @@ import type { Owner, Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { poolsOf } from "./fencing.ts";
+import { givesItsVmsUp, whyVmsLeave } from "./host-standing.ts";
 import { isCopied } from "./replication-duty.ts";
 import { switchesOver } from "./switchover.ts";
 import { put, unchanged } from "./transactions.ts";
@@ -47,6 +48,14 @@ export function aimOf(view: ClusterView, vm: VmId): VmMove | undefined {
 export function isMovedAway(view: ClusterView, vm: VmId): boolean {
   const move = view.moves.get(vm)?.value;
   return move !== undefined && move.live === undefined && stageOf(view, move) === "waits";
+}
+
+/** It runs where it is owned, and somebody wants it elsewhere: by an order, or because its host is to be empty (HM1, HM3, HM4). */
+export function isToLeave(view: ClusterView, vm: VmId): boolean {
+  const order = view.orders.get(vm)?.value.order;
+  if (order !== undefined && order.kind !== "stop") return true;
+  const host = view.owners.get(vm)?.value.host;
+  return host !== undefined && (whyVmsLeave(view, host) !== undefined || givesItsVmsUp(view, host));
 }
 
 /** The host of each VM that is on its way from one: by a move, or by one that is being written. */

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { openStoreForce } from "../adapters/etcd/force.ts";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
 import { keepLeaderAway } from "../adapters/etcd/leader-away.ts";
-import { openEtcdStore } from "../adapters/etcd/store.ts";
+import { keepJoining } from "../adapters/etcd/rejoin.ts";
+import { type EtcdStore, openEtcdStore } from "../adapters/etcd/store.ts";
 import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
 import { systemClock } from "../adapters/linux/clock.ts";
@@ -15,23 +17,29 @@ import { openLinuxSensors } from "../adapters/linux/sensors.ts";
 import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
 import { chooseAccel } from "../adapters/qemu/accel.ts";
 import { openQemuHypervisor, type QemuHypervisor } from "../adapters/qemu/driver.ts";
+import { openGuestFreezer } from "../adapters/qemu/guest-freeze.ts";
 import { runCgroup } from "../adapters/qemu/host.ts";
+import { openPointSource } from "../adapters/qemu/replica-point-source.ts";
 import { openReplicaSource } from "../adapters/qemu/replica-source.ts";
 import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
+import { runPaths } from "../adapters/qemu/run-folder.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
+import type { TakeoverMeans } from "../api/server/takeover.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
 import { hostChecks } from "../core/host-checks.ts";
-import { limits } from "../core/limits.ts";
+import { isWithoutDeadline, limits } from "../core/limits.ts";
+import { isToRejoin, rejoinedTransaction } from "../core/takeover.ts";
 import type { HostConfig } from "../model/config.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
+import { systemActor } from "../model/records.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
-import type { Volumes } from "../ports/hypervisor.ts";
+import type { VmRun, Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { forwardOnly, type WentBack } from "../runtime/forward-only.ts";
@@ -112,7 +120,8 @@ async function run(
   };
   const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
   const knows = { self, version, heard, storeAddresses, log: warn };
-  const api = createApi({ view, store, commit, journal, clock, random, volumes, ...knows });
+  const takeover = takeoverMeans(config, etcd);
+  const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
   const hypervisor = openQemuHypervisor({ ...config, accel, certificates: config.store });
@@ -125,7 +134,7 @@ async function run(
       journal,
       volumes,
       hypervisor,
-      replicas: openReplicas(config, volumes, hypervisor.qmpOf),
+      replicas: openReplicas(config, volumes, hypervisor.qmpOf, accel),
       fencing: fenceAgents(),
       sensors: openLinuxSensors(
         config,
@@ -147,17 +156,48 @@ async function run(
   // Who only watches asks nothing: this is its question whether the store still is where it was (S22).
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
+  keepMember(config, etcd, view, commit);
   return undefined;
 }
 
+function takeoverMeans({ profile, runDir, commands }: HostConfig, etcd: EtcdStore): TakeoverMeans {
+  const force = openStoreForce({ runDir, restart: commands.restartStore }, etcd);
+  const waitMs = isWithoutDeadline(profile) ? 0 : profile.deadlineMs + profile.marginMs;
+  return { force, fencing: fenceAgents(), waitMs };
+}
+
+/** S23: after the others went on without this host, its member of the store joins them anew. */
+function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView, commit: CommitWithEvents): void {
+  const { host: self, role, runDir, store } = config;
+  const [endpoint = ""] = store.endpoints;
+  const joined = (): void => {
+    const transaction = rejoinedTransaction(view(), self);
+    if (transaction === undefined) return;
+    const told = { type: "cluster-member-back", subjects: { host: self }, params: { host: self } };
+    const event = { ...told, reason: null, alternatives: [], actor: systemActor };
+    commit(transaction, [event], () => undefined);
+  };
+  const isDue = () => isToRejoin(view(), self, role);
+  keepJoining({ name: self, endpoint, runDir, restart: config.commands.restartStore, isDue, joined, log }, etcd);
+}
+
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */
-function openReplicas(config: HostConfig, volumes: Volumes, qmp: QemuHypervisor["qmpOf"]): Replicas {
+function openReplicas(
+  config: HostConfig,
+  volumes: Volumes,
+  qmp: QemuHypervisor["qmpOf"],
+  accel: "kvm" | "tcg",
+): Replicas {
   const { cluster, runDir, pools, store: certificates } = config;
   const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
-  return {
-    source: openReplicaSource({ cluster, runDir, certificates, relay, qmp }),
-    target: openReplicaTarget({ cluster, runDir, pools, certificates, volumes }),
+  const source = openReplicaSource({ cluster, runDir, certificates, relay, qmp });
+  const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel });
+  const channel = (run: VmRun): string | undefined => {
+    const { agent } = runPaths(runDir, run);
+    return existsSync(agent) ? agent : undefined;
   };
+  const points = openPointSource({ cluster, certificates, source, freezer: openGuestFreezer({ runDir, channel }) });
+  return { source, target, points, prover: target };
 }
 
 function silentAddresses(daemon: Daemon | undefined, now: number): ReadonlySet<string> {

@@ -16,6 +16,7 @@ import { defaultPolicy } from "../model/policy.ts";
 import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
 import { Building, busySubjects, noticeSubject } from "./building.ts";
+import { datedDoubts, doubt, promisedBy, seenThrough } from "./doubts.ts";
 import { seeFailures } from "./failures.ts";
 import { lead, officeWakeAt } from "./office.ts";
 import type { ManagerEvent, ManagerState, ManagerStep, Pending } from "./state.ts";
@@ -36,6 +37,7 @@ export function startManager(self: HostId, profile: Profile, now: InstantMs): Ma
     balance: noBalance,
     turns: new Map(),
     pending: new Map(),
+    doubts: new Map(),
     devices: new Map(),
     announced: new Map(),
     nextId: 1,
@@ -145,12 +147,22 @@ function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commi
     pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tooLargeRetryMs) } });
   } else pending.set(happened.id, { ...ended, until: { kind: "answered", revision: end.revision } });
   const own = end.kind === "committed" ? evidence(state.own, state.profile.deadlineMs, now) : state.own;
-  const next = { ...state, own, pending };
+  const next = { ...state, own, pending, doubts: noteDoubts(state, ended, happened) };
   if (end.kind === "committed") return next;
   if (ended.kind === "notice") return { ...next, announced: without(state.announced, ended.subject) };
   // A refused tick means that another term is in force; a claim that did not surely succeed is claimed anew.
   const resigns = (ended.kind === "tick" && end.kind === "refused") || ended.kind === "claim";
   return resigns ? { ...next, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } } : next;
+}
+
+function noteDoubts(
+  { doubts, nextId }: ManagerState,
+  ended: Pending,
+  { id, end }: ManagerEvent & { kind: "commit-ended" },
+) {
+  if (end.kind === "unknown") return doubt(doubts, ended.places ?? [], nextId);
+  const isOffice = ended.kind === "tick" || ended.kind === "claim";
+  return isOffice && end.kind === "committed" ? datedDoubts(doubts, id, end.revision) : doubts;
 }
 
 function without(map: ReadonlyMap<string, string>, key: string): Map<string, string> {
@@ -173,8 +185,9 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
   const over = ({ until }: Pending) =>
     (until.kind === "answered" && until.revision <= happened.view.revision) ||
     (until.kind === "unclear" && until.freeAt <= happened.now);
-  if (![...state.pending.values()].some(over)) return state;
-  return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
+  const doubts = seenThrough(state.doubts, happened.view.revision);
+  if (doubts === state.doubts && ![...state.pending.values()].some(over)) return state;
+  return { ...state, doubts, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
 }
 
 function decide(noted: ManagerState, happened: ManagerEvent): ManagerStep {
@@ -220,9 +233,7 @@ function knowledge(state: ManagerState, happened: ManagerEvent): ManagerKnowledg
     lost: lostHosts(happened.view, { self, now: happened.now, contacts, own, startedAt, ownWaitMs: waitMs }),
     balance: state.balance,
     leadingSince: state.leadership.kind === "leading" ? state.leadership.since : null,
-    promised: new Map(
-      [...state.pending.values()].flatMap(({ places = [] }) => places.map(({ vm, on }) => [vm, on] as const)),
-    ),
+    promised: promisedBy(state.doubts, state.pending),
   };
 }
 

@@ -8,10 +8,11 @@ import type { HostId, InstantMs, Revision, Term, WallMs } from "../model/ids.ts"
 import type { EventDraft, FenceDevice } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
+import type { Doubts } from "./doubts.ts";
 
 /** What one transaction of this manager keeps busy, until the view has caught up with its revision. */
 export type Pending = {
-  /** Promised until the view shows it, or that it was refused (PL1). */
+  /** Promised until the view shows it, or that it was refused (PL1); where its outcome is unknown, by `doubts`. */
   readonly places?: readonly Placing[];
   readonly subject: string;
   readonly kind: "decision" | "tick" | "claim" | "notice";
@@ -57,6 +58,7 @@ export type ManagerState = {
   readonly balance: BalanceState;
   readonly turns: Turns;
   readonly pending: ReadonlyMap<number, Pending>;
+  readonly doubts: Doubts;
   readonly devices: ReadonlyMap<string, DeviceRun>;
   /** What was said of a subject and still holds: said once. */
   readonly announced: ReadonlyMap<string, string>;

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
 import type { Epoch, GroupId, HostId, Incarnation, PoolId, VmId, VolumeId, WallMs } from "./ids.ts";
+import { groupPointsSchema } from "./point-records.ts";
 import { sealedCycleSchema } from "./replication-cycle.ts";
 
 /**
@@ -83,6 +84,8 @@ export const groupSchema = z.object({
   source: brandedText<HostId>(),
   target: brandedText<HostId>(),
   mode: groupModeSchema,
+  /** Null: its VMs get recovery points by hand alone, and all but the newest of the others go. */
+  points: groupPointsSchema.nullable().default(null),
   /** Why it does nothing, each as a code with words; empty: it works. */
   paused: z.array(z.string()),
   createdAt: wallMs.default(0 as WallMs),
@@ -101,6 +104,10 @@ export const vmCopyingSchema = z.object({
   mibPerSecond: z.number(),
   /** Of what is to be copied; while the copy is stale: of what it lacks. */
   remainingMiB: z.number(),
+  /** The best that was seen of the link, with the host behind it, in the last window that told something; null: nothing. */
+  link: z
+    .object({ latencyMs: z.number().nullable(), mibPerSecond: z.number().nullable() })
+    .default({ latencyMs: null, mibPerSecond: null }),
   at: wallMs,
 });
 export type VmCopying = z.infer<typeof vmCopyingSchema>;

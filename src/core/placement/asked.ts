@@ -75,10 +75,16 @@ export function ask(round: PlacementRound, vm: Vm, wish: Wish): Asked {
   };
 }
 
-function apartFrom(round: PlacementRound, vm: VmId): Map<HostId, VmId> {
+/** The same where a VM that merely lies on a host, and is to start there, keeps nobody away; undefined: none does. */
+export function besideHomes(round: PlacementRound, asked: Asked): Asked | undefined {
+  const apart = asked.ruled ? apartFrom(round, asked.vm.id, seatedAt) : nowhere;
+  return apart.size < asked.apart.size ? { ...asked, apart } : undefined;
+}
+
+function apartFrom(round: PlacementRound, vm: VmId, at: typeof placesOf = placesOf): Map<HostId, VmId> {
   const apart = new Map<HostId, VmId>();
   for (const other of round.book.apart(vm)) {
-    for (const host of placesOf(round, other)) {
+    for (const host of at(round, other, vm)) {
       // The first of them in order, whatever the order of the set.
       const before = apart.get(host);
       if (isThere(round, host) && (before === undefined || other < before)) apart.set(host, other);
@@ -87,11 +93,39 @@ function apartFrom(round: PlacementRound, vm: VmId): Map<HostId, VmId> {
   return apart;
 }
 
-/** Where a VM is and where it goes; one that is to start lies where it lies until it has left. */
-function placesOf({ view, aims, homes }: PlacementRound, vm: VmId): readonly HostId[] {
-  const home = homes.get(vm);
-  const seats = seatsOf(view, vm, aims.get(vm));
-  return home === undefined ? seats : [home, ...seats];
+/**
+ * Where a VM is and where it goes; one that is to start lies where it lies until it has left. Not where a third one keeps it
+ * from starting there and cannot leave: it would not start even if `asker` made way.
+ */
+function placesOf(round: PlacementRound, vm: VmId, asker: VmId): readonly HostId[] {
+  const home = round.homes.get(vm);
+  const seats = seatedAt(round, vm);
+  if (home === undefined) return seats;
+  const team = round.book.together(asker);
+  for (const third of round.book.apart(vm)) {
+    if (third === asker || team.has(third) || !seatedAt(round, third).includes(home)) continue;
+    if (!canLeave(round, third, home)) return seats;
+  }
+  return [home, ...seats];
+}
+
+/** Whether another host could take it, as far as memory, rules and what it needs go. */
+function canLeave(round: PlacementRound, vm: VmId, host: HostId): boolean {
+  const spec = round.view.vms.get(vm)?.value.spec;
+  if (spec === undefined) return false;
+  const taken = new Set([...round.book.apart(vm)].flatMap((other) => seatedAt(round, other)));
+  const lacks = lacksFor(round, spec);
+  return round.slots.some((slot) => {
+    if (slot.host === host || slot.away !== undefined || slot.closed !== undefined || taken.has(slot.host))
+      return false;
+    const freeMiB = (slot.facts?.memoryForVmsMiB ?? 0) - slot.load.memoryMiB;
+    const isFit = lacks[slot.order] === undefined && freeMiB >= spec.memoryMiB;
+    return isFit && round.book.classOf(vm, slot.host) !== undefined;
+  });
+}
+
+function seatedAt({ view, aims }: PlacementRound, vm: VmId): readonly HostId[] {
+  return seatsOf(view, vm, aims.get(vm));
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { HostId } from "../../model/ids.ts";
-import { type Asked, togetherAt, whyNot } from "./asked.ts";
+import { type Asked, besideHomes, togetherAt, whyNot } from "./asked.ts";
 import type { PlacementRound, Slot } from "./round.ts";
 import { byCost, cheapest, type Scores, scoresOf } from "./score.ts";
 
@@ -15,14 +15,18 @@ export type Choice = {
 };
 
 /**
- * Undefined: no host can take it. Hosts in quarantine have their turn where nobody else can take a VM that would otherwise
- * not run: a doubtful host is better than none (HM6).
+ * Undefined: no host can take it. Where nobody else can take a VM that would otherwise not run, hosts in quarantine have their
+ * turn: a doubtful host is better than none (HM6). Then those on which VMs that are kept apart from it merely lie: else two
+ * that lie on one host would wait for each other.
  */
 export function choose(round: PlacementRound, asked: Asked): Choice | undefined {
   const choice = chooseOpen(round, asked);
   if (choice !== undefined || (asked.held && asked.wish.preference !== "best")) return choice;
-  if (!round.slots.some(({ closed }) => closed !== undefined)) return undefined;
-  return chooseOpen(round, { ...asked, lastResort: true });
+  const isClosed = round.slots.some(({ closed }) => closed !== undefined);
+  const last = isClosed ? chooseOpen(round, { ...asked, lastResort: true }) : undefined;
+  if (last !== undefined) return last;
+  const beside = besideHomes(round, asked);
+  return beside === undefined ? undefined : chooseOpen(round, { ...beside, lastResort: true });
 }
 
 function chooseOpen(round: PlacementRound, asked: Asked): Choice | undefined {

@@ -13,10 +13,12 @@ import { inputMessages } from "./input.ts";
 import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { migrationMessages } from "./migration.ts";
+import { pointMessages } from "./points.ts";
 import { processorMessages } from "./processors.ts";
 import { replicationMessages } from "./replication.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
+import { takeoverMessages } from "./takeover.ts";
 
 /** The catalogue's parts. A code stands in exactly one of them. */
 export const parts: readonly Catalogue[] = [
@@ -35,7 +37,9 @@ export const parts: readonly Catalogue[] = [
   processorMessages,
   replicationMessages,
   groupMessages,
+  pointMessages,
   heartMessages,
+  takeoverMessages,
   certificateMessages,
 ];
 

@@ -53,7 +53,17 @@ async function openHost() {
     target,
     image,
     request,
-    make: () => rig.end<HypervisorEnd>((end) => volumes.create(pools0(request(here)), disk, sizeMiB, "raw", end)),
+    pool: pools0(rig.request(here, { act: "stay", disk: "missing", ticks: true })),
+    make: () =>
+      rig.end<HypervisorEnd>((end) =>
+        volumes.create(
+          pools0(rig.request(here, { act: "stay", disk: "missing", ticks: true })),
+          disk,
+          sizeMiB,
+          "raw",
+          end,
+        ),
+      ),
     records: () => readGuestDisk(image).records.length,
     sentMiB: async () => {
       const [name = ""] = readdirSync(join(rig.runDir, "relays"));
@@ -73,7 +83,7 @@ type Host = Awaited<ReturnType<typeof openHost>>;
 
 function pools0({ pools: [pool] }: StartRequest) {
   if (pool === undefined) throw new Error("There is a pool");
-  return pool;
+  return { ...pool, kind: "local-dir" as const };
 }
 
 describe("a guest whose disk is mirrored", { timeout: 120_000 }, () => {
@@ -83,7 +93,7 @@ describe("a guest whose disk is mirrored", { timeout: 120_000 }, () => {
   const of = (host: Host, call: (end: (end: HypervisorEnd) => void) => void) => host.end<HypervisorEnd>(call);
 
   const receive = async (at: Host, { vm, epoch }: VmRun, from: string) => {
-    const volumes = [{ volume: disk, pool: pools0(at.request(there)), sizeMiB, format: "raw" as const }];
+    const volumes = [{ volume: disk, pool: at.pool, sizeMiB, format: "raw" as const }];
     const request = { vm, epoch, from: from as HostId, volumes, addresses: [address], tls: false };
     const end = await at.end<ReceiveEnd>((end) => at.target.receive(request, end));
     if (end.kind !== "ready") throw new Error(`It is not received: ${JSON.stringify(end)}`);

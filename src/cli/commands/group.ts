@@ -4,6 +4,7 @@ import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
 import { pointsOf, withPoints } from "./group-points.ts";
 import { groupsText, groupText } from "./group-show.ts";
+import { switchCommands } from "./group-switch.ts";
 
 export const groupCommands: Group = (program, cli) => {
   const group = program.command("group").description("availability groups: VMs of one host with copies on another");
@@ -16,6 +17,7 @@ export const groupCommands: Group = (program, cli) => {
   showCommand(group, cli);
   setCommand(group, cli);
   for (const one of turns) turnCommand(group, cli, one);
+  switchCommands(group, cli);
   deleteCommand(group, cli);
 };
 

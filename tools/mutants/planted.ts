@@ -13,6 +13,7 @@ import { movingMutants } from "./planted/moving.ts";
 import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
 import { ruleMutants } from "./planted/rules.ts";
+import { switchingMutants } from "./planted/switching.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -27,6 +28,7 @@ export const planted: readonly Mutant[] = [
   ...movingMutants,
   ...localMoveMutants,
   ...copyMutants,
+  ...switchingMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

@@ -125,6 +125,7 @@ export class SimReplicaSource implements ReplicaSource {
     this.#withRun(run, end, (attached) => {
       const qemu = this.#qemu(run);
       if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
+      if (qemu.relay === undefined) return end(refuse("replica-job-gone", { vm: run.vm }));
       const { relay } = attached;
       relay.connect(doors, (isConnected) => {
         if (!this.isOpen) return;

@@ -3,6 +3,7 @@ import { pointProofSchema } from "../../model/point-proof.ts";
 import { groupPointsSchema } from "../../model/point-records.ts";
 import { reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import { taskSchema } from "./task.ts";
 
 const named = z.object({ id: z.string(), name: z.string() });
 
@@ -114,6 +115,20 @@ export const groupContract = {
     .route({ method: "POST", path: "/groups/{group}/resume", summary: "Copy again" })
     .input(groupChange)
     .output(groupAnswer),
+  switchover: base
+    .route({
+      method: "POST",
+      path: "/groups/{group}/switchover",
+      summary: "Move all its VMs to the host of their copies",
+    })
+    .input(
+      groupChange.extend({
+        to: nameOrIdSchema,
+        /** `live`: as they run. `stopped`: each is stopped, and started there. Nothing is lost either way. */
+        manner: z.enum(["live", "stopped"]).default("live"),
+      }),
+    )
+    .output(z.object({ tasks: z.array(taskSchema) })),
   delete: base
     .route({ method: "DELETE", path: "/groups/{group}", summary: "End the protection; images stay in the pool" })
     .input(groupChange)

@@ -132,6 +132,32 @@ export const groupMessages = {
     effect: "Nothing has changed.",
     remedy: "Nothing to do.",
   },
+  "group-on-both-hosts": {
+    cause: "The VMs of group {group} are not all on one host, so that nobody can guess where they are to go.",
+    effect: "No VM was moved.",
+    remedy: "Name the host with --to: {hosts}.",
+  },
+  "group-not-its-host": {
+    cause: "Host {host} is none of the hosts of group {group}: its copies are on {hosts}.",
+    effect: "No VM was moved.",
+    remedy: "Name one of those hosts; a VM that is to leave both is taken out of the group first.",
+  },
+  "group-not-copying": {
+    cause: "Group {group} copies nothing now: it is paused, or its hosts run different versions.",
+    effect: "No VM was moved.",
+    remedy: "See `holdfast group show {group}`; once it is Normal, try again.",
+  },
+  "group-already-there": {
+    cause: "All VMs of group {group} are on host {host} already.",
+    effect: "Nothing has changed.",
+    remedy: "Nothing to do.",
+  },
+  "group-switch-copy-behind": {
+    cause:
+      "VM {vm} of group {group} cannot go on at host {host} without a loss: its copy there lacks something, or its processor does.",
+    effect: "No VM of the group was moved.",
+    remedy: "Wait until the group is Normal: `holdfast group show {group}`.",
+  },
   "group-not-paused": {
     cause: "Group {group} is not paused.",
     effect: "Nothing has changed.",

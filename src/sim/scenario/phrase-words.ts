@@ -46,6 +46,7 @@ export const phrases = [
   "kill agent of HOST as VM arrives",
   "power off HOST at the hand-over of VM",
   "power off HOST once VM goes on elsewhere",
+  "cut link HOST HOST once VM goes on elsewhere",
   "cut link HOST HOST at the hand-over of VM",
   "lock VM with WORK as it is handed over",
   "order stop VM as it is handed over",

@@ -271,6 +271,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   ),
   "power off HOST at the hand-over of VM": atHandOver(powerOff),
   "power off HOST once VM goes on elsewhere": onceArrived(powerOff),
+  "cut link HOST HOST once VM goes on elsewhere": onceArrived(menu("link-cut")),
   "cut link HOST HOST at the hand-over of VM": atHandOver(menu("link-cut")),
   "lock VM with WORK as it is handed over": asItIsHandedOver((world, { vm, work }) =>
     lockVm(world, vm, vmLockKindSchema.parse(work)),

@@ -197,6 +197,29 @@ describe("the source", () => {
     expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-vm-locked" });
   });
 
+  test("[S15] nothing is handed to a target that is silent while this host hears itself", () => {
+    const copied = (heard: readonly string[]) => {
+      const agent = agentOf(source(), seen(run(1)));
+      const begun = agent.take("migrate-out");
+      agent.settles();
+      const hears = (...hosts: readonly string[]) => {
+        const heartbeats = hosts.map((name) => ({ host: host(name), incarnation: one, revision: 1 as never }));
+        const touched = { heartbeats, tick: false, usages: false, others: false, vms: new Set<never>(), events: [] };
+        agent.tell({ kind: "changed", touched });
+      };
+      hears("h1", "h2");
+      agent.wait(limits.aliveMs + 1);
+      hears(...heard);
+      agent.tell({ kind: "op-ended", op: begun?.op ?? -1, end: { kind: "done" } });
+      return { owner: ownerOf(agent), answer: moveOf(agent)?.answer };
+    };
+    expect(copied(["h1", "h2"]).owner).toMatchObject({ host: "h2" });
+    expect(copied([]).owner).toMatchObject({ host: "h2" });
+    const silent = copied(["h1"]);
+    expect(silent.owner).toBeUndefined();
+    expect(silent.answer).toMatchObject({ kind: "failed", code: "move-target-silent" });
+  });
+
   test("[HM2] a VM that is locked before it was stopped for its move is not stopped", () => {
     const { live: _, ...stopFirst } = out();
     const locked = vm("web", { lock: { kind: "backup", at: 0 as VmMove["at"] } });

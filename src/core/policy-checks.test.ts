@@ -33,6 +33,7 @@ const group: Group = {
   target: host("h2"),
   mode: { kind: "synchronous", boundMs: 2_000 },
   paused: [],
+  points: null,
   createdAt: 0 as Group["createdAt"],
 };
 const grouped = (records: Records) => records.put(keys.group(group.name), group);

@@ -57,6 +57,7 @@ export async function startApiHost(
     readonly events?: boolean;
     readonly create?: MakeVolume;
     readonly heard?: ApiOptions["heard"];
+    readonly takeover?: ApiOptions["takeover"];
   } = {},
 ): Promise<ApiHost> {
   const memory = createMemoryStore();
@@ -93,6 +94,7 @@ export async function startApiHost(
     volumes: volumesInto(removed, options.create ?? (() => ({ kind: "done" }))),
     self: host("h1"),
     heard: options.heard,
+    takeover: options.takeover,
     version: "0.0.0-test",
     ...(options.events === false
       ? {}

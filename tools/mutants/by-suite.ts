@@ -17,7 +17,10 @@ export const suites = {
   /** The records of replicas, by what is proven of them without a world. */
   replication: {
     projects: ["unit", "properties"],
-    files: ["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
+    files: [
+      ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
+      ...["src/core/takeover.test.ts", "src/heart/registering.test.ts"],
+    ],
   },
   /** The driver and the relay with real QEMUs. Needs root. */
   relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"] },

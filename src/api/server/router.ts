@@ -24,6 +24,7 @@ import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.t
 import { presentRule, presentRules } from "./present-rules.ts";
 import { presentTask, presentTasks } from "./present-tasks.ts";
 import { presentEvent, presentVmDetail, presentVms } from "./present-vms.ts";
+import { takeOver } from "./takeover.ts";
 import type { Tracker } from "./tracker.ts";
 import { whatIf } from "./whatif.ts";
 
@@ -69,6 +70,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
     cluster: {
       status: api.cluster.status.handler(() => presentStatus(options, view(), tracker)),
       disarm: api.cluster.disarm.handler(async ({ input }) => settle(await cluster.disarm(input))),
+      takeover: api.cluster.takeover.handler(async ({ input }) => settle(await takeOver(options, input))),
       arm: api.cluster.arm.handler(async ({ input }) => settle(await cluster.arm(input))),
     },
     host: {

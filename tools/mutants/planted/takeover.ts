@@ -1,0 +1,95 @@
+import type { Mutant } from "../mutant.ts";
+
+const file = "src/core/takeover.ts";
+
+/** Bugs of going on without members that are off: found by the unit tests of records. */
+export const takeoverMutants: readonly Mutant[] = [
+  {
+    id: "takeover-without-a-leap",
+    rule: "S24",
+    what: "After a takeover a VM goes on with the very next epoch, which the lost host may have used already.",
+    file,
+    find: "const epochGap = 100;",
+    replace: "const epochGap = 1;",
+  },
+  {
+    id: "takeover-takes-any-copy-along",
+    rule: "S21",
+    what: "A takeover makes copies that were not in sync ones of the leapt run.",
+    file,
+    find: 'const isTaken = usability(view, vm, self).kind === "whole";',
+    replace: "const isTaken = true;",
+  },
+  {
+    id: "takeover-trusts-copies-elsewhere",
+    rule: "S21",
+    what: "A takeover takes the records of copies on hosts that it never asked for true.",
+    file,
+    find: "const next = host === self && isTaken ?",
+    replace: "const next = isTaken ?",
+  },
+  {
+    id: "takeover-forgets-nothing",
+    rule: "S21",
+    what: "After a forced store records of copies that nobody vouches for stay as they were.",
+    file,
+    find: 'return wasWhole ? { ...replica, state: { kind: "unknown" } } : replica;',
+    replace: "return replica;",
+  },
+  {
+    id: "half-copied-becomes-unknown",
+    rule: "S21",
+    what: "A half copied image may be taken by an order after a takeover.",
+    file,
+    find: 'return wasWhole ? { ...replica, state: { kind: "unknown" } } : replica;',
+    replace: 'return { ...replica, state: { kind: "unknown" } };',
+  },
+  {
+    id: "takeover-ends-nobody",
+    rule: "S23",
+    what: "A takeover does not fence the hosts that it goes on without.",
+    file,
+    find: "if (registration === undefined) return [];",
+    replace: "if (registration !== undefined) return [];",
+  },
+  {
+    id: "two-by-the-claim-of-many",
+    rule: "S23",
+    what: "A claim about the other of two is taken for one about all others.",
+    file,
+    find: 'if (claim === "peer-is-off" && others.length !== 1)',
+    replace: 'if (claim === "peer-is-off" && others.length < 1)',
+  },
+  {
+    id: "joins-before-it-is-heard",
+    rule: "S23",
+    what: "A host puts its store's data aside although the store that went on without it does not hear it yet.",
+    file,
+    find: "return heartbeatOf(view, self, incarnation) !== undefined;",
+    replace: "return true;",
+  },
+  {
+    id: "joins-though-fenced",
+    rule: "S23",
+    what: "A host joins the store as the very incarnation that was fenced for the takeover.",
+    file,
+    find: "if (incarnation === undefined || fenceOf(view, self, incarnation) !== undefined) return false;",
+    replace: "if (incarnation === undefined) return false;",
+  },
+  {
+    id: "silence-proves-without-a-deadline",
+    rule: "S23",
+    what: "A host without a deadline ends its earlier life by its silence after six seconds, as if that proved anything.",
+    file: "src/heart/registering.ts",
+    find: '[...(proves ? (["silence"] as const) : []),',
+    replace: '["silence" as const,',
+  },
+  {
+    id: "boots-only-after-a-year",
+    rule: "S23",
+    what: "A host of two that boots waits for the year of its own deadline.",
+    file: "src/heart/looking.ts",
+    find: "return isWithoutDeadline(promised) ? heartLimits.earlierLifeMs :",
+    replace: "return isWithoutDeadline(promised) && heartLimits.earlierLifeMs < 0 ? 0 :",
+  },
+];

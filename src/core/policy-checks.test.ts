@@ -34,7 +34,6 @@ const group: Group = {
   mode: { kind: "synchronous", boundMs: 2_000 },
   points: null,
   paused: [],
-  points: null,
   createdAt: 0 as Group["createdAt"],
 };
 const grouped = (records: Records) => records.put(keys.group(group.name), group);

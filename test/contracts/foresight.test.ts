@@ -165,3 +165,23 @@ test("[FC2] an edit that breaks what is borne is answered with what it would bre
   );
   expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
 });
+
+test("[FC2] so are a VM that would fit nowhere any more, and a pool that would hold less than its disks may grow to", async () => {
+  await api.put(keys.vm(vmId("spare")), vm("spare", { requested: "stopped" }));
+  const edits = [
+    ["edit-vm-fits-nowhere", ["vm", "set", "spare", "--memory", "1000"]],
+    ["edit-pool-too-small", ["pool", "set", "shared", "--quota", "200"]],
+  ] as const;
+  for (const [code, edit] of edits) {
+    const refused = await holdfast(...edit);
+    expect({ edit, code: refused.code, out: refused.out }).toEqual({ edit, code: 1, out: "" });
+    expect(refused.err).toMatch(new RegExp(`--accept[\\s\\S]+\\nCode: {4}${code}\\n$`, "u"));
+    expect(await holdfast(...edit, "--accept")).toMatchObject({ code: 0, err: "" });
+  }
+  expect((await holdfast("log")).out).toContain("The quota of pool shared was changed: 200 MiB.");
+  expect((await holdfast("pool", "set", "shared", "--quota", "0")).out).toMatch(
+    /^shared: \d+ of - MiB are promised\.\n$/u,
+  );
+  expect((await holdfast("pool", "set", "shared", "--quota", "0")).err).toContain("Code:    pool-nothing-to-change\n");
+  expect((await holdfast("pool", "set", "nix", "--quota", "1")).err).toContain("Code:    pool-unknown\n");
+});

@@ -99,7 +99,10 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       set: api.vm.set.handler(async ({ input }) => settle(await change.set(input))),
       explain: api.vm.explain.handler(({ input }) => asOf(must(explain(options, view(), tracker, input)))),
     },
-    pool: { list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })) },
+    pool: {
+      list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })),
+      set: api.pool.set.handler(async ({ input }) => settle(await cluster.setPool(input))),
+    },
     rule: {
       add: api.rule.add.handler(async ({ input }) => settle(await ruleChange.add(input))),
       list: api.rule.list.handler(({ input }) => asOf({ rules: must(presentRules(view(), input.vm)) })),

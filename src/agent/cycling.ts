@@ -13,6 +13,7 @@ import { type Building, isNamed } from "./building.ts";
 import { replicaSubject } from "./mirroring.ts";
 import { nameOf } from "./move-parts.ts";
 import { withCycled, withoutCycled } from "./note-cycles.ts";
+import { isLastKept } from "./point-taking.ts";
 import { type Cycled, newCycled } from "./replica-state.ts";
 import { runKey } from "./state.ts";
 
@@ -80,13 +81,14 @@ function dueOf(building: Building, here: Here): Due[] {
   const copies = copiesOn(view, run.vm, to);
   if (copies.some(({ record }) => keepsBranch(record?.value))) return [];
   const isOpen = copies.every(({ record }) => ["copying", "sealed"].includes(record?.value.state.kind ?? "copying"));
+  const doors = doorsTo(view, run.vm, run, to);
+  if (doors === undefined) return [];
   if (!isOpen) {
+    if (!isLastKept(building, run, to, doors)) return [];
     const made = copyingTransaction(view, run.vm, runOf(building, run), to);
     if (made.kind === "commit") building.commit(replicaSubject(run.vm), made.transaction, []);
     return [];
   }
-  const doors = doorsTo(view, run.vm, run, to);
-  if (doors === undefined) return [];
   const dueAt = nextAt(building, here);
   if (now >= dueAt) return [{ ...here, doors, dueAt }];
   building.wakeAt(dueAt);

@@ -3,12 +3,17 @@ import { limits } from "../core/limits.ts";
 import { replicationLinks } from "../core/migration-links.ts";
 import { copiesOn } from "../core/replication.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
-import { forgetCopiesTransaction, isReceiverKnown, receiverTransaction } from "../core/replication-receiver.ts";
+import {
+  forgetCopiesTransaction,
+  isReceiverKnown,
+  type Received,
+  receiverTransaction,
+} from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
 import type { Vm } from "../model/records.ts";
+import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
-import type { Door } from "../ports/migration.ts";
 import type { ReceiveRequest, ReplicaVolume } from "../ports/replication.ts";
 import type { Building } from "./building.ts";
 import { ceaseKey, isReplicaWorking, receiveKey, withReceiving, withReplicas } from "./note-replicas.ts";
@@ -35,16 +40,20 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const run = runToReceive(view, vm, state.self);
   if (run === undefined || isHere(building, vm) || isReplicaWorking(state, ceaseKey(vm))) return;
   const known = state.replicas.receiving.get(vm);
-  const inCycles = run.group.mode.kind === "asynchronous";
+  const inCycles = isInCycles(view, vm, state.self, run.group);
   const isOfRun = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
   const isThis = isOfRun && known.inCycles === inCycles;
   if (isReplicaWorking(state, receiveKey(vm))) return;
-  if (isThis && known.doors !== null && sayDoors(building, vm, run.epoch, known.doors)) return;
+  if (
+    isThis &&
+    known.doors !== null &&
+    sayDoors(building, vm, run.epoch, { doors: known.doors, isAsLeft: known.isAsLeft })
+  )
+    return;
   // What serves it may have died, or hang: then it is replaced (S19). Where each write arrives it works.
   if (isThis && known.doors !== null && copiesState(view, vm, run, state.self) === "in-sync") return;
   // A cycle starts itself what it needs, and asking again would break it off (S25).
   if (isThis && known.doors !== null && inCycles) return;
-  if (!isThis && !mayChangeManner(view, vm, state.self, inCycles)) return;
   if (isThis && now < known.retryAt) {
     building.wakeAt(known.retryAt);
     return;
@@ -53,7 +62,8 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   if (request === undefined) return;
   const op = building.op({ kind: "receive", runKey: receiveKey(vm) });
   const doors = isThis ? known.doors : null;
-  const receiving = { epoch: run.epoch, from: run.host, incarnation, inCycles, doors, retryAt: now };
+  const isAsLeft = isThis && known.isAsLeft;
+  const receiving = { epoch: run.epoch, from: run.host, incarnation, inCycles, doors, isAsLeft, retryAt: now };
   const ceased = new Map(building.state.replicas.ceased);
   ceased.delete(vm);
   building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });
@@ -66,20 +76,19 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
  * S25: while the records promise a sealed cycle nothing else is written over it, and while they promise every write no cycle
  * is: whoever runs the VM says first that the copies are of no use for now.
  */
-function mayChangeManner(view: ClusterView, vm: VmId, self: HostId, inCycles: boolean): boolean {
-  return copiesOn(view, vm, self).every(({ record }) => {
-    const kind = record?.value.state.kind ?? "copying";
-    return kind === "copying" || (kind === "sealed") === inCycles;
-  });
+function isInCycles(view: ClusterView, vm: VmId, self: HostId, { mode }: Group): boolean {
+  const kinds = copiesOn(view, vm, self).map(({ record }) => record?.value.state.kind ?? "copying");
+  if (mode.kind === "synchronous") return kinds.includes("sealed");
+  return kinds.every((kind) => kind === "copying" || kind === "sealed");
 }
 
 /** True: that was not on record yet, or is on its way. */
-function sayDoors(building: Building, vm: VmId, epoch: Epoch, doors: readonly Door[]): boolean {
+function sayDoors(building: Building, vm: VmId, epoch: Epoch, received: Received): boolean {
   const { view } = building.happened;
   const { self } = building.state;
   if (building.busy(subjectOf(vm))) return true;
-  if (isReceiverKnown(view, vm, self, epoch, doors)) return false;
-  const made = receiverTransaction(view, vm, self, epoch, doors);
+  if (isReceiverKnown(view, vm, self, epoch, received)) return false;
+  const made = receiverTransaction(view, vm, self, epoch, received);
   if (made.kind === "commit") building.commit(subjectOf(vm), made.transaction, []);
   return true;
 }

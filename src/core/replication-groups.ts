@@ -5,10 +5,10 @@ import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { limits } from "./limits.ts";
 import { reason } from "./placement/fitness.ts";
-import { pointTroubles } from "./point-checks.ts";
+import { pointTroubles, quotaTrouble } from "./point-checks.ts";
 import { copiesOn } from "./replication.ts";
 import { hostLostAt, isLate, lagNow, policyLoss } from "./replication-cycles.ts";
-import { keepsBranch, protectionOf, versionOf } from "./replication-duty.ts";
+import { keepsBranch, protectionOf, versionOf, waitsForResume } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
 import { vmIndex } from "./vm-index.ts";
 
@@ -36,6 +36,7 @@ export function groupState(
     ...group.vms.flatMap((vm) => waitsForOrder(view, group, vm, isHeard, now)),
     ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
     ...memoryTrouble(view, group),
+    ...quotaTrouble(view, group).map((why) => ["Warning", why] as const),
   ];
   const word = gravity.findLast((one) => found.some(([of]) => of === one)) ?? "Normal";
   const reasons: Reason[] = [];
@@ -114,7 +115,8 @@ function waitsForOrder(
   return [["Error", reason("S25", "group-vm-waits-for-order", { ...params, limitS: limitS ?? "none" })]];
 }
 
-function vmTrouble(view: ClusterView, { source, target, mode }: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
+function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
+  const { source, target, mode } = group;
   const wanted = view.vms.get(vm)?.value;
   if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm })]];
   const name = wanted.name;
@@ -137,5 +139,7 @@ function vmTrouble(view: ClusterView, { source, target, mode }: Group, vm: VmId,
     return [["Warning", reason("S25", "group-vm-lags", params)]];
   }
   const code = use.kind === "lossy" && use.code === "replica-stale" ? "group-vm-stale" : "group-vm-unusable";
+  if (code === "group-vm-stale" && waitsForResume(view, vm, to, group))
+    return [["Warning", reason("S17", "group-waits-for-resume", { vm: name, host: to, group: group.name })]];
   return [[code === "group-vm-stale" ? "Warning" : "Error", reason("S17", code, { vm: name, host: to })]];
 }

@@ -1,4 +1,5 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
+import type { GroupPoints } from "../model/point-records.ts";
 import type { FaultEvent, WorldPlan } from "./plan.ts";
 
 const names = ["copied1", "copied2"] as const;
@@ -6,10 +7,21 @@ const names = ["copied1", "copied2"] as const;
 const inCycles = ["cycled1"] as const;
 const quietMs = 40_000;
 const eventsMax = 14;
+const wishesMax = 8;
+/** As people would have them, only faster. */
+const points: GroupPoints = {
+  everyMs: 20_000,
+  keep: [
+    { everyMs: 40_000, count: 3 },
+    { everyMs: 120_000, count: 2 },
+  ],
+  consistency: "application",
+  test: { everyMs: 120_000, checks: [], limitMs: 60_000 },
+};
 
 /**
- * The world of a seed with three VMs besides whose disks lie with one host and are copied to another, one of them in cycles, and with what befalls such
- * copies. Everything else is drawn as it is without them.
+ * The world of a seed with three VMs besides whose disks lie with one host and are copied to another, one of them in cycles,
+ * and with what befalls such copies. Everything else is drawn as it is without them.
  */
 export function withCopies(plan: WorldPlan): WorldPlan {
   const random = seededRandom(`copies ${plan.seed}`);
@@ -25,15 +37,21 @@ export function withCopies(plan: WorldPlan): WorldPlan {
   events.push(
     ...Array.from({ length: 1 + cycles.below(4) }, () => draw(cycles, inCycles, [from, to], plan.healAtMs - quietMs)),
   );
+  const asking = seededRandom(`points ${plan.seed}`);
+  const wishes = Array.from({ length: wishesMax }, (): FaultEvent => {
+    const atMs = quietMs + asking.below(plan.healAtMs - quietMs);
+    const kind = asking.pick(["point-take", "point-take", "point-drop", "point-test", "point-export"]);
+    return { atMs, kind, host: asking.pick([from, to]), vm: asking.pick(names) };
+  });
   return {
     ...plan,
     pools: [...plan.pools, { name: "local", kind: "local-dir" }],
     vms: [...plan.vms, ...vms],
     groups: [
-      { name: "office", from, to, vms: names },
+      { name: "office", from, to, vms: names, points },
       { name: "shop", from, to, vms: inCycles, everyS: cycles.pick([5, 15]), lossS },
     ],
-    events: [...plan.events, ...events].sort((a, b) => a.atMs - b.atMs),
+    events: [...plan.events, ...events, ...wishes].sort((a, b) => a.atMs - b.atMs),
   };
 }
 

@@ -54,13 +54,7 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
     hasSent: async () => there.exports.size > 0,
     rebootTarget: async () => {
       target.isOpen = false;
-      for (const [vm, { cycles, ...received }] of there.received)
-        if (cycles !== null) there.beside.set(vm, { ...received, cycles: { last: cycles.last, open: null } });
-      for (const daemon of there.daemons.values()) daemon.isAlive = false;
-      for (const volume of there.exports.values()) volume.isRemoved = true;
-      there.exports.clear();
-      there.received.clear();
-      there.doors.clear();
+      there.powerOff();
       target = new SimReplicaTarget(world, there);
     },
     readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,

@@ -13,7 +13,9 @@ import { managingMutants } from "./planted/managing.ts";
 import { movingMutants } from "./planted/moving.ts";
 import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
+import { pointMutants } from "./planted/points.ts";
 import { ruleMutants } from "./planted/rules.ts";
+import { switchingMutants } from "./planted/switching.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -29,6 +31,8 @@ export const planted: readonly Mutant[] = [
   ...localMoveMutants,
   ...copyMutants,
   ...cycleMutants,
+  ...pointMutants,
+  ...switchingMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

@@ -3,14 +3,13 @@ import { closeSync, constants, existsSync, openSync, readFileSync } from "node:f
 import { setTimeout as sleep } from "node:timers/promises";
 import { must } from "../../base/assert.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
-import type { Pool, Vm } from "../../model/records.ts";
 import type { HypervisorEnd, StartRequest, VmRun } from "../../ports/hypervisor.ts";
 import { makeCgroup } from "../linux/cgroup.ts";
 import { makeTaps, type Tap, tapName } from "../linux/tap.ts";
 import { commandLine, type DiskImage } from "./command-line.ts";
 import { type LiveRun, newLiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
+import { openedImage } from "./opened-image.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
-import { type Layer, topImages } from "./replica-files.ts";
 import { lastWords, pathsFit, runPaths, setPhase, writeRunRecord } from "./run-folder.ts";
 import { announce, attach, clearAway, follow, queryStatus, takeStatus } from "./watch.ts";
 
@@ -88,15 +87,10 @@ async function bringUp(
 }
 
 /** In a session of its own and with no pipe to this process: nothing of the agent's fate reaches it. */
-function launch(host: QemuHost, live: LiveRun, { run, vm, pools }: StartRequest): ChildProcess {
-  const tops = layersOf(host, vm, pools) ?? new Map<string, Layer & { readonly path: string }>();
+function launch(host: QemuHost, live: LiveRun, request: StartRequest): ChildProcess {
+  const { run, vm } = request;
   const disks: DiskImage[] = vm.spec.disks.map((disk) => {
-    const pool = must(
-      pools.find(({ id }) => id === disk.pool),
-      "Cannot launch: checked before",
-    );
-    const plain = imagePath(poolFolder(host.options.pools, pool), disk.volume, disk.format);
-    const { path, format } = tops.get(disk.volume) ?? { path: plain, format: disk.format };
+    const { path, format } = must(openedImage(host, request, disk), "Cannot launch: checked before");
     return { path, format, direct: canBypassCache(path), serial: disk.volume };
   });
   const { cluster, accel } = host.options;
@@ -112,15 +106,6 @@ function launch(host: QemuHost, live: LiveRun, { run, vm, pools }: StartRequest)
   closeSync(log);
   child.unref();
   return child;
-}
-
-/** Images that lie upon others, where its disks were received here. Undefined: they must not be started from. */
-function layersOf(host: QemuHost, { spec }: Vm, pools: readonly Pool[]): ReturnType<typeof topImages> {
-  const [first] = spec.disks;
-  const pool = pools.find(({ id }) => id === first?.pool);
-  return first === undefined || pool === undefined
-    ? new Map()
-    : topImages(poolFolder(host.options.pools, pool), first.volume);
 }
 
 /** Undefined: its guest executes (or has executed and ended), or QEMU waits for one that comes in. */
@@ -167,7 +152,6 @@ function checkRequest(host: QemuHost, { run, vm, pools }: StartRequest): Refusal
     const path = imagePath(folder, disk.volume, disk.format);
     if (!existsSync(path)) return refuse("vm-image-missing", { vm: vm.name, path });
   }
-  if (layersOf(host, vm, pools) === undefined) return refuse("replica-in-cycles", { vm: vm.name });
   for (const { network } of vm.spec.nics)
     if (!Object.hasOwn(options.networks, network)) return refuse("network-unmapped", { network });
   for (const path of [vm.spec.kernel?.path, vm.spec.kernel?.initrd])

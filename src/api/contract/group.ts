@@ -3,6 +3,7 @@ import { pointProofSchema } from "../../model/point-proof.ts";
 import { groupPointsSchema } from "../../model/point-records.ts";
 import { reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import { taskSchema } from "./task.ts";
 
 const named = z.object({ id: z.string(), name: z.string() });
 
@@ -56,6 +57,10 @@ export const groupSchema = z.object({
   lossS: z.int().nullable(),
   /** When its VMs get recovery points, and how long those stay; null: only by hand. */
   points: groupPointsSchema.nullable(),
+  /** MiB that its copies and their points may take; null: what both hosts have free. And what they take at most now. */
+  quotaMiB: z.int().nullable(),
+  useMiB: z.int().min(0),
+  resume: z.enum(["automatic", "manual"]),
   createdAt: wallMsSchema,
   vms: z.array(protectedVmSchema),
 });
@@ -67,6 +72,12 @@ const modeInput = {
   boundMs: z.int().min(500).max(30_000).optional(),
   everyS: z.int().min(5).max(86_400).optional(),
   lossS: z.int().min(0).max(604_800).nullable().optional(),
+};
+const optionsInput = {
+  /** MiB in the target's pools for the copies and their recovery points; null: what both hosts have free. */
+  quotaMiB: z.int().min(1).max(1_000_000_000).nullable().optional(),
+  /** Whether a copy that was left behind is brought up to date by itself, or when somebody says so. */
+  resume: z.enum(["automatic", "manual"]).optional(),
 };
 const vmsSchema = z.array(nameOrIdSchema).min(1).max(60);
 const groupInput = z.object({ group: z.string().min(1).max(200) });
@@ -83,6 +94,7 @@ export const groupContract = {
         to: nameOrIdSchema,
         vms: vmsSchema,
         ...modeInput,
+        ...optionsInput,
         requestId: requestIdSchema,
       }),
     )
@@ -102,6 +114,7 @@ export const groupContract = {
         removeVms: vmsSchema.optional(),
         ...modeInput,
         points: groupPointsSchema.partial().optional(),
+        ...optionsInput,
       }),
     )
     .output(groupAnswer),
@@ -113,6 +126,20 @@ export const groupContract = {
     .route({ method: "POST", path: "/groups/{group}/resume", summary: "Copy again" })
     .input(groupChange)
     .output(groupAnswer),
+  switchover: base
+    .route({
+      method: "POST",
+      path: "/groups/{group}/switchover",
+      summary: "Move all its VMs to the host of their copies",
+    })
+    .input(
+      groupChange.extend({
+        to: nameOrIdSchema,
+        /** `live`: as they run. `stopped`: each is stopped, and started there. Nothing is lost either way. */
+        manner: z.enum(["live", "stopped"]).default("live"),
+      }),
+    )
+    .output(z.object({ tasks: z.array(taskSchema) })),
   delete: base
     .route({ method: "DELETE", path: "/groups/{group}", summary: "End the protection; images stay in the pool" })
     .input(groupChange)

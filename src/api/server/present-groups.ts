@@ -1,5 +1,5 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
-import { lastProof, pointsOf } from "../../core/points.ts";
+import { groupUseMiB, lastProof, pointsOf } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
 import { lagNow, sealedCycle } from "../../core/replication-cycles.ts";
 import { copiesState, protectionOf } from "../../core/replication-duty.ts";
@@ -37,6 +37,9 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
     everyS: group.mode.kind === "asynchronous" ? group.mode.everyS : null,
     lossS: group.mode.kind === "asynchronous" ? group.mode.lossS : null,
     points: group.points,
+    quotaMiB: group.quotaMiB ?? null,
+    useMiB: groupUseMiB(view, group),
+    resume: group.manualResume === true ? "manual" : "automatic",
     createdAt: group.createdAt,
     vms: group.vms.map((vm) => presentVm(view, vm, tracker)),
   };

@@ -22,6 +22,11 @@ export function groupText(group: GroupOutput): string {
     ["Direction", `${group.from.name} to ${group.to.name}`],
     ["Mode", modeText(group)],
     ["Points", group.points === null ? "by hand" : scheduleText(group.points)],
+    [
+      "Room",
+      `${group.useMiB} MiB of ${group.quotaMiB === null ? "what both hosts have free" : `${group.quotaMiB} MiB`}`,
+    ],
+    ["Resume", group.resume === "manual" ? "by hand" : "by itself"],
     ["Since", moment(group.createdAt)],
   ];
   const rows = group.vms.map((vm) => {

@@ -4,8 +4,10 @@ import { duration } from "../durations.ts";
 import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
+import { chosenOptions, withOptions } from "./group-options.ts";
 import { pointsOf, withPoints } from "./group-points.ts";
 import { groupsText, groupText } from "./group-show.ts";
+import { switchCommands } from "./group-switch.ts";
 
 export const groupCommands: Group = (program, cli) => {
   const group = program.command("group").description("availability groups: VMs of one host with copies on another");
@@ -18,6 +20,7 @@ export const groupCommands: Group = (program, cli) => {
   showCommand(group, cli);
   setCommand(group, cli);
   for (const one of turns) turnCommand(group, cli, one);
+  switchCommands(group, cli);
   deleteCommand(group, cli);
 };
 
@@ -58,7 +61,7 @@ function modeOf({ mode, boundMs, every, allowLoss }: ModeOptions) {
 }
 
 function createCommand(group: Parent, cli: Cli): void {
-  group
+  const command = group
     .command("create")
     .description("protect VMs by copies of their disks on another host")
     .argument("<group>", "a name for it: letters, digits, hyphens, underscores")
@@ -68,7 +71,8 @@ function createCommand(group: Parent, cli: Cli): void {
     .option("--mode <mode>", modeHelp, modeNamed)
     .option("--bound-ms <ms>", boundHelp, wholeNumber)
     .option("--every <time>", everyHelp, duration)
-    .option("--allow-loss <time>", lossHelp, lossNamed)
+    .option("--allow-loss <time>", lossHelp, lossNamed);
+  withOptions(command)
     .option(...jsonOption)
     .addHelpText(
       "after",
@@ -79,7 +83,7 @@ function createCommand(group: Parent, cli: Cli): void {
     )
     .action(async (name, options) => {
       const { from, to, vm: vms } = options;
-      const input = { group: name, from, to, vms, ...modeOf(options) };
+      const input = { group: name, from, to, vms, ...modeOf(options), ...chosenOptions(options) };
       const answer = await (await cli.session()).change((client, requestId) =>
         client.group.create({ ...input, requestId }),
       );
@@ -129,7 +133,7 @@ function setCommand(group: Parent, cli: Cli): void {
     .option("--bound-ms <ms>", boundHelp, wholeNumber)
     .option("--every <time>", everyHelp, duration)
     .option("--allow-loss <time>", lossHelp, lossNamed);
-  withPoints(command)
+  withOptions(withPoints(command))
     .option(...jsonOption)
     .addHelpText(
       "after",
@@ -138,6 +142,7 @@ function setCommand(group: Parent, cli: Cli): void {
         "holdfast group set office --mode async --every 15m",
         "holdfast group set office --points-every 15m --keep 24x1h,7x1d",
         "holdfast group set office --test-every 1d --test-http /",
+        "holdfast group set office --quota 50G --resume manual",
       ),
     )
     .action(async (name, options) => {
@@ -148,6 +153,7 @@ function setCommand(group: Parent, cli: Cli): void {
         ...(removeVms === undefined ? {} : { removeVms }),
         ...modeOf(options),
         ...pointsOf(options),
+        ...chosenOptions(options),
       };
       const answer = await (await cli.session()).change((client, requestId) =>
         client.group.set({ ...input, requestId }),

@@ -1,4 +1,5 @@
 import { compareText } from "../../base/order.ts";
+import { isSame } from "../../base/same.ts";
 import type { GroupId, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
@@ -14,6 +15,7 @@ import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
 import { findHost, findVm, hostName, poolName } from "./find.ts";
 import { groupModeDefaults, type WantedMode, wantedMode } from "./group-mode.ts";
+import { type GroupOptions, refuseQuota, resumedGroup, withOptions } from "./group-options.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { changedPoints, type PointsChange } from "./points.ts";
 import { someOf } from "./rule-parts.ts";
@@ -29,14 +31,16 @@ export type CreateGroupRequest = {
   readonly from: string;
   readonly to: string;
   readonly vms: readonly string[];
-} & WantedMode;
+} & WantedMode &
+  GroupOptions;
 
 export type SetGroupRequest = {
   readonly group: string;
   readonly addVms?: readonly string[] | undefined;
   readonly removeVms?: readonly string[] | undefined;
   readonly points?: PointsChange | undefined;
-} & WantedMode;
+} & WantedMode &
+  GroupOptions;
 
 /** Protects VMs together: each write of theirs goes to both hosts. Refused where the other host could not take them. */
 export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, asked: Asked): Planned {
@@ -64,7 +68,8 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
   if (mode.kind === "refused") return mode;
   const vms = withVms(view, group, request.vms);
   if (vms.kind === "refused") return vms;
-  return planEdit(view, undefined, { ...group, vms: vms.vms, mode: mode.mode }, "group-created", asked);
+  const wanted = withOptions({ ...group, vms: vms.vms, mode: mode.mode }, request);
+  return refuseQuota(view, wanted) ?? planEdit(view, undefined, wanted, "group-created", asked);
 }
 
 /** Takes VMs in or out, or changes how they are copied; a VM that goes out is copied no more, and its copy is forgotten. */
@@ -83,8 +88,11 @@ export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked:
   if (vms.kind === "refused") return vms;
   const mode = wantedMode(old.name, old.mode, request);
   if (mode.kind === "refused") return mode;
-  const next = { ...old, vms: vms.vms, mode: mode.mode, points: changedPoints(old.points, request.points) };
-  if (JSON.stringify(next) === JSON.stringify(old)) return refuse("group-nothing-to-change", { group: old.name });
+  const points = changedPoints(old.points, request.points);
+  const next = withOptions({ ...old, vms: vms.vms, mode: mode.mode, points }, request);
+  const short = refuseQuota(view, next);
+  if (short !== undefined) return short;
+  if (isSame(next, old)) return refuse("group-nothing-to-change", { group: old.name });
   return planEdit(view, found.stored, next, "group-changed", asked);
 }
 
@@ -93,9 +101,10 @@ export function planPauseGroup(view: ClusterView, wanted: string, paused: boolea
   const found = findGroup(view, wanted);
   if (found.kind === "refused") return found;
   const old = found.stored.value;
-  if (old.paused.length > 0 === paused)
+  const resumed = paused ? undefined : resumedGroup(view, old, asked.at);
+  if (old.paused.length > 0 === paused && resumed === undefined)
     return refuse(paused ? "group-paused-already" : "group-not-paused", { group: old.name });
-  const next = { ...old, paused: paused ? ["asked"] : [] };
+  const next = { ...(resumed ?? old), paused: paused ? ["asked"] : [] };
   return planEdit(view, found.stored, next, paused ? "group-was-paused" : "group-resumed", asked);
 }
 

@@ -122,7 +122,7 @@ class Attempt {
       this.#break("the replica was not reached");
       return;
     }
-    const at = Math.floor(this.#world.wall?.(this.#host.id) ?? this.#world.now()) as WallMs;
+    const at = Math.floor(this.#world.wall?.() ?? this.#world.now()) as WallMs;
     const toSend = volumes.flatMap(({ disk, noted }, volume): Sending[] => {
       const blocks = base === null ? [...disk.keys()] : [...(noted.get(noteOf(base)) ?? [])];
       noted.set(noteOf(next), new Set());

@@ -54,7 +54,8 @@ export function createCluster(world: World): void {
 }
 
 /** Its VMs are copied from now on. */
-export function addGroup(world: World, { name, from, to, vms, everyS, lossS }: PlannedGroup): void {
+export function addGroup(world: World, planned: PlannedGroup): void {
+  const { name, from, to, vms, everyS, lossS, points = null } = planned;
   const group: Group = {
     schema: 1,
     name: name as GroupId,
@@ -65,7 +66,7 @@ export function addGroup(world: World, { name, from, to, vms, everyS, lossS }: P
       everyS === undefined
         ? { kind: "synchronous", boundMs: 2_000 }
         : { kind: "asynchronous", everyS, lossS: lossS ?? null },
-    points: null,
+    points,
     paused: [],
     createdAt,
   };

@@ -7,8 +7,8 @@ export const cycleMutants: readonly Mutant[] = [
     rule: "S25",
     what: "A host begins to receive cycles where the records still promise that its copy has every write.",
     file: "src/agent/receiving.ts",
-    find: "  if (!isThis && !mayChangeManner(view, vm, state.self, inCycles)) return;\n",
-    replace: "",
+    find: "  const inCycles = isInCycles(view, vm, state.self, run.group);",
+    replace: '  const inCycles = run.group.mode.kind === "asynchronous";',
   },
   {
     id: "cycles-taken-as-they-stand",

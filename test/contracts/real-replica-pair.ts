@@ -73,6 +73,11 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
   let cycleSource = openCycles(folder, of, machines);
   let target = openTarget(folder, of);
   const faults = faultsIn(folder, address);
+  const reopenTarget = async (meanwhile?: () => Promise<void>): Promise<void> => {
+    target.close();
+    await meanwhile?.();
+    target = openTarget(folder, of);
+  };
   return {
     get source() {
       return source;
@@ -110,16 +115,8 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       cycleSource = openCycles(folder, of, machines);
       await until("it is taken up", () => inCycles || events.length > 0);
     },
-    reopenTarget: async (meanwhile) => {
-      target.close();
-      await meanwhile?.();
-      target = openTarget(folder, of);
-    },
-    rebootTarget: async () => {
-      target.close();
-      await faults.loseRunFolder();
-      target = openTarget(folder, of);
-    },
+    reopenTarget,
+    rebootTarget: () => reopenTarget(faults.loseRunFolder),
     end: (call) => new Promise((done) => call(done)),
     until,
     whileLater: () => sleep(laterMs),

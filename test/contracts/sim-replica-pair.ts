@@ -16,6 +16,13 @@ import { VirtualClock } from "./sim-rig.ts";
 const stepsMax = 100_000;
 const laterMs = 500;
 
+function untilBy(clock: VirtualClock): CycleRig["until"] {
+  return async (what, holds) => {
+    for (let i = 0; !(await holds()); i++)
+      if (!clock.step() || i > stepsMax) throw new Error(`Waited in vain until ${what}`);
+  };
+}
+
 /** Two simulated hosts under one clock, with a link that can be cut. */
 export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointSource: PointSource }> {
   const { clock, world, link } = openWorld();
@@ -26,10 +33,12 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
   let cycleSource = new SimCycleSource(world, here);
   let source = openSource();
   let target = new SimReplicaTarget(world, there);
-  const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-    for (let i = 0; !(await holds()); i++)
-      if (!clock.step() || i > stepsMax) throw new Error(`Waited in vain until ${what}`);
+  const reopenTarget = async (meanwhile?: () => Promise<void>): Promise<void> => {
+    target.isOpen = false;
+    await meanwhile?.();
+    target = new SimReplicaTarget(world, there);
   };
+  const until = untilBy(clock);
   return {
     get source() {
       return source;
@@ -52,11 +61,7 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
     ...guestsOf(here, world),
     // Its connections, while one is under way.
     hasSent: async () => there.exports.size > 0,
-    rebootTarget: async () => {
-      target.isOpen = false;
-      there.powerOff();
-      target = new SimReplicaTarget(world, there);
-    },
+    rebootTarget: () => reopenTarget(async () => there.powerOff()),
     readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,
     exportFolder: "/exports",
     readImage: async (path, block) => there.images.get(path)?.get(block) ?? 0,
@@ -73,11 +78,7 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
       source = openSource();
       cycleSource = new SimCycleSource(world, here);
     },
-    reopenTarget: async (meanwhile) => {
-      target.isOpen = false;
-      await meanwhile?.();
-      target = new SimReplicaTarget(world, there);
-    },
+    reopenTarget,
     end: async (call) => {
       const ends: Parameters<Parameters<typeof call>[0]>[0][] = [];
       call((end) => ends.push(end));

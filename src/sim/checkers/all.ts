@@ -1,5 +1,5 @@
 import { evensOut } from "./balance.ts";
-import { copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
+import { copiesCatchUp, copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
@@ -30,6 +30,7 @@ export const allCheckers: readonly CheckerKind[] = [
   nothingLost,
   copiesHaveOneWriter,
   staleBeforeAlone,
+  copiesCatchUp,
   handsChangeOnce,
   disksGoAlong,
   starts,

@@ -8,6 +8,7 @@ import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { FaultKind } from "./fault.ts";
 import { orderVm } from "./managing.ts";
+import { strikeWith } from "./strike.ts";
 
 /** What a live move has come to when something goes wrong. */
 const moments = ["asked", "waiting", "switched", "over"] as const;
@@ -91,9 +92,7 @@ function strike(world: World, { trouble, at, copy, random }: Strike, kind: Fault
   if (kind === undefined) return;
   const forMs = random.chance(0.5) ? 100 + random.below(3_000) : 3_000 + random.below(25_000);
   const other = world.workers().find(({ id }) => id !== at)?.id ?? at;
-  const heal = kind.happens(world, { atMs: now, kind: kind.name, host: at, other, forMs }, random);
-  world.disturb(forMs);
-  if (heal !== undefined) world.scheduler.at(Math.min(now + forMs, world.plan.healAtMs), heal);
+  strikeWith(world, kind, { host: at, other, forMs }, random);
 }
 
 function crash(world: World, { run: { vm } }: Copy, at: string): void {

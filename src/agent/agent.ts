@@ -6,6 +6,7 @@ import { Building } from "./building.ts";
 import { decideFacts } from "./facts.ts";
 import { goDown, settleMode } from "./leaving.ts";
 import { note } from "./note.ts";
+import { noPoints } from "./point-state.ts";
 import { reconcile } from "./reconcile.ts";
 import { noReplicas } from "./replica-state.ts";
 import { tellStillness } from "./standstill.ts";
@@ -37,6 +38,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     pauses: new Map(),
     progressAt: now,
     replicas: noReplicas(now),
+    points: noPoints(),
     reading: undefined,
     readAt: now,
     readRunning: false,

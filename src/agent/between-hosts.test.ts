@@ -14,12 +14,13 @@ import {
   vm,
   vmId,
 } from "../../test/support/records.ts";
+import { whatAFenceWouldStart } from "../core/decide-fences.ts";
 import { decideVms } from "../core/decide-vms.ts";
 import type { Decided } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
 import { planDeleteVm } from "../core/requests/change-vm.ts";
 import { keys } from "../model/keys.ts";
-import type { Owner } from "../model/records.ts";
+import { type Owner, systemActor } from "../model/records.ts";
 import type { RunningVm } from "../ports/hypervisor.ts";
 
 const web = vmId("web");
@@ -29,6 +30,7 @@ const gone = (of: string) => keys.fence(host(of), incarnation(1));
 /** `web` was handed from h1 (epoch 4) to h2 (epoch 5); h1 has not quit. */
 const between = (): Records =>
   cluster("replicated", held("h2", 1, 5)).put(keys.vmMove(web), move("web", "h1", "h2", { live: switched }));
+const maintenance = { schema: 1, by: systemActor, reason: "test", at: 0 };
 const decide = (records: Records): Decided => decideVms(records.view, knowledge(records), [], none);
 const writes = (decided: Decided): string[] =>
   decided.decisions.flatMap(({ transaction }) => transaction.writes.map(({ kind, key }) => `${kind} ${key}`));
@@ -44,9 +46,12 @@ describe("between two hosts", () => {
     records.put(gone("h1"), fence({ cause: "order", proofs: [] }));
     expect(writes(decide(records))).toEqual([]);
     expect(events(decide(records))).toEqual([]);
-    // Where it does not run, that is what it waits for (S10).
+    // Where it does not run, or is to leave, that is what it waits for (S10).
     records.put(keys.vmStatus(web), status("h2", 1, 5, "starting"));
-    expect(events(decide(records))).toEqual(["vm-waits-for-proof"]);
+    expect(events(decide(records))).toEqual(["vm-waits-for-source"]);
+    records.put(keys.vmStatus(web), status("h2", 1, 5, "running"));
+    const [notice] = decide(records.put(keys.maintenance(host("h2")), maintenance)).notices;
+    expect(notice?.event).toMatchObject({ type: "vm-waits-for-source", reason: { code: "proof-missing" } });
     records.put(gone("h1"), fence());
     const decided = decide(records);
     expect(writes(decided)).toEqual([`delete ${keys.vmMove(web)}`]);
@@ -55,12 +60,22 @@ describe("between two hosts", () => {
     expect(decided.decisions[0]?.transaction.compares).toContainEqual(compare);
   });
 
+  test("[S15] a source that says nothing is named where the VM waits for it, and fenced once it is silent for long", () => {
+    const records = between().put(keys.vmStatus(web), status("h2", 1, 5, "running"));
+    const silent = knowledge(records, { h1: limits.moveSilentMs });
+    const codes = () => decideVms(records.view, silent, [], none).notices.map(({ event }) => event.reason?.code);
+    const isOfUse = () => whatAFenceWouldStart(records.view, host("h1"), incarnation(1), silent).startsElsewhere;
+    expect([codes(), isOfUse()]).toEqual([[], false]);
+    records.put(keys.maintenance(host("h2")), maintenance);
+    expect([codes(), isOfUse()]).toEqual([["source-silent"], true]);
+  });
+
   test("[S15, S10] the target's proof alone recovers nothing: the source's is waited for, by name", () => {
     const records = between().put(gone("h2"), fence());
     expect(decide(records)).toMatchObject({ decisions: [], notices: [] });
     records.put(gone("h1"), fence({ cause: "order", proofs: [] }));
     const [notice] = decide(records).notices;
-    expect(notice?.event).toMatchObject({ type: "vm-waits-for-proof", params: { host: "h1" } });
+    expect(notice?.event).toMatchObject({ type: "vm-waits-for-source", params: { host: "h1" } });
     records.put(gone("h1"), fence());
     expect(writes(decide(records))).toEqual([`delete ${keys.vmMove(web)}`]);
   });

@@ -1,5 +1,6 @@
 import { event } from "../core/decision.ts";
 import { isDisarmed } from "../core/disarmed.ts";
+import { whyWithheld } from "../core/migration.ts";
 import { isMovedAway } from "../core/moves.ts";
 import { planChange } from "../core/plans.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
@@ -8,6 +9,7 @@ import type { HostId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy } from "../model/policy.ts";
+import type { Params } from "../model/reason.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { Building } from "./building.ts";
 import { withLocal } from "./locals.ts";
@@ -47,8 +49,15 @@ function modeOf(view: ClusterView, self: HostId): HostMode["mode"] {
 
 /** Stops it. A stop that came to nothing is said where somebody waits for it; one that is still wanted is tried again. */
 export function endRun(building: Building, local: Local, ending: Ending): void {
+  const vm = building.happened.view.vms.get(local.run.vm)?.value;
+  const withheld = vm === undefined || ending !== "moved" ? undefined : whyWithheld(vm);
+  if (withheld !== undefined) {
+    answerMove(building, local, withheld.code, withheld.params);
+    return;
+  }
   if (local.stopsFailed > 0 && ending === "moved") {
-    answerMove(building, local);
+    const params = { vm: nameOf(building.happened.view, local.run.vm), host: building.state.self };
+    answerMove(building, local, "vm-did-not-stop", params);
     return;
   }
   if (local.stopsFailed > 0) recordError(building, local);
@@ -67,14 +76,13 @@ function stop(building: Building, local: Local): void {
 }
 
 /** The VM stays where it is: whoever wanted it elsewhere decides anew. */
-function answerMove(building: Building, { run }: Local): void {
+function answerMove(building: Building, { run }: Local, code: string, params: Params): void {
   const { view } = building.happened;
   const move = view.moves.get(run.vm);
   const registration = view.hosts.get(building.state.self);
   const subject = `move ${run.vm}`;
   if (move === undefined || registration === undefined || building.busy(subject)) return;
-  const params = { vm: nameOf(view, run.vm), host: building.state.self };
-  const next: VmMove = { ...move.value, answer: { kind: "failed", code: "vm-did-not-stop", params } };
+  const next: VmMove = { ...move.value, answer: { kind: "failed", code, params: { ...params } } };
   const key = keys.vmMove(run.vm);
   building.commit(
     subject,

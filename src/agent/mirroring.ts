@@ -24,9 +24,11 @@ import { keys } from "../model/keys.ts";
 import type { EventDraft } from "../model/records.ts";
 import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
+import type { LinkFigures } from "../ports/replication.ts";
 import { type Building, isNamed } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
+import { isLastKept } from "./point-taking.ts";
 import { type Mirror, newMirror } from "./replica-state.ts";
 import { type Local, runKey } from "./state.ts";
 
@@ -37,9 +39,11 @@ export function settleMirrors(building: Building, incarnation: Incarnation): voi
   if (!building.state.replicas.listed) return;
   for (const mirror of valuesInKeyOrder(building.state.replicas.mirrors)) settleLeft(building, mirror);
   for (const local of valuesInKeyOrder(building.state.locals)) {
-    const { run, phase } = local;
+    const { run, phase, moving } = local;
     if (run.incarnation !== incarnation || !isNamed(building.happened.view, building.state.self, run)) continue;
-    if (phase === "running" || phase === "paused") settleRun(building, local);
+    // While it is being moved its writes wait for its copy as ever; once it is handed over this one does not own it.
+    const isLeaving = phase === "moving" && moving?.part === "leaving";
+    if (phase === "running" || phase === "paused" || isLeaving) settleRun(building, local);
   }
   writeCopying(building);
 }
@@ -103,6 +107,7 @@ function settleUnmirrored(building: Building, here: Here): void {
   if (protection === undefined || doors === undefined || isLeft || waits(building, key)) return;
   if (building.state.heart === "lost" || building.state.heart.frozen) return;
   if (copies !== "copying") {
+    if (!isLastKept(building, run, here.to, doors)) return;
     commit(building, here, copyingTransaction(building.happened.view, run.vm, runOf(building, here), here.to), []);
     return;
   }
@@ -140,6 +145,8 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
   else if (copies === "stale" && mirror.told !== "alone") goOnAlone(building, here, mirror);
   else if (copies === "stale") comeBack(building, here, mirror);
   else if (copies === "copying") catchUp(building, here, mirror);
+  // Told by an earlier agent: from here on this one knows that each write waits for the copy.
+  else if (copies === "in-sync" && mirror.told === "unknown") sendOn(building, mirror, doors);
 }
 
 /** S16: only with the stale record in the view; asserted here again, because nothing after it asks. */
@@ -159,9 +166,10 @@ function comeBack(building: Building, here: Here, mirror: Mirror): void {
   const { doors } = here;
   if (doors === undefined || isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
   const { vm } = mirror.run;
-  if (mirror.reached)
+  if (mirror.reached) {
+    if (!isLastKept(building, mirror.run, here.to, doors)) return;
     commit(building, here, copyingTransaction(building.happened.view, vm, runOf(building, here), here.to), []);
-  else {
+  } else {
     const op = building.op({ kind: "reach", runKey: runKey(mirror.run) });
     building.effects.push({ kind: "reach", op, run: mirror.run, doors });
   }
@@ -170,13 +178,16 @@ function comeBack(building: Building, here: Here, mirror: Mirror): void {
 function catchUp(building: Building, here: Here, mirror: Mirror): void {
   const { doors } = here;
   if (isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
-  if (mirror.told !== "mirror") {
-    if (doors === undefined) return;
-    const op = building.op({ kind: "resync", runKey: runKey(mirror.run) });
-    building.state = withMirror(building.state, { ...mirror, told: "unknown", doors, confirmed: false, copied: false });
-    building.effects.push({ kind: "resync", op, run: mirror.run, doors });
-  } else if (mirror.confirmed) recordInSync(building, here, mirror);
+  if (mirror.told !== "mirror") sendOn(building, mirror, doors);
+  else if (mirror.confirmed) recordInSync(building, here, mirror);
   else if (mirror.copied) step(building, "confirm", mirror);
+}
+
+function sendOn(building: Building, mirror: Mirror, doors: readonly Door[] | undefined): void {
+  if (doors === undefined || isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
+  const op = building.op({ kind: "resync", runKey: runKey(mirror.run) });
+  building.state = withMirror(building.state, { ...mirror, told: "unknown", doors, confirmed: false, copied: false });
+  building.effects.push({ kind: "resync", op, run: mirror.run, doors });
 }
 
 function recordInSync(building: Building, here: Here, { run }: Mirror): void {
@@ -245,7 +256,7 @@ function writeCopying(building: Building): void {
   const { state, happened } = building;
   if (happened.now < state.replicas.progressAt) return;
   let wrote = false;
-  for (const [, { run, progress }] of inKeyOrder(state.replicas.mirrors)) {
+  for (const [, { run, progress, link }] of inKeyOrder(state.replicas.mirrors)) {
     const { vm, epoch } = run;
     const to = protectionOf(happened.view, vm)?.to;
     const before = happened.view.copyings.get(vm);
@@ -255,6 +266,7 @@ function writeCopying(building: Building): void {
     const next: VmCopying = {
       ...{ schema: 1, epoch, to, at: happened.wall },
       ...{ percent: Math.floor(percent), mibPerSecond: rounded(mibPerSecond), remainingMiB: rounded(remainingMiB) },
+      link: before !== undefined && isAbout(before.value.link, link) ? before.value.link : link,
     };
     if (before !== undefined && isSame({ ...before.value, at: 0 }, { ...next, at: 0 })) continue;
     const owner = unchanged(keys.owner(vm), happened.view.owners.get(vm));
@@ -265,6 +277,13 @@ function writeCopying(building: Building): void {
   if (!wrote) return;
   const progressAt = later(happened.now, limits.replicaProgressMs);
   building.state = withReplicas(building.state, { progressAt });
+}
+
+/** So little of a change is none: it is written for people. */
+function isAbout(a: LinkFigures, b: LinkFigures): boolean {
+  const close = (one: number | null, other: number | null): boolean =>
+    one === null || other === null ? one === other : Math.abs(one - other) <= Math.max(0.1, other / 4);
+  return close(a.latencyMs, b.latencyMs) && close(a.mibPerSecond, b.mibPerSecond);
 }
 
 function rounded(figure: number): number {

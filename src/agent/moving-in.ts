@@ -42,7 +42,8 @@ function sayWaiting(building: Building, move: Stored<VmMove>, run: VmRun, way: W
   const registration = building.happened.view.hosts.get(building.state.self);
   if (registration === undefined) return;
   const { incarnation } = run;
-  const next: VmMove = { ...move.value, live: { kind: "waiting", incarnation, ...way } };
+  const onCopies = move.value.live?.onCopies === true ? ({ onCopies: true } as const) : {};
+  const next: VmMove = { ...move.value, live: { kind: "waiting", incarnation, ...way, ...onCopies } };
   const key = keys.vmMove(run.vm);
   const compares = [unchanged(key, move), ...stillIn(building.state.self, registration)];
   building.commit(moveSubject(run.vm), transaction(compares, [put(key, next)]), []);
@@ -54,18 +55,24 @@ export function takeIn(building: Building, incarnation: Incarnation): void {
   const { heart, self } = building.state;
   if (view.moves.size === 0 || heart === "lost" || heart.frozen) return;
   const asked = [...view.moves].filter(([, { value }]) => isAskedOf(building, value));
+  // Those of a team are written at once.
+  asked.sort(([one, a], [other, b]) => a.revision - b.revision || compareText(one, other));
   if (isGoingDown(view, self)) {
     // They would take the turns of those that leave this host.
     for (const [vm, move] of asked)
       failMove(building, move, "move-target-leaves", { vm: nameOf(view, vm), host: self });
     return;
   }
-  // Those of a team are written at once.
-  asked.sort(([one, a], [other, b]) => a.revision - b.revision || compareText(one, other));
   const turns = asked.length === 0 ? undefined : moveTurns(view);
   for (const [vm, move] of asked) {
     if (turns?.get(vm) !== 0 || movesHere(building, "in") >= movesMax(view)) continue;
-    if (isHere(building, vm) || building.busy(moveSubject(vm))) continue;
+    if (building.busy(moveSubject(vm))) continue;
+    const left = whatIsHere(building, vm);
+    if (left !== undefined) {
+      const params = { vm: nameOf(view, vm), host: self };
+      if (left.stopsFailed > 0) failMove(building, move, "move-old-copy-there", params);
+      continue;
+    }
     if (building.state.moveEnds.get(vm)?.of === move.revision) continue;
     if (mayPrepare(building, move)) prepare(building, move, incarnation);
   }
@@ -79,9 +86,9 @@ function isAskedOf({ state, happened }: Building, { vm, to, from, incarnation, e
 }
 
 /** Something of an earlier run of it is left. */
-function isHere({ state }: Building, vm: VmId): boolean {
-  for (const { run, phase } of state.locals.values()) if (run.vm === vm && phase !== "gone") return true;
-  return false;
+function whatIsHere({ state }: Building, vm: VmId): Local | undefined {
+  for (const local of state.locals.values()) if (local.run.vm === vm && local.phase !== "gone") return local;
+  return undefined;
 }
 
 function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnation): void {
@@ -90,7 +97,11 @@ function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnat
   const vm = view.vms.get(id)?.value;
   const pools = vm === undefined ? undefined : poolsOf(vm, view);
   const [there, here] = [view.members.get(from)?.value, view.members.get(to)?.value];
-  if (vm === undefined || pools === undefined || there === undefined || here === undefined || epoch === null) return;
+  if (vm === undefined || epoch === null) return;
+  if (pools === undefined || there === undefined || here === undefined) {
+    failMove(building, move, "move-records-missing", { vm: vm.name, host: to });
+    return;
+  }
   const run = { vm: id, incarnation, epoch: nextEpoch(epoch) };
   const links = moveLinks(there, here, linkOrder(view));
   if (links.length === 0) {
@@ -104,7 +115,7 @@ function prepare(building: Building, move: Stored<VmMove>, incarnation: Incarnat
   const addresses = links.map((link) => link.to);
   // The guest comes with the processor that it was shown at its start (PL8).
   const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelOfRun(view, vm) } };
-  const request = { run, vm: shown, pools, from, addresses, tls, ...copiedDisks(view, id) };
+  const request = { run, vm: shown, pools, from, addresses, tls, ...copiedDisks(view, move.value) };
   building.effects.push({ kind: "prepare", op, request });
 }
 

@@ -184,6 +184,47 @@ describe("the source", () => {
     expect(agent.take("stop")).toBeUndefined();
   });
 
+  test("[HM2] a VM that is locked meanwhile is called off, before its copying begins and before it changes hands", () => {
+    const locked = vm("web", { lock: { kind: "backup", at: 0 as VmMove["at"] } });
+    const before = agentOf(source().put(keys.vm(web), locked), seen(run(1)));
+    expect(before.take("migrate-out")).toBeUndefined();
+    expect(moveOf(before)?.answer).toMatchObject({ kind: "failed", code: "move-vm-locked" });
+    const agent = agentOf(source(), seen(run(1)));
+    const begun = agent.take("migrate-out");
+    agent.records.put(keys.vm(web), locked);
+    agent.tell({ kind: "op-ended", op: begun?.op ?? -1, end: { kind: "done" } });
+    expect(ownerOf(agent)).toBeUndefined();
+    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-vm-locked" });
+  });
+
+  test("[HM2] a VM that is locked before it was stopped for its move is not stopped", () => {
+    const { live: _, ...stopFirst } = out();
+    const locked = vm("web", { lock: { kind: "backup", at: 0 as VmMove["at"] } });
+    const agent = agentOf(source().put(keys.vmMove(web), stopFirst).put(keys.vm(web), locked), seen(run(1)));
+    expect(agent.take("stop")).toBeUndefined();
+    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-vm-locked" });
+  });
+
+  test("[S15] what an earlier agent copied for an earlier move does not fail the one that is asked for now", () => {
+    const agent = agentOf(source({ live: { kind: "asked" } }), part(run(1), "leaving"));
+    expect(moveOf(agent)).toBeUndefined();
+    expect(agent.take("cancel-out")?.run).toEqual(run(1));
+  });
+
+  test("[S15] a copy that was handed over and does not end is told of once, and killed again", () => {
+    const agent = agentOf(source({ live: switched }).put(keys.owner(web), held("h2", 1, 2)), part(run(1), "handed"));
+    agent.ends("switch-over");
+    goesOnThere(agent);
+    const told = () =>
+      agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.events.map(({ type }) => type) : []));
+    for (let i = 0; i < 3; i++) {
+      agent.ends("kill", { kind: "unknown", cause: "test" });
+      agent.lists(part(run(1), "handed"));
+    }
+    expect(told().filter((type) => type === "old-copy-does-not-end")).toHaveLength(1);
+    expect(agent.take("kill")).toBeDefined();
+  });
+
   test("[S15] its copy is not killed for bearing an epoch that is another's: it is handed over", () => {
     const records = source({ live: switched }).put(keys.owner(web), held("h2", 1, 2));
     const agent = agentOf(records, part(run(1), "leaving"));
@@ -320,6 +361,15 @@ describe("the target", () => {
         .put(keys.vmMove(vmId(name)), move(name, "h2", "h1", { epoch: epoch(1), live: { kind: "asked" } }));
     const agent = agentOf(records);
     expect(agent.effects.filter(({ kind }) => kind === "prepare")).toHaveLength(2);
+  });
+
+  test("an earlier copy here that does not end fails the move, and one that does not know its pools too", () => {
+    const agent = agentOf(target(), seen(run(0)));
+    agent.ends("kill", { kind: "unknown", cause: "test" });
+    agent.lists(seen(run(0)));
+    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-old-copy-there" });
+    const unknown = agentOf(target().put(keys.vm(web), vm("web", { pool: "nowhere" })));
+    expect(moveOf(unknown)?.answer).toMatchObject({ kind: "failed", code: "move-records-missing" });
   });
 
   test("[S15] nothing comes to a host that goes down", () => {

@@ -1,13 +1,14 @@
 import { inKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
-import { leftTransaction, switchoverTransaction } from "../core/migration.ts";
+import { isBetweenHosts, leftTransaction, switchoverTransaction, whyWithheld } from "../core/migration.ts";
 import { moveDuty } from "../core/move-duty.ts";
 import { moveTurns } from "../core/move-turns.ts";
 import { planChange } from "../core/plans.ts";
-import { transaction } from "../core/transactions.ts";
-import { type HostId, type Incarnation, nextEpoch } from "../model/ids.ts";
+import { stillIn, transaction } from "../core/transactions.ts";
+import { type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import type { VmMove } from "../model/move-records.ts";
+import type { Refusal } from "../model/reason.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
@@ -18,6 +19,7 @@ import { settleIncoming } from "./moving-in.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
 import { copiedDisks } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
+import { copiesStage, forgetConfirmation, hasLetGo, hasTakenCopies, isConfirmed } from "./switching.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
 export function settleMoving(building: Building, local: Local, incarnation: Incarnation, moving: Moving): void {
@@ -43,10 +45,13 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
       return;
     case "switch-over":
       // Then it waits: its copy is all that there is of the guest until the target says that it goes on there (S15).
-      if (moving.stage !== "over" && moving.stage !== "refused") beginStep(building, "switch-over", local.run);
+      if (moving.stage === "over" || moving.stage === "refused") return;
+      if (hasLetGo(building, local.run)) beginStep(building, "switch-over", local.run);
       return;
     case "complete":
-      if (moving.stage !== "refused" && moving.stage !== "doubted") complete(building, local.run);
+      if (moving.stage !== "refused" && moving.stage !== "doubted") {
+        if (hasTakenCopies(building, local.run, moving)) complete(building, local.run);
+      }
       // Whether it ever executed is not known: nothing can be given back, and it starts afresh.
       else if (moving.part === "arriving") kill(building, local);
       else beginStep(building, "abandon", local.run);
@@ -69,14 +74,25 @@ function conduct(building: Building, local: Local, moving: Moving, isCopying: bo
   const move = view.moves.get(vm);
   if (move === undefined || building.busy(moveSubject(vm))) return;
   const params = { vm: nameOf(view, vm), host: building.state.self };
+  const withheld = whyMoveWithheld(view, vm);
   // Another move, of the same run: what was copied was copied for the one before.
-  if (moving.of !== null && moving.of !== move.revision) beginStep(building, "cancel-out", local.run);
+  if (moving.of === null ? move.value.live?.kind === "asked" : moving.of !== move.revision)
+    beginStep(building, "cancel-out", local.run);
   // Its conversation was an earlier agent's, or ended without an answer: nobody knows how far it came.
   else if (!isCopying && moving.stage !== "ready") failMove(building, move, "move-interrupted", params);
   else if (whyEnding(view, vm, building.state.self) !== undefined) failMove(building, move, "move-not-wanted", params);
   else if (isTargetLost(view, move.value))
     failMove(building, move, "move-host-lost", { ...params, host: move.value.to });
-  else if (moving.stage === "ready" && !building.busy(vm)) handOver(building, move, local.run);
+  else if (withheld !== undefined) failMove(building, move, withheld.code, withheld.params);
+  else if (copiesStage(building, local.run, move.value) === "behind")
+    failMove(building, move, "move-copy-behind", { ...params, host: move.value.to });
+  else if (moving.stage === "ready" && !building.busy(vm) && isConfirmed(building, local.run, move))
+    handOver(building, move, local.run);
+}
+
+function whyMoveWithheld(view: ClusterView, id: VmId): Refusal | undefined {
+  const vm = view.vms.get(id)?.value;
+  return vm === undefined ? undefined : whyWithheld(vm);
 }
 
 function isTargetLost(view: ClusterView, { to, live }: VmMove): boolean {
@@ -93,7 +109,8 @@ function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }:
     { host: building.state.self, incarnation },
     building.happened.wall,
   );
-  if (commit.kind === "refused") failMove(building, move, commit.code, commit.params);
+  if (commit.kind === "refused")
+    failMove(building, move, commit.code, { ...commit.params, vm: nameOf(building.happened.view, vm) });
   // Without an event: whatever else waits to be told must not keep the guest standing.
   else building.commit(moveSubject(vm), commit.transaction, []);
 }
@@ -106,6 +123,15 @@ function complete(building: Building, run: VmRun): void {
 }
 
 function kill(building: Building, local: Local): void {
+  const { run, stopsFailed } = local;
+  const { view } = building.happened;
+  const self = building.state.self;
+  if (stopsFailed === 1 && isBetweenHosts(view, run.vm) && view.moves.get(run.vm)?.value.from === self) {
+    const registration = view.hosts.get(self);
+    const told = event("old-copy-does-not-end", { vm: run.vm, host: self }, { vm: nameOf(view, run.vm), host: self });
+    if (registration !== undefined)
+      building.commit(`stuck ${run.vm}`, transaction(stillIn(self, registration), []), [told]);
+  }
   const op = building.op({ kind: "kill", runKey: runKey(local.run) });
   building.state = withLocal(building.state, { ...local, phase: "killing" });
   building.effects.push({ kind: "kill", op, run: local.run });
@@ -136,20 +162,29 @@ export function moveOut(building: Building, local: Local, incarnation: Incarnati
   if (isWorking(state, runKey(local.run)) || building.busy(moveSubject(vm))) return;
   // It was tried, and that is about to be on record.
   if (state.moveEnds.get(vm)?.of === move.revision) return;
+  const withheld = whyMoveWithheld(view, vm);
+  if (withheld !== undefined) {
+    failMove(building, move, withheld.code, withheld.params);
+    return;
+  }
   // Nothing copies a guest that stands: the next attempt is to stop it, and to start it there.
   if (local.phase === "paused") failMove(building, move, "move-guest-stands", { vm: nameOf(view, vm) });
   if (local.phase !== "running") return;
   if (state.heart === "lost" || state.heart.frozen || isTargetLost(view, move.value)) return;
   if (movesHere(building, "out") >= movesMax(view) || isGoingDownAtOnce(view, state.self)) return;
+  const copies = copiesStage(building, local.run, move.value);
+  if (copies === "behind") failMove(building, move, "move-copy-behind", { vm: nameOf(view, vm), host: to });
+  if (copies !== "ready") return;
   // More targets may wait than there are turns, where each of them had seen too little of the others.
   if (moveTurns(view).get(vm) !== 0) return;
   const as = { vm, incarnation: live.incarnation, epoch: nextEpoch(epoch) };
   const op = building.op({ kind: "migrate-out", runKey: runKey(local.run) });
   const { doors, tls } = live;
   const moving = partOf("leaving", move.revision, { tls, since: building.happened.now });
+  forgetConfirmation(building, local.run);
   building.state = withMoving(building.state, { ...local, moving }, {});
   const { bandwidthMiBps, downtimeMs } = migrationPolicy(view);
-  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs, ...copiedDisks(view, vm) };
+  const request = { to, as, doors, tls, bandwidthMiBps, downtimeMs, ...copiedDisks(view, move.value) };
   building.effects.push({ kind: "migrate-out", op, run: local.run, request });
 }
 
@@ -174,8 +209,12 @@ export function settleQuit(building: Building, incarnation: Incarnation): void {
     const { compares, writes } = commit.transaction;
     const pauseMs = building.state.pauses.get(vm);
     const params = { vm: nameOf(view, vm), to: move.to };
-    const told = pauseMs === undefined ? [] : [event("vm-left", { vm, host: self }, { ...params, pauseMs })];
-    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), told);
+    const subjects = { vm, host: self };
+    const told =
+      pauseMs === undefined
+        ? event("vm-left-unmeasured", subjects, params)
+        : event("vm-left", subjects, { ...params, pauseMs });
+    building.commit(moveSubject(vm), transaction([...compares, ...plan.compares], [...writes, ...plan.writes]), [told]);
   }
 }
 

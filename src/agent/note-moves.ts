@@ -43,7 +43,7 @@ export function partSeen(known: Local | undefined, run: VmRun, part: MovePart, w
   if (known?.phase === "unclear" && known.exit !== null) return known;
   if (known?.moving?.part === part && known.phase === "moving") return known;
   const moving = known?.moving ?? partOf(part, null);
-  return { ...fresh(run, "moving", wall), moving: { ...moving, part } };
+  return { ...fresh(run, "moving", wall), stopsFailed: known?.stopsFailed ?? 0, moving: { ...moving, part } };
 }
 
 function withPhase(state: AgentState, key: string, phase: Local["phase"]): AgentState {
@@ -147,7 +147,7 @@ export function noteMoveOp(
 ): AgentState {
   const local = state.locals.get(op.runKey);
   // It has ended meanwhile, or is being ended: that decides.
-  if (local?.phase !== "moving") return state;
+  if (local?.phase !== "moving") return end.kind === "unknown" ? needList(state) : state;
   if (end.kind === "unknown") {
     const stage = op.kind === "complete" ? { stage: "tried" as const } : {};
     return needList(withMoving(state, local, { ...stage, retryAt: later(now, limits.moveStepRetryMs) }));

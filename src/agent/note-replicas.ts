@@ -68,8 +68,7 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       const [next, op] = withoutOp(state, happened.op);
       const { end, now } = happened;
       const isOver = end.kind === "ceased" || (end.kind === "refused" && end.code === "replica-not-received");
-      if (end.kind === "refused" && !isOver && op.as !== undefined)
-        return withLocal(next, notToBeStarted(op.as, end, happened.wall));
+      if (end.kind === "refused" && !isOver && op.as !== undefined) return notToBeUsed(next, op.as, end, happened.wall);
       if (!isOver) return retry(next, op.runKey, waitFrom(now));
       const vm = op.runKey.slice(ceaseKey("" as VmId).length) as VmId;
       const ceased = new Map(next.replicas.ceased).set(vm, op.as === undefined ? "" : runKey(op.as));
@@ -78,7 +77,14 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
   }
 }
 
-/** S21: what lies here is not what was received: nothing is started from it. */
+/** S21: what lies here is not what was received. A guest that is about to go on from it goes back: it never ran here (S15). */
+function notToBeUsed(state: AgentState, run: VmRun, end: CeaseEnd & { kind: "refused" }, wall: WallMs): AgentState {
+  const local = state.locals.get(runKey(run));
+  const moving = local?.phase === "moving" ? local.moving : null;
+  if (local === undefined || moving === null) return withLocal(state, notToBeStarted(run, end, wall));
+  return withLocal(state, { ...local, moving: { ...moving, stage: "refused" } });
+}
+
 function notToBeStarted(run: VmRun, { code, params }: CeaseEnd & { kind: "refused" }, wall: WallMs): Local {
   const detail = `${code} ${JSON.stringify(params)}`;
   return { ...fresh(run, "gone", wall), exit: "start-failed", detail, refusal: { code, params } };
@@ -129,7 +135,7 @@ function noteEvent(state: AgentState, event: ReplicaEvent): AgentState {
     case "ended":
       return withMirror(state, { ...mirror, ended: true, confirmed: false });
     case "link":
-      return state;
+      return withMirror(state, { ...mirror, link: event.figures });
   }
 }
 

@@ -4,6 +4,7 @@ import { type InstantMs, later, type StoreKey, type WallMs } from "../model/ids.
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { gone, isMoveOp, isWorking, noteMove, noteMoveOp, partSeen, takenOver } from "./note-moves.ts";
+import { isPointOp, notePoint, notePointOp } from "./note-points.ts";
 import { isReplicaOp, noteAttached, noteReplica, noteReplicaOp } from "./note-replicas.ts";
 import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
@@ -34,6 +35,11 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "ceased":
     case "replica":
       return noteReplica(state, happened);
+    case "point-taken":
+    case "points-listed":
+    case "point-exported":
+    case "point-proven":
+      return notePoint(state, happened);
     case "commit-ended":
       return noteCommit(noteTold(state, happened), happened);
     case "read":
@@ -116,7 +122,8 @@ function afterList(known: Local | undefined, run: VmRun, seen: RunningVm["state"
   return known?.phase === phase ? known : { ...fresh(run, phase, wall), stopsFailed: known?.stopsFailed ?? 0 };
 }
 
-function noteOp(state: AgentState, id: number, end: HypervisorEnd, { wall, now }: AgentEvent): AgentState {
+function noteOp(state: AgentState, id: number, end: HypervisorEnd, happened: AgentEvent): AgentState {
+  const { wall, now } = happened;
   const op = must(state.ops.get(id), () => `Cannot end operation ${id}: it was never begun`);
   const ops = new Map(state.ops);
   ops.delete(id);
@@ -124,6 +131,7 @@ function noteOp(state: AgentState, id: number, end: HypervisorEnd, { wall, now }
   if (op.kind === "remove-image") return noteImage(next, op.runKey as StoreKey, end, now);
   const local = state.locals.get(op.runKey);
   if (isReplicaOp(op.kind)) return noteReplicaOp(next, { ...op, kind: op.kind }, end, now);
+  if (isPointOp(op.kind)) return notePointOp(next, op, end, happened);
   if (isMoveOp(op.kind)) return noteMoveOp(next, { ...op, kind: op.kind }, end, wall, now);
   if (local === undefined || op.kind === "reset") return next;
   if (end.kind === "unknown") return needList(withLocal(next, unclear(local, op)));
@@ -139,7 +147,11 @@ function noteImage(state: AgentState, key: StoreKey, end: HypervisorEnd, now: In
 }
 
 function unclear(local: Local, op: AgentOp): Local {
-  return { ...local, phase: "unclear", stopsFailed: local.stopsFailed + (op.kind === "stop" ? 1 : 0) };
+  return {
+    ...local,
+    phase: "unclear",
+    stopsFailed: local.stopsFailed + (op.kind === "stop" || op.kind === "kill" ? 1 : 0),
+  };
 }
 
 function noteDone(state: AgentState, op: AgentOp, local: Local, wall: WallMs): AgentState {

@@ -22,8 +22,9 @@ import { type ImageEnd, runKey } from "./state.ts";
 // (docs/designs/0005-live-moves.md).
 
 /** Places in the VM's spec of the disks that are copied by a live move. Not there where none is. */
-export function copiedDisks(view: ClusterView, id: VmId): { readonly copied?: readonly number[] } {
-  const vm = view.vms.get(id)?.value;
+export function copiedDisks(view: ClusterView, move: VmMove): { readonly copied?: readonly number[] } {
+  if (move.live?.onCopies === true) return {};
+  const vm = view.vms.get(move.vm)?.value;
   const local = vm === undefined ? [] : localDisks(view, vm);
   if (vm === undefined || local.length === 0) return {};
   return { copied: vm.spec.disks.flatMap((disk, i) => (local.includes(disk) ? [i] : [])) };
@@ -34,7 +35,7 @@ export function mayPrepare(building: Building, move: Stored<VmMove>): boolean {
   const { view } = building.happened;
   const { arriving, self } = building.state;
   const { vm } = move.value;
-  if (copiedDisks(view, vm).copied === undefined) return true;
+  if (copiedDisks(view, move.value).copied === undefined) return true;
   if (arriving.get(vm) === move.revision && isArriving(view, move.value)) return true;
   if (hasOldImages(view, vm, self)) {
     const kept = keptCopies(view, vm).some(([, { value }]) => value.host === self);

@@ -1,5 +1,5 @@
 import { valuesInKeyOrder } from "../base/order.ts";
-import { moveLinks } from "../core/migration-links.ts";
+import { replicationLinks } from "../core/migration-links.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import { forgetCopiesTransaction, isReceiverKnown, receiverTransaction } from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
@@ -73,7 +73,7 @@ function requestFor(
   const [there, here] = [view.members.get(from)?.value, view.members.get(self)?.value];
   const volumes = volumesOf(view, view.vms.get(vm)?.value);
   if (there === undefined || here === undefined || volumes === undefined) return undefined;
-  const links = moveLinks(there, here, { order: [], gateways: new Set() });
+  const links = replicationLinks(there, here);
   return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true };
 }
 
@@ -85,9 +85,10 @@ function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolum
   return known?.length === volumes?.length && known?.length !== 0 ? known : undefined;
 }
 
-/** A run of it has the images open. */
+/** A run of it has the images open; one that waits for its guest has not, and needs them to be received until then (S15). */
 function isHere({ state }: Building, vm: VmId): boolean {
-  for (const { run, phase } of state.locals.values()) if (run.vm === vm && phase !== "gone") return true;
+  for (const { run, phase, moving } of state.locals.values())
+    if (run.vm === vm && phase !== "gone" && moving?.part !== "incoming") return true;
   return false;
 }
 

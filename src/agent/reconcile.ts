@@ -24,6 +24,9 @@ import { moveSubject } from "./move-parts.ts";
 import { isPartHere, moveOut, settleMoving, settleQuit } from "./moving.ts";
 import { greetArrivals, isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
 import { lookAgain, settleImages } from "./old-images.ts";
+import { settleKeeping } from "./point-keeping.ts";
+import { settleTaking } from "./point-taking.ts";
+import { answerWishes } from "./point-wishes.ts";
 import { hasCeased, settleReceiving } from "./receiving.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
 import { type Local, runKey } from "./state.ts";
@@ -39,6 +42,9 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
   }
   settleMirrors(building, incarnation);
   settleReceiving(building, incarnation);
+  settleTaking(building, incarnation);
+  settleKeeping(building, incarnation);
+  answerWishes(building);
   settleQuit(building, incarnation);
   settleNotArrived(building, incarnation);
   takeIn(building, incarnation);

@@ -5,6 +5,7 @@ import type {
   AttachRequest,
   CeaseEnd,
   CopyProgress,
+  LinkFigures,
   ReceiveEnd,
   ReceiveRequest,
   ReplicaEvent,
@@ -32,6 +33,7 @@ export type Mirror = {
   /** It was left behind, and nobody was told yet. */
   readonly untold: boolean;
   readonly progress: CopyProgress | null;
+  readonly link: LinkFigures;
   readonly retryAt: InstantMs | null;
 };
 
@@ -72,7 +74,7 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
 
 export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door[] | null): Mirror {
   const nothing = { waits: false, copied: false, confirmed: false, ended: false, reached: false, untold: false };
-  return { run, told, doors, ...nothing, progress: null, retryAt: null };
+  return { run, told, doors, ...nothing, progress: null, link: { latencyMs: null, mibPerSecond: null }, retryAt: null };
 }
 
 /** A step of replication (ports/replication.ts). */

@@ -16,6 +16,7 @@ import type {
   OutgoingRequest,
 } from "../ports/migration.ts";
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
+import type { PointEffect, PointNews, PointNotes, PointOp, PointPart } from "./point-state.ts";
 import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
 import type { Stillness } from "./stillness.ts";
 
@@ -134,6 +135,7 @@ export type AgentState = {
   readonly pauses: ReadonlyMap<VmId, number>;
   readonly progressAt: InstantMs;
   readonly replicas: ReplicaNotes;
+  readonly points: PointNotes;
   readonly reading: HostReading | undefined;
   readonly readAt: InstantMs;
   readonly readRunning: boolean;
@@ -179,11 +181,13 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp | ReplicaOp;
+  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp | ReplicaOp | PointOp;
   /** Of `remove-image`: the key of the image's record. */
   readonly runKey: string;
   readonly intent?: IntentId;
   readonly as?: VmRun;
+  /** Of a step about recovery points. */
+  readonly about?: PointPart;
 };
 
 /** A step of a live move (ports/migration.ts). */
@@ -202,6 +206,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "checked"; readonly op: number; readonly health: GuestHealth }
   | { readonly kind: "move"; readonly event: MoveEvent }
   | ReplicaNews
+  | PointNews
   | { readonly kind: "commit-ended"; readonly id: number; readonly end: CommitterEnd }
   | { readonly kind: "read"; readonly reading: HostReading }
   | { readonly kind: "measured"; readonly measurement: Measurement }
@@ -229,6 +234,7 @@ export type AgentEffect =
   | { readonly kind: "remove-image"; readonly op: number; readonly pool: Pool; readonly volume: string }
   | { readonly kind: "list" }
   | ReplicaEffect
+  | PointEffect
   /** The machine is to go: nothing of it counts in the cluster any more (HM4). */
   | { readonly kind: "leave"; readonly next: "reboot" | "power-off" }
   | { readonly kind: "read" }

@@ -4,6 +4,7 @@ import { groupCommands } from "./commands/group.ts";
 import { hostCommands } from "./commands/host.ts";
 import { labCommands } from "./commands/lab.ts";
 import { logCommands } from "./commands/log.ts";
+import { pointCommands } from "./commands/point.ts";
 import { policyCommands } from "./commands/policy.ts";
 import { poolCommands } from "./commands/pool.ts";
 import { ruleCommands } from "./commands/rule.ts";
@@ -24,6 +25,7 @@ const groups: readonly Group[] = [
   policyCommands,
   ruleCommands,
   groupCommands,
+  pointCommands,
   logCommands,
   explainCommands,
   whatifCommands,

@@ -5,6 +5,7 @@ import type { BalanceState } from "./placement/rebalance.ts";
 import { noBalance } from "./placement/rebalance.ts";
 import { noChange } from "./plans.ts";
 import { isCopied } from "./replication-duty.ts";
+import { mayBeSwitchedOver } from "./switchover.ts";
 import type { VmRound } from "./vm-round.ts";
 
 /** PL5: one move of what runs, where the hosts have been uneven for as long as the policy says. */
@@ -22,7 +23,7 @@ export function balanceHosts(round: VmRound): BalanceState {
     mayMove: (vm) => {
       const owner = round.view.owners.get(vm.id)?.value;
       // One that would have to be stopped for it stays.
-      if (isCopied(round.view, vm.id)) return false;
+      if (isCopied(round.view, vm.id) && !mayBeSwitchedOver(round.view, vm)) return false;
       return owner?.kind === "held" && !round.isTaken(vm.id) && canMove(round, vm, owner) && isTried(round, vm);
     },
   });

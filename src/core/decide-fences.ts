@@ -12,6 +12,7 @@ import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransact
 import { isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { sourcesNotQuit } from "./migration.ts";
+import { isToLeave } from "./moves.ts";
 import { openRound } from "./placement/round.ts";
 import { whereTo } from "./placement/select.ts";
 import { unchanged } from "./transactions.ts";
@@ -69,7 +70,7 @@ export function whatAFenceWouldStart(
   let held = 0;
   let startsElsewhere = false;
   let device = false;
-  for (const [id, concerned] of [...heldThere(view, host), ...heldUpBy(view, host)]) {
+  for (const [id, concerned] of [...heldThere(view, host), ...heldUpBy(view, host, true)]) {
     const vm = view.vms.get(id)?.value;
     if (concerned.incarnation > incarnation || vm === undefined || vm.requested !== "started") continue;
     const pools = poolsOf(vm, view);
@@ -99,11 +100,15 @@ function* heldThere(view: ClusterView, host: HostId): Iterable<Concerned> {
   }
 }
 
-/** VMs that were handed over, do not run where they are owned, and start nowhere before this source has quit (S15). */
-function* heldUpBy(view: ClusterView, host: HostId): Iterable<Concerned> {
+/**
+ * VMs that were handed over, and start nowhere before this source has quit (S15): those that do not run where they are owned,
+ * and, of a source that is silent, those that run there and are to be elsewhere.
+ */
+function* heldUpBy(view: ClusterView, host: HostId, isSilent: boolean): Iterable<Concerned> {
   for (const [id, source] of sourcesNotQuit(view)) {
     const owner = view.owners.get(id)?.value;
-    if (source.host !== host || owner?.host === host || runsWhereOwned(view, id)) continue;
+    if (source.host !== host || owner?.host === host) continue;
+    if (runsWhereOwned(view, id) && !(isSilent && isToLeave(view, id))) continue;
     const hasHost = owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) === undefined;
     yield [id, { incarnation: source.incarnation, hasHost }];
   }
@@ -221,7 +226,7 @@ function vmKnownDown(view: ClusterView, host: HostId, incarnation: Incarnation):
   };
   for (const [id, concerned] of heldThere(view, host))
     if (concerned.incarnation === incarnation && !runsHere(view, id)) note(id);
-  for (const [id, concerned] of heldUpBy(view, host)) if (concerned.incarnation === incarnation) note(id);
+  for (const [id, concerned] of heldUpBy(view, host, false)) if (concerned.incarnation === incarnation) note(id);
   return down?.name;
 }
 

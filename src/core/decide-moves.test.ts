@@ -14,7 +14,7 @@ import {
 } from "../../test/support/records.ts";
 import { must } from "../base/assert.ts";
 import { keys } from "../model/keys.ts";
-import type { VmOrder } from "../model/move-records.ts";
+import type { VmMove, VmOrder } from "../model/move-records.ts";
 import { type Owner, systemActor } from "../model/records.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";
@@ -191,6 +191,42 @@ describe("moves", () => {
     again.put(keys.policy, { schema: 1, hostReserveMiB: 0 });
     const known = { ...knowledge(again), failuresSeenAt: new Map([[failureKey(web, planOf(again)), now - 600_000]]) };
     expect(written(decide(again, known), keys.vmMove(web))).toMatchObject({ to: "h2" });
+  });
+});
+
+describe("moves that are called off", () => {
+  const withAnswer = (code: string): Records =>
+    running()
+      .put(keys.maintenance(host("h1")), maintenance)
+      .put(keys.vmMove(web), move("web", "h1", "h2", { answer: { kind: "failed", code, params: {} } }));
+
+  test("[HM2] by a person, a stop, a lock or its target's leaving: said, kept for its task, and not counted", () => {
+    for (const code of ["move-cancelled", "move-not-wanted", "move-vm-locked", "move-target-leaves"]) {
+      const decided = decide(withAnswer(code));
+      expect(said(decided)).toEqual(["vm-move-called-off"]);
+      expect(written(decided, keys.vmPlan(web))).toMatchObject({ failedMoves: { count: 0, code } });
+    }
+  });
+
+  test("[HM2] what a person called off is tried again by the cluster after a while, all else at once", () => {
+    const planned = (code: string) =>
+      running()
+        .put(keys.maintenance(host("h1")), maintenance)
+        .put(keys.vmPlan(web), plan({ failedMoves: { count: 0, to: host("h2"), code } }));
+    const off = planned("move-cancelled");
+    expect(decide(off)).toMatchObject({ decisions: [], wakeAt: now + 10_000 });
+    expect(written(decide(planned("move-target-leaves")), keys.vmMove(web))).toMatchObject({ from: "h1" });
+  });
+
+  test("[HM3, HM2] one that waits for its turn is, where its target's maintenance begins, or somebody locks the VM", () => {
+    const asked = () => running().put(keys.vmMove(web), move("web", "h1", "h2", { live: { kind: "asked" } }));
+    const codeOf = (records: Records) => decide(records).decisions.map(({ events: [told] }) => told?.reason?.code);
+    expect(codeOf(asked())).toEqual([]);
+    expect(codeOf(asked().put(keys.maintenance(host("h2")), maintenance))).toEqual(["move-target-in-maintenance"]);
+    expect(codeOf(asked().put(keys.vm(web), vm("web", { lock })))).toEqual(["move-vm-locked"]);
+    const live: VmMove["live"] = { kind: "waiting", incarnation: incarnation(1), doors: [], tls: true };
+    const begun = asked().put(keys.vmMove(web), move("web", "h1", "h2", { live }));
+    expect(codeOf(begun.put(keys.maintenance(host("h2")), maintenance))).toEqual([]);
   });
 });
 

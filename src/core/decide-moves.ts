@@ -2,15 +2,16 @@ import { inKeyOrder } from "../base/order.ts";
 import { type HostId, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
-import type { Reason } from "../model/reason.ts";
-import type { Vm } from "../model/records.ts";
+import type { Params, Reason } from "../model/reason.ts";
+import type { EventDraft, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
 import { promotion } from "./decide-starts.ts";
 import { event } from "./decision.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
-import { isOutdated } from "./move-attempts.ts";
+import { whyWithheld } from "./migration.ts";
+import { isCalledOff, isOutdated } from "./move-attempts.ts";
 import { stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { noChange, planChange } from "./plans.ts";
@@ -49,23 +50,35 @@ function isBound(view: ClusterView, vm: Vm, to: HostId): boolean {
 
 /** Nobody answers for a target that is lost: the move is over, and the guest goes on where it is (S15). */
 function watchLive(round: VmRound, move: Stored<VmMove>, vm: Vm): void {
-  if (!isTargetLost(round, move.value)) return;
-  const params = { vm: vm.name, host: move.value.to };
-  countFailure(round, move, vm, { code: "move-host-lost", params });
+  const { to, live } = move.value;
+  const lost = whyTargetLost(round, move.value);
+  const params = { vm: vm.name, host: to };
+  if (lost !== undefined) countFailure(round, move, vm, { code: lost, params });
+  else if (live?.kind !== "asked") return;
+  // Nobody waits for it yet, and it may wait long for its turn: it goes elsewhere, or stays.
+  else if (round.view.maintenances.has(to))
+    countFailure(round, move, vm, { code: "move-target-in-maintenance", params });
+  else {
+    const withheld = whyWithheld(vm);
+    if (withheld !== undefined) countFailure(round, move, vm, withheld);
+  }
 }
 
-function isTargetLost(round: VmRound, { to, live }: VmMove): boolean {
+type Lost = "move-host-lost" | "move-target-silent" | "move-target-agent-gone";
+
+function whyTargetLost(round: VmRound, { to, live }: VmMove): Lost | undefined {
   const { view, known } = round;
   const present = view.hosts.get(to)?.value.incarnation;
-  if (present === undefined || fenceOf(view, to, present) !== undefined) return true;
-  if (live?.kind === "waiting" && live.incarnation !== present) return true;
+  if (present === undefined || fenceOf(view, to, present) !== undefined) return "move-host-lost";
+  if (live?.kind === "waiting" && live.incarnation !== present) return "move-host-lost";
   const contact = known.contacts.get(to);
-  if (contact?.incarnation !== present) return false;
+  if (contact?.incarnation !== present) return undefined;
   const agentAgeMs = heartbeatOf(view, to, present)?.value.agentAgeMs ?? 0;
   const lostAt = later(contact.heardAt, limits.moveSilentMs);
   if (known.now < lostAt) round.wake(lostAt);
+  else return "move-target-silent";
   // No sooner than a host without its agent is chosen for nothing any more: what begins must not end at once.
-  return known.now >= lostAt || agentAgeMs > limits.agentSilentMs;
+  return agentAgeMs > limits.agentSilentMs ? "move-target-agent-gone" : undefined;
 }
 
 /** The source says itself that it has quit; where it never will, its proof says so (S15). */
@@ -89,7 +102,13 @@ function endMove(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined, prove
     [remove(keys.vmMove(id)), ...plan.writes],
   );
   const params = { vm: vm?.name ?? id, from, to: move.value.to };
-  round.decide(id, write, arrived || vm === undefined ? [] : [event("vm-move-dropped", { vm: id }, params)]);
+  round.decide(id, write, vm === undefined ? [] : toldOf(move.value, arrived, params));
+}
+
+/** That it changed hands is told by its source when it quits; where that never will, the manager does. */
+function toldOf({ vm, live }: VmMove, arrived: boolean, params: Params): EventDraft[] {
+  if (live?.kind === "switched") return [event("vm-source-gone", { vm }, params)];
+  return arrived ? [] : [event("vm-move-dropped", { vm }, params)];
 }
 
 function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick<Reason, "code" | "params">): void {
@@ -100,14 +119,16 @@ function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick
   const { code, params } = failed;
   const known = view.plans.get(vm.id);
   const before = known === undefined || isOutdated(view, known) ? 0 : (known.value.failedMoves?.count ?? 0);
-  const count = before + 1;
+  const isOff = isCalledOff(code);
+  const count = isOff ? before : before + 1;
   const plan = planChange(view, vm.id, { failedMoves: { count, to, code, params: { ...params } } });
   const write = transaction(
     [unchanged(keys.vmMove(vm.id), move), ...plan.compares, ...also],
     [remove(keys.vmMove(vm.id)), ...plan.writes],
   );
   const reason = { rule: "HM2", code, params };
-  round.decide(vm.id, write, [event("vm-move-failed", { vm: vm.id, host: from }, { vm: vm.name, to, count }, reason)]);
+  const type = isOff ? "vm-move-called-off" : "vm-move-failed";
+  round.decide(vm.id, write, [event(type, { vm: vm.id, host: from }, { vm: vm.name, to, count }, reason)]);
 }
 
 /** The owner record names the host where it ran last; from now on another one, without anybody running it. */

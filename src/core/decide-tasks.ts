@@ -2,7 +2,7 @@ import { inKeyOrder } from "../base/order.ts";
 import type { WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
-import type { Intent, Task } from "../model/records.ts";
+import type { Intent, PointIntent, Task } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { Decision, ManagerKnowledge } from "./decision.ts";
@@ -58,12 +58,23 @@ export function decideTasks(
 
 /** An order to a life of a host that is over is answered by nobody else. */
 function answerForTheDead(view: ClusterView, intent: Intent, at: WallMs): Intent | undefined {
+  if (intent.kind === "point") return answerForPoint(view, intent, at);
   if (intent.kind !== "leave-host") return undefined;
   const { host, incarnation } = intent;
   const isOver =
     view.hosts.get(host)?.value.incarnation !== incarnation || fenceOf(view, host, incarnation) !== undefined;
   if (!isOver) return undefined;
   return { ...intent, answer: { kind: "refused", code: "leave-overtaken", params: { host }, at } };
+}
+
+/** What is wanted of a recovery point is answered by its host, or of the run; where that is lost nobody else does it. */
+function answerForPoint(view: ClusterView, intent: PointIntent, at: WallMs): Intent | undefined {
+  const { host, vm } = intent;
+  const present = view.hosts.get(host)?.value.incarnation;
+  const isLost = present === undefined || fenceOf(view, host, present) !== undefined;
+  if (view.vms.has(vm) && !isLost) return undefined;
+  const params = { vm: view.vms.get(vm)?.value.name ?? vm, host };
+  return { ...intent, answer: { kind: "refused", code: "point-host-lost", params, at } };
 }
 
 function progress(view: ClusterView, task: Task, at: WallMs): Task | undefined {

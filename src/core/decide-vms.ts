@@ -1,9 +1,10 @@
-import type { HostId, VmId } from "../model/ids.ts";
+import { type HostId, later, type VmId } from "../model/ids.ts";
 import { parseKey } from "../model/keys.ts";
+import type { VmMove } from "../model/move-records.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
-import { type ClusterView, fenceOf } from "../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { balanceHosts } from "./decide-balance.ts";
 import { leaveHosts } from "./decide-leaves.ts";
 import { leaveLostHosts, placeAway, placeChanged } from "./decide-lost-places.ts";
@@ -15,8 +16,9 @@ import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { isDisarmUnread } from "./disarmed.ts";
 import { type FenceProof, poolsOf, proveGone } from "./fencing.ts";
+import { limits } from "./limits.ts";
 import { isBetweenHosts, sourcesNotQuit } from "./migration.ts";
-import { stageOf } from "./moves.ts";
+import { isToLeave, stageOf } from "./moves.ts";
 import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.ts";
 import { type BalanceState, noBalance } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
@@ -152,15 +154,33 @@ function forget(round: VmRound, vm: Vm): void {
   round.decide(vm.id, write, [event("vm-failures-forgotten", { vm: vm.id }, { vm: vm.name })]);
 }
 
-/** The source of its move has not quit: where it is lost, that is what the VM waits for. */
+/** The source of its move has not quit: where that keeps the VM from what is wanted of it, it is said (S15). */
 function sayBetweenHosts(round: VmRound, vm: Vm): void {
-  const move = round.view.moves.get(vm.id)?.value;
-  if (move === undefined || fenceOf(round.view, move.from, move.incarnation) === undefined) return;
-  if (vm.requested !== "started" || runsAsOwned(round.view, vm.id)) return;
-  const source = { host: move.from, incarnation: move.incarnation };
-  const pools = poolsOf(vm, round.view);
-  const proof = pools === undefined ? undefined : proveGone(round.view, source.host, source.incarnation, pools);
-  if (proof === undefined) sayUnproven(round, vm, source);
+  const { view } = round;
+  const move = view.moves.get(vm.id)?.value;
+  if (move === undefined || vm.requested !== "started") return;
+  if (runsAsOwned(view, vm.id) && !isToLeave(view, vm.id)) return;
+  const { from: host, incarnation } = move;
+  const pools = poolsOf(vm, view);
+  if (pools !== undefined && proveGone(view, host, incarnation, pools) !== undefined) return;
+  const why = fenceOf(view, host, incarnation) === undefined ? whySourceSaysNothing(round, move) : "proof-missing";
+  if (why === undefined) return;
+  const device = view.devices.has(host);
+  const params = { vm: vm.name, host, incarnation, device };
+  const told = event("vm-waits-for-source", { vm: vm.id, host }, params, { rule: "S15", code: why, params });
+  round.say(vm.id, told);
+}
+
+/** One that is at work says it within this time, or what keeps it. */
+function whySourceSaysNothing(round: VmRound, { from }: VmMove): string | undefined {
+  const { view, known } = round;
+  const contact = known.contacts.get(from);
+  if (contact === undefined) return undefined;
+  const silentAt = later(contact.heardAt, limits.moveSilentMs);
+  if (known.now >= silentAt) return "source-silent";
+  round.wake(silentAt);
+  const agentAgeMs = heartbeatOf(view, from, contact.incarnation)?.value.agentAgeMs ?? 0;
+  return agentAgeMs > limits.moveSilentMs ? "source-agent-silent" : undefined;
 }
 
 /** S10: a missing proof is shown by name; the VM is not started. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { HostId } from "../model/ids.ts";
-import { hostChecks } from "./host-checks.ts";
+import { hostChecks, withClock } from "./host-checks.ts";
 import { profiles } from "./limits.ts";
 
 const host = "h1" as HostId;
@@ -21,6 +21,14 @@ test("[S3] a time daemon that may bend the clock by more than M covers is told",
     level: "warn",
     params: { host, ppm: 83_333, most: 500 },
   });
+});
+
+test("a clock that is far from the manager's is told, with its side", () => {
+  const told = (offsetMs: number | null) =>
+    withClock({ checks: [] }, host, offsetMs).checks.map(({ params }) => params);
+  expect([...told(null), ...told(1_500), ...told(-1_500)]).toEqual([]);
+  expect(told(2_000)).toEqual([{ host, seconds: 2, way: "ahead of" }]);
+  expect(told(-7_500)).toEqual([{ host, seconds: 7.5, way: "behind" }]);
 });
 
 test("[S22] more heartbeats a second than the store bears are told, of the cluster", () => {

@@ -1,6 +1,21 @@
 import type { HostConfig } from "../model/config.ts";
+import type { HostId } from "../model/ids.ts";
 import type { Check } from "../model/reason.ts";
 import { limits } from "./limits.ts";
+
+/** `offsetMs`: how far the host's clock is ahead of the manager's; null: not known. */
+export function withClock<T extends { readonly checks: readonly Check[] }>(
+  reading: T,
+  host: HostId,
+  offsetMs: number | null,
+): T & { readonly checks: Check[]; readonly clockOffsetMs: number | null } {
+  const checks = [...reading.checks];
+  if (offsetMs !== null && Math.abs(offsetMs) >= limits.clockApartMs) {
+    const params = { host, seconds: Math.abs(offsetMs) / 1_000, way: offsetMs > 0 ? "ahead of" : "behind" };
+    checks.push({ id: "clock-apart", subject: host, level: "warn", params });
+  }
+  return { ...reading, clockOffsetMs: offsetMs, checks };
+}
 
 /** What a host sees of itself that safety counts on: a hardware stop, a clock that is not bent, a store that keeps up. */
 export function hostChecks(

@@ -20,8 +20,8 @@ export function claimTransaction(view: ClusterView, self: HostId, at: WallMs): T
 }
 
 /** A tick proves to the others, and by its commit to the leader itself, that its term is in force. */
-export function tickTransaction(term: Stored<ManagerTerm>, tick: number): Transaction {
-  const next: ManagerTick = { schema: 1, term: term.value.term, tick };
+export function tickTransaction(term: Stored<ManagerTerm>, tick: number, at: WallMs): Transaction {
+  const next: ManagerTick = { schema: 1, term: term.value.term, tick, at };
   return transaction([inTerm(term)], [put(keys.managerTick, next)]);
 }
 

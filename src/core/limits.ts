@@ -12,6 +12,10 @@ export const limits = {
   freezeVerifiedMaxMs: 300,
   /** 500 ppm on both sides over the longest deadline of any profile. */
   clockSlewPpmMax: 500,
+  /** In such steps a host's clock is compared with the manager's: a tick takes its time. */
+  clockStepMs: 500,
+  /** Clocks that are farther apart make times in logs and losses in seconds worth nothing. */
+  clockApartMs: 2_000,
   /** A manager that saw no commit for this long may itself be the one cut off: it fences nobody for a grace (S8). */
   ownGapMaxMs: 1_000,
   graceMs: 3_000,
@@ -81,6 +85,12 @@ export const limits = {
   replicaPromptRetryMs: 200,
   /** As long as a copy is not in sync, its host looks so often whether what receives it still works. */
   replicaLookMs: 5_000,
+  /** A recovery point that could not be taken, or dropped, is tried again after this. */
+  pointRetryMs: 15_000,
+  /** The host of the points looks so often which there are. */
+  pointLookMs: 10_000,
+  /** A test failover that was not even begun, as where memory was short, is tried again after this. */
+  proofRetryMs: 600_000,
   /** How far a copy is is written down at most so often. */
   replicaProgressMs: 5_000,
   /** After a failed move: the first wait, doubled with each further failure up to the last (HM2). */

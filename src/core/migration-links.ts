@@ -53,6 +53,15 @@ export function moveLinks(from: Member, to: Member, { order, gateways }: LinkOrd
   return [...new Set(chosen)].map(({ link }) => link);
 }
 
+/**
+ * The links between two hosts in the order in which writes are sent to a copy: those made for it first. `subnet` of the first is
+ * where they go as long as it works.
+ */
+export function replicationLinks(from: Member, to: Member): readonly MoveLink[] {
+  const links = moveLinks(from, to, { order: [], gateways: new Set() });
+  return [...links.filter((link) => link.sharesReplication), ...links.filter((link) => !link.sharesReplication)];
+}
+
 type Kind = Member["links"][number]["kind"];
 type Ranked = { readonly subnet: string; readonly kind: Kind; readonly link: MoveLink };
 

@@ -2,10 +2,11 @@ import { type HostId, type Incarnation, nextEpoch, type VmId, type WallMs } from
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { type Refusal, refuse } from "../model/reason.ts";
-import type { HeldOwner, HostRegistration } from "../model/records.ts";
+import type { HeldOwner, HostRegistration, Vm } from "../model/records.ts";
 import type { Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import { giveBackCopies, handOverCopies } from "./local-copies.ts";
+import { giveBackReplicas, handOverReplicas } from "./switchover.ts";
 import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
 
 /** Undefined means: the view shows that it may not be; look again, nothing was done. */
@@ -15,7 +16,8 @@ export type Me = { readonly host: HostId; readonly incarnation: Incarnation };
 /**
  * S15, by the agent of the source, once the guest stands still and the target has all of its memory: the one moment at
  * which the VM changes hands. From its commit on the source's copy never goes on. Repeating it is harmless: it compares
- * the owner record that it replaces. Volumes in local pools change their place with it, and the source's images are stale.
+ * the owner record that it replaces. Volumes in local pools change their place with it, and the source's images are stale; in
+ * a switchover the copies at the target, which have to be in sync with this very run, are the volumes from then on.
  */
 export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, at: WallMs): Commit | Refusal {
   const move = view.moves.get(vm);
@@ -23,6 +25,10 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, a
   const live = move?.value.live;
   if (move === undefined || owner === undefined || live?.kind !== "waiting" || move.value.answer.kind !== "open")
     return refuse("move-overtaken", { vm });
+  const record = view.vms.get(vm);
+  if (record === undefined) return refuse("move-overtaken", { vm });
+  const withheld = whyWithheld(record.value);
+  if (withheld !== undefined) return withheld;
   const { from, incarnation, epoch, to } = move.value;
   const isMine = from === source.host && incarnation === source.incarnation && owner.value.epoch === epoch;
   if (!isMine || !isHeldBy(owner.value, source)) return refuse("move-overtaken", { vm });
@@ -30,7 +36,9 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, a
   const there = registered(view, { host: to, incarnation: live.incarnation });
   if (here === undefined) return refuse("move-host-lost", { vm, host: source.host });
   if (there === undefined) return refuse("move-host-lost", { vm, host: to });
-  const copies = handOverCopies(view, move.value, at);
+  const onCopies = live.onCopies === true ? ({ onCopies: true } as const) : {};
+  const hands = live.onCopies === true ? handOverReplicas : handOverCopies;
+  const copies = hands(view, move.value, at);
   if (copies.kind === "refused") return copies;
   const next: HeldOwner = {
     ...owner.value,
@@ -38,13 +46,15 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, a
     incarnation: live.incarnation,
     epoch: nextEpoch(owner.value.epoch),
   };
-  const switched: VmMove = { ...move.value, live: { kind: "switched", incarnation: live.incarnation } };
+  const switched: VmMove = { ...move.value, live: { kind: "switched", incarnation: live.incarnation, ...onCopies } };
   return {
     kind: "commit",
     transaction: transaction(
       [
         unchanged(keys.owner(vm), owner),
         unchanged(keys.vmMove(vm), move),
+        // Whoever locks it or stops it meanwhile finds it where it was (HM2).
+        unchanged(keys.vm(vm), record),
         ...stillIn(source.host, here),
         ...stillIn(to, there),
         ...copies.compares,
@@ -52,6 +62,11 @@ export function switchoverTransaction(view: ClusterView, vm: VmId, source: Me, a
       [put(keys.owner(vm), next), put(keys.vmMove(vm), switched), ...copies.writes],
     ),
   };
+}
+
+/** HM2: why the VM is not moved on as it is now, however far its move has come before it changes hands. */
+export function whyWithheld({ name, lock }: Vm): Refusal | undefined {
+  return lock === null ? undefined : refuse("move-vm-locked", { vm: name, lock: lock.kind });
 }
 
 /**
@@ -72,8 +87,8 @@ export function giveBackTransaction(view: ClusterView, vm: VmId, target: Me, fai
   if (here === undefined) return refuse("move-host-lost", { vm, host: target.host });
   if (there === undefined) return refuse("move-host-lost", { vm, host: from });
   const next: HeldOwner = { ...owner.value, host: from, incarnation, epoch: nextEpoch(owner.value.epoch) };
-  const { live: _, ...rest } = move.value;
-  const copies = giveBackCopies(view, move.value);
+  const { live, ...rest } = move.value;
+  const copies = (live?.onCopies === true ? giveBackReplicas : giveBackCopies)(view, move.value);
   const { code, params } = failed;
   const ended: VmMove = { ...rest, answer: { kind: "failed", code, params: { ...params } } };
   return {

@@ -7,6 +7,15 @@ import { event } from "./decision.ts";
 import { limits } from "./limits.ts";
 import type { VmRound } from "./vm-round.ts";
 
+/** Of moves that ended by what somebody wants of the VM or of its target: nothing of them has failed (HM2). */
+const calledOff: ReadonlySet<string> = new Set([
+  ...["move-cancelled", "move-not-wanted", "move-vm-locked", "move-target-leaves", "move-target-in-maintenance"],
+]);
+
+export function isCalledOff(code: string): boolean {
+  return calledOff.has(code);
+}
+
 /** What a manager counts its own waiting from: a VM's failed moves, as its plan of this revision tells them. */
 export function failureKey(vm: VmId, { revision }: { readonly revision: Revision }): string {
   return `${vm} ${revision}`;
@@ -44,8 +53,10 @@ function nextAttempt(round: VmRound, vm: Vm): Attempt {
   if (plan === undefined || failed === null) return { kind: "now" };
   if (failed.count >= round.policy.moveAttemptsMax && !isOutdated(round.view, plan))
     return { kind: "given-up", failed };
+  // Whoever called it off did so once: the cluster does not come back to it at once. All else has changed what it decides by.
+  if (isCalledOff(failed.code) && failed.code !== "move-cancelled") return { kind: "now" };
   const seenAt = round.known.failuresSeenAt.get(failureKey(vm.id, plan)) ?? round.known.now;
-  const dueAt = seenAt + backoffMs(failed.count - 1, limits.moveRetryFirstMs, limits.moveRetryMaxMs);
+  const dueAt = seenAt + backoffMs(Math.max(0, failed.count - 1), limits.moveRetryFirstMs, limits.moveRetryMaxMs);
   if (round.known.now >= dueAt) return { kind: "now" };
   return { kind: "later", at: dueAt };
 }

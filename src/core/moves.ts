@@ -6,7 +6,9 @@ import type { Owner, Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { poolsOf } from "./fencing.ts";
+import { givesItsVmsUp, whyVmsLeave } from "./host-standing.ts";
 import { isCopied } from "./replication-duty.ts";
+import { switchesOver } from "./switchover.ts";
 import { put, unchanged } from "./transactions.ts";
 
 /**
@@ -48,6 +50,14 @@ export function isMovedAway(view: ClusterView, vm: VmId): boolean {
   return move !== undefined && move.live === undefined && stageOf(view, move) === "waits";
 }
 
+/** It runs where it is owned, and somebody wants it elsewhere: by an order, or because its host is to be empty (HM1, HM3, HM4). */
+export function isToLeave(view: ClusterView, vm: VmId): boolean {
+  const order = view.orders.get(vm)?.value.order;
+  if (order !== undefined && order.kind !== "stop") return true;
+  const host = view.owners.get(vm)?.value.host;
+  return host !== undefined && (whyVmsLeave(view, host) !== undefined || givesItsVmsUp(view, host));
+}
+
 /** The host of each VM that is on its way from one: by a move, or by one that is being written. */
 export function* leavingFrom(view: ClusterView, promised: ReadonlyMap<VmId, HostId>): Generator<HostId> {
   const isOpen = (move: VmMove | undefined): move is VmMove =>
@@ -79,14 +89,15 @@ export type MoveChange = {
 
 /**
  * Whether the guest moves while it runs: it executes as far as its status says, and every disk lies where both hosts see
- * it, or is copied along. Anything else is stopped, moved and started, where its disks can be found then.
+ * it, or is copied along, or is at `to` already as a copy that has every write. Anything else is stopped, moved and started,
+ * where its disks can be found then.
  */
-export function movesLive(view: ClusterView, vm: Vm, owner: Owner, kind: VmMove["kind"]): boolean {
+export function movesLive(view: ClusterView, vm: Vm, owner: Owner, kind: VmMove["kind"], to?: HostId): boolean {
   if (kind !== "migrate" || owner.kind !== "held") return false;
   const status = view.statuses.get(vm.id)?.value;
   if (status?.epoch !== owner.epoch || status.phase !== "running") return false;
-  // Its copies would be of another place: it goes on from them, stopped and started (S17).
-  if (isCopied(view, vm.id)) return false;
+  // To no host but that of its copies: anywhere else it would be without them (S17).
+  if (isCopied(view, vm.id)) return to !== undefined && switchesOver(view, vm, to);
   return poolsOf(vm, view)?.every(({ kind }) => kind === "shared-dir" || kind === "local-dir") === true;
 }
 
@@ -98,6 +109,7 @@ export function beginMove(view: ClusterView, vm: Vm, owner: Owner, start: MoveSt
   const key = keys.vmMove(vm.id);
   const held = owner.kind === "held";
   const kind = start.kind ?? kindOfMove(vm.id);
+  const onCopies = isCopied(view, vm.id) ? ({ onCopies: true } as const) : {};
   const move: VmMove = {
     schema: 1,
     vm: vm.id,
@@ -108,7 +120,7 @@ export function beginMove(view: ClusterView, vm: Vm, owner: Owner, start: MoveSt
     to: start.to,
     reason: { ...start.reason, params: { ...start.reason.params } },
     answer: { kind: "open" },
-    ...(movesLive(view, vm, owner, kind) ? { live: { kind: "asked" } } : {}),
+    ...(movesLive(view, vm, owner, kind, start.to) ? { live: { kind: "asked", ...onCopies } } : {}),
     at,
   };
   return {

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { host, member, pool, Records } from "../../test/support/records.ts";
-import type { PoolId } from "../model/ids.ts";
+import { epoch, host, incarnation, member, Records, vmId } from "../../test/support/records.ts";
+import type { GroupId, VolumeId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { defaultPolicy } from "../model/policy.ts";
+import type { Group } from "../model/replication-records.ts";
 import { policyChecks } from "./policy-checks.ts";
 
 const nets = { availability: "10.0.1", migration: "10.0.2" } as const;
@@ -15,7 +16,6 @@ function cluster(...kinds: readonly (keyof typeof nets)[]): Records {
   }
   return records;
 }
-const replicated = (records: Records) => records.put(keys.pool("r" as PoolId), pool("r", "replicated"));
 const idsOf = ({ view }: Records) => policyChecks(view).map(({ id, subject }) => `${id} ${subject}`);
 
 test("moves without TLS are warned of", () => {
@@ -25,11 +25,46 @@ test("moves without TLS are warned of", () => {
   expect(idsOf(cluster("migration").put(keys.policy, open))).toEqual(["migration-without-tls cluster"]);
 });
 
-test("moves over the link of replication are warned of where something is replicated and no other link comes first", () => {
+const group: Group = {
+  schema: 1,
+  name: "office" as GroupId,
+  vms: [vmId("db")],
+  source: host("h1"),
+  target: host("h2"),
+  mode: { kind: "synchronous", boundMs: 2_000 },
+  paused: [],
+  createdAt: 0 as Group["createdAt"],
+};
+const grouped = (records: Records) => records.put(keys.group(group.name), group);
+const shared = (net: string) => [`migration-shares-replication ${net}.0/24`];
+
+test("moves over the link that a group's writes take are warned of, with its hosts; whatever the link was made for", () => {
   expect(idsOf(cluster("availability"))).toEqual([]);
-  expect(idsOf(replicated(cluster("availability")))).toEqual(["migration-shares-replication 10.0.1.0/24"]);
-  expect(idsOf(replicated(cluster("availability", "migration")))).toEqual([]);
+  expect(idsOf(grouped(cluster("availability")))).toEqual(shared("10.0.1"));
+  expect(policyChecks(grouped(cluster("availability")).view)[0]?.params).toEqual({
+    link: "10.0.1.0/24",
+    hosts: "h1, h2",
+  });
+  expect(idsOf(grouped(cluster("migration")))).toEqual(shared("10.0.2"));
+  expect(idsOf(grouped(cluster("availability", "migration")))).toEqual([]);
   const migration = { ...defaultPolicy.migration, links: ["availability", "migration"] };
-  const records = replicated(cluster("availability", "migration")).put(keys.policy, { ...defaultPolicy, migration });
-  expect(idsOf(records)).toEqual(["migration-shares-replication 10.0.1.0/24"]);
+  const records = grouped(cluster("availability", "migration")).put(keys.policy, { ...defaultPolicy, migration });
+  expect(idsOf(records)).toEqual(shared("10.0.1"));
+});
+
+test("where the copies are really received counts, not where they would be", () => {
+  const records = grouped(cluster("availability", "migration"));
+  const doors = [{ address: "10.0.2.2", port: 40_001 }];
+  const receiver = { incarnation: incarnation(1), epoch: epoch(1), doors };
+  const key = keys.replica(vmId("db"), "vm-db-disk-0" as VolumeId, host("h2"));
+  records.put(key, {
+    schema: 1,
+    vm: vmId("db"),
+    volume: "vm-db-disk-0",
+    host: "h2",
+    epoch: 1,
+    state: { kind: "copying" },
+    receiver,
+  });
+  expect(idsOf(records)).toEqual(shared("10.0.2"));
 });

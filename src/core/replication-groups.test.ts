@@ -13,12 +13,13 @@ const group: Group = {
   source: host("h1"),
   target: there,
   mode: { kind: "synchronous", boundMs: 2_000 },
+  points: null,
   paused: [],
   createdAt: 0 as WallMs,
 };
 const heard = (): boolean => true;
 const wordOf = (cluster: ReplicaCluster, of = group, isHeard = heard) => {
-  const { word, reasons } = groupState(cluster.view, of, isHeard);
+  const { word, reasons } = groupState(cluster.view, of, isHeard, 0 as WallMs);
   return [word, ...reasons.map(({ code }) => code)];
 };
 
@@ -49,6 +50,40 @@ test("hosts with different versions pause it, and it goes on by itself once they
   expect(wordOf(cluster)).toEqual(["Paused", "group-versions-differ"]);
   version("h2", 7, "2");
   expect(wordOf(cluster)).toEqual(["Normal"]);
+});
+
+test("a link that is too late or too slow, and a host that is too full, are warned of once each", () => {
+  const seen = (latencyMs: number | null, mibPerSecond: number | null, epoch = 4) =>
+    new ReplicaCluster().copies({ kind: "in-sync" }).put(keys.vmCopying(web), {
+      ...{ schema: 1, epoch, to: there, percent: 100, mibPerSecond: 0, remainingMiB: 0, at: 0 },
+      link: { latencyMs, mibPerSecond },
+    });
+  expect(wordOf(seen(0.9, 6))).toEqual(["Normal"]);
+  expect(wordOf(seen(null, null))).toEqual(["Normal"]);
+  expect(wordOf(seen(1.2, null))).toEqual(["Warning", "group-link-late"]);
+  expect(wordOf(seen(1.2, 5.9), { ...group, vms: [web, web] })).toEqual([
+    "Warning",
+    "group-link-late",
+    "group-link-slow",
+  ]);
+  // Of an earlier run it says nothing.
+  expect(wordOf(seen(1.2, 5.9, 3))).toEqual(["Normal"]);
+});
+
+test("a host that could not start them all beside what it runs is warned of, with what is missing", () => {
+  const cluster = new ReplicaCluster().copies({ kind: "in-sync" }).put(keys.group(group.name), group);
+  const { memoryMiB } = cluster.view.vms.get(web)?.value.spec ?? { memoryMiB: 0 };
+  const there2 = (memoryForVmsMiB: number) =>
+    cluster.put(keys.hostFacts(there), facts({ incarnation: incarnation(7), memoryForVmsMiB }));
+  const here = facts({ incarnation: incarnation(3) });
+  cluster.put(keys.hostFacts(host("h1")), here);
+  there2(memoryMiB);
+  expect(wordOf(cluster)).toEqual(["Normal"]);
+  there2(memoryMiB - 1);
+  expect(groupState(cluster.view, group, heard, 0 as WallMs)).toMatchObject({
+    word: "Warning",
+    reasons: [{ code: "group-target-full", params: { neededMiB: memoryMiB, freeMiB: memoryMiB - 1 } }],
+  });
 });
 
 test("after a failover the copy at the old source is what counts", () => {

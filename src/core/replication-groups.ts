@@ -1,11 +1,15 @@
-import type { HostId, VmId } from "../model/ids.ts";
+import { isSame } from "../base/same.ts";
+import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
+import { limits } from "./limits.ts";
 import { reason } from "./placement/fitness.ts";
+import { pointTroubles } from "./point-checks.ts";
 import { copiesOn } from "./replication.ts";
-import { keepsBranch, versionOf } from "./replication-duty.ts";
+import { keepsBranch, protectionOf, versionOf } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
+import { vmIndex } from "./vm-index.ts";
 
 export type GroupWord = "Normal" | "Synchronizing" | "Warning" | "Paused" | "Error";
 export type GroupState = { readonly word: GroupWord; readonly reasons: readonly Reason[] };
@@ -14,17 +18,40 @@ export type GroupState = { readonly word: GroupWord; readonly reasons: readonly 
 const gravity: readonly GroupWord[] = ["Normal", "Synchronizing", "Warning", "Paused", "Error"];
 
 /** `isHeard`: the host's heartbeats come. Reasons in the order of the group's VMs; only those of the word that is shown. */
-export function groupState(view: ClusterView, group: Group, isHeard: (host: HostId) => boolean): GroupState {
+export function groupState(
+  view: ClusterView,
+  group: Group,
+  isHeard: (host: HostId) => boolean,
+  now: WallMs,
+): GroupState {
   const found: (readonly [GroupWord, Reason])[] = [
     ...group.paused.map((code) => ["Paused", reason("S17", "group-paused", { why: code })] as const),
     ...versionTrouble(view, group),
+    ...clockTrouble(view, group),
     ...(isHeard(group.target)
       ? []
       : [["Warning", reason("S16", "group-target-silent", { host: group.target })] as const]),
-    ...group.vms.flatMap((vm) => vmTrouble(view, group, vm)),
+    ...group.vms.flatMap((vm) => [...vmTrouble(view, group, vm), ...linkTrouble(view, vm)]),
+    ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
+    ...memoryTrouble(view, group),
   ];
   const word = gravity.findLast((one) => found.some(([of]) => of === one)) ?? "Normal";
-  return { word, reasons: found.filter(([of]) => of === word).map(([, why]) => why) };
+  const reasons: Reason[] = [];
+  for (const [of, why] of found) if (of === word && !reasons.some((one) => isSame(one, why))) reasons.push(why);
+  return { word, reasons };
+}
+
+/** As both say of themselves; 0: one of them has not said. */
+export function clocksApartMs(view: ClusterView, a: HostId, b: HostId): number {
+  const [one, other] = [a, b].map((host) => view.facts.get(host)?.value.clockOffsetMs ?? null);
+  return one == null || other == null ? 0 : Math.abs(one - other);
+}
+
+/** How much a copy is behind is told by two clocks. */
+function clockTrouble(view: ClusterView, { source, target }: Group): [GroupWord, Reason][] {
+  const apartMs = clocksApartMs(view, source, target);
+  if (apartMs < limits.clockApartMs) return [];
+  return [["Warning", reason("S25", "group-clocks-differ", { source, target, seconds: apartMs / 1_000 })]];
 }
 
 /** Different versions write different things: nothing is copied between them until they are equal again. */
@@ -33,6 +60,39 @@ function versionTrouble(view: ClusterView, { source, target }: Group): [GroupWor
   if (here === there) return [];
   const params = { source, target, here, there };
   return [["Paused", reason("S17", "group-versions-differ", params)]];
+}
+
+/** Of an availability link: beneath it, each write is felt. */
+export const linkNeeds = { latencyMs: 1, mbitPerSecond: 50 } as const;
+
+/** By the figures of the run that there is: the best that its link showed for a while. */
+function linkTrouble(view: ClusterView, vm: VmId): [GroupWord, Reason][] {
+  const known = view.copyings.get(vm)?.value;
+  if (known === undefined || known.epoch !== view.owners.get(vm)?.value.epoch) return [];
+  const { to: host, link } = known;
+  const found: [GroupWord, Reason][] = [];
+  if (link.latencyMs !== null && link.latencyMs > linkNeeds.latencyMs)
+    found.push(["Warning", reason("S16", "group-link-late", { host, ms: link.latencyMs, most: linkNeeds.latencyMs })]);
+  const mbit = link.mibPerSecond === null ? null : Math.round((link.mibPerSecond * 1024 * 1024 * 8) / 1_000_000);
+  if (mbit !== null && mbit < linkNeeds.mbitPerSecond)
+    found.push(["Warning", reason("S16", "group-link-slow", { host, mbit, least: linkNeeds.mbitPerSecond })]);
+  return found;
+}
+
+/** The host of the copies could not start all of them now, beside what it runs. */
+function memoryTrouble(view: ClusterView, { vms }: Group): [GroupWord, Reason][] {
+  const left = new Map<HostId, number>();
+  return vms.flatMap((vm): [GroupWord, Reason][] => {
+    const wanted = view.vms.get(vm)?.value;
+    const to = protectionOf(view, vm)?.to;
+    const facts = to === undefined ? undefined : view.facts.get(to)?.value;
+    if (wanted?.requested !== "started" || to === undefined || facts === undefined) return [];
+    const freeMiB = left.get(to) ?? Math.max(0, facts.memoryForVmsMiB - (vmIndex(view).loads.get(to)?.memoryMiB ?? 0));
+    const { memoryMiB: neededMiB } = wanted.spec;
+    left.set(to, Math.max(0, freeMiB - neededMiB));
+    if (neededMiB <= freeMiB) return [];
+    return [["Warning", reason("PL1", "group-target-full", { vm: wanted.name, host: to, neededMiB, freeMiB })]];
+  });
 }
 
 function vmTrouble(view: ClusterView, { source, target }: Group, vm: VmId): [GroupWord, Reason][] {

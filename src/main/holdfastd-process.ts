@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
@@ -15,9 +15,12 @@ import { openLinuxSensors } from "../adapters/linux/sensors.ts";
 import { type CertificateTexts, loadCertificates } from "../adapters/pki/check.ts";
 import { chooseAccel } from "../adapters/qemu/accel.ts";
 import { openQemuHypervisor, type QemuHypervisor } from "../adapters/qemu/driver.ts";
+import { openGuestFreezer } from "../adapters/qemu/guest-freeze.ts";
 import { runCgroup } from "../adapters/qemu/host.ts";
+import { openPointSource } from "../adapters/qemu/replica-point-source.ts";
 import { openReplicaSource } from "../adapters/qemu/replica-source.ts";
 import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
+import { runPaths } from "../adapters/qemu/run-folder.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
@@ -31,7 +34,7 @@ import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
-import type { Volumes } from "../ports/hypervisor.ts";
+import type { VmRun, Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { forwardOnly, type WentBack } from "../runtime/forward-only.ts";
@@ -125,7 +128,7 @@ async function run(
       journal,
       volumes,
       hypervisor,
-      replicas: openReplicas(config, volumes, hypervisor.qmpOf),
+      replicas: openReplicas(config, volumes, hypervisor.qmpOf, accel),
       fencing: fenceAgents(),
       sensors: openLinuxSensors(
         config,
@@ -151,13 +154,22 @@ async function run(
 }
 
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */
-function openReplicas(config: HostConfig, volumes: Volumes, qmp: QemuHypervisor["qmpOf"]): Replicas {
+function openReplicas(
+  config: HostConfig,
+  volumes: Volumes,
+  qmp: QemuHypervisor["qmpOf"],
+  accel: "kvm" | "tcg",
+): Replicas {
   const { cluster, runDir, pools, store: certificates } = config;
   const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
-  return {
-    source: openReplicaSource({ cluster, runDir, certificates, relay, qmp }),
-    target: openReplicaTarget({ cluster, runDir, pools, certificates, volumes }),
+  const source = openReplicaSource({ cluster, runDir, certificates, relay, qmp });
+  const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel });
+  const channel = (run: VmRun): string | undefined => {
+    const { agent } = runPaths(runDir, run);
+    return existsSync(agent) ? agent : undefined;
   };
+  const points = openPointSource({ cluster, certificates, source, freezer: openGuestFreezer({ runDir, channel }) });
+  return { source, target, points, prover: target };
 }
 
 function silentAddresses(daemon: Daemon | undefined, now: number): ReadonlySet<string> {

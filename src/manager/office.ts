@@ -91,7 +91,7 @@ function tick(building: Building, happened: ManagerEvent): void {
   building.state = { ...building.state, leadership: { ...leadership, tick: leadership.tick + 1, nextTickAt } };
   if (inFlight >= limits.ticksInFlightMax) return;
   const term = must(happened.view.term, "Cannot tick without a term");
-  building.commit("tick", "tick", tickTransaction(term, leadership.tick + 1), []);
+  building.commit("tick", "tick", tickTransaction(term, leadership.tick + 1, happened.wall), []);
 }
 
 /** When something about the office may be due although nothing changes. */

@@ -43,6 +43,7 @@ export const keys = {
   vmCopying: (vm: VmId) => `/vms/${vm}/copying/` as StoreKey,
   owner: (vm: VmId) => `/owner/${vm}/` as StoreKey,
   replica: (vm: VmId, volume: VolumeId, host: HostId) => `/replicas/${vm}/${volume}/${host}/` as StoreKey,
+  point: (vm: VmId, point: string) => `/points/${vm}/${point}/` as StoreKey,
   /** Holds the id of the VM that bears the name: makes a name unique by one compare. */
   vmName: (name: string) => `/names/vm/${name}/` as StoreKey,
   pool: (pool: PoolId) => `/pools/${pool}/` as StoreKey,
@@ -69,6 +70,7 @@ export type KeyName =
   | { readonly kind: "heartbeat" | "fence"; readonly host: HostId; readonly incarnation: Incarnation }
   | { readonly kind: "vm" | VmSubKey | "owner"; readonly vm: VmId }
   | { readonly kind: "replica"; readonly vm: VmId; readonly volume: VolumeId; readonly host: HostId }
+  | { readonly kind: "point"; readonly vm: VmId; readonly point: string }
   | { readonly kind: "vm-name"; readonly name: string }
   | { readonly kind: "pool"; readonly pool: PoolId }
   | { readonly kind: "network"; readonly network: NetworkId }
@@ -127,6 +129,10 @@ export function parseKey(key: string): KeyName {
     case "replicas":
       if (first === undefined || second === undefined || third === undefined) return unknownKey;
       return { kind: "replica", vm: first as VmId, volume: second as VolumeId, host: third as HostId };
+    case "points":
+      return first === undefined || second === undefined
+        ? unknownKey
+        : { kind: "point", vm: first as VmId, point: second };
     case "names":
       return first === "vm" && second !== undefined ? { kind: "vm-name", name: second } : unknownKey;
     case "pools":

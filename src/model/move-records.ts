@@ -22,6 +22,9 @@ export const vmOrderSchema = z.object({
 });
 export type VmOrder = z.infer<typeof vmOrderSchema>;
 
+/** True: a switchover. Its disks are at the target already, as copies that replication made; nothing of them is copied (S15). */
+const switchover = { onCopies: z.literal(true).optional() } as const;
+
 /**
  * `/vms/V/move/`: a move under way, written by the manager, answered by the agent of `from`. A relocation is a stop
  * there, then an owner record of the new host; nothing of it touches S14: the holder releases, the manager places.
@@ -44,7 +47,7 @@ export const vmMoveSchema = z.object({
   live: z
     .discriminatedUnion("kind", [
       /** By the manager: the guest is to move while it runs. */
-      z.object({ kind: z.literal("asked") }),
+      z.object({ kind: z.literal("asked"), ...switchover }),
       /** By the agent of `to`: a QEMU waits there, in the epoch after `epoch`. */
       z.object({
         kind: z.literal("waiting"),
@@ -52,9 +55,10 @@ export const vmMoveSchema = z.object({
         doors: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
         /** As its doors were opened: what the policy says may have changed since. */
         tls: z.boolean().default(true),
+        ...switchover,
       }),
       /** By the agent of `from`, with the owner record (S15). While it says so the VM starts nowhere. */
-      z.object({ kind: z.literal("switched"), incarnation: brandedNumber<Incarnation>() }),
+      z.object({ kind: z.literal("switched"), incarnation: brandedNumber<Incarnation>(), ...switchover }),
     ])
     .optional(),
   at: wallMs,

@@ -3,6 +3,7 @@ import { hostLossesSchema, hostModeSchema, hostUsageSchema, maintenanceSchema } 
 import { parseJson } from "./json.ts";
 import { type KeyName, parseKey } from "./keys.ts";
 import { vmMoveSchema, vmOrderSchema, vmPlanSchema } from "./move-records.ts";
+import { pointSchema } from "./point-records.ts";
 import { disarmSchema, policySchema } from "./policy.ts";
 import {
   clusterSchema,
@@ -59,6 +60,7 @@ const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name" |
   "vm-copying": vmCopyingSchema,
   owner: ownerSchema,
   replica: replicaSchema,
+  point: pointSchema,
   group: groupSchema,
   rule: ruleSchema,
   pool: poolSchema,

@@ -17,6 +17,7 @@ import type {
   VolumeId,
 } from "./ids.ts";
 import { copyingSchema } from "./move-records.ts";
+import { pointWishSchema } from "./point-records.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
@@ -71,7 +72,14 @@ export const hostFactsSchema = z.object({
   routedAddresses: routedAddressesSchema,
   networks: z.array(z.object({ network: brandedText<NetworkId>(), bridge: z.string(), unfit: z.string().nullable() })),
   pools: z.array(
-    z.object({ pool: brandedText<PoolId>(), capacityMiB: z.int(), freeMiB: z.int(), unfit: z.string().nullable() }),
+    z.object({
+      pool: brandedText<PoolId>(),
+      capacityMiB: z.int(),
+      freeMiB: z.int(),
+      unfit: z.string().nullable(),
+      /** On a device that somebody can pull out. Absent: it is not. */
+      removable: z.boolean().optional(),
+    }),
   ),
   checks: z.array(checkSchema),
   at: wallMs,
@@ -276,6 +284,8 @@ export const managerTickSchema = z.object({
   schema: schema1,
   term: brandedNumber<Term>(),
   tick: z.int(),
+  /** By the leader's clock, when it was sent: from it hosts know how far their clocks are apart. Nothing else rests on it. */
+  at: wallMs.optional(),
   /** The last of its term: whoever hears it may take the office at once. */
   last: z.literal(true).optional(),
 });
@@ -296,7 +306,7 @@ const intentCommon = {
 /**
  * `/intents/I/`: a wish for one action that an agent carries out, answered in place. `reset-vm` is for the holder of that
  * epoch. `leave-host`: the host is to go down in order, as the policy says; for this life of it, so that an order that
- * comes late does not end the next one.
+ * comes late does not end the next one. `point`: about recovery points.
  */
 export const intentSchema = z.discriminatedUnion("kind", [
   z.object({
@@ -313,9 +323,18 @@ export const intentSchema = z.discriminatedUnion("kind", [
     /** `nothing`: an earlier order of the kind is taken back, as long as the host has not given its last word. */
     next: z.enum(["nothing", "agent-restart", "reboot", "power-off"]),
   }),
+  z.object({
+    ...intentCommon,
+    kind: z.literal("point"),
+    vm: brandedText<VmId>(),
+    /** Whose agent carries it out. */
+    host: brandedText<HostId>(),
+    wish: pointWishSchema,
+  }),
 ]);
 export type Intent = z.infer<typeof intentSchema>;
 export type ResetIntent = Extract<Intent, { kind: "reset-vm" }>;
+export type PointIntent = Extract<Intent, { kind: "point" }>;
 export type LeaveIntent = Extract<Intent, { kind: "leave-host" }>;
 
 /** `/tasks/T/`: long work, for progress and for the record. */

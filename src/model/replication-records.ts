@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
 import type { Epoch, GroupId, HostId, Incarnation, PoolId, VmId, VolumeId, WallMs } from "./ids.ts";
+import { groupPointsSchema } from "./point-records.ts";
 import { sealedCycleSchema } from "./replication-cycle.ts";
 
 /**
@@ -15,8 +16,11 @@ export const replicaStateSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("in-sync") }),
   z.object({
     kind: z.literal("stale"),
-    /** `moved`: its VM went on elsewhere from what it holds, by a live move (S15). */
-    cause: z.enum(["silent", "failed", "order", "restart", "moved"]),
+    /**
+     * `moved`: its VM went on elsewhere from a copy that was made of it, by a live move; `handed`: by a switchover, from the
+     * copy that had all that it holds (S15).
+     */
+    cause: z.enum(["silent", "failed", "order", "restart", "moved", "handed"]),
     whole: z.boolean(),
     at: wallMs,
   }),
@@ -78,6 +82,8 @@ export const groupSchema = z.object({
   source: brandedText<HostId>(),
   target: brandedText<HostId>(),
   mode: groupModeSchema,
+  /** Null: its VMs get recovery points by hand alone, and all but the newest of the others go. */
+  points: groupPointsSchema.nullable().default(null),
   /** Why it does nothing, each as a code with words; empty: it works. */
   paused: z.array(z.string()),
   createdAt: wallMs.default(0 as WallMs),
@@ -96,6 +102,10 @@ export const vmCopyingSchema = z.object({
   mibPerSecond: z.number(),
   /** Of what is to be copied; while the copy is stale: of what it lacks. */
   remainingMiB: z.number(),
+  /** The best that was seen of the link, with the host behind it, in the last window that told something; null: nothing. */
+  link: z
+    .object({ latencyMs: z.number().nullable(), mibPerSecond: z.number().nullable() })
+    .default({ latencyMs: null, mibPerSecond: null }),
   at: wallMs,
 });
 export type VmCopying = z.infer<typeof vmCopyingSchema>;

@@ -16,6 +16,7 @@ import { noRevision } from "./ids.ts";
 import { type KeyName, keys } from "./keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "./move-records.ts";
 import { type Parsed, parseChange } from "./parse-change.ts";
+import type { Point } from "./point-records.ts";
 import type { Disarm, Policy } from "./policy.ts";
 import type {
   Cluster,
@@ -74,6 +75,7 @@ export type ClusterView = {
   readonly copyings: Records<VmId, VmCopying>;
   readonly owners: Records<VmId, Owner>;
   readonly replicas: Records<StoreKey, Replica>;
+  readonly points: Records<StoreKey, Point>;
   readonly groups: Records<GroupId, Group>;
   readonly rules: Records<RuleId, Rule>;
   readonly pools: Records<PoolId, Pool>;
@@ -124,6 +126,7 @@ export function emptyView(): ClusterView {
     copyings: new Map(),
     owners: new Map(),
     replicas: new Map(),
+    points: new Map(),
     groups: new Map(),
     rules: new Map(),
     pools: new Map(),
@@ -266,6 +269,9 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
       return;
     case "replica":
       put(view.replicas, keys.replica(name.vm, name.volume, name.host), stored);
+      return;
+    case "point":
+      put(view.points, keys.point(name.vm, name.point), stored);
       return;
     case "group":
       put(view.groups, name.group, stored);

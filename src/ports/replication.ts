@@ -1,4 +1,5 @@
 import type { Epoch, HostId, VmId, VolumeId } from "../model/ids.ts";
+import type { Consistency, PointOrigin } from "../model/point-records.ts";
 import type { Params } from "../model/reason.ts";
 import type { Pool } from "../model/records.ts";
 import type { HypervisorEnd, VmRun } from "./hypervisor.ts";
@@ -56,6 +57,8 @@ export type ReplicaPoint = {
   readonly at: number;
   /** What was written between this point and the next, or now: what it costs to keep it. */
   readonly sizeMiB: number;
+  readonly origin: PointOrigin;
+  readonly consistency: Consistency;
 };
 export type ExportEnd =
   | { readonly kind: "exported"; readonly images: readonly { readonly volume: VolumeId; readonly path: string }[] }
@@ -101,6 +104,12 @@ export type AttachRequest = {
   readonly waitMs: number;
 };
 
+/**
+ * Of a link with the host behind it: the best that was seen in the last window in which there was something to see. Null:
+ * nothing was seen yet; a rate is seen only while more is to be sent than the link takes.
+ */
+export type LinkFigures = { readonly latencyMs: number | null; readonly mibPerSecond: number | null };
+
 export type CopyProgress = {
   /** 0–100 over all volumes; 100 only once nothing is left. */
   readonly percent: number;
@@ -112,7 +121,7 @@ export type CopyProgress = {
  * `copied`: as far as it looks, everything is there: ask `confirm` before it is recorded. `waits`: a write has waited for
  * the bound: record stale, then `goOnAlone`; or let the guest wait on. `holds`: the relay was started anew and holds, as at
  * every start: where the record says stale, `goOnAlone` again. `ended`: QEMU itself has ended the mirror, and writes go on
- * without it: record stale at once, then `detach`. `link`: how the replica is reached.
+ * without it: record stale at once, then `detach`. `link`: how the replica is reached, and what that link is capable of.
  */
 export type ReplicaEvent =
   | { readonly kind: "progress"; readonly run: VmRun; readonly progress: CopyProgress }
@@ -120,7 +129,13 @@ export type ReplicaEvent =
   | { readonly kind: "waits"; readonly run: VmRun; readonly detail: string }
   | { readonly kind: "holds"; readonly run: VmRun }
   | { readonly kind: "ended"; readonly run: VmRun }
-  | { readonly kind: "link"; readonly run: VmRun; readonly connected: boolean; readonly detail: string };
+  | {
+      readonly kind: "link";
+      readonly run: VmRun;
+      readonly connected: boolean;
+      readonly detail: string;
+      readonly figures: LinkFigures;
+    };
 
 /** The host of the run. An `unknown` end may be repeated; the relay holds meanwhile (S16). */
 export interface ReplicaSource {

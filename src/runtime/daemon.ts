@@ -2,6 +2,7 @@ import { startAgent, stepAgent } from "../agent/agent.ts";
 import { standstillOf } from "../agent/standstill.ts";
 import type { AgentEffect, AgentEvent, AgentState, MoveOp } from "../agent/state.ts";
 import type { Contacts } from "../core/contact.ts";
+import { withClock } from "../core/host-checks.ts";
 import type { Standstill } from "../core/standstill.ts";
 import { startManager, stepManager } from "../manager/manager.ts";
 import type { ManagerEffect, ManagerEvent, ManagerState } from "../manager/state.ts";
@@ -19,8 +20,9 @@ import type { Migration } from "../ports/migration.ts";
 import type { Random } from "../ports/random.ts";
 import type { Sensors } from "../ports/sensors.ts";
 import type { Store } from "../ports/store.ts";
+import { ClockOffset } from "./clock-offset.ts";
 import { createCommitter } from "./committer.ts";
-import { performReplica, type Replicas } from "./perform-replicas.ts";
+import { performPoint, performReplica, type Replicas } from "./perform-replicas.ts";
 import { singleTimer } from "./single-timer.ts";
 import { feedView } from "./view-feed.ts";
 
@@ -152,7 +154,9 @@ export function runDaemon(
         });
         return;
       case "read":
-        ports.sensors.read((reading) => toAgent({ kind: "read", reading }));
+        ports.sensors.read((reading) =>
+          toAgent({ kind: "read", reading: withClock(reading, options.self, clocks.offsetMs) }),
+        );
         return;
       case "measure":
         ports.sensors.measure(effect.runs, (measurement) => toAgent({ kind: "measured", measurement }));
@@ -202,6 +206,13 @@ export function runDaemon(
       case "check":
         performMove(effect, done);
         return;
+      case "take-point":
+      case "list-points":
+      case "drop-point":
+      case "export-point":
+      case "prove-point":
+        performPoint(ports.replicas, effect, toAgent, ended);
+        return;
       default:
         performReplica(ports.replicas, effect, toAgent, ended);
     }
@@ -238,6 +249,7 @@ export function runDaemon(
   ports.hypervisor.watchMoves((event) => toAgent({ kind: "move", event }));
   ports.replicas.source.watchReplicas((event) => toAgent({ kind: "replica", event }));
   ports.heart.listen((says) => toAgent({ kind: "heart", says }));
+  const clocks = new ClockOffset();
   const stopFeed = feedView(ports, {
     synced: (next) => {
       options.check?.(next);
@@ -249,6 +261,7 @@ export function runDaemon(
     changed: (next, touched) => {
       view = next;
       heardAt = clock.now();
+      clocks.heard(next, clock.wall());
       toManager({ kind: "changed", touched });
       toAgent({ kind: "changed", touched });
     },

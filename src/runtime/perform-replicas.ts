@@ -1,8 +1,16 @@
+import type { PointEffect, PointNews } from "../agent/point-state.ts";
 import type { ReplicaEffect, ReplicaNews } from "../agent/replica-state.ts";
 import type { HypervisorEnd } from "../ports/hypervisor.ts";
 import type { ReplicaSource, ReplicaTarget } from "../ports/replication.ts";
+import type { PointSource } from "../ports/replication-points.ts";
+import type { PointProver } from "../ports/replication-proof.ts";
 
-export type Replicas = { readonly source: ReplicaSource; readonly target: ReplicaTarget };
+export type Replicas = {
+  readonly source: ReplicaSource;
+  readonly target: ReplicaTarget;
+  readonly points: PointSource;
+  readonly prover: PointProver;
+};
 
 /** What the agent orders of replication; `ended` for ends that say nothing but how it went. */
 export function performReplica(
@@ -37,6 +45,33 @@ export function performReplica(
       return;
     case "detach":
       source.detach(effect.run, done);
+      return;
+  }
+}
+
+/** What the agent orders of recovery points. */
+export function performPoint(
+  { target, points, prover }: Replicas,
+  effect: PointEffect,
+  tell: (news: PointNews) => void,
+  ended: (op: number, end: HypervisorEnd) => void,
+): void {
+  const { op } = effect;
+  switch (effect.kind) {
+    case "take-point":
+      points.takePoint(effect.run, effect.request, (end) => tell({ kind: "point-taken", op, end }));
+      return;
+    case "list-points":
+      target.listPoints(effect.vm, (found) => tell({ kind: "points-listed", op, points: found }));
+      return;
+    case "drop-point":
+      target.dropPoint(effect.vm, effect.point, (end) => ended(op, end));
+      return;
+    case "export-point":
+      target.exportPoint(effect.vm, effect.point, effect.folder, (end) => tell({ kind: "point-exported", op, end }));
+      return;
+    case "prove-point":
+      prover.prove(effect.request, (end) => tell({ kind: "point-proven", op, end }));
       return;
   }
 }

@@ -17,6 +17,9 @@ export type SimHypervisorOptions = {
 };
 
 /** A driver over a simulated machine; obeys the contract suite of the real one. `close` is an agent's death. */
+/** Until the QMP of what a new driver finds has answered it. */
+const attachMs = 40;
+
 export function openSimHypervisor(
   machine: SimMachine,
   { accel = "tcg", network = new MoveNetwork(), addresses = new Set() }: SimHypervisorOptions = {},
@@ -32,6 +35,11 @@ export function openSimHypervisor(
     machine.scheduler.after(ms, () => open && act());
   };
   const driver = { machine, later };
+  const found = new Set([...machine.processes.values()].map(({ moving }) => moving));
+  let attached = false;
+  machine.scheduler.after(attachMs, () => {
+    attached = true;
+  });
   const moves: MoveMachine = {
     id: [...addresses].join(),
     accel,
@@ -41,6 +49,7 @@ export function openSimHypervisor(
       const process = machine.processes.get(runName(run));
       return process === undefined ? undefined : moveQemu(machine, process);
     },
+    isAttached: ({ moving }) => attached || !found.has(moving),
     spawn: (request, done) => spawnIncoming(driver, request, done),
     kill: (run, done) => kill(driver, run, done),
     after: (ms, act) => machine.scheduler.after(ms, act),

@@ -185,6 +185,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
       const ends = await copying(await waiting());
       expect(await kill("source", here)).toEqual(done);
       await rig.target.until("the target's copy is gone", () => lost().length > 0);
+      await rig.source.until("its copying has ended", () => ends.length > 0);
       expect(ends).toMatchObject([{ kind: "refused", code: "vm-not-running" }]);
       expect([await list("source"), await list("target")]).toEqual([[], []]);
       expect([rig.source.events, rig.target.events]).toEqual([[], []]);
@@ -329,6 +330,15 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
       expect(await complete()).toEqual(done);
       expect(await list("target")).toEqual(running(there));
       expect(rig.target.events).toEqual([]);
+    });
+
+    test("[S13, S15] a driver that has not heard of its QEMU yet takes that for no refusal, on neither side", async () => {
+      await ready();
+      await rig.source.reopen();
+      expect(await switchOver()).toEqual(done);
+      await rig.target.reopen();
+      expect(await complete()).toEqual(done);
+      await rig.untilWorks(disk);
     });
 
     test("[S13, S15] whose driver dies over letting a guest go on: the next one does it", async () => {

@@ -19,8 +19,10 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { NbdGuest } from "../../lab/guest/nbd-guest.ts";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
+import { openGuestFreezer } from "../../src/adapters/qemu/guest-freeze.ts";
 import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
 import { openCycleSource, type QemuCycleSource } from "../../src/adapters/qemu/replica-cycle-source.ts";
+import { openPointSource } from "../../src/adapters/qemu/replica-point-source.ts";
 import { openReplicaSource, type QemuReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
 import { openReplicaTarget, type QemuReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
 import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
@@ -28,6 +30,7 @@ import { must } from "../../src/base/assert.ts";
 import type { ClusterId, PoolId } from "../../src/model/ids.ts";
 import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaCopy, ReplicaEvent } from "../../src/ports/replication.ts";
+import type { PointSource } from "../../src/ports/replication-points.ts";
 import type { PointProver } from "../../src/ports/replication-proof.ts";
 import { controlOrder } from "./control-order.ts";
 import type { CycleRig } from "./cycles-calls.ts";
@@ -43,6 +46,7 @@ type Machine = { readonly run: VmRun; readonly qmp: Qmp; readonly process: Child
 type Machines = { current: Machine | undefined };
 export type Certificates = { readonly ca: string; readonly cert: string; readonly key: string };
 export type RealReplicaPair = CycleRig & {
+  readonly pointSource: PointSource;
   readonly prover: PointProver;
   readonly qmp: () => Qmp;
   /** The guest wants all on disk that it was acknowledged. */
@@ -71,6 +75,10 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
     },
     get target() {
       return target;
+    },
+    get pointSource() {
+      const freezer = openGuestFreezer({ runDir: join(folder, "a"), channel: () => undefined });
+      return openPointSource({ cluster, source, freezer });
     },
     get cycleSource() {
       return cycleSource;

@@ -116,6 +116,7 @@ function callsOf(current: () => ReplicationRig) {
   };
   const confirm = (run = run4) => ask((source, end) => source.confirm(run, end));
   const cease = () => current().end<CeaseEnd>((end) => current().target.cease(run4.vm, end));
+  let exports = 0;
   return {
     receive,
     doorsFor,
@@ -133,7 +134,9 @@ function callsOf(current: () => ReplicationRig) {
       ),
     /** What a point holds of one block of each disk. */
     atPoint: async (id: string, block: number): Promise<readonly number[]> => {
-      const folder = current().exportFolder;
+      // Nothing is ever overwritten.
+      exports += 1;
+      const folder = `${current().exportFolder}/${exports}`;
       const end = await current().end<ExportEnd>((ended) => current().target.exportPoint(run4.vm, id, folder, ended));
       if (end.kind !== "exported") throw new Error(`Not exported: ${JSON.stringify(end)}`);
       return Promise.all(end.images.map(({ path }) => current().readImage(path, block)));

@@ -2,8 +2,10 @@ import { must } from "../../src/base/assert.ts";
 import type { HostId, VmId, VolumeId } from "../../src/model/ids.ts";
 import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaEvent } from "../../src/ports/replication.ts";
+import type { PointSource } from "../../src/ports/replication-points.ts";
 import { SimCycleSource } from "../../src/sim/replica/cycle-source.ts";
 import { type ReplicaWorld, type SimDisk, SimMirrorQemu, type SimNotes } from "../../src/sim/replica/machine.ts";
+import { SimPointSource } from "../../src/sim/replica/point-source.ts";
 import { SimReplicaHost } from "../../src/sim/replica/received.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../../src/sim/replica/source.ts";
 import { SimReplicaTarget } from "../../src/sim/replica/target.ts";
@@ -15,7 +17,7 @@ const stepsMax = 100_000;
 const laterMs = 500;
 
 /** Two simulated hosts under one clock, with a link that can be cut. */
-export async function openSimReplicaPair(): Promise<CycleRig> {
+export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointSource: PointSource }> {
   const { clock, world, link } = openWorld();
   const here = new SimReplicatedHost("a" as HostId);
   const there = new SimReplicaHost("b" as HostId, new Set(["10.0.0.2"]));
@@ -34,6 +36,9 @@ export async function openSimReplicaPair(): Promise<CycleRig> {
     },
     get target() {
       return target;
+    },
+    get pointSource() {
+      return new SimPointSource(world, source);
     },
     get cycleSource() {
       return cycleSource;
@@ -156,9 +161,9 @@ function openWorld() {
     now: () => clock.now,
     connects: () => !link.isCut,
     find: ({ address, port }) => doors.get(`${address}:${port}`),
-    open: (host, address, doorkeeper, cycles) => {
+    open: (host, address, doorkeeper, cycles, points) => {
       const port = 40_000 + doors.size;
-      doors.set(`${address}:${port}`, { host, doorkeeper, cycles });
+      doors.set(`${address}:${port}`, { host, doorkeeper, cycles, points });
       return { address, port };
     },
   };

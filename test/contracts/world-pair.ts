@@ -25,6 +25,7 @@ const noWitness = {
   adopting: () => undefined,
   ended: () => undefined,
   isReplicated: () => false,
+  isWriting: () => false,
 };
 
 /** One host of the simulated world, without its daemons. */

@@ -45,6 +45,11 @@ describe("two hosts with disks of their own, and a witness", { timeout: 300_000 
     await lab.fault("heal");
     await becomes("Normal");
     await writes.stop();
+    const link = await waitFor("the link to be known", async () => {
+      const { link } = vmOf(await shown());
+      return link.latencyMs === null ? undefined : link;
+    });
+    expect(link.latencyMs).toBeGreaterThan(0);
   });
 
   test("[S17, S18] power-off of its host: it runs on the other one, with every acknowledged write; and then the other way round", async () => {

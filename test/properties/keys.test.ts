@@ -57,6 +57,7 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
       keys.replica(vm, text as VolumeId, host),
       { kind: "replica", vm, volume: text as VolumeId, host },
     ]),
+  point: fc.tuple(vm, id).map(([vm, point]) => [keys.point(vm, point), { kind: "point", vm, point }]),
   vmName: id.map((name) => [keys.vmName(name), { kind: "vm-name", name }]),
   pool: id.map((text) => [keys.pool(text as PoolId), { kind: "pool", pool: text as PoolId }]),
   network: id.map((text) => [keys.network(text as NetworkId), { kind: "network", network: text as NetworkId }]),

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { access, readFile, statfs } from "node:fs/promises";
+import { access, readFile, stat, statfs } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -14,6 +14,7 @@ import type { HostReading, Sensors } from "../../ports/sensors.ts";
 import { type GuestCpuOptions, readGuestCpu } from "../qemu/guest-cpu.ts";
 import { readSlewPpm } from "./clock-slew.ts";
 import { readRoutedAddresses } from "./default-routes.ts";
+import { liesOnRemovable } from "./removable.ts";
 import { readStateDisk } from "./sensors-disk.ts";
 import { measureUsage } from "./sensors-usage.ts";
 
@@ -152,9 +153,16 @@ async function readPool(pool: Pool, path: string): Promise<HostReading["pools"][
     const space = await statfs(path);
     const inMiB = (blocks: number): number =>
       Math.floor((blocks * space.bsize) / mebibyte / spaceStepMiB) * spaceStepMiB;
-    return { pool: pool.id, capacityMiB: inMiB(space.blocks), freeMiB: inMiB(space.bavail), unfit: null };
+    const removable = await liesOnRemovable((await stat(path)).dev);
+    return { pool: pool.id, capacityMiB: inMiB(space.blocks), freeMiB: inMiB(space.bavail), unfit: null, removable };
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    return { pool: pool.id, capacityMiB: 0, freeMiB: 0, unfit: missing ? "folder-or-mark-missing" : "unreadable" };
+    return {
+      pool: pool.id,
+      capacityMiB: 0,
+      freeMiB: 0,
+      unfit: missing ? "folder-or-mark-missing" : "unreadable",
+      removable: false,
+    };
   }
 }

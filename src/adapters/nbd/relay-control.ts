@@ -70,6 +70,10 @@ export const relayStateSchema = z.object({
   trouble: z.string().nullable(),
   /** The address of the peer that was last connected. */
   link: z.string().nullable(),
+  /** The best of the last ten seconds in which there was something to see; null: nothing was seen yet. */
+  figures: z
+    .object({ latencyMs: z.number().nullable(), mibPerSecond: z.number().nullable() })
+    .default({ latencyMs: null, mibPerSecond: null }),
 });
 export type RelayState = z.infer<typeof relayStateSchema>;
 

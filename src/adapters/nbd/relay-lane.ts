@@ -42,6 +42,9 @@ export type LaneEvents = {
   readonly lost: () => void;
   readonly countRefused: () => void;
   readonly countSent: (bytes: number) => void;
+  /** The peer has answered a write of so many bytes; or the relay's own question, after so many milliseconds. */
+  readonly countTaken: (bytes: number) => void;
+  readonly answered: (ms: number) => void;
 };
 
 /**
@@ -54,6 +57,8 @@ export class RelayLane {
   link: string | null = null;
   /** When the peer last said or took anything, or was connected. */
   heardAt = performance.now();
+  /** When it was last asked whether it is there. */
+  askedAt = 0;
   readonly #config: () => RelayConfig;
   readonly #events: LaneEvents;
   readonly #waiting = new Map<bigint, Waiting>();
@@ -83,6 +88,12 @@ export class RelayLane {
   /** Nothing that was sent is unanswered. */
   get isDrained(): boolean {
     return [...this.#waiting.values()].every(({ sent }) => !sent);
+  }
+
+  get waitingBytes(): number {
+    let bytes = 0;
+    for (const { request, payload } of this.#waiting.values()) if (payload.length > 0) bytes += request.length;
+    return bytes;
   }
 
   /** For how long the oldest request has waited while none was answered; 0: none waits. */
@@ -181,6 +192,7 @@ export class RelayLane {
   /** Asks the peer whether it is there, where nothing else would tell. */
   ask(): void {
     if (this.#up === undefined || this.#waiting.size > 0 || this.#events.isBarred()) return;
+    this.askedAt = performance.now();
     this.#queue(null, { flags: 0, command: commands.flush, cookie: 0n, offset: 0n, length: 0 }, []);
   }
 
@@ -264,6 +276,8 @@ export class RelayLane {
       }
       this.#waiting.delete(reply.cookie);
       this.#answeredAt = performance.now();
+      if (waiting.from === null) this.#events.answered(this.#answeredAt - waiting.since);
+      else if (waiting.payload.length > 0) this.#events.countTaken(waiting.request.length);
       const data = replies.takeChunks(bytes);
       if (waiting.from === null || waiting.from.destroyed) continue;
       waiting.from.write(writeReply(waiting.request.cookie, reply.error));

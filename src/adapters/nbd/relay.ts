@@ -9,6 +9,7 @@ import {
   type RelayState,
   relayOrderSchema,
 } from "./relay-control.ts";
+import { LinkMeter } from "./relay-figures.ts";
 import { greetQemu, RelayLane } from "./relay-lane.ts";
 
 const limits = {
@@ -17,6 +18,7 @@ const limits = {
   silentMs: 1_200,
   /** Asked after as long without a request, so that a cut is known before a guest has to wait for it. */
   idleMs: 1_000,
+  askMs: 3_000,
   /** A bar that its driver forgot holds the guest no longer than this; its point is then none. */
   barMs: 1_000,
   /** V8 lets 64 MiB of buffers pile up by itself; at 8 MiB the heap breaks up into more than it holds. */
@@ -50,6 +52,7 @@ class RelayProcess {
   #refused = 0;
   #sentBytes = 0;
   #lost = 0;
+  readonly #meter = new LinkMeter(performance.now());
   #connecting = true;
   #told = "";
   #end: () => void = () => undefined;
@@ -73,6 +76,8 @@ class RelayProcess {
         this.#sentBytes += bytes;
         if (Math.floor(this.#sentBytes / limits.collectBytes) !== before) setImmediate(collect);
       },
+      countTaken: (bytes: number) => this.#meter.taken(bytes),
+      answered: (ms: number) => this.#meter.answered(ms),
     };
     this.#lanes = config.volumes.map(({ volume }) => new RelayLane(volume, () => this.#config, events));
   }
@@ -234,8 +239,13 @@ class RelayProcess {
     for (const lane of this.#lanes) {
       if (this.#connecting && !lane.isConnected) void lane.connect();
       if (lane.isConnected && lane.silentMs(now) > limits.silentMs) lane.reconnect("the replica is silent");
-      if (now - lane.heardAt > limits.idleMs) lane.ask();
+      // A busy one is asked as well, when nothing waits: the answer tells how far away it is.
+      if (now - Math.max(lane.heardAt, lane.askedAt) > limits.idleMs || now - lane.askedAt > limits.askMs) lane.ask();
     }
+    this.#meter.look(
+      now,
+      this.#lanes.reduce((sum, { waitingBytes }) => sum + waitingBytes, 0),
+    );
     for (const waiting of this.#toDo.splice(0))
       if (waiting.holds()) waiting.act();
       else this.#toDo.push(waiting);
@@ -264,6 +274,7 @@ class RelayProcess {
       waits: this.#mode === "hold" && this.#lanes.some((lane) => lane.unansweredMs(now) >= this.#config.waitMs),
       trouble: troubles.length === 0 ? null : troubles.join("; "),
       link: this.#lanes.find(({ link }) => link !== null)?.link ?? null,
+      figures: this.#meter.figures,
     };
   }
 

@@ -2,6 +2,7 @@ import { type AddressInfo, connect as connectPlain, createServer as createPlainS
 import { connect as connectTls, createServer as createTlsServer, type PeerCertificate, TLSSocket } from "node:tls";
 import { z } from "zod";
 import type { HostId } from "../../model/ids.ts";
+import { consistencySchema, pointIdSchema, pointOriginSchema } from "../../model/point-records.ts";
 import { cycleIdSchema, sealedCycleSchema } from "../../model/replication-cycle.ts";
 import type { Door } from "../../ports/migration.ts";
 
@@ -14,6 +15,18 @@ const cycleOrderSchema = z.object({
 });
 export type CycleOrder = z.infer<typeof cycleOrderSchema>;
 
+/**
+ * `prepare`: all that can be done before writes are held. `take`: now, while they are. `keep`: they were held all the while, so
+ * that it is a point. `drop`: they were not. `keep-last`: as the copies lie, nobody writes them (S20).
+ */
+const pointOrderSchema = z.object({
+  order: z.enum(["prepare", "take", "keep", "drop", "keep-last"]),
+  id: pointIdSchema,
+  origin: pointOriginSchema,
+  consistency: consistencySchema,
+});
+export type PointOrder = z.infer<typeof pointOrderSchema>;
+
 /** What a source says at the door: the run that it wants to send a guest to, or the writes of one of its volumes. */
 const knockSchema = z.object({
   schema: z.literal(1),
@@ -23,6 +36,8 @@ const knockSchema = z.object({
   volume: z.string().optional(),
   /** What is wanted of a cycle; without it, of a connection. `at`: milliseconds since 1970, of the one who knocks. */
   cycle: cycleOrderSchema.optional(),
+  /** What is wanted of a recovery point. */
+  point: pointOrderSchema.optional(),
 });
 type Knock = z.infer<typeof knockSchema>;
 /** `name`: of the export that was opened for this knock alone. `counter`: of its volume's image, as it then is (S21). */
@@ -32,6 +47,8 @@ const answerSchema = z.union([
   z.object({ no: z.string() }),
   /** What came of an order about a cycle. `problem` null: it is carried out. `last`: the last one that is sealed here. */
   z.object({ problem: z.string().nullable(), last: sealedCycleSchema.nullable() }),
+  /** What came of an order about a point. `at`: its moment, by the clock here. */
+  z.object({ problem: z.string().nullable(), at: z.int().nullable() }),
 ]);
 export type KnockAnswer = z.infer<typeof answerSchema>;
 
@@ -41,11 +58,13 @@ type DoorOptions = {
   readonly tls: TlsTexts | null;
   /** The only host that is let in, with this. */
   readonly from: HostId;
-  readonly expects: Omit<Knock, "schema" | "volume" | "cycle">;
+  readonly expects: Omit<Knock, "schema" | "volume" | "cycle" | "point">;
   /** `address`: where it came. */
   readonly open: (address: string, volume: string | undefined) => Promise<KnockAnswer>;
   /** Default: no cycles are received. */
   readonly cycle?: (order: CycleOrder) => Promise<KnockAnswer>;
+  /** Default: nothing is known of points. */
+  readonly point?: (order: PointOrder) => Promise<KnockAnswer>;
   /** True: whoever knocks is let in each time anew. Default: once at most. */
   readonly again?: boolean;
   /** By address, where those who knock know them already; a port that is taken is replaced. Default: any. */
@@ -77,6 +96,7 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
     if (knock.cluster !== cluster || knock.vm !== vm || knock.epoch !== epoch) return { no: "another run waits here" };
     if (taken && options.again !== true) return { no: "somebody was here before" };
     if (knock.cycle !== undefined) return (await options.cycle?.(knock.cycle)) ?? { no: "no cycles are received here" };
+    if (knock.point !== undefined) return (await options.point?.(knock.point)) ?? { no: "no copies are received here" };
     taken = true;
     return options.open(address, knock.volume);
   };

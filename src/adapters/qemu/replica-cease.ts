@@ -16,6 +16,7 @@ import {
   writeReceived,
 } from "./replica-files.ts";
 import { copyTrouble, openFiles } from "./replica-identity.ts";
+import { forgetPrepared } from "./replica-point-take.ts";
 
 /** The end of a receiver: nothing can write its copies any more, and they are what they should be (S19, S21). */
 export async function cease(runDir: string, receiving: Receiving): Promise<CeaseEnd> {
@@ -75,6 +76,7 @@ async function endWriting(
   const received = readReceived(runDir, vm);
   if (received === undefined) return refuse("replica-not-received", { vm });
   receiving.closeDoors();
+  await forgetPrepared(runDir, receiving);
   const orderly = receiving.daemon;
   receiving.daemon = undefined;
   await orderly?.removeExports(() => true);

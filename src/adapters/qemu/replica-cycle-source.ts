@@ -262,7 +262,7 @@ class Attempt {
     for (const door of doors) {
       const access = { tls: texts, to, limitMs: limits.knockMs, signal: new AbortController().signal };
       const answer = await knockAt(door, { cluster, vm, epoch, cycle }, access);
-      if ("problem" in answer) return answer;
+      if ("last" in answer) return answer;
       why = "no" in answer ? answer.no : "it does not know cycles";
     }
     return why;

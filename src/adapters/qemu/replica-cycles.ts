@@ -4,7 +4,7 @@ import { type CycleId, cycleBefore, isSameCycle, type SealedCycle } from "../../
 import type { CycleOrder, KnockAnswer } from "./door.ts";
 import type { Receiving } from "./replica-daemon.ts";
 import { type Received, type ReceivedVolume, readReceived, updateReceived } from "./replica-files.ts";
-import { layOn, makeOverlay, takePoint } from "./replica-points.ts";
+import { layOn, makeOverlay, takePoint } from "./replica-point-take.ts";
 
 // The side of the copies in a cycle. Each volume's uppermost layer takes what is sent; sealing lays the next one upon all of
 // them at once. What a broken cycle left in the uppermost layer does no harm: the next one sends all of it again (S25).

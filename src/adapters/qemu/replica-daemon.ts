@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { VmId } from "../../model/ids.ts";
 import { connectQmp, type Qmp, type QmpEnd } from "./qmp.ts";
+import type { Layer } from "./replica-files.ts";
 
 const limits = {
   startMs: 10_000,
@@ -16,10 +17,14 @@ const limits = {
   ports: { first: 49_216, last: 49_279 },
 } as const;
 
+/** What is ready for a point: an overlay for each volume, and the node of the layer that it is to be laid on. */
+export type Prepared = { readonly id: string; readonly onto: readonly string[]; readonly layers: readonly Layer[] };
+
 /** One VM whose volumes are received. Its steps come one after the other. */
 export type Receiving = {
   readonly vm: VmId;
   daemon: ReplicaDaemon | undefined;
+  prepared: Prepared | undefined;
   /** Layers of points that are dropped are being merged, one at a time. */
   merge: Promise<void> | undefined;
   /** Those who read points at present: nothing is merged meanwhile. */

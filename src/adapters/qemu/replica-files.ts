@@ -12,6 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Epoch, VmId, VolumeId } from "../../model/ids.ts";
+import { consistencySchema, pointOriginSchema } from "../../model/point-records.ts";
 import { paramsSchema } from "../../model/reason.ts";
 import type { ReplicaIdentity } from "../../model/replica-identity.ts";
 import { cycleIdSchema, sealedCycleSchema } from "../../model/replication-cycle.ts";
@@ -53,7 +54,15 @@ const receivedSchema = z.object({
    * The n-th point is what the n-th layer held when the next one was laid on it. `false`: it was not laid on all volumes at
    * one moment, or is not wanted any more; its layer stays until it is merged into the next.
    */
-  points: z.array(z.object({ id: z.string(), at: z.int(), whole: z.boolean() })),
+  points: z.array(
+    z.object({
+      id: z.string(),
+      at: z.int(),
+      whole: z.boolean(),
+      origin: pointOriginSchema.default("cycle"),
+      consistency: consistencySchema.default("crash"),
+    }),
+  ),
   /**
    * Null: each write comes here as it is made. Otherwise: the last cycle that is sealed, and the one that is let in; `pid`:
    * of the storage daemon that has all of it.

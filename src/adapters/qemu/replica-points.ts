@@ -1,4 +1,4 @@
-import { existsSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { VmId, VolumeId } from "../../model/ids.ts";
@@ -7,58 +7,15 @@ import type { HypervisorEnd } from "../../ports/hypervisor.ts";
 import type { ExportEnd, ReplicaPoint } from "../../ports/replication.ts";
 import { runCommand } from "../linux/command.ts";
 import type { Receiving, ReplicaDaemon } from "./replica-daemon.ts";
-import { nodeOf, type Received, type ReceivedVolume, readReceived, topOf, writeReceived } from "./replica-files.ts";
+import { type Received, type ReceivedVolume, readReceived, topOf, writeReceived } from "./replica-files.ts";
 import { changeSince, stampOf } from "./replica-identity.ts";
 
-const limits = { createMs: 10_000, exportMs: 3_600_000, mergePollMs: 50 } as const;
+const limits = { exportMs: 3_600_000, mergePollMs: 50 } as const;
 const mebibyte = 1024 * 1024;
 const done: HypervisorEnd = { kind: "done" };
 
-/**
- * An overlay on each volume, under its exports, all in one transaction of the storage daemon, which flushes what lies below
- * (S20). `also`: what is recorded with it.
- */
-export async function takePoint(
-  runDir: string,
-  receiving: Receiving,
-  id: string,
-  also: Partial<Received> = {},
-): Promise<HypervisorEnd> {
-  const { vm, daemon, merge } = receiving;
-  const before = readReceived(runDir, vm);
-  if (before === undefined || daemon === undefined) return refuse("replica-not-received", { vm });
-  const known = before.points.find((point) => point.id === id);
-  if (known !== undefined) return known.whole ? done : refuse("replica-point-used", { vm, point: id });
-  if (merge !== undefined) return refuse("replica-point-merging", { vm });
-  const number = before.lastLayer + 1;
-  const laid = before.volumes.map((volume, i) => layOn(volume, `v${i}l${number}`, number));
-  for (const [i, volume] of laid.entries()) {
-    const refused = await makeOverlay(before.volumes[i] as ReceivedVolume, volume);
-    if (refused !== undefined) return refuse("replica-point-failed", { vm, detail: refused });
-  }
-  // On record first, and open to whoever comes next: an overlay that nothing was written to changes nothing.
-  const points = [...before.points, { id, at: Date.now(), whole: false }];
-  const after: Received = { ...before, volumes: laid, points, lastLayer: number };
-  writeReceived(runDir, after);
-  const refused = await snapshot(daemon, before, laid);
-  if (refused === undefined) {
-    writeReceived(runDir, {
-      ...after,
-      ...also,
-      volumes: laid.map((volume) => stamped(volume, volume.layers.length - 2)),
-      points: points.map((point) => (point.id === id ? { ...point, whole: true } : point)),
-    });
-    return done;
-  }
-  if (refused === "unknown") return { kind: "unknown", cause: `the storage daemon of ${vm} does not answer` };
-  for (const volume of laid) await daemon.execute("blockdev-del", { "node-name": topOf(volume).node });
-  writeReceived(runDir, { ...before, lastLayer: number });
-  for (const volume of laid) rmSync(topOf(volume).path, { force: true });
-  return refuse("replica-point-failed", { vm, detail: refused });
-}
-
 /** What this layer holds does not change any more (S20). */
-function stamped(volume: ReceivedVolume, index: number): ReceivedVolume {
+export function stamped(volume: ReceivedVolume, index: number): ReceivedVolume {
   const { folder, layers } = volume;
   const marked = layers.map((layer, i) => (i === index ? { ...layer, stamp: stampOf(folder, layer.file) } : layer));
   return { ...volume, layers: marked };
@@ -71,49 +28,12 @@ function withoutStamps(volume: ReceivedVolume, indexes: readonly number[]): Rece
   return { ...volume, layers };
 }
 
-export function layOn(volume: ReceivedVolume, node: string, number: number): ReceivedVolume {
-  const file = `${volume.volume}.${number}.qcow2`;
-  return { ...volume, layers: [...volume.layers, { file, format: "qcow2", node }] };
-}
-
-/** Undefined: it lies there, on the disk. Named relative to its folder: both may be moved together. */
-export async function makeOverlay(
-  below: ReceivedVolume,
-  { folder, sizeMiB, layers }: ReceivedVolume,
-): Promise<string | undefined> {
-  const base = topOf(below);
-  const path = join(folder, layers.at(-1)?.file ?? "");
-  const args = ["create", "-q", "-u", "-f", "qcow2", "-b", base.file, "-F", base.format, path, `${sizeMiB}M`];
-  const made = await runCommand("qemu-img", args, { limitMs: limits.createMs });
-  return made.status === 0 ? undefined : made.stderr.trim();
-}
-
-/** Undefined: they are laid. `unknown`: nobody can say. */
-async function snapshot(
-  daemon: ReplicaDaemon,
-  before: Received,
-  laid: readonly ReceivedVolume[],
-): Promise<string | undefined> {
-  for (const volume of laid) {
-    const layer = topOf(volume);
-    const end = await daemon.execute("blockdev-add", { ...nodeOf(volume.folder, layer), backing: null });
-    if (end.kind !== "done") return end.kind === "failed" ? end.description : "unknown";
-  }
-  const actions = laid.map((volume, i) => ({
-    type: "blockdev-snapshot",
-    data: { node: topOf(before.volumes[i] as ReceivedVolume).node, overlay: topOf(volume).node },
-  }));
-  const end = await daemon.execute("transaction", { actions });
-  if (end.kind === "done") return undefined;
-  return end.kind === "failed" ? end.description : "unknown";
-}
-
 export async function listPoints(runDir: string, vm: VmId): Promise<readonly ReplicaPoint[]> {
   const received = readReceived(runDir, vm);
   if (received === undefined) return [];
-  return received.points.flatMap(({ id, at, whole }, i) => {
+  return received.points.flatMap(({ whole, ...point }, i) => {
     const bytes = received.volumes.map(({ folder, layers }) => takenBytes(join(folder, layers[i + 1]?.file ?? "")));
-    return whole ? [{ id, at, sizeMiB: Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / mebibyte) }] : [];
+    return whole ? [{ ...point, sizeMiB: Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / mebibyte) }] : [];
   });
 }
 
@@ -126,6 +46,9 @@ export async function exportPoint(runDir: string, vm: VmId, id: string, folder: 
   const received = readReceived(runDir, vm);
   const index = received?.points.findIndex((point) => point.id === id && point.whole) ?? -1;
   if (received === undefined || index < 0) return refuse("replica-point-absent", { vm, point: id });
+  mkdirSync(folder, { recursive: true });
+  const there = received.volumes.map(({ volume }) => join(folder, `${volume}.raw`)).find((path) => existsSync(path));
+  if (there !== undefined) return refuse("point-export-there", { vm, path: there });
   const images: { volume: VolumeId; path: string }[] = [];
   for (const { volume, folder: from, layers } of received.volumes) {
     const layer = layers[index];
@@ -137,6 +60,7 @@ export async function exportPoint(runDir: string, vm: VmId, id: string, folder: 
     const args = ["convert", "-U", "-f", layer.format, "-O", "raw", join(from, layer.file), path];
     const end = await runCommand("qemu-img", args, { limitMs: limits.exportMs });
     if (end.status !== 0) return refuse("replica-point-failed", { vm, detail: end.stderr.trim() });
+    chmodSync(path, 0o400);
     images.push({ volume: volume as VolumeId, path });
   }
   return { kind: "exported", images };

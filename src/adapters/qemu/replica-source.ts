@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { isSame } from "../../base/same.ts";
 import type { ClusterId, Epoch, Incarnation, VmId } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
@@ -25,6 +26,8 @@ export type ReplicaSourceOptions = {
 /** `close` lets go of everything: relays go on, and the next driver takes them up. */
 export interface QemuReplicaSource extends ReplicaSource {
   close(): void;
+  /** The same as long as it is the same relay, and it refused nothing more. Undefined: none is known to be there. */
+  relayWord(run: VmRun): string | undefined;
 }
 
 const limits = { lookMs: 100, reachMs: 1_000 } as const;
@@ -94,6 +97,10 @@ export function openReplicaSource(options: ReplicaSourceOptions): QemuReplicaSou
       ),
     detach: (run, end) => answer(detach(source, run), end),
     watchReplicas: (listener) => void listeners.push(listener),
+    relayWord: (run) => {
+      const state = source.runs.get(nameOf(run))?.keeper.state;
+      return state === undefined ? undefined : `${state.relay} ${state.refused}`;
+    },
     close: () => {
       source.closed = true;
       clearInterval(look);
@@ -146,6 +153,8 @@ function keep(source: Source, run: VmRun, config: RelayConfig): Attached {
   return attached;
 }
 
+const noFigures = { latencyMs: null, mibPerSecond: null } as const;
+
 function hear(source: Source, attached: Attached, state: RelayState): void {
   const before = attached.heard;
   attached.heard = state;
@@ -153,12 +162,14 @@ function hear(source: Source, attached: Attached, state: RelayState): void {
   const { run } = attached;
   if (state.waits && before?.waits !== true)
     source.emit({ kind: "waits", run, detail: state.trouble ?? "the replica does not answer" });
-  if (state.connected !== before?.connected)
+  const isKnown = isSame(state.figures, before?.figures ?? noFigures);
+  if (state.connected !== before?.connected || !isKnown)
     source.emit({
       kind: "link",
       run,
       connected: state.connected,
       detail: (state.connected ? state.link : state.trouble) ?? "",
+      figures: state.figures,
     });
 }
 

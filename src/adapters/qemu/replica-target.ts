@@ -28,7 +28,8 @@ import {
   writeReceived,
 } from "./replica-files.ts";
 import { openFiles } from "./replica-identity.ts";
-import { dropPoint, exportPoint, listPoints, takePoint, whileRead } from "./replica-points.ts";
+import { obeyPoint, takePoint } from "./replica-point-take.ts";
+import { dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -137,6 +138,7 @@ function receivingOf(target: Target, vm: VmId): Receiving {
     receiving = {
       vm,
       daemon: undefined,
+      prepared: undefined,
       merge: undefined,
       readers: 0,
       closeDoors: () => undefined,
@@ -257,6 +259,10 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
         const ready = (of: Received): Promise<boolean> => daemonFor(options, receiving, of, tls);
         return obeyCycle({ runDir: options.runDir, receiving, epoch: received.epoch, ready }, order);
       }).catch((error: unknown) => ({ no: String(error) })),
+    point: (order) =>
+      inTurn(target, vm, () => obeyPoint({ runDir: options.runDir, receiving, epoch: received.epoch }, order)).catch(
+        (error: unknown) => ({ no: String(error) }),
+      ),
     again: true,
     ports: received.ports,
   });

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { pointProofSchema } from "../../model/point-proof.ts";
+import { groupPointsSchema } from "../../model/point-records.ts";
 import { reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
 
@@ -15,6 +17,8 @@ const protectedVmSchema = named.extend({
   aloneMs: z.int().min(0).nullable(),
   /** MiB that the copy lacks, which are lost with the VM's host; null: not known, or nothing. */
   atRiskMiB: z.number().min(0).nullable(),
+  /** Of the link to its copy, with the host behind it: the best that was seen lately; null: nothing was seen yet. */
+  link: z.object({ latencyMs: z.number().min(0).nullable(), mibPerSecond: z.number().min(0).nullable() }),
   /** While it is copied. */
   copying: z
     .object({
@@ -25,6 +29,12 @@ const protectedVmSchema = named.extend({
       remainingMs: z.int().min(0).nullable(),
     })
     .nullable(),
+  /** Its recovery points, and what the last test failover came to. */
+  points: z.object({
+    count: z.int().min(0),
+    newestAt: wallMsSchema.nullable(),
+    proof: pointProofSchema.nullable(),
+  }),
 });
 export type ProtectedVm = z.infer<typeof protectedVmSchema>;
 
@@ -38,6 +48,8 @@ export const groupSchema = z.object({
   mode: z.enum(["synchronous", "asynchronous"]),
   /** For how long a write waits for a copy that does not answer; null: writes do not wait. */
   boundMs: z.int().nullable(),
+  /** When its VMs get recovery points, and how long those stay; null: only by hand. */
+  points: groupPointsSchema.nullable(),
   createdAt: wallMsSchema,
   vms: z.array(protectedVmSchema),
 });
@@ -78,6 +90,7 @@ export const groupContract = {
         addVms: vmsSchema.optional(),
         removeVms: vmsSchema.optional(),
         boundMs: boundSchema.optional(),
+        points: groupPointsSchema.partial().optional(),
       }),
     )
     .output(groupAnswer),

@@ -2,6 +2,7 @@ import { clusterContract } from "./cluster.ts";
 import { eventContract } from "./event.ts";
 import { groupContract } from "./group.ts";
 import { hostContract } from "./host.ts";
+import { pointContract } from "./point.ts";
 import { policyContract } from "./policy.ts";
 import { poolContract } from "./pool.ts";
 import { ruleContract } from "./rule.ts";
@@ -18,6 +19,7 @@ export const contract = {
   policy: policyContract,
   rule: ruleContract,
   group: groupContract,
+  point: pointContract,
   event: eventContract,
   task: taskContract,
   whatif: whatifContract,

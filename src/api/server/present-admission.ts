@@ -15,6 +15,7 @@ const unrelated = new Set([
   "request",
   "task",
   "intent",
+  "point",
   "vm-status",
   "host-usage",
 ]);

@@ -1,4 +1,5 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
+import { lastProof, pointsOf } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
 import { copiesState, protectionOf } from "../../core/replication-duty.ts";
 import { groupState } from "../../core/replication-groups.ts";
@@ -23,7 +24,7 @@ export function presentGroup(view: ClusterView, wanted: string, tracker: Tracker
 
 function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput {
   const isHeard = (host: HostId): boolean => ["up", "unknown"].includes(tracker.contact(host));
-  const { word, reasons } = groupState(view, group, isHeard);
+  const { word, reasons } = groupState(view, group, isHeard, tracker.wall());
   return {
     name: group.name,
     status: word,
@@ -32,16 +33,24 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
     to: hostOf(view, group.target),
     mode: group.mode.kind,
     boundMs: group.mode.kind === "synchronous" ? group.mode.boundMs : null,
+    points: group.points,
     createdAt: group.createdAt,
     vms: group.vms.map((vm) => presentVm(view, vm, tracker)),
   };
 }
 
+const unseen = { latencyMs: null, mibPerSecond: null } as const;
+
 function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
   const owner = view.owners.get(id)?.value;
   const protection = protectionOf(view, id);
-  const base = { id, name: view.vms.get(id)?.value.name ?? id, on: owner ? hostOf(view, owner.host) : null };
-  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, copying: null };
+  const base = {
+    id,
+    name: view.vms.get(id)?.value.name ?? id,
+    on: owner ? hostOf(view, owner.host) : null,
+    points: pointsIn(view, id),
+  };
+  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, link: unseen, copying: null };
   if (owner === undefined || protection === undefined) return { ...base, ...nothing };
   const { to } = protection;
   const copy = copiesState(view, id, owner, to);
@@ -57,8 +66,14 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     copy,
     aloneMs: isStale ? Math.max(0, tracker.wall() - Math.min(...since)) : null,
     atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : null,
+    link: figures?.link ?? unseen,
     copying: copy === "copying" && figures !== undefined ? progressOf(figures) : null,
   };
+}
+
+function pointsIn(view: ClusterView, vm: VmId): ProtectedVm["points"] {
+  const all = pointsOf(view, vm);
+  return { count: all.length, newestAt: all.at(-1)?.value.at ?? null, proof: lastProof(view, vm) ?? null };
 }
 
 function progressOf({ percent, mibPerSecond, remainingMiB }: Figures): ProtectedVm["copying"] {

@@ -15,6 +15,7 @@ import { groupChanges } from "./change-groups.ts";
 import { ruleChanges } from "./change-rules.ts";
 import { followEvents, followTask } from "./follow.ts";
 import type { ApiOptions } from "./options.ts";
+import { pointChanges, presentPoints, presentWish } from "./points.ts";
 import { presentAdmission } from "./present-admission.ts";
 import { presentChecks } from "./present-checks.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
@@ -105,6 +106,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       remove: api.rule.remove.handler(async ({ input }) => settle(await ruleChange.remove(input))),
     },
     group: groupRouter(options, tracker, view),
+    point: pointRouter(options, tracker, view),
     event: {
       list: api.event.list.handler(({ input }) => ({
         events: options.journal.read(must(filterOf(options.view(), input))).map(presentEvent),
@@ -144,6 +146,22 @@ function groupRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterV
     pause: api.pause.handler(async ({ input }) => settle(await change.pause(input))),
     resume: api.resume.handler(async ({ input }) => settle(await change.resume(input))),
     delete: api.delete.handler(async ({ input }) => settle(await change.delete(input))),
+  });
+}
+
+function pointRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterView) {
+  const api = implement(contract.point);
+  const change = pointChanges(options);
+  return api.router({
+    list: api.list.handler(({ input }) => ({
+      asOfMs: tracker.asOfMs(),
+      points: must(presentPoints(view(), input.vm, tracker.wall())),
+    })),
+    take: api.take.handler(async ({ input }) => settle(await change.take(input))),
+    drop: api.drop.handler(async ({ input }) => settle(await change.drop(input))),
+    export: api.export.handler(async ({ input }) => settle(await change.export(input))),
+    test: api.test.handler(async ({ input }) => settle(await change.test(input))),
+    wish: api.wish.handler(({ input }) => must(presentWish(view(), input.wish))),
   });
 }
 

@@ -1,6 +1,8 @@
 import type { GroupOutput, ProtectedVm } from "../../api/contract/group.ts";
 import { render } from "../../model/messages/index.ts";
 import { fields, moment, table } from "../text.ts";
+import { scheduleText } from "./point.ts";
+import { proofText } from "./point-checks.ts";
 
 export function groupsText(groups: readonly GroupOutput[]): string {
   const rows = groups.map(({ name, status, from, to, vms }) => {
@@ -17,10 +19,25 @@ export function groupText(group: GroupOutput): string {
     ["Status", group.status],
     ["Direction", `${group.from.name} to ${group.to.name}`],
     ["Mode", group.boundMs === null ? group.mode : `${group.mode}, a write waits ${group.boundMs} ms at most`],
+    ["Points", group.points === null ? "by hand" : scheduleText(group.points)],
     ["Since", moment(group.createdAt)],
   ];
-  const rows = group.vms.map((vm) => [vm.name, vm.on?.name ?? "-", vm.copyOn?.name ?? "-", vm.copy, figuresOf(vm)]);
-  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", ""], rows)}${whyText(group)}`;
+  const rows = group.vms.map((vm) => {
+    const ends = [vm.name, vm.on?.name ?? "-", vm.copyOn?.name ?? "-"];
+    return [...ends, vm.copy, linkOf(vm), pointsText(vm.points), figuresOf(vm)];
+  });
+  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", "POINTS", ""], rows)}${whyText(group)}`;
+}
+
+function pointsText({ count, newestAt, proof }: ProtectedVm["points"]): string {
+  if (newestAt === null) return "-";
+  const tested = proof === null ? "" : `; ${proofText(proof)}`;
+  return `${count}, the newest of ${moment(newestAt)}${tested}`;
+}
+
+function linkOf({ link: { latencyMs, mibPerSecond } }: ProtectedVm): string {
+  const parts = [latencyMs === null ? "" : `${latencyMs} ms`, mibPerSecond === null ? "" : `${mibPerSecond} MiB/s`];
+  return parts.filter((part) => part !== "").join(", ") || "-";
 }
 
 function figuresOf({ copying, aloneMs, atRiskMiB }: ProtectedVm): string {

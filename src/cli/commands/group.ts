@@ -2,6 +2,7 @@ import type { GroupOutput } from "../../api/contract/group.ts";
 import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
+import { pointsOf, withPoints } from "./group-points.ts";
 import { groupsText, groupText } from "./group-show.ts";
 
 export const groupCommands: Group = (program, cli) => {
@@ -79,17 +80,23 @@ function showCommand(group: Parent, cli: Cli): void {
 }
 
 function setCommand(group: Parent, cli: Cli): void {
-  group
+  const command = group
     .command("set")
-    .description("take VMs in or out, or change the bound")
+    .description("take VMs in or out, change the bound, or say when there are recovery points")
     .argument("<group>", "its name")
     .option("--add-vm <vm...>", "VMs to protect as well")
     .option("--remove-vm <vm...>", "VMs to protect no more")
-    .option("--bound-ms <ms>", boundHelp, wholeNumber)
+    .option("--bound-ms <ms>", boundHelp, wholeNumber);
+  withPoints(command)
     .option(...jsonOption)
     .addHelpText(
       "after",
-      examples("holdfast group set office --add-vm mail", "holdfast group set office --bound-ms 5000"),
+      examples(
+        "holdfast group set office --add-vm mail",
+        "holdfast group set office --bound-ms 5000",
+        "holdfast group set office --points-every 15m --keep 24x1h,7x1d",
+        "holdfast group set office --test-every 1d --test-http /",
+      ),
     )
     .action(async (name, options) => {
       const { addVm: addVms, removeVm: removeVms } = options;
@@ -98,6 +105,7 @@ function setCommand(group: Parent, cli: Cli): void {
         ...(addVms === undefined ? {} : { addVms }),
         ...(removeVms === undefined ? {} : { removeVms }),
         ...boundOf(options.boundMs),
+        ...pointsOf(options),
       };
       const answer = await (await cli.session()).change((client, requestId) =>
         client.group.set({ ...input, requestId }),

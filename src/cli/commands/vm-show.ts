@@ -87,7 +87,7 @@ export function standing(vm: VmDetail): [string, string][] {
     pairs.push(["Move", `${move.kind} from ${move.from} to ${move.to}: ${why}${failed}`]);
   }
   if (returnTo !== null) pairs.push(["Returns to", `${returnTo}, after its maintenance`]);
-  if (failedMoves !== null) {
+  if (failedMoves !== null && failedMoves.count > 0) {
     pairs.push(["Failed moves", `${failedMoves.count} in a row, last to ${failedMoves.to} (${failedMoves.code})`]);
   }
   return pairs;

@@ -8,6 +8,8 @@ import { type Fix, fixFor } from "../admission-fix.ts";
 import { limits } from "../limits.ts";
 import { reason } from "../placement/fitness.ts";
 import { openRound } from "../placement/round.ts";
+import { hostsWithCopies } from "../replication.ts";
+import { usability } from "../replication-usable.ts";
 import type { Ahead, Present } from "./ahead.ts";
 import type { Duration, Step } from "./durations.ts";
 import { runsOn } from "./hosts.ts";
@@ -114,28 +116,43 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   const to = after?.host ?? null;
   const nothing = { afterMs: null, downMs: null, loses: null, fix: null };
   if (course !== undefined && course.on !== null)
-    return { ...base, to: course.on, why, fix: null, ...timesOf(vm, before !== undefined, course) };
+    return { ...base, to: course.on, why, fix: null, ...timesOf(present, vm, before !== undefined, course) };
   if (vm.requested !== "started")
     return isSame ? undefined : { ...base, ...nothing, becomes: "lies-elsewhere", to, why };
   const help = whyNot(ahead, vm, host);
   const stays = runsOn(ahead.view, vm.id) !== undefined && ahead.isHeard(to as HostId);
   if (stays) return { ...base, ...nothing, ...help, becomes: "stays", to };
-  const loses = runsOn(present.view, vm.id) === undefined ? null : memoryOf(vm);
+  const loses = runsOn(present.view, vm.id) === undefined ? null : lossOf(present, vm, null);
   return { ...base, ...nothing, ...help, becomes: "waits", to: null, loses };
 }
 
 function timesOf(
+  present: Present,
   vm: Vm,
   ran: boolean,
-  { runsMs, stoppedMs, pauseMs }: Course,
+  { on, runsMs, stoppedMs, pauseMs }: Course,
 ): Pick<Foreseen, "becomes" | "afterMs" | "downMs" | "loses"> {
   if (pauseMs !== null && stoppedMs === null)
     return { becomes: "moves", afterMs: runsMs, downMs: pauseMs, loses: null };
   const moved = stoppedMs !== null;
   const downMs = runsMs === null ? null : runsMs - (stoppedMs ?? 0);
   const params = { vm: vm.name };
-  const loses = moved ? reason("HM3", "loses-its-run", params) : ran ? memoryOf(vm) : null;
+  const loses = moved ? reason("HM3", "loses-its-run", params) : ran ? lossOf(present, vm, on) : null;
   return { becomes: moved ? "moves" : "restarts", afterMs: runsMs, downMs, loses };
+}
+
+/** `to`: where it boots; null: nowhere by itself, so that what its copies lack is lost only where somebody orders it. */
+function lossOf(present: Present, vm: Vm, to: HostId | null): Reason {
+  const { view, wall } = present;
+  for (const host of to === null ? hostsWithCopies(view, vm.id) : [to]) {
+    const use = usability(view, vm.id, host);
+    if (use.kind !== "lossy") continue;
+    const params = { vm: vm.name, host };
+    if (use.since === null) return reason("S18", "loses-nobody-knows-what", params);
+    const seconds = Math.max(0, Math.ceil((wall - use.since) / 1_000));
+    return reason("S18", to === null ? "loses-by-order" : "loses-what-came-since", { ...params, seconds });
+  }
+  return memoryOf(vm);
 }
 
 function memoryOf(vm: Vm): Reason {

@@ -17,6 +17,7 @@ const office: Group = {
   source: host("h1"),
   target: host("h2"),
   mode: { kind: "synchronous", boundMs: 2_000 },
+  points: null,
   paused: [],
   createdAt: 0 as WallMs,
 };
@@ -78,6 +79,26 @@ describe("what could not be protected is refused before anything is copied", () 
     ],
     ["group-vm-elsewhere", (one) => one.put(keys.owner(vmId("web")), held("h3", 1, 1))],
     ["group-pool-missing", there({ pools: [] })],
+    ["group-pool-removable", there({ pools: [{ ...localPool, removable: true }] })],
+    [
+      "group-pool-removable",
+      (one) => one.put(keys.hostFacts(host("h1")), facts({ pools: [{ ...localPool, removable: true }] })),
+    ],
+    [
+      "group-links-one-subnet",
+      (one) =>
+        one.put(keys.member(host("h2")), {
+          ...{ schema: 1, id: "h2", name: "h2", role: "host", joinedAt: 0 },
+          links: [...links(2), { kind: "management", address: "10.0.0.12", subnet: "10.0.0.0/24" }],
+        }),
+    ],
+    [
+      "group-clocks-apart",
+      (one) =>
+        one
+          .put(keys.hostFacts(host("h1")), facts({ pools: [localPool], clockOffsetMs: -1_500 }))
+          .put(keys.hostFacts(host("h2")), facts({ pools: [localPool], clockOffsetMs: 500 })),
+    ],
     ["group-target-too-small", there({ memoryForVmsMiB: 1 })],
     ["group-no-room", there({ pools: [{ ...localPool, freeMiB: 63 }] })],
     [

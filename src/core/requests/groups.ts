@@ -1,17 +1,20 @@
 import { compareText } from "../../base/order.ts";
-import type { GroupId, HostId, VmId } from "../../model/ids.ts";
+import type { GroupId, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
-import type { EventDraft, Member, Vm } from "../../model/records.ts";
+import type { EventDraft, HostFacts, Member, Vm } from "../../model/records.ts";
 import type { Group } from "../../model/replication-records.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
-import { moveLinks } from "../migration-links.ts";
+import { limits } from "../limits.ts";
+import { replicationLinks } from "../migration-links.ts";
 import { groupOf } from "../replication-duty.ts";
+import { clocksApartMs } from "../replication-groups.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
 import { findHost, findVm, hostName, poolName } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
+import { changedPoints, type PointsChange } from "./points.ts";
 import { someOf } from "./rule-parts.ts";
 
 export const groupLimits = {
@@ -34,6 +37,7 @@ export type SetGroupRequest = {
   readonly addVms?: readonly string[] | undefined;
   readonly removeVms?: readonly string[] | undefined;
   readonly boundMs?: number | undefined;
+  readonly points?: PointsChange | undefined;
 };
 
 /** Protects VMs together: each write of theirs goes to both hosts. Refused where the other host could not take them. */
@@ -45,7 +49,7 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
   if (from.kind === "refused") return from;
   const to = findHost(view, request.to);
   if (to.kind === "refused") return to;
-  const ends = refuseEnds(name, from.stored.value, to.stored.value);
+  const ends = refuseEnds(view, name, from.stored.value, to.stored.value);
   if (ends !== undefined) return ends;
   const group: Group = {
     schema: 1,
@@ -54,6 +58,7 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
     source: from.stored.value.id,
     target: to.stored.value.id,
     mode: { kind: "synchronous", boundMs: request.boundMs },
+    points: null,
     paused: [],
     createdAt: asked.at,
   };
@@ -77,7 +82,7 @@ export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked:
   if (vms.kind === "refused") return vms;
   const boundMs = request.boundMs ?? (old.mode.kind === "synchronous" ? old.mode.boundMs : undefined);
   const mode: Group["mode"] = boundMs === undefined ? old.mode : { kind: "synchronous", boundMs };
-  const next = { ...old, vms: vms.vms, mode };
+  const next = { ...old, vms: vms.vms, mode, points: changedPoints(old.points, request.points) };
   if (JSON.stringify(next) === JSON.stringify(old)) return refuse("group-nothing-to-change", { group: old.name });
   return planEdit(view, found.stored, next, "group-changed", asked);
 }
@@ -115,11 +120,16 @@ export function hostOf(view: ClusterView, id: HostId): { readonly id: HostId; re
   return { id, name: hostName(view, id) };
 }
 
-function refuseEnds(group: string, from: Member, to: Member): Refusal | undefined {
+function refuseEnds(view: ClusterView, group: string, from: Member, to: Member): Refusal | undefined {
   if (from.id === to.id) return refuse("group-one-host", { group, host: from.name });
   const witness = [from, to].find(({ role }) => role === "witness");
   if (witness !== undefined) return refuse("group-on-witness", { group, host: witness.name });
-  const links = moveLinks(from, to, { order: [], gateways: new Set() });
+  const doubled = [from, to].find(({ links }) => new Set(links.map(({ subnet }) => subnet)).size < links.length);
+  if (doubled !== undefined) return refuse("group-links-one-subnet", { group, host: doubled.name });
+  const apartMs = clocksApartMs(view, from.id, to.id);
+  if (apartMs >= limits.clockApartMs)
+    return refuse("group-clocks-apart", { group, from: from.name, to: to.name, seconds: apartMs / 1_000 });
+  const links = replicationLinks(from, to);
   return links.length > 0 ? undefined : refuse("group-no-link", { group, from: from.name, to: to.name });
 }
 
@@ -155,7 +165,14 @@ function refuseVm(view: ClusterView, group: Group, vm: Vm): Refusal | undefined 
     const hosts = `${hostName(view, group.source)} and ${hostName(view, group.target)}`;
     return refuse("group-vm-elsewhere", { ...params, host: at === undefined ? "?" : hostName(view, at), hosts });
   }
+  const pulled = vm.spec.disks.find(({ pool }) => poolOn(view, at, pool)?.removable === true);
+  if (pulled !== undefined)
+    return refuse("group-pool-removable", { ...params, host: hostName(view, at), pool: poolName(view, pulled.pool) });
   return refuseOtherEnd(view, vm, at === group.source ? group.target : group.source, params);
+}
+
+function poolOn(view: ClusterView, host: HostId, pool: PoolId): HostFacts["pools"][number] | undefined {
+  return view.facts.get(host)?.value.pools.find((other) => other.pool === pool);
 }
 
 /** The host of the copies must be one that could run the VM. */
@@ -164,9 +181,10 @@ function refuseOtherEnd(view: ClusterView, vm: Vm, to: HostId, params: Params): 
   const host = hostName(view, to);
   if (facts === undefined) return refuse("group-target-not-known", { ...params, host });
   for (const { pool } of vm.spec.disks) {
-    const found = facts.pools.find((other) => other.pool === pool);
+    const found = poolOn(view, to, pool);
     if (found === undefined || found.unfit !== null)
       return refuse("group-pool-missing", { ...params, host, pool: poolName(view, pool) });
+    if (found.removable) return refuse("group-pool-removable", { ...params, host, pool: poolName(view, pool) });
   }
   if (vm.spec.memoryMiB > facts.memoryForVmsMiB) {
     const needed = { neededMiB: vm.spec.memoryMiB, thereMiB: facts.memoryForVmsMiB };

@@ -50,7 +50,7 @@ export function refuseTarget(
 function refuseUnlinked(view: ClusterView, vm: Vm, target: Member): Refusal | undefined {
   const owner = view.owners.get(vm.id)?.value;
   const from = owner === undefined ? undefined : view.members.get(owner.host)?.value;
-  if (owner === undefined || from === undefined || !movesLive(view, vm, owner, "migrate")) return undefined;
+  if (owner === undefined || from === undefined || !movesLive(view, vm, owner, "migrate", target.id)) return undefined;
   if (moveLinks(from, target, linkOrder(view)).length > 0) return undefined;
   return refuse("move-no-common-link", { vm: vm.name, from: from.name, host: target.name });
 }

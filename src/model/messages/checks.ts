@@ -52,7 +52,7 @@ export const checkMessages = {
     remedy: "Only for a direct cable between two hosts; else `holdfast policy set --migration-tls on`.",
   },
   "migration-shares-replication": {
-    cause: "Guests are moved over {link}, which also carries replication.",
+    cause: "Guests of {hosts} are moved over {link} first, which carries the writes of their groups as well.",
     effect: "While a guest is on its way, writes to replicated disks wait longer.",
     remedy:
       "Name another link first, `holdfast policy set --migration-links`, or bound a move with `--migration-bandwidth`.",

@@ -50,6 +50,8 @@ const events = {
 const reasons = {
   "vm-wanted-and-free": "VM {vm} is wanted started and nobody holds it.",
   "holder-proven-gone": "The host that held VM {vm}, {host} (incarnation {incarnation}), is proven gone: {proof}.",
+  "source-silent": "Host {host}, from which it came, is silent.",
+  "source-agent-silent": "Host {host}, from which it came, beats, but its agent is silent.",
   "proof-missing": "Its pool asks for a proof that {host} (incarnation {incarnation}) is off, and there is none yet.",
   "host-keeps-vms-frozen": "Host {host} beats, but its guards have kept its VMs frozen for {frozenMs} ms.",
   "agent-gone-vm-down": "The agent of host {host} is silent, and VM {vm} of it does not run.",

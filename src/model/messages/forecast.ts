@@ -12,6 +12,11 @@ export const forecastMessages = {
   "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",
   "loses-its-memory":
     "What VM {vm} holds in memory alone is lost with its host, and it boots afresh; each write that was acknowledged stays.",
+  "loses-by-order":
+    "VM {vm} does not start by itself: its copy on host {host} lacks what was written in the last {seconds} s, which only an order may give up.",
+  "loses-what-came-since": "What VM {vm} wrote in the last {seconds} s is not in its copy on host {host}, and is lost.",
+  "loses-nobody-knows-what":
+    "VM {vm} does not start by itself: how much its copy on host {host} lacks is not known, and only an order may give it up.",
   "edit-accepted": "What {edit} would break was accepted ({breaks} in all).",
   "edit-bears-less": {
     cause:

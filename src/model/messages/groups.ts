@@ -67,6 +67,21 @@ export const groupMessages = {
     effect: "VM {vm} was not taken into group {group}: its copy would have no place.",
     remedy: "Map the pool in the configuration of {host}, to a folder that is there.",
   },
+  "group-pool-removable": {
+    cause: "Pool {pool} of host {host} lies on a removable or external disk.",
+    effect: "VM {vm} was not taken into group {group}: a copy that somebody can unplug protects nothing.",
+    remedy: "Map the pool to a folder on a disk that is built in.",
+  },
+  "group-links-one-subnet": {
+    cause: "Two links of host {host} are in one subnet.",
+    effect: "Group {group} was not created: the system would send everything over one of them, whichever that is.",
+    remedy: "Give each link of the host a subnet of its own.",
+  },
+  "group-clocks-apart": {
+    cause: "The clocks of hosts {from} and {to} are {seconds} s apart.",
+    effect: "Group {group} was not created: how much a copy is behind could not be told.",
+    remedy: "Let a time daemon (chrony) set both clocks, wait half a minute, then ask again.",
+  },
   "group-target-too-small": {
     cause: "VM {vm} has {neededMiB} MiB of memory; host {host} has {thereMiB} MiB for all of its VMs.",
     effect: "It was not taken into group {group}: it could never start from its copy.",
@@ -124,6 +139,27 @@ export const groupMessages = {
     remedy: "Nothing to do where the host or its link is back soon: what is missing is then copied by itself.",
   },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
+  "group-link-late": {
+    cause: "Host {host} answers in {ms} ms at best over the link of replication; it should be {most} ms or less.",
+    effect: "Each write of the group's VMs waits for as long.",
+    remedy: "Use a link of the same room or building, or replicate in cycles, for which no write waits.",
+  },
+  "group-link-slow": {
+    cause: "The link of replication to host {host} takes {mbit} Mbit/s at best; it should be {least} or more.",
+    effect:
+      "VMs that write more than that are slowed down to it, and a copy that was left behind is long in coming back.",
+    remedy: "Check the link's speed at both ends, what else uses it, and the disks of {host}.",
+  },
+  "group-target-full": {
+    cause: "VM {vm} needs {neededMiB} MiB of memory; host {host}, which has its copy, has {freeMiB} MiB free for VMs.",
+    effect: "If its host failed now, it would not start there.",
+    remedy: "Make room on {host}: move or shrink a VM there, or give VMs more of its memory.",
+  },
+  "group-clocks-differ": {
+    cause: "The clocks of hosts {source} and {target} are {seconds} s apart.",
+    effect: "It is copied as before; what would be lost by a failover is told in wrong seconds.",
+    remedy: "Let a time daemon (chrony) set both clocks.",
+  },
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
     effect: "Nothing is copied over it; the VM is not protected.",

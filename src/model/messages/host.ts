@@ -79,6 +79,12 @@ export const hostMessages = {
       "Where it does so, the host's VMs may stand still later, or others wait for it more briefly, than they should.",
     remedy: "Set `maxslewrate {most}` in chrony's configuration on that host and restart chrony.",
   },
+  "clock-apart": {
+    cause: "The clock of host {host} is {seconds} s {way} the manager's.",
+    effect:
+      "Nothing that keeps VMs from running twice rests on it; times in logs, and losses told in seconds, are wrong by it.",
+    remedy: "Let a time daemon (chrony) set the clocks of all hosts from the same source.",
+  },
   "heartbeats-too-many": {
     cause: "{hosts} hosts send {perSecond} heartbeats a second; the store is meant to bear {most}.",
     effect: "Heartbeats may commit late, and healthy hosts' VMs stand still.",

@@ -13,6 +13,7 @@ import { inputMessages } from "./input.ts";
 import { managementMessages } from "./management.ts";
 import type { Catalogue, Message } from "./message.ts";
 import { migrationMessages } from "./migration.ts";
+import { pointMessages } from "./points.ts";
 import { processorMessages } from "./processors.ts";
 import { replicationMessages } from "./replication.ts";
 import { requestMessages } from "./requests.ts";
@@ -35,6 +36,7 @@ export const parts: readonly Catalogue[] = [
   processorMessages,
   replicationMessages,
   groupMessages,
+  pointMessages,
   heartMessages,
   certificateMessages,
 ];

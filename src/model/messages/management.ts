@@ -4,6 +4,9 @@ import type { Catalogue } from "./message.ts";
 const events = {
   "vm-move-begun": "VM {vm} leaves {from} for {to} ({how}).",
   "vm-move-failed": "VM {vm} could not be moved to {to} (failure {count} in a row).",
+  "vm-move-called-off": "The move of VM {vm} to {to} is called off.",
+  "vm-source-gone":
+    "VM {vm} was handed over from {from} to {to}; its old host could not say that nothing is left there, but is proven gone.",
   "vm-move-dropped": "The move of VM {vm} from {from} to {to} is void: what it was about has changed.",
   "vm-place-changed": "VM {vm} belongs to {host} from now on; it is not started for that.",
   "vm-failures-forgotten": "The earlier failures of VM {vm} are forgotten.",

@@ -21,6 +21,12 @@ export const migrationMessages = {
     effect: "The VM goes on where it is.",
     remedy: "Restore the files that the host's configuration names; TLS may be switched off for a direct cable only.",
   },
+  "move-vm-locked": {
+    cause: "VM {vm} was locked by other work ({lock}) while it was on its way.",
+    effect: "It stays where it is, and goes on there.",
+    remedy:
+      "Nothing to do: it is moved once the lock is gone, where the cluster has it go; an order of yours give again.",
+  },
   "move-under-way": {
     cause: "VM {vm} is being moved already, or is being stopped.",
     effect: "No second move was begun.",
@@ -32,9 +38,9 @@ export const migrationMessages = {
     remedy: "Mend what keeps it from running, or stop it and start it on the other host.",
   },
   "move-cancelled": {
-    cause: "The move of VM {vm} was cancelled.",
+    cause: "The move of VM {vm} was called off by a person.",
     effect: "The VM goes on where it is.",
-    remedy: "Nothing to do.",
+    remedy: "Nothing to do; where a maintenance or a rule has the VM go, the cluster tries again after a while.",
   },
   "move-broke-off": {
     cause: "The move of VM {vm} broke off: {detail}",
@@ -147,15 +153,62 @@ export const migrationMessages = {
     effect: "Nothing of it is left here.",
     remedy: "Nothing to do.",
   },
+  "vm-left-unmeasured": {
+    cause: "VM {vm} has left for host {to}.",
+    effect: "Nothing of it is left here.",
+    remedy: "Nothing to do.",
+  },
   "move-target-leaves": {
     cause: "Host {host}, where VM {vm} was to go, is about to go down.",
     effect: "The VM goes on where it is.",
     remedy: "Nothing to do: it is moved elsewhere where it has to be.",
   },
+  "move-target-in-maintenance": {
+    cause: "A maintenance began on host {host} before VM {vm} had its turn to move there.",
+    effect: "The VM goes on where it is.",
+    remedy: "Nothing to do: it is moved elsewhere where it has to be.",
+  },
+  "move-target-silent": {
+    cause: "Host {host}, where VM {vm} was to go, has not been heard of for too long.",
+    effect: "The VM goes on where it is.",
+    remedy:
+      "See what happened to that host (`holdfast host list`); where it has to, the VM is moved elsewhere by itself.",
+  },
+  "move-target-agent-gone": {
+    cause: "Host {host}, where VM {vm} was to go, beats, but its agent is silent.",
+    effect: "The VM goes on where it is.",
+    remedy: "Restart holdfastd on {host}; where it has to, the VM is moved elsewhere by itself.",
+  },
+  "move-records-missing": {
+    cause: "Host {host} does not find the pools or hosts that the move of VM {vm} speaks of in the cluster's records.",
+    effect: "The VM goes on where it is.",
+    remedy: "`holdfast pool list` and `holdfast host list` show what there is; then move it again.",
+  },
+  "move-old-copy-there": {
+    cause: "Something of an earlier run of VM {vm} on host {host} does not end.",
+    effect: "The VM goes on where it is.",
+    remedy: "Look for what keeps it on {host} (storage that hangs?), or move the VM elsewhere.",
+  },
+  "old-copy-does-not-end": {
+    cause: "VM {vm} has left host {host}, and the copy there, which stands still, does not end.",
+    effect: "It cannot go on. Until it is gone, the VM is not started or moved again; the host goes on trying.",
+    remedy: "Look for what keeps it on {host} (storage that hangs?); a power-off of {host} ends it as well.",
+  },
+  "vm-waits-for-source": {
+    cause: "VM {vm} has left host {host}, which does not say that nothing is left of it there.",
+    effect: "What runs goes on; the VM is not started, moved or recovered before that.",
+    remedy:
+      "See to host {host} (`holdfast host show {host}`): it is fenced for it as soon as that may be, or order it off.",
+  },
   "move-not-wanted": {
     cause: "VM {vm} is to be stopped, or its host {host} no longer waits for it to move.",
     effect: "The move is called off, and the VM is stopped where it is.",
     remedy: "Nothing to do.",
+  },
+  "move-copy-behind": {
+    cause: "The copy of VM {vm} on host {host} does not have every write, or could not say that it has.",
+    effect: "The VM was not handed over; it goes on where it is.",
+    remedy: "Wait until its group is Normal again, then move it; see the group for what is in the way.",
   },
   "move-host-lost": {
     cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",

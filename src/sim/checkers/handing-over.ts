@@ -74,6 +74,7 @@ export const handsChangeOnce: CheckerKind = {
         world.count(handing === "over" ? "handOvers" : "handBacks");
         const [was, is] = [before as Held, value as Held];
         if (writer?.host.id !== was.host) fail(`${writer?.host.id} hands ${name.vm} ${handing}; ${was.host} holds it`);
+        if (handing === "over") checkWanted(world, name.vm, fail);
         for (const { host, incarnation } of [was, is])
           if (world.truth.fences.has(`${host}/${incarnation}`))
             fail(`${name.vm} is handed ${handing} although ${host}/${incarnation} is fenced`);
@@ -92,6 +93,14 @@ export const handsChangeOnce: CheckerKind = {
     };
   },
 };
+
+/** HM2: what is locked, or is to be stopped, stays where it is until it changes hands; nothing is done while all is disarmed. */
+function checkWanted(world: World, id: VmId, fail: Fail): void {
+  const vm = world.truth.vms.get(id);
+  if (vm?.lock != null) fail(`${id} is handed over under the lock ${vm.lock.kind}`);
+  const isUnwanted = vm?.requested === "stopped" || vm?.requested === "disabled";
+  if (isUnwanted && !world.truth.values.has(keys.disarm)) fail(`${id} is handed over, although it is to be stopped`);
+}
 
 /** What has run at its new host is stopped there like any other; only its next start waits for the source. */
 function isLetGo(was: Owner | undefined, is: Owner | undefined, ranLast: number | undefined): boolean {

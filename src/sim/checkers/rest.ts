@@ -8,7 +8,7 @@ import type { CheckerKind } from "./kind.ts";
 
 /** What may be said of a VM that does not run: a reason that a person can act on. */
 const reasons = [
-  ...["vm-nowhere", "vm-gave-up", "vm-waits-for-proof", "vm-failed"],
+  ...["vm-nowhere", "vm-gave-up", "vm-waits-for-proof", "vm-waits-for-source", "vm-failed"],
   ...["vm-locked", "vm-stop-failed", "vm-lost-while-locked"],
 ];
 const lookEveryMs = 1_000;

@@ -169,7 +169,7 @@ function shuffleState(state: ManagerState, random: SeededRandom): ManagerState {
 }
 
 function shuffleAgent(state: AgentState, random: SeededRandom): AgentState {
-  const { replicas } = state;
+  const { replicas, points } = state;
   return {
     ...state,
     locals: shuffle(state.locals, random),
@@ -181,6 +181,13 @@ function shuffleAgent(state: AgentState, random: SeededRandom): AgentState {
       ...replicas,
       mirrors: shuffle(replicas.mirrors, random),
       receiving: shuffle(replicas.receiving, random),
+    },
+    points: {
+      ...points,
+      found: shuffle(points.found, random),
+      taken: shuffle(points.taken, random),
+      answers: shuffle(points.answers, random),
+      proofs: shuffle(points.proofs, random),
     },
   };
 }

@@ -7,7 +7,7 @@ import type { Commit } from "../world/history.ts";
 import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { FaultKind } from "./fault.ts";
-import { orderVm } from "./managing.ts";
+import { lockVm, orderVm } from "./managing.ts";
 import { strikeWith } from "./strike.ts";
 
 /** What a live move has come to when something goes wrong. */
@@ -17,7 +17,18 @@ const ends = ["source", "target"] as const;
 /** What befalls one end of it, as the kinds of the menu are called; `qemu` is its copy there. */
 const troubles = [
   ...["agent-kill", "agent-kill", "agent-stop", "host-freeze", "host-freeze", "power-loss", "cut", "one-way-cut-out"],
-  ...["link-cut", "link-cut", "answers-lost", "store-unavailable", "qemu", "qemu", "qemu", "cancelled", "none"],
+  ...[
+    "link-cut",
+    "link-cut",
+    "answers-lost",
+    "store-unavailable",
+    "qemu",
+    "qemu",
+    "qemu",
+    "cancelled",
+    "locked",
+    "none",
+  ],
 ] as const;
 
 /**
@@ -87,12 +98,22 @@ function strike(world: World, { trouble, at, copy, random }: Strike, kind: Fault
   // What is to be killed at the source takes its time to die.
   if (random.chance(0.3)) copy.diesNotBefore = Math.max(copy.diesNotBefore, now + 2_000 + random.below(15_000));
   if (trouble === "cancelled") cancelMove(world, copy.run.vm);
+  if (trouble === "locked") lockForAWhile(world, copy.vm.name, random);
   if (trouble === "qemu")
     world.scheduler.after(random.chance(0.5) ? 0 : random.below(400), () => crash(world, copy, at));
   if (kind === undefined) return;
   const forMs = random.chance(0.5) ? 100 + random.below(3_000) : 3_000 + random.below(25_000);
   const other = world.workers().find(({ id }) => id !== at)?.id ?? at;
   strikeWith(world, kind, { host: at, other, forMs }, random);
+}
+
+/** As a backup that begins in the midst of it. */
+function lockForAWhile(world: World, name: string, random: SeededRandom): void {
+  const vm = world.truth.vms.get(`vm:${name}` as VmId);
+  if (vm === undefined || vm.lock !== null) return;
+  lockVm(world, name, "backup");
+  const until = Math.min(world.scheduler.now + 1_000 + random.below(20_000), world.plan.healAtMs);
+  world.scheduler.at(until, () => lockVm(world, name, null));
 }
 
 function crash(world: World, { run: { vm } }: Copy, at: string): void {

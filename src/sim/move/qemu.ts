@@ -57,6 +57,8 @@ export interface MoveMachine {
   /** False once this driver is closed. */
   isOpen(): boolean;
   find(run: VmRun): MoveQemu | undefined;
+  /** Its QMP has answered this driver. One that was there before the driver comes to that in its own time. */
+  isAttached(qemu: MoveQemu): boolean;
   /** A QEMU that waits for a guest; refused as a start is. */
   spawn(request: IncomingRequest, done: (made: Refusal | MoveQemu) => void): void;
   readonly images: SimImages;

@@ -162,10 +162,21 @@ export class MoveSource {
       const isReady = moving.stream?.state === "ready" && moving.part === "leaving" && !this.#attempts.has(qemu);
       if (moving.part !== "handed" && !isReady) return end(refuse("move-not-ready", { vm: run.vm }));
       if (qemu.isFrozen()) return end(frozen(run));
-      moving.part = "handed";
-      moving.stream?.handOver();
-      this.#untilHanded(qemu, handOverLimitMs, end);
+      this.#untilAttached(qemu, handOverLimitMs, end, () => {
+        if (qemu.isFrozen()) return end(frozen(run));
+        moving.part = "handed";
+        moving.stream?.handOver();
+        this.#untilHanded(qemu, handOverLimitMs, end);
+      });
     });
+  }
+
+  #untilAttached(qemu: MoveQemu, leftMs: number, end: Done, then: () => void): void {
+    const { run } = qemu;
+    if (this.#machine.isAttached(qemu)) then();
+    else if (!qemu.isAlive() || leftMs <= 0)
+      end({ kind: "unknown", cause: `QEMU of ${run.vm}.${run.epoch} does not answer` });
+    else this.#machine.later(pollMs, () => this.#untilAttached(qemu, leftMs - pollMs, end, then));
   }
 
   #untilHanded(qemu: MoveQemu, leftMs: number, end: Done): void {

@@ -51,10 +51,21 @@ export class MoveTarget {
       if (qemu === undefined || part === "leaving" || part === "handed")
         return end(refuse("move-nothing-incoming", { vm: run.vm }));
       if (qemu.isFrozen()) return end(frozen(run));
-      if (part === undefined) return end(done);
-      if (part === "arriving") return this.#goOn(qemu, end);
-      this.#untilWhole(qemu, limitMs, end);
+      this.#untilAttached(qemu, limitMs, end, (leftMs) => {
+        if (part === undefined) end(done);
+        else if (part === "arriving") this.#goOn(qemu, end);
+        else this.#untilWhole(qemu, leftMs, end);
+      });
     });
+  }
+
+  /** Nobody can tell how it is with a guest whose QEMU says nothing yet. */
+  #untilAttached(qemu: MoveQemu, leftMs: number, end: Done, then: (leftMs: number) => void): void {
+    const { run } = qemu;
+    if (this.#machine.isAttached(qemu)) then(leftMs);
+    else if (!qemu.isAlive()) end(refuse("move-incomplete", { vm: run.vm, state: "lost" }));
+    else if (leftMs <= 0) end({ kind: "unknown", cause: `QEMU of ${run.vm}.${run.epoch} does not answer` });
+    else this.#machine.later(pollMs, () => this.#untilAttached(qemu, leftMs - pollMs, end, then));
   }
 
   #untilWhole(qemu: MoveQemu, leftMs: number, end: Done): void {

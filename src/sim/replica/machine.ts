@@ -1,4 +1,5 @@
 import type { HostId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
+import type { PointOrigin } from "../../model/point-records.ts";
 import type { CycleId, SealedCycle } from "../../model/replication-cycle.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { Door } from "../../ports/migration.ts";
@@ -12,15 +13,29 @@ export interface ReplicaWorld {
   /** Both ways get through between two hosts. */
   connects(a: HostId, b: HostId): boolean;
   /** Who answers at a door; undefined: nobody. */
-  find(
-    door: Door,
-  ): { readonly host: HostId; readonly doorkeeper: Doorkeeper; readonly cycles?: CycleKeeper | undefined } | undefined;
-  open(host: HostId, address: string, doorkeeper: Doorkeeper, cycles?: CycleKeeper): Door;
+  find(door: Door): Answering | undefined;
+  open(host: HostId, address: string, doorkeeper: Doorkeeper, cycles?: CycleKeeper, points?: PointKeeper): Door;
   /** For whoever watches: a write of a connection reaches a copy. */
   readonly landed?: (host: HostId, disk: SimDisk) => void;
   /** From now on writes of this run are answered without the copy. */
   readonly leftBehind?: (vm: VmId, epoch: number) => void;
 }
+
+export type Answering = {
+  readonly host: HostId;
+  readonly doorkeeper: Doorkeeper;
+  readonly cycles?: CycleKeeper | undefined;
+  readonly points?: PointKeeper | undefined;
+};
+
+/** What is wanted of a recovery point, as at the doors of src/adapters/qemu/door.ts; undefined: none is received. */
+export type SimPointOrder = {
+  readonly order: "prepare" | "take" | "keep" | "drop" | "keep-last";
+  readonly id: string;
+  readonly origin: PointOrigin;
+};
+export type SimPointAnswer = { readonly problem: string | null; readonly at: number | null };
+export type PointKeeper = (from: HostId, vm: VmId, epoch: number, order: SimPointOrder) => SimPointAnswer | undefined;
 
 /** What is wanted of a cycle, as at the doors of src/adapters/qemu/door.ts; undefined: no cycles are received. */
 export type SimCycleOrder = {
@@ -140,6 +155,10 @@ export class SimMirrorQemu {
     for (const blocks of volume.noted.values()) blocks.add(block);
     if (this.relay === undefined) this.#world.after(1, acknowledged);
     else this.#send(volume, block, value, acknowledged);
+  }
+
+  get isWriting(): boolean {
+    return this.#pending.size > 0;
   }
 
   /** All that there is, and each write from now on. */

@@ -1,4 +1,5 @@
 import type { Epoch, HostId, VmId, VolumeId } from "../../model/ids.ts";
+import type { PointOrigin } from "../../model/point-records.ts";
 import type { ReplicaIdentity } from "../../model/replica-identity.ts";
 import type { CycleId, SealedCycle } from "../../model/replication-cycle.ts";
 import type { Door } from "../../ports/migration.ts";
@@ -17,7 +18,14 @@ export type Received = {
 /** `identity` undefined: somebody took it away. `isEdited`: somebody put another image there, or changed a sealed layer. */
 type Copied = { readonly disk: SimDisk; identity: ReplicaIdentity | undefined; isEdited: boolean };
 
-type SimPoint = { readonly id: string; readonly at: number; readonly disks: ReadonlyMap<VolumeId, SimDisk> };
+/** `whole` false: the host of the run has not said yet that writes were held for it. */
+export type SimPoint = {
+  readonly id: string;
+  readonly at: number;
+  readonly disks: ReadonlyMap<VolumeId, SimDisk>;
+  readonly origin: PointOrigin;
+  readonly whole: boolean;
+};
 
 /** What a host that receives has, whichever agent is there. */
 export class SimReplicaHost {
@@ -44,7 +52,13 @@ export class SimReplicaHost {
 }
 
 /** All disks as they are now. */
-export function addPoint(host: SimReplicaHost, { vm, volumes }: Received, id: string, at: number): void {
+export function addPoint(
+  host: SimReplicaHost,
+  { vm, volumes }: Received,
+  id: string,
+  at: number,
+  ground: Pick<SimPoint, "origin" | "whole"> = { origin: "cycle", whole: true },
+): void {
   const disks = volumes.map((volume): [VolumeId, SimDisk] => [volume, new Map(host.copies.get(volume)?.disk ?? [])]);
-  host.points.set(vm, [...(host.points.get(vm) ?? []), { id, at, disks: new Map(disks) }]);
+  host.points.set(vm, [...(host.points.get(vm) ?? []), { id, at, disks: new Map(disks), ...ground }]);
 }

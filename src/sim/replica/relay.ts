@@ -34,9 +34,17 @@ type Lane = {
   answeredAt: number;
 };
 
+let lastNumber = 0;
+function nextNumber(): number {
+  lastNumber += 1;
+  return lastNumber;
+}
+
 /** A relay process, as src/adapters/nbd/relay.ts is one. */
 export class SimRelay implements SimRelayPort {
   isAlive = true;
+  /** Another one after each start. */
+  readonly number = nextNumber();
   mode: "hold" | "stale" | "gone" = "hold";
   refused = 0;
   sentBlocks = 0;

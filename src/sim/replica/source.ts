@@ -25,6 +25,7 @@ export class SimReplicatedHost {
 }
 
 const stepMs = 2;
+const nothingSeen = { latencyMs: null, mibPerSecond: null } as const;
 const lookMs = 100;
 const restartMs = 100;
 const done: HypervisorEnd = { kind: "done" };
@@ -36,6 +37,7 @@ export function nameOf(run: VmRun): string {
 /** The agent's side at the host of the runs; takes up the relays that an earlier one left. */
 export class SimReplicaSource implements ReplicaSource {
   isOpen = true;
+  readonly id: HostId;
   readonly #world: ReplicaWorld;
   readonly #outside: ReplicaWorld;
   #looks = false;
@@ -48,6 +50,7 @@ export class SimReplicaSource implements ReplicaSource {
     this.#world = world;
     this.#outside = outside;
     this.#host = host;
+    this.id = host.id;
     for (const { run, relay } of host.relays.values()) this.#keep(run, relay);
   }
 
@@ -126,6 +129,12 @@ export class SimReplicaSource implements ReplicaSource {
     this.#withRun(run, end, ({ relay }) => end(barEnd(run, relay.unbar())));
   }
 
+  /** As of src/adapters/qemu/replica-source.ts. */
+  relayWord(run: VmRun): string | undefined {
+    const relay = this.#runs.get(nameOf(run))?.relay;
+    return relay === undefined ? undefined : `${relay.number} ${relay.refused}`;
+  }
+
   detach(run: VmRun, end: Done): void {
     this.#later(() => {
       const attached = this.#runs.get(nameOf(run));
@@ -165,7 +174,7 @@ export class SimReplicaSource implements ReplicaSource {
       attached.told = now;
       if (relay.waits && waited !== "true") this.#emit({ kind: "waits", run, detail: "the replica does not answer" });
       if (String(relay.isConnected) !== wasConnected)
-        this.#emit({ kind: "link", run, connected: relay.isConnected, detail: "" });
+        this.#emit({ kind: "link", run, connected: relay.isConnected, detail: "", figures: nothingSeen });
     };
   }
 

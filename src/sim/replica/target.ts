@@ -15,6 +15,7 @@ import type {
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import { obeyCycle } from "./cycle-target.ts";
 import { type ReplicaWorld, SimDaemon, SimExport } from "./machine.ts";
+import { obeyPoint } from "./point-target.ts";
 import { addPoint, type Received, type SimReplicaHost } from "./received.ts";
 
 const stepMs = 2;
@@ -47,7 +48,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       const points = this.#host.points.get(vm) ?? [];
       const index = points.findIndex(({ id }) => id === point);
       const found = points[index];
-      if (found === undefined) return done(refuse("replica-point-absent", { vm, point }));
+      if (found === undefined || !found.whole) return done(refuse("replica-point-absent", { vm, point }));
       const received = this.#host.received.get(vm);
       if (received !== undefined) received.cycles = null;
       for (const [volume, disk] of found.disks) {
@@ -77,12 +78,17 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
   }
 
   listPoints(vm: VmId, done: (points: readonly ReplicaPoint[]) => void): void {
-    this.#later(() => done((this.#host.points.get(vm) ?? []).map(({ id, at }) => ({ id, at, sizeMiB: 0 }))));
+    this.#later(() => {
+      const whole = (this.#host.points.get(vm) ?? []).filter((point) => point.whole);
+      // Where nothing is received the run folder, which names them, is gone.
+      if (!this.#host.received.has(vm)) return done([]);
+      done(whole.map(({ id, at, origin }) => ({ id, at, sizeMiB: 0, origin, consistency: "crash" as const })));
+    });
   }
 
   exportPoint(vm: VmId, id: string, folder: string, done: (end: ExportEnd) => void): void {
     this.#later(() => {
-      const point = this.#host.points.get(vm)?.find((one) => one.id === id);
+      const point = this.#host.points.get(vm)?.find((one) => one.id === id && one.whole);
       if (point === undefined) return done(refuse("replica-point-absent", { vm, point: id }));
       const images = [...point.disks].map(([volume, disk]) => {
         const path = `${folder}/${volume}.raw`;
@@ -153,6 +159,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
           address,
           (...knock) => letIn(host, ...knock),
           (...knock) => obeyCycle(host, addPoint, ...knock),
+          (...knock) => obeyPoint(host, this.#world.now(), ...knock),
         ),
       );
     host.doors.set(vm, doors);

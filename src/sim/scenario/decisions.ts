@@ -79,17 +79,21 @@ const said = new Set([
   "vm-locked",
   "vm-lock-removed",
   "vm-stop-failed",
+  "vm-waits-for-source",
+  "old-copy-does-not-end",
   "scheduler-falls-back",
   "vm-waits-its-turn",
   "host-flaps",
 ]);
+
+const moveEnds = new Set(["vm-move-failed", "vm-move-called-off"]);
 
 /** The decisions of one transaction, in its order. */
 export function decisionsOf(changes: readonly StoreChange[]): Decision[] {
   const events = changes.flatMap(({ name, value }) => (name.kind === "event" ? [value as Event] : []));
   const found = changes.flatMap((change) => decisionsOfKey(change, events));
   for (const { type, subjects } of events)
-    if (said.has(type) || (type === "vm-move-failed" && isUnanswered(changes)))
+    if (said.has(type) || (moveEnds.has(type) && isUnanswered(changes)))
       found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host });
   return found;
 }

@@ -29,6 +29,20 @@ export function atHandOver(play: Play): (world: World, args: PhraseArgs, forMs: 
   };
 }
 
+/** While the hand-over is on its way to the store: whatever is done first there counts. */
+export function asItIsHandedOver(play: Play): (world: World, args: PhraseArgs, forMs: number | undefined) => undefined {
+  return (world, args, forMs) => {
+    const key = keys.vmMove(`vm:${args.vm}` as VmId);
+    world.sendTraps.add(({ writes }) => {
+      const write = writes.find((one) => one.key === key);
+      if (write?.kind !== "put" || (parseJson(write.text) as VmMove).live?.kind !== "switched") return false;
+      play(world, args, forMs);
+      return true;
+    });
+    return undefined;
+  };
+}
+
 /** Once a guest is about to go on at this host, and has not yet. */
 export function asItArrives(play: Play): (world: World, args: PhraseArgs, forMs: number | undefined) => undefined {
   const look = (world: World, args: PhraseArgs, forMs: number | undefined): void => {

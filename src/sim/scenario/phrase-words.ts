@@ -47,6 +47,8 @@ export const phrases = [
   "power off HOST at the hand-over of VM",
   "power off HOST once VM goes on elsewhere",
   "cut link HOST HOST at the hand-over of VM",
+  "lock VM with WORK as it is handed over",
+  "order stop VM as it is handed over",
   "cancel move of VM",
   "panic VM",
   "shut down VM from inside",

@@ -16,7 +16,7 @@ import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
-import { asItArrives, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
+import { asItArrives, asItIsHandedOver, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { steadyRandom } from "./steady.ts";
 
@@ -270,6 +270,12 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "power off HOST at the hand-over of VM": atHandOver(powerOff),
   "power off HOST once VM goes on elsewhere": onceArrived(powerOff),
   "cut link HOST HOST at the hand-over of VM": atHandOver(menu("link-cut")),
+  "lock VM with WORK as it is handed over": asItIsHandedOver((world, { vm, work }) =>
+    lockVm(world, vm, vmLockKindSchema.parse(work)),
+  ),
+  "order stop VM as it is handed over": asItIsHandedOver((world, { vm }) =>
+    orderVm(world, vm, { kind: "stop", graceMs: 5_000 }),
+  ),
   "cancel move of VM": done((world, { vm }) => cancelMove(world, `vm:${vm}` as VmId)),
   "panic VM": menu("guest-panic"),
   "shut down VM from inside": menu("guest-shutdown"),

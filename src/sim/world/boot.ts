@@ -259,6 +259,7 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
       for (const checker of world.checkers) checker.heard?.(life, by);
     },
     asked: (transaction, by) => {
+      if (by === 1) for (const trap of world.sendTraps) if (trap(transaction)) world.sendTraps.delete(trap);
       for (const checker of world.checkers) checker.asked?.(writer, transaction, by);
     },
   });

@@ -62,6 +62,7 @@ export function addGroup(world: World, { name, from, to, vms }: PlannedGroup): v
     source: from as HostId,
     target: to as HostId,
     mode: { kind: "synchronous", boundMs: 2_000 },
+    points: null,
     paused: [],
     createdAt,
   };

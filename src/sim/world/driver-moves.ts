@@ -19,6 +19,9 @@ export type MovesOptions = {
   readonly isMine: () => boolean;
 };
 
+/** A QEMU that takes memory in, or a host that is busy, lets a new driver wait so long for its first word. */
+const attachMsMax = 2_000;
+
 /** Where a host of the world can be reached for moves. */
 export function moveAddress(host: Pick<SimHost, "number">): string {
   return `10.0.1.${host.number + 1}`;
@@ -52,6 +55,9 @@ export class DriverMoves {
   }
 
   #machine({ host, life, qemus, spawn, kill, isMine }: MovesOptions): MoveMachine {
+    const found = new Set([...host.copies.values()].map((copy) => copy.moving));
+    const openedAt = host.scheduler.now;
+    let attachesAt: number | undefined;
     return {
       id: host.id,
       accel: "tcg",
@@ -60,6 +66,11 @@ export class DriverMoves {
       find: (run) => {
         const copy = host.copies.get(runKey(run));
         return copy === undefined ? undefined : qemuOf(qemus, copy);
+      },
+      isAttached: ({ moving }) => {
+        if (!found.has(moving)) return true;
+        attachesAt ??= openedAt + qemus.drawMs(0, attachMsMax);
+        return host.scheduler.now >= attachesAt;
       },
       spawn: (request, done) => spawn(request, (made) => done("kind" in made ? made : qemuOf(qemus, made))),
       kill,
@@ -85,7 +96,7 @@ function qemuOf(qemus: Qemus, copy: Copy): MoveQemu {
     isAlive: () => copy.alive,
     isFrozen: () => copy.host.isFrozen(copy.run),
     isUp: () => !copy.paused,
-    hasWritesUnderWay: () => copy.host.scheduler.now < copy.diesNotBefore,
+    hasWritesUnderWay: () => copy.host.scheduler.now < copy.diesNotBefore || qemus.isWriting(copy),
     openImages: () => qemus.openImages(copy),
     closeImages: () => qemus.closeImages(copy),
     imagesOf: (disks) => disks.flatMap((i) => copy.host.images.all.get(copy.vm.spec.disks[i]?.volume ?? "") ?? []),

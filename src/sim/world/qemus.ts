@@ -15,6 +15,8 @@ export type QemuWitness = {
   readonly ended: (copy: Copy, exit: VmExit) => void;
   /** Its images come about by replication too. */
   readonly isReplicated: (vm: VmRun["vm"]) => boolean;
+  /** A write of its guest's has not been answered. */
+  readonly isWriting: (copy: Copy) => boolean;
 };
 
 /** All QEMU processes of the world, and the image locks of the storage that hosts share. */
@@ -32,6 +34,10 @@ export class Qemus {
   constructor(random: SeededRandom, witness: QemuWitness) {
     this.#random = random;
     this.#witness = witness;
+  }
+
+  isWriting(copy: Copy): boolean {
+    return this.#witness.isWriting(copy);
   }
 
   drawMs(min: number, max: number): number {

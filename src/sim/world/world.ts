@@ -5,6 +5,7 @@ import type { Profile } from "../../model/config.ts";
 import type { HostId, Revision } from "../../model/ids.ts";
 import type { Params } from "../../model/reason.ts";
 import type { Event } from "../../model/records.ts";
+import type { Transaction } from "../../model/transaction.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
@@ -82,6 +83,8 @@ export class World {
   writer: Writer | null = null;
   /** A fault that waits for a commit of a certain kind; true: it struck and is over. */
   readonly traps = new Set<(commit: Commit, writer: Writer | null) => boolean>();
+  /** One that waits for a transaction to be on its way to the store. */
+  readonly sendTraps = new Set<(transaction: Transaction) => boolean>();
   readonly #boot: WorldOptions["boot"];
   /** Faults under way that may cost a host its contact, and when the last of them ended. */
   readonly disturbed = { open: 0, until: 0 };
@@ -123,6 +126,7 @@ export class World {
         for (const checker of this.checkers) checker.ended?.(copy, exit);
       },
       isReplicated: (vm) => this.truth.isReplicated(vm),
+      isWriting: (copy) => this.replicas.isWriting(copy),
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
     this.around = options.around;

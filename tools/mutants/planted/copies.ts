@@ -55,8 +55,8 @@ export const copyMutants: readonly Mutant[] = [
     rule: "S17",
     what: "An agent records a copy as in sync as soon as it is reached again, before what it missed is copied.",
     file: "src/agent/mirroring.ts",
-    find: "  } else if (mirror.confirmed) recordInSync(building, here, mirror);",
-    replace: "  } else if (mirror.told !== null) recordInSync(building, here, mirror);",
+    find: "  else if (mirror.confirmed) recordInSync(building, here, mirror);",
+    replace: "  else if (mirror.told !== null) recordInSync(building, here, mirror);",
   },
   {
     id: "disks-anywhere",

@@ -13,9 +13,9 @@ export const localMoveMutants: readonly Mutant[] = [
     rule: "S15",
     what: "A source hands its VM over while its disks are still being copied.",
     file: "src/agent/moving.ts",
-    find: 'else if (moving.stage === "ready" && !building.busy(vm)) handOver(',
+    find: 'else if (moving.stage === "ready" && !building.busy(vm) && isConfirmed(',
     replace:
-      'else if ((moving.stage === "ready" || copiedDisks(view, vm).copied !== undefined) && !building.busy(vm)) handOver(',
+      'else if ((moving.stage === "ready" || copiedDisks(view, vm).copied !== undefined) && !building.busy(vm) && isConfirmed(',
   },
   {
     id: "old-disks-given-up-at-the-hand-over",

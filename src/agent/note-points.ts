@@ -1,0 +1,115 @@
+import { must } from "../base/assert.ts";
+import { limits } from "../core/limits.ts";
+import { type IntentId, later, type VmId, type WallMs } from "../model/ids.ts";
+import type { Intent } from "../model/records.ts";
+import type { HypervisorEnd } from "../ports/hypervisor.ts";
+import type { PointEnd } from "../ports/replication-points.ts";
+import type { PointNews, PointNotes, PointOp, PointPart } from "./point-state.ts";
+import type { AgentEvent, AgentOp, AgentState } from "./state.ts";
+
+const pointOps: ReadonlySet<AgentOp["kind"]> = new Set<PointOp>([
+  ...(["take-point", "list-points", "drop-point", "export-point", "prove-point"] as const),
+]);
+
+export function isPointOp(kind: AgentOp["kind"]): kind is PointOp {
+  return pointOps.has(kind);
+}
+
+export function withPoints(state: AgentState, change: Partial<PointNotes>): AgentState {
+  return { ...state, points: { ...state.points, ...change } };
+}
+
+/** A step of one of these kinds is under way for the VM. */
+export function isPointWorking(state: AgentState, vm: VmId, kinds: readonly PointOp[]): boolean {
+  for (const { kind, about } of state.ops.values())
+    if (about?.vm === vm && kinds.some((one) => one === kind)) return true;
+  return false;
+}
+
+/** Some step is under way for this wish, or its answer is known. */
+export function isWishTaken(state: AgentState, id: IntentId): boolean {
+  if (state.points.answers.has(id)) return true;
+  return [...state.ops.values()].some(({ intent }) => intent === id);
+}
+
+export function withAnswer(state: AgentState, id: IntentId | undefined, answer: Intent["answer"]): AgentState {
+  if (id === undefined) return state;
+  return withPoints(state, { answers: new Map(state.points.answers).set(id, answer) });
+}
+
+type Happened = AgentEvent & PointNews;
+
+export function notePoint(state: AgentState, happened: Happened): AgentState {
+  const op = must(state.ops.get(happened.op), () => `Cannot end operation ${happened.op}: it was never begun`);
+  const about = must(op.about, () => `Cannot end operation ${happened.op}: it is about no point`);
+  const ops = new Map(state.ops);
+  ops.delete(happened.op);
+  const next = { ...state, ops };
+  const { wall, now } = happened;
+  switch (happened.kind) {
+    case "point-taken":
+      return noteTaken(next, { ...op, about }, happened.end, happened);
+    case "points-listed": {
+      const { found, askAt, asked } = state.points;
+      const answer = { points: happened.points, asked: asked.get(about.vm) ?? happened.view.revision };
+      return withPoints(next, {
+        found: new Map(found).set(about.vm, answer),
+        askAt: new Map(askAt).set(about.vm, later(now, limits.pointLookMs)),
+      });
+    }
+    case "point-exported":
+      return withAnswer(next, op.intent, answerOf(happened.end, wall));
+    case "point-proven": {
+      const { end } = happened;
+      const answered = withAnswer(next, op.intent, answerOf(end.kind === "ended" ? { kind: "done" } : end, wall));
+      if (end.kind === "ended")
+        return withPoints(answered, { proofs: new Map(answered.points.proofs).set(about.vm, end.proof) });
+      return withPoints(answered, {
+        retries: new Map(answered.points.retries).set(about.vm, later(now, limits.proofRetryMs)),
+      });
+    }
+  }
+}
+
+function noteTaken(
+  state: AgentState,
+  op: AgentOp & { readonly about: PointPart },
+  end: PointEnd,
+  { wall, now }: Happened,
+): AgentState {
+  const { vm, draft, keeps } = op.about;
+  const answered = withAnswer(state, op.intent, answerOf(end.kind === "taken" ? { kind: "done" } : end, wall));
+  if (end.kind !== "taken") {
+    const again = later(now, keeps === undefined ? limits.pointRetryMs : limits.replicaRetryMs);
+    const detail = end.kind === "refused" ? String(end.params["detail"] ?? end.code) : end.cause;
+    const { unkept } = answered.points;
+    return withPoints(answered, {
+      retries: new Map(answered.points.retries).set(vm, again),
+      ...(keeps === undefined || unkept.get(vm) === "" ? {} : { unkept: new Map(unkept).set(vm, detail) }),
+    });
+  }
+  const { taken, kept, unkept } = answered.points;
+  const told = new Map(unkept);
+  told.delete(vm);
+  const point = draft === undefined ? undefined : { ...draft, at: end.at, consistency: end.consistency };
+  return withPoints(answered, {
+    ...(point === undefined ? {} : { taken: new Map(taken).set(vm, point) }),
+    ...(keeps === undefined ? {} : { kept: new Map(kept).set(vm, keeps), unkept: told }),
+  });
+}
+
+/** The end of a drop: what lies here is looked at afresh. */
+export function notePointOp(state: AgentState, op: AgentOp, end: HypervisorEnd, happened: AgentEvent): AgentState {
+  const vm = op.about?.vm;
+  if (vm === undefined) return state;
+  const askAt = new Map(state.points.askAt);
+  if (end.kind === "done") askAt.delete(vm);
+  else askAt.set(vm, later(happened.now, limits.pointRetryMs));
+  return withAnswer(withPoints(state, { askAt }), op.intent, answerOf(end, happened.wall));
+}
+
+function answerOf(end: HypervisorEnd | { readonly kind: "exported" }, at: WallMs): Intent["answer"] {
+  if (end.kind === "refused") return { kind: "refused", code: end.code, params: end.params, at };
+  if (end.kind === "unknown") return { kind: "refused", code: "point-unclear", params: { detail: end.cause }, at };
+  return { kind: "done", at };
+}

@@ -1,0 +1,152 @@
+import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
+import { event } from "../core/decision.ts";
+import { isScheduleDue, lastToKeep, takenTransaction } from "../core/points.ts";
+import { copiesState, doorsTo, isWorking, protectionOf } from "../core/replication-duty.ts";
+import { transaction, unchanged } from "../core/transactions.ts";
+import type { HostId, Incarnation, VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { Consistency, Point } from "../model/point-records.ts";
+import type { HeldOwner, PointIntent } from "../model/records.ts";
+import type { Stored } from "../model/view.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
+import type { Door } from "../ports/migration.ts";
+import { type Building, isNamed } from "./building.ts";
+import { nameOf } from "./move-parts.ts";
+import { isPointWorking, withPoints } from "./note-points.ts";
+import { openWishes, refuseWish } from "./point-wishes.ts";
+import { runKey } from "./state.ts";
+
+// The host whose VMs are copied has recovery points taken where the copies are (S20).
+
+export function settleTaking(building: Building, incarnation: Incarnation): void {
+  recordTaken(building, incarnation);
+  for (const wish of openWishes(building, "take")) {
+    const local = [...building.state.locals.values()].find(({ run }) => {
+      return run.vm === wish.vm && run.epoch === wish.wish.epoch && run.incarnation === incarnation;
+    });
+    if (local === undefined)
+      refuseWish(building, wish, "vm-not-running", { vm: nameOf(building.happened.view, wish.vm) });
+    else takeByHand(building, local.run, wish, wish.wish.consistency);
+  }
+  for (const { run, phase } of valuesInKeyOrder(building.state.locals)) {
+    if (phase !== "running" || run.incarnation !== incarnation) continue;
+    if (isNamed(building.happened.view, building.state.self, run)) takeInTime(building, run);
+  }
+}
+
+type Ground = { readonly to: HostId; readonly doors: readonly Door[] } | { readonly code: string };
+
+/** Where a point of this run could be taken now; `code`: why it cannot. */
+function groundOf({ state, happened }: Building, run: VmRun): Ground {
+  const { view } = happened;
+  const protection = protectionOf(view, run.vm);
+  if (protection === undefined || !isNamed(view, state.self, run)) return { code: "point-not-protected" };
+  if (protection.group.mode.kind !== "synchronous") return { code: "point-in-cycles" };
+  if (!isWorking(view, protection.group)) return { code: "point-group-paused" };
+  const doors = doorsTo(view, run.vm, run, protection.to);
+  const mirror = state.replicas.mirrors.get(runKey(run));
+  const isWhole = copiesState(view, run.vm, run, protection.to) === "in-sync";
+  if (doors === undefined || mirror === undefined || mirror.waits || mirror.ended || !isWhole)
+    return { code: "point-not-in-sync" };
+  return { to: protection.to, doors };
+}
+
+function takeByHand(building: Building, run: VmRun, wish: PointIntent, consistency: Consistency): void {
+  if (isPointWorking(building.state, run.vm, ["take-point"]) || building.state.points.taken.has(run.vm)) return;
+  const ground = groundOf(building, run);
+  if ("code" in ground) refuseWish(building, wish, ground.code, { vm: nameOf(building.happened.view, run.vm) });
+  else take(building, run, ground, { origin: "hand", consistency, intent: wish.id });
+}
+
+function takeInTime(building: Building, run: VmRun): void {
+  const { view, wall, now } = building.happened;
+  const { state } = building;
+  const group = protectionOf(view, run.vm)?.group;
+  if (group === undefined || !isScheduleDue(view, group, run.vm, wall)) return;
+  if (isPointWorking(state, run.vm, ["take-point"]) || state.points.taken.has(run.vm)) return;
+  const retryAt = state.points.retries.get(run.vm);
+  if (retryAt !== undefined && now < retryAt) {
+    building.wakeAt(retryAt);
+    return;
+  }
+  const ground = groundOf(building, run);
+  if ("code" in ground) return;
+  take(building, run, ground, { origin: "schedule", consistency: group.points?.consistency ?? "crash" });
+}
+
+type What = {
+  readonly origin: "schedule" | "hand" | "resync";
+  readonly consistency: Consistency;
+  readonly intent?: PointIntent["id"];
+  readonly keeps?: string;
+};
+
+function take(building: Building, run: VmRun, ground: Extract<Ground, { to: HostId }>, what: What): void {
+  const { wall } = building.happened;
+  const { vm } = run;
+  const { to, doors } = ground;
+  const { origin, consistency, intent, keeps } = what;
+  // No other point of this VM bears it: runs are told apart by their epochs, and one takes one after the other.
+  const id = `e${run.epoch}-${wall}`;
+  const draft: Point = {
+    ...{ schema: 1, vm, id, host: to, at: wall, origin, consistency, sizeMiB: null, proof: null },
+  };
+  const about = { vm, point: id, draft, ...(keeps === undefined ? {} : { keeps }) };
+  const op = building.op({
+    ...{ kind: "take-point", runKey: runKey(run), about },
+    ...(intent === undefined ? {} : { intent }),
+  });
+  const request = { to, doors, tls: true, id, origin, consistency };
+  building.effects.push({ kind: "take-point", op, run, request });
+}
+
+/**
+ * S20: before the copies are written over, what they hold is made a point. True: it is one, or there is nothing of use. Asked
+ * by whoever is about to record that they are being copied.
+ */
+export function isLastKept(building: Building, run: VmRun, to: HostId, doors: readonly Door[]): boolean {
+  const { view, now } = building.happened;
+  const { points } = building.state;
+  const keeps = lastToKeep(view, run.vm, to);
+  if (keeps === undefined || points.kept.get(run.vm) === keeps) return true;
+  tellUnkept(building, run.vm, to);
+  if (isPointWorking(building.state, run.vm, ["take-point"])) return false;
+  const retryAt = points.retries.get(run.vm);
+  if (retryAt !== undefined && now < retryAt) building.wakeAt(retryAt);
+  else take(building, run, { to, doors }, { origin: "resync", consistency: "crash", keeps });
+  return false;
+}
+
+function tellUnkept(building: Building, vm: VmId, to: HostId): void {
+  const { view } = building.happened;
+  const detail = building.state.points.unkept.get(vm);
+  const subject = `unkept ${vm}`;
+  if (detail === undefined || detail === "" || building.busy(subject)) return;
+  const told = event(
+    "point-last-not-kept",
+    { vm, host: building.state.self },
+    { vm: nameOf(view, vm), host: to, detail },
+  );
+  building.state = withPoints(building.state, { unkept: new Map(building.state.points.unkept).set(vm, "") });
+  building.commit(subject, transaction([unchanged(keys.owner(vm), view.owners.get(vm))], []), [told]);
+}
+
+function recordTaken(building: Building, incarnation: Incarnation): void {
+  const { view } = building.happened;
+  const { self } = building.state;
+  const registration = view.hosts.get(self);
+  for (const [vm, point] of inKeyOrder(building.state.points.taken)) {
+    const owner = view.owners.get(vm);
+    const isMine = owner?.value.kind === "held" && owner.value.host === self && owner.value.incarnation === incarnation;
+    if (view.points.has(keys.point(vm, point.id)) || !isMine || registration === undefined) {
+      // On record; or its host finds it, and records it.
+      const left = new Map(building.state.points.taken);
+      left.delete(vm);
+      building.state = withPoints(building.state, { taken: left });
+    } else if (!building.busy(`taken ${vm}`)) {
+      const params = { vm: nameOf(view, vm), point: point.id, host: point.host, consistency: point.consistency };
+      const told = event("point-taken", { vm, host: self }, params);
+      building.commit(`taken ${vm}`, takenTransaction(point, owner as Stored<HeldOwner>, registration), [told]);
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { pointProofSchema, proofCheckSchema } from "../../model/point-proof.ts";
+import { consistencySchema, pointOriginSchema } from "../../model/point-records.ts";
+import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, troubleSchema, wallMsSchema } from "./base.ts";
+
+const named = z.object({ id: z.string(), name: z.string() });
+
+export const pointOutputSchema = z.object({
+  vm: named,
+  id: z.string(),
+  /** Where it lies. */
+  host: named,
+  at: wallMsSchema,
+  ageMs: z.int().min(0),
+  origin: pointOriginSchema,
+  consistency: consistencySchema,
+  /** What was written between it and the next one; null: that is not over. */
+  sizeMiB: z.int().min(0).nullable(),
+  /** Of the last test failover from it. */
+  proof: pointProofSchema.nullable(),
+});
+export type PointOutput = z.infer<typeof pointOutputSchema>;
+
+/** What was asked of recovery points; an agent answers it. */
+export const wishSchema = z.object({
+  wish: z.string(),
+  vm: named,
+  act: z.enum(["take", "drop", "export", "test"]),
+  /** Which point it is about; null: the one that is to be taken. */
+  point: z.string().nullable(),
+  host: named,
+  state: z.enum(["open", "done", "refused"]),
+  /** Why it was refused. */
+  trouble: troubleSchema.nullable(),
+});
+export type WishOutput = z.infer<typeof wishSchema>;
+
+const ofVm = z.object({ vm: nameOrIdSchema });
+const ofPoint = ofVm.extend({ point: z.string().min(1).max(80), requestId: requestIdSchema });
+
+export const pointContract = {
+  list: base
+    .route({ method: "GET", path: "/points", summary: "Recovery points, oldest first" })
+    .input(z.object({ vm: nameOrIdSchema.optional() }))
+    .output(z.object({ asOfMs: asOfMsSchema, points: z.array(pointOutputSchema) })),
+  take: base
+    .route({ method: "POST", path: "/vms/{vm}/points", summary: "Have a recovery point taken now" })
+    .input(ofVm.extend({ consistency: consistencySchema.default("crash"), requestId: requestIdSchema }))
+    .output(wishSchema),
+  drop: base
+    .route({ method: "DELETE", path: "/vms/{vm}/points/{point}", summary: "Give a recovery point up" })
+    .input(ofPoint)
+    .output(wishSchema),
+  export: base
+    .route({
+      method: "POST",
+      path: "/vms/{vm}/points/{point}/export",
+      summary: "Read-only raw images in a folder of its host",
+    })
+    .input(ofPoint.extend({ folder: z.string().min(1).max(1_000) }))
+    .output(wishSchema),
+  test: base
+    .route({
+      method: "POST",
+      path: "/vms/{vm}/points/{point}/test",
+      summary: "Boot it in an isolated network, and check it",
+    })
+    .input(
+      ofPoint.extend({
+        checks: z.array(proofCheckSchema).max(4).default([]),
+        limitMs: z.int().min(1_000).max(600_000).default(120_000),
+      }),
+    )
+    .output(wishSchema),
+  wish: base
+    .route({ method: "GET", path: "/points/wishes/{wish}", summary: "What became of it" })
+    .input(z.object({ wish: z.string().min(1).max(200) }))
+    .output(wishSchema),
+};

@@ -1,0 +1,155 @@
+import { compareText } from "../base/order.ts";
+import type { HostId, VmId, WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { Point } from "../model/point-records.ts";
+import type { HeldOwner, HostRegistration } from "../model/records.ts";
+import type { Group } from "../model/replication-records.ts";
+import type { Transaction } from "../model/transaction.ts";
+import type { ClusterView, Stored } from "../model/view.ts";
+import type { ReplicaPoint } from "../ports/replication.ts";
+import { derived } from "./derived.ts";
+import { isPointDue, pointsToDrop } from "./point-thinning.ts";
+import { copiesOn } from "./replication.ts";
+import { copiesState } from "./replication-duty.ts";
+import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
+
+// Recovery points as they are recorded, and what follows from that (docs/designs/0008-recovery-points.md).
+
+const pointsByVm = derived(["point"], (view: ClusterView): ReadonlyMap<VmId, readonly Stored<Point>[]> => {
+  const found = new Map<VmId, Stored<Point>[]>();
+  for (const stored of view.points.values()) {
+    const { vm } = stored.value;
+    found.set(vm, [...(found.get(vm) ?? []), stored]);
+  }
+  for (const all of found.values()) all.sort((a, b) => a.value.at - b.value.at || compareText(a.value.id, b.value.id));
+  return found;
+});
+
+/** All that are on record of the VM, oldest first. */
+export function pointsOf(view: ClusterView, vm: VmId): readonly Stored<Point>[] {
+  return pointsByVm(view).get(vm) ?? [];
+}
+
+/** The newest that somebody may go back to; undefined: there is none. */
+export function newestPoint(view: ClusterView, vm: VmId, host: HostId): Stored<Point> | undefined {
+  return pointsOf(view, vm).findLast(({ value }) => value.host === host);
+}
+
+/** It is time for the group's next point of this VM: of what somebody asked for by hand, or a resync left, none counts. */
+export function isScheduleDue(view: ClusterView, group: Group, vm: VmId, now: WallMs): boolean {
+  const everyMs = group.points?.everyMs ?? null;
+  if (everyMs === null || group.mode.kind !== "synchronous") return false;
+  const last = pointsOf(view, vm).findLast(({ value }) => value.origin === "schedule");
+  return isPointDue(everyMs, last?.value.at, now);
+}
+
+/**
+ * S20: before the copies at `host` are written over, what they hold is to be kept: they had everything at one moment. The
+ * word for the records as they are now; undefined: what lies there is of no use to anybody.
+ */
+export function lastToKeep(view: ClusterView, vm: VmId, host: HostId): string | undefined {
+  const all = copiesOn(view, vm, host).map(({ record }) => record);
+  const words = all.map((record) => {
+    const state = record?.value.state;
+    if (state?.kind === "in-sync") return `${record?.value.epoch}`;
+    return state?.kind === "stale" && state.whole ? `${record?.value.epoch} until ${state.at}` : undefined;
+  });
+  return words.length > 0 && words.every((word) => word !== undefined) ? words.join() : undefined;
+}
+
+/** Points at this host that are wanted no more, oldest first. The last before a resync stays until that is over (S20). */
+export function unwantedPoints(
+  view: ClusterView,
+  group: Group | undefined,
+  vm: VmId,
+  self: HostId,
+  found: readonly ReplicaPoint[],
+): readonly string[] {
+  const owner = view.owners.get(vm)?.value;
+  const state = owner === undefined ? "none" : copiesState(view, vm, owner, self);
+  const isOver = state === "in-sync" || state === "sealed";
+  const others = found.filter(({ origin }) => origin !== "resync");
+  const thinned = pointsToDrop(
+    others.map(({ id, at, origin }) => ({ id, at, pinned: origin === "hand" })),
+    group?.points?.keep ?? [],
+  );
+  const last = found.filter(({ origin }) => origin === "resync").map(({ id }) => id);
+  return isOver ? [...last, ...thinned] : [...last.slice(0, -1), ...thinned];
+}
+
+/** What the records of this host's points have to become: what lies here is what counts. */
+export type RecordChange = { readonly before: Stored<Point> | undefined; readonly after: Point | undefined };
+
+/**
+ * `asked`: the view's revision when the question was put to which `found` is the answer: of what was recorded after it
+ * nothing follows.
+ */
+export function recordChanges(
+  view: ClusterView,
+  vm: VmId,
+  self: HostId,
+  found: readonly ReplicaPoint[],
+  asked: number,
+): readonly RecordChange[] {
+  const changes: RecordChange[] = [];
+  for (const stored of pointsOf(view, vm)) {
+    const isHere = found.some(({ id }) => id === stored.value.id);
+    if (stored.value.host === self && !isHere && stored.revision <= asked)
+      changes.push({ before: stored, after: undefined });
+  }
+  for (const [i, { id, at, sizeMiB, origin, consistency }] of found.entries()) {
+    const before = view.points.get(keys.point(vm, id));
+    // Of the newest it grows with each write: nobody is told.
+    const size = i === found.length - 1 ? null : sizeMiB;
+    const after: Point = {
+      ...{ schema: 1, vm, id, host: self, at: at as WallMs, origin, consistency, sizeMiB: size },
+      proof: before?.value.proof ?? null,
+    };
+    const isSame = before?.value.sizeMiB === size && before.value.host === self;
+    if (!isSame) changes.push({ before, after });
+  }
+  return changes;
+}
+
+/** By the agent of the host where it lies. */
+export function changePointsTransaction(
+  vm: VmId,
+  self: HostId,
+  registration: Stored<HostRegistration>,
+  changes: readonly RecordChange[],
+): Transaction {
+  const keyOf = ({ before, after }: RecordChange) => keys.point(vm, (after ?? before?.value)?.id ?? "");
+  return transaction(
+    [...stillIn(self, registration), ...changes.map((change) => unchanged(keyOf(change), change.before))],
+    changes.map((change) => (change.after === undefined ? remove(keyOf(change)) : put(keyOf(change), change.after))),
+  );
+}
+
+/** By the agent of the run that had it taken: its host may have nobody who looks. */
+export function takenTransaction(
+  point: Point,
+  owner: Stored<HeldOwner>,
+  registration: Stored<HostRegistration>,
+): Transaction {
+  const key = keys.point(point.vm, point.id);
+  return transaction(
+    [unchanged(keys.owner(point.vm), owner), ...stillIn(owner.value.host, registration), unchanged(key, undefined)],
+    [put(key, point)],
+  );
+}
+
+/** The point that is to be tested now by the group's schedule; undefined: none. */
+export function testDue(view: ClusterView, group: Group, vm: VmId, self: HostId, now: WallMs): Point | undefined {
+  const { test = null } = group.points ?? {};
+  const newest = newestPoint(view, vm, self)?.value;
+  if (test === null || newest === undefined) return undefined;
+  return isPointDue(test.everyMs, lastProof(view, vm)?.at, now) ? newest : undefined;
+}
+
+/** Of the VM's last test failover; undefined: of none there is a point any more. */
+export function lastProof(view: ClusterView, vm: VmId): (Point["proof"] & object) | undefined {
+  let last: (Point["proof"] & object) | undefined;
+  for (const { value } of pointsOf(view, vm))
+    if (value.proof !== null && (last === undefined || value.proof.at > last.at)) last = value.proof;
+  return last;
+}

@@ -1,0 +1,161 @@
+import type { HostId, IntentId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import type { ProofCheck } from "../../model/point-proof.ts";
+import type { Consistency, GroupPoints, Point, PointWish } from "../../model/point-records.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { Intent, Vm } from "../../model/records.ts";
+import type { Compare } from "../../model/transaction.ts";
+import type { ClusterView, Stored } from "../../model/view.ts";
+import { newestPoint, pointsOf } from "../points.ts";
+import { copiesState, isWorking, protectionOf } from "../replication-duty.ts";
+import { put, transaction, unchanged } from "../transactions.ts";
+import { isRunning } from "../vm-state.ts";
+import { findVm, hostName } from "./find.ts";
+import type { Asked, Planned } from "./plan.ts";
+import { someOf } from "./rule-parts.ts";
+
+// What somebody asks of recovery points: recorded as a wish, which the agent of the one host that can do it answers.
+
+/** What of a group's points somebody changes; the rest stays. */
+export type PointsChange = { readonly [K in keyof GroupPoints]?: GroupPoints[K] | undefined };
+
+const pointDefaults: GroupPoints = { everyMs: null, keep: [], consistency: "crash", test: null };
+
+/** Null: nothing is wanted of points any more. */
+export function changedPoints(before: GroupPoints | null, change: PointsChange | undefined): GroupPoints | null {
+  if (change === undefined) return before;
+  const given = Object.entries(change).filter(([, value]) => value !== undefined);
+  const next: GroupPoints = { ...(before ?? pointDefaults), ...Object.fromEntries(given) };
+  const isNothing = next.everyMs === null && next.keep.length === 0 && next.test === null;
+  return isNothing && next.consistency === "crash" ? null : next;
+}
+
+/** Refused where it is known beforehand that there cannot be a point now. */
+export function planTakePoint(
+  view: ClusterView,
+  request: { readonly vm: string; readonly consistency: Consistency },
+  intent: IntentId,
+  asked: Asked,
+): Planned {
+  const found = findVm(view, request.vm);
+  if (found.kind === "refused") return found;
+  const vm = found.stored.value;
+  const params = { vm: vm.name };
+  const owner = view.owners.get(vm.id);
+  const protection = protectionOf(view, vm.id);
+  if (owner?.value.kind !== "held" || !isRunning(view, vm.id)) return refuse("vm-not-running", params);
+  if (protection === undefined) return refuse("point-not-protected", params);
+  if (protection.group.mode.kind !== "synchronous") return refuse("point-in-cycles", params);
+  if (!isWorking(view, protection.group)) return refuse("point-group-paused", params);
+  if (copiesState(view, vm.id, owner.value, protection.to) !== "in-sync") return refuse("point-not-in-sync", params);
+  const { consistency } = request;
+  const wish = { act: "take" as const, epoch: owner.value.epoch, consistency };
+  return planWish(vm, owner.value.host, wish, { intent, asked }, [unchanged(keys.owner(vm.id), owner)]);
+}
+
+/** It is no point any more; its room is given back by and by. */
+export function planDropPoint(
+  view: ClusterView,
+  request: { readonly vm: string; readonly point: string },
+  intent: IntentId,
+  asked: Asked,
+): Planned {
+  return planOf(view, request, { intent, asked }, ({ id }) => ({ act: "drop", point: id }));
+}
+
+/** Plain raw images, read-only, in a folder of the host where the point lies. */
+export function planExportPoint(
+  view: ClusterView,
+  request: { readonly vm: string; readonly point: string; readonly folder: string },
+  intent: IntentId,
+  asked: Asked,
+): Planned {
+  const { folder } = request;
+  if (!folder.startsWith("/") || folder.split("/").includes("..")) return refuse("point-folder-malformed", { folder });
+  return planOf(view, request, { intent, asked }, ({ id }) => ({ act: "export", point: id, folder }));
+}
+
+/** A guest is booted from the point, beside the one that runs, and checked (docs/designs/0007). */
+export function planTestPoint(
+  view: ClusterView,
+  request: {
+    readonly vm: string;
+    readonly point: string;
+    readonly checks: readonly ProofCheck[];
+    readonly limitMs: number;
+  },
+  intent: IntentId,
+  asked: Asked,
+): Planned {
+  const { checks, limitMs } = request;
+  const open = [...view.intents.values()].find(({ value }) => {
+    const isTest = value.kind === "point" && value.wish.act === "test" && value.answer.kind === "open";
+    return isTest && view.vms.get(value.vm)?.value.name === request.vm;
+  });
+  if (open !== undefined) return refuse("proof-under-way", { vm: request.vm });
+  return planOf(view, request, { intent, asked }, ({ id }, vm) => {
+    const freeMiB = view.facts.get(vm.host)?.value.memoryForVmsMiB;
+    const needMiB = vm.record.spec.memoryMiB;
+    if (freeMiB !== undefined && needMiB > freeMiB)
+      return refuse("vm-memory-short", { vm: vm.record.name, needMiB, freeMiB });
+    return { act: "test", point: id, checks: [...checks], limitMs };
+  });
+}
+
+type Wishing = { readonly intent: IntentId; readonly asked: Asked };
+
+function planOf(
+  view: ClusterView,
+  { vm: wanted, point }: { readonly vm: string; readonly point: string },
+  wishing: Wishing,
+  make: (point: Point, vm: { readonly record: Vm; readonly host: HostId }) => PointWish | Refusal,
+): Planned {
+  const found = findVm(view, wanted);
+  if (found.kind === "refused") return found;
+  const vm = found.stored.value;
+  const stored = findPoint(view, vm, point);
+  if ("kind" in stored) return stored;
+  const { host } = stored.value;
+  const wish = make(stored.value, { record: vm, host });
+  if ("kind" in wish) return wish;
+  const key = keys.point(vm.id, stored.value.id);
+  return planWish(vm, host, wish, wishing, [unchanged(key, stored)]);
+}
+
+/** By its name, or `newest`. */
+export function findPoint(view: ClusterView, vm: Vm, wanted: string): Stored<Point> | Refusal {
+  const all = pointsOf(view, vm.id);
+  const to = protectionOf(view, vm.id)?.to;
+  const newest = to === undefined ? all.at(-1) : newestPoint(view, vm.id, to);
+  const found = wanted === "newest" ? newest : all.find(({ value }) => value.id === wanted);
+  if (found !== undefined) return found;
+  const known = someOf(all.map(({ value }) => value.id));
+  return refuse("point-unknown", { vm: vm.name, point: wanted, known });
+}
+
+function planWish(
+  vm: Vm,
+  host: HostId,
+  wish: PointWish,
+  { intent, asked }: Wishing,
+  compares: readonly Compare[],
+): Planned {
+  const record: Intent = {
+    ...{ schema: 1, id: intent, actor: asked.actor, kind: "point", vm: vm.id, host, wish },
+    ...{ answer: { kind: "open" }, at: asked.at },
+  };
+  return {
+    kind: "plan",
+    transaction: transaction(
+      [unchanged(keys.intent(intent), undefined), ...compares],
+      [put(keys.intent(intent), record)],
+    ),
+    outcome: { kind: "intent", vm: vm.id, name: vm.name, intent },
+    events: [],
+  };
+}
+
+/** For whoever shows it. */
+export function pointHost(view: ClusterView, { host }: Point): { readonly id: HostId; readonly name: string } {
+  return { id: host, name: hostName(view, host) };
+}

@@ -1,0 +1,90 @@
+import type { Catalogue } from "./message.ts";
+
+/** Recovery points: what is refused, what is told of them, and what is amiss with them. */
+export const pointMessages = {
+  "point-taken": "Recovery point {point} of VM {vm} was taken, {consistency}-consistent, and lies on {host}",
+  "point-proven":
+    "Recovery point {point} of VM {vm} was booted on {host} and showed what it should, within {tookMs} ms.",
+  "point-test-failed": {
+    cause: "A guest booted from recovery point {point} of VM {vm} on {host} did not show what it should: {detail}",
+    effect: "Nobody knows whether the VM would work after a failover. The running VM is untouched.",
+    remedy:
+      "Look at what the check asks for, and whether the VM itself shows it; then test again: `holdfast point test {vm}`.",
+  },
+  "point-last-not-kept": {
+    cause: "What the copies of VM {vm} on {host} hold could not be kept as a recovery point: {detail}",
+    effect:
+      "They are not brought up to date before that: until they are, no start from them would work if this host were lost.",
+    remedy: "Make room in the pool on {host}; it is tried again by itself.",
+  },
+  "group-points-late": {
+    cause: "VM {vm} has got no recovery point for {forS} s, though one is to be taken every {everyS} s.",
+    effect: "Going back to a recent moment is not possible.",
+    remedy: "See whether its copy is in sync: `holdfast group show`; points are taken only while it is.",
+  },
+  "group-test-failed": {
+    cause: "The last test failover of VM {vm}, from point {point}, failed: {detail}",
+    effect: "Nobody knows whether the VM would work after a failover.",
+    remedy: "Look at what the check asks for; then test again: `holdfast point test {vm}`.",
+  },
+  "group-test-late": {
+    cause: "The last test failover of VM {vm} is {forS} s old; one is to be made every {everyS} s.",
+    effect: "Nobody has looked lately whether the VM would work after a failover.",
+    remedy: "See whether the host of its copies has memory for it, then: `holdfast point test {vm}`.",
+  },
+  "point-not-protected": {
+    cause: "VM {vm} is in no availability group, or on neither of its group's hosts.",
+    effect: "There is no copy of which a recovery point could be taken.",
+    remedy: "Protect it: `holdfast group create`.",
+  },
+  "point-in-cycles": {
+    cause: "VM {vm} is copied in cycles, and each of them is a recovery point.",
+    effect: "No other one was taken.",
+    remedy: "Wait for the next cycle; `holdfast point list` shows it.",
+  },
+  "point-group-paused": {
+    cause: "The group of VM {vm} is paused, or its hosts run different versions.",
+    effect: "No recovery point was taken: nothing is copied.",
+    remedy: "Resume the group: `holdfast group resume`.",
+  },
+  "point-not-in-sync": {
+    cause: "The copy of VM {vm} does not have everything at present.",
+    effect: "No recovery point was taken: it would be a moment that never was.",
+    remedy: "Wait until `holdfast group show` says in-sync.",
+  },
+  "point-unknown": {
+    cause: "VM {vm} has no recovery point {point}.",
+    effect: "Nothing was done.",
+    remedy: "Its points are: {known}",
+  },
+  "point-host-lost": {
+    cause: "Host {host}, which was to do it, is lost, or VM {vm} was deleted.",
+    effect: "Nothing more will come of it.",
+    remedy: "See `holdfast point list` for what is left, and ask again.",
+  },
+  "point-unclear": {
+    cause: "What became of it is not known: {detail}",
+    effect: "There may be such a point, or not.",
+    remedy: "See `holdfast point list`, and ask again.",
+  },
+  "point-wish-unknown": {
+    cause: "Nothing is known of the order {wish} about recovery points.",
+    effect: "Nothing can be said of it.",
+    remedy: "It was answered long ago, or never given: see `holdfast point list`.",
+  },
+  "point-folder-malformed": {
+    cause: "{folder} is no absolute path without `..`.",
+    effect: "Nothing was exported.",
+    remedy: "Name a folder of the host where the point lies, from the root on.",
+  },
+  "point-export-there": {
+    cause: "There is a file {path} already.",
+    effect: "Nothing was exported: nothing is overwritten.",
+    remedy: "Name another folder, or remove the file.",
+  },
+  "point-test-without-time": {
+    cause: "What a test failover has to show was given, but not how often there is to be one.",
+    effect: "Nothing has changed.",
+    remedy: "Add `--test-every 1d`; for one at once: `holdfast point test`.",
+  },
+} as const satisfies Catalogue;

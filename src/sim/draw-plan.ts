@@ -61,6 +61,7 @@ function drawUncopied(seed: string): WorldPlan {
     events: [
       ...[...drawEvents(random, shape), ...(ruled ? drawRuling(rules, shape) : [])].sort((a, b) => a.atMs - b.atMs),
       ...drawLast(random.for("last"), shape),
+      ...drawLong(random.for("long"), shape),
     ],
     healAtMs,
     restByMs: healAtMs + 150_000,
@@ -260,6 +261,21 @@ function drawRuling(random: SeededRandom, context: DrawContext): FaultEvent[] {
   const events = drawRules(random, context);
   for (let i = random.below(8); i > 0; i--) events.push(...drawOne(random, context, rulingMenu));
   return events;
+}
+
+/** Something that lasts: whoever waits for it has to be told (LIVE). */
+function drawLong(random: SeededRandom, context: DrawContext): FaultEvent[] {
+  if (!random.chance(0.15)) return [];
+  const host = random.pick(context.workers);
+  const atMs = quietStartMs + random.below(healAtMs - quietStartMs - 200_000);
+  const forMs = 150_000 + random.below(50_000);
+  const kind = random.pick(["agent-stop", "power-loss", "host-freeze", "heart-stop", "move", "move", "move"]);
+  if (kind !== "move") return [{ atMs, kind, host, forMs }];
+  const moment = random.pick(["asked", "waiting", "switched", "over"]);
+  const trouble = random.pick(["agent-stop", "agent-stop", "power-loss", "host-freeze", "cut", "link-cut"]);
+  const text = `${moment} ${random.pick(["source", "target"])} ${trouble} long`;
+  const value = random.chance(0.6) ? random.below(30) : random.below(1_500);
+  return [{ atMs, kind: "move-in-trouble", vm: random.pick(context.vms), host, text, value, forMs: 60_000 }];
 }
 
 function drawLast(random: SeededRandom, context: DrawContext): FaultEvent[] {

@@ -23,6 +23,7 @@ import { comesToRest } from "./rest.ts";
 import { bestClass, failedLast, forbiddenHosts, quarantine, soundRules } from "./rules.ts";
 import { rulesHold } from "./rules-at-rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
+import { waitsAreTold } from "./told.ts";
 
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
 export const allCheckers: readonly CheckerKind[] = [
@@ -68,4 +69,5 @@ export const allCheckers: readonly CheckerKind[] = [
   evensOut,
   rulesHold,
   comesToRest,
+  waitsAreTold,
 ];

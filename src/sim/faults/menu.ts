@@ -5,7 +5,7 @@ import { hostFaults } from "./hosts.ts";
 import { doubling, linkFaults } from "./links.ts";
 import { deviceLies, machineFaults } from "./machines.ts";
 import { managingFaults } from "./managing.ts";
-import { movingFaults } from "./moving.ts";
+import { movingFaults, switchoverInTrouble } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
 import { freezeSticks, rareFaults, thawFails } from "./rare.ts";
@@ -40,6 +40,7 @@ export const recipeMenu: readonly FaultKind[] = [freezeSticks];
 export const copyingMenu: readonly FaultKind[] = [
   ...copyingFaults,
   copiesInTrouble([...faultMenu, ...copyingFaults]),
+  switchoverInTrouble([...faultMenu, ...copyingFaults]),
   ...weighed([...faultMenu, ...managingMenu, ...orderMenu], {
     "link-cut": 6,
     "link-one-way": 3,

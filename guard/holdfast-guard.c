@@ -426,11 +426,11 @@ static void parse_options(int count, char **list) {
     else count = 0;
   }
   bool named = name && (strcmp(name, "a") == 0 || strcmp(name, "b") == 0);
-  if (count % 2 == 1 && named && level && runs && run_dir && deadline_ms >= 100 && deadline_ms <= 3600000 && margin_ms)
+  if (count % 2 == 1 && named && level && runs && run_dir && deadline_ms >= 100 && deadline_ms <= 31536000000 && margin_ms)
     return;
   fprintf(stderr, "usage: holdfast-guard --name a|b --level DIR --runs DIR --run-dir DIR --deadline-ms N --margin-ms N\n"
                   "       [--watchdog PATH]\n"
-                  "level and runs are cgroup v2 folders (level holds runs, or is it); deadline 100 to 3600000 ms.\n");
+                  "level and runs are cgroup v2 folders (level holds runs, or is it); deadline 100 to 31536000000 ms.\n");
   exit(2);
 }
 

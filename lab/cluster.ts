@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import {
   clientUrl,
-  etcdArguments,
   etcdEnvironment,
+  memberCommand,
   memberDataDir,
   peerUrl,
   type StoreMemberSpec,
@@ -14,7 +14,7 @@ import {
 import { createAuthority, issueHostCertificate, type KeyPair } from "../src/adapters/pki/authority.ts";
 import { chooseAccel } from "../src/adapters/qemu/accel.ts";
 import type { ClusterPlan } from "../src/core/cluster-creation.ts";
-import { profiles } from "../src/core/limits.ts";
+import { profiles, withoutDeadline } from "../src/core/limits.ts";
 import type { HostConfig } from "../src/model/config.ts";
 import type { ClusterId, HostId, NetworkId, PoolId } from "../src/model/ids.ts";
 import type { HostPlan, LabHost } from "./host.ts";
@@ -55,7 +55,8 @@ export interface Cluster {
   storeEndpoints(): Promise<readonly string[]>;
 }
 
-export type Layout = "hosts" | "pair";
+/** `two`: no witness, and no deadline (S23). */
+export type Layout = "hosts" | "pair" | "two";
 
 export const labPool = "pool1";
 /** A folder of each host's own. */
@@ -186,7 +187,7 @@ function writeConfig(
     stateDir: host.dirs.state,
     cgroup: host.vmsCgroup,
     store: { endpoints: [...own, ...others].map(clientUrl), ...tlsFiles(host) },
-    profile: profiles[options.profile],
+    profile: profileOf(options),
     networks: { [labNetwork as NetworkId]: vmBridge },
     pools: { [labPool as PoolId]: poolDir, [labLocalPool as PoolId]: local },
     memoryForVmsMiB: memoryShareMiB(Math.floor(totalmem() / 1024 ** 2), members.length, hostReserveMiB),
@@ -196,6 +197,7 @@ function writeConfig(
     commands: {
       reboot: ["/bin/sh", "-c", "kill -TERM 1"],
       powerOff: ["/bin/sh", "-c", `echo off > ${quote(host.powerState)}; kill -TERM 1`],
+      restartStore: ["/bin/sh", "-c", `kill -TERM "$(cat ${quote(join(host.dirs.etc, "pids", "etcd"))})"`],
     },
   };
   writeFileSync(configFile(host), stringify(config));
@@ -205,14 +207,15 @@ function storePrograms(host: HostPlan, members: readonly StoreMemberSpec[]): rea
   const own = members.find((member) => member.name === host.name);
   if (own === undefined) return [];
   const initial = members.map((member) => ({ name: member.name, peerUrl: peerUrl(member) }));
-  const args = etcdArguments(own, { state: "new", members: initial });
-  return [{ name: "etcd", argv: ["etcd", ...args], env: etcdEnvironment() }];
+  const { run, state } = host.dirs;
+  const argv = memberCommand(own, { state: "new", members: initial }, { runDir: run, stateDir: state });
+  return [{ name: "etcd", argv, env: etcdEnvironment() }];
 }
 
 /** Level `a` holds level `b`, which holds the incarnations (docs/designs/0001): each guard can freeze all of them alone. */
 function guardPrograms(host: HostPlan, options: ClusterOptions): readonly HostProgram[] {
   const levels = { a: join(host.vmsCgroup, "a"), b: join(host.vmsCgroup, "a", "b") };
-  const { deadlineMs, marginMs } = profiles[options.profile];
+  const { deadlineMs, marginMs } = profileOf(options);
   return (["a", "b"] as const).map((name) => ({
     name: `guard-${name}`,
     argv: [
@@ -221,6 +224,10 @@ function guardPrograms(host: HostPlan, options: ClusterOptions): readonly HostPr
       ...["--deadline-ms", String(deadlineMs), "--margin-ms", String(marginMs)],
     ],
   }));
+}
+
+function profileOf({ layout, profile }: ClusterOptions): HostConfig["profile"] {
+  return layout === "two" ? withoutDeadline : profiles[profile];
 }
 
 /** Where a host's own pool lies: its disk stays over reboots. */

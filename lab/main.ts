@@ -15,7 +15,8 @@ const help = `Turns this machine into a cluster of test hosts. Needs root.
 
   --demo               play a failover and end; exit code 0: it went well
   --hosts N            hosts (default 3; fewer bear no loss)
-  --layout NAME        hosts (all alike) or pair: two with local pools, and a witness; the first VM is protected
+  --layout NAME        hosts (all alike); pair: two with local pools, and a witness, the first VM is protected;
+                       two: the same without a witness, see holdfast cluster takeover --help
   --port N             port of the first VM's page on 127.0.0.1 (default: a free one)
   --profile NAME       default (takeover after about 5.6 s) or fast (3.6 s)
   --accel NAME         auto, kvm or tcg
@@ -33,6 +34,9 @@ type Options = {
 
 const nothing = "Nothing was started.";
 
+/** Of a layout that fixes it, the witness included. */
+const hostsOf: Readonly<Partial<Record<Layout, number>>> = { pair: 3, two: 2 };
+
 /** Throws `LabError` for what it does not know. */
 function parseOptions(args: readonly string[]): Options {
   const options = {
@@ -40,13 +44,12 @@ function parseOptions(args: readonly string[]): Options {
     ...{ hosts: textOr("3"), layout: textOr("hosts"), profile: textOr("default"), accel: textOr("auto") },
   };
   const values = parseWords(args, options, nothing);
-  const layout = oneOf("layout", values.layout, ["hosts", "pair"], nothing);
+  const layout = oneOf("layout", values.layout, ["hosts", "pair", "two"], nothing);
   return {
     demo: values.demo,
     keep: values.keep,
     layout,
-    // Two, and the witness.
-    hosts: layout === "pair" ? 3 : wholeNumber("hosts", values.hosts, { min: 1, max: 16 }, nothing),
+    hosts: hostsOf[layout] ?? wholeNumber("hosts", values.hosts, { min: 1, max: 16 }, nothing),
     port: values.port === undefined ? 0 : wholeNumber("port", values.port, { min: 1, max: 65_535 }, nothing),
     profile: oneOf("profile", values.profile, ["default", "fast"], nothing),
     accel: oneOf("accel", values.accel, ["auto", "kvm", "tcg"], nothing),
@@ -115,7 +118,7 @@ async function runLab(options: Options): Promise<void> {
     ? "The lab has ended; only its folder is left."
     : "The lab has ended; everything of it was removed.";
   show(`Starting ${options.hosts === 1 ? "1 host" : `${options.hosts} hosts`} …`);
-  for (const line of fewHostsWarning(options.hosts)) show(line);
+  if (options.layout === "hosts") for (const line of fewHostsWarning(options.hosts)) show(line);
   const { hosts, layout, profile, accel, keep } = options;
   const programs = layout === "pair" ? daemonsBeside(`h${hosts}`) : daemons;
   const cluster = await openCluster({ hosts, layout, profile, accel, keep, log: show, daemons: programs });

@@ -29,7 +29,7 @@ export function openSession(cluster: Cluster, show: (line: string) => void, layo
     start: async () => {
       await createCluster(cluster);
       stops.push(showEvents(cluster, show));
-      const pool = layout === "pair" ? labLocalPool : undefined;
+      const pool = layout === "hosts" ? undefined : labLocalPool;
       await startGuest(clientOf(cluster, "h1"), firstVm, firstVmAddress, 500, pool).catch((error: unknown) => {
         throw refusedBy(error, "The first VM could not be started.");
       });
@@ -41,7 +41,7 @@ export function openSession(cluster: Cluster, show: (line: string) => void, layo
         () => noPage(cluster.kvmDoubted),
         100,
       );
-      if (layout === "pair") await protect(cluster, firstVm);
+      if (layout !== "hosts") await protect(cluster, firstVm);
       return statusLines(await clientOf(cluster, "h1").cluster.status());
     },
     demo: () => playFailover(cluster, page, firstVm, show),

@@ -252,8 +252,7 @@ export function decideProofs(view: ClusterView, known: ManagerKnowledge, also: r
     const record = fenceOf(view, host, incarnation);
     if (
       record === undefined ||
-      record.value.proofs.includes("power-off") ||
-      record.value.proofs.includes("last-word")
+      record.value.proofs.some((proof) => proof === "power-off" || proof === "last-word" || proof === "word")
     ) {
       continue;
     }

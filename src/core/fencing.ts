@@ -22,9 +22,9 @@ export type FenceProof = {
 // epoch, or a folder that only its own host has. On a shared folder a frozen QEMU still holds its file, and writes in flight
 // may land later, so only power-off (or the host's own last word) counts.
 const acceptedProofs: { readonly [K in Pool["kind"]]: readonly ProofKind[] } = {
-  replicated: ["silence", "waited", "power-off", "last-word"],
-  "shared-dir": ["power-off", "last-word"],
-  "local-dir": ["silence", "waited", "power-off", "last-word"],
+  replicated: ["silence", "waited", "power-off", "last-word", "word"],
+  "shared-dir": ["power-off", "last-word", "word"],
+  "local-dir": ["silence", "waited", "power-off", "last-word", "word"],
 };
 
 /** The pools of a VM's disks; undefined where one of them is not known, which blocks every start. */

@@ -118,6 +118,22 @@ export const profiles = {
   slow: { name: "slow", heartbeatMs: 1_000, deadlineMs: 15_000, marginMs: 1_000 },
 } as const satisfies Record<string, Profile>;
 
+/**
+ * S23, of the hosts of a cluster of two without a witness: a year. No guard freezes there because the other one is silent,
+ * and nobody ever waited for D + M. Every rule that counts a deadline holds by that.
+ */
+export const withoutDeadline = {
+  name: "two",
+  heartbeatMs: 500,
+  deadlineMs: 31_536_000_000,
+  marginMs: 32_000_000,
+} as const satisfies Profile;
+
+/** S23: the silence of a host with this deadline proves nothing. */
+export function isWithoutDeadline({ deadlineMs }: { readonly deadlineMs: number }): boolean {
+  return deadlineMs >= withoutDeadline.deadlineMs;
+}
+
 /** Throws where a profile would break what fencing rests on; also run on each host's configuration. */
 export function assertProfile(profile: Profile): void {
   const slewMs = Math.ceil((profile.deadlineMs * 2 * limits.clockSlewPpmMax) / 1_000_000);
@@ -141,7 +157,7 @@ export function assertProfile(profile: Profile): void {
   );
 }
 
-for (const profile of Object.values(profiles)) assertProfile(profile);
+for (const profile of [...Object.values(profiles), withoutDeadline]) assertProfile(profile);
 assert(limits.graceAfterLongGapMs > limits.graceMs, "Cannot have a shorter grace after a longer gap");
 assert(3 * limits.leaderTickMs <= limits.leaderSilenceMs, "Cannot lose the office over one tick that was lost");
 assert(2 * limits.agentWakeMs <= limits.agentHungMs, "Cannot end an agent as hung that says in time that it lives");

@@ -32,6 +32,7 @@ const group: Group = {
   source: host("h1"),
   target: host("h2"),
   mode: { kind: "synchronous", boundMs: 2_000 },
+  points: null,
   paused: [],
   createdAt: 0 as Group["createdAt"],
 };

@@ -15,6 +15,11 @@ export const heartLimits = {
   orderedRestMs: 60_000,
   /** A host that left in order, and whose machine is still up after this, joins again. */
   leftRestMs: 600_000,
+  /**
+   * Where no deadline holds, a host that boots watches its own earlier incarnation for this long: a second machine of its
+   * name would show itself (S1, S23).
+   */
+  earlierLifeMs: 6_000,
   /** The agent hears each change at once, and the newest word again this often. */
   tellMs: 5_000,
   /** The heart looks at the time at least this often. */

@@ -1,4 +1,5 @@
 import { leftInOrder } from "../core/host-standing.ts";
+import { isWithoutDeadline } from "../core/limits.ts";
 import { type InstantMs, later } from "../model/ids.ts";
 import { parseJson } from "../model/json.ts";
 import {
@@ -114,11 +115,18 @@ function continueSilence(
   const revision = heartbeat?.revision ?? null;
   const known = state.silence;
   if (known !== null && known.incarnation === incarnation && known.revision === revision) return known;
-  const ownWaitMs = state.config.deadlineMs + state.config.marginMs;
-  const theirWaitMs = heartbeat === null ? 0 : heartbeat.value.deadlineMs + heartbeat.value.marginMs;
+  const ownWaitMs = waitOf(state.config);
+  const theirWaitMs = heartbeat === null ? 0 : waitOf(heartbeat.value);
   // What an earlier heartbeat of it had promised counts too: a shorter D never shortens a wait that has begun (S7).
   const before = known?.incarnation === incarnation ? known.waitMs : 0;
-  return { incarnation, revision, since: at, waitMs: Math.max(ownWaitMs, theirWaitMs, before) };
+  const endless = [state.config, ...(heartbeat === null ? [] : [heartbeat.value])].some(isWithoutDeadline);
+  const proves = !endless && (known?.incarnation !== incarnation || known.proves);
+  return { incarnation, revision, since: at, waitMs: Math.max(ownWaitMs, theirWaitMs, before), proves };
+}
+
+/** D + M; where no deadline holds, long enough to see that it beats, and no proof of anything (S23). */
+function waitOf(promised: Pick<Heartbeat, "deadlineMs" | "marginMs">): number {
+  return isWithoutDeadline(promised) ? heartLimits.earlierLifeMs : promised.deadlineMs + promised.marginMs;
 }
 
 function unreadable(state: HeartState, at: InstantMs): HeartStep {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fenceOf, HeartRig, heartbeatOf, host, own, registrationOf, stored } from "../../test/support/heart-rig.ts";
+import { withoutDeadline } from "../core/limits.ts";
 import { type Incarnation, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { guardNames } from "../ports/guard.ts";
@@ -105,6 +106,22 @@ describe("registering", () => {
     rig.tick(1_000);
     seeEarlier(rig, 21, 3_000); // S7: what the one before had promised is waited for too
     expect(rig.state.silence?.waitMs).toBe(15_600);
+  });
+
+  test("[S23] where no deadline holds, a boot does not wait a year, and silence is no proof", () => {
+    for (const leftovers of [0, 1]) {
+      const rig = new HeartRig();
+      for (const name of guardNames) rig.hello(name);
+      const { deadlineMs } = withoutDeadline;
+      seeEarlier(rig, 20, deadlineMs);
+      for (let s = 0; s < 6; s++) {
+        rig.tick(1_000);
+        seeEarlier(rig, 20, deadlineMs);
+      }
+      const { transaction } = rig.registers(2, leftovers);
+      const fence = transaction.writes.find((write) => write.key === keys.fence(host, one));
+      expect(fence?.kind === "put" && JSON.parse(fence.text).proofs).toEqual(leftovers === 0 ? ["last-word"] : []);
+    }
   });
 
   test("[S9] with leftovers of earlier incarnations there is no last word", () => {

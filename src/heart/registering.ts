@@ -114,7 +114,7 @@ function endBySilence(
   made: { readonly write: Write; readonly empty: boolean; readonly waitedMs: number; readonly wall: WallMs },
 ): Transaction {
   const { host } = state.config;
-  const { incarnation, revision, waitMs } = evidence.silence;
+  const { incarnation, revision, waitMs, proves } = evidence.silence;
   assert(
     made.waitedMs >= waitMs,
     () => `Cannot end ${host}/${incarnation}: silent for ${made.waitedMs} ms, must be >= ${waitMs}`,
@@ -126,7 +126,7 @@ function endBySilence(
     heartbeatRevision: revision,
     waitedMs: made.waitedMs,
     device: "not-needed",
-    proofs: made.empty ? ["silence", "last-word"] : ["silence"],
+    proofs: [...(proves ? (["silence"] as const) : []), ...(made.empty ? (["last-word"] as const) : [])],
     at: made.wall,
   };
   const heartbeat = keys.heartbeat(host, incarnation);

@@ -71,6 +71,8 @@ export type Silence = {
   readonly since: InstantMs;
   /** The larger of its D + M and ours (S7). */
   readonly waitMs: number;
+  /** False: no deadline holds it, and its silence proves nothing (S23). */
+  readonly proves: boolean;
 };
 
 /** What permits to end the earlier incarnation: nothing to end, a fence record, or silence. */

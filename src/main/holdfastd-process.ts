@@ -2,9 +2,11 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { openStoreForce } from "../adapters/etcd/force.ts";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
 import { keepLeaderAway } from "../adapters/etcd/leader-away.ts";
-import { openEtcdStore } from "../adapters/etcd/store.ts";
+import { keepJoining } from "../adapters/etcd/rejoin.ts";
+import { type EtcdStore, openEtcdStore } from "../adapters/etcd/store.ts";
 import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
 import { systemClock } from "../adapters/linux/clock.ts";
@@ -24,14 +26,17 @@ import { runPaths } from "../adapters/qemu/run-folder.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
+import type { TakeoverMeans } from "../api/server/takeover-means.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
 import { hostChecks } from "../core/host-checks.ts";
-import { limits } from "../core/limits.ts";
+import { isWithoutDeadline, limits } from "../core/limits.ts";
+import { isToRejoin, rejoinedTransaction } from "../core/takeover.ts";
 import type { HostConfig } from "../model/config.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
+import { systemActor } from "../model/records.ts";
 import { type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { VmRun, Volumes } from "../ports/hypervisor.ts";
@@ -115,7 +120,8 @@ async function run(
   };
   const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
   const knows = { self, version, heard, storeAddresses, log: warn };
-  const api = createApi({ view, store, commit, journal, clock, random, volumes, ...knows });
+  const takeover = takeoverMeans(config, etcd);
+  const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
   const hypervisor = openQemuHypervisor({ ...config, accel, certificates: config.store });
@@ -150,7 +156,29 @@ async function run(
   // Who only watches asks nothing: this is its question whether the store still is where it was (S22).
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
+  keepMember(config, etcd, view, commit);
   return undefined;
+}
+
+function takeoverMeans({ profile, runDir, commands }: HostConfig, etcd: EtcdStore): TakeoverMeans {
+  const force = openStoreForce({ runDir, restart: commands.restartStore }, etcd);
+  const waitMs = isWithoutDeadline(profile) ? 0 : profile.deadlineMs + profile.marginMs;
+  return { force, fencing: fenceAgents(), waitMs };
+}
+
+/** S23: after the others went on without this host, its member of the store joins them anew. */
+function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView, commit: CommitWithEvents): void {
+  const { host: self, role, runDir, store } = config;
+  const [endpoint = ""] = store.endpoints;
+  const joined = (): void => {
+    const transaction = rejoinedTransaction(view(), self);
+    if (transaction === undefined) return;
+    const told = { type: "cluster-member-back", subjects: { host: self }, params: { host: self } };
+    const event = { ...told, reason: null, alternatives: [], actor: systemActor };
+    commit(transaction, [event], () => undefined);
+  };
+  const isDue = () => isToRejoin(view(), self, role);
+  keepJoining({ name: self, endpoint, runDir, restart: config.commands.restartStore, isDue, joined, log }, etcd);
 }
 
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */

@@ -44,6 +44,8 @@ export const hostConfigSchema = z.strictObject({
     .strictObject({
       reboot: z.array(text).min(1).default(["systemctl", "reboot"]),
       powerOff: z.array(text).min(1).default(["systemctl", "poweroff"]),
+      /** Ends this host's member of the store; its supervisor starts it again, as `memberCommand` does. */
+      restartStore: z.array(text).min(1).default(["systemctl", "restart", "holdfast-etcd"]),
     })
     .prefault({}),
 });

@@ -29,6 +29,8 @@ export const clusterSchema = z.object({
   /** The store's format; a daemon that does not know it does not start. */
   format: z.int(),
   createdAt: wallMs,
+  /** The last takeover: the store goes on without these members, from a forced start (S23, S24). */
+  forced: z.object({ by: brandedText<HostId>(), without: z.array(brandedText<HostId>()), at: wallMs }).optional(),
 });
 export type Cluster = z.infer<typeof clusterSchema>;
 
@@ -115,9 +117,9 @@ export type FenceCause = z.infer<typeof fenceCauseSchema>;
 /**
  * What stands in a fence record as proven. `silence`: the record itself was guarded by the last heartbeat's revision.
  * `power-off`: a device confirmed it by a separate status. `last-word`: the host said that none of its VMs is left.
- * `waited`: D+M passed after the receipt of the record's commit (S9).
+ * `waited`: D+M passed after the receipt of the record's commit (S9). `word`: an operator said that it is off (S23).
  */
-export const proofKindSchema = z.enum(["silence", "power-off", "last-word", "waited"]);
+export const proofKindSchema = z.enum(["silence", "power-off", "last-word", "waited", "word"]);
 export type ProofKind = z.infer<typeof proofKindSchema>;
 
 /** `/fence/H/N/`: from its commit on, (H, N) gets no heartbeat through any more (S1, S9). */

@@ -1,5 +1,6 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
+import type { GroupPoints } from "../model/point-records.ts";
 import { drawOne } from "./draw-events.ts";
 import type { DrawContext } from "./faults/fault.ts";
 import { copyingMenu } from "./faults/menu.ts";
@@ -7,6 +8,16 @@ import type { PlannedGroup, PlannedVm, WorldPlan } from "./plan.ts";
 
 const eventsMin = 4;
 const eventsMax = 14;
+/** As people would have them, only faster. */
+const points: GroupPoints = {
+  everyMs: 20_000,
+  keep: [
+    { everyMs: 40_000, count: 3 },
+    { everyMs: 120_000, count: 2 },
+  ],
+  consistency: "application",
+  test: { everyMs: 120_000, checks: [], limitMs: 60_000 },
+};
 
 /**
  * The world of a seed with VMs besides whose disks lie with one host and are copied to another, in a group or two, and with
@@ -44,5 +55,6 @@ function drawGroup(random: SeededRandom, name: string, workers: readonly string[
     ...{ name: `copied${first + i}`, pool: "local", memoryMiB: 64, disks: random.chance(0.3) ? 2 : 1 },
     ...{ requested: "started" as const, maxRestart: random.below(4), maxRelocate: random.below(3) },
   }));
-  return { group: { name, from, to, vms: vms.map((vm) => vm.name) }, vms };
+  const group = { name, from, to, vms: vms.map((vm) => vm.name), points: random.chance(0.6) ? points : null };
+  return { group, vms };
 }

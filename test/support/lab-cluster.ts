@@ -77,7 +77,14 @@ export async function openTestLab(control = false, layout: Layout = "hosts"): Pr
   const said: string[] = [];
   const log = (line: string): number => said.push(line);
   const programs = layout === "pair" ? daemonsBeside("h3") : daemons;
-  const cluster = await openCluster({ hosts: 3, layout, profile: "default", accel: "auto", log, daemons: programs });
+  const cluster = await openCluster({
+    hosts: layout === "two" ? 2 : 3,
+    layout,
+    profile: "default",
+    accel: "auto",
+    log,
+    daemons: programs,
+  });
   try {
     return await populate(cluster, control, said);
   } catch (error) {

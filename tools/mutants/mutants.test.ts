@@ -4,11 +4,19 @@ import { unplantable } from "./plant.ts";
 import { realGuardMutants } from "./planted/c-guard.ts";
 import { moveDriverMutants } from "./planted/local-moves.ts";
 import { relayMutants, replicationMutants } from "./planted/replication.ts";
+import { takeoverMutants } from "./planted/takeover.ts";
 import { planted } from "./planted.ts";
 import { nameOf, trialOf } from "./trial.ts";
 import { readFirstTrials, trialsFor } from "./trials.ts";
 
-const all = [...planted, ...realGuardMutants, ...replicationMutants, ...relayMutants, ...moveDriverMutants];
+const all = [
+  ...planted,
+  ...realGuardMutants,
+  ...replicationMutants,
+  ...takeoverMutants,
+  ...relayMutants,
+  ...moveDriverMutants,
+];
 
 test("every bug can be planted in the sources as they are", () => {
   expect(unplantable(all)).toEqual([]);

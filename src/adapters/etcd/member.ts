@@ -84,6 +84,37 @@ export function etcdEnvironment(): Readonly<Record<string, string>> {
   return { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 }
 
+/** The files by which the daemon tells the next start of its host's member what it is to be. Gone after a boot (S23). */
+export function startOrders(runDir: string): { readonly force: string; readonly join: string } {
+  return { force: join(runDir, "store-force"), join: join(runDir, "store-join") };
+}
+
+const startScript = `data=$1; state=$2; run=$3; shift 3
+if [ -f "$run/store-join" ]; then
+  if [ -d "$data" ]; then rm -rf "$data.before"; mv "$data" "$data.before"; fi
+  mv "$run/store-join" "$state/store-initial"
+fi
+if [ -f "$state/store-initial" ]; then
+  set -- "$@" "--initial-cluster=$(cat "$state/store-initial")" --initial-cluster-state=existing
+fi
+if [ -f "$run/store-force" ]; then
+  rm -rf "$data.before"; cp -a "$data" "$data.before" && rm "$run/store-force" && set -- "$@" --force-new-cluster
+fi
+exec etcd "$@"`;
+
+/**
+ * How a host starts its member: as it was, or as an order says, once (S23, S24). Forcing keeps a copy of the data, joining
+ * puts them aside.
+ */
+export function memberCommand(
+  spec: StoreMemberSpec,
+  initial: InitialCluster,
+  dirs: { readonly runDir: string; readonly stateDir: string },
+): readonly [string, ...string[]] {
+  const { runDir, stateDir } = dirs;
+  return ["/bin/sh", "-c", startScript, "sh", spec.dataDir, stateDir, runDir, ...etcdArguments(spec, initial)];
+}
+
 /** The start of a fresh cluster: each member's arguments, by name. */
 export function freshCluster(specs: readonly StoreMemberSpec[]): ReadonlyMap<string, readonly string[]> {
   const members = specs.map((spec) => ({ name: spec.name, peerUrl: peerUrl(spec) }));

@@ -12,7 +12,13 @@ export type KeyValue = {
   readonly value: string;
 };
 
-export type RangeRequest = { key: string; rangeEnd?: string; limit?: number; countOnly?: boolean };
+export type RangeRequest = {
+  key: string;
+  rangeEnd?: string;
+  limit?: number;
+  countOnly?: boolean;
+  serializable?: boolean;
+};
 export type RangeResponse = { header: Header | null; kvs: readonly KeyValue[] };
 
 export type CompareMessage = {

@@ -16,6 +16,8 @@ export type EtcdStoreOptions = PoolOptions & { readonly cluster: ClusterId };
 export type EtcdStore = Store & {
   readonly maintenance: StoreMaintenance;
   readonly membership: StoreMembership;
+  /** Everything as the first endpoint's member has it on its own, without asking the others: it may be old (S23). */
+  peek(done: (end: SnapshotEnd) => void): void;
   close(): void;
 };
 
@@ -48,6 +50,7 @@ export function openEtcdStore(options: EtcdStoreOptions): EtcdStore {
     },
     maintenance: createMaintenance(pool),
     membership: createMembership(pool),
+    peek: (done) => peek(pool, root, done),
     close() {
       for (const watch of watches) watch.stop();
       watches.clear();
@@ -64,6 +67,20 @@ function snapshot(pool: Pool, root: string, prefix: StoreKey, done: (end: Snapsh
     if (end.kind === "failed") return done({ kind: "unknown", cause: causeOf(end.failure) });
     const revision = Number(end.response.header?.revision ?? 0) as Revision;
     pool.noteRevision(revision);
+    done({ kind: "done", values: end.response.kvs.map((kv) => storedValue(root, kv)), revision });
+  });
+}
+
+function peek(pool: Pool, root: string, done: (end: SnapshotEnd) => void): void {
+  const [own] = pool.endpoints;
+  if (own === undefined || !own.ready()) {
+    done({ kind: "unknown", cause: `not-connected: ${own?.trouble()}` });
+    return;
+  }
+  const key = `${root}/`;
+  own.ask(rpc.range, { key, rangeEnd: rangeEnd(key), serializable: true }, limits.snapshotAttemptMs, (end) => {
+    if (end.kind === "failed") return done({ kind: "unknown", cause: causeOf(end.failure) });
+    const revision = Number(end.response.header?.revision ?? 0) as Revision;
     done({ kind: "done", values: end.response.kvs.map((kv) => storedValue(root, kv)), revision });
   });
 }

@@ -3,6 +3,7 @@ import { actorSchema } from "../../model/branded.ts";
 import { checkSchema, reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, requestIdSchema, wallMsSchema } from "./base.ts";
 import { hostSummarySchema } from "./host.ts";
+import { takeover } from "./takeover.ts";
 import { taskSchema } from "./task.ts";
 import { vmSummarySchema } from "./vm.ts";
 
@@ -67,6 +68,7 @@ export const clusterContract = {
       }),
     )
     .output(z.object({ disarm: disarmSchema })),
+  takeover,
   arm: base
     .route({ method: "POST", path: "/cluster/arm", summary: "End a disarm" })
     .input(z.object({ requestId: requestIdSchema }))

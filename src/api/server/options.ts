@@ -8,6 +8,7 @@ import type { Volumes } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Store } from "../../ports/store.ts";
+import type { TakeoverMeans } from "./takeover-means.ts";
 
 /** What the process's own loop has noted; without it the view is looked at every `trackMs`. */
 export type Heard = {
@@ -32,6 +33,8 @@ export type ApiOptions = {
   readonly commit?: CommitWithEvents | undefined;
   /** When what was received, by the process's own loop; without it: when the view was seen to change. */
   readonly heard?: Heard | undefined;
+  /** Without it this host cannot go on alone where most members are off. */
+  readonly takeover?: TakeoverMeans | undefined;
   /** The addresses of the members of the store that this host asks. */
   readonly storeAddresses?: readonly string[] | undefined;
   /** Gets one line for each failure that is this program's own mistake. */

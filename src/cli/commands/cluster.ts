@@ -4,6 +4,7 @@ import { render } from "../../model/messages/index.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { checksText, fields, moment, orDash, staleness } from "../text.ts";
 import { hostTable } from "./host.ts";
+import { takeoverCommand } from "./takeover.ts";
 import { taskTable } from "./task-list.ts";
 import { vmTable } from "./vm-show.ts";
 
@@ -21,6 +22,7 @@ export const clusterCommands: Group = (program, cli) => {
       else cli.io.out(statusText(status));
     });
   disarmCommands(cluster, cli);
+  takeoverCommand(cluster, cli);
 };
 
 function disarmCommands(cluster: Parameters<Group>[0], cli: Cli): void {

@@ -18,6 +18,7 @@ import { processorMessages } from "./processors.ts";
 import { replicationMessages } from "./replication.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
+import { takeoverMessages } from "./takeover.ts";
 
 /** The catalogue's parts. A code stands in exactly one of them. */
 export const parts: readonly Catalogue[] = [
@@ -38,6 +39,7 @@ export const parts: readonly Catalogue[] = [
   groupMessages,
   pointMessages,
   heartMessages,
+  takeoverMessages,
   certificateMessages,
 ];
 

@@ -4,10 +4,11 @@ import type { HostId, VmId } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import type { Replica } from "../../model/replication-records.ts";
 import type { FaultEvent, PlannedGroup } from "../plan.ts";
+import { dropPoint, exportPoint, takePoint, testPoint } from "../scenario/point-phrases.ts";
 import type { Commit } from "../world/history.ts";
 import type { World } from "../world/world.ts";
 import type { DrawContext, FaultKind, Heal } from "./fault.ts";
-import { ask } from "./operator.ts";
+import { type Ask, ask } from "./operator.ts";
 import { strikeWith } from "./strike.ts";
 
 function drawCopy(random: SeededRandom, context: DrawContext): { vm: string; forMs: number } {
@@ -65,6 +66,26 @@ export const copyingFaults: readonly FaultKind[] = [
     },
   },
 ];
+
+/** What somebody asks of recovery points, of whichever host answers. */
+export const pointWishes: readonly FaultKind[] = [
+  wish("point-take", takePoint),
+  wish("point-drop", dropPoint),
+  wish("point-test", testPoint),
+  wish("point-export", exportPoint),
+];
+
+function wish(name: string, asks: (of: { readonly vm: string }) => Ask): FaultKind {
+  return {
+    name,
+    weight: 2,
+    draw: (random, context) => ({ host: random.pick(context.workers), vm: random.pick(context.vms) }),
+    happens: (world, event, random) => {
+      ask(world, event, random, asks({ vm: event.vm ?? "" }));
+      return undefined;
+    },
+  };
+}
 
 function daemonsOf(world: World, vm: string | undefined) {
   return world.workers().flatMap((host) => world.replicas.daemonOf(`vm:${vm}`, host) ?? []);

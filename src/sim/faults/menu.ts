@@ -1,5 +1,5 @@
 import { must } from "../../base/assert.ts";
-import { copiesInTrouble, copyingFaults } from "./copying.ts";
+import { copiesInTrouble, copyingFaults, pointWishes } from "./copying.ts";
 import type { FaultKind } from "./fault.ts";
 import { hostFaults } from "./hosts.ts";
 import { doubling, linkFaults } from "./links.ts";
@@ -39,6 +39,7 @@ export const recipeMenu: readonly FaultKind[] = [freezeSticks];
 /** What befalls disks that are copied, their VMs and the two hosts; drawn in worlds that have such. */
 export const copyingMenu: readonly FaultKind[] = [
   ...copyingFaults,
+  ...pointWishes,
   copiesInTrouble([...faultMenu, ...copyingFaults]),
   switchoverInTrouble([...faultMenu, ...copyingFaults]),
   ...weighed([...faultMenu, ...managingMenu, ...orderMenu], {
@@ -92,6 +93,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy", "disarm"],
   ...rulingFaults.map((kind) => kind.name),
   ...copyingFaults.map((kind) => kind.name),
+  ...pointWishes.map((kind) => kind.name),
 ]);
 
 export function mayCostContact(kind: string): boolean {

@@ -37,8 +37,8 @@ export const fencingMutants: readonly Mutant[] = [
     rule: "S10",
     what: "Silence is taken as proof for a shared folder, where a frozen writer still holds its file.",
     file: "src/core/fencing.ts",
-    find: '  "shared-dir": ["power-off", "last-word"],',
-    replace: '  "shared-dir": ["silence", "power-off", "last-word"],',
+    find: '  "shared-dir": ["power-off", "last-word", "word"],',
+    replace: '  "shared-dir": ["silence", "power-off", "last-word", "word"],',
   },
   {
     id: "rejoin-counts-as-last-word",

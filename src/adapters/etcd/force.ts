@@ -1,0 +1,78 @@
+import { spawn } from "node:child_process";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { HostConfig } from "../../model/config.ts";
+import { keys } from "../../model/keys.ts";
+import type { ForceEnd, StoreForce } from "../../ports/store-force.ts";
+import { startOrders } from "./member.ts";
+import type { EtcdStore } from "./store.ts";
+
+const askMs = 2_000;
+const pollMs = 200;
+/** For a member that copies its data, starts alone and elects itself. */
+const forceMs = 60_000;
+/** Of a host that is up, at least one of its own doors answers, or says that there is none: store, and SSH. */
+const knocked = [2379, 2380, 22] as const;
+
+export type ForceOptions = Pick<HostConfig, "runDir"> & { readonly restart: readonly string[] };
+
+/** Forces a new store by an order to the member's next start (`memberCommand`). */
+export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreForce {
+  return {
+    answering: (addresses, done) => {
+      void Promise.all(addresses.map(answers)).then((found) => done(addresses.filter((_, i) => found[i])));
+    },
+    peek: (done) => store.peek(done),
+    force: (done) => {
+      void force(options, store).then(done);
+    },
+  };
+}
+
+async function force({ runDir, restart }: ForceOptions, store: EtcdStore): Promise<ForceEnd> {
+  const order = startOrders(runDir).force;
+  const giveUpAt = performance.now() + forceMs;
+  writeFileSync(order, "");
+  restartMember(restart);
+  try {
+    while (performance.now() < giveUpAt) {
+      await sleep(pollMs);
+      if (!existsSync(order) && (await serves(store))) return { kind: "done" };
+    }
+  } finally {
+    // An order that nobody took up must not wait for a later start.
+    rmSync(order, { force: true });
+  }
+  return { kind: "failed", cause: `the store did not serve within ${forceMs / 1000} s` };
+}
+
+function serves(store: EtcdStore): Promise<boolean> {
+  return new Promise((resolve) => store.snapshot(keys.cluster, ({ kind }) => resolve(kind === "done")));
+}
+
+/** Its supervisor starts it again. */
+export function restartMember([file = "", ...args]: readonly string[]): void {
+  const child = spawn(file, args, { stdio: "ignore", detached: true });
+  // Told by the store, which does not come back as it was asked to.
+  child.once("error", () => undefined);
+  child.unref();
+}
+
+async function answers(address: string): Promise<boolean> {
+  const found = await Promise.all(knocked.map((port) => knock(address, port)));
+  return found.includes(true);
+}
+
+function knock(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (isThere: boolean): void => {
+      socket.destroy();
+      resolve(isThere);
+    };
+    socket.setTimeout(askMs, () => end(false));
+    socket.once("connect", () => end(true));
+    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code === "ECONNREFUSED"));
+  });
+}

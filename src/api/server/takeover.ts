@@ -1,0 +1,194 @@
+import { toldOfCluster } from "../../core/requests/disarm.ts";
+import {
+  type Claim,
+  foreseeTakeover,
+  type OffProof,
+  othersOf,
+  takeoverTransactions,
+  wordFor,
+} from "../../core/takeover.ts";
+import type { HostId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { EventDraft } from "../../model/records.ts";
+import type { Change, CommitEnd, Transaction } from "../../model/transaction.ts";
+import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
+import type { PowerOffEnd } from "../../ports/fencing.ts";
+import type { SnapshotEnd } from "../../ports/store.ts";
+import type { ForceEnd } from "../../ports/store-force.ts";
+import type { TakeoverOutput } from "../contract/takeover.ts";
+import type { Answer, WithRequestId } from "./ask.ts";
+import type { Unavailable } from "./mutate.ts";
+import { type ApiOptions, apiLimits } from "./options.ts";
+import type { TakeoverMeans } from "./takeover-means.ts";
+import { answered, sleep } from "./wait.ts";
+
+export type TakeoverInput = WithRequestId & {
+  readonly claim: Claim;
+  readonly word?: string | undefined;
+  readonly dryRun?: boolean | undefined;
+};
+
+/** A store that answers within this is one that decides. */
+const servesMs = 3_000;
+const answeringMs = 5_000;
+const deviceMs = 35_000;
+const forceMs = 70_000;
+
+const noAnswer = { kind: "unknown", cause: "no answer" } as const;
+
+let underWay = false;
+
+/** S23, S24. One at a time; the outcome is in the store, and a repetition is refused because that serves again. */
+export async function takeOver(options: ApiOptions, input: TakeoverInput): Promise<Answer<TakeoverOutput>> {
+  const { takeover } = options;
+  if (takeover === undefined) return refuse("takeover-not-here", { host: options.self });
+  if (underWay) return refuse("takeover-under-way", {});
+  underWay = true;
+  try {
+    return await takeOverOnce(options, takeover, input);
+  } finally {
+    underWay = false;
+  }
+}
+
+async function takeOverOnce(
+  options: ApiOptions,
+  means: TakeoverMeans,
+  input: TakeoverInput,
+): Promise<Answer<TakeoverOutput>> {
+  const { clock, self } = options;
+  const asked = await answered<SnapshotEnd>(clock, servesMs, noAnswer, (done) =>
+    options.store.snapshot(keys.cluster, done),
+  );
+  if (asked.kind === "done") return refuse("takeover-not-needed", {});
+  const before = await viewOf(options, (done) => means.force.peek(done));
+  if ("kind" in before) return before;
+  const lost = othersOf(before, self, input.claim);
+  if ("kind" in lost) return lost;
+  const talks = await whoAnswers(options, means, before, lost);
+  if (talks !== undefined) return talks;
+  if (input.dryRun === true) return ok(before, self, new Map(lost.map((host) => [host, null])), false);
+  const proofs = await proveOff(options, means, before, lost, input.word);
+  if ("kind" in proofs) return proofs;
+  await sleep(clock, [...proofs.values()].includes("word") ? means.waitMs : 0);
+  const late = { kind: "failed", cause: noAnswer.cause } as const;
+  const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(done));
+  if (forced.kind === "failed")
+    return { kind: "unavailable", code: "takeover-store-failed", params: { cause: forced.cause } };
+  const view = await viewOf(options, (done) => options.store.snapshot("/" as typeof keys.cluster, done));
+  if ("kind" in view) return view;
+  const answer = ok(view, self, proofs, true);
+  const failed = await writeAll(options, view, proofs, input);
+  return failed ?? answer;
+}
+
+async function viewOf(
+  options: ApiOptions,
+  read: (done: (end: SnapshotEnd) => void) => void,
+): Promise<ClusterView | Unavailable> {
+  const end = await answered<SnapshotEnd>(options.clock, apiLimits.storeMs, noAnswer, read);
+  if (end.kind === "unknown")
+    return { kind: "unavailable", code: "takeover-no-data", params: { cause: end.cause, host: options.self } };
+  const view = emptyView();
+  const changes = end.values.map((value): Change => ({ kind: "put", ...value }));
+  applyChanges(view, changes, end.revision);
+  return view;
+}
+
+/** S23: whoever answers on any link is not off, whatever the operator says. */
+async function whoAnswers(
+  { clock }: ApiOptions,
+  { force }: TakeoverMeans,
+  view: ClusterView,
+  lost: readonly HostId[],
+): Promise<Refusal | undefined> {
+  for (const host of lost) {
+    const addresses = (view.members.get(host)?.value.links ?? []).map(({ address }) => address);
+    if (addresses.length === 0) return refuse("takeover-no-links", { host });
+    const found = await answered<readonly string[]>(clock, answeringMs, addresses, (done) =>
+      force.answering(addresses, done),
+    );
+    const [address] = found;
+    if (address !== undefined) return refuse("takeover-peer-answers", { host: nameOf(view, host), address });
+  }
+  return undefined;
+}
+
+/** Each by its device; those without one, or that it does not confirm, by the operator's word for all of them. */
+async function proveOff(
+  { clock }: ApiOptions,
+  { fencing }: TakeoverMeans,
+  view: ClusterView,
+  lost: readonly HostId[],
+  word: string | undefined,
+): Promise<ReadonlyMap<HostId, OffProof> | Refusal> {
+  const proofs = new Map<HostId, OffProof>();
+  const causes: string[] = [];
+  for (const host of lost) {
+    const device = view.devices.get(host)?.value;
+    if (device === undefined) {
+      causes.push(`${nameOf(view, host)} has no power controller`);
+      continue;
+    }
+    const end = await answered<PowerOffEnd>(clock, deviceMs, noAnswer, (done) => fencing.powerOff(device, done));
+    if (end.kind === "off") proofs.set(host, "power-off");
+    else causes.push(end.cause);
+  }
+  if (causes.length === 0) return proofs;
+  const unproven = lost.filter((host) => !proofs.has(host));
+  const expected = wordFor(unproven.map((host) => nameOf(view, host)));
+  if (word !== expected) return refuse("takeover-word-missing", { word: expected, cause: causes.join("; ") });
+  for (const host of unproven) proofs.set(host, "word");
+  return proofs;
+}
+
+async function writeAll(
+  options: ApiOptions,
+  view: ClusterView,
+  lost: ReadonlyMap<HostId, OffProof>,
+  input: TakeoverInput,
+): Promise<Unavailable | undefined> {
+  const at = options.clock.wall();
+  const actor = { name: "root", role: "admin" as const, requestId: input.requestId ?? options.random.hex(24) };
+  const names = [...lost.keys()].map((host) => nameOf(view, host)).join(", ");
+  const told = toldOfCluster("cluster-taken-over", { by: options.self, without: names }, { actor, at });
+  const all = takeoverTransactions(view, { self: options.self, lost, at });
+  for (const [i, transaction] of all.entries()) {
+    const end = await commit(options, transaction, i === 0 ? [told] : []);
+    if (end !== "committed")
+      return { kind: "unavailable", code: "takeover-not-written", params: { done: i, of: all.length } };
+  }
+  return undefined;
+}
+
+function commit(
+  options: ApiOptions,
+  transaction: Transaction,
+  events: readonly EventDraft[],
+): Promise<CommitEnd["kind"] | "too-large"> {
+  return new Promise((resolve) => {
+    const done = ({ kind }: { readonly kind: CommitEnd["kind"] | "too-large" }): void => resolve(kind);
+    if (options.commit === undefined) options.store.commit(transaction, apiLimits.commitMs, done);
+    else options.commit(transaction, events, done);
+  });
+}
+
+function ok(
+  view: ClusterView,
+  self: HostId,
+  lost: ReadonlyMap<HostId, OffProof | null>,
+  done: boolean,
+): Answer<TakeoverOutput> {
+  const vms = foreseeTakeover(view, self, [...lost.keys()]).map(({ vm, name, from, why }) => ({
+    ...{ id: vm, name },
+    from: { id: from, name: nameOf(view, from) },
+    why,
+  }));
+  const members = [...lost].map(([id, proof]) => ({ id, name: nameOf(view, id), proof }));
+  return { kind: "ok", value: { lost: members, vms, done } };
+}
+
+function nameOf(view: ClusterView, host: HostId): string {
+  return view.members.get(host)?.value.name ?? host;
+}

@@ -1,0 +1,57 @@
+import type { TakeoverOutput } from "../../api/contract/takeover.ts";
+import { render } from "../../model/messages/index.ts";
+import { type Cli, examples, type Group } from "../program.ts";
+import { fail } from "../trouble.ts";
+
+/** S23, S24: for the night in which the store has no majority any more. */
+export function takeoverCommand(cluster: Parameters<Group>[0], cli: Cli): void {
+  cluster
+    .command("takeover")
+    .description("go on with this host alone, where the other members are off and the store does not serve any more")
+    .option("--peer-is-off", "of a cluster of two: the other host is off")
+    .option("--others-are-off", "of a larger one: all other members are off")
+    .option("--word <word>", "typed where no power controller confirms it: NAME-off, or NAME-and-NAME-off")
+    .option("--dry-run", "show what would start and what would not; nothing is changed")
+    .option("--json", "print the answer as JSON")
+    .addHelpText(
+      "after",
+      examples(
+        "holdfast cluster takeover --peer-is-off --dry-run",
+        "holdfast cluster takeover --peer-is-off",
+        "holdfast cluster takeover --peer-is-off --word h1-off",
+        "holdfast cluster takeover --others-are-off --word h1-and-h3-off",
+      ),
+    )
+    .action(async ({ json, peerIsOff, othersAreOff, word, dryRun }) => {
+      if ((peerIsOff === true) === (othersAreOff === true)) throw fail("takeover-claim-missing", {}, 2);
+      const claim = peerIsOff === true ? "peer-is-off" : "others-are-off";
+      // Not repeated by itself: each attempt may cut somebody's power.
+      const session = await cli.session();
+      const answer = await session.call((client) => client.cluster.takeover({ claim, word, dryRun }));
+      if (json === true) cli.json(answer);
+      else cli.io.out(takeoverText(answer));
+    });
+}
+
+function takeoverText({ lost, vms, done }: TakeoverOutput): string {
+  const names = lost.map(({ name }) => name).join(" and ");
+  const head = done ? `The store goes on without ${names}.` : `The store would go on without ${names}.`;
+  const how = lost.map(({ name, proof }) =>
+    proof === null ? "" : `  ${name} is off: ${proof === "word" ? "by your word" : "its power controller says so"}\n`,
+  );
+  const starts = vms.filter(({ why }) => why === null);
+  const stays = vms.filter(({ why }) => why !== null);
+  const lines = [
+    ...starts.map(({ name, from }) => `  ${name} (${from.name}) starts here`),
+    ...stays.map(({ name, from, why }) => `  ${name} (${from.name}) does not: ${why === null ? "" : wordsOf(why)}`),
+  ];
+  const risk =
+    starts.length === 0
+      ? ""
+      : "What such a VM was answered after this host had last heard of the other one is not known here (S21).\n";
+  return [head, "\n", ...how, lines.length === 0 ? "  No VM was there.\n" : `${lines.join("\n")}\n`, risk].join("");
+}
+
+function wordsOf(why: NonNullable<TakeoverOutput["vms"][number]["why"]>): string {
+  return render(why.code, why.params).cause;
+}

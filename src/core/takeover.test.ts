@@ -1,0 +1,147 @@
+import { describe, expect, test } from "vitest";
+import { fence, held, host } from "../../test/support/records.ts";
+import { ReplicaCluster, replica, run, there, volumes, web } from "../../test/support/replicas.ts";
+import { must } from "../base/assert.ts";
+import type { HostId, VolumeId, WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { ReplicaState } from "../model/replication-records.ts";
+import { fenceOf } from "../model/view.ts";
+import { proveGone } from "./fencing.ts";
+import { usability, wholeCopies } from "./replication-usable.ts";
+import {
+  foreseeTakeover,
+  isToRejoin,
+  type OffProof,
+  othersOf,
+  rejoinedTransaction,
+  takeoverTransactions,
+  wordFor,
+} from "./takeover.ts";
+
+const at = 70 as WallMs;
+const lost = run.host;
+const stale: ReplicaState = { kind: "stale", cause: "silent", whole: true, at: 50 as WallMs };
+
+function clusterWith(state: ReplicaState): ReplicaCluster {
+  const record = { schema: 1, id: "c", name: "c", format: 1, createdAt: 0 };
+  return new ReplicaCluster().put(keys.cluster, record).copies(state);
+}
+
+function takeOver(cluster: ReplicaCluster, proof: OffProof = "word", hosts: readonly HostId[] = [lost]): void {
+  const proofs = new Map(hosts.map((name) => [name, proof]));
+  for (const transaction of takeoverTransactions(cluster.view, { self: there, lost: proofs, at }))
+    expect(cluster.commit({ kind: "commit", transaction })).toBe(true);
+}
+
+const epochOf = (cluster: ReplicaCluster) => cluster.view.owners.get(web)?.value.epoch;
+
+describe("a takeover", () => {
+  test.each(["word", "power-off"] as const)("[S23] fences the lost host with its proof: %s", (proof) => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    takeOver(cluster, proof);
+    expect(fenceOf(cluster.view, lost, run.incarnation)?.value).toMatchObject({ by: there, proofs: [proof] });
+    const pools = [...cluster.view.pools.values()].map(({ value }) => value);
+    expect(proveGone(cluster.view, lost, run.incarnation, pools)?.by).toBe(proof);
+    expect(cluster.view.cluster?.value.forced).toMatchObject({ by: there, without: [lost] });
+  });
+
+  test("[S23] adds its proof to a fence that stands already", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    cluster.put(keys.fence(lost, run.incarnation), fence({ proofs: ["silence"] }));
+    takeOver(cluster);
+    expect(fenceOf(cluster.view, lost, run.incarnation)?.value.proofs).toEqual(["silence", "word"]);
+  });
+
+  test("[S21, S24] leaps over every epoch that the lost host may have used, and takes along what is in sync here", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    takeOver(cluster);
+    expect(epochOf(cluster)).toBe(run.epoch + 100);
+    expect(wholeCopies(cluster.view, web)).toEqual([there]);
+  });
+
+  test.each<readonly [string, ReplicaState, string]>([
+    ["stale", stale, "unknown"],
+    ["half copied", { kind: "copying" }, "copying"],
+  ])("[S21] of a copy that was %s nothing is known after it, or it is of no use: it is not taken", (_, state, then) => {
+    const cluster = clusterWith(state);
+    takeOver(cluster);
+    expect(cluster.stateOf("h2")).toBe(then);
+    expect(wholeCopies(cluster.view, web)).toEqual([]);
+  });
+
+  test("[S21] one disk that is not in sync keeps all of them from being taken", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    cluster.put(keys.replica(web, "web-1" as VolumeId, there), replica("web-1" as VolumeId, stale));
+    takeOver(cluster);
+    expect(volumes.map((volume) => cluster.stateOf("h2", volume))).toEqual(["unknown", "unknown"]);
+    expect(usability(cluster.view, web, there).kind).toBe("lossy");
+  });
+
+  test("[S21] a copy of an earlier run is not made one of this run by the leap", () => {
+    const cluster = clusterWith({ kind: "in-sync" }).put(keys.owner(web), held("h1", 3, 5));
+    takeOver(cluster);
+    expect(cluster.stateOf("h2")).toBe("unknown");
+    expect(wholeCopies(cluster.view, web)).toEqual([]);
+  });
+
+  test("[S21] copies on other hosts count for nothing: they were not asked", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    const there3 = replica("web-0" as VolumeId, { kind: "in-sync" }, { host: host("h3") });
+    cluster.put(keys.replica(web, "web-0" as VolumeId, host("h3")), there3);
+    takeOver(cluster, "word", [lost, host("h3")]);
+    expect(cluster.stateOf("h3")).toBe("unknown");
+    expect(wholeCopies(cluster.view, web)).toEqual([there]);
+  });
+
+  test("[S23] leaves the survivor's own VMs alone", () => {
+    const cluster = clusterWith({ kind: "in-sync" }).put(keys.owner(web), held("h2", 7, 4));
+    const before = cluster.view.owners.get(web)?.revision;
+    takeOver(cluster);
+    expect(cluster.view.owners.get(web)?.revision).toBe(before);
+    expect(foreseeTakeover(cluster.view, there, [lost])).toEqual([]);
+  });
+});
+
+test("[S23] what would start, and why something would not, is said before", () => {
+  expect(foreseeTakeover(clusterWith({ kind: "in-sync" }).view, there, [lost])).toMatchObject([
+    { name: "web", why: null },
+  ]);
+  const cluster = clusterWith(stale);
+  cluster.put(keys.pool("local" as never), {
+    ...must([...cluster.view.pools.values()][0], "a pool").value,
+    kind: "local-dir",
+  });
+  expect(foreseeTakeover(cluster.view, there, [lost])).toMatchObject([{ name: "web", why: { code: "replica-stale" } }]);
+});
+
+test("[S23, S24] the claim has to fit the cluster, and the word names whom it is about", () => {
+  const { view } = clusterWith({ kind: "in-sync" });
+  expect(othersOf(view, there, "others-are-off")).toEqual([host("h1"), host("h3")]);
+  expect(othersOf(view, there, "peer-is-off")).toMatchObject({ code: "takeover-not-two", params: { members: 3 } });
+  expect(wordFor(["h1", "h3"])).toBe("h1-and-h3-off");
+});
+
+describe("the way back", () => {
+  test("[S23] not before the host is heard there as a later incarnation", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    expect(isToRejoin(cluster.view, lost, "host")).toBe(false);
+    const beat = { schema: 1, seq: 1, deadlineMs: 1, marginMs: 1, agentAgeMs: 0, frozen: false, poolAgeMs: null };
+    cluster.put(keys.heartbeat(lost, run.incarnation), beat);
+    takeOver(cluster);
+    expect(isToRejoin(cluster.view, lost, "host")).toBe(false);
+    cluster.register(lost, run.incarnation + 1);
+    expect(isToRejoin(cluster.view, lost, "host")).toBe(false);
+    cluster.put(keys.heartbeat(lost, (run.incarnation + 1) as typeof run.incarnation), beat);
+    expect(isToRejoin(cluster.view, lost, "host")).toBe(true);
+    expect(isToRejoin(cluster.view, there, "host")).toBe(false);
+  });
+
+  test("[S23] is said once", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    takeOver(cluster);
+    const transaction = must(rejoinedTransaction(cluster.view, lost), "a transaction");
+    expect(cluster.commit({ kind: "commit", transaction })).toBe(true);
+    expect(rejoinedTransaction(cluster.view, lost)).toBeUndefined();
+    expect(cluster.view.cluster?.value.forced?.without).toEqual([]);
+  });
+});

@@ -1,0 +1,155 @@
+import { compareText } from "../base/order.ts";
+import type { Epoch, HostId, VmId, WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import { type Reason, type Refusal, refuse } from "../model/reason.ts";
+import type { FenceRecord, HeldOwner, ProofKind, Vm } from "../model/records.ts";
+import type { Replica } from "../model/replication-records.ts";
+import type { Compare, Transaction, Write } from "../model/transaction.ts";
+import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
+import { copiesOn } from "./replication.ts";
+import { usability } from "./replication-usable.ts";
+import { put, transaction, unchanged } from "./transactions.ts";
+import { liesOn } from "./volume-place.ts";
+
+// S23, S24: a host goes on without members that are off, from its own data. Those may lack the last decisions: what others did
+// with numbers that only they knew of must never be mistaken for what is done with them here.
+
+/** The lost host may have started a VM anew so often before it was lost, without a trace in the survivor's data. */
+const epochGap = 100;
+
+/** `word`: an operator said so; `power-off`: its device confirmed it. */
+export type OffProof = Extract<ProofKind, "power-off" | "word">;
+export type Takeover = {
+  readonly self: HostId;
+  readonly lost: ReadonlyMap<HostId, OffProof>;
+  readonly at: WallMs;
+};
+
+export type Claim = "peer-is-off" | "others-are-off";
+
+/** Whom the claim is about: all other members, in the order of their ids. Refused: it does not fit this cluster. */
+export function othersOf(view: ClusterView, self: HostId, claim: Claim): readonly HostId[] | Refusal {
+  const others = [...view.members.keys()].filter((host) => host !== self).sort(compareText);
+  if (claim === "peer-is-off" && others.length !== 1) return refuse("takeover-not-two", { members: others.length + 1 });
+  if (others.length === 0) return refuse("takeover-alone", { host: self });
+  return others;
+}
+
+/** What an operator types where no device confirms: names whoever is off, so that it is never typed for another. */
+export function wordFor(names: readonly string[]): string {
+  return `${names.join("-and-")}-off`;
+}
+
+/** A VM of a lost host, and what becomes of it; `why`: what is in its way, null: it starts. */
+export type TakenVm = { readonly vm: VmId; readonly name: string; readonly from: HostId; readonly why: Reason | null };
+
+/** By the records as they are here, each wanted VM of a lost host in the order of names. */
+export function foreseeTakeover(view: ClusterView, self: HostId, lost: readonly HostId[]): readonly TakenVm[] {
+  return lostVms(view, lost)
+    .map(({ vm, owner }) => ({ vm: vm.id, name: vm.name, from: owner.value.host, why: whyNot(view, vm, self) }))
+    .sort((a, b) => compareText(a.name, b.name));
+}
+
+function whyNot(view: ClusterView, vm: Vm, self: HostId): Reason | null {
+  const reason = (code: string): Reason => ({ rule: "S21", code, params: { vm: vm.name, host: self } });
+  if (vm.requested !== "started") return reason("takeover-vm-not-wanted");
+  if (liesOn(view, vm) === undefined) return null;
+  const use = usability(view, vm.id, self);
+  return use.kind === "whole" ? null : reason(use.code);
+}
+
+function lostVms(view: ClusterView, lost: readonly HostId[]) {
+  const found: { readonly vm: Vm; readonly owner: Stored<HeldOwner> }[] = [];
+  for (const [id, owner] of view.owners) {
+    const vm = view.vms.get(id)?.value;
+    if (vm === undefined || owner.value.kind !== "held" || !lost.includes(owner.value.host)) continue;
+    found.push({ vm, owner: owner as Stored<HeldOwner> });
+  }
+  return found;
+}
+
+/**
+ * What is written into a store that was just forced, one after the other: first that it was, then each lost host's fence,
+ * then each of their VMs. Managers do the rest (S9, S17).
+ */
+export function takeoverTransactions(view: ClusterView, takeover: Takeover): readonly Transaction[] {
+  const { self, lost, at } = takeover;
+  const cluster = view.cluster;
+  if (cluster === undefined) return [];
+  const forced = { by: self, without: [...lost.keys()], at };
+  return [
+    transaction([unchanged(keys.cluster, cluster)], [put(keys.cluster, { ...cluster.value, forced })]),
+    ...[...lost].flatMap(([host, proof]) => fenceOff(view, host, proof, takeover)),
+    ...lostVms(view, [...lost.keys()]).map(({ vm, owner }) => renumber(view, vm.id, owner, self)),
+  ];
+}
+
+/** A witness, or a host that never joined, has nothing that could be fenced. */
+function fenceOff(view: ClusterView, host: HostId, proof: OffProof, { self, at }: Takeover): readonly Transaction[] {
+  const registration = view.hosts.get(host);
+  if (registration === undefined) return [];
+  const { incarnation } = registration.value;
+  const before = fenceOf(view, host, incarnation);
+  const record: FenceRecord = {
+    schema: 1,
+    cause: proof === "power-off" ? "device" : "order",
+    by: self,
+    heartbeatRevision: heartbeatOf(view, host, incarnation)?.revision ?? null,
+    waitedMs: 0,
+    ...before?.value,
+    device: proof === "power-off" ? "confirmed" : "not-needed",
+    proofs: [...new Set([...(before?.value.proofs ?? []), proof])],
+    at,
+  };
+  const key = keys.fence(host, incarnation);
+  return [transaction([unchanged(keys.host(host), registration), unchanged(key, before)], [put(key, record)])];
+}
+
+/**
+ * The epoch leaps over all that the lost host may have used. Copies here that are in sync with its run, every disk of it,
+ * leap along: this order takes them. Of any other, nothing is known (S21); what was never whole stays of no use.
+ */
+function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, self: HostId): Transaction {
+  const epoch = (owner.value.epoch + epochGap) as Epoch;
+  const compares: Compare[] = [unchanged(keys.owner(vm), owner)];
+  const writes: Write[] = [put(keys.owner(vm), { ...owner.value, epoch })];
+  const isTaken = usability(view, vm, self).kind === "whole";
+  for (const host of view.members.keys()) {
+    for (const { key, record } of copiesOn(view, vm, host)) {
+      if (record === undefined) continue;
+      const next = host === self && isTaken ? { ...record.value, epoch } : forgotten(record.value);
+      if (next === record.value) continue;
+      compares.push(unchanged(key, record));
+      writes.push(put(key, next));
+    }
+  }
+  return transaction(compares, writes);
+}
+
+function forgotten(replica: Replica): Replica {
+  const { state } = replica;
+  const wasWhole = state.kind === "in-sync" || state.kind === "sealed" || (state.kind === "stale" && state.whole);
+  return wasWhole ? { ...replica, state: { kind: "unknown" } } : replica;
+}
+
+/**
+ * The store went on without this host, which lives on as a later incarnation and is heard there: only then its member may put
+ * its data aside and join (S23).
+ */
+export function isToRejoin(view: ClusterView, self: HostId, role: "host" | "witness"): boolean {
+  if (view.cluster?.value.forced?.without.includes(self) !== true) return false;
+  if (role === "witness") return true;
+  const incarnation = view.hosts.get(self)?.value.incarnation;
+  if (incarnation === undefined || fenceOf(view, self, incarnation) !== undefined) return false;
+  return heartbeatOf(view, self, incarnation) !== undefined;
+}
+
+/** It votes again; undefined: that is said already. */
+export function rejoinedTransaction(view: ClusterView, self: HostId): Transaction | undefined {
+  const cluster = view.cluster;
+  const forced = cluster?.value.forced;
+  if (cluster === undefined || forced?.without.includes(self) !== true) return undefined;
+  const without = forced.without.filter((host) => host !== self);
+  const next = { ...cluster.value, forced: { ...forced, without } };
+  return transaction([unchanged(keys.cluster, cluster)], [put(keys.cluster, next)]);
+}

@@ -1,0 +1,69 @@
+import type { Catalogue } from "./message.ts";
+
+/** Going on without members that are off (S23, S24). */
+export const takeoverMessages = {
+  "cluster-taken-over": "{by} goes on without {without}, from its own data: they were proven or said to be off.",
+  "cluster-member-back": "{host} has joined the store again, which had gone on without it.",
+  "takeover-claim-missing": {
+    cause: "It has to be said who is off: --peer-is-off or --others-are-off, one of them.",
+    effect: "Nothing was asked for.",
+    remedy: "See `holdfast cluster takeover --help`.",
+  },
+  "store-rejoin-waits": "This host's member of the store is about to join it again: {cause}.",
+  "takeover-not-needed": {
+    cause: "The store serves: there is nothing to take over.",
+    effect: "Nothing has changed.",
+    remedy: "Hosts that are lost are taken care of by themselves: `holdfast cluster status`.",
+  },
+  "takeover-not-here": {
+    cause: "{host} has no member of the store that could go on alone.",
+    effect: "Nothing has changed.",
+    remedy: "Ask at a host that has one.",
+  },
+  "takeover-under-way": {
+    cause: "A takeover is under way at this host.",
+    effect: "This one changes nothing.",
+    remedy: "Wait for its answer.",
+  },
+  "takeover-no-data": {
+    cause: "The member of the store on {host} does not answer: {cause}",
+    effect: "It is not known what there is to go on with.",
+    remedy: "Look whether etcd runs on this host, and at its log.",
+  },
+  "takeover-not-two": {
+    cause: "This cluster has {members} members, not two.",
+    effect: "Nothing has changed.",
+    remedy: "Where all others are off: `holdfast cluster takeover --others-are-off`.",
+  },
+  "takeover-alone": {
+    cause: "{host} is the only member of this cluster.",
+    effect: "Nothing has changed.",
+    remedy: "Look why its store does not serve: etcd's log on this host.",
+  },
+  "takeover-no-links": {
+    cause: "No address of {host} is known.",
+    effect: "Nothing has changed: nobody can tell whether it is off.",
+    remedy: "Restore the store from a backup instead.",
+  },
+  "takeover-peer-answers": {
+    cause: "{host} answers at {address}: it is not off.",
+    effect: "Nothing has changed. Two clusters would write the same VMs.",
+    remedy: "Mend the link, or cut the power of {host}; then ask again.",
+  },
+  "takeover-word-missing": {
+    cause: "No device proves it: {cause}.",
+    effect: "Nothing has changed. If it is on and only cut off, its VMs run twice, and writes on one side are lost.",
+    remedy: "Go there and see that the power is off; then say so: `--word {word}`.",
+  },
+  "takeover-store-failed": {
+    cause: "The store could not be started with this host alone: {cause}.",
+    effect: "No VM was taken; a copy of the store's data is beside them (etcd.before).",
+    remedy: "Look at etcd's log on this host, then ask again.",
+  },
+  "takeover-not-written": {
+    cause: "The store goes on with this host alone; of {of} changes {done} are written.",
+    effect: "VMs of the lost hosts may not start.",
+    remedy: "Look at `holdfast cluster status` and the log, and start what is missing by hand.",
+  },
+  "takeover-vm-not-wanted": "VM {vm} was not to run, and stays as it is.",
+} as const satisfies Catalogue;

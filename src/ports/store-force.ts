@@ -1,0 +1,15 @@
+import type { SnapshotEnd } from "./store.ts";
+
+/** What a host can do about the store when most members are off (S23, S24). */
+export interface StoreForce {
+  /** Those of the addresses that answer anything at all; a connection that is refused is an answer. Ends within 3 s. */
+  answering(addresses: readonly string[], done: (found: readonly string[]) => void): void;
+  /** Everything as this host's own member has it; nobody else is asked, and it may be old. */
+  peek(done: (end: SnapshotEnd) => void): void;
+  /**
+   * A new store of this member alone, with all that it has; `done` once it serves. Only after every other member is proven
+   * to be off: each of them could do the same.
+   */
+  force(done: (end: ForceEnd) => void): void;
+}
+export type ForceEnd = { readonly kind: "done" } | { readonly kind: "failed"; readonly cause: string };

@@ -1,0 +1,117 @@
+import { afterEach, expect, test } from "vitest";
+import { type Client, connectClient } from "../../src/api/client/index.ts";
+import type { StoreKey } from "../../src/model/ids.ts";
+import { keys } from "../../src/model/keys.ts";
+import type { FenceDevice } from "../../src/model/records.ts";
+import { fenceOf } from "../../src/model/view.ts";
+import type { PowerOffEnd } from "../../src/ports/fencing.ts";
+import type { Store } from "../../src/ports/store.ts";
+import type { MemoryStore } from "../../src/sim/memory-store.ts";
+import { type ApiHost, failure, startApiHost, until } from "../support/api-host.ts";
+import { held, host, incarnation, member, vm, vmId } from "../support/records.ts";
+
+/** One host's API, whose store decides nothing until it is forced. */
+async function openHost(power: PowerOffEnd = { kind: "off" }) {
+  const seen = { forced: 0, cut: 0, answering: [] as string[], serves: true };
+  let memory: MemoryStore | undefined;
+  const all = (done: Parameters<Store["snapshot"]>[1]) => memory?.snapshot("/" as StoreKey, done);
+  const api = await startApiHost({
+    wrap: (store) => {
+      memory = store;
+      const snapshot: Store["snapshot"] = (prefix, done) =>
+        seen.serves ? store.snapshot(prefix, done) : done({ kind: "unknown", cause: "no leader" });
+      const { commit, watch } = bound(store);
+      return { snapshot, commit, watch };
+    },
+    takeover: {
+      waitMs: 0,
+      force: {
+        answering: (addresses, done) => done(addresses.filter((one) => seen.answering.includes(one))),
+        peek: all,
+        force: (done) => {
+          seen.forced += 1;
+          seen.serves = true;
+          done({ kind: "done" });
+        },
+      },
+      fencing: {
+        powerOff: (_device: FenceDevice, done) => {
+          seen.cut += 1;
+          done(power);
+        },
+        status: (_device, done) => done({ kind: "unknown", cause: "not asked" }),
+      },
+    },
+  });
+  opened = api;
+  const links = [{ kind: "management", address: "10.0.0.2", subnet: "10.0.0.0/24" }];
+  await api.put(keys.member(host("h2")), { ...member("h2"), links });
+  await api.put(keys.vm(vmId("web")), vm("web"));
+  await api.put(keys.owner(vmId("web")), held("h2", 1, 4));
+  seen.serves = false;
+  return { api, seen, client: connectClient(api.socket) };
+}
+
+function bound(store: Store): Store {
+  return {
+    snapshot: (...args) => store.snapshot(...args),
+    commit: (...args) => store.commit(...args),
+    watch: (...args) => store.watch(...args),
+  };
+}
+
+let opened: ApiHost | undefined;
+afterEach(() => opened?.close());
+
+const peerIsOff = (client: Client, more: object = {}) =>
+  failure(client.cluster.takeover({ claim: "peer-is-off", ...more }));
+const refused = (code: string) => expect.objectContaining({ kind: "refused", code });
+const device = { schema: 1, agent: "fence_x", options: {} };
+
+test("[S23] no takeover while the store serves, and none while the other one answers on any link", async () => {
+  const { client, seen } = await openHost();
+  seen.serves = true;
+  expect(await peerIsOff(client)).toEqual(refused("takeover-not-needed"));
+  seen.serves = false;
+  seen.answering = ["10.0.0.2"];
+  expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-peer-answers"));
+  expect(seen).toMatchObject({ forced: 0, cut: 0 });
+});
+
+test("[S23] without a device it takes the very word, and then the lost host is fenced by it", async () => {
+  const { api, client, seen } = await openHost();
+  expect(await peerIsOff(client)).toEqual(refused("takeover-word-missing"));
+  expect(await peerIsOff(client, { word: "h1-off" })).toEqual(refused("takeover-word-missing"));
+  expect(seen.forced).toBe(0);
+  const shown = await peerIsOff(client, { dryRun: true });
+  expect(shown).toMatchObject({ done: false, lost: [{ name: "h2", proof: null }], vms: [{ name: "web" }] });
+  expect(seen.forced).toBe(0);
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true, lost: [{ proof: "word" }] });
+  expect(seen.forced).toBe(1);
+  const proofs = () => fenceOf(api.view(), host("h2"), incarnation(1))?.value.proofs;
+  await until(() => proofs()?.includes("word") === true, "the fence");
+  await until(() => api.view().owners.get(vmId("web"))?.value.epoch === 104, "the leap");
+});
+
+test("[S23] a device that confirms needs no word", async () => {
+  const { api, client, seen } = await openHost();
+  await api.put(keys.fenceDevice(host("h2")), device);
+  expect(await peerIsOff(client)).toMatchObject({ done: true, lost: [{ name: "h2", proof: "power-off" }] });
+  expect(seen.cut).toBe(1);
+});
+
+test("[S23] a device that does not confirm proves nothing", async () => {
+  const { api, client, seen } = await openHost({ kind: "unknown", cause: "the power is still on" });
+  await api.put(keys.fenceDevice(host("h2")), device);
+  expect(await peerIsOff(client)).toEqual(refused("takeover-word-missing"));
+  expect(seen).toMatchObject({ forced: 0, cut: 1 });
+});
+
+test("[S24] the claim about two is refused in a larger cluster; the other one names all", async () => {
+  const { api, client } = await openHost();
+  const links = [{ kind: "management", address: "10.0.0.3", subnet: "10.0.0.0/24" }];
+  await api.put(keys.member(host("h3")), { ...member("h3"), links });
+  expect(await peerIsOff(client)).toEqual(refused("takeover-not-two"));
+  const all = failure(client.cluster.takeover({ claim: "others-are-off" }));
+  expect(await all).toMatchObject({ code: "takeover-word-missing", params: { word: "h2-and-h3-off" } });
+});

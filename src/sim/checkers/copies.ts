@@ -1,19 +1,33 @@
+import type { VmId } from "../../model/ids.ts";
+import type { VmOrder } from "../../model/move-records.ts";
 import type { Replica } from "../../model/replication-records.ts";
 import type { CheckerKind } from "./kind.ts";
 
-/** S17: a guest that starts from disks of one host finds there everything that it was ever told is written. */
+/**
+ * S17: a guest that starts from disks of one host finds there everything that it was ever told is written; but for what a person
+ * has accepted to lose, by an order that was served in the very commit that gave the VM to that host in this epoch (S18).
+ */
 export const nothingLost: CheckerKind = {
   rule: "S17",
-  make: (world, fail) => ({
-    starting: (copy) => {
-      const [first] = copy.vm.spec.disks;
-      const guest = world.replicas.guests.get(copy.run.vm);
-      if (guest === undefined || first === undefined) return;
-      const lost = guest.lostOn(world.replicas.diskOn(copy.host, first.volume) ?? new Map());
-      const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
-      if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);
-    },
-  }),
+  make: (world, fail) => {
+    const accepted = new Map<VmId, number>();
+    return {
+      committed: ({ name, value, before }) => {
+        if (name.kind !== "vm-order" || value !== undefined) return;
+        const order = (before as VmOrder | undefined)?.order;
+        const owner = world.truth.owners.get(name.vm);
+        if (order?.kind === "promote" && owner?.host === order.to) accepted.set(name.vm, owner.epoch);
+      },
+      starting: (copy) => {
+        const [first] = copy.vm.spec.disks;
+        const guest = world.replicas.guests.get(copy.run.vm);
+        if (guest === undefined || first === undefined || accepted.get(copy.run.vm) === copy.run.epoch) return;
+        const lost = guest.lostOn(world.replicas.diskOn(copy.host, first.volume) ?? new Map());
+        const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
+        if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);
+      },
+    };
+  },
 };
 
 /** S19: no connection of an earlier epoch writes a copy that a guest runs from. */

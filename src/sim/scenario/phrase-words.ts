@@ -102,6 +102,7 @@ export const phrases = [
   "group pause RULE",
   "group resume RULE",
   "group delete RULE",
+  "accept the loss of VM on HOST",
   "disarm freeze",
   "disarm ignore",
   "arm",

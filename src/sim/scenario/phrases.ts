@@ -1,5 +1,8 @@
+import { must } from "../../base/assert.ts";
+import { groupOf } from "../../core/replication-duty.ts";
 import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
+import { lossesOf, planFailover } from "../../core/requests/failover.ts";
 import { planDeleteGroup, planPauseGroup } from "../../core/requests/groups.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
@@ -353,6 +356,16 @@ const plays: { readonly [Id in PhraseId]: Play } = {
       (view, _event, asked) =>
         planDeleteGroup(view, rule, asked),
   ),
+  "accept the loss of VM on HOST": orderWith(({ vm, hosts: [host = ""] }) => (view, _event, asked) => {
+    const group = groupOf(view, `vm:${vm}` as VmId)?.name ?? "";
+    const found = lossesOf(view, group, host, () => "silent", asked.at);
+    if (found.kind === "refused") return found;
+    const loss = must(
+      found.losses.find((one) => one.name === vm),
+      () => `Cannot accept: ${vm} is there`,
+    );
+    return planFailover(view, loss, [loss.accept], asked);
+  }),
   "disarm freeze": done((world) => disarm(world, "freeze")),
   "disarm ignore": done((world) => disarm(world, "ignore")),
   arm: done((world) => disarm(world, null)),

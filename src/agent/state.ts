@@ -18,6 +18,7 @@ import type {
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
 import type { PointEffect, PointNews, PointNotes, PointOp, PointPart } from "./point-state.ts";
 import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
+import type { Seen } from "./second-commit.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -123,6 +124,8 @@ export type AgentState = {
   readonly pending: ReadonlyMap<number, AgentPending>;
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
+  /** When this host and those for which its guests leave were heard last; empty while none leaves. */
+  readonly beats: ReadonlyMap<HostId, InstantMs>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
   /** Moves, by their record's revision, for which this agent has said that it makes images here. */
   readonly arriving: ReadonlyMap<VmId, Revision>;
@@ -134,6 +137,8 @@ export type AgentState = {
   /** For how many milliseconds guests stood still that have left, until that is told. */
   readonly pauses: ReadonlyMap<VmId, number>;
   readonly progressAt: InstantMs;
+  /** By what they are about: decisions that have to be known to both voters before anything follows (S23). */
+  readonly seen: ReadonlyMap<string, Seen>;
   readonly replicas: ReplicaNotes;
   readonly points: PointNotes;
   readonly reading: HostReading | undefined;

@@ -1,6 +1,5 @@
 import type { Placing } from "../core/decision.ts";
 import { type HostId, noRevision, type Revision, type VmId } from "../model/ids.ts";
-import type { Pending } from "./state.ts";
 
 /** Places of a transaction whose outcome is unknown. */
 export type Doubt = {
@@ -38,7 +37,10 @@ export function seenThrough(doubts: Doubts, seen: Revision): Doubts {
 }
 
 /** Where VMs go by transactions that are under way, or may have been carried out. */
-export function promisedBy(doubts: Doubts, pending: ReadonlyMap<number, Pending>): ReadonlyMap<VmId, HostId> {
+export function promisedBy(
+  doubts: Doubts,
+  pending: ReadonlyMap<number, { readonly places?: readonly Placing[] }>,
+): ReadonlyMap<VmId, HostId> {
   const promised = new Map([...doubts].map(([vm, { on }]): [VmId, HostId] => [vm, on]));
   for (const { places = [] } of pending.values()) for (const { vm, on } of places) promised.set(vm, on);
   return promised;

@@ -273,6 +273,19 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
     case "point":
       put(view.points, keys.point(name.vm, name.point), stored);
       return;
+    default:
+      placeNamed(view, name, stored);
+  }
+}
+
+/** What people name themselves, what is asked for, and what no view keeps. */
+type Named = Extract<
+  KeyName,
+  { kind: "group" | "rule" | "pool" | "network" | "intent" | "task" | "event" | "vm-name" | "request" | "unknown" }
+>;
+
+function placeNamed(view: MutableView, name: Named, stored: Stored<never> | undefined): void {
+  switch (name.kind) {
     case "group":
       put(view.groups, name.group, stored);
       return;

@@ -273,7 +273,7 @@ describe("help", () => {
   const lines: string[][] = [
     [],
     ["cluster"],
-    ...["status", "disarm", "arm"].map((verb) => ["cluster", verb]),
+    ...["status", "disarm", "arm", "takeover"].map((verb) => ["cluster", verb]),
     ["host"],
     ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],
@@ -283,6 +283,7 @@ describe("help", () => {
     ["task", "list"],
     ["pool"],
     ["pool", "list"],
+    ["pool", "set"],
     ["policy"],
     ["policy", "show"],
     ["policy", "set"],

@@ -77,8 +77,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       return target;
     },
     get pointSource() {
-      const freezer = openGuestFreezer({ runDir: join(folder, "a"), channel: () => undefined });
-      return openPointSource({ cluster, source, freezer });
+      return openPoints(folder, source);
     },
     get cycleSource() {
       return cycleSource;
@@ -126,6 +125,11 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function openPoints(folder: string, source: QemuReplicaSource) {
+  const freezer = openGuestFreezer({ runDir: join(folder, "a"), channel: () => undefined });
+  return openPointSource({ cluster, source, freezer });
 }
 
 function openSource(folder: string, of: Of, machines: Machines, events: ReplicaEvent[]): QemuReplicaSource {

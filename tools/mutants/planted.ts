@@ -12,6 +12,7 @@ import { managingMutants } from "./planted/managing.ts";
 import { movingMutants } from "./planted/moving.ts";
 import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
+import { pointMutants } from "./planted/points.ts";
 import { ruleMutants } from "./planted/rules.ts";
 import { switchingMutants } from "./planted/switching.ts";
 
@@ -28,6 +29,7 @@ export const planted: readonly Mutant[] = [
   ...movingMutants,
   ...localMoveMutants,
   ...copyMutants,
+  ...pointMutants,
   ...switchingMutants,
   ...placementMutants,
   ...balancingMutants,

@@ -9,6 +9,8 @@ export const takeoverMessages = {
     effect: "Nothing was asked for.",
     remedy: "See `holdfast cluster takeover --help`.",
   },
+  "takeover-begun":
+    "Nothing was heard of the store for {silentMs} ms: this host asks the other one's power controller to cut it.",
   "store-rejoin-waits": "This host's member of the store is about to join it again: {cause}.",
   "takeover-not-needed": {
     cause: "The store serves: there is nothing to take over.",

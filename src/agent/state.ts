@@ -126,6 +126,8 @@ export type AgentState = {
   readonly pending: ReadonlyMap<number, AgentPending>;
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
+  /** When this host and those for which its guests leave were heard last; empty while none leaves. */
+  readonly beats: ReadonlyMap<HostId, InstantMs>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
   /** Moves, by their record's revision, for which this agent has said that it makes images here. */
   readonly arriving: ReadonlyMap<VmId, Revision>;

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TaskOutput } from "../../src/api/contract/task.ts";
-import type { Revision, VmId } from "../../src/model/ids.ts";
+import type { PoolId, Revision, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { defaultPolicy } from "../../src/model/policy.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
-import { facts, fence, held, host, incarnation, member, move, status, vmId } from "../support/records.ts";
+import { facts, fence, held, host, incarnation, member, move, pool, status, vmId } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(async () => {
@@ -248,6 +248,14 @@ describe("a move that would be in vain is refused at once, with cause, effect an
     ["move-host-in-quarantine", () => api.put(keys.hostLosses(h2), losses)],
     ["move-host-full", () => api.put(keys.hostFacts(h2), facts({ memoryForVmsMiB: 10 }))],
     ["move-cpu-flags-missing", () => api.put(keys.hostFacts(h2), facts({ guestCpu }))],
+    [
+      "move-pool-short",
+      async () => {
+        await api.put(keys.pool("shared" as PoolId), pool("shared", "local-dir"));
+        const pools = [{ pool: "shared" as PoolId, capacityMiB: 100, freeMiB: 10, unfit: null }];
+        await api.put(keys.hostFacts(h2), facts({ pools }));
+      },
+    ],
     ["move-no-common-link", () => api.put(keys.member(h2), member("h2", { links: [] }))],
     ["vm-in-error", (id) => api.put(keys.vmPlan(id), { schema: 1, error, returnTo: null, failedMoves: null })],
     ["move-under-way", (id) => api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live }), vm: id })],

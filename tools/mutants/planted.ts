@@ -12,7 +12,9 @@ import { managingMutants } from "./planted/managing.ts";
 import { movingMutants } from "./planted/moving.ts";
 import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
+import { pointMutants } from "./planted/points.ts";
 import { ruleMutants } from "./planted/rules.ts";
+import { switchingMutants } from "./planted/switching.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -27,6 +29,8 @@ export const planted: readonly Mutant[] = [
   ...movingMutants,
   ...localMoveMutants,
   ...copyMutants,
+  ...pointMutants,
+  ...switchingMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

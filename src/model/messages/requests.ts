@@ -12,6 +12,11 @@ export const requestMessages = {
     effect: "Nothing was changed.",
     remedy: "Known hosts: {known}. See `holdfast host list`.",
   },
+  "pool-nothing-to-change": {
+    cause: "Pool {pool} has that quota already.",
+    effect: "Nothing was changed.",
+    remedy: "See `holdfast pool list`.",
+  },
   "pool-unknown": {
     cause: "There is no pool {pool}.",
     effect: "Nothing was changed.",

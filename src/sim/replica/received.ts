@@ -12,11 +12,18 @@ export type Received = {
   readonly volumes: readonly VolumeId[];
   /** As this host knows them, besides what lies beside the images. */
   readonly counters: Map<VolumeId, number>;
+  /** What lay here then was what the run before had left. */
+  readonly isAsLeft: boolean;
   /** Null: each write comes here as it is made. `daemon`: the one that has all of the cycle that is let in. */
   cycles: { last: SealedCycle | null; open: { readonly id: CycleId; readonly daemon: SimDaemon } | null } | null;
 };
-/** `identity` undefined: somebody took it away. `isEdited`: somebody put another image there, or changed a sealed layer. */
-type Copied = { readonly disk: SimDisk; identity: ReplicaIdentity | undefined; isEdited: boolean };
+/** `left`: by the run of this epoch when it was handed over, and untouched since. `identity` undefined: somebody took it away. `isEdited`: somebody put another image there, or changed a sealed layer. */
+type Copied = {
+  readonly disk: SimDisk;
+  identity: ReplicaIdentity | undefined;
+  isEdited: boolean;
+  left: Epoch | undefined;
+};
 
 /** `whole` false: the host of the run has not said yet that writes were held for it. */
 export type SimPoint = {
@@ -37,6 +44,10 @@ export class SimReplicaHost {
   readonly doors = new Map<VmId, readonly Door[]>();
   readonly exports = new Map<VolumeId, SimExport>();
   readonly points = new Map<VmId, SimPoint[]>();
+  /** Ids of those that were whole at any time. */
+  readonly everPoints = new Map<VmId, Set<string>>();
+  /** For whoever watches. */
+  onPoint: (vm: VmId, point: SimPoint) => void = () => undefined;
   /** What was exported, by path. */
   readonly images = new Map<string, SimDisk>();
 
@@ -58,5 +69,16 @@ export function addPoint(
   ground: Pick<SimPoint, "origin" | "whole"> = { origin: "cycle", whole: true },
 ): void {
   const disks = volumes.map((volume): [VolumeId, SimDisk] => [volume, new Map(host.copies.get(volume)?.disk ?? [])]);
-  host.points.set(vm, [...(host.points.get(vm) ?? []), { id, at, disks: new Map(disks), ...ground }]);
+  setPoint(host, vm, { id, at, disks: new Map(disks), ...ground });
+}
+
+/** Instead of what bore its id before. */
+export function setPoint(host: SimReplicaHost, vm: VmId, point: SimPoint): void {
+  const others = (host.points.get(vm) ?? []).filter(({ id }) => id !== point.id);
+  host.points.set(
+    vm,
+    [...others, point].sort((a, b) => a.at - b.at),
+  );
+  if (point.whole) host.everPoints.set(vm, (host.everPoints.get(vm) ?? new Set()).add(point.id));
+  host.onPoint(vm, point);
 }

@@ -6,7 +6,7 @@ import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replicatio
 import type { Replicas } from "../../runtime/perform-replicas.ts";
 import { type Answering, type ReplicaWorld, type SimDaemon, type SimDisk, SimMirrorQemu } from "../replica/machine.ts";
 import { SimPointSource } from "../replica/point-source.ts";
-import { SimReplicaHost } from "../replica/received.ts";
+import { type SimPoint, SimReplicaHost } from "../replica/received.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../replica/source.ts";
 import { SimReplicaTarget } from "../replica/target.ts";
 import { moveAddress } from "./driver-moves.ts";
@@ -61,6 +61,8 @@ export class ReplicaMachines {
   /** For whoever watches: a connection wrote into a copy that a QEMU of its host has open. */
   onAlone: (vm: VmId, epoch: number) => void = () => undefined;
   onSecondWriter: (host: HostId, vm: VmId) => void = () => undefined;
+  /** For whoever watches: a point is laid, or becomes one. */
+  onPoint: (host: HostId, vm: VmId, point: SimPoint) => void = () => undefined;
 
   constructor(scheduler: Scheduler, connects: (a: HostId, b: HostId) => boolean) {
     this.#scheduler = scheduler;
@@ -83,7 +85,7 @@ export class ReplicaMachines {
       },
       landed: (host, disk) => {
         for (const qemu of this.#machines.get(host)?.source.qemus.values() ?? [])
-          if (qemu.isAlive && qemu.volumes.some((volume) => volume.disk === disk))
+          if (qemu.isAlive && qemu.isOpen && qemu.volumes.some((volume) => volume.disk === disk))
             this.onSecondWriter(host, qemu.run.vm);
       },
     };
@@ -92,7 +94,8 @@ export class ReplicaMachines {
   /** The drivers of one daemon's life; what they began outlives them. */
   driversOf(host: SimHost, life: Life): Replicas {
     const machine = this.#machineOf(host);
-    const inLife: ReplicaWorld = { ...this.#world, after: (ms, act) => life.after(ms, act) };
+    const wall = (): number => host.clock.wall();
+    const inLife: ReplicaWorld = { ...this.#world, wall, after: (ms, act) => life.after(ms, act) };
     const source = new SimReplicaSource(inLife, machine.source, this.#world);
     const target = new SimReplicaTarget(inLife, machine.target);
     for (const driver of [source, target]) Object.defineProperty(driver, "isOpen", { get: () => !life.ended });
@@ -102,15 +105,34 @@ export class ReplicaMachines {
     return { source, target, points, prover: new SimProver(inLife, machine.target) };
   }
 
+  /** A QEMU that waits for its guest: it knows its disks, and has none of them open. */
+  awaits(copy: Copy): void {
+    const qemu = this.#qemuOf(copy);
+    qemu.isOpen = false;
+    qemu.hasArrived = () => copy.moving.stream?.isWhole === true;
+  }
+
   /** A QEMU that opens disks of its own host. */
   started(copy: Copy): void {
-    const machine = this.#machineOf(copy.host);
-    const disks = copy.vm.spec.disks.map(({ volume }): [VolumeId, SimDisk] => [volume, diskOf(machine, volume)]);
-    const qemu = new SimMirrorQemu(copy.run, new Map(disks), this.#world);
-    machine.source.qemus.set(nameOf(copy.run), qemu);
-    const guest = new GuestDisk(disks[0]?.[1] ?? new Map());
+    const qemu = this.#qemuOf(copy);
+    qemu.isOpen = true;
+    for (const { volume } of qemu.volumes) {
+      const image = this.#machineOf(copy.host).target.copies.get(volume);
+      if (image !== undefined) image.left = undefined;
+    }
+    const guest = new GuestDisk(qemu.volumes[0]?.disk ?? new Map());
     this.guests.set(copy.run.vm, guest);
     this.#writeOn(copy, qemu, guest, 1);
+  }
+
+  #qemuOf({ host, vm, run }: Copy): SimMirrorQemu {
+    const machine = this.#machineOf(host);
+    const known = machine.source.qemus.get(nameOf(run));
+    if (known !== undefined) return known;
+    const disks = vm.spec.disks.map(({ volume }): [VolumeId, SimDisk] => [volume, diskOf(machine, volume)]);
+    const qemu = new SimMirrorQemu(run, new Map(disks), this.#world);
+    machine.source.qemus.set(nameOf(run), qemu);
+    return qemu;
   }
 
   /** The guest writes for as long as it executes: a block after the other, each with a value of its own. */
@@ -125,6 +147,14 @@ export class ReplicaMachines {
     qemu.write(0, block, value, () => {
       if (qemu.isAlive) guest.acknowledge(block, value);
     });
+  }
+
+  left({ host, run, local }: Copy): void {
+    const { copies } = this.#machineOf(host).target;
+    for (const volume of local as readonly VolumeId[]) {
+      const copy = copies.get(volume);
+      if (copy !== undefined) copy.left = run.epoch;
+    }
   }
 
   isWriting({ host, run }: Copy): boolean {
@@ -181,6 +211,7 @@ export class ReplicaMachines {
         source: new SimReplicatedHost(id, true),
         target: new SimReplicaHost(id, new Set([moveAddress(host)]), true),
       };
+      machine.target.onPoint = (vm, point) => this.onPoint(id, vm, point);
       this.#machines.set(id, machine);
     }
     return machine;
@@ -191,12 +222,28 @@ export class ReplicaMachines {
     const [source, target] = [this.#machineOf(from), this.#machineOf(to)];
     for (const volume of volumes as readonly VolumeId[]) {
       const disk: SimDisk = new Map(diskOf(source, volume));
-      target.target.copies.set(volume, { disk, identity: undefined, isEdited: false });
+      target.target.copies.set(volume, { disk, identity: undefined, isEdited: false, left: undefined });
     }
   }
 
   imageGone(host: SimHost, volume: string): void {
     this.#machines.get(host.id)?.target.copies.delete(volume as VolumeId);
+  }
+
+  /** For whoever looks from outside: every point of every host, whole or not. */
+  *allPoints(): Generator<readonly [HostId, VmId, SimPoint]> {
+    for (const [host, { target }] of this.#machines)
+      for (const [vm, all] of target.points) for (const point of all) yield [host, vm, point];
+  }
+
+  /** Its copies are received there at present. */
+  receives(host: HostId, vm: VmId): boolean {
+    return this.#machines.get(host)?.target.received.has(vm) === true;
+  }
+
+  /** Ids that were ever points there. */
+  everPoints(host: HostId, vm: VmId): readonly string[] {
+    return [...(this.#machines.get(host)?.target.everPoints.get(vm) ?? [])];
   }
 
   /** For whoever looks from outside. */
@@ -216,7 +263,7 @@ class SimProver implements PointProver {
   }
 
   prove({ vm, point, checks }: ProofRequest, done: (end: ProofEnd) => void): void {
-    const at = this.#world.now() as WallMs;
+    const at = (this.#world.wall?.() ?? this.#world.now()) as WallMs;
     this.#world.after(proofMs, () => {
       const isThere = this.#host.points.get(vm.id)?.some(({ id, whole }) => id === point && whole) === true;
       if (!isThere) return done(refuse("replica-point-absent", { vm: vm.name, point }));
@@ -231,6 +278,6 @@ function diskOf({ target }: Machine, volume: VolumeId): SimDisk {
   const known = target.copies.get(volume);
   if (known !== undefined) return known.disk;
   const disk: SimDisk = new Map();
-  target.copies.set(volume, { disk, identity: undefined, isEdited: false });
+  target.copies.set(volume, { disk, identity: undefined, isEdited: false, left: undefined });
   return disk;
 }

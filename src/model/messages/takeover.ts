@@ -63,7 +63,7 @@ export const takeoverMessages = {
     remedy: "Look at etcd's log on this host, then ask again.",
   },
   "takeover-not-written": {
-    cause: "The store goes on with this host alone; of {of} changes {done} are written.",
+    cause: "The store goes on with this host alone; {done} changes are written, {left} are not.",
     effect: "VMs of the lost hosts may not start.",
     remedy: "Look at `holdfast cluster status` and the log, and start what is missing by hand.",
   },

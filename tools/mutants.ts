@@ -8,6 +8,7 @@ import type { Mutant } from "./mutants/mutant.ts";
 import { unplantable } from "./mutants/plant.ts";
 import { realGuardMutants } from "./mutants/planted/c-guard.ts";
 import { moveDriverMutants } from "./mutants/planted/local-moves.ts";
+import { pointRuleMutants } from "./mutants/planted/points.ts";
 import { relayMutants, replicationMutants } from "./mutants/planted/replication.ts";
 import { takeoverMutants } from "./mutants/planted/takeover.ts";
 import { planted } from "./mutants/planted.ts";
@@ -28,7 +29,7 @@ Exit code 0: every bug was found. 1: some survived, or the unmutated code is red
 const seedsMax = 200;
 const bySuite = {
   guard: realGuardMutants,
-  replication: [...replicationMutants, ...takeoverMutants],
+  replication: [...replicationMutants, ...takeoverMutants, ...pointRuleMutants],
   relay: relayMutants,
   moves: moveDriverMutants,
 } as const;

@@ -18,6 +18,8 @@ export type PointNotes = {
   readonly taken: ReadonlyMap<VmId, Point>;
   /** No further try before this, by VM. */
   readonly retries: ReadonlyMap<VmId, InstantMs>;
+  /** No further point by schedule before this, whatever two clocks make of it, by VM. */
+  readonly dueAt: ReadonlyMap<VmId, InstantMs>;
   /** The copies of which the last moment is kept, as `lastToKeep` names them, by VM (S20). */
   readonly kept: ReadonlyMap<VmId, string>;
   /** Why it could not be kept, until that is told. */
@@ -35,6 +37,7 @@ export function noPoints(): PointNotes {
     asked: new Map(),
     taken: new Map(),
     retries: new Map(),
+    dueAt: new Map(),
     kept: new Map(),
     unkept: new Map(),
     answers: new Map(),

@@ -3,7 +3,7 @@ import { event } from "../core/decision.ts";
 import { isScheduleDue, lastToKeep, takenTransaction } from "../core/points.ts";
 import { copiesState, doorsTo, isWorking, protectionOf } from "../core/replication-duty.ts";
 import { transaction, unchanged } from "../core/transactions.ts";
-import type { HostId, Incarnation, VmId } from "../model/ids.ts";
+import { type HostId, type Incarnation, type InstantMs, later, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Consistency, Point } from "../model/point-records.ts";
 import type { HeldOwner, PointIntent } from "../model/records.ts";
@@ -12,7 +12,7 @@ import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
 import { type Building, isNamed } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
-import { isPointWorking, withPoints } from "./note-points.ts";
+import { isPointWorking, withAnswer, withPoints } from "./note-points.ts";
 import { openWishes, refuseWish } from "./point-wishes.ts";
 import { runKey } from "./state.ts";
 
@@ -34,6 +34,9 @@ export function settleTaking(building: Building, incarnation: Incarnation): void
   }
 }
 
+/** A clock that is a little ahead is no reason to wait for another interval. */
+const slackOf = 0.9;
+
 type Ground = { readonly to: HostId; readonly doors: readonly Door[] } | { readonly code: string };
 
 /** Where a point of this run could be taken now; `code`: why it cannot. */
@@ -53,6 +56,11 @@ function groundOf({ state, happened }: Building, run: VmRun): Ground {
 
 function takeByHand(building: Building, run: VmRun, wish: PointIntent, consistency: Consistency): void {
   if (isPointWorking(building.state, run.vm, ["take-point"]) || building.state.points.taken.has(run.vm)) return;
+  if (building.happened.view.points.has(keys.point(run.vm, wish.id))) {
+    // An earlier agent had it taken, and could not say so.
+    building.state = withAnswer(building.state, wish.id, { kind: "done", at: building.happened.wall });
+    return;
+  }
   const ground = groundOf(building, run);
   if ("code" in ground) refuseWish(building, wish, ground.code, { vm: nameOf(building.happened.view, run.vm) });
   else take(building, run, ground, { origin: "hand", consistency, intent: wish.id });
@@ -64,13 +72,16 @@ function takeInTime(building: Building, run: VmRun): void {
   const group = protectionOf(view, run.vm)?.group;
   if (group === undefined || !isScheduleDue(view, group, run.vm, wall)) return;
   if (isPointWorking(state, run.vm, ["take-point"]) || state.points.taken.has(run.vm)) return;
-  const retryAt = state.points.retries.get(run.vm);
-  if (retryAt !== undefined && now < retryAt) {
-    building.wakeAt(retryAt);
+  const notBefore = Math.max(state.points.retries.get(run.vm) ?? 0, state.points.dueAt.get(run.vm) ?? 0) as InstantMs;
+  if (now < notBefore) {
+    building.wakeAt(notBefore);
     return;
   }
   const ground = groundOf(building, run);
   if ("code" in ground) return;
+  const everyMs = group.points?.everyMs ?? 0;
+  const dueAt = new Map(state.points.dueAt).set(run.vm, later(now, everyMs * slackOf));
+  building.state = withPoints(state, { dueAt });
   take(building, run, ground, { origin: "schedule", consistency: group.points?.consistency ?? "crash" });
 }
 
@@ -87,7 +98,8 @@ function take(building: Building, run: VmRun, ground: Extract<Ground, { to: Host
   const { to, doors } = ground;
   const { origin, consistency, intent, keeps } = what;
   // No other point of this VM bears it: runs are told apart by their epochs, and one takes one after the other.
-  const id = `e${run.epoch}-${wall}`;
+  // What one wish asks for is one point, however often it is begun.
+  const id = intent ?? `e${run.epoch}-${wall}`;
   const draft: Point = {
     ...{ schema: 1, vm, id, host: to, at: wall, origin, consistency, sizeMiB: null, proof: null },
   };

@@ -40,13 +40,13 @@ export type Point = z.infer<typeof pointSchema>;
 /** When a group's VMs get recovery points, how long those stay, and how they are tested. */
 export const groupPointsSchema = z.object({
   /** Null: only where somebody asks for one. In cycles each of them is a point, and this is not looked at. */
-  everyMs: z.int().min(60_000).max(604_800_000).nullable(),
+  everyMs: z.int().min(10_000).max(604_800_000).nullable(),
   /** Of each interval the newest, as far back as `count` of them. */
-  keep: z.array(z.object({ everyMs: z.int().min(60_000), count: z.int().min(1).max(1_000) })).max(6),
+  keep: z.array(z.object({ everyMs: z.int().min(10_000), count: z.int().min(1).max(1_000) })).max(6),
   consistency: consistencySchema,
   test: z
     .object({
-      everyMs: z.int().min(600_000).max(2_592_000_000),
+      everyMs: z.int().min(60_000).max(2_592_000_000),
       checks: z.array(proofCheckSchema).max(4),
       limitMs: z.int().min(5_000).max(600_000),
     })

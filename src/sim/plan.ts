@@ -1,4 +1,5 @@
 import type { profiles } from "../core/limits.ts";
+import type { GroupPoints } from "../model/point-records.ts";
 import type { Scheduler } from "../model/policy.ts";
 import type { Pool, RequestedState } from "../model/records.ts";
 import type { SimCpu } from "./world/processors.ts";
@@ -25,6 +26,8 @@ export type PlannedGroup = {
   readonly from: string;
   readonly to: string;
   readonly vms: readonly string[];
+  /** Null, or absent: recovery points by hand alone. */
+  readonly points?: GroupPoints | null;
 };
 
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */

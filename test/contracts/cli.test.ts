@@ -273,7 +273,7 @@ describe("help", () => {
   const lines: string[][] = [
     [],
     ["cluster"],
-    ...["status", "disarm", "arm"].map((verb) => ["cluster", verb]),
+    ...["status", "disarm", "arm", "takeover"].map((verb) => ["cluster", verb]),
     ["host"],
     ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],

@@ -77,6 +77,10 @@ test("the command: create, list, show, set, pause, resume and delete", async () 
   await copyIs({ kind: "in-sync" });
   expect((await holdfast("group", "list")).out).toMatch(/office +Normal +h1 to h2 +web\n/u);
   expect((await holdfast("group", "set", "office", "--bound-ms", "5000")).out).toContain("waits 5000 ms at most");
+  const chosen = await holdfast("group", "set", "office", "--quota", "1G", "--resume", "manual");
+  expect(chosen.out).toMatch(/Room +\d+ MiB of 1024 MiB\nResume +by hand\n/u);
+  expect((await holdfast("group", "set", "office", "--quota", "none")).out).toContain("of what both hosts have free");
+  expect((await holdfast("group", "set", "office", "--quota", "lots")).err).toContain("Give a size such as");
   expect((await holdfast("group", "pause", "office")).out).toMatch(/^Group office was paused\.\n/u);
   expect((await holdfast("group", "pause", "office")).err).toContain("group-paused-already");
   expect((await holdfast("group", "resume", "office")).code).toBe(0);

@@ -12,6 +12,7 @@ import { managingMutants } from "./planted/managing.ts";
 import { movingMutants } from "./planted/moving.ts";
 import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
+import { pointMutants } from "./planted/points.ts";
 import { ruleMutants } from "./planted/rules.ts";
 
 /** Every bug that the simulator has to find. */
@@ -27,6 +28,7 @@ export const planted: readonly Mutant[] = [
   ...movingMutants,
   ...localMoveMutants,
   ...copyMutants,
+  ...pointMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

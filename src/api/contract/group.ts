@@ -50,6 +50,10 @@ export const groupSchema = z.object({
   boundMs: z.int().nullable(),
   /** When its VMs get recovery points, and how long those stay; null: only by hand. */
   points: groupPointsSchema.nullable(),
+  /** MiB that its copies and their points may take; null: what both hosts have free. And what they take at most now. */
+  quotaMiB: z.int().nullable(),
+  useMiB: z.int().min(0),
+  resume: z.enum(["automatic", "manual"]),
   createdAt: wallMsSchema,
   vms: z.array(protectedVmSchema),
 });
@@ -57,6 +61,12 @@ export type GroupOutput = z.infer<typeof groupSchema>;
 
 const groupNameSchema = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{1,62}$/u, "group-name-malformed");
 const boundSchema = z.int().min(500).max(30_000);
+const optionsInput = {
+  /** MiB in the target's pools for the copies and their recovery points; null: what both hosts have free. */
+  quotaMiB: z.int().min(1).max(1_000_000_000).nullable().optional(),
+  /** Whether a copy that was left behind is brought up to date by itself, or when somebody says so. */
+  resume: z.enum(["automatic", "manual"]).optional(),
+};
 const vmsSchema = z.array(nameOrIdSchema).min(1).max(60);
 const groupInput = z.object({ group: z.string().min(1).max(200) });
 const groupChange = groupInput.extend({ requestId: requestIdSchema });
@@ -72,6 +82,7 @@ export const groupContract = {
         to: nameOrIdSchema,
         vms: vmsSchema,
         boundMs: boundSchema.default(2_000),
+        ...optionsInput,
         requestId: requestIdSchema,
       }),
     )
@@ -91,6 +102,7 @@ export const groupContract = {
         removeVms: vmsSchema.optional(),
         boundMs: boundSchema.optional(),
         points: groupPointsSchema.partial().optional(),
+        ...optionsInput,
       }),
     )
     .output(groupAnswer),

@@ -11,6 +11,9 @@ import { checksOf, proofText, withChecks } from "./point-checks.ts";
 
 type Parent = Parameters<Group>[0];
 const pollMs = 250;
+/** For an agent to do it, and to say so. */
+const usualMs = 60_000;
+const exportMs = 3_600_000;
 
 export const pointCommands: Group = (program, cli) => {
   const point = program
@@ -109,7 +112,7 @@ function exportCommand(point: Parent, cli: Cli): void {
       const wish = await session.change((client, requestId) =>
         client.point.export({ vm, point: name, folder, requestId }),
       );
-      const end = await settled(session, wish);
+      const end = await settled(session, wish, exportMs);
       if (json === true) cli.json(end);
       else cli.io.out(`${end.vm.name}: point ${end.point} is on ${end.host.name} as raw images in ${folder}.\n`);
     });
@@ -134,7 +137,7 @@ function testCommand(point: Parent, cli: Cli): void {
       const session = await cli.session();
       const input = { vm, point: name, checks, limitMs };
       const wish = await session.change((client, requestId) => client.point.test({ ...input, requestId }));
-      const end = await settled(session, wish);
+      const end = await settled(session, wish, limitMs + usualMs);
       const { points } = await session.call((client) => client.point.list({ vm }));
       const proof = points.find(({ id }) => id === end.point)?.proof ?? null;
       if (proof !== null && !proof.passed) {
@@ -151,9 +154,12 @@ function testCommand(point: Parent, cli: Cli): void {
 }
 
 /** Waits for the agent that carries it out; the session's own interrupt ends the wait, not the wish. */
-async function settled(session: Session, wish: WishOutput): Promise<WishOutput> {
+async function settled(session: Session, wish: WishOutput, limitMs = usualMs): Promise<WishOutput> {
   let now = wish;
+  const giveUpAt = performance.now() + limitMs;
   while (now.state === "open") {
+    if (performance.now() > giveUpAt)
+      throw fail("point-wish-open", { wish: wish.wish, host: wish.host.name, act: wish.act }, 3);
     await sleep(pollMs);
     now = await session.call((client) => client.point.wish({ wish: wish.wish }));
   }

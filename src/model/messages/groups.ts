@@ -97,6 +97,21 @@ export const groupMessages = {
     effect: "Group {group} was not changed.",
     remedy: "Make room there, or protect fewer VMs.",
   },
+  "group-quota-too-small": {
+    cause: "The disks of the VMs are {neededMiB} MiB; group {group} may take {quotaMiB} MiB.",
+    effect: "Nothing has changed.",
+    remedy: "Raise the quota, or lift it: `holdfast group set {group} --quota none`.",
+  },
+  "group-quota-reached": {
+    cause: "The copies of group {group} take {usedMiB} MiB with their recovery points, of {quotaMiB} MiB allowed.",
+    effect: "No further recovery point is taken; the copies go on, and nothing of them is removed for it.",
+    remedy: "Keep fewer points (`holdfast group set {group} --keep …`), drop some, or raise the quota.",
+  },
+  "group-waits-for-resume": {
+    cause: "The copy of VM {vm} on host {host} was left behind, and group {group} is resumed by hand only.",
+    effect: "The VM is not protected; what it writes is lost with its host.",
+    remedy: "Bring the copy up to date: `holdfast group resume {group}`.",
+  },
   "group-would-be-empty": {
     cause: "Group {group} would have no VM.",
     effect: "Nothing has changed.",

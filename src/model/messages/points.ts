@@ -72,6 +72,11 @@ export const pointMessages = {
     effect: "Nothing can be said of it.",
     remedy: "It was answered long ago, or never given: see `holdfast point list`.",
   },
+  "point-wish-open": {
+    cause: "Host {host}, which is to {act} the recovery point, has not answered yet.",
+    effect: "It may still be done: the order stays open.",
+    remedy: "See whether the host is up, and `holdfast point list` later.",
+  },
   "point-folder-malformed": {
     cause: "{folder} is no absolute path without `..`.",
     effect: "Nothing was exported.",

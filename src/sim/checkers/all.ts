@@ -18,6 +18,7 @@ import {
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
+import { handsStay, lastIsKept, pointsAreThere, pointsHoldMoments, pointsNeverChange } from "./points.ts";
 import { processors } from "./processors.ts";
 import { comesToRest } from "./rest.ts";
 import { bestClass, failedLast, forbiddenHosts, quarantine, soundRules } from "./rules.ts";
@@ -30,6 +31,11 @@ export const allCheckers: readonly CheckerKind[] = [
   nothingLost,
   copiesHaveOneWriter,
   staleBeforeAlone,
+  pointsHoldMoments,
+  pointsNeverChange,
+  lastIsKept,
+  pointsAreThere,
+  handsStay,
   handsChangeOnce,
   disksGoAlong,
   starts,

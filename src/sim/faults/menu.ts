@@ -1,5 +1,5 @@
 import { must } from "../../base/assert.ts";
-import { copyingFaults } from "./copying.ts";
+import { copyingFaults, pointWishes } from "./copying.ts";
 import type { FaultKind } from "./fault.ts";
 import { hostFaults } from "./hosts.ts";
 import { doubling, linkFaults } from "./links.ts";
@@ -42,7 +42,7 @@ export const lastMenu: readonly FaultKind[] = [doubling];
 const drawn = [faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu, rulingMenu, movingMenu, lastMenu].flat();
 /** Every kind that seeds draw: a count of each is held against zero. */
 export const drawnKinds: readonly string[] = [...new Set(drawn.map((kind) => kind.name))];
-const all: readonly FaultKind[] = [...drawn, ...copyingFaults, deviceLies, thawFails];
+const all: readonly FaultKind[] = [...drawn, ...copyingFaults, ...pointWishes, deviceLies, thawFails];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([
@@ -54,6 +54,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy", "disarm"],
   ...rulingFaults.map((kind) => kind.name),
   ...copyingFaults.map((kind) => kind.name),
+  ...pointWishes.map((kind) => kind.name),
 ]);
 
 export function mayCostContact(kind: string): boolean {

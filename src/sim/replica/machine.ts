@@ -10,6 +10,8 @@ import type { Door } from "../../ports/migration.ts";
 export interface ReplicaWorld {
   after(ms: number, act: () => void): void;
   now(): number;
+  /** What the clock of this host says, for people. */
+  wall?(): number;
   /** Both ways get through between two hosts. */
   connects(a: HostId, b: HostId): boolean;
   /** Who answers at a door; undefined: nobody. */

@@ -1,6 +1,6 @@
 import type { HostId, VmId } from "../../model/ids.ts";
 import type { SimPointAnswer, SimPointOrder } from "./machine.ts";
-import { addPoint, type SimReplicaHost } from "./received.ts";
+import { addPoint, type SimReplicaHost, setPoint } from "./received.ts";
 
 /** The side of the copies, as src/adapters/qemu/replica-point-take.ts is one; undefined: nothing is received for this one. */
 export function obeyPoint(
@@ -28,10 +28,7 @@ export function obeyPoint(
       return { problem: null, at: now };
     case "keep":
       if (found === undefined) return { problem: "it is not there any more", at: null };
-      host.points.set(
-        vm,
-        [...others, { ...found, whole: true }].sort((a, b) => a.at - b.at),
-      );
+      setPoint(host, vm, { ...found, whole: true });
       return { problem: null, at: found.at };
     case "drop":
       host.points.set(vm, others);

@@ -37,6 +37,10 @@ export class SimReplicaHost {
   readonly doors = new Map<VmId, readonly Door[]>();
   readonly exports = new Map<VolumeId, SimExport>();
   readonly points = new Map<VmId, SimPoint[]>();
+  /** Ids of those that were whole at any time. */
+  readonly everPoints = new Map<VmId, Set<string>>();
+  /** For whoever watches. */
+  onPoint: (vm: VmId, point: SimPoint) => void = () => undefined;
   /** What was exported, by path. */
   readonly images = new Map<string, SimDisk>();
 
@@ -58,5 +62,16 @@ export function addPoint(
   ground: Pick<SimPoint, "origin" | "whole"> = { origin: "cycle", whole: true },
 ): void {
   const disks = volumes.map((volume): [VolumeId, SimDisk] => [volume, new Map(host.copies.get(volume)?.disk ?? [])]);
-  host.points.set(vm, [...(host.points.get(vm) ?? []), { id, at, disks: new Map(disks), ...ground }]);
+  setPoint(host, vm, { id, at, disks: new Map(disks), ...ground });
+}
+
+/** Instead of what bore its id before. */
+export function setPoint(host: SimReplicaHost, vm: VmId, point: SimPoint): void {
+  const others = (host.points.get(vm) ?? []).filter(({ id }) => id !== point.id);
+  host.points.set(
+    vm,
+    [...others, point].sort((a, b) => a.at - b.at),
+  );
+  if (point.whole) host.everPoints.set(vm, (host.everPoints.get(vm) ?? new Set()).add(point.id));
+  host.onPoint(vm, point);
 }

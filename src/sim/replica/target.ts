@@ -153,7 +153,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
           address,
           (...knock) => letIn(host, ...knock),
           (...knock) => obeyCycle(host, addPoint, ...knock),
-          (...knock) => obeyPoint(host, this.#world.now(), ...knock),
+          (...knock) => obeyPoint(host, this.#world.wall?.() ?? this.#world.now(), ...knock),
         ),
       );
     host.doors.set(vm, doors);

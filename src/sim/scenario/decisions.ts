@@ -2,6 +2,7 @@ import type { HostMode } from "../../model/host-records.ts";
 import type { Epoch, HostId, Incarnation, RuleId, VmId } from "../../model/ids.ts";
 import type { KeyName } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
+import type { Point } from "../../model/point-records.ts";
 import type {
   Event,
   FenceRecord,
@@ -54,6 +55,7 @@ export type Decision =
     }
   | { readonly kind: "place-changed"; readonly vm: VmId; readonly aim: HostId }
   | { readonly kind: "copy"; readonly vm: VmId; readonly host: HostId; readonly state: string }
+  | { readonly kind: "point"; readonly vm: VmId; readonly host: HostId; readonly is: string }
   | { readonly kind: "group"; readonly group: string; readonly is: string }
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
@@ -122,8 +124,9 @@ function decisionsOfKey({ name, value, before }: StoreChange, events: readonly E
     case "intent": {
       const intent = value as Intent | undefined;
       // What a host makes of its order to leave stands in its mode.
-      if (intent?.kind !== "reset-vm" || intent.answer.kind === "open") return [];
-      return [{ kind: "answered", vm: intent.vm, intent: intent.kind, answer: intent.answer.kind }];
+      if (intent === undefined || intent.kind === "leave-host" || intent.answer.kind === "open") return [];
+      const what = intent.kind === "point" ? `${intent.wish.act} point` : intent.kind;
+      return [{ kind: "answered", vm: intent.vm, intent: what, answer: wordsOf(intent) }];
     }
     default:
       return managedDecisions({ name, value, before });
@@ -147,6 +150,8 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
     }
     case "replica":
       return replicaDecisions(name, value as Replica | undefined, before as Replica | undefined);
+    case "point":
+      return pointDecisions(value as Point | undefined, before as Point | undefined);
     case "group": {
       const group = value as Group | undefined;
       const is = group === undefined ? "is gone" : group.paused.length > 0 ? "is paused" : "works";
@@ -163,6 +168,22 @@ function managedDecisions({ name, value, before }: StoreChange): Decision[] {
     default:
       return [];
   }
+}
+
+/** A refusal with its code: whoever asked is told why. */
+function wordsOf({ kind, answer }: Intent): string {
+  return kind === "point" && answer.kind === "refused" ? `refused, ${answer.code}` : answer.kind;
+}
+
+/** How large it is is everyday work, and so is that the last one is kept before each resync: a checker watches that. */
+function pointDecisions(is: Point | undefined, was: Point | undefined): Decision[] {
+  const of = is ?? was;
+  if (of === undefined || of.origin === "resync") return [];
+  const said = (words: string): Decision[] => [{ kind: "point", vm: of.vm, host: of.host, is: words }];
+  if (is === undefined) return said(`of ${of.origin} is gone`);
+  if (was === undefined) return said(`taken by ${is.origin}`);
+  if (is.proof === null || is.proof.at === was.proof?.at) return [];
+  return said(is.proof.passed ? "proven by a test" : "failed its test");
 }
 
 type OfReplica = { readonly vm: VmId; readonly host: HostId };

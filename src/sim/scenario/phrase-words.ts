@@ -100,7 +100,13 @@ export const phrases = [
   "hang copies of VM on HOST",
   "group pause RULE",
   "group resume RULE",
+  "group resume by hand RULE",
   "group delete RULE",
+  "points of RULE every TIME",
+  "point take VM",
+  "point drop VM",
+  "point export VM",
+  "point test VM",
   "disarm freeze",
   "disarm ignore",
   "arm",
@@ -123,7 +129,7 @@ type Draft = { -readonly [K in keyof PhraseArgs]: PhraseArgs[K] } & { hosts: str
 export type FoundPhrase = { readonly id: PhraseId; readonly args: PhraseArgs };
 
 export const processWords = ["agent", "heart", "guard-a", "guard-b"] as const;
-export const recordWords = ["owner", "fence", "term", "registration", "status", "replica"] as const;
+export const recordWords = ["owner", "fence", "term", "registration", "status", "replica", "point"] as const;
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, min: 60_000 };
 

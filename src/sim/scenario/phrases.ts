@@ -1,6 +1,6 @@
 import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
-import { planDeleteGroup, planPauseGroup } from "../../core/requests/groups.ts";
+import { planDeleteGroup, planPauseGroup, planSetGroup } from "../../core/requests/groups.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
 import type { Incarnation, IntentId, Nonce, TaskId, VmId } from "../../model/ids.ts";
@@ -18,6 +18,7 @@ import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import { asItArrives, asItIsHandedOver, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
+import { dropPoint, exportPoint, schedule, takePoint, testPoint } from "./point-phrases.ts";
 import { steadyRandom } from "./steady.ts";
 
 type Play = (world: World, args: PhraseArgs, forMs: number | undefined) => Heal | undefined;
@@ -99,6 +100,7 @@ const prefixes: Readonly<Record<string, string>> = {
   registration: "/hosts/",
   status: "/vms/",
   replica: "/replicas/",
+  point: "/points/",
 };
 
 /** Whom a person would ask: a host whose API answers and that hears the store, the manager's if it does. */
@@ -347,11 +349,21 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "hang copies of VM on HOST": hangCopies,
   "group pause RULE": turnGroup(true),
   "group resume RULE": turnGroup(false),
+  "group resume by hand RULE": orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planSetGroup(view, { group: rule, resume: "manual" }, asked),
+  ),
   "group delete RULE": orderWith(
     ({ rule }) =>
       (view, _event, asked) =>
         planDeleteGroup(view, rule, asked),
   ),
+  "points of RULE every TIME": orderWith(schedule),
+  "point take VM": orderWith(takePoint),
+  "point drop VM": orderWith(dropPoint),
+  "point export VM": orderWith(exportPoint),
+  "point test VM": orderWith(testPoint),
   "disarm freeze": done((world) => disarm(world, "freeze")),
   "disarm ignore": done((world) => disarm(world, "ignore")),
   arm: done((world) => disarm(world, null)),

@@ -52,6 +52,8 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       return { what: `${nameOf(decision.vm)} belongs to ${decision.aim} from now on`, rule: "HM1" };
     case "copy":
       return { what: `copy of ${nameOf(decision.vm)} on ${decision.host}: ${decision.state}`, rule: "S17" };
+    case "point":
+      return { what: `point of ${nameOf(decision.vm)} on ${decision.host}: ${decision.is}`, rule: "S20" };
     case "group":
       return { what: `group ${decision.group} ${decision.is}`, rule: "" };
     case "errs":

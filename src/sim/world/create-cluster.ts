@@ -54,7 +54,7 @@ export function createCluster(world: World): void {
 }
 
 /** Its VMs are copied from now on. */
-export function addGroup(world: World, { name, from, to, vms }: PlannedGroup): void {
+export function addGroup(world: World, { name, from, to, vms, points = null }: PlannedGroup): void {
   const group: Group = {
     schema: 1,
     name: name as GroupId,
@@ -62,7 +62,7 @@ export function addGroup(world: World, { name, from, to, vms }: PlannedGroup): v
     source: from as HostId,
     target: to as HostId,
     mode: { kind: "synchronous", boundMs: 2_000 },
-    points: null,
+    points,
     paused: [],
     createdAt,
   };

@@ -6,7 +6,7 @@ import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replicatio
 import type { Replicas } from "../../runtime/perform-replicas.ts";
 import { type Answering, type ReplicaWorld, type SimDaemon, type SimDisk, SimMirrorQemu } from "../replica/machine.ts";
 import { SimPointSource } from "../replica/point-source.ts";
-import { SimReplicaHost } from "../replica/received.ts";
+import { type SimPoint, SimReplicaHost } from "../replica/received.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../replica/source.ts";
 import { SimReplicaTarget } from "../replica/target.ts";
 import { moveAddress } from "./driver-moves.ts";
@@ -61,6 +61,8 @@ export class ReplicaMachines {
   /** For whoever watches: a connection wrote into a copy that a QEMU of its host has open. */
   onAlone: (vm: VmId, epoch: number) => void = () => undefined;
   onSecondWriter: (host: HostId, vm: VmId) => void = () => undefined;
+  /** For whoever watches: a point is laid, or becomes one. */
+  onPoint: (host: HostId, vm: VmId, point: SimPoint) => void = () => undefined;
 
   constructor(scheduler: Scheduler, connects: (a: HostId, b: HostId) => boolean) {
     this.#scheduler = scheduler;
@@ -92,7 +94,8 @@ export class ReplicaMachines {
   /** The drivers of one daemon's life; what they began outlives them. */
   driversOf(host: SimHost, life: Life): Replicas {
     const machine = this.#machineOf(host);
-    const inLife: ReplicaWorld = { ...this.#world, after: (ms, act) => life.after(ms, act) };
+    const wall = (): number => host.clock.wall();
+    const inLife: ReplicaWorld = { ...this.#world, wall, after: (ms, act) => life.after(ms, act) };
     const source = new SimReplicaSource(inLife, machine.source, this.#world);
     const target = new SimReplicaTarget(inLife, machine.target);
     for (const driver of [source, target]) Object.defineProperty(driver, "isOpen", { get: () => !life.ended });
@@ -181,6 +184,7 @@ export class ReplicaMachines {
         source: new SimReplicatedHost(id, true),
         target: new SimReplicaHost(id, new Set([moveAddress(host)]), true),
       };
+      machine.target.onPoint = (vm, point) => this.onPoint(id, vm, point);
       this.#machines.set(id, machine);
     }
     return machine;
@@ -197,6 +201,22 @@ export class ReplicaMachines {
 
   imageGone(host: SimHost, volume: string): void {
     this.#machines.get(host.id)?.target.copies.delete(volume as VolumeId);
+  }
+
+  /** For whoever looks from outside: every point of every host, whole or not. */
+  *allPoints(): Generator<readonly [HostId, VmId, SimPoint]> {
+    for (const [host, { target }] of this.#machines)
+      for (const [vm, all] of target.points) for (const point of all) yield [host, vm, point];
+  }
+
+  /** Its copies are received there at present. */
+  receives(host: HostId, vm: VmId): boolean {
+    return this.#machines.get(host)?.target.received.has(vm) === true;
+  }
+
+  /** Ids that were ever points there. */
+  everPoints(host: HostId, vm: VmId): readonly string[] {
+    return [...(this.#machines.get(host)?.target.everPoints.get(vm) ?? [])];
   }
 
   /** For whoever looks from outside. */
@@ -216,7 +236,7 @@ class SimProver implements PointProver {
   }
 
   prove({ vm, point, checks }: ProofRequest, done: (end: ProofEnd) => void): void {
-    const at = this.#world.now() as WallMs;
+    const at = (this.#world.wall?.() ?? this.#world.now()) as WallMs;
     this.#world.after(proofMs, () => {
       const isThere = this.#host.points.get(vm.id)?.some(({ id, whole }) => id === point && whole) === true;
       if (!isThere) return done(refuse("replica-point-absent", { vm: vm.name, point }));

@@ -1,0 +1,95 @@
+import { expect, test } from "vitest";
+import { host } from "../../test/support/records.ts";
+import { ReplicaCluster, there, web } from "../../test/support/replicas.ts";
+import type { GroupId, WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { Point } from "../model/point-records.ts";
+import type { Group } from "../model/replication-records.ts";
+import type { ReplicaPoint } from "../ports/replication.ts";
+import { pointTroubles } from "./point-checks.ts";
+import { isScheduleDue, lastProof, lastToKeep, recordChanges, testDue, unwantedPoints } from "./points.ts";
+
+const minute = 60_000;
+const group: Group = {
+  ...{ schema: 1, name: "office" as GroupId, vms: [web], source: host("h1"), target: there },
+  ...{ mode: { kind: "synchronous", boundMs: 2_000 }, paused: [], createdAt: 0 as WallMs },
+  points: {
+    ...{ everyMs: 15 * minute, keep: [{ everyMs: 60 * minute, count: 2 }], consistency: "crash" },
+    test: { everyMs: 60 * minute, checks: [], limitMs: 60_000 },
+  },
+};
+const point = (id: string, at: number, more: Partial<Point> = {}): Point => ({
+  ...{ schema: 1, vm: web, id, host: there, at: at as WallMs, origin: "schedule", consistency: "crash" },
+  ...{ sizeMiB: null, proof: null, ...more },
+});
+const withPoints = (...all: readonly Point[]): ReplicaCluster => {
+  const cluster = new ReplicaCluster().copies({ kind: "in-sync" });
+  for (const one of all) cluster.put(keys.point(web, one.id), one);
+  return cluster;
+};
+const listed = (id: string, at: number, origin: ReplicaPoint["origin"] = "schedule"): ReplicaPoint => {
+  return { id, at, sizeMiB: 3, origin, consistency: "crash" };
+};
+const at = (ms: number) => ms as WallMs;
+const proof = (ms: number, passed: boolean): Point["proof"] => {
+  const checks = passed ? [] : [{ kind: "http", passed, detail: "no answer" }];
+  return { point: "p", at: at(ms), tookMs: 4_000, passed, checks };
+};
+
+test("[S20] a point is due by schedule, whatever was taken by hand", () => {
+  expect(isScheduleDue(withPoints().view, group, web, at(0))).toBe(true);
+  const one = withPoints(point("p1", 0), point("p2", 14 * minute, { origin: "hand" }));
+  expect(isScheduleDue(one.view, group, web, at(14 * minute))).toBe(false);
+  expect(isScheduleDue(one.view, group, web, at(15 * minute))).toBe(true);
+  expect(isScheduleDue(one.view, { ...group, points: null }, web, at(15 * minute))).toBe(false);
+});
+
+test("[S20] what a copy holds is kept where it had everything at one moment, each such moment for itself", () => {
+  const word = (state: Parameters<ReplicaCluster["copies"]>[0]) =>
+    lastToKeep(new ReplicaCluster().copies(state).view, web, there);
+  const stale = (ms: number, whole = true) => ({ kind: "stale", cause: "silent", whole, at: at(ms) }) as const;
+  expect(word({ kind: "in-sync" })).toBeDefined();
+  expect(word(stale(5))).not.toBe(word(stale(6)));
+  expect([word(stale(5, false)), word({ kind: "copying" }), word({ kind: "unknown" })]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(lastToKeep(new ReplicaCluster().view, web, there)).toBeUndefined();
+});
+
+test("[S20] what no rule keeps goes, what was taken by hand stays, and the last before a resync until that is over", () => {
+  const found = [
+    ...[listed("p1", 0), listed("p2", 1), listed("hand", 2, "hand")],
+    ...[listed("r1", 3, "resync"), listed("r2", 4, "resync"), listed("p3", 5)],
+  ];
+  const unwanted = (cluster: ReplicaCluster) => unwantedPoints(cluster.view, group, web, there, found);
+  expect(unwanted(new ReplicaCluster().copies({ kind: "in-sync" }))).toEqual(["r1", "r2", "p1", "p2"]);
+  expect(unwanted(new ReplicaCluster().copies({ kind: "copying" }))).toEqual(["r1", "p1", "p2"]);
+});
+
+test("[S20] the word of the host of the points counts, but for what was recorded after it was asked", () => {
+  const cluster = withPoints(point("gone", 0), point("known", 1, { sizeMiB: 3 }));
+  const { view } = cluster;
+  const changes = recordChanges(view, web, there, [listed("known", 1), listed("new", 2)], view.revision);
+  expect(changes.map(({ before, after }) => [before?.value.id, after?.id])).toEqual([
+    ["gone", undefined],
+    [undefined, "new"],
+  ]);
+  const early = recordChanges(view, web, there, [], 0);
+  expect(early).toEqual([]);
+});
+
+test("[S20] a test is due at its time, and one that is late or failed is told", () => {
+  const codes = (cluster: ReplicaCluster, ms: number) =>
+    pointTroubles(cluster.view, group, web, at(ms)).map(({ code }) => code);
+  expect(testDue(withPoints().view, group, web, there, at(0))).toBeUndefined();
+  const untested = withPoints(point("p1", 0), point("p2", 10));
+  expect(testDue(untested.view, group, web, there, at(20))?.id).toBe("p2");
+  const tested = withPoints(point("p1", 0, { proof: proof(5 * minute, true) }), point("p2", 10 * minute));
+  expect(testDue(tested.view, group, web, there, at(20 * minute))).toBeUndefined();
+  expect(lastProof(tested.view, web)?.at).toBe(5 * minute);
+  expect(codes(tested, 20 * minute)).toEqual([]);
+  expect(codes(tested, 200 * minute)).toEqual(["group-points-late", "group-test-late"]);
+  expect(codes(withPoints(point("p1", 0, { proof: proof(1, false) })), minute)).toEqual(["group-test-failed"]);
+});

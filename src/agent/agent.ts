@@ -37,6 +37,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     copying: new Map(),
     pauses: new Map(),
     progressAt: now,
+    seen: new Map(),
     replicas: noReplicas(now),
     points: noPoints(),
     reading: undefined,

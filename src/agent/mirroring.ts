@@ -17,7 +17,9 @@ import {
   isWorking,
   type Protection,
   protectionOf,
+  waitsForResume,
 } from "../core/replication-duty.ts";
+import { mayResync } from "../core/switchover.ts";
 import { put, transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -26,10 +28,12 @@ import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
 import type { LinkFigures } from "../ports/replication.ts";
 import { type Building, isNamed } from "./building.ts";
+import { attachRequest } from "./mirror-request.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
 import { isLastKept } from "./point-taking.ts";
 import { type Mirror, newMirror } from "./replica-state.ts";
+import { forgetAlone, isLeftForBoth } from "./second-commit.ts";
 import { type Local, runKey } from "./state.ts";
 
 // The host whose VMs are copied: what is owed to each run's copy follows from the records, and from what its relay told.
@@ -77,8 +81,8 @@ function settleRun(building: Building, local: Local): void {
   const to = protection?.to ?? hostsWithCopies(view, run.vm).find((host) => host !== building.state.self);
   if (building.busy(replicaSubject(run.vm))) return;
   if (to === undefined) {
-    if (mirror !== undefined && !isReplicaWorking(building.state, key) && isDue(building, mirror))
-      step(building, "detach", mirror);
+    const isFree = mirror !== undefined && !isReplicaWorking(building.state, key) && isDue(building, mirror);
+    if (isFree && isLeftForBoth(building, run, building.state.self, () => undefined)) step(building, "detach", mirror);
     return;
   }
   const here: Here = {
@@ -111,17 +115,9 @@ function settleUnmirrored(building: Building, here: Here): void {
     commit(building, here, copyingTransaction(building.happened.view, run.vm, runOf(building, here), here.to), []);
     return;
   }
-  const { mode } = protection.group;
-  const disks = building.happened.view.vms.get(run.vm)?.value.spec.disks ?? [];
   const op = building.op({ kind: "attach", runKey: key });
   building.state = withMirror(building.state, newMirror(run, "attaching", doors));
-  const request = {
-    to: here.to,
-    doors,
-    tls: true,
-    volumes: disks.map(({ volume, sizeMiB }) => ({ volume, sizeMiB })),
-    waitMs: mode.kind === "synchronous" ? mode.boundMs : limits.replicaRetryMs,
-  };
+  const request = attachRequest(building.happened.view, run.vm, protection.group, here.to, doors);
   building.effects.push({ kind: "attach", op, run, request });
 }
 
@@ -130,10 +126,11 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
   const key = runKey(mirror.run);
   const isCounted = copies !== "stale" && copies !== "none";
   tellLeft(building, here, mirror);
+  if (isCounted) forgetAlone(building, mirror.run.vm);
   if (mirror.ended || protection === undefined) {
     if (isCounted) record(building, here, mirror.ended ? "failed" : "order");
     // What it was told to do lasts until it is gone.
-    else if (!isReplicaWorking(building.state, key, "resync") && isDue(building, mirror))
+    else if (!isReplicaWorking(building.state, key, "resync") && isDue(building, mirror) && mayLeave(building, here))
       step(building, "detach", mirror);
     return;
   }
@@ -153,6 +150,7 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
 function goOnAlone(building: Building, here: Here, mirror: Mirror): void {
   const key = runKey(mirror.run);
   if (isReplicaWorking(building.state, key, "resync") || !isDue(building, mirror)) return;
+  if (!mayLeave(building, here)) return;
   const { view } = building.happened;
   assert(
     mayGoOnAlone(view, mirror.run.vm, runOf(building, here), here.to),
@@ -161,12 +159,20 @@ function goOnAlone(building: Building, here: Here, mirror: Mirror): void {
   step(building, "go-on-alone", mirror);
 }
 
+function mayLeave(building: Building, here: Here): boolean {
+  return isLeftForBoth(building, here.local.run, here.to, () => record(building, here, "silent"));
+}
+
 /** The copy's host answers: from the commit on the copy is of no use until it has everything again (S17). */
 function comeBack(building: Building, here: Here, mirror: Mirror): void {
-  const { doors } = here;
+  const { doors, protection } = here;
   if (doors === undefined || isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
+  const { view } = building.happened;
+  if (protection !== undefined && waitsForResume(view, mirror.run.vm, here.to, protection.group)) return;
   const { vm } = mirror.run;
-  if (mirror.reached) {
+  // It was handed over, and what lies there is not what it left: only all of it makes a copy (S15, S21).
+  if (!mayResync(building.happened.view, vm, here.to)) step(building, "detach", mirror);
+  else if (mirror.reached) {
     if (!isLastKept(building, mirror.run, here.to, doors)) return;
     commit(building, here, copyingTransaction(building.happened.view, vm, runOf(building, here), here.to), []);
   } else {

@@ -29,6 +29,7 @@ import { settleTaking } from "./point-taking.ts";
 import { answerWishes } from "./point-wishes.ts";
 import { hasCeased, settleReceiving } from "./receiving.ts";
 import { mayRestart, restartsInARow, restartWaitMs } from "./restarts.ts";
+import { isOwnedForBoth } from "./second-commit.ts";
 import { type Local, runKey } from "./state.ts";
 import { reportStatus, statusChange } from "./status.ts";
 
@@ -186,7 +187,7 @@ function continueAdoption(building: Building, run: VmRun, incarnation: Incarnati
   if (run.incarnation !== incarnation) return false;
   for (const local of building.state.locals.values()) {
     if (local.run.vm !== run.vm || !isClaimed(building, local.run, incarnation) || local.phase === "gone") continue;
-    if (!["running", "paused", "moving"].includes(local.phase)) return true;
+    if (!["running", "paused", "moving"].includes(local.phase) || !isOwnedForBoth(building, run)) return true;
     const op = building.op({ kind: "adopt", runKey: runKey(local.run), as: run });
     building.state = withLocal(building.state, { ...local, phase: "adopting" });
     building.effects.push({ kind: "adopt", op, run: local.run, as: run });
@@ -203,6 +204,7 @@ function start(building: Building, run: VmRun, vm: Vm): void {
   if (pools === undefined) return;
   // Its disks may lie here as copies that another host still writes (S19).
   if (liesOn(view, vm) !== undefined && !hasCeased(building, run)) return;
+  if (!isOwnedForBoth(building, run)) return;
   const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelAtStart(view, vm) } };
   const op = building.op({ kind: "start", runKey: runKey(run) });
   building.state = withLocal(building.state, fresh(run, "starting", wall));

@@ -18,6 +18,7 @@ import type {
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
 import type { PointEffect, PointNews, PointNotes, PointOp, PointPart } from "./point-state.ts";
 import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
+import type { Seen } from "./second-commit.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -134,6 +135,8 @@ export type AgentState = {
   /** For how many milliseconds guests stood still that have left, until that is told. */
   readonly pauses: ReadonlyMap<VmId, number>;
   readonly progressAt: InstantMs;
+  /** By what they are about: decisions that have to be known to both voters before anything follows (S23). */
+  readonly seen: ReadonlyMap<string, Seen>;
   readonly replicas: ReplicaNotes;
   readonly points: PointNotes;
   readonly reading: HostReading | undefined;

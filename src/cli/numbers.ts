@@ -18,6 +18,15 @@ export function decimal(text: string): number {
   return Number(text);
 }
 
+/** MiB, as `512M`, `50G` or `2T`; without a unit: MiB. */
+export function sizeInMiB(text: string): number {
+  const [, digits = "", unit = "M"] = /^(\d{1,9})(?:([MGT])(?:iB)?)?$/u.exec(text) ?? [];
+  const factor = { M: 1, G: 1_024, T: 1_048_576 }[unit];
+  if (digits === "" || factor === undefined || Number(digits) === 0)
+    throw new InvalidArgumentError("Give a size such as 512M, 50G or 2T.");
+  return Number(digits) * factor;
+}
+
 /** Seconds, as people give them, in milliseconds, as the contract has them. */
 export function secondsToMs(seconds: number | undefined): number | undefined {
   return seconds === undefined ? undefined : seconds * 1_000;

@@ -3,10 +3,17 @@ import type { Reason } from "../model/reason.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { reason } from "./placement/fitness.ts";
-import { lastProof, pointsOf } from "./points.ts";
+import { groupUseMiB, isQuotaReached, lastProof, pointsOf } from "./points.ts";
 
 /** So many intervals without a point, or a test, are worth a warning. */
 const missedMax = 2;
+
+/** Once for the whole group. */
+export function quotaTrouble(view: ClusterView, group: Group): readonly Reason[] {
+  if (!isQuotaReached(view, group)) return [];
+  const params = { group: group.name, usedMiB: groupUseMiB(view, group), quotaMiB: group.quotaMiB ?? 0 };
+  return [reason("S20", "group-quota-reached", params)];
+}
 
 /** What a group promises of recovery points and does not keep. */
 export function pointTroubles(view: ClusterView, group: Group, id: VmId, now: WallMs): readonly Reason[] {

@@ -35,10 +35,26 @@ export function newestPoint(view: ClusterView, vm: VmId, host: HostId): Stored<P
   return pointsOf(view, vm).findLast(({ value }) => value.host === host && !isBranch(value.origin));
 }
 
+/** MiB that the group's copies may grow to, with what their recovery points take already. */
+export function groupUseMiB(view: ClusterView, { vms }: Pick<Group, "vms">): number {
+  let usedMiB = 0;
+  for (const vm of vms) {
+    for (const { sizeMiB } of view.vms.get(vm)?.value.spec.disks ?? []) usedMiB += sizeMiB;
+    for (const { value } of pointsOf(view, vm)) usedMiB += value.sizeMiB ?? 0;
+  }
+  return usedMiB;
+}
+
+/** There is no room for another recovery point; what is copied goes on, because it writes where it wrote before. */
+export function isQuotaReached(view: ClusterView, group: Group): boolean {
+  const hasPoints = group.vms.some((vm) => pointsOf(view, vm).length > 0);
+  return group.quotaMiB !== undefined && hasPoints && groupUseMiB(view, group) >= group.quotaMiB;
+}
+
 /** It is time for the group's next point of this VM: of what somebody asked for by hand, or a resync left, none counts. */
 export function isScheduleDue(view: ClusterView, group: Group, vm: VmId, now: WallMs): boolean {
   const everyMs = group.points?.everyMs ?? null;
-  if (everyMs === null || group.mode.kind !== "synchronous") return false;
+  if (everyMs === null || group.mode.kind !== "synchronous" || isQuotaReached(view, group)) return false;
   const last = pointsOf(view, vm).findLast(({ value }) => value.origin === "schedule");
   return isPointDue(everyMs, last?.value.at, now);
 }

@@ -1,4 +1,4 @@
-import type { HostId, VmId } from "../model/ids.ts";
+import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HeldOwner } from "../model/records.ts";
 import type { Group, Replica } from "../model/replication-records.ts";
@@ -93,6 +93,21 @@ export function runToReceive(
   const isSafe = protection.group.mode.kind === "synchronous";
   if (!isSafe && copiesOn(view, vm, self).some(({ record }) => keepsBranch(record?.value))) return undefined;
   return { ...owner, group: protection.group };
+}
+
+/** Its copy was left behind, and somebody is to say first that it may be brought up to date. */
+export function waitsForResume(view: ClusterView, vm: VmId, to: HostId, group: Group): boolean {
+  if (group.manualResume !== true) return false;
+  const leftAt = lastLeftAt(view, vm, to);
+  return leftAt !== undefined && leftAt >= (group.resumedAt ?? 0);
+}
+
+/** When the copies at `to` were left behind, if they are. */
+export function lastLeftAt(view: ClusterView, vm: VmId, to: HostId): WallMs | undefined {
+  const all = copiesOn(view, vm, to).flatMap(({ record }) => {
+    return record?.value.state.kind === "stale" ? [record.value.state.at] : [];
+  });
+  return all.length === 0 ? undefined : (Math.max(...all) as WallMs);
 }
 
 export function keepsBranch(record: Replica | undefined): boolean {

@@ -5,9 +5,9 @@ import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { limits } from "./limits.ts";
 import { reason } from "./placement/fitness.ts";
-import { pointTroubles } from "./point-checks.ts";
+import { pointTroubles, quotaTrouble } from "./point-checks.ts";
 import { copiesOn } from "./replication.ts";
-import { keepsBranch, protectionOf, versionOf } from "./replication-duty.ts";
+import { keepsBranch, protectionOf, versionOf, waitsForResume } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
 import { vmIndex } from "./vm-index.ts";
 
@@ -34,6 +34,7 @@ export function groupState(
     ...group.vms.flatMap((vm) => [...vmTrouble(view, group, vm), ...linkTrouble(view, vm)]),
     ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
     ...memoryTrouble(view, group),
+    ...quotaTrouble(view, group).map((why) => ["Warning", why] as const),
   ];
   const word = gravity.findLast((one) => found.some(([of]) => of === one)) ?? "Normal";
   const reasons: Reason[] = [];
@@ -95,7 +96,8 @@ function memoryTrouble(view: ClusterView, { vms }: Group): [GroupWord, Reason][]
   });
 }
 
-function vmTrouble(view: ClusterView, { source, target }: Group, vm: VmId): [GroupWord, Reason][] {
+function vmTrouble(view: ClusterView, group: Group, vm: VmId): [GroupWord, Reason][] {
+  const { source, target } = group;
   const wanted = view.vms.get(vm)?.value;
   if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm })]];
   const name = wanted.name;
@@ -113,5 +115,7 @@ function vmTrouble(view: ClusterView, { source, target }: Group, vm: VmId): [Gro
   // In cycles it is always somewhat behind; by how much is shown with it (`lagMs`).
   if (use.kind === "whole" || (use.kind === "lossy" && use.code === "replica-behind")) return [];
   const code = use.kind === "lossy" && use.code === "replica-stale" ? "group-vm-stale" : "group-vm-unusable";
+  if (code === "group-vm-stale" && waitsForResume(view, vm, to, group))
+    return [["Warning", reason("S17", "group-waits-for-resume", { vm: name, host: to, group: group.name })]];
   return [[code === "group-vm-stale" ? "Warning" : "Error", reason("S17", code, { vm: name, host: to })]];
 }

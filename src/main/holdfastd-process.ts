@@ -26,7 +26,7 @@ import { runPaths } from "../adapters/qemu/run-folder.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { createApi } from "../api/server/index.ts";
-import type { TakeoverMeans } from "../api/server/takeover.ts";
+import type { TakeoverMeans } from "../api/server/takeover-means.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";

@@ -55,6 +55,8 @@ export const replicaSchema = z.object({
       incarnation: brandedNumber<Incarnation>(),
       epoch: brandedNumber<Epoch>(),
       doors: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
+      /** The image is what the run before this one left there when it was handed over (S15). */
+      isAsLeft: z.boolean().default(false),
     })
     .nullable(),
 });
@@ -84,6 +86,11 @@ export const groupSchema = z.object({
   mode: groupModeSchema,
   /** Null: its VMs get recovery points by hand alone, and all but the newest of the others go. */
   points: groupPointsSchema.nullable().default(null),
+  /** What its copies may take in the target's pools, with their recovery points. Absent: what both have free. */
+  quotaMiB: z.int().min(1).optional(),
+  /** A copy that was left behind stays so until somebody says `resume`; that was last at `resumedAt`. Absent: by itself. */
+  manualResume: z.literal(true).optional(),
+  resumedAt: wallMs.optional(),
   /** Why it does nothing, each as a code with words; empty: it works. */
   paused: z.array(z.string()),
   createdAt: wallMs.default(0 as WallMs),

@@ -273,7 +273,7 @@ describe("help", () => {
   const lines: string[][] = [
     [],
     ["cluster"],
-    ...["status", "disarm", "arm"].map((verb) => ["cluster", verb]),
+    ...["status", "disarm", "arm", "takeover"].map((verb) => ["cluster", verb]),
     ["host"],
     ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
     ["vm"],
@@ -293,7 +293,10 @@ describe("help", () => {
     ["whatif"],
     ...["host-loss", "link-loss", "maintenance"].map((verb) => ["whatif", verb]),
     ["group"],
-    ...["create", "list", "show", "set", "pause", "resume", "delete"].map((verb) => ["group", verb]),
+    ...["create", "list", "show", "set", "pause", "resume", "switchover", "failover", "delete"].map((verb) => [
+      "group",
+      verb,
+    ]),
     ["simulate"],
     ["lab"],
     ["lab", "fault"],

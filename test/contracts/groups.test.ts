@@ -67,6 +67,27 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   expect(await failure(client.group.show({ group: "office" }))).toMatchObject({ code: "group-unknown" });
 });
 
+test("[S15, S17] a group is switched over where every copy has every write, to one of its hosts, and not twice", async () => {
+  await client.group.create(group);
+  await copyIs({ kind: "copying" });
+  const to = (name: string) => failure(client.group.switchover({ group: "office", to: name }));
+  expect(await to("h2")).toMatchObject({ code: "group-switch-copy-behind", params: { vm: "web", host: "h2" } });
+  expect(await to("h1")).toMatchObject({ code: "group-already-there" });
+  expect(await to("nix")).toMatchObject({ code: "host-unknown" });
+  await client.group.pause({ group: "office" });
+  expect(await to("h2")).toMatchObject({ code: "group-not-copying" });
+  await client.group.resume({ group: "office" });
+  const said = await holdfast("group", "failover", "office");
+  expect([said.code, said.err]).toEqual([2, expect.stringContaining("--planned")]);
+  const behind = await holdfast("group", "failover", "office", "--planned");
+  expect([behind.code, behind.err]).toEqual([1, expect.stringContaining("group-switch-copy-behind")]);
+  await copyIs({ kind: "in-sync" });
+  const asked = { group: "office", to: "h2", requestId: "switch-office-1" };
+  const { tasks } = await client.group.switchover(asked);
+  expect(tasks).toMatchObject([{ kind: "move-vm", vm: web, toName: "h2" }]);
+  expect((await client.group.switchover(asked)).tasks.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
+});
+
 const holdfast = (...line: readonly string[]) => begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
 
 test("the command: create, list, show, set, pause, resume and delete", async () => {
@@ -77,6 +98,10 @@ test("the command: create, list, show, set, pause, resume and delete", async () 
   await copyIs({ kind: "in-sync" });
   expect((await holdfast("group", "list")).out).toMatch(/office +Normal +h1 to h2 +web\n/u);
   expect((await holdfast("group", "set", "office", "--bound-ms", "5000")).out).toContain("waits 5000 ms at most");
+  const chosen = await holdfast("group", "set", "office", "--quota", "1G", "--resume", "manual");
+  expect(chosen.out).toMatch(/Room +\d+ MiB of 1024 MiB\nResume +by hand\n/u);
+  expect((await holdfast("group", "set", "office", "--quota", "none")).out).toContain("of what both hosts have free");
+  expect((await holdfast("group", "set", "office", "--quota", "lots")).err).toContain("Give a size such as");
   expect((await holdfast("group", "pause", "office")).out).toMatch(/^Group office was paused\.\n/u);
   expect((await holdfast("group", "pause", "office")).err).toContain("group-paused-already");
   expect((await holdfast("group", "resume", "office")).code).toBe(0);

@@ -19,7 +19,8 @@ export const suites = {
     projects: ["unit", "properties"],
     files: [
       ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
-      ...["src/core/takeover.test.ts", "src/heart/registering.test.ts", "src/core/point"],
+      ...["src/core/takeover.test.ts", "src/heart/registering.test.ts", "src/agent/second-commit.test.ts"],
+      ...["src/core/point"],
     ],
   },
   /** The driver and the relay with real QEMUs. Needs root. */

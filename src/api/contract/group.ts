@@ -3,6 +3,7 @@ import { pointProofSchema } from "../../model/point-proof.ts";
 import { groupPointsSchema } from "../../model/point-records.ts";
 import { reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import { taskSchema } from "./task.ts";
 
 const named = z.object({ id: z.string(), name: z.string() });
 
@@ -50,6 +51,10 @@ export const groupSchema = z.object({
   boundMs: z.int().nullable(),
   /** When its VMs get recovery points, and how long those stay; null: only by hand. */
   points: groupPointsSchema.nullable(),
+  /** MiB that its copies and their points may take; null: what both hosts have free. And what they take at most now. */
+  quotaMiB: z.int().nullable(),
+  useMiB: z.int().min(0),
+  resume: z.enum(["automatic", "manual"]),
   createdAt: wallMsSchema,
   vms: z.array(protectedVmSchema),
 });
@@ -57,6 +62,12 @@ export type GroupOutput = z.infer<typeof groupSchema>;
 
 const groupNameSchema = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{1,62}$/u, "group-name-malformed");
 const boundSchema = z.int().min(500).max(30_000);
+const optionsInput = {
+  /** MiB in the target's pools for the copies and their recovery points; null: what both hosts have free. */
+  quotaMiB: z.int().min(1).max(1_000_000_000).nullable().optional(),
+  /** Whether a copy that was left behind is brought up to date by itself, or when somebody says so. */
+  resume: z.enum(["automatic", "manual"]).optional(),
+};
 const vmsSchema = z.array(nameOrIdSchema).min(1).max(60);
 const groupInput = z.object({ group: z.string().min(1).max(200) });
 const groupChange = groupInput.extend({ requestId: requestIdSchema });
@@ -72,6 +83,7 @@ export const groupContract = {
         to: nameOrIdSchema,
         vms: vmsSchema,
         boundMs: boundSchema.default(2_000),
+        ...optionsInput,
         requestId: requestIdSchema,
       }),
     )
@@ -91,6 +103,7 @@ export const groupContract = {
         removeVms: vmsSchema.optional(),
         boundMs: boundSchema.optional(),
         points: groupPointsSchema.partial().optional(),
+        ...optionsInput,
       }),
     )
     .output(groupAnswer),
@@ -102,6 +115,20 @@ export const groupContract = {
     .route({ method: "POST", path: "/groups/{group}/resume", summary: "Copy again" })
     .input(groupChange)
     .output(groupAnswer),
+  switchover: base
+    .route({
+      method: "POST",
+      path: "/groups/{group}/switchover",
+      summary: "Move all its VMs to the host of their copies",
+    })
+    .input(
+      groupChange.extend({
+        to: nameOrIdSchema,
+        /** `live`: as they run. `stopped`: each is stopped, and started there. Nothing is lost either way. */
+        manner: z.enum(["live", "stopped"]).default("live"),
+      }),
+    )
+    .output(z.object({ tasks: z.array(taskSchema) })),
   delete: base
     .route({ method: "DELETE", path: "/groups/{group}", summary: "End the protection; images stay in the pool" })
     .input(groupChange)

@@ -8,7 +8,7 @@ import type { Volumes } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Store } from "../../ports/store.ts";
-import type { TakeoverMeans } from "./takeover.ts";
+import type { TakeoverMeans } from "./takeover-means.ts";
 
 /** What the process's own loop has noted; without it the view is looked at every `trackMs`. */
 export type Heard = {

@@ -1,5 +1,5 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
-import { lastProof, pointsOf } from "../../core/points.ts";
+import { groupUseMiB, lastProof, pointsOf } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
 import { copiesState, protectionOf } from "../../core/replication-duty.ts";
 import { groupState } from "../../core/replication-groups.ts";
@@ -34,6 +34,9 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
     mode: group.mode.kind,
     boundMs: group.mode.kind === "synchronous" ? group.mode.boundMs : null,
     points: group.points,
+    quotaMiB: group.quotaMiB ?? null,
+    useMiB: groupUseMiB(view, group),
+    resume: group.manualResume === true ? "manual" : "automatic",
     createdAt: group.createdAt,
     vms: group.vms.map((vm) => presentVm(view, vm, tracker)),
   };

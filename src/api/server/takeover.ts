@@ -13,27 +13,20 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { EventDraft } from "../../model/records.ts";
 import type { Change, CommitEnd, Transaction } from "../../model/transaction.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
-import type { Fencing, PowerOffEnd } from "../../ports/fencing.ts";
+import type { PowerOffEnd } from "../../ports/fencing.ts";
 import type { SnapshotEnd } from "../../ports/store.ts";
-import type { ForceEnd, StoreForce } from "../../ports/store-force.ts";
+import type { ForceEnd } from "../../ports/store-force.ts";
 import type { TakeoverOutput } from "../contract/takeover.ts";
 import type { Answer, WithRequestId } from "./ask.ts";
 import type { Unavailable } from "./mutate.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
+import type { TakeoverMeans } from "./takeover-means.ts";
 import { answered, sleep } from "./wait.ts";
 
 export type TakeoverInput = WithRequestId & {
   readonly claim: Claim;
   readonly word?: string | undefined;
   readonly dryRun?: boolean | undefined;
-};
-
-/** What a host needs to go on alone. */
-export type TakeoverMeans = {
-  readonly force: StoreForce;
-  readonly fencing: Fencing;
-  /** D + M, after which the VMs of whoever is not off in truth stand still; 0 where no deadline holds (S23, S24). */
-  readonly waitMs: number;
 };
 
 /** A store that answers within this is one that decides. */

@@ -20,6 +20,11 @@ export function groupText(group: GroupOutput): string {
     ["Direction", `${group.from.name} to ${group.to.name}`],
     ["Mode", group.boundMs === null ? group.mode : `${group.mode}, a write waits ${group.boundMs} ms at most`],
     ["Points", group.points === null ? "by hand" : scheduleText(group.points)],
+    [
+      "Room",
+      `${group.useMiB} MiB of ${group.quotaMiB === null ? "what both hosts have free" : `${group.quotaMiB} MiB`}`,
+    ],
+    ["Resume", group.resume === "manual" ? "by hand" : "by itself"],
     ["Since", moment(group.createdAt)],
   ];
   const rows = group.vms.map((vm) => {

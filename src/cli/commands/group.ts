@@ -2,8 +2,10 @@ import type { GroupOutput } from "../../api/contract/group.ts";
 import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
+import { chosenOptions, withOptions } from "./group-options.ts";
 import { pointsOf, withPoints } from "./group-points.ts";
 import { groupsText, groupText } from "./group-show.ts";
+import { switchCommands } from "./group-switch.ts";
 
 export const groupCommands: Group = (program, cli) => {
   const group = program.command("group").description("availability groups: VMs of one host with copies on another");
@@ -16,6 +18,7 @@ export const groupCommands: Group = (program, cli) => {
   showCommand(group, cli);
   setCommand(group, cli);
   for (const one of turns) turnCommand(group, cli, one);
+  switchCommands(group, cli);
   deleteCommand(group, cli);
 };
 
@@ -24,19 +27,20 @@ type Parent = Parameters<Group>[0];
 const boundHelp = "for how long a write waits for a copy that does not answer, 500 to 30000 (default: 2000)";
 
 function createCommand(group: Parent, cli: Cli): void {
-  group
+  const command = group
     .command("create")
     .description("protect VMs: each write of theirs goes to both hosts before it is acknowledged")
     .argument("<group>", "a name for it: letters, digits, hyphens, underscores")
     .requiredOption("--from <host>", "the host that the VMs are on")
     .requiredOption("--to <host>", "the host that gets the copies")
     .requiredOption("--vm <vm...>", "VMs, by name or id; may be given several times")
-    .option("--bound-ms <ms>", boundHelp, wholeNumber)
+    .option("--bound-ms <ms>", boundHelp, wholeNumber);
+  withOptions(command)
     .option(...jsonOption)
     .addHelpText("after", examples("holdfast group create office --from h1 --to h2 --vm web db"))
     .action(async (name, options) => {
       const { from, to, vm: vms } = options;
-      const input = { group: name, from, to, vms, ...boundOf(options.boundMs) };
+      const input = { group: name, from, to, vms, ...boundOf(options.boundMs), ...chosenOptions(options) };
       const answer = await (await cli.session()).change((client, requestId) =>
         client.group.create({ ...input, requestId }),
       );
@@ -87,7 +91,7 @@ function setCommand(group: Parent, cli: Cli): void {
     .option("--add-vm <vm...>", "VMs to protect as well")
     .option("--remove-vm <vm...>", "VMs to protect no more")
     .option("--bound-ms <ms>", boundHelp, wholeNumber);
-  withPoints(command)
+  withOptions(withPoints(command))
     .option(...jsonOption)
     .addHelpText(
       "after",
@@ -96,6 +100,7 @@ function setCommand(group: Parent, cli: Cli): void {
         "holdfast group set office --bound-ms 5000",
         "holdfast group set office --points-every 15m --keep 24x1h,7x1d",
         "holdfast group set office --test-every 1d --test-http /",
+        "holdfast group set office --quota 50G --resume manual",
       ),
     )
     .action(async (name, options) => {
@@ -106,6 +111,7 @@ function setCommand(group: Parent, cli: Cli): void {
         ...(removeVms === undefined ? {} : { removeVms }),
         ...boundOf(options.boundMs),
         ...pointsOf(options),
+        ...chosenOptions(options),
       };
       const answer = await (await cli.session()).change((client, requestId) =>
         client.group.set({ ...input, requestId }),

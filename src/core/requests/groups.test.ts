@@ -128,6 +128,36 @@ test("VMs come in and go out; a group is paused and resumed once each, and delet
   expect(codeOf(planDeleteGroup(view, "nix", asked))).toBe("group-unknown");
 });
 
+test("room and resumption are chosen, changed and taken back; what does not fit is refused", () => {
+  const { view } = cluster();
+  const key = keys.group(office.name);
+  const made = planCreateGroup(view, { ...wanted, quotaMiB: 64, resume: "manual" }, asked);
+  expect(written(made, key)).toMatchObject({ quotaMiB: 64, manualResume: true });
+  expect(codeOf(planCreateGroup(view, { ...wanted, quotaMiB: 63 }, asked))).toBe("group-quota-too-small");
+  const limited = cluster().put(key, { ...office, quotaMiB: 100, manualResume: true });
+  expect(codeOf(planSetGroup(limited.view, { group: "office", addVms: ["db"] }, asked))).toBe("group-quota-too-small");
+  const lifted = planSetGroup(limited.view, { group: "office", quotaMiB: null, resume: "automatic" }, asked);
+  expect(written(lifted, key)).not.toHaveProperty("quotaMiB");
+  expect(written(lifted, key)).not.toHaveProperty("manualResume");
+  expect(codeOf(planSetGroup(limited.view, { group: "office", quotaMiB: 100 }, asked))).toBe("group-nothing-to-change");
+});
+
+test("a copy that was left behind is resumed by hand once, whichever clock is ahead", () => {
+  const at = (asked.at + 60_000) as WallMs;
+  const stale = (more: object) =>
+    grouped().put(keys.replica(vmId("web"), disk.volume, host("h2")), {
+      ...{ schema: 1, vm: vmId("web"), volume: disk.volume, host: host("h2"), epoch: 1, receiver: null },
+      state: { kind: "stale", cause: "silent", whole: true, at },
+      ...more,
+    });
+  expect(codeOf(planPauseGroup(stale({}).view, "office", false, asked))).toBe("group-not-paused");
+  const manual = stale({}).put(keys.group(office.name), { ...office, manualResume: true });
+  const resumed = written(planPauseGroup(manual.view, "office", false, asked), keys.group(office.name));
+  expect(resumed).toMatchObject({ resumedAt: at + 1 });
+  manual.put(keys.group(office.name), resumed as Group);
+  expect(codeOf(planPauseGroup(manual.view, "office", false, asked))).toBe("group-not-paused");
+});
+
 test("a VM that is protected is not deleted", () => {
   const records = grouped().put(keys.owner(vmId("web")), {
     ...{ schema: 1, kind: "released", host: "h1", epoch: 1, failed: null, failedHosts: [] },

@@ -1,4 +1,5 @@
 import { compareText } from "../../base/order.ts";
+import { isSame } from "../../base/same.ts";
 import type { GroupId, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
@@ -13,6 +14,7 @@ import { clocksApartMs } from "../replication-groups.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
 import { findHost, findVm, hostName, poolName } from "./find.ts";
+import { type GroupOptions, refuseQuota, resumedGroup, withOptions } from "./group-options.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { changedPoints, type PointsChange } from "./points.ts";
 import { someOf } from "./rule-parts.ts";
@@ -30,7 +32,7 @@ export type CreateGroupRequest = {
   readonly vms: readonly string[];
   /** For how long a write waits for a copy that does not answer before its VM goes on alone. */
   readonly boundMs: number;
-};
+} & GroupOptions;
 
 export type SetGroupRequest = {
   readonly group: string;
@@ -38,7 +40,7 @@ export type SetGroupRequest = {
   readonly removeVms?: readonly string[] | undefined;
   readonly boundMs?: number | undefined;
   readonly points?: PointsChange | undefined;
-};
+} & GroupOptions;
 
 /** Protects VMs together: each write of theirs goes to both hosts. Refused where the other host could not take them. */
 export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, asked: Asked): Planned {
@@ -63,7 +65,9 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
     createdAt: asked.at,
   };
   const vms = withVms(view, group, request.vms);
-  return vms.kind === "refused" ? vms : planEdit(view, undefined, { ...group, vms: vms.vms }, "group-created", asked);
+  if (vms.kind === "refused") return vms;
+  const wanted = withOptions({ ...group, vms: vms.vms }, request);
+  return refuseQuota(view, wanted) ?? planEdit(view, undefined, wanted, "group-created", asked);
 }
 
 /** Takes VMs in or out, or changes the bound; a VM that goes out is copied no more, and its copy is forgotten. */
@@ -82,8 +86,11 @@ export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked:
   if (vms.kind === "refused") return vms;
   const boundMs = request.boundMs ?? (old.mode.kind === "synchronous" ? old.mode.boundMs : undefined);
   const mode: Group["mode"] = boundMs === undefined ? old.mode : { kind: "synchronous", boundMs };
-  const next = { ...old, vms: vms.vms, mode, points: changedPoints(old.points, request.points) };
-  if (JSON.stringify(next) === JSON.stringify(old)) return refuse("group-nothing-to-change", { group: old.name });
+  const points = changedPoints(old.points, request.points);
+  const next = withOptions({ ...old, vms: vms.vms, mode, points }, request);
+  const short = refuseQuota(view, next);
+  if (short !== undefined) return short;
+  if (isSame(next, old)) return refuse("group-nothing-to-change", { group: old.name });
   return planEdit(view, found.stored, next, "group-changed", asked);
 }
 
@@ -92,9 +99,10 @@ export function planPauseGroup(view: ClusterView, wanted: string, paused: boolea
   const found = findGroup(view, wanted);
   if (found.kind === "refused") return found;
   const old = found.stored.value;
-  if (old.paused.length > 0 === paused)
+  const resumed = paused ? undefined : resumedGroup(view, old, asked.at);
+  if (old.paused.length > 0 === paused && resumed === undefined)
     return refuse(paused ? "group-paused-already" : "group-not-paused", { group: old.name });
-  const next = { ...old, paused: paused ? ["asked"] : [] };
+  const next = { ...(resumed ?? old), paused: paused ? ["asked"] : [] };
   return planEdit(view, found.stored, next, paused ? "group-was-paused" : "group-resumed", asked);
 }
 

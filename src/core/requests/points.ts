@@ -6,7 +6,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Intent, Vm } from "../../model/records.ts";
 import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
-import { newestPoint, pointsOf } from "../points.ts";
+import { groupUseMiB, isQuotaReached, newestPoint, pointsOf } from "../points.ts";
 import { copiesState, isWorking, protectionOf } from "../replication-duty.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { isRunning } from "../vm-state.ts";
@@ -47,6 +47,13 @@ export function planTakePoint(
   if (protection === undefined) return refuse("point-not-protected", params);
   if (protection.group.mode.kind !== "synchronous") return refuse("point-in-cycles", params);
   if (!isWorking(view, protection.group)) return refuse("point-group-paused", params);
+  const { group } = protection;
+  if (isQuotaReached(view, group))
+    return refuse("group-quota-reached", {
+      group: group.name,
+      usedMiB: groupUseMiB(view, group),
+      quotaMiB: group.quotaMiB ?? 0,
+    });
   if (copiesState(view, vm.id, owner.value, protection.to) !== "in-sync") return refuse("point-not-in-sync", params);
   const { consistency } = request;
   const wish = { act: "take" as const, epoch: owner.value.epoch, consistency };

@@ -97,6 +97,21 @@ export const groupMessages = {
     effect: "Group {group} was not changed.",
     remedy: "Make room there, or protect fewer VMs.",
   },
+  "group-quota-too-small": {
+    cause: "The disks of the VMs are {neededMiB} MiB; group {group} may take {quotaMiB} MiB.",
+    effect: "Nothing has changed.",
+    remedy: "Raise the quota, or lift it: `holdfast group set {group} --quota none`.",
+  },
+  "group-quota-reached": {
+    cause: "The copies of group {group} take {usedMiB} MiB with their recovery points, of {quotaMiB} MiB allowed.",
+    effect: "No further recovery point is taken; the copies go on, and nothing of them is removed for it.",
+    remedy: "Keep fewer points (`holdfast group set {group} --keep …`), drop some, or raise the quota.",
+  },
+  "group-waits-for-resume": {
+    cause: "The copy of VM {vm} on host {host} was left behind, and group {group} is resumed by hand only.",
+    effect: "The VM is not protected; what it writes is lost with its host.",
+    remedy: "Bring the copy up to date: `holdfast group resume {group}`.",
+  },
   "group-would-be-empty": {
     cause: "Group {group} would have no VM.",
     effect: "Nothing has changed.",
@@ -116,6 +131,32 @@ export const groupMessages = {
     cause: "Group {group} is paused already.",
     effect: "Nothing has changed.",
     remedy: "Nothing to do.",
+  },
+  "group-on-both-hosts": {
+    cause: "The VMs of group {group} are not all on one host, so that nobody can guess where they are to go.",
+    effect: "No VM was moved.",
+    remedy: "Name the host with --to: {hosts}.",
+  },
+  "group-not-its-host": {
+    cause: "Host {host} is none of the hosts of group {group}: its copies are on {hosts}.",
+    effect: "No VM was moved.",
+    remedy: "Name one of those hosts; a VM that is to leave both is taken out of the group first.",
+  },
+  "group-not-copying": {
+    cause: "Group {group} copies nothing now: it is paused, or its hosts run different versions.",
+    effect: "No VM was moved.",
+    remedy: "See `holdfast group show {group}`; once it is Normal, try again.",
+  },
+  "group-already-there": {
+    cause: "All VMs of group {group} are on host {host} already.",
+    effect: "Nothing has changed.",
+    remedy: "Nothing to do.",
+  },
+  "group-switch-copy-behind": {
+    cause:
+      "VM {vm} of group {group} cannot go on at host {host} without a loss: its copy there lacks something, or its processor does.",
+    effect: "No VM of the group was moved.",
+    remedy: "Wait until the group is Normal: `holdfast group show {group}`.",
   },
   "group-not-paused": {
     cause: "Group {group} is not paused.",

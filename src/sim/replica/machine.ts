@@ -123,6 +123,10 @@ export class SimMirrorQemu {
   isAlive = true;
   relay: SimRelayPort | undefined;
   readonly volumes: readonly Volume[];
+  /** Of one that waits for its guest: everything of it is there. */
+  hasArrived: () => boolean = () => true;
+  /** Its guest executes, or may: it has its images open. */
+  isOpen = true;
   readonly #world: Pick<ReplicaWorld, "after">;
   readonly #pending = new Set<Pending>();
 
@@ -155,6 +159,12 @@ export class SimMirrorQemu {
 
   get isWriting(): boolean {
     return this.#pending.size > 0;
+  }
+
+  /** What is written from now on, and nothing else: the replica has the rest (S15). */
+  note(relay: SimRelayPort): void {
+    this.relay = relay;
+    for (const volume of this.volumes) volume.isPaused = false;
   }
 
   /** All that there is, and each write from now on. */

@@ -1,6 +1,6 @@
 import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
-import { planDeleteGroup, planPauseGroup } from "../../core/requests/groups.ts";
+import { planDeleteGroup, planPauseGroup, planSetGroup } from "../../core/requests/groups.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
 import type { Incarnation, IntentId, Nonce, TaskId, VmId } from "../../model/ids.ts";
@@ -271,6 +271,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   ),
   "power off HOST at the hand-over of VM": atHandOver(powerOff),
   "power off HOST once VM goes on elsewhere": onceArrived(powerOff),
+  "cut link HOST HOST once VM goes on elsewhere": onceArrived(menu("link-cut")),
   "cut link HOST HOST at the hand-over of VM": atHandOver(menu("link-cut")),
   "lock VM with WORK as it is handed over": asItIsHandedOver((world, { vm, work }) =>
     lockVm(world, vm, vmLockKindSchema.parse(work)),
@@ -349,6 +350,11 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "hang copies of VM on HOST": hangCopies,
   "group pause RULE": turnGroup(true),
   "group resume RULE": turnGroup(false),
+  "group resume by hand RULE": orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planSetGroup(view, { group: rule, resume: "manual" }, asked),
+  ),
   "group delete RULE": orderWith(
     ({ rule }) =>
       (view, _event, asked) =>

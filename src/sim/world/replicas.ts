@@ -85,7 +85,7 @@ export class ReplicaMachines {
       },
       landed: (host, disk) => {
         for (const qemu of this.#machines.get(host)?.source.qemus.values() ?? [])
-          if (qemu.isAlive && qemu.volumes.some((volume) => volume.disk === disk))
+          if (qemu.isAlive && qemu.isOpen && qemu.volumes.some((volume) => volume.disk === disk))
             this.onSecondWriter(host, qemu.run.vm);
       },
     };
@@ -105,15 +105,34 @@ export class ReplicaMachines {
     return { source, target, points, prover: new SimProver(inLife, machine.target) };
   }
 
+  /** A QEMU that waits for its guest: it knows its disks, and has none of them open. */
+  awaits(copy: Copy): void {
+    const qemu = this.#qemuOf(copy);
+    qemu.isOpen = false;
+    qemu.hasArrived = () => copy.moving.stream?.isWhole === true;
+  }
+
   /** A QEMU that opens disks of its own host. */
   started(copy: Copy): void {
-    const machine = this.#machineOf(copy.host);
-    const disks = copy.vm.spec.disks.map(({ volume }): [VolumeId, SimDisk] => [volume, diskOf(machine, volume)]);
-    const qemu = new SimMirrorQemu(copy.run, new Map(disks), this.#world);
-    machine.source.qemus.set(nameOf(copy.run), qemu);
-    const guest = new GuestDisk(disks[0]?.[1] ?? new Map());
+    const qemu = this.#qemuOf(copy);
+    qemu.isOpen = true;
+    for (const { volume } of qemu.volumes) {
+      const image = this.#machineOf(copy.host).target.copies.get(volume);
+      if (image !== undefined) image.left = undefined;
+    }
+    const guest = new GuestDisk(qemu.volumes[0]?.disk ?? new Map());
     this.guests.set(copy.run.vm, guest);
     this.#writeOn(copy, qemu, guest, 1);
+  }
+
+  #qemuOf({ host, vm, run }: Copy): SimMirrorQemu {
+    const machine = this.#machineOf(host);
+    const known = machine.source.qemus.get(nameOf(run));
+    if (known !== undefined) return known;
+    const disks = vm.spec.disks.map(({ volume }): [VolumeId, SimDisk] => [volume, diskOf(machine, volume)]);
+    const qemu = new SimMirrorQemu(run, new Map(disks), this.#world);
+    machine.source.qemus.set(nameOf(run), qemu);
+    return qemu;
   }
 
   /** The guest writes for as long as it executes: a block after the other, each with a value of its own. */
@@ -128,6 +147,14 @@ export class ReplicaMachines {
     qemu.write(0, block, value, () => {
       if (qemu.isAlive) guest.acknowledge(block, value);
     });
+  }
+
+  left({ host, run, local }: Copy): void {
+    const { copies } = this.#machineOf(host).target;
+    for (const volume of local as readonly VolumeId[]) {
+      const copy = copies.get(volume);
+      if (copy !== undefined) copy.left = run.epoch;
+    }
   }
 
   isWriting({ host, run }: Copy): boolean {
@@ -195,7 +222,7 @@ export class ReplicaMachines {
     const [source, target] = [this.#machineOf(from), this.#machineOf(to)];
     for (const volume of volumes as readonly VolumeId[]) {
       const disk: SimDisk = new Map(diskOf(source, volume));
-      target.target.copies.set(volume, { disk, identity: undefined, isEdited: false });
+      target.target.copies.set(volume, { disk, identity: undefined, isEdited: false, left: undefined });
     }
   }
 
@@ -251,6 +278,6 @@ function diskOf({ target }: Machine, volume: VolumeId): SimDisk {
   const known = target.copies.get(volume);
   if (known !== undefined) return known.disk;
   const disk: SimDisk = new Map();
-  target.copies.set(volume, { disk, identity: undefined, isEdited: false });
+  target.copies.set(volume, { disk, identity: undefined, isEdited: false, left: undefined });
   return disk;
 }

@@ -66,4 +66,12 @@ export const copyMutants: readonly Mutant[] = [
     find: "  if (lies === host || copies.includes(host)) return undefined;",
     replace: "  if (lies !== undefined) return undefined;",
   },
+  {
+    id: "resumed-though-by-hand",
+    rule: "S17",
+    what: "A copy that was left behind is brought up to date at once, although somebody is to say so first.",
+    file: "src/agent/mirroring.ts",
+    find: "  if (protection !== undefined && waitsForResume(view, mirror.run.vm, here.to, protection.group)) return;",
+    replace: "",
+  },
 ];

@@ -77,6 +77,22 @@ export const takeoverMutants: readonly Mutant[] = [
     replace: "if (incarnation === undefined) return false;",
   },
   {
+    id: "two-hosts-without-the-second-commit",
+    rule: "S23",
+    what: "Of two hosts, one starts a VM, or lets it go on without its copy, by a decision that the other may not know to be committed.",
+    file: "src/agent/second-commit.ts",
+    find: "if (!votesByTwo(building, run)) return true;",
+    replace: "if (building.state.seen.size >= 0) return true;",
+  },
+  {
+    id: "second-commit-of-an-earlier-cut-counts",
+    rule: "S23",
+    what: "The second time that a copy is left behind, one commit is enough.",
+    file: "src/agent/mirroring.ts",
+    find: "if (isCounted) forgetAlone(building, mirror.run.vm);",
+    replace: "",
+  },
+  {
     id: "silence-proves-without-a-deadline",
     rule: "S23",
     what: "A host without a deadline ends its earlier life by its silence after six seconds, as if that proved anything.",

@@ -117,6 +117,9 @@ test("the commands tell of points, and of what their tests came to", async () =>
     points: { everyMs: 900_000, test: { everyMs: 86_400_000, checks: [] } },
     vms: [{ points: { count: 2, proof: { passed: false } } }],
   });
+  expect((await holdfast("group", "set", "office", "--points-every", "never")).out).toContain(
+    "by hand, keeping 24x1h,7x1d",
+  );
   const bad = [
     ["group", "set", "office", "--points-every", "15"],
     ["group", "set", "office", "--keep", "x1h"],

@@ -15,7 +15,7 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
   let web: TestVm;
   let writer: Writer;
 
-  const points = async (): Promise<readonly PointOutput[]> => (await lab.client().point.list({ vm: "web" })).points;
+  const points = async (): Promise<readonly PointOutput[]> => (await lab.client("h2").point.list({ vm: "web" })).points;
   const done = async (...line: readonly string[]): Promise<string> => {
     const { code, out, err } = await lab.holdfast(...line);
     expect([line, code, err]).toEqual([line, 0, ""]);
@@ -127,7 +127,7 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
     await lab.fault("power-on", { host: "h1" });
     const branch = await waitFor("the branch", async () => (await points()).find(({ origin }) => origin === "branch"));
     await waitFor("its copy to have everything", async () => {
-      const shown = await lab.client().group.show({ group });
+      const shown = await lab.client("h2").group.show({ group });
       return shown.group.vms[0]?.copy === "in-sync" || undefined;
     });
     expect(await done("branch", "list")).toMatch(new RegExp(`web +${branch.id} +h1`, "u"));

@@ -226,7 +226,7 @@ export const groupMessages = {
   },
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
-    effect: "Nothing is copied over it; the VM is not protected.",
-    remedy: "Save from it what is needed, then delete the branch.",
+    effect: "Nothing is copied over it; until it is kept as a branch the VM is not protected.",
+    remedy: "Nothing to do where both hosts are up and the group copies each write; then see `holdfast branch list`.",
   },
 } satisfies Catalogue;

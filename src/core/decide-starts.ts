@@ -1,8 +1,10 @@
 import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import type { VmOrder } from "../model/move-records.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { EventDraft, Owner, Vm } from "../model/records.ts";
-import type { ClusterView } from "../model/view.ts";
+import type { ClusterView, Stored } from "../model/view.ts";
+import { acceptedLossOf } from "./accepted-loss.ts";
 import { fixFor } from "./admission-fix.ts";
 import { event } from "./decision.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
@@ -129,7 +131,9 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
     sayNowhere(round, vm, { rule: "S17", code: copies.code, params: copies.params }, alternatives);
     return;
   }
-  if (copies !== noCopies) told.push(promoted(view, vm, on));
+  const ordered = acceptedLossOf(view, vm.id)?.to === on ? view.orders.get(vm.id) : undefined;
+  if (copies !== noCopies) told.push(promoted(view, vm, on, ordered !== undefined));
+  const order = ordered === undefined ? noChange : orderServed(vm, ordered);
   const place = placeTransaction(view, vm.id, on, places, also);
   const ended = moveEnded(view, vm, on);
   const aim = ended === noChange ? undefined : view.moves.get(vm.id)?.value;
@@ -137,21 +141,27 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
   if (aim !== undefined && aim.to !== on)
     told.push(event("vm-move-dropped", { vm: vm.id }, { vm: vm.name, from: aim.from, to: aim.to }));
   const write = transaction(
-    [...place.compares, ...copies.compares, ...ended.compares],
-    [...place.writes, ...copies.writes, ...ended.writes],
+    [...place.compares, ...copies.compares, ...ended.compares, ...order.compares],
+    [...place.writes, ...copies.writes, ...ended.writes, ...order.writes],
   );
   round.assign(vm, on);
   round.decide(vm.id, write, told, { vm: vm.id, on });
 }
 
 /** What is lost is stated in the transaction that accepts it (S25). */
-function promoted(view: ClusterView, vm: Vm, on: HostId): EventDraft {
+function promoted(view: ClusterView, vm: Vm, on: HostId, isOrdered: boolean): EventDraft {
   const params = { vm: vm.name, host: on };
+  const subjects = { vm: vm.id, host: on };
+  if (isOrdered) return event("replica-promoted-with-loss", subjects, params);
   const loss = allowedLoss(view, vm, on);
-  if (loss === undefined) return event("replica-promoted", { vm: vm.id, host: on }, params);
+  if (loss === undefined) return event("replica-promoted", subjects, params);
   const { seconds, limitS } = loss;
   const reason = { rule: "S25", code: "loss-within-policy", params: { host: on, seconds, limitS: limitS ?? 0 } };
-  return event("replica-promoted-behind", { vm: vm.id, host: on }, { ...params, seconds, limitS: limitS ?? 0 }, reason);
+  return event("replica-promoted-behind", subjects, { ...params, seconds, limitS: limitS ?? 0 }, reason);
+}
+
+function orderServed({ id }: Vm, order: Stored<VmOrder>): PlanChange {
+  return { compares: [unchanged(keys.vmOrder(id), order)], writes: [remove(keys.vmOrder(id))] };
 }
 
 const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
@@ -163,7 +173,8 @@ const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
 export function promotion(round: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
   const { view, known } = round;
   if (owner === undefined || owner.host === on || liesOn(view, vm) === undefined) return noCopies;
-  return promoteCopies(view, vm.id, on, { at: known.wall, accepted: allowedLoss(view, vm, on)?.accepted });
+  const accepted = (acceptedLossOf(view, vm.id) ?? allowedLoss(view, vm, on))?.accepted;
+  return promoteCopies(view, vm.id, on, { at: known.wall, accepted });
 }
 
 /** Undefined: nothing may be lost by going on there. */

@@ -5,6 +5,7 @@ import { serveControl } from "../../lab/control.ts";
 import type { FaultRequest } from "../../lab/fault-menu.ts";
 import { applyFault } from "../../lab/faults.ts";
 import type { GuestDisk } from "../../lab/guest/disk.ts";
+import { openedFile, readOpenedDisk } from "../../lab/guest/opened-disk.ts";
 import type { LabHost } from "../../lab/host.ts";
 import { clientOf, createCluster, daemons, daemonsBeside, startGuest } from "../../lab/session.ts";
 import { until } from "../../lab/shell.ts";
@@ -14,7 +15,6 @@ import type { HostId, VmId } from "../../src/model/ids.ts";
 import type { HeldOwner } from "../../src/model/records.ts";
 import { fenceOf } from "../../src/model/view.ts";
 import { type History, readHistory } from "./lab-history.ts";
-import { readLayered } from "./lab-layers.ts";
 import { type Copy, type Watcher, watchCopies } from "./lab-watch.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -171,7 +171,10 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       return end.kind === "answered" && end.status === 200 ? (JSON.parse(end.body) as GuestStatus) : undefined;
     },
     answers: () => waitFor(`the page of ${name}`, vm.status),
-    disk: () => readLayered(vm.image(vm.owner().host)),
+    disk: () => {
+      const opened = openedFile(vm.pids(), record()?.spec.disks[0]?.volume ?? "-");
+      return readOpenedDisk(opened ?? vm.image(vm.owner().host));
+    },
     image: (host) => {
       const disk = record()?.spec.disks[0];
       const folder = disk?.pool === labLocalPool ? localPoolDir(world.host(host).plan) : world.poolDir;

@@ -200,13 +200,37 @@ export const groupMessages = {
     cause: "VM {vm} was on host {host}, which is silent; its copy on {to} is {seconds} s behind.",
     effect: "It does not go on from the copy by itself, and {host} is not fenced for it.",
     remedy:
-      "Bring back {host}. Or accept the loss: `holdfast group set GROUP --allow-loss {seconds}s` lets the VM go on from its copy.",
+      "Bring back {host}. Or accept the loss: `holdfast group failover GROUP` shows it, and `--allow-loss` of the group allows it beforehand.",
   },
   "replica-caught-up": "The copy of VM {vm} on {host} has caught up.",
   "replica-promoted-behind": {
     cause: "VM {vm} goes on from the last cycle of its copy on {host}.",
     effect: "At most the last {seconds} s of writes are lost, as its group allows ({limitS} s).",
     remedy: "What the lost host has of them stays there as a branch; save from it what is needed once it is back.",
+  },
+  "replica-promoted-with-loss": "VM {vm} goes on from its copy on {host} by order, without what that lacks.",
+  "failover-with-loss-ordered": "VM {vm} is to go on from its copy on {host}, whatever that lacks.",
+  "failover-overtaken": {
+    cause:
+      "The copy of VM {vm} on host {host} is not what it was when its failover was ordered, or its own host is back.",
+    effect: "The order is void: it would lose something else than was shown, or for nothing.",
+    remedy: "Look again at what would be lost: `holdfast group failover` without --accept.",
+  },
+  "failover-not-accepted": {
+    cause:
+      "A failover of VM {vm} to its copy on host {host} loses what the copy lacks, and that was not accepted as it is now.",
+    effect: "Nothing was done.",
+    remedy: "Read what would be lost, then repeat the command with --accept {accept}.",
+  },
+  "failover-host-up": {
+    cause: "Host {host} is up, and VM {vm} of group {group} belongs to it.",
+    effect: "Nothing was done: what its copy lacks need not be lost.",
+    remedy: "Wait until the group is Normal, then `holdfast group switchover {group}`.",
+  },
+  "failover-no-copy": {
+    cause: "VM {vm} of group {group} has no copy on host {host} that a guest could start from.",
+    effect: "Nothing was done.",
+    remedy: "See `holdfast group show {group}`; its newest recovery point, where there is one, can be exported.",
   },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
   "group-link-late": {
@@ -232,7 +256,7 @@ export const groupMessages = {
   },
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
-    effect: "Nothing is copied over it; the VM is not protected.",
-    remedy: "Save from it what is needed, then delete the branch.",
+    effect: "Nothing is copied over it; until it is kept as a branch the VM is not protected.",
+    remedy: "Nothing to do where both hosts are up and the group copies each write; then see `holdfast branch list`.",
   },
 } satisfies Catalogue;

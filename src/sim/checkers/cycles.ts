@@ -13,7 +13,7 @@ import type { CheckerKind } from "./kind.ts";
 type Stated = {
   readonly seconds: number;
   readonly cycle: SealedCycle | undefined;
-  readonly guest: GuestDisk | undefined;
+  readonly guest: readonly GuestDisk[] | undefined;
 };
 
 /** Losses that were stated by the transaction that accepts them; over once another guest wrote there. */
@@ -103,7 +103,8 @@ function checkLoss(world: World, fail: Fail, name: string, vm: VmId, known: Stat
   if (limitS === null || seconds > limitS) fail(`${name} loses ${seconds} s, which its group does not allow`);
   // Clocks that were put elsewhere show nothing that could be compared.
   if (guest === undefined || world.hosts.some(({ clock }) => clock.wallOffsetMs !== 0)) return;
-  const lostMs = guest.lastTold() - guest.lostSince(disk);
+  const lostSince = guest[0]?.lostSince(disk) ?? Number.POSITIVE_INFINITY;
+  const lostMs = (guest[0]?.lastTold() ?? 0) - lostSince;
   if (lostMs > seconds * 1_000)
     fail(`${name} lacks the last ${Math.round(lostMs)} ms of writes, though ${seconds} s were stated`);
 }

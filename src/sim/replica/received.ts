@@ -56,6 +56,8 @@ export class SimReplicaHost {
   readonly images = new Map<string, SimDisk>();
 
   readonly isCertified: boolean;
+  /** No write of a copy finds room here any more. */
+  isFull = false;
 
   /** Disks stay; processes and the run folder go. */
   powerOff(): void {

@@ -105,6 +105,7 @@ export const phrases = [
   "group delete RULE",
   "group set RULE every TIME",
   "group set RULE to each write",
+  "accept the loss of VM on HOST",
   "points of RULE every TIME",
   "point take VM",
   "point drop VM",

@@ -148,20 +148,19 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
   round.decide(vm.id, write, told, { vm: vm.id, on });
 }
 
-/** What is lost is stated in the transaction that accepts it (S25). */
-function promoted(view: ClusterView, vm: Vm, on: HostId, isOrdered: boolean): EventDraft {
-  const params = { vm: vm.name, host: on };
-  const subjects = { vm: vm.id, host: on };
-  if (isOrdered) return event("replica-promoted-with-loss", subjects, params);
-  const loss = allowedLoss(view, vm, on);
-  if (loss === undefined) return event("replica-promoted", subjects, params);
-  const { seconds, limitS } = loss;
-  const reason = { rule: "S25", code: "loss-within-policy", params: { host: on, seconds, limitS: limitS ?? 0 } };
-  return event("replica-promoted-behind", subjects, { ...params, seconds, limitS: limitS ?? 0 }, reason);
-}
-
 function orderServed({ id }: Vm, order: Stored<VmOrder>): PlanChange {
   return { compares: [unchanged(keys.vmOrder(id), order)], writes: [remove(keys.vmOrder(id))] };
+}
+
+/** What is lost is stated in the transaction that accepts it (S18, S25). */
+function promoted(view: ClusterView, vm: Vm, on: HostId, isOrdered: boolean): EventDraft {
+  const params = { vm: vm.name, host: on };
+  if (isOrdered) return event("replica-promoted-with-loss", { vm: vm.id, host: on }, params);
+  const loss = allowedLoss(view, vm, on);
+  if (loss === undefined) return event("replica-promoted", { vm: vm.id, host: on }, params);
+  const { seconds, limitS } = loss;
+  const reason = { rule: "S25", code: "loss-within-policy", params: { host: on, seconds, limitS: limitS ?? 0 } };
+  return event("replica-promoted-behind", { vm: vm.id, host: on }, { ...params, seconds, limitS: limitS ?? 0 }, reason);
 }
 
 const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
@@ -173,7 +172,7 @@ const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
 export function promotion(round: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
   const { view, known } = round;
   if (owner === undefined || owner.host === on || liesOn(view, vm) === undefined) return noCopies;
-  const accepted = (acceptedLossOf(view, vm.id) ?? allowedLoss(view, vm, on))?.accepted;
+  const accepted = acceptedLossOf(view, vm.id)?.accepted ?? allowedLoss(view, vm, on)?.accepted;
   return promoteCopies(view, vm.id, on, { at: known.wall, accepted });
 }
 

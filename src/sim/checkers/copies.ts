@@ -38,9 +38,9 @@ export const nothingLost: CheckerKind = {
         if (order?.kind === "promote" && owner?.host === order.to) accepted.set(name.vm, owner.epoch);
       },
       starting: (copy) => {
-        const guest = world.replicas.guests.get(copy.run.vm);
-        if (guest === undefined || accepted.get(copy.run.vm) === copy.run.epoch) return;
-        if (stated.of(copy.run.vm) !== undefined) return;
+        const { vm, epoch } = copy.run;
+        const guest = world.replicas.guests.get(vm);
+        if (guest === undefined || accepted.get(vm) === epoch || stated.of(vm) !== undefined) return;
         const lost = copy.vm.spec.disks.flatMap(
           ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
         );

@@ -13,6 +13,7 @@ import type { CheckerKind } from "./kind.ts";
 type Stated = {
   readonly seconds: number;
   readonly cycle: SealedCycle | undefined;
+  /** Of each of its disks; a VM in cycles has one in these worlds. */
   readonly guest: readonly GuestDisk[] | undefined;
 };
 
@@ -97,14 +98,14 @@ function isSameDisk(a: SimDisk, b: SimDisk): boolean {
 }
 
 function checkLoss(world: World, fail: Fail, name: string, vm: VmId, known: Stated, disk: SimDisk): void {
-  const { seconds, guest } = known;
+  const { seconds } = known;
+  const guest = known.guest?.[0];
   const mode = groupsOf(world).find(({ vms }) => vms.includes(vm))?.mode;
   const limitS = mode?.kind === "asynchronous" ? mode.lossS : null;
   if (limitS === null || seconds > limitS) fail(`${name} loses ${seconds} s, which its group does not allow`);
   // Clocks that were put elsewhere show nothing that could be compared.
   if (guest === undefined || world.hosts.some(({ clock }) => clock.wallOffsetMs !== 0)) return;
-  const lostSince = guest[0]?.lostSince(disk) ?? Number.POSITIVE_INFINITY;
-  const lostMs = (guest[0]?.lastTold() ?? 0) - lostSince;
+  const lostMs = guest.lastTold() - guest.lostSince(disk);
   if (lostMs > seconds * 1_000)
     fail(`${name} lacks the last ${Math.round(lostMs)} ms of writes, though ${seconds} s were stated`);
 }

@@ -90,7 +90,7 @@ export class ReplicaMachines {
   #lastPort = 40_000;
   /** What guests wrote, and what they were told of it: of each of their disks, in their order. */
   readonly guests = new Map<VmId, readonly GuestDisk[]>();
-  /** What the cycles of each VM are to hold, by their names, oldest first. */
+  /** What the cycles of each VM are to hold of its first disk, by their names, oldest first. */
   readonly cycles = new Map<VmId, Map<string, SimDisk>>();
   /** For whoever watches: a connection wrote into a copy that a QEMU of its host has open. */
   onAlone: (vm: VmId, epoch: number) => void = () => undefined;

@@ -42,7 +42,8 @@ export async function runTrial(rig: Rig, fault: Fault): Promise<Trial & { readon
   load.press(false);
   await untilInSync(rig);
   const told = `${done}; after ${stallMs} ms it wrote again, on ${vm.owner().host} as epoch ${vm.owner().epoch}`;
-  return { fault, stallMs, lost: lostIn(rig), doubleRuns: new Set(lab.watcher.doubleRuns).size, told };
+  const { lost, which } = lostIn(rig);
+  return { fault, stallMs, lost, doubleRuns: new Set(lab.watcher.doubleRuns).size, told: `${told}${which}` };
 }
 
 /** `in-sync`, told by the product; and only then what lies on its disk is compared. */
@@ -78,9 +79,15 @@ function ownedEpoch(vm: TestVm): number | undefined {
 }
 
 /** Acknowledged numbers of any trial so far that the disk does not hold, and writes of an epoch after a newer one's. */
-function lostIn({ vm, load }: Rig): number {
+function lostIn({ vm, load }: Rig): { readonly lost: number; readonly which: string } {
   const before = [...load.acknowledged].map(([client, numbers]) => ({ client, numbers: [...numbers] }));
   const { records } = vm.disk();
-  const missing = before.map(({ client, numbers }) => lostNumbers(records, client, numbers).length);
-  return missing.reduce((sum, count) => sum + count, revenants(records).length);
+  const late = revenants(records);
+  const missing = before.map(({ client, numbers }) => ({ client, numbers: lostNumbers(records, client, numbers) }));
+  const gone = missing.filter(({ numbers }) => numbers.length > 0);
+  const ranges = gone.map(({ client, numbers }) => `${client} ${numbers[0]} to ${numbers.at(-1)}`);
+  return {
+    lost: missing.reduce((sum, { numbers }) => sum + numbers.length, late.length),
+    which: ranges.length === 0 ? "" : `, which lacks ${ranges.join(", ")}`,
+  };
 }

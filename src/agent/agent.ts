@@ -30,6 +30,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     pending: new Map(),
     ops: new Map(),
     moveEnds: new Map(),
+    beats: new Map(),
     arrivals: new Map(),
     arriving: new Map(),
     imageEnds: new Map(),

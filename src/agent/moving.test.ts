@@ -1,25 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { Agent, hostWith, web as run, seen } from "../../test/support/agent-rig.ts";
-import {
-  epoch,
-  facts,
-  held,
-  host,
-  incarnation,
-  member,
-  move,
-  type Records,
-  status,
-  vm,
-  vmId,
-} from "../../test/support/records.ts";
+import { epoch, held, host, incarnation, move, type Records, status, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy } from "../model/policy.ts";
 import type { Owner, VmStatus } from "../model/records.ts";
 import type { MovePart, RunningVm, VmRun } from "../ports/hypervisor.ts";
-import type { IncomingEnd } from "../ports/migration.ts";
 
 const web = vmId("web");
 const one = incarnation(1);
@@ -197,6 +184,29 @@ describe("the source", () => {
     expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-vm-locked" });
   });
 
+  test("[S15] nothing is handed to a target that is silent while this host hears itself", () => {
+    const copied = (heard: readonly string[]) => {
+      const agent = agentOf(source(), seen(run(1)));
+      const begun = agent.take("migrate-out");
+      agent.settles();
+      const hears = (...hosts: readonly string[]) => {
+        const heartbeats = hosts.map((name) => ({ host: host(name), incarnation: one, revision: 1 as never }));
+        const touched = { heartbeats, tick: false, usages: false, others: false, vms: new Set<never>(), events: [] };
+        agent.tell({ kind: "changed", touched });
+      };
+      hears("h1", "h2");
+      agent.wait(limits.aliveMs + 1);
+      hears(...heard);
+      agent.tell({ kind: "op-ended", op: begun?.op ?? -1, end: { kind: "done" } });
+      return { owner: ownerOf(agent), answer: moveOf(agent)?.answer };
+    };
+    expect(copied(["h1", "h2"]).owner).toMatchObject({ host: "h2" });
+    expect(copied([]).owner).toMatchObject({ host: "h2" });
+    const silent = copied(["h1"]);
+    expect(silent.owner).toBeUndefined();
+    expect(silent.answer).toMatchObject({ kind: "failed", code: "move-target-silent" });
+  });
+
   test("[HM2] a VM that is locked before it was stopped for its move is not stopped", () => {
     const { live: _, ...stopFirst } = out();
     const locked = vm("web", { lock: { kind: "backup", at: 0 as VmMove["at"] } });
@@ -241,140 +251,5 @@ describe("the source", () => {
     const agent = agentOf(records, part(run(1), "handed"));
     expect(agent.take("start")).toBeUndefined();
     expect(agent.take("adopt")).toMatchObject({ run: run(1), as: run(3) });
-  });
-});
-
-describe("the target", () => {
-  const into = (more: Partial<VmMove> = {}) =>
-    move("web", "h2", "h1", { epoch: epoch(1), live: { kind: "asked" }, ...more });
-  const target = (more: Partial<VmMove> = {}) =>
-    hostWith(null)
-      .host("h2")
-      .put(keys.owner(web), held("h2", 1, 1))
-      .put(keys.vmMove(web), into(more));
-
-  function prepared(agent: Agent, end: IncomingEnd = { kind: "waiting", doors }): void {
-    agent.tell({ kind: "prepared", op: agent.take("prepare")?.op ?? -1, end });
-  }
-
-  /** The agent was there before the VM came to be its host's. */
-  function handedTo(agent: Agent): void {
-    agent.records.put(keys.owner(web), held("h1", 1, 2)).put(keys.vmMove(web), into({ live: switched }));
-    agent.changes();
-  }
-
-  test("[S15] makes ready, says that it waits, and lets the guest go on only as its owner", () => {
-    const agent = agentOf(target());
-    prepared(agent);
-    expect(moveOf(agent)?.live).toEqual(waiting);
-    agent.settles();
-    expect(agent.take("complete")).toBeUndefined();
-    handedTo(agent);
-    expect(agent.take("complete")).toMatchObject({ run: run(2), limitMs: limits.moveCompleteMs });
-  });
-
-  test("waits on the links of the policy, in its order, and says whether they ask for a certificate", () => {
-    const links = ["10.0.1", "10.0.2", "10.0.3"].map((net) => ({ net, kind: "migration", subnet: `${net}.0/24` }));
-    const records = target();
-    for (const [n, name] of ["h1", "h2"].entries())
-      records.put(
-        keys.member(host(name)),
-        member(name, {
-          links: links.map(({ net, subnet }) => ({ kind: "migration", subnet, address: `${net}.${n + 1}` })),
-        }),
-      );
-    records.put(keys.hostFacts(host("h2")), facts({ routedAddresses: ["10.0.1.2"] }));
-    const addresses = (agent: Agent) => agent.take("prepare")?.request;
-    expect(addresses(agentOf(records))).toMatchObject({ addresses: ["10.0.2.1", "10.0.3.1", "10.0.1.1"], tls: true });
-    const migration = { ...defaultPolicy.migration, links: ["10.0.3.0/24", "10.0.1.0/24"], tls: false };
-    const agent = agentOf(records.put(keys.policy, { ...defaultPolicy, migration }));
-    expect(agent.take("prepare")?.request).toMatchObject({ addresses: ["10.0.3.1", "10.0.1.1"], tls: false });
-    agent.tell({ kind: "prepared", op: [...agent.state.ops.keys()][0] ?? -1, end: { kind: "waiting", doors } });
-    expect(moveOf(agent)?.live).toEqual({ ...waiting, tls: false });
-  });
-
-  test("a move between hosts that have no link in common fails before anything is started", () => {
-    const migration = { ...defaultPolicy.migration, links: ["10.9.9.0/24"] };
-    const agent = agentOf(target().put(keys.policy, { ...defaultPolicy, migration }));
-    expect(agent.take("prepare")).toBeUndefined();
-    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-no-common-link" });
-  });
-
-  test("[S15] a refusal to make ready ends the move with its cause", () => {
-    const agent = agentOf(target());
-    prepared(agent, { kind: "refused", code: "move-no-address", params: { addresses: "" } });
-    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-no-address" });
-  });
-
-  test("[S15] what waits and is known by no record is cleared away", () => {
-    const agent = agentOf(target(), part(run(2), "incoming"));
-    expect(agent.take("abandon")?.run).toEqual(run(2));
-  });
-
-  test("[S15] a copy that ended before it ran is given back to its source", () => {
-    const agent = agentOf(target());
-    prepared(agent);
-    agent.settles();
-    handedTo(agent);
-    agent.take("complete");
-    agent.tell({ kind: "move", event: { kind: "incoming-lost", run: run(2), detail: "" } });
-    expect(ownerOf(agent)).toMatchObject({ host: "h2", epoch: 3 });
-  });
-
-  test("[S15] one that was let go on without an answer, and is gone, is not: it may have run", () => {
-    const agent = agentOf(target());
-    prepared(agent);
-    agent.settles();
-    handedTo(agent);
-    agent.ends("complete", { kind: "unknown", cause: "test" });
-    agent.lists();
-    expect(ownerOf(agent)).toBeUndefined();
-    expect(moveOf(agent)).toMatchObject({ live: switched, answer: { kind: "failed", code: "move-target-ended" } });
-  });
-
-  test("[S15, S13] one that an earlier agent let go on is told so again, also when its source has quit", () => {
-    const records = target({ live: switched }).put(keys.owner(web), held("h1", 1, 2));
-    const agent = agentOf(records, part(run(2), "arriving"));
-    expect((agent.written(keys.vmStatus(web)) as VmStatus | undefined)?.phase).toBe("starting");
-    agent.ends("complete");
-    expect((agent.written(keys.vmStatus(web)) as VmStatus | undefined)?.phase).not.toBe("paused");
-    expect(agent.phaseOf(run(2))).toBe("running");
-    const alone = hostWith(1).put(keys.owner(web), held("h1", 1, 2));
-    expect(agentOf(alone, part(run(2), "arriving")).take("complete")?.run).toEqual(run(2));
-  });
-
-  test("[S15] one that was let go on and does not is ended, not given back: it may have run", () => {
-    const agent = agentOf(target({ live: switched }).put(keys.owner(web), held("h1", 1, 2)), part(run(2), "arriving"));
-    agent.ends("complete", { kind: "refused", code: "vm-image-locked", params: {} });
-    expect(agent.take("abandon")).toBeUndefined();
-    agent.ends("kill");
-    expect(ownerOf(agent)).toBeUndefined();
-    expect(moveOf(agent)).toMatchObject({ live: switched, answer: { kind: "failed", code: "move-target-ended" } });
-  });
-
-  test("[S15] takes in no more guests at a time than the policy has it", () => {
-    const records = target();
-    for (const name of ["b", "c"])
-      records
-        .put(keys.vm(vmId(name)), vm(name))
-        .put(keys.owner(vmId(name)), held("h2", 1, 1))
-        .put(keys.vmMove(vmId(name)), move(name, "h2", "h1", { epoch: epoch(1), live: { kind: "asked" } }));
-    const agent = agentOf(records);
-    expect(agent.effects.filter(({ kind }) => kind === "prepare")).toHaveLength(2);
-  });
-
-  test("an earlier copy here that does not end fails the move, and one that does not know its pools too", () => {
-    const agent = agentOf(target(), seen(run(0)));
-    agent.ends("kill", { kind: "unknown", cause: "test" });
-    agent.lists(seen(run(0)));
-    expect(moveOf(agent)?.answer).toMatchObject({ kind: "failed", code: "move-old-copy-there" });
-    const unknown = agentOf(target().put(keys.vm(web), vm("web", { pool: "nowhere" })));
-    expect(moveOf(unknown)?.answer).toMatchObject({ kind: "failed", code: "move-records-missing" });
-  });
-
-  test("[S15] nothing comes to a host that goes down", () => {
-    const mode = { schema: 1, incarnation: one, mode: "leaving", next: "reboot", at: 0 };
-    const agent = agentOf(target().put(keys.hostMode(host("h1")), mode));
-    expect(agent.take("prepare")).toBeUndefined();
   });
 });

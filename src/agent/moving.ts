@@ -28,6 +28,7 @@ import {
   isConfirmed,
   wasAwaited,
 } from "./switching.ts";
+import { isSilent } from "./target-beats.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
 export function settleMoving(building: Building, local: Local, incarnation: Incarnation, moving: Moving): void {
@@ -92,6 +93,8 @@ function conduct(building: Building, local: Local, moving: Moving, isCopying: bo
   else if (whyEnding(view, vm, building.state.self) !== undefined) failMove(building, move, "move-not-wanted", params);
   else if (isTargetLost(view, move.value))
     failMove(building, move, "move-host-lost", { ...params, host: move.value.to });
+  else if (isSilent(building.state, move.value.to, moving.since))
+    failMove(building, move, "move-target-silent", { ...params, host: move.value.to });
   else if (withheld !== undefined) failMove(building, move, withheld.code, withheld.params);
   else if (copiesStage(building, local.run, move.value) === "behind")
     failMove(building, move, "move-copy-behind", { ...params, host: move.value.to });

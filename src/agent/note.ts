@@ -8,6 +8,7 @@ import { isPointOp, notePoint, notePointOp } from "./note-points.ts";
 import { isReplicaOp, noteAttached, noteReplica, noteReplicaOp } from "./note-replicas.ts";
 import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
+import { noteBeats } from "./target-beats.ts";
 import { noteMeasurement } from "./usage.ts";
 
 /** Takes in what an event tells; decides nothing. */
@@ -16,7 +17,7 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "synced":
       return state.synced ? state : { ...state, synced: true, syncedRevision: happened.view.revision };
     case "changed":
-      return noteHistory(state, happened.touched);
+      return noteBeats(noteHistory(state, happened.touched), happened.view, happened.touched, happened.now);
     case "woke":
       return state;
     case "heart":

@@ -18,7 +18,6 @@ import type {
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
 import type { PointEffect, PointNews, PointNotes, PointOp, PointPart } from "./point-state.ts";
 import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
-import type { Seen } from "./second-commit.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -104,6 +103,9 @@ export type ImageEnd = {
  */
 export type Restarts = { readonly count: number; readonly startedAt: InstantMs; readonly counted: Epoch | null };
 
+/** The revision at which a decision about a run was first seen to be committed. */
+export type Seen = { readonly of: string; readonly revision: Revision };
+
 export type AgentState = {
   readonly self: HostId;
   readonly accel: "kvm" | "tcg";
@@ -124,6 +126,8 @@ export type AgentState = {
   readonly pending: ReadonlyMap<number, AgentPending>;
   readonly ops: ReadonlyMap<number, AgentOp>;
   readonly moveEnds: ReadonlyMap<VmId, MoveEnd>;
+  /** When this host and those for which its guests leave were heard last; empty while none leaves. */
+  readonly beats: ReadonlyMap<HostId, InstantMs>;
   readonly arrivals: ReadonlyMap<VmId, Arrival>;
   /** Moves, by their record's revision, for which this agent has said that it makes images here. */
   readonly arriving: ReadonlyMap<VmId, Revision>;

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TaskOutput } from "../../src/api/contract/task.ts";
-import type { Revision, VmId } from "../../src/model/ids.ts";
+import type { GroupId, PoolId, Revision, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { defaultPolicy } from "../../src/model/policy.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
-import { facts, fence, held, host, incarnation, member, move, status, vmId } from "../support/records.ts";
+import { facts, fence, held, host, incarnation, member, move, pool, status, vmId } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(async () => {
@@ -184,6 +184,18 @@ describe("what people ask of the manager", () => {
     expect(await done("policy", "set", ...usual)).toMatch(/Migration links +default: .+\n.+what the link bears/u);
   });
 
+  test("moves that go first over the link of a group's copies: told where they are set, and among the cluster's warnings", async () => {
+    const mode = { kind: "synchronous", boundMs: 2_000 };
+    const group = { schema: 1, name: "office", vms: [vmId("db")], source: "h1", target: "h2", mode, paused: [] };
+    const warning =
+      /WARN +Guests of h1, h2 are moved over 10\.0\.1\.0\/24 first, which carries the writes of their groups/u;
+    expect(await done("cluster", "status")).not.toMatch(warning);
+    await api.put(keys.group("office" as GroupId), { ...group, points: null, createdAt: 0 });
+    const set = await holdfast("policy", "set", "--migration-bandwidth", "300");
+    expect(set).toMatchObject({ code: 0, err: expect.stringMatching(warning) });
+    expect(await done("cluster", "status")).toMatch(warning);
+  });
+
   test("what is under way, with or without an order: its turn, its copying, why it moves", async () => {
     const id = await createdWeb();
     await api.put(keys.vm(id), { ...api.view().vms.get(id)?.value, requested: "started" });
@@ -248,6 +260,14 @@ describe("a move that would be in vain is refused at once, with cause, effect an
     ["move-host-in-quarantine", () => api.put(keys.hostLosses(h2), losses)],
     ["move-host-full", () => api.put(keys.hostFacts(h2), facts({ memoryForVmsMiB: 10 }))],
     ["move-cpu-flags-missing", () => api.put(keys.hostFacts(h2), facts({ guestCpu }))],
+    [
+      "move-pool-short",
+      async () => {
+        await api.put(keys.pool("shared" as PoolId), pool("shared", "local-dir"));
+        const pools = [{ pool: "shared" as PoolId, capacityMiB: 100, freeMiB: 10, unfit: null }];
+        await api.put(keys.hostFacts(h2), facts({ pools }));
+      },
+    ],
     ["move-no-common-link", () => api.put(keys.member(h2), member("h2", { links: [] }))],
     ["vm-in-error", (id) => api.put(keys.vmPlan(id), { schema: 1, error, returnTo: null, failedMoves: null })],
     ["move-under-way", (id) => api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live }), vm: id })],

@@ -283,6 +283,7 @@ describe("help", () => {
     ["task", "list"],
     ["pool"],
     ["pool", "list"],
+    ["pool", "set"],
     ["policy"],
     ["policy", "show"],
     ["policy", "set"],

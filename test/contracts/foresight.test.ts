@@ -7,8 +7,9 @@ import { begin } from "../support/cli-run.ts";
 import { facts, heartbeat, held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
 
 let api: ApiHost;
-beforeEach(async () => {
-  api = await startApiHost();
+beforeEach(() => open());
+async function open(options: Parameters<typeof startApiHost>[0] = {}): Promise<void> {
+  api = await startApiHost(options);
   const registration = { schema: 1, incarnation: 1, nonce: "nonce-h3", machine: "h3", registeredAt: 0 };
   await api.put(keys.host(host("h3")), registration);
   await api.put(keys.hostFacts(host("h3")), facts());
@@ -32,7 +33,7 @@ beforeEach(async () => {
     await api.put(keys.owner(vmId(name)), held(on, 1, 4));
     await api.put(keys.vmStatus(vmId(name)), status(on, 1, 4, "running"));
   }
-});
+}
 afterEach(async () => {
   await api.close();
 });
@@ -164,4 +165,36 @@ test("[FC2] an edit that breaks what is borne is answered with what it would bre
     /What rule add would break was accepted \(1 in all\)\. \[FC2: The cluster bears the loss of 1 of its hosts now/u,
   );
   expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
+});
+
+test("[FC2] so are a VM that would fit nowhere any more, and a pool that would hold less than its disks may grow to", async () => {
+  await api.put(keys.vm(vmId("spare")), vm("spare", { requested: "stopped" }));
+  const edits = [
+    ["edit-vm-fits-nowhere", ["vm", "set", "spare", "--memory", "1000"]],
+    ["edit-pool-too-small", ["pool", "set", "shared", "--quota", "200"]],
+  ] as const;
+  for (const [code, edit] of edits) {
+    const refused = await holdfast(...edit);
+    expect({ edit, code: refused.code, out: refused.out }).toEqual({ edit, code: 1, out: "" });
+    expect(refused.err).toMatch(new RegExp(`--accept[\\s\\S]+\\nCode: {4}${code}\\n$`, "u"));
+    expect(await holdfast(...edit, "--accept")).toMatchObject({ code: 0, err: "" });
+  }
+  expect((await holdfast("log")).out).toContain("The quota of pool shared was changed: 200 MiB.");
+  expect((await holdfast("pool", "set", "shared", "--quota", "0")).out).toMatch(
+    /^shared: \d+ of - MiB are promised\.\n$/u,
+  );
+  expect((await holdfast("pool", "set", "shared", "--quota", "0")).err).toContain("Code:    pool-nothing-to-change\n");
+  expect((await holdfast("pool", "set", "nix", "--quota", "1")).err).toContain("Code:    pool-unknown\n");
+});
+
+test("[FC1] a link is lost: what stands still, which host is given up for it, and that a link of moves alone costs nothing", async () => {
+  await api.close();
+  await open({ storeAddresses: ["10.91.0.1", "10.91.0.2", "10.91.0.3"] });
+  const lost = async (link: string) => {
+    const { course, vms } = await foreseen("link-loss", link);
+    return { course: course.map(({ code }) => code), web: vms.find(({ name }) => name === "web")?.becomes };
+  };
+  expect(await lost("management")).toEqual({ course: ["forecast-all-stand-still"], web: "stands-still" });
+  expect(await lost("h1:management")).toEqual({ course: ["forecast-host-fenced"], web: "restarts" });
+  expect(await lost("availability")).toEqual({ course: ["forecast-link-carries-no-store"], web: undefined });
 });

@@ -1,8 +1,8 @@
 import { closeSync, existsSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { labLocalPool } from "../../lab/cluster.ts";
-import { openTestLab, type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
-import { type Writer, writeNumbers } from "../support/lab-writer.ts";
+import { type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
+import { lifeOf, oneLife, openWritingGuest, type WritingGuest } from "../support/writing-guest.ts";
 
 const mebibyte = 1024 * 1024;
 const diskMiB = 64;
@@ -10,28 +10,22 @@ const diskMiB = 64;
 const ballastMiB = 24;
 
 describe("A VM whose disk lies in a local pool moves while it runs", () => {
+  let guest: WritingGuest;
   let lab: TestLab;
   let web: TestVm;
-  let writer: Writer;
 
   beforeAll(async () => {
-    lab = await openTestLab();
-    web = await lab.guest("web", 50, 100, labLocalPool);
-    writeBallast();
-    writer = writeNumbers(lab.world.reach, web.address, "local");
-    await writer.goesOn();
+    guest = await openWritingGuest({ client: "local", pool: labLocalPool, prepare: (_, vm) => writeBallast(vm) });
+    ({ lab, web } = guest);
   });
-  afterAll(async () => {
-    await writer?.stop();
-    await lab?.close();
-  });
+  afterAll(() => guest?.close());
   afterEach(() => {
     expect(lab.watcher.doubleRuns).toEqual([]);
     expect(lab.history.fences()).toEqual([]);
   });
 
-  function writeBallast(): void {
-    const file = openSync(web.image(web.owner().host), "r+");
+  function writeBallast(vm: TestVm): void {
+    const file = openSync(vm.image(vm.owner().host), "r+");
     const data = Buffer.alloc(mebibyte, "ballast");
     for (let i = diskMiB - ballastMiB; i < diskMiB; i++) writeSync(file, data, 0, data.length, i * mebibyte);
     fsyncSync(file);
@@ -44,12 +38,7 @@ describe("A VM whose disk lies in a local pool moves while it runs", () => {
   const withImage = () => names().filter((name) => existsSync(web.image(name)));
   const records = () => [...lab.history.view.replicas.values()].map(({ value }) => value);
 
-  async function expectOneLife(boots: number): Promise<void> {
-    await writer.goesOn();
-    expect((await web.answers()).boots).toBe(boots);
-    expect(writer.lost(web.disk)).toEqual([]);
-    expect(new Set(web.disk().records.map((record) => record.boot))).toEqual(new Set([boots]));
-  }
+  const expectOneLife = async (boots: number) => expect(await lifeOf(guest)).toEqual(oneLife(boots));
 
   it("[S15] with its disk, to another host and on to a third: no write is lost, and one image is left", async () => {
     const { boots } = await web.answers();
@@ -74,7 +63,7 @@ describe("A VM whose disk lies in a local pool moves while it runs", () => {
     const [to = ""] = others();
     const order = lab.holdfast("vm", "migrate", "web", to);
     await waitFor("the disk to be copied", () => copiedPercent() > 0 || undefined);
-    await writer.goesOn();
+    await guest.writer.goesOn();
     const pid = await waitFor("the QEMU that receives", () => lab.host(to).vmPids(web.id)[0]);
     process.kill(pid, "SIGKILL");
     await order;

@@ -1,34 +1,23 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { openTestLab, type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
-import { type Writer, writeNumbers } from "../support/lab-writer.ts";
+import { type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
+import { lifeOf, oneLife, openWritingGuest, type WritingGuest } from "../support/writing-guest.ts";
 
 describe("A VM moves while it runs", () => {
+  let guest: WritingGuest;
   let lab: TestLab;
   let web: TestVm;
-  let writer: Writer;
 
   beforeAll(async () => {
-    lab = await openTestLab();
-    web = await lab.guest("web", 50);
-    writer = writeNumbers(lab.world.reach, web.address, "live");
-    await writer.goesOn();
+    guest = await openWritingGuest({ client: "live" });
+    ({ lab, web } = guest);
   });
-  afterAll(async () => {
-    await writer?.stop();
-    await lab?.close();
-  });
+  afterAll(() => guest?.close());
   afterEach(() => {
     expect(lab.watcher.doubleRuns).toEqual([]);
     expect(lab.history.fences()).toEqual([]);
   });
 
-  /** Every number that the guest acknowledged is on its disk, and it never booted again. */
-  async function expectOneLife(boots: number): Promise<void> {
-    await writer.goesOn();
-    expect((await web.answers()).boots).toBe(boots);
-    expect(writer.lost(web.disk)).toEqual([]);
-    expect(new Set(web.disk().records.map((record) => record.boot))).toEqual(new Set([boots]));
-  }
+  const expectOneLife = async (boots: number) => expect(await lifeOf(guest)).toEqual(oneLife(boots));
 
   async function orderedTo(to: string): Promise<void> {
     const { host, epoch } = web.owner();

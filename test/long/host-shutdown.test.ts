@@ -1,28 +1,23 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { HostId } from "../../src/model/ids.ts";
 import type { ShutdownPolicy } from "../../src/model/policy.ts";
-import { openTestLab, type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
-import { type Writer, writeNumbers } from "../support/lab-writer.ts";
+import { type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
+import { openWritingGuest, type WritingGuest } from "../support/writing-guest.ts";
 
 describe("A host goes down in order", () => {
+  let guest: WritingGuest;
   let lab: TestLab;
   let web: TestVm;
-  let writer: Writer;
 
   beforeAll(async () => {
-    lab = await openTestLab();
-    web = await lab.guest("web", 50);
-    writer = writeNumbers(lab.world.reach, web.address, "down");
-    await writer.goesOn();
+    guest = await openWritingGuest({ client: "down" });
+    ({ lab, web } = guest);
   });
-  afterAll(async () => {
-    await writer?.stop();
-    await lab?.close();
-  });
+  afterAll(() => guest?.close());
   afterEach(async () => {
     await lab.settle();
-    await writer.goesOn();
-    expect(writer.lost(web.disk)).toEqual([]);
+    await guest.writer.goesOn();
+    expect(guest.writer.lost(web.disk)).toEqual([]);
     expect(lab.watcher.doubleRuns).toEqual([]);
     // Nobody was fenced by another, and no power was cut: each host said its last word itself.
     for (const { fence } of lab.history.fences()) expect(fence).toMatchObject({ cause: "self", proofs: ["last-word"] });
@@ -121,7 +116,7 @@ describe("A host goes down in order", () => {
     await holdfast("host", "release", host);
     await waitFor(`${host} to be at work`, () => mode() === "active" || undefined);
     await holdfast("rule", "remove", "pinned");
-    await writer.goesOn();
+    await guest.writer.goesOn();
     const boots = (await web.answers()).boots;
     expect({ owner: web.owner(), pids: web.pids(), boots }).toEqual(before);
   });
@@ -129,7 +124,7 @@ describe("A host goes down in order", () => {
   it("[S13] the daemon ends, in order and by force, and another takes its place: the guest misses no write", async () => {
     const { host } = web.owner();
     const before = { owner: web.owner(), pids: web.pids(), boots: (await web.answers()).boots };
-    const written = writer.acknowledged.length;
+    const written = guest.writer.acknowledged.length;
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       const pid = await waitFor("the daemon", () => lab.host(host).pidOf("holdfastd"));
       process.kill(pid, signal);
@@ -138,11 +133,11 @@ describe("A host goes down in order", () => {
         return (next !== undefined && next !== pid) || undefined;
       });
       await waitFor("its successor to know its VM again", () => isSeenBy(host));
-      await writer.goesOn();
+      await guest.writer.goesOn();
     }
     const boots = (await web.answers()).boots;
     expect({ owner: web.owner(), pids: web.pids(), boots }).toEqual(before);
-    const since = writer.acknowledged.slice(written);
+    const since = guest.writer.acknowledged.slice(written);
     expect(since).toEqual(since.map((_, i) => (since[0] ?? 0) + i));
   });
 });

@@ -58,6 +58,7 @@ export async function startApiHost(
     readonly create?: MakeVolume;
     readonly heard?: ApiOptions["heard"];
     readonly takeover?: ApiOptions["takeover"];
+    readonly storeAddresses?: ApiOptions["storeAddresses"];
   } = {},
 ): Promise<ApiHost> {
   const memory = createMemoryStore();
@@ -94,6 +95,7 @@ export async function startApiHost(
     volumes: volumesInto(removed, options.create ?? (() => ({ kind: "done" }))),
     self: host("h1"),
     heard: options.heard,
+    storeAddresses: options.storeAddresses,
     takeover: options.takeover,
     version: "0.0.0-test",
     ...(options.events === false

@@ -8,7 +8,7 @@ import { copyTree, plant } from "./plant.ts";
 
 /** With the guest that real QEMUs boot. */
 const parts = ["src", "guard", "lab", "test", "tools", ".build", "vitest.config.ts"];
-const runLimitMs = 300_000;
+const runLimitMs = 600_000;
 
 /** Bugs that tests find, not the simulator. */
 export const suites = {
@@ -26,7 +26,10 @@ export const suites = {
   /** The driver and the relay with real QEMUs. Needs root. */
   relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"] },
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */
-  moves: { projects: ["contracts"], files: ["test/contracts/local-move.test.ts"] },
+  moves: {
+    projects: ["contracts", "long"],
+    files: ["test/contracts/local-move.test.ts", "test/long/local-move-real.test.ts"],
+  },
 } as const;
 export type Suite = keyof typeof suites;
 

@@ -98,7 +98,10 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
     if (knock.cycle !== undefined) return (await options.cycle?.(knock.cycle)) ?? { no: "no cycles are received here" };
     if (knock.point !== undefined) return (await options.point?.(knock.point)) ?? { no: "no copies are received here" };
     taken = true;
-    return options.open(address, knock.volume);
+    const answer = await options.open(address, knock.volume);
+    // Whoever could not be let in on this address may knock at another one.
+    if ("no" in answer) taken = false;
+    return answer;
   };
   const opened = options.addresses.map((address) => listen(options, address, closers, onKnock));
   const doors = (await Promise.all(opened)).filter((door) => door !== undefined);

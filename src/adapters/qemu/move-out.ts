@@ -346,6 +346,9 @@ async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
   if (!isOver) return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not end the move` };
   if (stands === "paused" || stands === "postmigrate" || stands === "finish-migrate") {
     const end = await executeAll(live, [["cont"]]);
+    // QEMU has not come to the end of what was called off: that is no refusal.
+    if (end.kind === "failed" && /not finalized/iu.test(end.description))
+      return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not end the move` };
     if (end.kind !== "done") return moveRefused(live, end);
   } else if (stands === undefined) {
     if (live.qmp === undefined) return refuse("vm-not-running", { vm: live.run.vm });

@@ -1,3 +1,4 @@
+import { must } from "../../base/assert.ts";
 import {
   type LeaveRequest,
   type MaintenanceRequest,
@@ -6,16 +7,19 @@ import {
   planRelease,
 } from "../../core/requests/change-host.ts";
 import { type PolicyPatch, planSetPolicy } from "../../core/requests/change-policy.ts";
+import { planSetPool, type SetPoolRequest } from "../../core/requests/change-pool.ts";
 import { planArm, planDisarm } from "../../core/requests/disarm.ts";
 import type { Sight } from "../../core/requests/sight.ts";
 import type { Disarm, ShutdownPolicy } from "../../model/policy.ts";
 import type { ClusterStatus } from "../contract/cluster.ts";
 import type { PolicyOutput } from "../contract/policy.ts";
+import type { PoolSummary } from "../contract/pool.ts";
 import { type Answer, ask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { freshIntentId } from "./fresh.ts";
 import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
+import { presentPools } from "./present-hosts.ts";
 
 type OneHost = WithRequestId & { readonly host: string };
 type Leaving = Named & { readonly shutdownPolicy: ShutdownPolicy };
@@ -70,6 +74,15 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
         guarded(options, sight, "policy set", input, asked, planSetPolicy(options.view(), patch, asked)),
       );
       return end.kind === "ok" ? { kind: "ok", value: presentPolicy(options.view()) } : end;
+    },
+    setPool: async (input: SetPoolRequest & Acceptable): Promise<Answer<PoolSummary>> => {
+      const end = await ask(options, "pool.set", "cluster-changed", input, (asked) =>
+        guarded(options, sight, "pool set", input, asked, planSetPool(options.view(), input, asked)),
+      );
+      if (end.kind !== "ok") return end;
+      const pools = presentPools(options.view());
+      const named = ({ id, name }: PoolSummary): boolean => id === input.pool || name === input.pool;
+      return { kind: "ok", value: must(pools.find(named), () => `Cannot show pool ${input.pool}: it is gone`) };
     },
   };
 }

@@ -53,18 +53,19 @@ function settle<T>(answer: Answer<T>): T {
 
 export type ApiRouter = ReturnType<typeof createRouter>;
 
+/** A view that was never read is not an empty cluster. */
+function readView(options: ApiOptions): ClusterView {
+  const view = options.view();
+  if (view.revision === noRevision) throw unavailable({ code: "store-never-read", params: { host: options.self } });
+  return view;
+}
+
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
   const change = vmChanges(options, tracker.contact);
   const cluster = clusterChanges(options, tracker.contact);
   const ruleChange = ruleChanges(options, tracker.contact);
-  /** A view that was never read is not an empty cluster. */
-  const view = (): ClusterView => {
-    const current = options.view();
-    if (current.revision === noRevision)
-      throw unavailable({ code: "store-never-read", params: { host: options.self } });
-    return current;
-  };
+  const view = () => readView(options);
   const asOf = <T extends object>(rest: T) => ({ asOfMs: tracker.asOfMs(), ...rest });
   return api.router({
     cluster: {
@@ -99,7 +100,10 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       set: api.vm.set.handler(async ({ input }) => settle(await change.set(input))),
       explain: api.vm.explain.handler(({ input }) => asOf(must(explain(options, view(), tracker, input)))),
     },
-    pool: { list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })) },
+    pool: {
+      list: api.pool.list.handler(() => asOf({ pools: presentPools(view()) })),
+      set: api.pool.set.handler(async ({ input }) => settle(await cluster.setPool(input))),
+    },
     rule: {
       add: api.rule.add.handler(async ({ input }) => settle(await ruleChange.add(input))),
       list: api.rule.list.handler(({ input }) => asOf({ rules: must(presentRules(view(), input.vm)) })),
@@ -147,6 +151,8 @@ function groupRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterV
     set: api.set.handler(async ({ input }) => settle(await change.set(input))),
     pause: api.pause.handler(async ({ input }) => settle(await change.pause(input))),
     resume: api.resume.handler(async ({ input }) => settle(await change.resume(input))),
+    losses: api.losses.handler(({ input }) => settle(change.losses(input.group, input.to))),
+    failover: api.failover.handler(async ({ input }) => settle(await change.failover(input))),
     switchover: api.switchover.handler(async ({ input }) => settle(await change.switchover(input))),
     delete: api.delete.handler(async ({ input }) => settle(await change.delete(input))),
   });

@@ -12,6 +12,7 @@ import { reason } from "../placement/fitness.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { openRound, type PlacementRound } from "../placement/round.ts";
 import { whereTo } from "../placement/select.ts";
+import { promisedMiB } from "../requests/create-vm.ts";
 import { hostName } from "../requests/find.ts";
 import type { Asked, Planned } from "../requests/plan.ts";
 import { ruleBook } from "../rules/rule-book.ts";
@@ -50,13 +51,14 @@ export function guardEdit(view: ClusterView, planned: Planned, guarding: Guardin
   return { ...planned, events: [...planned.events, accepted] };
 }
 
-/** The worst first: losses that are not borne any more, VMs that fit nowhere any more, rules that fail from then on. */
+/** The worst first: losses that are not borne any more, VMs that fit nowhere any more, rules that fail, pools that are too small. */
 export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
   const after = viewAfter(view, edit.writes);
   return [
     ...lossesNotBorne(view, after, up, wall),
     ...fitNowhere(view, after, edit, up, wall),
     ...failing(view, after),
+    ...promisedMore(view, after),
   ];
 }
 
@@ -127,4 +129,15 @@ function failing(view: ClusterView, after: ClusterView): Reason[] {
   const before = ruleBook(view).failing;
   const found = [...ruleBook(after).failing].filter(([rule]) => !before.has(rule) && after.rules.has(rule));
   return found.map(([rule]) => reason("FC2", "edit-rule-fails", { rule }));
+}
+
+/** Pools whose disks may grow to more than they may hold from then on. */
+function promisedMore(view: ClusterView, after: ClusterView): Reason[] {
+  return inKeyOrder(after.pools).flatMap(([id, { value: pool }]) => {
+    const before = view.pools.get(id)?.value.quotaMiB;
+    const promised = promisedMiB(after, id);
+    const wasKept = before === null || (before !== undefined && promised <= before);
+    if (pool.quotaMiB === null || promised <= pool.quotaMiB || !wasKept) return [];
+    return [reason("FC2", "edit-pool-too-small", { pool: pool.name, promisedMiB: promised, quotaMiB: pool.quotaMiB })];
+  });
 }

@@ -269,6 +269,7 @@ const events = {
   "cluster-disarm-requested": "The cluster was ordered to disarm ({mode}).",
   "cluster-arm-requested": "The cluster was armed again.",
   "policy-changed": "The policy was changed: {to}.",
+  "pool-changed": "The quota of pool {pool} was changed: {to}.",
 } satisfies Catalogue;
 
 export const editMessages = { ...vms, ...moves, ...hosts, ...cluster, ...events } satisfies Catalogue;

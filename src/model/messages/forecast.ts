@@ -36,6 +36,13 @@ export const forecastMessages = {
     effect: "Nothing was changed.",
     remedy: "Change that rule first, or repeat it with --accept: the rule is then left out of every decision.",
   },
+  "edit-pool-too-small": {
+    cause:
+      "Pool {pool} would hold at most {quotaMiB} MiB, and its disks may grow to {promisedMiB}. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Remove or move disks first, or repeat it with --accept: no disk is made or moved there then, and what is there may grow.",
+  },
   "vm-size-while-held": {
     cause: "VM {vm} is held by {host}: its size is what it was started with.",
     effect: "Nothing was changed.",

@@ -19,12 +19,12 @@ export const pointsHoldMoments: CheckerKind = {
     const lostBy = new Map<SimPoint["disks"], string>();
     world.replicas.onPoint = (host, vm, point) => {
       const guest = world.replicas.guests.get(vm);
-      const [first] = world.truth.vms.get(vm)?.spec.disks ?? [];
-      if (guest === undefined || first === undefined) return;
+      const disks = world.truth.vms.get(vm)?.spec.disks ?? [];
+      if (guest === undefined || disks.length === 0) return;
       // What was left behind lacks what came after; what was in sync lacks nothing.
       if (point.origin !== "schedule" && point.origin !== "hand") return;
       if (!lostBy.has(point.disks)) {
-        const lost = guest.lostOn(point.disks.get(first.volume) ?? new Map());
+        const lost = disks.flatMap(({ volume }, i) => guest[i]?.lostOn(point.disks.get(volume) ?? new Map()) ?? []);
         lostBy.set(point.disks, lost.length === 0 ? "" : `lacks ${lost.length} writes that were acknowledged before`);
       }
       const lacks = lostBy.get(point.disks) ?? "";

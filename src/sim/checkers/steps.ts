@@ -176,6 +176,7 @@ function shuffleAgent(state: AgentState, random: SeededRandom): AgentState {
     restarts: shuffle(state.restarts, random),
     moveEnds: shuffle(state.moveEnds, random),
     arrivals: shuffle(state.arrivals, random),
+    beats: shuffle(state.beats, random),
     imageEnds: shuffle(state.imageEnds, random),
     replicas: {
       ...replicas,

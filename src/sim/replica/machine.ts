@@ -67,13 +67,16 @@ export class SimExport {
     this.#disk = disk;
   }
 
-  /** `done` once it is on the disk. A daemon that hangs lets it lie until it goes on. */
-  write(block: number, value: number, done: () => void): void {
+  /** `done` once it is on the disk, or has no room there. A daemon that hangs lets it lie until it goes on. */
+  write(block: number, value: number, done: (isWritten: boolean) => void): void {
     const act = (): void => {
       if (this.isRemoved || !this.#daemon.isAlive) return;
-      this.#disk.set(block, value);
-      this.#daemon.landed?.(this.#disk);
-      done();
+      const hasRoom = !this.#daemon.isFull();
+      if (hasRoom) {
+        this.#disk.set(block, value);
+        this.#daemon.landed?.(this.#disk);
+      }
+      done(hasRoom);
     };
     if (this.#daemon.hangs) this.#daemon.lying.push(act);
     else act();
@@ -86,9 +89,12 @@ export class SimDaemon {
   hangs = false;
   readonly lying: (() => void)[] = [];
   readonly landed: ((disk: SimDisk) => void) | undefined;
+  /** The pool in which its images lie has no room left. */
+  readonly isFull: () => boolean;
 
-  constructor(landed?: (disk: SimDisk) => void) {
+  constructor(landed?: (disk: SimDisk) => void, isFull = () => false) {
     this.landed = landed;
+    this.isFull = isFull;
   }
 
   goOn(): void {

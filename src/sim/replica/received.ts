@@ -52,6 +52,8 @@ export class SimReplicaHost {
   readonly images = new Map<string, SimDisk>();
 
   readonly isCertified: boolean;
+  /** No write of a copy finds room here any more. */
+  isFull = false;
 
   constructor(id: HostId, addresses: ReadonlySet<string>, isCertified = false) {
     this.id = id;

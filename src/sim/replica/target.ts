@@ -142,7 +142,13 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       // S19: one that hangs is ended before another one has the images.
       if (daemon !== undefined) daemon.isAlive = false;
       for (const { volume } of volumes) this.#remove(volume);
-      host.daemons.set(vm, new SimDaemon((disk) => this.#world.landed?.(host.id, disk)));
+      host.daemons.set(
+        vm,
+        new SimDaemon(
+          (disk) => this.#world.landed?.(host.id, disk),
+          () => host.isFull,
+        ),
+      );
     }
     host.received.set(vm, {
       vm,

@@ -18,7 +18,7 @@ const writeEveryMs = 200;
 const blocks = 8;
 const proofMs = 4_000;
 
-/** What one guest wrote to its first disk since it started, and what it knows to be there. */
+/** What one guest wrote to one of its disks since it started, and what it knows to be there. */
 export class GuestDisk {
   /** By block: what it was told is there, and everything that it wrote after that. */
   readonly #known: Map<number, readonly number[]>;
@@ -56,8 +56,8 @@ export class ReplicaMachines {
   readonly #machines = new Map<HostId, Machine>();
   readonly #doors = new Map<string, Answering>();
   #lastPort = 40_000;
-  /** What guests wrote, and what they were told of it. */
-  readonly guests = new Map<VmId, GuestDisk>();
+  /** What guests wrote, and what they were told of it: of each of their disks, in their order. */
+  readonly guests = new Map<VmId, readonly GuestDisk[]>();
   /** For whoever watches: a connection wrote into a copy that a QEMU of its host has open. */
   onAlone: (vm: VmId, epoch: number) => void = () => undefined;
   onSecondWriter: (host: HostId, vm: VmId) => void = () => undefined;
@@ -120,7 +120,7 @@ export class ReplicaMachines {
       const image = this.#machineOf(copy.host).target.copies.get(volume);
       if (image !== undefined) image.left = undefined;
     }
-    const guest = new GuestDisk(qemu.volumes[0]?.disk ?? new Map());
+    const guest = qemu.volumes.map(({ disk }) => new GuestDisk(disk));
     this.guests.set(copy.run.vm, guest);
     this.#writeOn(copy, qemu, guest, 1);
   }
@@ -135,17 +135,19 @@ export class ReplicaMachines {
     return qemu;
   }
 
-  /** The guest writes for as long as it executes: a block after the other, each with a value of its own. */
-  #writeOn(copy: Copy, qemu: SimMirrorQemu, guest: GuestDisk, number: number): void {
+  /** The guest writes for as long as it executes: a block after the other, each with a value of its own, the disks by turns. */
+  #writeOn(copy: Copy, qemu: SimMirrorQemu, guest: readonly GuestDisk[], number: number): void {
     if (!qemu.isAlive) return;
     this.#scheduler.after(writeEveryMs, () => this.#writeOn(copy, qemu, guest, number + 1));
-    const block = number % blocks;
+    const index = number % guest.length;
+    const disk = guest[index];
+    const block = Math.floor(number / guest.length) % blocks;
     // No file system writes a block again while the write before it is under way.
-    if (!copy.host.executes(copy) || guest.isWaitingFor(block)) return;
+    if (disk === undefined || !copy.host.executes(copy) || disk.isWaitingFor(block)) return;
     const value = copy.run.epoch * 1_000_000 + number;
-    guest.issue(block, value);
-    qemu.write(0, block, value, () => {
-      if (qemu.isAlive) guest.acknowledge(block, value);
+    disk.issue(block, value);
+    qemu.write(index, block, value, () => {
+      if (qemu.isAlive) disk.acknowledge(block, value);
     });
   }
 
@@ -164,6 +166,16 @@ export class ReplicaMachines {
   killRelays(vm: string): void {
     for (const { source } of this.#machines.values())
       for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.isAlive = false;
+  }
+
+  /** Their connections break off: what is under way is heard of no more, whether or not it arrived. */
+  resetRelays(vm: string): void {
+    for (const { source } of this.#machines.values())
+      for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.hangUp();
+  }
+
+  fill(host: SimHost, isFull: boolean): void {
+    this.#machineOf(host).target.isFull = isFull;
   }
 
   daemonOf(vm: string, host: SimHost): SimDaemon | undefined {

@@ -1,0 +1,35 @@
+import { limits } from "../core/limits.ts";
+import type { HostId, InstantMs } from "../model/ids.ts";
+import type { ClusterView, Touched } from "../model/view.ts";
+import type { AgentState } from "./state.ts";
+
+// Whether the host that a guest is about to be given to is still heard: one that has just died would own it for nothing.
+
+/** When this host and those that its guests leave for were heard last; nothing is kept while none leaves. */
+export function noteBeats(state: AgentState, view: ClusterView, touched: Touched, now: InstantMs): AgentState {
+  const targets = targetsOf(state, view);
+  if (targets.size === 0) return state.beats.size === 0 ? state : { ...state, beats: new Map() };
+  const heard = touched.heartbeats.filter(({ host }) => host === state.self || targets.has(host));
+  if (heard.length === 0) return state;
+  const beats = new Map(state.beats);
+  for (const { host } of heard) beats.set(host, now);
+  return { ...state, beats };
+}
+
+function targetsOf({ locals }: AgentState, view: ClusterView): Set<HostId> {
+  const targets = new Set<HostId>();
+  for (const { run, moving } of locals.values()) {
+    const to = moving?.part === "leaving" ? view.moves.get(run.vm)?.value.to : undefined;
+    if (to !== undefined) targets.add(to);
+  }
+  return targets;
+}
+
+/**
+ * It has not been heard for long, although this host hears itself by the same way: what reaches nobody here says nothing of
+ * others (S8). `since`: when its guest began to leave, and others were looked at.
+ */
+export function isSilent({ beats, self }: AgentState, to: HostId, since: InstantMs | null): boolean {
+  const [own, theirs] = [beats.get(self) ?? since, beats.get(to) ?? since];
+  return own !== null && theirs !== null && own - theirs > limits.aliveMs;
+}

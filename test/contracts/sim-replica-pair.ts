@@ -26,10 +26,7 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
   let cycleSource = new SimCycleSource(world, here);
   let source = openSource();
   let target = new SimReplicaTarget(world, there);
-  const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
-    for (let i = 0; !(await holds()); i++)
-      if (!clock.step() || i > stepsMax) throw new Error(`Waited in vain until ${what}`);
-  };
+  const until = waitOn(clock);
   return {
     get source() {
       return source;
@@ -46,12 +43,15 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
     get cycleTarget() {
       return target;
     },
-    events,
-    address: "10.0.0.2",
-    foreignAddress: "192.0.2.1",
+    ...{ events, address: "10.0.0.2", foreignAddress: "192.0.2.1" },
     ...guestsOf(here, world),
     // Its connections, while one is under way.
     hasSent: async () => there.exports.size > 0,
+    rebootTarget: async () => {
+      target.isOpen = false;
+      there.powerOff();
+      target = new SimReplicaTarget(world, there);
+    },
     readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,
     exportFolder: "/exports",
     readImage: async (path, block) => there.images.get(path)?.get(block) ?? 0,
@@ -85,6 +85,13 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
       source.isOpen = false;
       target.isOpen = false;
     },
+  };
+}
+
+function waitOn(clock: VirtualClock) {
+  return async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
+    for (let i = 0; !(await holds()); i++)
+      if (!clock.step() || i > stepsMax) throw new Error(`Waited in vain until ${what}`);
   };
 }
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { relayConfigSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { openGuestFreezer } from "../../src/adapters/qemu/guest-freeze.ts";
 import { openPointSource } from "../../src/adapters/qemu/replica-point-source.ts";
-import { openReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
+import { openReplicaSource, type QemuReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
 import { openReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
 import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
 import type { ClusterId, Epoch, HostId, Incarnation, PoolId, VmId, VolumeId, WallMs } from "../../src/model/ids.ts";
@@ -83,14 +83,7 @@ export async function openOurs(rig: Rig): Promise<Ours> {
       await inSync();
       return ((await state()).sentBytes - before) / 1024 / 1024;
     },
-    takePoint: async (id) => {
-      const freezer = openGuestFreezer({ runDir: join(rig.folder, "a"), channel: () => undefined });
-      const points = openPointSource({ cluster, source, freezer });
-      const ground = { origin: "schedule", consistency: "crash" } as const;
-      const request = { to: "b" as HostId, doors, tls: false, id, ...ground };
-      const end = await new Promise<PointEnd>((done) => points.takePoint(run, request, done));
-      if (end.kind !== "taken") throw new Error(`takePoint: ${JSON.stringify(end)}`);
-    },
+    takePoint: (id) => takePoint(rig, source, doors, id),
     relayMiB: () => privateMiB(relays),
     close: async () => {
       await must(ask((done) => source.detach(run, done)));
@@ -100,6 +93,15 @@ export async function openOurs(rig: Rig): Promise<Ours> {
       await machine.close();
     },
   };
+}
+
+async function takePoint(rig: Rig, source: QemuReplicaSource, doors: readonly Door[], id: string): Promise<void> {
+  const freezer = openGuestFreezer({ runDir: join(rig.folder, "a"), channel: () => undefined });
+  const points = openPointSource({ cluster, source, freezer });
+  const ground = { origin: "schedule", consistency: "crash" } as const;
+  const request = { to: "b" as HostId, doors, tls: false, id, ...ground };
+  const end = await new Promise<PointEnd>((done) => points.takePoint(run, request, done));
+  if (end.kind !== "taken") throw new Error(`takePoint: ${JSON.stringify(end)}`);
 }
 
 function ask(call: (done: (end: HypervisorEnd) => void) => void): Promise<HypervisorEnd> {

@@ -62,10 +62,18 @@ function makeFolders(folder: string): void {
     execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(folder, "pool-a", `${disk}.qcow2`), `${diskMiB}M`]);
 }
 
+function nextAddress(): string {
+  lastRig += 1;
+  return `127.${78 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${lastRig}`;
+}
+
+function blockIn(path: string, block: number): number {
+  return sameValue(readFileSync(path).subarray(block * blockBytes, (block + 1) * blockBytes));
+}
+
 export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair> {
   const folder = mkdtempSync(join(tmpdir(), "hf-rep-"));
-  lastRig += 1;
-  const address = `127.${78 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${lastRig}`;
+  const address = nextAddress();
   makeFolders(folder);
   const events: ReplicaEvent[] = [];
   const machines: Machines = { current: undefined };
@@ -99,11 +107,9 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
     },
     events,
     qmp: () => must(machines.current?.qmp, "Cannot ask: no run"),
-    address,
-    foreignAddress: "192.0.2.1",
+    ...{ address, foreignAddress: "192.0.2.1" },
     exportFolder: join(folder, "exports"),
-    readImage: async (path, block) =>
-      sameValue(readFileSync(path).subarray(block * blockBytes, (block + 1) * blockBytes)),
+    readImage: async (path, block) => blockIn(path, block),
     ...guestsOf(folder, machines),
     ...faults,
     reopenSource: async (meanwhile) => {

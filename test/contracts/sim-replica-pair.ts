@@ -55,9 +55,7 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
     get cycleTarget() {
       return target;
     },
-    events,
-    address: "10.0.0.2",
-    foreignAddress: "192.0.2.1",
+    ...{ events, address: "10.0.0.2", foreignAddress: "192.0.2.1" },
     ...guestsOf(here, world),
     // Its connections, while one is under way.
     hasSent: async () => there.exports.size > 0,

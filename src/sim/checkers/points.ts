@@ -77,7 +77,9 @@ export const lastIsKept: CheckerKind = {
         was?.state.kind === "in-sync" ||
         (was?.state.kind === "diverged" && was.state.kept) ||
         (was?.state.kind === "stale" && was.state.whole && was.state.cause !== "moved");
-      waiting.delete(`${name.vm} ${name.host}`);
+      // Half way through: of no use until all of it is there.
+      const isHalf = is?.state.kind === "copying" || (is?.state.kind === "stale" && !is.state.whole);
+      if (!isHalf) waiting.delete(`${name.vm} ${name.host}`);
       if (is?.state.kind !== "copying" || !isUsable || was?.pool !== undefined) return;
       const copy = world.replicas.diskOn(world.host(name.host), name.volume);
       const isKept = pointsAt(world, name.host, name.vm).some(({ disks, whole }) => {

@@ -6,7 +6,7 @@ import type { PointEnd, PointRequest, PointSource } from "../../ports/replicatio
 import type { ReplicaWorld, SimPointAnswer, SimPointOrder } from "./machine.ts";
 import type { SimReplicaSource } from "./source.ts";
 
-const limits = { linkMs: 1, prepareMs: 20, silentMs: 900, keepTries: 5, keepRetryMs: 200 } as const;
+const limits = { linkMs: 1, prepareMs: 3, silentMs: 900, keepTries: 5, keepRetryMs: 200 } as const;
 
 /** The agent's side at the host of the runs, as src/adapters/qemu/replica-point-source.ts is one. */
 export class SimPointSource implements PointSource {

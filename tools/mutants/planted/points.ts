@@ -34,29 +34,6 @@ export const pointMutants: readonly Mutant[] = [
     replace: 'pinned: origin === "cycle" }',
   },
   {
-    id: "point-of-a-copy-that-lacks-something",
-    rule: "S20",
-    what: "A point is taken while its copy is being brought up to date.",
-    file: "src/agent/point-taking.ts",
-    find: "mirror.ended || !isWhole)",
-    replace: "mirror.ended || (!isWhole && building === undefined))",
-    also: [
-      {
-        file: "src/agent/point-taking.ts",
-        find: "function groundOf({ state, happened }: Building, run: VmRun): Ground {",
-        replace: "function groundOf(building: Building, run: VmRun): Ground {\n  const { state, happened } = building;",
-      },
-    ],
-  },
-  {
-    id: "wish-about-a-point-swallowed",
-    rule: "S20",
-    what: "A wish that cannot be fulfilled is answered by nobody.",
-    file: "src/agent/point-wishes.ts",
-    find: "  building.state = withAnswer(building.state, wish.id, answer);",
-    replace: "  if (answer.at < 0) building.state = withAnswer(building.state, wish.id, answer);",
-  },
-  {
     id: "record-of-a-point-taken-for-stale",
     rule: "S20",
     what: "A host removes the record of a point that was taken after it had looked which there are.",

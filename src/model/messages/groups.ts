@@ -182,7 +182,8 @@ export const groupMessages = {
   "replica-promoted-with-loss": "VM {vm} goes on from its copy on {host} by order, without what that lacks.",
   "failover-with-loss-ordered": "VM {vm} is to go on from its copy on {host}, whatever that lacks.",
   "failover-overtaken": {
-    cause: "The copy of VM {vm} on host {host} is not what it was when its failover was ordered, or its own host is back.",
+    cause:
+      "The copy of VM {vm} on host {host} is not what it was when its failover was ordered, or its own host is back.",
     effect: "The order is void: it would lose something else than was shown, or for nothing.",
     remedy: "Look again at what would be lost: `holdfast group failover` without --accept.",
   },

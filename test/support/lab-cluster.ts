@@ -1,5 +1,7 @@
-import { execFile } from "node:child_process";
-import { join } from "node:path";
+import { execFile, execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { type Cluster, type Layout, labLocalPool, labPool, localPoolDir, openCluster } from "../../lab/cluster.ts";
 import { serveControl } from "../../lab/control.ts";
 import type { FaultRequest } from "../../lab/fault-menu.ts";
@@ -170,7 +172,7 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       return end.kind === "answered" && end.status === 200 ? (JSON.parse(end.body) as GuestStatus) : undefined;
     },
     answers: () => waitFor(`the page of ${name}`, vm.status),
-    disk: () => readGuestDisk(vm.image(vm.owner().host)),
+    disk: () => readUppermost(vm.image(vm.owner().host)),
     image: (host) => {
       const disk = record()?.spec.disks[0];
       const folder = disk?.pool === labLocalPool ? localPoolDir(world.host(host).plan) : world.poolDir;
@@ -178,6 +180,21 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
     },
   };
   return vm;
+}
+
+/** Where points were taken of what lies there, all that is newer is in the layers above it. */
+function readUppermost(image: string): GuestDisk {
+  const beside = image.replace(/\.raw$/u, ".layers");
+  const known = existsSync(beside) ? JSON.parse(readFileSync(beside, "utf8")) : { volumes: [] };
+  const top: string | undefined = known.volumes[0]?.layers.at(-1)?.file;
+  if (top === undefined || top.endsWith(".raw")) return readGuestDisk(image);
+  const whole = join(mkdtempSync(join(tmpdir(), "hf-disk-")), "disk.raw");
+  try {
+    execFileSync("qemu-img", ["convert", "-U", "-f", "qcow2", "-O", "raw", join(dirname(image), top), whole]);
+    return readGuestDisk(whole);
+  } finally {
+    rmSync(dirname(whole), { recursive: true, force: true });
+  }
 }
 
 async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {

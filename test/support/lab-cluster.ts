@@ -1,12 +1,11 @@
-import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { type Cluster, type Layout, labLocalPool, labPool, localPoolDir, openCluster } from "../../lab/cluster.ts";
 import { serveControl } from "../../lab/control.ts";
 import type { FaultRequest } from "../../lab/fault-menu.ts";
 import { applyFault } from "../../lab/faults.ts";
-import { type GuestDisk, readGuestDisk } from "../../lab/guest/disk.ts";
+import type { GuestDisk } from "../../lab/guest/disk.ts";
+import { openedFile, readOpenedDisk } from "../../lab/guest/opened-disk.ts";
 import type { LabHost } from "../../lab/host.ts";
 import { clientOf, createCluster, daemons, daemonsBeside, startGuest } from "../../lab/session.ts";
 import { until } from "../../lab/shell.ts";
@@ -16,6 +15,7 @@ import type { HostId, VmId } from "../../src/model/ids.ts";
 import type { HeldOwner } from "../../src/model/records.ts";
 import { fenceOf } from "../../src/model/view.ts";
 import { type History, readHistory } from "./lab-history.ts";
+import { readLayered } from "./lab-layers.ts";
 import { type Copy, type Watcher, watchCopies } from "./lab-watch.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -172,7 +172,10 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       return end.kind === "answered" && end.status === 200 ? (JSON.parse(end.body) as GuestStatus) : undefined;
     },
     answers: () => waitFor(`the page of ${name}`, vm.status),
-    disk: () => readUppermost(vm.image(vm.owner().host)),
+    disk: () => {
+      const opened = openedFile(vm.pids(), record()?.spec.disks[0]?.volume ?? "-");
+      return opened === undefined ? readLayered(vm.image(vm.owner().host)) : readOpenedDisk(opened);
+    },
     image: (host) => {
       const disk = record()?.spec.disks[0];
       const folder = disk?.pool === labLocalPool ? localPoolDir(world.host(host).plan) : world.poolDir;
@@ -180,21 +183,6 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
     },
   };
   return vm;
-}
-
-/** Where points were taken of what lies there, all that is newer is in the layers above it. */
-function readUppermost(image: string): GuestDisk {
-  const beside = image.replace(/\.raw$/u, ".layers");
-  const known = existsSync(beside) ? JSON.parse(readFileSync(beside, "utf8")) : { volumes: [] };
-  const top: string | undefined = known.volumes[0]?.layers.at(-1)?.file;
-  if (top === undefined || top.endsWith(".raw")) return readGuestDisk(image);
-  const whole = join(mkdtempSync(join(tmpdir(), "hf-disk-")), "disk.raw");
-  try {
-    execFileSync("qemu-img", ["convert", "-U", "-f", "qcow2", "-O", "raw", join(dirname(image), top), whole]);
-    return readGuestDisk(whole);
-  } finally {
-    rmSync(dirname(whole), { recursive: true, force: true });
-  }
 }
 
 async function settle(lab: TestLab, vms: readonly TestVm[]): Promise<void> {

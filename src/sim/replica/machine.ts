@@ -19,6 +19,8 @@ export interface ReplicaWorld {
   open(host: HostId, address: string, doorkeeper: Doorkeeper, cycles?: CycleKeeper, points?: PointKeeper): Door;
   /** For whoever watches: a write of a connection reaches a copy. */
   readonly landed?: (host: HostId, disk: SimDisk) => void;
+  /** For whoever watches: what a cycle of the VM is to hold, of its first disk. */
+  readonly cycleOf?: (vm: VmId, id: CycleId, disk: ReadonlyMap<number, number>) => void;
   /** From now on writes of this run are answered without the copy. */
   readonly leftBehind?: (vm: VmId, epoch: number) => void;
 }
@@ -67,13 +69,16 @@ export class SimExport {
     this.#disk = disk;
   }
 
-  /** `done` once it is on the disk. A daemon that hangs lets it lie until it goes on. */
-  write(block: number, value: number, done: () => void): void {
+  /** `done` once it is on the disk, or has no room there. A daemon that hangs lets it lie until it goes on. */
+  write(block: number, value: number, done: (isWritten: boolean) => void): void {
     const act = (): void => {
       if (this.isRemoved || !this.#daemon.isAlive) return;
-      this.#disk.set(block, value);
-      this.#daemon.landed?.(this.#disk);
-      done();
+      const hasRoom = !this.#daemon.isFull();
+      if (hasRoom) {
+        this.#disk.set(block, value);
+        this.#daemon.landed?.(this.#disk);
+      }
+      done(hasRoom);
     };
     if (this.#daemon.hangs) this.#daemon.lying.push(act);
     else act();
@@ -86,9 +91,12 @@ export class SimDaemon {
   hangs = false;
   readonly lying: (() => void)[] = [];
   readonly landed: ((disk: SimDisk) => void) | undefined;
+  /** The pool in which its images lie has no room left. */
+  readonly isFull: () => boolean;
 
-  constructor(landed?: (disk: SimDisk) => void) {
+  constructor(landed?: (disk: SimDisk) => void, isFull = () => false) {
     this.landed = landed;
+    this.isFull = isFull;
   }
 
   goOn(): void {

@@ -107,12 +107,15 @@ function takePool(draft: Draft, value: string): string | undefined {
   return undefined;
 }
 
-/** `group=office:h1:h2:web,db`: copies these VMs from h1 to h2. */
+/** `group=office:h1:h2:web,db`: copies these VMs from h1 to h2; `…:5s:60s`: in cycles, and what a failover may lose. */
 function takeGroup(draft: Draft, value: string): string | undefined {
-  const [name = "", from = "", to = "", vms = ""] = value.split(":");
+  const [name = "", from = "", to = "", vms = "", ...times] = value.split(":");
+  const [everyS, lossS] = times.map((time) => (/^\d+s$/u.test(time) ? Number(time.slice(0, -1)) : Number.NaN));
+  if (Number.isNaN(everyS) || Number.isNaN(lossS)) return `${value} has a time that is none, such as 5s`;
+  const inCycles = everyS === undefined ? {} : { everyS, ...(lossS === undefined ? {} : { lossS }) };
   const unknown = [from, to].find((host) => !draft.hostNames.includes(host));
   if (unknown !== undefined) return `there is no host ${unknown}`;
-  draft.groups = [...draft.groups, { name, from, to, vms: vms.split(",") }];
+  draft.groups = [...draft.groups, { name, from, to, vms: vms.split(","), ...inCycles }];
   return undefined;
 }
 
@@ -138,7 +141,7 @@ function takeCpu(draft: Draft, value: string): string | undefined {
   return undefined;
 }
 
-/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,priority=5,delay=2000,failback=no,cpu=Haswell,stopped`. */
+/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,priority=5,delay=2000,failback=no,cpu=Haswell,disks=2,stopped`. */
 function takeVm(draft: Draft, value: string): string | undefined {
   const [called = "", ...options] = value.split(",");
   const [name = "", host] = called.split("@");
@@ -169,6 +172,7 @@ function takeVm(draft: Draft, value: string): string | undefined {
     else if (key === "relocations") vm.maxRelocate = number;
     else if (key === "priority") vm.startPriority = number;
     else if (key === "delay") vm.startDelayMs = number;
+    else if (key === "disks") vm.disks = number;
     else return `a VM has no ${key}`;
   }
   draft.vms = [...draft.vms, vm];

@@ -162,7 +162,7 @@ describe("a guest whose disk is mirrored", { timeout: 120_000 }, () => {
     await inSync(b, there);
     expect(await b.sentMiB()).toBeLessThan(1);
     await b.until("it works, and is mirrored", () => a.records() > wrote + 20);
-    expect(await of(b, (end) => b.source.confirm(there, end))).toEqual(done);
+    await inSync(b, there);
     expect(await of(b, (end) => b.hypervisor.kill(there, end))).toEqual(done);
     execFileSync("cmp", [a.image, b.image]);
   });
@@ -173,6 +173,19 @@ describe("a guest whose disk is mirrored", { timeout: 120_000 }, () => {
     writeSync(file, "x", 2 * 1024 * 1024);
     closeSync(file);
     expect((await receive(a, there, "b")).isAsLeft).toBe(false);
+  });
+
+  test("[S15, S20] it does not go on from a layer on which a point was laid since its QEMU waits", async () => {
+    await a.until("the guest works", () => a.records() > 5);
+    const out = { to: "b" as HostId, as: there, doors: await prepare(), tls: false, bandwidthMiBps: null };
+    expect(await of(b, (end) => b.target.takePoint(here.vm, "p1", end))).toEqual(done);
+    expect(await of(a, (end) => a.hypervisor.migrateOut(here, { ...out, downtimeMs: 300 }, end))).toEqual(done);
+    expect(await of(a, (end) => a.source.detach(here, end))).toEqual(done);
+    await b.end<CeaseEnd>((end) => b.target.cease(here.vm, end));
+    expect(await of(a, (end) => a.hypervisor.switchOver(here, end))).toEqual(done);
+    const end = await of(b, (over) => b.hypervisor.completeIncoming(there, 20_000, over));
+    expect(end).toMatchObject({ kind: "refused", code: "move-incomplete" });
+    expect(await of(b, (over) => b.hypervisor.abandonIncoming(there, over))).toEqual(done);
   });
 
   test("[S15] the mirror of a guest that did not come in is none", async () => {

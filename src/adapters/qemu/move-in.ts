@@ -8,6 +8,7 @@ import { type LiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
 import { closeExports, incomingPorts, makeImages, openExports, removeImages } from "./move-images.ts";
 import { awaitMigration, awaitQmp, capabilities, executeAll, moveRefused, queryMigrate } from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
+import { opensUppermost } from "./opened-image.ts";
 import { readRunRecords, setPhase } from "./run-folder.ts";
 import { launchRun } from "./start.ts";
 import { announce, clearAway, queryStatus, takeStatus } from "./watch.ts";
@@ -105,6 +106,8 @@ export async function completeIncoming(host: QemuHost, run: VmRun, limitMs: numb
   const status = await awaitMigration(live, ["completed", "failed"], { limitMs });
   if (isFrozen()) return frozen;
   if (status !== "completed") return refuse("move-incomplete", { vm: run.vm, state: status });
+  if (live.qmp === undefined || !(await opensUppermost(live.qmp)))
+    return refuse("move-incomplete", { vm: run.vm, state: "its disks are others by now" });
   // From here on it may execute, whoever asks, also after this agent has died.
   setPhase(live, "arriving");
   const end = await arrive(host, live);

@@ -1,8 +1,11 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { z } from "zod";
 import type { Vm } from "../../model/records.ts";
 import type { StartRequest } from "../../ports/hypervisor.ts";
 import type { QemuHost } from "./host.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
+import type { Qmp } from "./qmp.ts";
 import { readLayers, topOf } from "./replica-files.ts";
 
 type Disk = Vm["spec"]["disks"][number];
@@ -26,4 +29,28 @@ export function openedImage({ options }: QemuHost, { vm, pools }: StartRequest, 
   const top = copy === undefined ? undefined : topOf({ ...copy, folder });
   if (top !== undefined && existsSync(top.path)) return { path: top.path, format: top.format };
   return { path: imagePath(folder, disk.volume, disk.format), format: disk.format };
+}
+
+const nodesSchema = z.array(z.object({ drv: z.string(), file: z.string() }));
+const ending = ".layers";
+
+/**
+ * What a QEMU opened while it waited for its guest is still the uppermost layer of each of its disks: a point that was taken since
+ * laid another one upon it, and the writes went there (S15, S20). False also where QEMU does not say.
+ */
+export async function opensUppermost(qmp: Qmp): Promise<boolean> {
+  const end = await qmp.execute("query-named-block-nodes", { flat: true });
+  const nodes = end.kind === "done" ? nodesSchema.safeParse(end.value) : undefined;
+  if (nodes?.success !== true) return false;
+  const open = new Set(nodes.data.filter(({ drv }) => drv === "file").map(({ file }) => file));
+  for (const folder of new Set([...open].map(dirname))) {
+    if (!existsSync(folder)) continue;
+    for (const name of readdirSync(folder).filter((one) => one.endsWith(ending))) {
+      for (const volume of readLayers(folder, name.slice(0, -ending.length))?.volumes ?? []) {
+        const isOurs = volume.layers.some(({ file }) => open.has(join(volume.folder, file)));
+        if (isOurs && !open.has(topOf(volume).path)) return false;
+      }
+    }
+  }
+  return true;
 }

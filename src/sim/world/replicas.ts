@@ -153,6 +153,9 @@ export class ReplicaMachines {
 
   /** A QEMU that opens disks of its own host. */
   started(copy: Copy): void {
+    const { qemus } = this.#machineOf(copy.host).source;
+    // One that waited, and whose disks were made or filled meanwhile, opens what is there now.
+    if (qemus.get(nameOf(copy.run))?.relay === undefined) qemus.delete(nameOf(copy.run));
     const qemu = this.#qemuOf(copy);
     qemu.isOpen = true;
     for (const { volume } of qemu.volumes) {

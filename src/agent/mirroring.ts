@@ -19,6 +19,7 @@ import {
   protectionOf,
   waitsForResume,
 } from "../core/replication-duty.ts";
+import { mayResync } from "../core/switchover.ts";
 import { put, transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -27,6 +28,7 @@ import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
 import type { LinkFigures } from "../ports/replication.ts";
 import { type Building, isNamed } from "./building.ts";
+import { attachRequest } from "./mirror-request.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
 import { isLastKept } from "./point-taking.ts";
@@ -113,17 +115,9 @@ function settleUnmirrored(building: Building, here: Here): void {
     commit(building, here, copyingTransaction(building.happened.view, run.vm, runOf(building, here), here.to), []);
     return;
   }
-  const { mode } = protection.group;
-  const disks = building.happened.view.vms.get(run.vm)?.value.spec.disks ?? [];
   const op = building.op({ kind: "attach", runKey: key });
   building.state = withMirror(building.state, newMirror(run, "attaching", doors));
-  const request = {
-    to: here.to,
-    doors,
-    tls: true,
-    volumes: disks.map(({ volume, sizeMiB }) => ({ volume, sizeMiB })),
-    waitMs: mode.kind === "synchronous" ? mode.boundMs : limits.replicaRetryMs,
-  };
+  const request = attachRequest(building.happened.view, run.vm, protection.group, here.to, doors);
   building.effects.push({ kind: "attach", op, run, request });
 }
 
@@ -176,7 +170,9 @@ function comeBack(building: Building, here: Here, mirror: Mirror): void {
   const { view } = building.happened;
   if (protection !== undefined && waitsForResume(view, mirror.run.vm, here.to, protection.group)) return;
   const { vm } = mirror.run;
-  if (mirror.reached) {
+  // It was handed over, and what lies there is not what it left: only all of it makes a copy (S15, S21).
+  if (!mayResync(building.happened.view, vm, here.to)) step(building, "detach", mirror);
+  else if (mirror.reached) {
     if (!isLastKept(building, mirror.run, here.to, doors)) return;
     commit(building, here, copyingTransaction(building.happened.view, vm, runOf(building, here), here.to), []);
   } else {

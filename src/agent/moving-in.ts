@@ -19,6 +19,7 @@ import { fresh, partOf, withLocal } from "./locals.ts";
 import { beginStep, failMove, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { copiedDisks, mayPrepare } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
+import { hasPrepared } from "./switching.ts";
 
 /** By the agent of the target, while the VM is its source's: says that it waits. */
 export function settleIncoming(building: Building, local: Local, moving: Moving): void {
@@ -32,7 +33,8 @@ export function settleIncoming(building: Building, local: Local, moving: Moving)
   } else if (move.value.live?.kind === "asked") {
     // Prepared for an earlier move, or by an earlier agent, whose doors went with it.
     if (moving.doors === null || moving.of !== move.revision) beginStep(building, "abandon", local.run);
-    else sayWaiting(building, move, local.run, { doors: [...moving.doors], tls: moving.tls });
+    else if (hasPrepared(building, local.run, move.value))
+      sayWaiting(building, move, local.run, { doors: [...moving.doors], tls: moving.tls });
   }
 }
 

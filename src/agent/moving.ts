@@ -19,7 +19,15 @@ import { settleIncoming } from "./moving-in.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
 import { copiedDisks } from "./old-images.ts";
 import { type Local, type Moving, runKey } from "./state.ts";
-import { copiesStage, forgetConfirmation, hasLetGo, hasTakenCopies, isConfirmed } from "./switching.ts";
+import {
+  copiesStage,
+  forgetConfirmation,
+  hasBegun,
+  hasLetGo,
+  hasTakenCopies,
+  isConfirmed,
+  wasAwaited,
+} from "./switching.ts";
 import { isSilent } from "./target-beats.ts";
 
 /** A run that has a part in a live move: what is owed to it follows from the records alone (S15). */
@@ -51,7 +59,8 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
       return;
     case "complete":
       if (moving.stage !== "refused" && moving.stage !== "doubted") {
-        if (hasTakenCopies(building, local.run, moving)) complete(building, local.run);
+        const isReady = hasTakenCopies(building, local.run, moving) && hasBegun(building, local.run, moving);
+        if (isReady) complete(building, local.run);
       }
       // Whether it ever executed is not known: nothing can be given back, and it starts afresh.
       else if (moving.part === "arriving") kill(building, local);
@@ -119,7 +128,7 @@ function handOver(building: Building, move: Stored<VmMove>, { vm, incarnation }:
 }
 
 function complete(building: Building, run: VmRun): void {
-  const isOver = !building.happened.view.moves.has(run.vm);
+  const isOver = !building.happened.view.moves.has(run.vm) || wasAwaited(building, run);
   const op = building.op({ kind: "complete", runKey: runKey(run) });
   const limitMs = isOver ? limits.moveCompleteLateMs : limits.moveCompleteMs;
   building.effects.push({ kind: "complete", op, run, limitMs });

@@ -8,7 +8,7 @@ import { type Mirror, newMirror, type Receiving, type ReplicaNotes, type Replica
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 
 const replicaOps: ReadonlySet<AgentOp["kind"]> = new Set<ReplicaOp>([
-  ...(["receive", "cease", "attach", "go-on-alone"] as const),
+  ...(["receive", "cease", "attach", "begin", "go-on-alone"] as const),
   ...(["resync", "reach", "confirm", "detach"] as const),
 ]);
 
@@ -62,7 +62,8 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       const { end, now } = happened;
       const doors = end.kind === "ready" ? end.doors : null;
       const waitMs = doors === null ? limits.replicaRetryMs : limits.replicaLookMs;
-      return withReceiving(next, vm, { ...known, doors, retryAt: later(now, waitMs) });
+      const isAsLeft = end.kind === "ready" && end.isAsLeft;
+      return withReceiving(next, vm, { ...known, doors, isAsLeft, retryAt: later(now, waitMs) });
     }
     case "ceased": {
       const [next, op] = withoutOp(state, happened.op);
@@ -96,6 +97,11 @@ function waitFrom(now: InstantMs): InstantMs {
 
 export function receiveKey(vm: VmId): string {
   return `receive ${vm}`;
+}
+
+/** Of the run that was waited for, and came in late or could not be mirrored. */
+export function triedKey(key: string): string {
+  return `tried ${key}`;
 }
 
 export function ceaseKey(vm: VmId): string {
@@ -156,6 +162,8 @@ export function noteReplicaOp(
   switch (op.kind) {
     case "attach":
       return noteAttach(state, mirror, end, now);
+    case "begin":
+      return noteBegin(state, mirror, end, now);
     case "go-on-alone":
       if (!isDone) return withMirror(state, next);
       return withMirror(state, { ...alone(next), retryAt: waitFrom(now) });
@@ -184,9 +192,19 @@ function isJobGone(end: HypervisorEnd): boolean {
   return end.kind === "refused" && end.code === "replica-job-gone";
 }
 
+/** A relay that was replaced since it was prepared holds, and is told again once the guest goes on. */
+function noteBegin(state: AgentState, mirror: Mirror, end: HypervisorEnd, now: InstantMs): AgentState {
+  const key = runKey(mirror.run);
+  if (end.kind === "refused") return retry(withoutMirror(state, key), triedKey(key), waitFrom(now));
+  const told = end.kind === "done" && mirror.told === "prepared" ? "alone" : "unknown";
+  // Nobody knows what of it is there: it is taken apart, and everything is copied.
+  return withMirror(state, { ...mirror, told, begun: true, ended: end.kind !== "done" });
+}
+
 function noteAttach(state: AgentState, mirror: Mirror, end: HypervisorEnd, now: InstantMs): AgentState {
   const key = runKey(mirror.run);
-  if (end.kind === "done") return withMirror(state, { ...mirror, told: "mirror" });
+  const isPrepared = state.locals.get(key)?.moving?.part === "incoming";
+  if (end.kind === "done") return withMirror(state, { ...mirror, told: isPrepared ? "prepared" : "mirror" });
   // There is one already, or may be: it is asked what it does.
   if (end.kind === "unknown" || end.code === "replica-attached")
     return withMirror(state, { ...mirror, told: "unknown" });

@@ -1,12 +1,16 @@
 import { valuesInKeyOrder } from "../base/order.ts";
 import { replicationLinks } from "../core/migration-links.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
-import { forgetCopiesTransaction, isReceiverKnown, receiverTransaction } from "../core/replication-receiver.ts";
+import {
+  forgetCopiesTransaction,
+  isReceiverKnown,
+  type Received,
+  receiverTransaction,
+} from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
 import type { Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
-import type { Door } from "../ports/migration.ts";
 import type { ReceiveRequest, ReplicaVolume } from "../ports/replication.ts";
 import type { Building } from "./building.ts";
 import { ceaseKey, isReplicaWorking, receiveKey, withReceiving, withReplicas } from "./note-replicas.ts";
@@ -35,7 +39,12 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const known = state.replicas.receiving.get(vm);
   const isThis = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
   if (isReplicaWorking(state, receiveKey(vm))) return;
-  if (isThis && known.doors !== null && sayDoors(building, vm, run.epoch, known.doors)) return;
+  if (
+    isThis &&
+    known.doors !== null &&
+    sayDoors(building, vm, run.epoch, { doors: known.doors, isAsLeft: known.isAsLeft })
+  )
+    return;
   // What serves it may have died, or hang: then it is replaced (S19). Where each write arrives it works.
   if (isThis && known.doors !== null && copiesState(view, vm, run, state.self) === "in-sync") return;
   if (isThis && now < known.retryAt) {
@@ -46,7 +55,8 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   if (request === undefined) return;
   const op = building.op({ kind: "receive", runKey: receiveKey(vm) });
   const doors = isThis ? known.doors : null;
-  const receiving = { epoch: run.epoch, from: run.host, incarnation, doors, retryAt: now };
+  const isAsLeft = isThis && known.isAsLeft;
+  const receiving = { epoch: run.epoch, from: run.host, incarnation, doors, isAsLeft, retryAt: now };
   const ceased = new Map(building.state.replicas.ceased);
   ceased.delete(vm);
   building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });
@@ -54,12 +64,12 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
 }
 
 /** True: that was not on record yet, or is on its way. */
-function sayDoors(building: Building, vm: VmId, epoch: Epoch, doors: readonly Door[]): boolean {
+function sayDoors(building: Building, vm: VmId, epoch: Epoch, received: Received): boolean {
   const { view } = building.happened;
   const { self } = building.state;
   if (building.busy(subjectOf(vm))) return true;
-  if (isReceiverKnown(view, vm, self, epoch, doors)) return false;
-  const made = receiverTransaction(view, vm, self, epoch, doors);
+  if (isReceiverKnown(view, vm, self, epoch, received)) return false;
+  const made = receiverTransaction(view, vm, self, epoch, received);
   if (made.kind === "commit") building.commit(subjectOf(vm), made.transaction, []);
   return true;
 }

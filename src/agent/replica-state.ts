@@ -16,9 +16,10 @@ export type Mirror = {
   readonly run: VmRun;
   /**
    * What its relay was last told. `mirror`: each write waits for the copy. `alone`: none does (S16). `unknown`: an earlier
-   * agent, or an earlier relay, was told; this relay holds, or does what it was told before.
+   * agent, or an earlier relay, was told; this relay holds, or does what it was told before. `prepared`: its guest has not come
+   * in yet (S15).
    */
-  readonly told: "attaching" | "mirror" | "alone" | "unknown";
+  readonly told: "attaching" | "mirror" | "alone" | "unknown" | "prepared";
   /** Where the copy was reached, or tried, last; null: not by this agent. */
   readonly doors: readonly Door[] | null;
   /** A write has waited for the bound. */
@@ -28,6 +29,8 @@ export type Mirror = {
   readonly confirmed: boolean;
   /** QEMU mirrors nothing any more. */
   readonly ended: boolean;
+  /** Of a guest that has come in: all that it writes is noted, or an earlier agent may have begun that. */
+  readonly begun: boolean;
   /** The copy's host answered since it was left behind. */
   readonly reached: boolean;
   /** It was left behind, and nobody was told yet. */
@@ -44,6 +47,8 @@ export type Receiving = {
   readonly incarnation: Incarnation;
   /** Null: they are not, and it is tried again. */
   readonly doors: readonly Door[] | null;
+  /** The images are what the run before left here. */
+  readonly isAsLeft: boolean;
   /** Nothing is asked of the driver again before this. */
   readonly retryAt: InstantMs;
 };
@@ -74,16 +79,35 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
 
 export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door[] | null): Mirror {
   const nothing = { waits: false, copied: false, confirmed: false, ended: false, reached: false, untold: false };
-  return { run, told, doors, ...nothing, progress: null, link: { latencyMs: null, mibPerSecond: null }, retryAt: null };
+  return {
+    run,
+    told,
+    doors,
+    begun: false,
+    ...nothing,
+    progress: null,
+    link: { latencyMs: null, mibPerSecond: null },
+    retryAt: null,
+  };
 }
 
 /** A step of replication (ports/replication.ts). */
-export type ReplicaOp = "receive" | "cease" | "attach" | "go-on-alone" | "resync" | "reach" | "confirm" | "detach";
+export type ReplicaOp =
+  | "receive"
+  | "cease"
+  | "attach"
+  | "begin"
+  | "go-on-alone"
+  | "resync"
+  | "reach"
+  | "confirm"
+  | "detach";
 
 export type ReplicaEffect =
   | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest }
   | { readonly kind: "cease"; readonly op: number; readonly vm: VmId }
   | { readonly kind: "attach"; readonly op: number; readonly run: VmRun; readonly request: AttachRequest }
+  | { readonly kind: "begin"; readonly op: number; readonly run: VmRun; readonly limitMs: number }
   | {
       readonly kind: "resync" | "reach";
       readonly op: number;

@@ -1,13 +1,16 @@
+import { limits } from "../core/limits.ts";
+import { protectionOf } from "../core/replication-duty.ts";
 import { isInSync } from "../core/switchover.ts";
 import { liesOn } from "../core/volume-place.ts";
 import type { VmMove } from "../model/move-records.ts";
 import type { Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
+import { attachRequest } from "./mirror-request.ts";
 import { failMove, nameOf } from "./move-parts.ts";
-import { isReplicaWorking, withMirror } from "./note-replicas.ts";
+import { isReplicaWorking, triedKey, withMirror } from "./note-replicas.ts";
 import { hasCeased } from "./receiving.ts";
-import type { Mirror } from "./replica-state.ts";
+import { type Mirror, newMirror } from "./replica-state.ts";
 import { type Moving, runKey } from "./state.ts";
 
 // A switchover at both ends: a live move of a guest whose disks are at the target already, as copies (S15).
@@ -67,6 +70,41 @@ export function hasTakenCopies(building: Building, run: VmRun, { part }: Moving)
   const mayBe = move === undefined ? vm !== undefined && liesOn(view, vm) !== undefined : move.live?.onCopies === true;
   // Whoever let it go on before has asked then.
   return part === "arriving" || !mayBe || hasCeased(building, run);
+}
+
+/**
+ * By the target, before it says that it waits: a relay for the way back, so that what its guest writes from its first
+ * instruction on is noted. True: it is there, or cannot be had, and then everything is copied afterwards.
+ */
+export function hasPrepared(building: Building, run: VmRun, move: VmMove): boolean {
+  const key = runKey(run);
+  const { view } = building.happened;
+  if (move.live?.onCopies !== true || isReplicaWorking(building.state, key)) return move.live?.onCopies !== true;
+  const protection = protectionOf(view, run.vm);
+  if (mirrorOf(building, run) !== undefined || building.state.replicas.retries.has(key)) return true;
+  if (protection === undefined) return true;
+  const op = building.op({ kind: "attach", runKey: key });
+  building.state = withMirror(building.state, newMirror(run, "attaching", null));
+  const request = { ...attachRequest(view, run.vm, protection.group, move.from, []), isEqual: true };
+  building.effects.push({ kind: "attach", op, run, request });
+  return false;
+}
+
+/** By the target, after it has taken the copies: before its guest goes on. True: it may, whatever came of it. */
+export function hasBegun(building: Building, run: VmRun, { part }: Moving): boolean {
+  const mirror = mirrorOf(building, run);
+  const key = runKey(run);
+  if (part === "arriving" || mirror === undefined || mirror.begun) return true;
+  if (isReplicaWorking(building.state, key)) return false;
+  const limitMs = building.happened.view.moves.has(run.vm) ? limits.moveCompleteMs : limits.moveCompleteLateMs;
+  building.effects.push({ kind: "begin", op: building.op({ kind: "begin", runKey: key }), run, limitMs });
+  return false;
+}
+
+/** It was waited for as long as it is worth: what has not come in by now does not come. */
+export function wasAwaited({ state }: Building, run: VmRun): boolean {
+  const key = runKey(run);
+  return state.replicas.retries.has(triedKey(key)) || state.replicas.mirrors.get(key)?.begun === true;
 }
 
 function mirrorOf({ state }: Building, run: VmRun): Mirror | undefined {

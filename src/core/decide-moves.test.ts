@@ -200,6 +200,16 @@ describe("moves that are called off", () => {
       .put(keys.maintenance(host("h1")), maintenance)
       .put(keys.vmMove(web), move("web", "h1", "h2", { answer: { kind: "failed", code, params: {} } }));
 
+  test("[HM2, HM3] a move that failed is counted before its VM's way back is forgotten: both stand in one record", () => {
+    const answer = { kind: "failed", code: "vm-did-not-stop", params: {} } as const;
+    const records = running()
+      .put(keys.vmMove(web), move("web", "h1", "h2", { answer }))
+      .put(keys.vmPlan(web), plan({ returnTo: host("h1") }));
+    const failedMoves = { count: 1, to: host("h2"), code: "vm-did-not-stop" };
+    expect(written(decide(records), keys.vmPlan(web))).toMatchObject({ failedMoves, returnTo: "h1" });
+    expect(removed(decide(records), keys.vmMove(web))).toBe(true);
+  });
+
   test("[HM2] by a person, a stop, a lock or its target's leaving: said, kept for its task, and not counted", () => {
     for (const code of ["move-cancelled", "move-not-wanted", "move-vm-locked", "move-target-leaves"]) {
       const decided = decide(withAnswer(code));

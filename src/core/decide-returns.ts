@@ -21,6 +21,8 @@ export function returnVms(round: VmRound): void {
     if (to === null || vm === undefined || owner === undefined || round.isTaken(id)) continue;
     if (round.postpones()) return;
     if (whyVmsLeave(view, to) !== undefined) continue;
+    // What becomes of its move says where it is, and is written down with the same record.
+    if (view.moves.has(id)) continue;
     if (owner.host === to || !isToReturn(round, vm, to)) forgetReturn(round, vm);
     else if (owner.kind === "held" && vm.requested === "started") goBack(round, vm, owner, to);
   }

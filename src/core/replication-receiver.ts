@@ -11,6 +11,8 @@ import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts"
 // What the agent of the host that receives copies writes of them: where it answers, and that it has none any more. What a copy
 // is worth is said by whoever runs the VM, and stays as it was.
 
+/** Where they are received, and whether the images are what the run before left there. */
+export type Received = { readonly doors: readonly Door[]; readonly isAsLeft: boolean };
 type Commit = { readonly kind: "commit"; readonly transaction: Transaction };
 
 /** Where the copies of run `epoch` are received. A copy that nothing is known of is of no use yet: `copying`. */
@@ -19,14 +21,14 @@ export function receiverTransaction(
   vm: VmId,
   self: HostId,
   epoch: Epoch,
-  doors: readonly Door[],
+  { doors, isAsLeft }: Received,
 ): Commit | Refusal {
   const owner = view.owners.get(vm);
   const registration = view.hosts.get(self);
   if (owner?.value.kind !== "held" || owner.value.epoch !== epoch) return refuse("replica-overtaken", { vm });
   if (registration === undefined || fenceOf(view, self, registration.value.incarnation) !== undefined)
     return refuse("replica-host-lost", { vm, host: self });
-  const receiver = { incarnation: registration.value.incarnation, epoch, doors: [...doors] };
+  const receiver = { incarnation: registration.value.incarnation, epoch, doors: [...doors], isAsLeft };
   const all = copiesOn(view, vm, self);
   const fresh = { schema: 1, vm, host: self, epoch, state: { kind: "copying" } } as const;
   return {
@@ -52,13 +54,18 @@ export function isReceiverKnown(
   vm: VmId,
   self: HostId,
   epoch: Epoch,
-  doors: readonly Door[],
+  { doors, isAsLeft }: Received,
 ): boolean {
   const present = view.hosts.get(self)?.value.incarnation;
   const wanted = JSON.stringify(doors);
   return copiesOn(view, vm, self).every(({ record }) => {
     const said = record?.value.receiver;
-    return said?.incarnation === present && said?.epoch === epoch && JSON.stringify(said.doors) === wanted;
+    return (
+      said?.incarnation === present &&
+      said?.epoch === epoch &&
+      said.isAsLeft === isAsLeft &&
+      JSON.stringify(said.doors) === wanted
+    );
   });
 }
 
@@ -68,7 +75,9 @@ export function isReceiverKnown(
  */
 export function forgetCopiesTransaction(view: ClusterView, vm: VmId, self: HostId): Commit | Refusal {
   const registration = view.hosts.get(self);
-  const known = [...view.replicas].filter(([, { value }]) => value.vm === vm && value.host === self);
+  const known = [...view.replicas].filter(
+    ([, { value }]) => value.vm === vm && value.host === self && value.pool === undefined,
+  );
   if (registration === undefined || known.length === 0) return refuse("replica-overtaken", { vm });
   if (known.some(([, { value }]) => value.state.kind === "in-sync")) return refuse("replica-overtaken", { vm });
   return {

@@ -58,7 +58,14 @@ export function staleTransaction(
   // One that is stale already stays so since when it became it.
   return recordCopies(view, vm, run, to, ({ record }) => {
     const known = record?.value.state;
-    return { kind: "stale", cause, whole, at: whole && known?.kind === "stale" ? known.at : at };
+    // What it was handed over with stays known until it is copied to again (S15).
+    const isHanded = known?.kind === "stale" && known.cause === "handed";
+    return {
+      kind: "stale",
+      cause: isHanded ? "handed" : cause,
+      whole,
+      at: whole && known?.kind === "stale" ? known.at : at,
+    };
   });
 }
 

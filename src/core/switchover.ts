@@ -63,6 +63,17 @@ export function handOverReplicas(
 }
 
 /**
+ * Whether what the run noted since is all that its copies at `to` lack. Of images that were handed over only their host can say
+ * that they are as they were left (S15, S21).
+ */
+export function mayResync(view: ClusterView, vm: VmId, to: HostId): boolean {
+  return copiesOn(view, vm, to).every(({ record }) => {
+    const state = record?.value.state;
+    return state?.kind !== "stale" || state.cause !== "handed" || record?.value.receiver?.isAsLeft === true;
+  });
+}
+
+/**
  * Part of the transaction that gives a VM back: the source's images are the volumes again. The target's have what the guest
  * wrote until it was handed over, and nothing of what it writes in its next epoch (S18).
  */

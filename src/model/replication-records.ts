@@ -55,6 +55,8 @@ export const replicaSchema = z.object({
       incarnation: brandedNumber<Incarnation>(),
       epoch: brandedNumber<Epoch>(),
       doors: z.array(z.object({ address: z.string(), port: z.int().min(1).max(65_535) })),
+      /** The image is what the run before this one left there when it was handed over (S15). */
+      isAsLeft: z.boolean().default(false),
     })
     .nullable(),
 });

@@ -29,7 +29,8 @@ export type ReceiveRequest = {
   readonly tls: boolean;
 };
 export type ReceiveEnd =
-  | { readonly kind: "ready"; readonly doors: readonly Door[] }
+  /** `isAsLeft`: what lies here is what the run before this one left when it was handed over, and nobody has touched it (S15). */
+  | { readonly kind: "ready"; readonly doors: readonly Door[]; readonly isAsLeft: boolean }
   | { readonly kind: "refused"; readonly code: string; readonly params: Params }
   | { readonly kind: "unknown"; readonly cause: string };
 
@@ -102,6 +103,11 @@ export type AttachRequest = {
   readonly volumes: readonly { readonly volume: VolumeId; readonly sizeMiB: number }[];
   /** For how long a write may wait, without a word of the replica, before `waits` is told. */
   readonly waitMs: number;
+  /**
+   * True: of a run that waits for its guest, which has executed nothing; the replica will have what the volumes hold when it
+   * goes on (S15). `done` once all is ready for `begin`, and nothing is mirrored before that.
+   */
+  readonly isEqual?: boolean;
 };
 
 /**
@@ -144,6 +150,12 @@ export interface ReplicaSource {
    * replica is not reached yet. Writes then wait for the replica. Refused: the run is untouched.
    */
   attach(run: VmRun, request: AttachRequest, done: (end: HypervisorEnd) => void): void;
+  /**
+   * After `attach` of a run that waited, once its guest has come in, before it goes on, and only where the replica is recorded as
+   * stale from then on. `done`: everything that the guest will write is noted block by block, as after `goOnAlone`, and that is
+   * all that `resync` will copy. Refused: nothing is mirrored, and no trace of it is left.
+   */
+  begin(run: VmRun, limitMs: number, done: (end: HypervisorEnd) => void): void;
   /**
    * Only after the stale record of all its volumes is committed. `done`: writes that wait are answered, and go on without
    * the replica; what it misses is noted block by block for as long as this QEMU lives (S16, S18).

@@ -31,6 +31,9 @@ export function performReplica(
     case "attach":
       source.attach(effect.run, effect.request, done);
       return;
+    case "begin":
+      source.begin(effect.run, effect.limitMs, done);
+      return;
     case "go-on-alone":
       source.goOnAlone(effect.run, done);
       return;

@@ -17,6 +17,9 @@ export const outcomeNames = [
   "handOvers",
   "handBacks",
   "evenings",
+  "copiesInSync",
+  "copiesLeftBehind",
+  "promotions",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 

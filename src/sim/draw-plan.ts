@@ -1,19 +1,26 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
 import type { Scheduler } from "../model/policy.ts";
-import type { DrawContext, FaultKind } from "./faults/fault.ts";
+import { drawOne, healAtMs, quietStartMs } from "./draw-events.ts";
+import type { DrawContext } from "./faults/fault.ts";
 import { faultMenu, lastMenu, managingMenu, movingMenu, orderMenu, rareMenu, rulingMenu } from "./faults/menu.ts";
 import { drawRules } from "./faults/ruling.ts";
 import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
+import { withCopies } from "./with-copies.ts";
 
 /** A story that single draws would tell too seldom: faults that belong together, with times that matter. */
 type Recipe = (random: SeededRandom, context: DrawContext, atMs: number) => FaultEvent[];
 
-const quietStartMs = 40_000;
-const healAtMs = 440_000;
+/** How many of the worlds have VMs whose disks are copied. */
+const copiedShare = 0.2;
 
 /** The world of a seed. Draws are split by subject: one more fault kind reshuffles no layout. */
 export function drawPlan(seed: string): WorldPlan {
+  const plan = drawUncopied(seed);
+  return seededRandom(`copied ${seed}`).chance(copiedShare) ? withCopies(plan) : plan;
+}
+
+function drawUncopied(seed: string): WorldPlan {
   const random = seededRandom(`plan ${seed}`);
   const layout = random.for("layout");
   const hosts = 3 + layout.below(3);
@@ -54,6 +61,7 @@ export function drawPlan(seed: string): WorldPlan {
     events: [
       ...[...drawEvents(random, shape), ...(ruled ? drawRuling(rules, shape) : [])].sort((a, b) => a.atMs - b.atMs),
       ...drawLast(random.for("last"), shape),
+      ...drawLong(random.for("long"), shape),
     ],
     healAtMs,
     restByMs: healAtMs + 150_000,
@@ -255,29 +263,21 @@ function drawRuling(random: SeededRandom, context: DrawContext): FaultEvent[] {
   return events;
 }
 
+/** Something that lasts: whoever waits for it has to be told (LIVE). */
+function drawLong(random: SeededRandom, context: DrawContext): FaultEvent[] {
+  if (!random.chance(0.15)) return [];
+  const host = random.pick(context.workers);
+  const atMs = quietStartMs + random.below(healAtMs - quietStartMs - 200_000);
+  const forMs = 150_000 + random.below(50_000);
+  const kind = random.pick(["agent-stop", "power-loss", "host-freeze", "heart-stop", "move", "move", "move"]);
+  if (kind !== "move") return [{ atMs, kind, host, forMs }];
+  const moment = random.pick(["asked", "waiting", "switched", "over"]);
+  const trouble = random.pick(["agent-stop", "agent-stop", "power-loss", "host-freeze", "cut", "link-cut"]);
+  const text = `${moment} ${random.pick(["source", "target"])} ${trouble} long`;
+  const value = random.chance(0.6) ? random.below(30) : random.below(1_500);
+  return [{ atMs, kind: "move-in-trouble", vm: random.pick(context.vms), host, text, value, forMs: 60_000 }];
+}
+
 function drawLast(random: SeededRandom, context: DrawContext): FaultEvent[] {
   return random.chance(0.25) ? drawOne(random, context, lastMenu) : [];
-}
-
-function drawOne(random: SeededRandom, context: DrawContext, menu: readonly FaultKind[]): FaultEvent[] {
-  const kind = pickByWeight(random, menu);
-  const atMs = quietStartMs + random.below(healAtMs - quietStartMs - 20_000);
-  const rest = kind.draw(random, context);
-  if (rest === undefined) return [];
-  const event = { atMs, kind: kind.name, ...rest };
-  // Troubles like company: some come as a burst around the same moment.
-  if (!random.chance(0.3)) return [event];
-  const second = pickByWeight(random, menu);
-  const more = second.draw(random, context);
-  if (more === undefined) return [event];
-  return [event, { atMs: atMs + random.below(8_000), kind: second.name, ...more }];
-}
-
-function pickByWeight(random: SeededRandom, menu: readonly FaultKind[]): FaultKind {
-  let draw = random.below(menu.reduce((sum, kind) => sum + kind.weight, 0));
-  for (const kind of menu) {
-    draw -= kind.weight;
-    if (draw < 0) return kind;
-  }
-  return random.pick(menu);
 }

@@ -19,6 +19,8 @@ export type PlannedVm = {
   readonly startDelayMs?: number;
   /** By default the most that there is. */
   readonly cpuModel?: string;
+  /** One where it is not said. */
+  readonly disks?: number;
 };
 
 export type PlannedGroup = {

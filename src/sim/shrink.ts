@@ -21,7 +21,14 @@ export function shrink(plan: WorldPlan, fails: (plan: WorldPlan) => boolean, run
     }
   }
   for (const vm of [...best.vms]) {
-    if (best.vms.length > 1) tries({ ...best, vms: best.vms.filter((other) => other.name !== vm.name) });
+    if (best.vms.length > 1) tries(without(best, vm.name));
   }
   return best;
+}
+
+function without(plan: WorldPlan, vm: string): WorldPlan {
+  const groups = plan.groups?.map((group) => ({ ...group, vms: group.vms.filter((name) => name !== vm) }));
+  const left = groups?.filter((group) => group.vms.length > 0);
+  const vms = plan.vms.filter(({ name }) => name !== vm);
+  return { ...plan, vms, ...(left === undefined ? {} : { groups: left }) };
 }

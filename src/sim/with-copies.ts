@@ -1,11 +1,13 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
+import { profiles } from "../core/limits.ts";
 import type { GroupPoints } from "../model/point-records.ts";
-import type { FaultEvent, WorldPlan } from "./plan.ts";
+import { drawOne } from "./draw-events.ts";
+import type { DrawContext } from "./faults/fault.ts";
+import { copyingMenu } from "./faults/menu.ts";
+import type { PlannedGroup, PlannedVm, WorldPlan } from "./plan.ts";
 
-const names = ["copied1", "copied2"] as const;
-const quietMs = 40_000;
+const eventsMin = 4;
 const eventsMax = 14;
-const wishesMax = 8;
 /** As people would have them, only faster. */
 const points: GroupPoints = {
   everyMs: 20_000,
@@ -18,48 +20,41 @@ const points: GroupPoints = {
 };
 
 /**
- * The world of a seed with two VMs besides whose disks lie with one host and are copied to another, and with what befalls such
- * copies. Everything else is drawn as it is without them.
+ * The world of a seed with VMs besides whose disks lie with one host and are copied to another, in a group or two, and with
+ * what befalls such copies. Everything else is drawn as it is without them: what comes here is added at the end, so that no
+ * other event is another one for it.
  */
 export function withCopies(plan: WorldPlan): WorldPlan {
   const random = seededRandom(`copies ${plan.seed}`);
-  const [from, to] = random.chance(0.5) ? (["h1", "h2"] as const) : (["h2", "h1"] as const);
-  const vms = names.map((name) => ({
-    ...{ name, pool: "local", memoryMiB: 64, requested: "started" as const, maxRestart: 2, maxRelocate: 1 },
-  }));
-  const events = Array.from({ length: 4 + random.below(eventsMax - 4) }, () =>
-    draw(random, [from, to], plan.healAtMs - quietMs),
-  );
-  const asking = seededRandom(`points ${plan.seed}`);
-  const wishes = Array.from({ length: wishesMax }, (): FaultEvent => {
-    const atMs = quietMs + asking.below(plan.healAtMs - quietMs);
-    const kind = asking.pick(["point-take", "point-take", "point-drop", "point-test", "point-export"]);
-    return { atMs, kind, host: asking.pick([from, to]), vm: asking.pick(names) };
+  const workers = Array.from({ length: plan.witness ? plan.hosts - 1 : plan.hosts }, (_, i) => `h${i + 1}`);
+  const names = ["office", ...(random.chance(0.3) ? ["lab"] : [])];
+  const drawn = names.map((name, i) => drawGroup(random.for(name), name, workers, i * 2 + 1));
+  const events = drawn.flatMap(({ group }) => {
+    const pair = [group.from, group.to];
+    const { deadlineMs } = profiles[plan.profile];
+    const context: DrawContext = { hosts: pair, workers: pair, vms: group.vms, deadlineMs };
+    const faults = random.for(`faults ${group.name}`);
+    const number = eventsMin + faults.below(eventsMax - eventsMin);
+    return Array.from({ length: number }, () => drawOne(faults, context, copyingMenu)).flat();
   });
   return {
     ...plan,
     pools: [...plan.pools, { name: "local", kind: "local-dir" }],
-    vms: [...plan.vms, ...vms],
-    groups: [{ name: "office", from, to, vms: names, points }],
-    events: [...plan.events, ...events, ...wishes].sort((a, b) => a.atMs - b.atMs),
+    vms: [...plan.vms, ...drawn.flatMap(({ vms }) => vms)],
+    groups: drawn.map(({ group }) => group),
+    events: [...plan.events, ...events],
   };
 }
 
-function draw(random: SeededRandom, [from, to]: readonly [string, string], spanMs: number): FaultEvent {
-  const atMs = quietMs + random.below(spanMs);
-  const vm = random.pick(names);
-  const forMs = 500 + random.below(20_000);
-  const host = random.chance(0.5) ? from : to;
-  const other = host === from ? to : from;
-  return random.pick<FaultEvent>([
-    { atMs, kind: "relay-kill", vm },
-    { atMs, kind: "copies-kill", vm },
-    { atMs, kind: "copies-hang", vm, forMs },
-    { atMs, kind: "link-cut", host, other, forMs },
-    { atMs, kind: "link-cut", host, other, forMs },
-    { atMs, kind: "qemu-crash", vm },
-    { atMs, kind: "agent-kill", host },
-    { atMs, kind: "power-loss", host, forMs: 5_000 + forMs },
-    { atMs, kind: "host-freeze", host, forMs },
-  ]);
+type Drawn = { readonly group: PlannedGroup; readonly vms: readonly PlannedVm[] };
+
+function drawGroup(random: SeededRandom, name: string, workers: readonly string[], first: number): Drawn {
+  const from = random.pick(workers);
+  const to = random.pick(workers.filter((host) => host !== from));
+  const vms = Array.from({ length: 1 + random.below(2) }, (_, i) => ({
+    ...{ name: `copied${first + i}`, pool: "local", memoryMiB: 64, disks: random.chance(0.3) ? 2 : 1 },
+    ...{ requested: "started" as const, maxRestart: random.below(4), maxRelocate: random.below(3) },
+  }));
+  const group = { name, from, to, vms: vms.map((vm) => vm.name), points: random.chance(0.6) ? points : null };
+  return { group, vms };
 }

@@ -294,7 +294,10 @@ describe("help", () => {
     ["whatif"],
     ...["host-loss", "link-loss", "maintenance"].map((verb) => ["whatif", verb]),
     ["group"],
-    ...["create", "list", "show", "set", "pause", "resume", "delete"].map((verb) => ["group", verb]),
+    ...["create", "list", "show", "set", "pause", "resume", "switchover", "failover", "delete"].map((verb) => [
+      "group",
+      verb,
+    ]),
     ["simulate"],
     ["lab"],
     ["lab", "fault"],

@@ -26,6 +26,8 @@ const noWitness = {
   ended: () => undefined,
   isReplicated: () => false,
   isWriting: () => false,
+  awaits: () => undefined,
+  left: () => undefined,
 };
 
 /** One host of the simulated world, without its daemons. */

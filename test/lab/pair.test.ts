@@ -52,6 +52,28 @@ describe("two hosts with disks of their own, and a witness", { timeout: 300_000 
     expect(link.latencyMs).toBeGreaterThan(0);
   });
 
+  test("[S15, S17] switched over there and back: the guest goes on with every write, and nearly nothing is copied", async () => {
+    const writer = writeNumbers(lab.world.reach, web.address, "switched");
+    await writer.goesOn();
+    const { boots } = web.disk();
+    for (const to of ["h2", "h1"]) {
+      const began = performance.now();
+      await lab.client().group.switchover({ group, to });
+      await waitFor(`web to be on ${to}`, () => (web.owner().host === to ? true : undefined));
+      await writer.goesOn();
+      const there = await becomes("Normal");
+      console.log(`${to}: ${Math.round(performance.now() - began)} ms`);
+      expect(vmOf(there)).toMatchObject({ copy: "in-sync", on: { name: to } });
+      expect(writer.lost(() => web.disk())).toEqual([]);
+      const sent = await lab.client().vm.explain({ vm: "web" });
+      console.log(JSON.stringify(sent).slice(0, 1500));
+    }
+    await writer.goesOn();
+    await writer.stop();
+    expect(web.disk().boots).toBe(boots);
+    expect(writer.lost(() => web.disk())).toEqual([]);
+  });
+
   test("[S17, S18] power-off of its host: it runs on the other one, with every acknowledged write; and then the other way round", async () => {
     const writer = writeNumbers(lab.world.reach, web.address, "client");
     await writer.goesOn();

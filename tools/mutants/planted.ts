@@ -14,6 +14,7 @@ import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
 import { pointMutants } from "./planted/points.ts";
 import { ruleMutants } from "./planted/rules.ts";
+import { switchingMutants } from "./planted/switching.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -29,6 +30,7 @@ export const planted: readonly Mutant[] = [
   ...localMoveMutants,
   ...copyMutants,
   ...pointMutants,
+  ...switchingMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

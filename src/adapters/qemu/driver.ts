@@ -77,9 +77,11 @@ export function openQemuHypervisor(options: QemuOptions): QemuHypervisor {
   };
 }
 
-function adoptedFrom(host: QemuHost, { vm, incarnation }: VmRun): LiveRun | undefined {
+/** By a host that came back (S11), or by one that its target gave the VM back to (S15). */
+function adoptedFrom(host: QemuHost, { vm, incarnation, epoch }: VmRun): LiveRun | undefined {
   return [...host.runs.values()].find(({ run, phase }) => {
-    return run.vm === vm && run.incarnation > incarnation && phase !== "incoming" && phase !== "starting";
+    const isLater = run.incarnation > incarnation || (run.incarnation === incarnation && run.epoch > epoch);
+    return run.vm === vm && isLater && phase !== "incoming" && phase !== "starting";
   });
 }
 

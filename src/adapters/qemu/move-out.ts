@@ -16,6 +16,7 @@ import {
   queryMigrate,
 } from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
+import { noteLeft } from "./replica-left.ts";
 import { setPhase } from "./run-folder.ts";
 import { queryStatus, takeStatus } from "./watch.ts";
 
@@ -306,7 +307,10 @@ export async function switchOver(host: QemuHost, run: VmRun): Promise<Hypervisor
   const begun = await executeAll(live, [["migrate-continue", { state: "pre-switchover" }]]);
   if (begun.kind === "late") return { kind: "unknown", cause: `QEMU of ${runKey(run)} does not answer` };
   const status = await awaitMigration(live, over, { limitMs: limits.handOverMs });
-  if (status === "completed") return { kind: "done" };
+  if (status === "completed") {
+    if (live.qmp !== undefined) await noteLeft(run, live.qmp);
+    return { kind: "done" };
+  }
   if (status === "lost" || status === "late")
     return { kind: "unknown", cause: `the hand-over of ${runKey(run)}: ${status}` };
   // A guest that QEMU had stopped by itself goes on by itself at this point.

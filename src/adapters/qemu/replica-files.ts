@@ -17,13 +17,15 @@ import { paramsSchema } from "../../model/reason.ts";
 import type { ReplicaIdentity } from "../../model/replica-identity.ts";
 import { cycleIdSchema, sealedCycleSchema } from "../../model/replication-cycle.ts";
 
+export const stampSchema = z.object({ inode: z.number(), bytes: z.number(), changedMs: z.number() });
+
 const layerSchema = z.object({
   file: z.string(),
   format: z.enum(["raw", "qcow2"]),
   /** Its name in the storage daemon; never used for another one of this VM. */
   node: z.string(),
   /** What the file system said of it once it was written for the last time: a point never changes (S20, S21). */
-  stamp: z.object({ inode: z.number(), bytes: z.number(), changedMs: z.number() }).optional(),
+  stamp: stampSchema.optional(),
 });
 export type Layer = z.infer<typeof layerSchema>;
 
@@ -73,6 +75,8 @@ const receivedSchema = z.object({
     .default(null),
   /** What was found amiss with the copies while it could be seen; a later epoch copies everything anew (S21). */
   trouble: z.object({ code: z.string(), params: paramsSchema }).optional(),
+  /** What lay here when this epoch was received first was what the epoch before it had left, as it left it (S15). */
+  isAsLeft: z.boolean().default(false),
   /** Counts the layers that were ever laid. */
   lastLayer: z.int(),
 });
@@ -110,12 +114,12 @@ export function updateReceived(runDir: string, vm: VmId, change: (now: Received)
 }
 
 export function readReceived(runDir: string, vm: VmId): Received | undefined {
-  return readFile(join(receivedFolder(runDir, vm), "received.json"), receivedSchema);
+  return readDurable(join(receivedFolder(runDir, vm), "received.json"), receivedSchema);
 }
 
 /** As it stands beside the images, where the run folder has gone with a reboot. */
 export function readLayers(folder: string, volume: string): Received | undefined {
-  return readFile(layersFile(folder, volume), receivedSchema);
+  return readDurable(layersFile(folder, volume), receivedSchema);
 }
 
 export function allReceived(runDir: string): readonly Received[] {
@@ -148,7 +152,7 @@ export function writeIdentity(folder: string, identity: ReplicaIdentity): void {
 
 /** Undefined: none lies there, or it is unreadable, which says as little. */
 export function readIdentity(folder: string, volume: string): ReplicaIdentity | undefined {
-  return readFile(identityFile(folder, volume), identitySchema);
+  return readDurable(identityFile(folder, volume), identitySchema);
 }
 
 function identityFile(folder: string, volume: string): string {
@@ -160,7 +164,7 @@ function layersFile(folder: string, volume: string): string {
 }
 
 /** Whole or not at all, and on the disk before anybody goes on. */
-function writeDurably(file: string, value: object): void {
+export function writeDurably(file: string, value: object): void {
   mkdirSync(dirname(file), { recursive: true });
   const descriptor = openSync(`${file}.new`, "w", 0o600);
   writeFileSync(descriptor, JSON.stringify(value));
@@ -172,7 +176,8 @@ function writeDurably(file: string, value: object): void {
   closeSync(folder);
 }
 
-function readFile<T>(file: string, schema: z.ZodType<T>): T | undefined {
+/** Undefined: it is not there, or of no use. */
+export function readDurable<T>(file: string, schema: z.ZodType<T>): T | undefined {
   if (!existsSync(file)) return undefined;
   try {
     return schema.parse(JSON.parse(readFileSync(file, "utf8")));

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import type { Qmp, QmpEnd } from "./qmp.ts";
+import type { Qmp } from "./qmp.ts";
 
 /** One volume of a run, as its QEMU knows it: the disk's node, the replica's node and the job between. */
 export type MirrorNames = { readonly device: string; readonly node: string; readonly job: string };
 
 const limits = {
   endMs: 10_000,
-  pollMs: 20,
+  pollMs: 5,
   /** Seconds: a write waits for a relay that is away, whatever happens (S16). */
   reconnectS: 1_000_000_000,
   openMs: 10_000,
@@ -42,34 +42,39 @@ export function isWhole(job: MirrorJob): boolean {
   return job.ready && !job.paused && job["io-status"] === "ok" && job.len === job.offset;
 }
 
-/** The volume's writes go to the relay too from here on, and everything that it holds is copied. */
-export async function startMirror(qmp: Qmp, names: MirrorNames, socket: string, volume: string): Promise<QmpEnd> {
-  const added = await qmp.execute(
-    "blockdev-add",
-    {
-      driver: "nbd",
-      "node-name": names.node,
-      server: { type: "unix", path: socket },
-      export: volume,
-      "reconnect-delay": limits.reconnectS,
-    },
-    { limitMs: limits.openMs },
-  );
-  if (added.kind !== "done") return added;
-  return qmp.execute(
-    "blockdev-mirror",
-    {
-      "job-id": names.job,
-      device: names.device,
-      target: names.node,
-      sync: "full",
-      "copy-mode": "write-blocking",
-      // What the replica misses stays in the job's bitmap (S16); a source that cannot be read ends it.
-      "on-target-error": "stop",
-      "on-source-error": "report",
-    },
-    { limitMs: limits.openMs },
-  );
+export type MirrorTo = {
+  /** Where its relay serves it, and under which name. */
+  readonly socket: string;
+  readonly volume: string;
+  /** `full`: everything that the volume holds is copied; `none`: what is written from now on. */
+  readonly sync: "full" | "none";
+};
+
+/** The volume's writes go to the relay too from here on. Undefined: that is so; otherwise why not. */
+export async function startMirror(qmp: Qmp, names: MirrorNames, to: MirrorTo): Promise<string | undefined> {
+  const node = {
+    driver: "nbd",
+    "node-name": names.node,
+    server: { type: "unix", path: to.socket },
+    export: to.volume,
+    "reconnect-delay": limits.reconnectS,
+  };
+  const job = {
+    "job-id": names.job,
+    device: names.device,
+    target: names.node,
+    sync: to.sync,
+    // What is noted of a write that was refused costs as much as it is large.
+    granularity: 65_536,
+    "copy-mode": "write-blocking",
+    // What the replica misses stays in the job's bitmap (S16); a source that cannot be read ends it.
+    "on-target-error": "stop",
+    "on-source-error": "report",
+  };
+  const added = await qmp.execute("blockdev-add", node, { limitMs: limits.openMs });
+  const end = added.kind === "done" ? await qmp.execute("blockdev-mirror", job, { limitMs: limits.openMs }) : added;
+  if (end.kind === "failed") return end.description;
+  return end.kind === "done" ? undefined : `QEMU does not answer (${end.kind})`;
 }
 
 /** Jobs that an error has stopped go on with what is in their bitmaps. */

@@ -52,7 +52,7 @@ export class RelayKeeper {
   state: RelayState | undefined;
   readonly #command: readonly string[];
   readonly #folder: string;
-  readonly #config: RelayConfig;
+  readonly config: RelayConfig;
   readonly #listener: RelayListener;
   readonly #answers = new Map<number, (end: OrderEnd) => void>();
   #socket: Socket | undefined;
@@ -63,7 +63,7 @@ export class RelayKeeper {
   constructor(command: readonly string[], folder: string, config: RelayConfig, listener: RelayListener) {
     this.#command = command;
     this.#folder = folder;
-    this.#config = config;
+    this.config = config;
     this.#listener = listener;
   }
 
@@ -148,7 +148,7 @@ export class RelayKeeper {
 
   #connect(): Promise<boolean> {
     return new Promise((resolve) => {
-      const socket = createConnection({ path: this.#config.control });
+      const socket = createConnection({ path: this.config.control });
       let text = "";
       const known = this.state?.relay;
       socket.on("error", () => undefined);

@@ -9,6 +9,7 @@ import type { Door } from "../../ports/migration.ts";
 import type { AttachRequest, ReplicaEvent, ReplicaSource } from "../../ports/replication.ts";
 import type { RelayConfig, RelayOrder, RelayState } from "../nbd/relay-control.ts";
 import type { Qmp } from "./qmp.ts";
+import { mirrorArrived } from "./replica-arrival.ts";
 import { isWhole, type MirrorJob, namesOf, queryJobs, removeMirrors, resumeJobs, startMirror } from "./replica-job.ts";
 import { progressOfCopy } from "./replica-progress.ts";
 import { type OrderEnd, RelayKeeper, readRelayConfig, relayFolder, writeRelayConfig } from "./replica-relay.ts";
@@ -72,6 +73,11 @@ export function openReplicaSource(options: ReplicaSourceOptions): QemuReplicaSou
   };
   return {
     attach: (run, request, end) => answer(attach(source, run, request), end),
+    begin: (run, limitMs, end) =>
+      answer(
+        of(run, (attached) => begin(source, attached, limitMs)),
+        end,
+      ),
     goOnAlone: (run, end) => answer(of(run, goOnAlone), end),
     reach: (run, doors, end) => answer(reach(run, doors), end),
     attached: () => [...source.runs.values()].map(({ run }) => run),
@@ -197,22 +203,46 @@ async function attach(source: Source, run: VmRun, request: AttachRequest): Promi
   };
   writeRelayConfig(folder, config);
   const attached = keep(source, run, config);
-  const trouble = await beginAll(attached, qmp, config);
-  attached.mirrored = trouble === undefined;
+  const trouble = await beginAll(attached, qmp, config, request.isEqual === true);
+  attached.mirrored = trouble === undefined && request.isEqual !== true;
   if (trouble === undefined) return done;
   await takeApart(source, attached, qmp);
   return refuse("replica-not-begun", { vm, detail: trouble });
 }
 
-async function beginAll(attached: Attached, qmp: Qmp, config: RelayConfig): Promise<string | undefined> {
+async function beginAll(
+  attached: Attached,
+  qmp: Qmp,
+  { nbd, volumes }: RelayConfig,
+  isEqual: boolean,
+): Promise<string | undefined> {
   if (!(await attached.keeper.open())) return "its relay does not start";
+  // Before the first write can come: it would wait for a replica that nobody receives yet.
+  if (isEqual)
+    return (await attached.keeper.order({ kind: "stale" })).kind === "done" ? undefined : "its relay is silent";
   note(attached);
-  for (const [i, { volume }] of config.volumes.entries()) {
-    const end = await startMirror(qmp, namesOf(i), config.nbd, volume);
-    if (end.kind === "failed") return end.description;
-    if (end.kind !== "done") return `QEMU does not answer (${end.kind})`;
+  for (const [i, { volume }] of volumes.entries()) {
+    const trouble = await startMirror(qmp, namesOf(i), { socket: nbd, volume, sync: "full" });
+    if (trouble !== undefined) return trouble;
   }
   return undefined;
+}
+
+async function begin(source: Source, attached: Attached, limitMs: number): Promise<HypervisorEnd> {
+  const { run, disks } = attached;
+  const qmp = source.options.qmp(run);
+  if (qmp === undefined) return refuse("vm-not-running", { vm: run.vm });
+  const names = namesIn(attached);
+  const jobs = await queryJobs(qmp, names);
+  // By an earlier call that had no answer.
+  if (jobs?.length === disks) return done;
+  const { config } = attached.keeper;
+  const mirrors = names.map((name, i) => ({ name, socket: config.nbd, volume: config.volumes[i]?.volume ?? "" }));
+  const trouble = await mirrorArrived(qmp, mirrors, limitMs);
+  attached.mirrored = trouble === undefined;
+  if (trouble === undefined) return done;
+  if (!(await takeApart(source, attached, qmp))) return unanswered;
+  return refuse("replica-not-begun", { vm: run.vm, detail: trouble });
 }
 
 /** From here on it has to have refused nothing. */

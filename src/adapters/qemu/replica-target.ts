@@ -28,6 +28,7 @@ import {
   writeReceived,
 } from "./replica-files.ts";
 import { openFiles } from "./replica-identity.ts";
+import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takePoint } from "./replica-point-take.ts";
 import { dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
 
@@ -179,6 +180,9 @@ async function receive(
   // S25: a cycle is built upon the last one only where that is as it was sealed. Otherwise everything is sent.
   const last = trouble === undefined ? (known?.cycles?.last ?? null) : null;
   const { from, tls, addresses } = request;
+  const wasThis = known?.epoch === epoch && known.pid !== null;
+  const isAsLeft = wasThis ? known.isAsLeft : volumes.every((one) => isUntouched(one, vm, epoch));
+  for (const volume of volumes) forgetLeft(volume);
   const received: Received = {
     schema: 1,
     vm,
@@ -191,6 +195,7 @@ async function receive(
     volumes,
     points: now?.points ?? [],
     lastLayer: now?.lastLayer ?? 0,
+    isAsLeft: isAsLeft && as === "mirror",
     cycles: as === "cycles" ? { last, open: null } : null,
   };
   for (const { folder, volume, counter } of volumes) writeIdentity(folder, { vm, volume, epoch, counter });
@@ -270,7 +275,7 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
   if (doors.length === 0) return refuse("replica-no-address", { vm, addresses: received.addresses.join(", ") });
   const ports = Object.fromEntries(doors.map(({ address, port }) => [address, port]));
   updateReceived(options.runDir, vm, () => ({ ports, pid: receiving.daemon?.pid ?? null }));
-  return { kind: "ready", doors };
+  return { kind: "ready", doors, isAsLeft: received.isAsLeft };
 }
 
 /** The daemon that is there, where it answers; a hung one is ended before another one has the images (S19). */

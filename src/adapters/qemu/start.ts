@@ -8,6 +8,7 @@ import { makeCgroup } from "../linux/cgroup.ts";
 import { makeTaps, type Tap, tapName } from "../linux/tap.ts";
 import { commandLine, type DiskImage } from "./command-line.ts";
 import { type LiveRun, newLiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
+import { openedImage } from "./opened-image.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
 import { lastWords, pathsFit, runPaths, setPhase, writeRunRecord } from "./run-folder.ts";
 import { announce, attach, clearAway, follow, queryStatus, takeStatus } from "./watch.ts";
@@ -86,14 +87,11 @@ async function bringUp(
 }
 
 /** In a session of its own and with no pipe to this process: nothing of the agent's fate reaches it. */
-function launch(host: QemuHost, live: LiveRun, { run, vm, pools }: StartRequest): ChildProcess {
+function launch(host: QemuHost, live: LiveRun, request: StartRequest): ChildProcess {
+  const { run, vm } = request;
   const disks: DiskImage[] = vm.spec.disks.map((disk) => {
-    const pool = must(
-      pools.find(({ id }) => id === disk.pool),
-      "Cannot launch: checked before",
-    );
-    const path = imagePath(poolFolder(host.options.pools, pool), disk.volume, disk.format);
-    return { path, format: disk.format, direct: canBypassCache(path), serial: disk.volume };
+    const { path, format } = must(openedImage(host, request, disk), "Cannot launch: checked before");
+    return { path, format, direct: canBypassCache(path), serial: disk.volume };
   });
   const { cluster, accel } = host.options;
   const incoming = live.phase === "incoming";

@@ -139,7 +139,7 @@ function taskRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterVi
 
 function groupRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterView) {
   const api = implement(contract.group);
-  const change = groupChanges(options, tracker);
+  const change = groupChanges(options, tracker, tracker.contact);
   const asOfMs = () => tracker.asOfMs();
   return api.router({
     create: api.create.handler(async ({ input }) => settle(await change.create(input))),
@@ -151,6 +151,9 @@ function groupRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterV
     set: api.set.handler(async ({ input }) => settle(await change.set(input))),
     pause: api.pause.handler(async ({ input }) => settle(await change.pause(input))),
     resume: api.resume.handler(async ({ input }) => settle(await change.resume(input))),
+    losses: api.losses.handler(({ input }) => settle(change.losses(input.group, input.to))),
+    failover: api.failover.handler(async ({ input }) => settle(await change.failover(input))),
+    switchover: api.switchover.handler(async ({ input }) => settle(await change.switchover(input))),
     delete: api.delete.handler(async ({ input }) => settle(await change.delete(input))),
   });
 }

@@ -5,6 +5,7 @@ import { staleness } from "../text.ts";
 import { chosenOptions, withOptions } from "./group-options.ts";
 import { pointsOf, withPoints } from "./group-points.ts";
 import { groupsText, groupText } from "./group-show.ts";
+import { switchCommands } from "./group-switch.ts";
 
 export const groupCommands: Group = (program, cli) => {
   const group = program.command("group").description("availability groups: VMs of one host with copies on another");
@@ -17,6 +18,7 @@ export const groupCommands: Group = (program, cli) => {
   showCommand(group, cli);
   setCommand(group, cli);
   for (const one of turns) turnCommand(group, cli, one);
+  switchCommands(group, cli);
   deleteCommand(group, cli);
 };
 

@@ -23,7 +23,7 @@ export async function followTask(cli: Cli, session: Session, task: TaskOutput, o
 }
 
 /** Shows a task's progress until its end. Ends the command where it fails, or does not end in time. */
-async function watchTask(
+export async function watchTask(
   cli: Cli,
   session: Session,
   task: TaskOutput,

@@ -132,6 +132,32 @@ export const groupMessages = {
     effect: "Nothing has changed.",
     remedy: "Nothing to do.",
   },
+  "group-on-both-hosts": {
+    cause: "The VMs of group {group} are not all on one host, so that nobody can guess where they are to go.",
+    effect: "No VM was moved.",
+    remedy: "Name the host with --to: {hosts}.",
+  },
+  "group-not-its-host": {
+    cause: "Host {host} is none of the hosts of group {group}: its copies are on {hosts}.",
+    effect: "No VM was moved.",
+    remedy: "Name one of those hosts; a VM that is to leave both is taken out of the group first.",
+  },
+  "group-not-copying": {
+    cause: "Group {group} copies nothing now: it is paused, or its hosts run different versions.",
+    effect: "No VM was moved.",
+    remedy: "See `holdfast group show {group}`; once it is Normal, try again.",
+  },
+  "group-already-there": {
+    cause: "All VMs of group {group} are on host {host} already.",
+    effect: "Nothing has changed.",
+    remedy: "Nothing to do.",
+  },
+  "group-switch-copy-behind": {
+    cause:
+      "VM {vm} of group {group} cannot go on at host {host} without a loss: its copy there lacks something, or its processor does.",
+    effect: "No VM of the group was moved.",
+    remedy: "Wait until the group is Normal: `holdfast group show {group}`.",
+  },
   "group-not-paused": {
     cause: "Group {group} is not paused.",
     effect: "Nothing has changed.",
@@ -152,6 +178,29 @@ export const groupMessages = {
     cause: "The copy of VM {vm} on {host} does not answer.",
     effect: "The VM goes on without it; what is written from now on is lost with its host.",
     remedy: "Nothing to do where the host or its link is back soon: what is missing is then copied by itself.",
+  },
+  "replica-promoted-with-loss": "VM {vm} goes on from its copy on {host} by order, without what that lacks.",
+  "failover-with-loss-ordered": "VM {vm} is to go on from its copy on {host}, whatever that lacks.",
+  "failover-overtaken": {
+    cause: "The copy of VM {vm} on host {host} is not what it was when its failover was ordered, or its own host is back.",
+    effect: "The order is void: it would lose something else than was shown, or for nothing.",
+    remedy: "Look again at what would be lost: `holdfast group failover` without --accept.",
+  },
+  "failover-not-accepted": {
+    cause:
+      "A failover of VM {vm} to its copy on host {host} loses what the copy lacks, and that was not accepted as it is now.",
+    effect: "Nothing was done.",
+    remedy: "Read what would be lost, then repeat the command with --accept {accept}.",
+  },
+  "failover-host-up": {
+    cause: "Host {host} is up, and VM {vm} of group {group} belongs to it.",
+    effect: "Nothing was done: what its copy lacks need not be lost.",
+    remedy: "Wait until the group is Normal, then `holdfast group switchover {group}`.",
+  },
+  "failover-no-copy": {
+    cause: "VM {vm} of group {group} has no copy on host {host} that a guest could start from.",
+    effect: "Nothing was done.",
+    remedy: "See `holdfast group show {group}`; its newest recovery point, where there is one, can be exported.",
   },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
   "group-link-late": {
@@ -177,7 +226,7 @@ export const groupMessages = {
   },
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
-    effect: "Nothing is copied over it; the VM is not protected.",
-    remedy: "Save from it what is needed, then delete the branch.",
+    effect: "Nothing is copied over it; until it is kept as a branch the VM is not protected.",
+    remedy: "Nothing to do where both hosts are up and the group copies each write; then see `holdfast branch list`.",
   },
 } satisfies Catalogue;

@@ -1,5 +1,5 @@
 import { evensOut } from "./balance.ts";
-import { copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
+import { copiesCatchUp, copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
@@ -24,6 +24,7 @@ import { comesToRest } from "./rest.ts";
 import { bestClass, failedLast, forbiddenHosts, quarantine, soundRules } from "./rules.ts";
 import { rulesHold } from "./rules-at-rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
+import { waitsAreTold } from "./told.ts";
 
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
 export const allCheckers: readonly CheckerKind[] = [
@@ -31,6 +32,7 @@ export const allCheckers: readonly CheckerKind[] = [
   nothingLost,
   copiesHaveOneWriter,
   staleBeforeAlone,
+  copiesCatchUp,
   pointsHoldMoments,
   pointsNeverChange,
   lastIsKept,
@@ -73,4 +75,5 @@ export const allCheckers: readonly CheckerKind[] = [
   evensOut,
   rulesHold,
   comesToRest,
+  waitsAreTold,
 ];

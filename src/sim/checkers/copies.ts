@@ -1,19 +1,49 @@
-import type { Replica } from "../../model/replication-records.ts";
+import type { VmId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import type { VmOrder } from "../../model/move-records.ts";
+import type { Owner } from "../../model/records.ts";
+import type { Group, Replica } from "../../model/replication-records.ts";
+import type { OutcomeName } from "../counts.ts";
+import type { World } from "../world/world.ts";
 import type { CheckerKind } from "./kind.ts";
 
-/** S17: a guest that starts from disks of one host finds there everything that it was ever told is written. */
+const counted: Partial<Record<Replica["state"]["kind"], OutcomeName>> = {
+  "in-sync": "copiesInSync",
+  stale: "copiesLeftBehind",
+  diverged: "promotions",
+};
+
+/**
+ * S17: a guest that starts from disks of one host finds there everything that it was ever told is written; but for what a person
+ * has accepted to lose, by an order that was served in the very commit that gave the VM to that host in this epoch (S18).
+ */
 export const nothingLost: CheckerKind = {
   rule: "S17",
-  make: (world, fail) => ({
-    starting: (copy) => {
-      const [first] = copy.vm.spec.disks;
-      const guest = world.replicas.guests.get(copy.run.vm);
-      if (guest === undefined || first === undefined) return;
-      const lost = guest.lostOn(world.replicas.diskOn(copy.host, first.volume) ?? new Map());
-      const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
-      if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);
-    },
-  }),
+  make: (world, fail) => {
+    const accepted = new Map<VmId, number>();
+    return {
+      committed: ({ name, value, before }) => {
+        if (name.kind === "replica" && value !== undefined) {
+          const { kind } = (value as Replica).state;
+          const outcome = counted[kind];
+          if (outcome !== undefined && (before as Replica | undefined)?.state.kind !== kind) world.count(outcome);
+        }
+        if (name.kind !== "vm-order" || value !== undefined) return;
+        const order = (before as VmOrder | undefined)?.order;
+        const owner = world.truth.owners.get(name.vm);
+        if (order?.kind === "promote" && owner?.host === order.to) accepted.set(name.vm, owner.epoch);
+      },
+      starting: (copy) => {
+        const guest = world.replicas.guests.get(copy.run.vm);
+        if (guest === undefined || accepted.get(copy.run.vm) === copy.run.epoch) return;
+        const lost = copy.vm.spec.disks.flatMap(
+          ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
+        );
+        const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
+        if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);
+      },
+    };
+  },
 };
 
 /** S19: no connection of an earlier epoch writes a copy that a guest runs from. */
@@ -42,3 +72,52 @@ export const staleBeforeAlone: CheckerKind = {
     return {};
   },
 };
+
+const lookEveryMs = 1_000;
+/** What attaching to a run and copying it may take where nothing is in the way. */
+const copiedMs = 60_000;
+
+/** S17: in a healed world each copy that somebody asked for is in sync with the run that goes on. */
+export const copiesCatchUp: CheckerKind = {
+  rule: "S17",
+  make: (world, fail) => {
+    const ownedAt = new Map<VmId, number>();
+    let groupsAt = 0;
+    let said = false;
+    const look = (): void => {
+      if (said || world.scheduler.now - groupsAt < copiedMs) return;
+      for (const [vm, at] of ownedAt) {
+        const why = world.scheduler.now - at < copiedMs ? undefined : whyNotInSync(world, vm);
+        if (why === undefined) continue;
+        said = true;
+        fail(why);
+      }
+    };
+    for (let at = world.plan.restByMs; at <= world.plan.endAtMs; at += lookEveryMs) world.scheduler.at(at, look);
+    return {
+      committed: ({ name }) => {
+        if (name.kind === "owner") ownedAt.set(name.vm, world.scheduler.now);
+        if (name.kind === "group") groupsAt = world.scheduler.now;
+      },
+    };
+  },
+};
+
+function whyNotInSync(world: World, vm: VmId): string | undefined {
+  const { owners, values, vms } = world.truth;
+  const owner: Owner | undefined = owners.get(vm);
+  const planned = world.plan.groups?.find((group) => group.vms.some((name) => vm === `vm:${name}`));
+  const group = planned === undefined ? undefined : (values.get(keys.group(planned.name as Group["name"])) as Group);
+  if (group === undefined || !group.vms.includes(vm) || group.paused.length > 0 || owner?.kind !== "held")
+    return undefined;
+  const runs = world.copiesOf(vm).some((copy) => copy.host.executes(copy) && copy.run.epoch === owner.epoch);
+  const to = owner.host === group.source ? group.target : group.source;
+  if (!runs || (owner.host !== group.source && owner.host !== group.target)) return undefined;
+  const states = (vms.get(vm)?.spec.disks ?? []).map(({ volume }) => {
+    const record = values.get(keys.replica(vm, volume, to)) as Replica | undefined;
+    if (record?.state.kind === "diverged" && record.state.kept) return "kept";
+    return record?.epoch === owner.epoch ? record.state.kind : "none";
+  });
+  if (states.every((state) => state === "in-sync") || states.includes("kept")) return undefined;
+  return `the copy of ${vm} epoch ${owner.epoch} on ${to} is ${states.join(", ")}, and nothing is in its way`;
+}

@@ -117,11 +117,16 @@ function keepBetween(between: Map<VmId, VmMove>, vm: VmId, move: VmMove | undefi
   else between.delete(vm);
 }
 
-/** What says that the source has quit: nothing of what was handed over is left there. */
+/**
+ * What says that the source has quit: nothing of what was handed over is left there. Where its disks lie with the host alone,
+ * the fence is proof enough that it never goes on, and nobody uses what it could still write (S10).
+ */
 function checkQuit(world: World, is: VmMove | undefined, was: VmMove | undefined, fail: Fail): void {
   if (is !== undefined || was?.live?.kind !== "switched" || was.epoch === null) return;
   const { vm, from, incarnation, epoch } = was;
-  if (world.host(from).copies.get(runKey({ vm, incarnation, epoch }))?.alive === true)
+  const old = world.host(from).copies.get(runKey({ vm, incarnation, epoch }));
+  const isFenced = world.truth.fences.has(`${from}/${incarnation}`);
+  if (old?.alive === true && (old.strict || !isFenced))
     fail(`${from} is said to have quit ${vm}, and its copy is there`);
 }
 

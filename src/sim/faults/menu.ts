@@ -1,11 +1,11 @@
 import { must } from "../../base/assert.ts";
-import { copyingFaults, pointWishes } from "./copying.ts";
+import { copiesInTrouble, copyingFaults, pointWishes } from "./copying.ts";
 import type { FaultKind } from "./fault.ts";
 import { hostFaults } from "./hosts.ts";
 import { doubling, linkFaults } from "./links.ts";
 import { deviceLies, machineFaults } from "./machines.ts";
 import { managingFaults } from "./managing.ts";
-import { movingFaults } from "./moving.ts";
+import { movingFaults, switchoverInTrouble } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
 import { freezeSticks, rareFaults, thawFails } from "./rare.ts";
@@ -36,13 +36,52 @@ export const rulingMenu: readonly FaultKind[] = rulingFaults;
 
 /** Drawn with what they need, never by themselves. */
 export const recipeMenu: readonly FaultKind[] = [freezeSticks];
+/** What befalls disks that are copied, their VMs and the two hosts; drawn in worlds that have such. */
+export const copyingMenu: readonly FaultKind[] = [
+  ...copyingFaults,
+  ...pointWishes,
+  copiesInTrouble([...faultMenu, ...copyingFaults]),
+  switchoverInTrouble([...faultMenu, ...copyingFaults]),
+  ...weighed([...faultMenu, ...managingMenu, ...orderMenu], {
+    "link-cut": 6,
+    "link-one-way": 3,
+    "qemu-crash": 3,
+    "guest-shutdown": 1,
+    "agent-kill": 3,
+    "agent-stop": 2,
+    "heart-stop": 2,
+    "power-loss": 6,
+    "host-freeze": 4,
+    cut: 3,
+    "late-writes": 1,
+    "operator-start": 2,
+    "operator-stop": 3,
+    "operator-set": 1,
+    "operator-reset": 1,
+    "operator-moves": 3,
+    "vm-locked": 1,
+    maintenance: 2,
+    "host-reboots": 2,
+  }),
+];
+
+function weighed(kinds: readonly FaultKind[], weights: Readonly<Record<string, number>>): readonly FaultKind[] {
+  return kinds.flatMap((kind) => {
+    const weight = weights[kind.name];
+    return weight === undefined ? [] : [{ ...kind, weight }];
+  });
+}
+
 /** Drawn after all others, so that nothing of theirs moves. */
 export const lastMenu: readonly FaultKind[] = [doubling];
 
-const drawn = [faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu, rulingMenu, movingMenu, lastMenu].flat();
+const drawn = [
+  ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
+  ...[rulingMenu, movingMenu, copyingMenu, lastMenu],
+].flat();
 /** Every kind that seeds draw: a count of each is held against zero. */
 export const drawnKinds: readonly string[] = [...new Set(drawn.map((kind) => kind.name))];
-const all: readonly FaultKind[] = [...drawn, ...copyingFaults, ...pointWishes, deviceLies, thawFails];
+const all: readonly FaultKind[] = [...drawn, deviceLies, thawFails];
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([

@@ -8,6 +8,7 @@ import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { FaultKind } from "./fault.ts";
 import { lockVm, orderVm } from "./managing.ts";
+import { strikeWith } from "./strike.ts";
 
 /** What a live move has come to when something goes wrong. */
 const moments = ["asked", "waiting", "switched", "over"] as const;
@@ -35,43 +36,55 @@ const troubles = [
  * `kinds`: what may.
  */
 export function movingFaults(kinds: readonly FaultKind[]): readonly FaultKind[] {
-  const kindOf = (name: string): FaultKind | undefined => kinds.find((kind) => kind.name === name);
-  return [
-    {
-      name: "move-in-trouble",
-      weight: 1,
-      draw: (random, context) => ({
-        vm: random.pick(context.vms),
-        host: random.pick(context.workers),
-        text: `${random.pick([...moments, "waiting", "switched", "switched"] as const)} ${random.pick(ends)} ${random.pick(troubles)}`,
-        value: random.chance(0.6) ? random.below(30) : random.below(1_500),
-        forMs: 60_000,
-      }),
-      happens: (world, event, random) => {
-        const copy = movable(world, event.vm ?? "");
-        const to =
-          world.workers().find(({ id }) => id === event.host && id !== copy?.host.id) ?? otherThan(world, copy);
-        if (copy === undefined || to === undefined) return undefined;
-        const [moment, end, trouble] = (event.text ?? "").split(" ") as [Moment, (typeof ends)[number], string];
-        const trap = (commit: Commit): boolean => {
-          const move = moveAt(commit, copy, moment);
-          if (move === undefined) return false;
-          const at = end === "source" ? copy.host.id : to.id;
-          world.scheduler.after(event.value ?? 0, () => strike(world, { trouble, at, copy, random }, kindOf(trouble)));
-          return true;
-        };
-        world.traps.add(trap);
-        orderVm(world, copy.vm.name, { kind: "migrate", to: to.id });
-        return () => world.traps.delete(trap);
-      },
-    },
-  ];
+  return [inTrouble("move-in-trouble", kinds, ({ strict }) => strict)];
 }
 
-/** The wanted VM of that name, or another, that runs on a folder which all hosts see. */
-function movable(world: World, name: string): Copy | undefined {
+/** The same of a VM whose disks are copied: it goes to its copy, with nothing but its memory. */
+export function switchoverInTrouble(kinds: readonly FaultKind[]): FaultKind {
+  return { ...inTrouble("switchover-in-trouble", kinds, ({ local }) => local.length > 0), weight: 10 };
+}
+
+function inTrouble(name: string, kinds: readonly FaultKind[], fits: (copy: Copy) => boolean): FaultKind {
+  const kindOf = (wanted: string): FaultKind | undefined => kinds.find((kind) => kind.name === wanted);
+  return {
+    name,
+    weight: 1,
+    draw: (random, context) => ({
+      vm: random.pick(context.vms),
+      host: random.pick(context.workers),
+      text: `${random.pick([...moments, "waiting", "switched", "switched"] as const)} ${random.pick(ends)} ${random.pick(troubles)}`,
+      value: random.chance(0.6) ? random.below(30) : random.below(1_500),
+      forMs: 60_000,
+    }),
+    happens: (world, event, random) => {
+      const copy = movable(world, event.vm ?? "", fits);
+      const to = world.workers().find(({ id }) => id === event.host && id !== copy?.host.id) ?? otherThan(world, copy);
+      if (copy === undefined || to === undefined) return undefined;
+      const [moment, end, trouble, length] = (event.text ?? "").split(" ") as [
+        Moment,
+        (typeof ends)[number],
+        string,
+        string,
+      ];
+      const trap = (commit: Commit): boolean => {
+        const move = moveAt(commit, copy, moment);
+        if (move === undefined) return false;
+        const at = end === "source" ? copy.host.id : to.id;
+        const struck = { trouble, at, copy, random, isLong: length === "long" };
+        world.scheduler.after(event.value ?? 0, () => strike(world, struck, kindOf(trouble)));
+        return true;
+      };
+      world.traps.add(trap);
+      orderVm(world, copy.vm.name, { kind: "migrate", to: to.id });
+      return () => world.traps.delete(trap);
+    },
+  };
+}
+
+/** The wanted VM of that name, or another, that runs and whose disks are where `fits` says. */
+function movable(world: World, name: string, fits: (copy: Copy) => boolean): Copy | undefined {
   const found = world.hosts.flatMap(({ copies }) => [...copies.values()]);
-  const fit = found.filter((copy) => copy.strict && copy.host.executes(copy) && copy.moving.part === undefined);
+  const fit = found.filter((copy) => fits(copy) && copy.host.executes(copy) && copy.moving.part === undefined);
   fit.sort((a, b) => (a.vm.name < b.vm.name ? -1 : 1));
   return fit.find(({ vm }) => vm.name === name) ?? fit[0];
 }
@@ -88,9 +101,17 @@ function moveAt({ changes }: Commit, { run }: Copy, moment: Moment): true | unde
   return (parseJson(change.text) as VmMove).live?.kind === moment ? true : undefined;
 }
 
-type Strike = { readonly trouble: string; readonly at: string; readonly copy: Copy; readonly random: SeededRandom };
+type Strike = {
+  readonly trouble: string;
+  readonly at: string;
+  readonly copy: Copy;
+  readonly random: SeededRandom;
+  /** It lasts until somebody else does something about it. */
+  readonly isLong: boolean;
+};
+const longMs = 180_000;
 
-function strike(world: World, { trouble, at, copy, random }: Strike, kind: FaultKind | undefined): void {
+function strike(world: World, { trouble, at, copy, random, isLong }: Strike, kind: FaultKind | undefined): void {
   const { now } = world.scheduler;
   if (now >= world.plan.healAtMs) return;
   world.tell("fault", "move-in-trouble", { trouble, at, vm: copy.vm.name });
@@ -103,9 +124,7 @@ function strike(world: World, { trouble, at, copy, random }: Strike, kind: Fault
   if (kind === undefined) return;
   const forMs = random.chance(0.5) ? 100 + random.below(3_000) : 3_000 + random.below(25_000);
   const other = world.workers().find(({ id }) => id !== at)?.id ?? at;
-  const heal = kind.happens(world, { atMs: now, kind: kind.name, host: at, other, forMs }, random);
-  world.disturb(forMs);
-  if (heal !== undefined) world.scheduler.at(Math.min(now + forMs, world.plan.healAtMs), heal);
+  strikeWith(world, kind, { host: at, other, forMs: isLong ? longMs : forMs }, random);
 }
 
 /** As a backup that begins in the midst of it. */

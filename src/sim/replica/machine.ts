@@ -67,13 +67,16 @@ export class SimExport {
     this.#disk = disk;
   }
 
-  /** `done` once it is on the disk. A daemon that hangs lets it lie until it goes on. */
-  write(block: number, value: number, done: () => void): void {
+  /** `done` once it is on the disk, or has no room there. A daemon that hangs lets it lie until it goes on. */
+  write(block: number, value: number, done: (isWritten: boolean) => void): void {
     const act = (): void => {
       if (this.isRemoved || !this.#daemon.isAlive) return;
-      this.#disk.set(block, value);
-      this.#daemon.landed?.(this.#disk);
-      done();
+      const hasRoom = !this.#daemon.isFull();
+      if (hasRoom) {
+        this.#disk.set(block, value);
+        this.#daemon.landed?.(this.#disk);
+      }
+      done(hasRoom);
     };
     if (this.#daemon.hangs) this.#daemon.lying.push(act);
     else act();
@@ -86,9 +89,12 @@ export class SimDaemon {
   hangs = false;
   readonly lying: (() => void)[] = [];
   readonly landed: ((disk: SimDisk) => void) | undefined;
+  /** The pool in which its images lie has no room left. */
+  readonly isFull: () => boolean;
 
-  constructor(landed?: (disk: SimDisk) => void) {
+  constructor(landed?: (disk: SimDisk) => void, isFull = () => false) {
     this.landed = landed;
+    this.isFull = isFull;
   }
 
   goOn(): void {
@@ -123,6 +129,10 @@ export class SimMirrorQemu {
   isAlive = true;
   relay: SimRelayPort | undefined;
   readonly volumes: readonly Volume[];
+  /** Of one that waits for its guest: everything of it is there. */
+  hasArrived: () => boolean = () => true;
+  /** Its guest executes, or may: it has its images open. */
+  isOpen = true;
   readonly #world: Pick<ReplicaWorld, "after">;
   readonly #pending = new Set<Pending>();
 
@@ -155,6 +165,12 @@ export class SimMirrorQemu {
 
   get isWriting(): boolean {
     return this.#pending.size > 0;
+  }
+
+  /** What is written from now on, and nothing else: the replica has the rest (S15). */
+  note(relay: SimRelayPort): void {
+    this.relay = relay;
+    for (const volume of this.volumes) volume.isPaused = false;
   }
 
   /** All that there is, and each write from now on. */

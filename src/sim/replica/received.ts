@@ -12,11 +12,18 @@ export type Received = {
   readonly volumes: readonly VolumeId[];
   /** As this host knows them, besides what lies beside the images. */
   readonly counters: Map<VolumeId, number>;
+  /** What lay here then was what the run before had left. */
+  readonly isAsLeft: boolean;
   /** Null: each write comes here as it is made. `daemon`: the one that has all of the cycle that is let in. */
   cycles: { last: SealedCycle | null; open: { readonly id: CycleId; readonly daemon: SimDaemon } | null } | null;
 };
-/** `identity` undefined: somebody took it away. `isEdited`: somebody put another image there, or changed a sealed layer. */
-type Copied = { readonly disk: SimDisk; identity: ReplicaIdentity | undefined; isEdited: boolean };
+/** `left`: by the run of this epoch when it was handed over, and untouched since. `identity` undefined: somebody took it away. `isEdited`: somebody put another image there, or changed a sealed layer. */
+type Copied = {
+  readonly disk: SimDisk;
+  identity: ReplicaIdentity | undefined;
+  isEdited: boolean;
+  left: Epoch | undefined;
+};
 
 /** `whole` false: the host of the run has not said yet that writes were held for it. */
 export type SimPoint = {
@@ -45,6 +52,8 @@ export class SimReplicaHost {
   readonly images = new Map<string, SimDisk>();
 
   readonly isCertified: boolean;
+  /** No write of a copy finds room here any more. */
+  isFull = false;
 
   constructor(id: HostId, addresses: ReadonlySet<string>, isCertified = false) {
     this.id = id;

@@ -139,6 +139,16 @@ export class SimRelay implements SimRelayPort {
     return held;
   }
 
+  /** Its connections are reset. */
+  hangUp(): void {
+    for (const lane of this.#lanes) this.#hangUp(lane);
+  }
+
+  #hangUp(lane: Lane): void {
+    lane.up = undefined;
+    this.#settle();
+  }
+
   #answer({ done }: Waiting): void {
     if (this.mode === "stale") this.refused += 1;
     const answer = this.mode === "stale" ? "refused" : "done";
@@ -155,8 +165,10 @@ export class SimRelay implements SimRelayPort {
       waiting.sent = true;
       this.sentBlocks += 1;
       this.#through(lane, up, () =>
-        up.write(waiting.block, waiting.value, () =>
+        up.write(waiting.block, waiting.value, (isWritten) =>
           this.#through(lane, up, () => {
+            // S16: an error of the replica's is no answer but a doubt.
+            if (!isWritten) return this.#hangUp(lane);
             lane.heardAt = this.#world.now();
             lane.answeredAt = lane.heardAt;
             if (lane.waiting.delete(waiting)) waiting.done("done");

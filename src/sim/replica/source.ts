@@ -66,10 +66,35 @@ export class SimReplicaSource implements ReplicaSource {
       const config = { host: this.#host.id, to, vm, epoch: run.epoch, doors, volumes, waitMs };
       const relay = new SimRelay(this.#outside, config);
       this.#host.relays.set(nameOf(run), { run, relay });
-      this.#keep(run, relay).since = relay.refused;
-      qemu.mirror(relay);
+      const attached = this.#keep(run, relay);
+      if (request.isEqual === true) relay.answerFromNowOn("stale");
+      else {
+        attached.since = relay.refused;
+        qemu.mirror(relay);
+      }
       end(done);
     });
+  }
+
+  begin(run: VmRun, limitMs: number, end: Done): void {
+    this.#withRun(run, end, (attached) => this.#begin(run, attached, limitMs, end));
+  }
+
+  #begin(run: VmRun, attached: Attached, leftMs: number, end: Done): void {
+    if (!this.isOpen) return;
+    const qemu = this.#qemu(run);
+    const isIn = qemu?.hasArrived() === true;
+    if (isIn) {
+      qemu.note(attached.relay);
+      end(done);
+    } else if (qemu !== undefined && leftMs > 0)
+      this.#world.after(lookMs / 10, () => this.#begin(run, attached, leftMs - lookMs / 10, end));
+    else {
+      this.#runs.delete(nameOf(run));
+      this.#host.relays.delete(nameOf(run));
+      attached.relay.isAlive = false;
+      end(refuse("replica-not-begun", { vm: run.vm, detail: "its guest has not come in" }));
+    }
   }
 
   goOnAlone(run: VmRun, end: Done): void {
@@ -100,6 +125,7 @@ export class SimReplicaSource implements ReplicaSource {
     this.#withRun(run, end, (attached) => {
       const qemu = this.#qemu(run);
       if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
+      if (qemu.relay === undefined) return end(refuse("replica-job-gone", { vm: run.vm }));
       const { relay } = attached;
       relay.connect(doors, (isConnected) => {
         if (!this.isOpen) return;

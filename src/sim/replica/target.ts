@@ -123,11 +123,18 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     if (trouble !== undefined && !inCycles && known?.epoch === epoch) return trouble;
     const last = trouble === undefined ? (known?.cycles?.last ?? null) : null;
     const counters = new Map<VolumeId, number>();
+    const untouched = volumes.every(({ volume }) => host.copies.get(volume)?.left === epoch - 1);
+    const isAsLeft = known?.epoch === epoch ? known.isAsLeft : untouched && !inCycles;
     for (const { volume } of volumes) {
-      const copy = host.copies.get(volume) ?? { disk: new Map(), identity: undefined, isEdited: false };
+      const copy = host.copies.get(volume) ?? {
+        disk: new Map(),
+        identity: undefined,
+        isEdited: false,
+        left: undefined,
+      };
       const counter = known?.counters.get(volume) ?? copy.identity?.counter ?? 0;
       counters.set(volume, counter);
-      host.copies.set(volume, { ...copy, identity: { vm, volume, epoch, counter } });
+      host.copies.set(volume, { ...copy, identity: { vm, volume, epoch, counter }, left: undefined });
       if (known?.epoch !== epoch) this.#remove(volume);
     }
     const daemon = host.daemons.get(vm);
@@ -135,7 +142,13 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       // S19: one that hangs is ended before another one has the images.
       if (daemon !== undefined) daemon.isAlive = false;
       for (const { volume } of volumes) this.#remove(volume);
-      host.daemons.set(vm, new SimDaemon((disk) => this.#world.landed?.(host.id, disk)));
+      host.daemons.set(
+        vm,
+        new SimDaemon(
+          (disk) => this.#world.landed?.(host.id, disk),
+          () => host.isFull,
+        ),
+      );
     }
     host.received.set(vm, {
       vm,
@@ -143,6 +156,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       from,
       volumes: volumes.map(({ volume }) => volume),
       counters,
+      isAsLeft,
       cycles: inCycles ? { last, open: null } : null,
     });
     const doors =
@@ -157,7 +171,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
         ),
       );
     host.doors.set(vm, doors);
-    return { kind: "ready", doors };
+    return { kind: "ready", doors, isAsLeft };
   }
 
   #cease(vm: VmId): CeaseEnd {

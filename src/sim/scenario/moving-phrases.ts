@@ -62,7 +62,10 @@ export function onceArrived(play: Play): (world: World, args: PhraseArgs, forMs:
       if (change?.kind !== "put" || move?.live?.kind !== "switched") return false;
       const { host, phase } = parseJson(change.text) as VmStatus;
       if (host !== move.to || phase !== "running") return false;
-      world.scheduler.after(0, () => play(world, args, forMs));
+      world.scheduler.after(0, () => {
+        const heal = play(world, args, forMs);
+        if (typeof heal === "function" && forMs !== undefined) world.scheduler.after(forMs, heal as Heal);
+      });
       return true;
     });
     return undefined;

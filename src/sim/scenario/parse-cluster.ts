@@ -138,7 +138,7 @@ function takeCpu(draft: Draft, value: string): string | undefined {
   return undefined;
 }
 
-/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,priority=5,delay=2000,failback=no,cpu=Haswell,stopped`. */
+/** `vm=web@h1`, `vm=db,pool=replicated,memory=512,restarts=0,relocations=1,priority=5,delay=2000,failback=no,cpu=Haswell,disks=2,stopped`. */
 function takeVm(draft: Draft, value: string): string | undefined {
   const [called = "", ...options] = value.split(",");
   const [name = "", host] = called.split("@");
@@ -169,6 +169,7 @@ function takeVm(draft: Draft, value: string): string | undefined {
     else if (key === "relocations") vm.maxRelocate = number;
     else if (key === "priority") vm.startPriority = number;
     else if (key === "delay") vm.startDelayMs = number;
+    else if (key === "disks") vm.disks = number;
     else return `a VM has no ${key}`;
   }
   draft.vms = [...draft.vms, vm];

@@ -21,6 +21,8 @@ export type StoryVm = {
   readonly startDelayMs: number;
   /** Undefined: the most that there is. */
   readonly cpuModel?: string;
+  /** One where it is not said. */
+  readonly disks?: number;
 };
 
 export type StoryCluster = {

@@ -119,7 +119,12 @@ function vmRecord(planned: PlannedVm, createdAt: WallMs): Vm {
       cpus: planned.cpus ?? 1,
       memoryMiB,
       cpuModel: planned.cpuModel ?? "max",
-      disks: [{ volume: `vm-${name}-disk-0` as VolumeId, pool: pool as PoolId, sizeMiB: 64, format: "raw" }],
+      disks: Array.from({ length: planned.disks ?? 1 }, (_, i) => ({
+        volume: `vm-${name}-disk-${i}` as VolumeId,
+        pool: pool as PoolId,
+        sizeMiB: 64,
+        format: "raw" as const,
+      })),
       nics: [{ network: simNetwork, mac: "52:54:00:00:00:01" }],
       kernel: null,
       guestAgent: false,

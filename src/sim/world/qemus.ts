@@ -17,6 +17,10 @@ export type QemuWitness = {
   readonly isReplicated: (vm: VmRun["vm"]) => boolean;
   /** A write of its guest's has not been answered. */
   readonly isWriting: (copy: Copy) => boolean;
+  /** It is there, and waits for its guest. */
+  readonly awaits: (copy: Copy) => void;
+  /** Its guest was sent away whole: it has let go of its images for good. */
+  readonly left: (copy: Copy) => void;
 };
 
 /** All QEMU processes of the world, and the image locks of the storage that hosts share. */
@@ -72,6 +76,7 @@ export class Qemus {
     if (made.kind === "refused") return made;
     const { copy, folder } = made;
     Object.assign(copy.moving, { part: "incoming", halted: true });
+    this.#witness.awaits(copy);
     host.copies.set(runKey(copy.run), copy);
     folder.runs.add(folderName(copy.run));
     return { kind: "spawned", copy };
@@ -109,6 +114,7 @@ export class Qemus {
 
   closeImages(copy: Copy): void {
     copy.imagesOpen = false;
+    this.#witness.left(copy);
     for (const [image, holder] of this.#locks) if (holder === copy) this.#locks.delete(image);
   }
 

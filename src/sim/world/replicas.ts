@@ -18,7 +18,7 @@ const writeEveryMs = 200;
 const blocks = 8;
 const proofMs = 4_000;
 
-/** What one guest wrote to its first disk since it started, and what it knows to be there. */
+/** What one guest wrote to one of its disks since it started, and what it knows to be there. */
 export class GuestDisk {
   /** By block: what it was told is there, and everything that it wrote after that. */
   readonly #known: Map<number, readonly number[]>;
@@ -56,8 +56,8 @@ export class ReplicaMachines {
   readonly #machines = new Map<HostId, Machine>();
   readonly #doors = new Map<string, Answering>();
   #lastPort = 40_000;
-  /** What guests wrote, and what they were told of it. */
-  readonly guests = new Map<VmId, GuestDisk>();
+  /** What guests wrote, and what they were told of it: of each of their disks, in their order. */
+  readonly guests = new Map<VmId, readonly GuestDisk[]>();
   /** For whoever watches: a connection wrote into a copy that a QEMU of its host has open. */
   onAlone: (vm: VmId, epoch: number) => void = () => undefined;
   onSecondWriter: (host: HostId, vm: VmId) => void = () => undefined;
@@ -85,7 +85,7 @@ export class ReplicaMachines {
       },
       landed: (host, disk) => {
         for (const qemu of this.#machines.get(host)?.source.qemus.values() ?? [])
-          if (qemu.isAlive && qemu.volumes.some((volume) => volume.disk === disk))
+          if (qemu.isAlive && qemu.isOpen && qemu.volumes.some((volume) => volume.disk === disk))
             this.onSecondWriter(host, qemu.run.vm);
       },
     };
@@ -105,29 +105,58 @@ export class ReplicaMachines {
     return { source, target, points, prover: new SimProver(inLife, machine.target) };
   }
 
+  /** A QEMU that waits for its guest: it knows its disks, and has none of them open. */
+  awaits(copy: Copy): void {
+    const qemu = this.#qemuOf(copy);
+    qemu.isOpen = false;
+    qemu.hasArrived = () => copy.moving.stream?.isWhole === true;
+  }
+
   /** A QEMU that opens disks of its own host. */
   started(copy: Copy): void {
-    const machine = this.#machineOf(copy.host);
-    const disks = copy.vm.spec.disks.map(({ volume }): [VolumeId, SimDisk] => [volume, diskOf(machine, volume)]);
-    const qemu = new SimMirrorQemu(copy.run, new Map(disks), this.#world);
-    machine.source.qemus.set(nameOf(copy.run), qemu);
-    const guest = new GuestDisk(disks[0]?.[1] ?? new Map());
+    const qemu = this.#qemuOf(copy);
+    qemu.isOpen = true;
+    for (const { volume } of qemu.volumes) {
+      const image = this.#machineOf(copy.host).target.copies.get(volume);
+      if (image !== undefined) image.left = undefined;
+    }
+    const guest = qemu.volumes.map(({ disk }) => new GuestDisk(disk));
     this.guests.set(copy.run.vm, guest);
     this.#writeOn(copy, qemu, guest, 1);
   }
 
-  /** The guest writes for as long as it executes: a block after the other, each with a value of its own. */
-  #writeOn(copy: Copy, qemu: SimMirrorQemu, guest: GuestDisk, number: number): void {
+  #qemuOf({ host, vm, run }: Copy): SimMirrorQemu {
+    const machine = this.#machineOf(host);
+    const known = machine.source.qemus.get(nameOf(run));
+    if (known !== undefined) return known;
+    const disks = vm.spec.disks.map(({ volume }): [VolumeId, SimDisk] => [volume, diskOf(machine, volume)]);
+    const qemu = new SimMirrorQemu(run, new Map(disks), this.#world);
+    machine.source.qemus.set(nameOf(run), qemu);
+    return qemu;
+  }
+
+  /** The guest writes for as long as it executes: a block after the other, each with a value of its own, the disks by turns. */
+  #writeOn(copy: Copy, qemu: SimMirrorQemu, guest: readonly GuestDisk[], number: number): void {
     if (!qemu.isAlive) return;
     this.#scheduler.after(writeEveryMs, () => this.#writeOn(copy, qemu, guest, number + 1));
-    const block = number % blocks;
+    const index = number % guest.length;
+    const disk = guest[index];
+    const block = Math.floor(number / guest.length) % blocks;
     // No file system writes a block again while the write before it is under way.
-    if (!copy.host.executes(copy) || guest.isWaitingFor(block)) return;
+    if (disk === undefined || !copy.host.executes(copy) || disk.isWaitingFor(block)) return;
     const value = copy.run.epoch * 1_000_000 + number;
-    guest.issue(block, value);
-    qemu.write(0, block, value, () => {
-      if (qemu.isAlive) guest.acknowledge(block, value);
+    disk.issue(block, value);
+    qemu.write(index, block, value, () => {
+      if (qemu.isAlive) disk.acknowledge(block, value);
     });
+  }
+
+  left({ host, run, local }: Copy): void {
+    const { copies } = this.#machineOf(host).target;
+    for (const volume of local as readonly VolumeId[]) {
+      const copy = copies.get(volume);
+      if (copy !== undefined) copy.left = run.epoch;
+    }
   }
 
   isWriting({ host, run }: Copy): boolean {
@@ -137,6 +166,16 @@ export class ReplicaMachines {
   killRelays(vm: string): void {
     for (const { source } of this.#machines.values())
       for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.isAlive = false;
+  }
+
+  /** Their connections break off: what is under way is heard of no more, whether or not it arrived. */
+  resetRelays(vm: string): void {
+    for (const { source } of this.#machines.values())
+      for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.hangUp();
+  }
+
+  fill(host: SimHost, isFull: boolean): void {
+    this.#machineOf(host).target.isFull = isFull;
   }
 
   daemonOf(vm: string, host: SimHost): SimDaemon | undefined {
@@ -195,7 +234,7 @@ export class ReplicaMachines {
     const [source, target] = [this.#machineOf(from), this.#machineOf(to)];
     for (const volume of volumes as readonly VolumeId[]) {
       const disk: SimDisk = new Map(diskOf(source, volume));
-      target.target.copies.set(volume, { disk, identity: undefined, isEdited: false });
+      target.target.copies.set(volume, { disk, identity: undefined, isEdited: false, left: undefined });
     }
   }
 
@@ -251,6 +290,6 @@ function diskOf({ target }: Machine, volume: VolumeId): SimDisk {
   const known = target.copies.get(volume);
   if (known !== undefined) return known.disk;
   const disk: SimDisk = new Map();
-  target.copies.set(volume, { disk, identity: undefined, isEdited: false });
+  target.copies.set(volume, { disk, identity: undefined, isEdited: false, left: undefined });
   return disk;
 }

@@ -127,6 +127,10 @@ export class World {
       },
       isReplicated: (vm) => this.truth.isReplicated(vm),
       isWriting: (copy) => this.replicas.isWriting(copy),
+      awaits: (copy) => {
+        if (this.#liesLocally(copy.vm)) this.replicas.awaits(copy);
+      },
+      left: (copy) => this.replicas.left(copy),
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
     this.around = options.around;

@@ -1,0 +1,94 @@
+import type { GroupOutput, Losses } from "../../api/contract/group.ts";
+import { wholeNumber } from "../numbers.ts";
+import { type Cli, examples, type Group } from "../program.ts";
+import { moment, table } from "../text.ts";
+import { fail } from "../trouble.ts";
+import { watchTask } from "./task.ts";
+
+// The VMs of a group go to the host of their copies, and nothing is lost.
+
+type Parent = Parameters<Group>[0];
+type Manner = "live" | "stopped";
+type Options = { readonly to?: string; readonly wait: boolean; readonly timeout: number; readonly json?: true };
+
+const toHelp = "the host that they go to (default: the one where none of them is)";
+const waitHelp = "how long to wait for each";
+
+export function switchCommands(group: Parent, cli: Cli): void {
+  group
+    .command("switchover")
+    .description("move all its VMs to the host of their copies, as they run; what they leave is the copy then")
+    .argument("<group>", "its name")
+    .option("--to <host>", toHelp)
+    .option("--no-wait", "return as soon as the orders are recorded")
+    .option("--timeout <seconds>", waitHelp, wholeNumber, 600)
+    .option("--json", "print the tasks as JSON at the end")
+    .addHelpText("after", examples("holdfast group switchover office", "holdfast group switchover office --to h1"))
+    .action((name, options) => run(cli, name, "live", options));
+  group
+    .command("failover")
+    .description("start its VMs on the host of their copies; without --planned: after the loss of theirs")
+    .argument("<group>", "its name")
+    .option("--planned", "stop them first: nothing is lost, because every copy has every write then")
+    .option("--accept <loss...>", "lose what their copies lack, as this command says it without it")
+    .option("--to <host>", toHelp)
+    .option("--no-wait", "with --planned: return as soon as the orders are recorded")
+    .option("--timeout <seconds>", waitHelp, wholeNumber, 600)
+    .option("--json", "print the tasks, or what is lost, as JSON at the end")
+    .addHelpText("after", examples("holdfast group failover office --planned", "holdfast group failover office"))
+    .action((name, options) =>
+      options.planned === true ? run(cli, name, "stopped", options) : byHand(cli, name, options),
+    );
+}
+
+type ByHand = { readonly to?: string; readonly accept?: string[]; readonly json?: true };
+
+/** Nobody accepts what was not shown: without it this only tells. */
+async function byHand(cli: Cli, name: string, { to: wanted, accept, json }: ByHand): Promise<void> {
+  const session = await cli.session();
+  const to = wanted ?? otherEnd((await session.call((client) => client.group.show({ group: name }))).group);
+  const answer =
+    accept === undefined
+      ? await session.call((client) => client.group.losses({ group: name, to }))
+      : await session.change((client, requestId) => client.group.failover({ group: name, to, accept, requestId }));
+  if (json === true) cli.json(answer);
+  else cli.io.out(lossesText(answer) + (accept === undefined ? "" : "It is ordered.\n"));
+  const lossy = answer.vms.filter(({ code }) => code !== "whole");
+  const [first] = lossy;
+  if (accept !== undefined || first === undefined) return;
+  const all = lossy.map((one) => one.accept).join(" ");
+  throw fail("failover-not-accepted", { vm: first.name, host: first.to.name, accept: all }, 1);
+}
+
+function lossesText({ vms }: Losses): string {
+  const rows = vms.map(({ name, to, code, since, lostMs, lostMiB, proof }) => {
+    const lost = code === "whole" ? "nothing" : lostMs === null ? "nobody can say" : `${Math.ceil(lostMs / 1_000)} s`;
+    const bytes = lostMiB === null ? "?" : `${lostMiB} MiB`;
+    return [name, to.name, code, since === null ? "-" : moment(since), lost, bytes, proof];
+  });
+  return table(["VM", "TO", "COPY", "SINCE", "LOST", "", "PROOF"], rows);
+}
+
+async function run(cli: Cli, name: string, manner: Manner, options: Options): Promise<void> {
+  const session = await cli.session();
+  const to = options.to ?? otherEnd((await session.call((client) => client.group.show({ group: name }))).group);
+  const { tasks } = await session.change((client, requestId) =>
+    client.group.switchover({ group: name, to, manner, requestId }),
+  );
+  const quiet = options.json === true;
+  const last = [];
+  for (const task of tasks) {
+    const limits = { seconds: options.timeout, quiet };
+    last.push(options.wait ? await watchTask(cli, session, task, task.vmName, limits) : task);
+    if (!quiet && !options.wait) cli.io.out(`${task.vmName}: recorded as ${task.id}.\n`);
+  }
+  if (quiet) cli.json({ tasks: last });
+}
+
+/** Where all of them are says where they go; of those on both hosts a person has to say it. */
+function otherEnd({ name, from, to, vms }: GroupOutput): string {
+  const there = new Set(vms.map(({ on }) => on?.id));
+  if (there.size === 1 && there.has(from.id)) return to.id;
+  if (there.size === 1 && there.has(to.id)) return from.id;
+  throw fail("group-on-both-hosts", { group: name, hosts: `${from.name} and ${to.name}` }, 1);
+}

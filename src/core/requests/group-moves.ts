@@ -1,0 +1,42 @@
+import type { HostId, VmId } from "../../model/ids.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { ClusterView } from "../../model/view.ts";
+import { isWorking } from "../replication-duty.ts";
+import { usability } from "../replication-usable.ts";
+import { switchesOver } from "../switchover.ts";
+import { findHost, hostName } from "./find.ts";
+import { findGroup } from "./groups.ts";
+
+/** `live`: as they run. `stopped`: each is stopped, and started from its copy, which has everything then. */
+export type GroupMove = { readonly group: string; readonly to: string; readonly manner: "live" | "stopped" };
+
+/**
+ * The VMs of a group that are not at `to` yet, each of which can go there now without losing a write. Refused as a whole where
+ * one of them cannot: half a group on each host is nobody's wish.
+ */
+export function vmsToSwitch(
+  view: ClusterView,
+  { group, to, manner }: GroupMove,
+): { readonly kind: "vms"; readonly vms: readonly VmId[]; readonly to: HostId } | Refusal {
+  const found = findGroup(view, group);
+  if (found.kind === "refused") return found;
+  const target = findHost(view, to);
+  if (target.kind === "refused") return target;
+  const { value } = found.stored;
+  const { id: host, name } = target.stored.value;
+  const ends = `${hostName(view, value.source)} and ${hostName(view, value.target)}`;
+  if (host !== value.source && host !== value.target)
+    return refuse("group-not-its-host", { group: value.name, host: name, hosts: ends });
+  if (!isWorking(view, value)) return refuse("group-not-copying", { group: value.name });
+  const vms = value.vms.filter((vm) => view.owners.get(vm)?.value.host !== host);
+  if (vms.length === 0) return refuse("group-already-there", { group: value.name, host: name });
+  for (const id of vms) {
+    const vm = view.vms.get(id)?.value;
+    if (vm === undefined) return refuse("group-vm-gone", { group: value.name, vm: id });
+    const runs = view.owners.get(id)?.value.kind === "held";
+    const isWhole = usability(view, id, host).kind === "whole";
+    if (manner === "live" && runs ? !switchesOver(view, vm, host) : !isWhole)
+      return refuse("group-switch-copy-behind", { group: value.name, vm: vm.name, host: name });
+  }
+  return { kind: "vms", vms, to: host };
+}

@@ -1,8 +1,10 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readGuestDisk } from "../../lab/guest/disk.ts";
+import { incomingPorts } from "../../src/adapters/qemu/move-images.ts";
 import type { VolumeId } from "../../src/model/ids.ts";
 import type { StartRequest, VmRun } from "../../src/ports/hypervisor.ts";
+import { connectionsTo } from "../support/tcp-connections.ts";
 import type { LocalMoveRig } from "./local-move-suite.ts";
 import { disk } from "./migration-calls.ts";
 import { openRealRig, type RealRigOptions } from "./real-rig.ts";
@@ -14,7 +16,7 @@ const foreign = "somebody's";
 /** Two hosts on this machine, side by side: real QEMUs, a pool folder each, guests that write a record every 20 ms. */
 export async function openRealLocalPair(
   of: { readonly source?: RealRigOptions; readonly target?: RealRigOptions } = {},
-): Promise<LocalMoveRig> {
+): Promise<LocalMoveRig & { connectionsOut(run: VmRun): number }> {
   const source = await openRealRig(of.source);
   const target = await openRealRig(of.target);
   const hosts = { source, target };
@@ -49,6 +51,7 @@ export async function openRealLocalPair(
       return spread({ ...base, vm: { ...base.vm, spec: named } });
     },
     written: (on) => (existsSync(image(on, disk)) ? readGuestDisk(image(on, disk)).records.length : undefined),
+    connectionsOut: (run) => connectionsTo(source.pids(run), incomingPorts),
     hasImages: (on) => images(on).every((path) => existsSync(path)),
     removeImages: (on) => {
       for (const path of images(on)) rmSync(path, { force: true });

@@ -40,11 +40,15 @@ export type RealRigOptions = Partial<Pick<QemuOptions, "networks" | "certificate
   readonly poolFolder?: string;
 };
 
+type RealHost = MoveHost & {
+  readonly runDir: string;
+  readonly poolFolder: string;
+  /** Of a run's QEMU. */
+  pids(run: VmRun): readonly number[];
+};
+
 /** Real QEMUs in real cgroups of their own; the tiny guest must have been built. */
-export async function openRealRig({
-  poolFolder: shared,
-  ...wanted
-}: RealRigOptions = {}): Promise<MoveHost & { readonly runDir: string; readonly poolFolder: string }> {
+export async function openRealRig({ poolFolder: shared, ...wanted }: RealRigOptions = {}): Promise<RealHost> {
   if (!existsSync(join(guestFolder, "vmlinuz")))
     throw new Error("The tiny guest is not built: run `node lab/guest/build.mjs`");
   const { runDir, cgroup, poolFolder } = makeFolders(shared);
@@ -78,6 +82,7 @@ export async function openRealRig({
   return {
     runDir,
     poolFolder,
+    pids: (run) => cgroupPids(folder(run)),
     moves,
     get hypervisor() {
       return hypervisor;

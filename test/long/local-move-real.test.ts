@@ -14,7 +14,7 @@ import type { RealRigOptions } from "../contracts/real-rig.ts";
 const limit = { timeout: 180_000 };
 const copied = [0, 1];
 let folder: string;
-let rig: LocalMoveRig;
+let rig: Awaited<ReturnType<typeof openRealLocalPair>>;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "hf-local-"));
@@ -65,6 +65,8 @@ test("[S15] disks and memory go over TLS with the cluster's certificates", limit
   const out = await outTo(true);
   expect(await call("source", (driver, end) => driver.migrateOut(here, out, end))).toEqual(done);
   expect(rig.written("target")).toBe(rig.written("source"));
+  // The memory's: nothing here writes to the target's disks any more.
+  expect(rig.connectionsOut(here)).toBe(1);
   expect(await call("source", (driver, end) => driver.switchOver(here, end))).toEqual(done);
   expect(await call("target", (driver, end) => driver.completeIncoming(there, 20_000, end))).toEqual(done);
   await works("target");

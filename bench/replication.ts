@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { describeError, LabError } from "../lab/lab-error.ts";
 import { openByHand } from "./replication/by-hand.ts";
 import { type Mirrored, type Row, rowOf, writeMs } from "./replication/measure.ts";
-import { openOurs } from "./replication/ours.ts";
+import { type Ours, openOurs } from "./replication/ours.ts";
 import { openRig, type Rig, written } from "./replication/rig.ts";
 
 const help = `Measures replication at the driver: through its port, and the same QMP sequence by hand, in turns.
@@ -15,11 +15,14 @@ const help = `Measures replication at the driver: through its port, and the same
 
 Copy: MiB a second, from the beginning of the job until it is confirmed that the copy has everything. Write: milliseconds of a
 4 KiB write with its flush, the median, while in sync. Resync: MiB that were sent per what was written meanwhile, in whole
-blocks of 64 KiB. Memory: MiB of the relay that nobody shares, after all that; raw is what it may have.`;
+blocks of 64 KiB. Point: the longest write with its flush while a recovery point is taken; raw is what it may be. Memory: MiB of the relay that nobody shares, after all that; raw is what it may have.`;
 
 const writes = 400;
 const dirtyMiB = 32;
 const relayMiBMax = 60;
+/** Recovery points of each trial, and how long one may keep a write of the guest waiting. */
+const points = 5;
+const pointMsMax = 200;
 const mebibyte = 1024 * 1024;
 
 function log(line: string): void {
@@ -54,18 +57,32 @@ async function withOne<T extends Mirrored>(
   }
 }
 
+/** Milliseconds of the longest of the writes that are made while one point is taken. */
+async function longestWriteMs(one: Ours, id: string): Promise<number> {
+  let longest = 0;
+  let taken = false;
+  const taking = one.takePoint(id).finally(() => {
+    taken = true;
+  });
+  while (!taken) longest = Math.max(longest, await writeMs(one.guest, 1));
+  await taking;
+  return longest;
+}
+
 async function runBench(trials: number, sizeMiB: number, tell: (row: Row) => void): Promise<void> {
   const found = {
     ours: { copy: [] as number[], write: [] as number[] },
     raw: { copy: [] as number[], write: [] as number[] },
   };
   let [sentMiB, relayMiB] = [0, 0];
+  const pointMs: number[] = [];
   for (let trial = 0; trial < trials; trial++) {
     const turns = [
       () =>
         withOne(openOurs, sizeMiB, async (one, speed) => {
           found.ours.copy.push(speed);
           found.ours.write.push(await writeMs(one.guest, writes));
+          for (let n = 0; n < points; n++) pointMs.push(await longestWriteMs(one, `p${trial}-${n}`));
           const block = Buffer.alloc(mebibyte, 7);
           sentMiB = await one.resync(async () => {
             for (let at = 0; at < dirtyMiB; at++) await written(one.guest, at * 3 * mebibyte, block);
@@ -87,6 +104,7 @@ async function runBench(trials: number, sizeMiB: number, tell: (row: Row) => voi
   tell(rowOf("initial copy, MiB/s", median(found.ours.copy), median(found.raw.copy)));
   tell(rowOf("write and flush in sync, ms p50", median(found.ours.write), median(found.raw.write)));
   tell(rowOf("resync, MiB sent by MiB dirty", sentMiB, dirtyMiB));
+  tell(rowOf("longest write while a point is taken, ms by its limit", median(pointMs), pointMsMax));
   tell(rowOf("relay, private MiB by its limit", relayMiB, relayMiBMax));
 }
 

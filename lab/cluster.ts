@@ -31,6 +31,8 @@ export type ClusterOptions = Omit<WorldOptions, "programs" | "prepare"> & {
   readonly accel: HostConfig["accel"];
   /** `pair`: the last host is a witness, which votes and runs no VM. */
   readonly layout?: Layout;
+  /** Of `two`: whether hosts cut each other's power by themselves (S23). */
+  readonly takeover?: HostConfig["takeover"];
   /** What a host runs besides etcd and the guards, for instance heart and holdfastd with `--config FILE`. */
   readonly daemons: (host: HostPlan, configFile: string) => readonly HostProgram[];
 };
@@ -193,6 +195,7 @@ function writeConfig(
     memoryForVmsMiB: memoryShareMiB(Math.floor(totalmem() / 1024 ** 2), members.length, hostReserveMiB),
     accel: options.accel,
     watchdog: null,
+    takeover: options.takeover ?? "order",
     // Process 1 ends, and everything of the host with it; the keeper boots what is switched on.
     commands: {
       reboot: ["/bin/sh", "-c", "kill -TERM 1"],

@@ -15,6 +15,8 @@ export interface Keeper {
 /** Between two boots of a host whose init dies at once. */
 const pauseMs = 200;
 const emptyLimitMs = 60_000;
+/** After a boot that came to nothing. */
+const retryMs = 1_000;
 
 export function keepBooted(hosts: readonly LabHost[], switchDir: string, log: (line: string) => void): Keeper {
   const boots = new Map<LabHost, Promise<void>>();
@@ -27,7 +29,11 @@ export function keepBooted(hosts: readonly LabHost[], switchDir: string, log: (l
     return boot;
   };
   const lookAgain = (host: LabHost): void => {
-    look(host).catch((error: Error) => log(`${host.name} does not boot: ${error.message}`));
+    look(host).catch((error: Error) => {
+      log(`${host.name} does not boot: ${error.message}`);
+      // Nothing else calls for it: the switch is on, and stays so. What was in the way (cables of its earlier life) goes.
+      setTimeout(() => lookAgain(host), retryMs).unref();
+    });
   };
   const bootOnce = async (host: LabHost): Promise<void> => {
     // The first process is gone before the last one is: memory of a big guest takes a moment to be given back.

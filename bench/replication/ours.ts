@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { relayConfigSchema } from "../../src/adapters/nbd/relay-control.ts";
+import { openGuestFreezer } from "../../src/adapters/qemu/guest-freeze.ts";
+import { openPointSource } from "../../src/adapters/qemu/replica-point-source.ts";
 import { openReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
 import { openReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
 import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
@@ -9,6 +11,7 @@ import type { ClusterId, Epoch, HostId, Incarnation, PoolId, VmId, VolumeId, Wal
 import type { HypervisorEnd, VmRun } from "../../src/ports/hypervisor.ts";
 import type { Door } from "../../src/ports/migration.ts";
 import type { CeaseEnd, ReceiveEnd } from "../../src/ports/replication.ts";
+import type { PointEnd } from "../../src/ports/replication-points.ts";
 import type { Mirrored } from "./measure.ts";
 import { relayOf } from "./relay.ts";
 import { fill, type Rig, startMachine } from "./rig.ts";
@@ -19,6 +22,8 @@ const cluster = "bench" as ClusterId;
 export type Ours = Mirrored & {
   /** It goes on without its copy while `meanwhile` lasts; the MiB that were sent until both were the same again. */
   readonly resync: (meanwhile: () => Promise<void>) => Promise<number>;
+  /** Has a recovery point taken, while in sync. */
+  readonly takePoint: (id: string) => Promise<void>;
   /** MiB of the relay that nobody shares. */
   readonly relayMiB: () => number;
 };
@@ -77,6 +82,14 @@ export async function openOurs(rig: Rig): Promise<Ours> {
       await must(ask((done) => source.resync(run, doors, done)));
       await inSync();
       return ((await state()).sentBytes - before) / 1024 / 1024;
+    },
+    takePoint: async (id) => {
+      const freezer = openGuestFreezer({ runDir: join(rig.folder, "a"), channel: () => undefined });
+      const points = openPointSource({ cluster, source, freezer });
+      const ground = { origin: "schedule", consistency: "crash" } as const;
+      const request = { to: "b" as HostId, doors, tls: false, id, ...ground };
+      const end = await new Promise<PointEnd>((done) => points.takePoint(run, request, done));
+      if (end.kind !== "taken") throw new Error(`takePoint: ${JSON.stringify(end)}`);
     },
     relayMiB: () => privateMiB(relays),
     close: async () => {

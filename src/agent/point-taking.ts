@@ -5,7 +5,7 @@ import { copiesState, doorsTo, isWorking, protectionOf } from "../core/replicati
 import { transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, type InstantMs, later, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Consistency, Point } from "../model/point-records.ts";
+import type { Consistency, Point, PointOrigin } from "../model/point-records.ts";
 import type { HeldOwner, PointIntent } from "../model/records.ts";
 import { fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
@@ -86,7 +86,7 @@ function takeInTime(building: Building, run: VmRun): void {
 }
 
 type What = {
-  readonly origin: "schedule" | "hand" | "resync";
+  readonly origin: Exclude<PointOrigin, "cycle">;
   readonly consistency: Consistency;
   readonly intent?: PointIntent["id"];
   readonly keeps?: string;
@@ -119,13 +119,13 @@ function take(building: Building, run: VmRun, ground: Extract<Ground, { to: Host
 export function isLastKept(building: Building, run: VmRun, to: HostId, doors: readonly Door[]): boolean {
   const { view, now } = building.happened;
   const { points } = building.state;
-  const keeps = lastToKeep(view, run.vm, to);
-  if (keeps === undefined || points.kept.get(run.vm) === keeps) return true;
+  const last = lastToKeep(view, run.vm, to);
+  if (last === undefined || points.kept.get(run.vm) === last.word) return true;
   tellUnkept(building, run.vm, to);
   if (isPointWorking(building.state, run.vm, ["take-point"])) return false;
   const retryAt = points.retries.get(run.vm);
   if (retryAt !== undefined && now < retryAt) building.wakeAt(retryAt);
-  else take(building, run, { to, doors }, { origin: "resync", consistency: "crash", keeps });
+  else take(building, run, { to, doors }, { origin: last.origin, consistency: "crash", keeps: last.word });
   return false;
 }
 

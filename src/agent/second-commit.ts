@@ -9,8 +9,6 @@ import type { VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
 import { runKey } from "./state.ts";
 
-/** The revision at which a decision about a run was first seen to be committed. */
-export type Seen = { readonly of: string; readonly revision: Revision };
 type Decision = "start" | "alone";
 
 /**

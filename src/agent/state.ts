@@ -18,7 +18,6 @@ import type {
 import type { HostReading, Measurement, Use } from "../ports/sensors.ts";
 import type { PointEffect, PointNews, PointNotes, PointOp, PointPart } from "./point-state.ts";
 import type { ReplicaEffect, ReplicaNews, ReplicaNotes, ReplicaOp } from "./replica-state.ts";
-import type { Seen } from "./second-commit.ts";
 import type { Stillness } from "./stillness.ts";
 
 /**
@@ -103,6 +102,9 @@ export type ImageEnd = {
  * outcome was unknown and is tried again counts once.
  */
 export type Restarts = { readonly count: number; readonly startedAt: InstantMs; readonly counted: Epoch | null };
+
+/** The revision at which a decision about a run was first seen to be committed. */
+export type Seen = { readonly of: string; readonly revision: Revision };
 
 export type AgentState = {
   readonly self: HostId;

@@ -11,9 +11,9 @@ export function duration(text: string): number {
   return Number(count) * factor;
 }
 
-/** The same, or `never`. */
-export function durationOrNever(text: string): number | null {
-  return text === "never" ? null : duration(text);
+/** The same; 0 for `never`, since a command line has no other word for nothing. */
+export function durationOrNever(text: string): number {
+  return text === "never" ? 0 : duration(text);
 }
 
 export type KeepOption = { everyMs: number; count: number }[];

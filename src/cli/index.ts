@@ -1,3 +1,4 @@
+import { branchCommands } from "./commands/branch.ts";
 import { clusterCommands } from "./commands/cluster.ts";
 import { explainCommands } from "./commands/explain.ts";
 import { groupCommands } from "./commands/group.ts";
@@ -26,6 +27,7 @@ const groups: readonly Group[] = [
   ruleCommands,
   groupCommands,
   pointCommands,
+  branchCommands,
   logCommands,
   explainCommands,
   whatifCommands,

@@ -1,8 +1,10 @@
 import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import type { VmOrder } from "../model/move-records.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { Owner, Vm } from "../model/records.ts";
-import type { ClusterView } from "../model/view.ts";
+import type { ClusterView, Stored } from "../model/view.ts";
+import { acceptedLossOf } from "./accepted-loss.ts";
 import { fixFor } from "./admission-fix.ts";
 import { event } from "./decision.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
@@ -128,7 +130,10 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
     sayNowhere(round, vm, { rule: "S17", code: copies.code, params: copies.params }, alternatives);
     return;
   }
-  if (copies !== noCopies) told.push(event("replica-promoted", { vm: vm.id, host: on }, { vm: vm.name, host: on }));
+  const ordered = acceptedLossOf(view, vm.id)?.to === on ? view.orders.get(vm.id) : undefined;
+  const promoted = ordered === undefined ? "replica-promoted" : "replica-promoted-with-loss";
+  if (copies !== noCopies) told.push(event(promoted, { vm: vm.id, host: on }, { vm: vm.name, host: on }));
+  const order = ordered === undefined ? noChange : orderServed(vm, ordered);
   const place = placeTransaction(view, vm.id, on, places, also);
   const ended = moveEnded(view, vm, on);
   const aim = ended === noChange ? undefined : view.moves.get(vm.id)?.value;
@@ -136,11 +141,15 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
   if (aim !== undefined && aim.to !== on)
     told.push(event("vm-move-dropped", { vm: vm.id }, { vm: vm.name, from: aim.from, to: aim.to }));
   const write = transaction(
-    [...place.compares, ...copies.compares, ...ended.compares],
-    [...place.writes, ...copies.writes, ...ended.writes],
+    [...place.compares, ...copies.compares, ...ended.compares, ...order.compares],
+    [...place.writes, ...copies.writes, ...ended.writes, ...order.writes],
   );
   round.assign(vm, on);
   round.decide(vm.id, write, told, { vm: vm.id, on });
+}
+
+function orderServed({ id }: Vm, order: Stored<VmOrder>): PlanChange {
+  return { compares: [unchanged(keys.vmOrder(id), order)], writes: [remove(keys.vmOrder(id))] };
 }
 
 const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
@@ -148,7 +157,7 @@ const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
 /** S17: a VM whose disks lie with its host alone goes to another one with the copies there, by the same transaction. */
 export function promotion({ view, known }: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
   if (owner === undefined || owner.host === on || liesOn(view, vm) === undefined) return noCopies;
-  return promoteCopies(view, vm.id, on, { at: known.wall });
+  return promoteCopies(view, vm.id, on, { at: known.wall, accepted: acceptedLossOf(view, vm.id)?.accepted });
 }
 
 /**

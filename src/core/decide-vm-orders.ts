@@ -7,6 +7,7 @@ import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import type { Stored } from "../model/view.ts";
+import { acceptedLossOf } from "./accepted-loss.ts";
 import { whyNotLiveTo } from "./cpu.ts";
 import { isUp } from "./decide-leaves.ts";
 import { event } from "./decision.ts";
@@ -18,7 +19,7 @@ import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
 
-type MoveOrder = Extract<VmOrder["order"], { to: HostId }>;
+type MoveOrder = Extract<VmOrder["order"], { kind: "migrate" | "relocate" }>;
 
 /**
  * What people asked for: carried out, kept while the VM is in the midst of something else, or dropped with the cause
@@ -33,6 +34,7 @@ export function carryOutOrders(round: VmRound): void {
     const { order } = stored.value;
     if (vm === undefined) end(round, stored);
     else if (order.kind === "stop") endStop(round, stored, vm);
+    else if (order.kind === "promote") endPromotion(round, stored, vm, order.to);
     else decideMove(round, stored, order, vm);
   }
 }
@@ -41,6 +43,19 @@ export function carryOutOrders(round: VmRound): void {
 function endStop(round: VmRound, stored: Stored<VmOrder>, vm: Vm): void {
   const held = round.view.owners.get(vm.id)?.value.kind === "held";
   if (!held || vm.requested === "started" || vm.requested === "ignored") end(round, stored);
+}
+
+/** It is carried out by whoever recovers the VM; void once it would not lose what was shown any more (S18). */
+function endPromotion(round: VmRound, stored: Stored<VmOrder>, vm: Vm, to: HostId): void {
+  const { view, known } = round;
+  const owner = view.owners.get(vm.id)?.value;
+  // Its host came back with it: nothing need be lost any more.
+  const isBack = owner?.kind === "held" && isUp(view, known, vm.id, owner);
+  if (acceptedLossOf(view, vm.id) !== undefined && !isBack) return;
+  const why = { rule: "S18", code: "failover-overtaken", params: { vm: vm.name, host: to } };
+  const told = event("vm-order-dropped", { vm: vm.id, host: to }, { vm: vm.name, to, how: "failover" }, why);
+  const key = keys.vmOrder(vm.id);
+  round.decide(vm.id, transaction([unchanged(key, stored), ...round.also], [remove(key)]), [told]);
 }
 
 function end(round: VmRound, stored: Stored<VmOrder>): void {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { fence, held, host, incarnation, pool, vm, vmId } from "../../test/support/records.ts";
+import { ReplicaCluster } from "../../test/support/replicas.ts";
 import { StoredRecords } from "../../test/support/stored-records.ts";
 import { must } from "../base/assert.ts";
 import type { PoolId, VolumeId } from "../model/ids.ts";
@@ -12,6 +13,7 @@ import {
   arrivingTransaction,
   confirmCopies,
   deleteCopies,
+  giveUpCopies,
   giveUpImage,
   hasOldImages,
   imageGone,
@@ -226,5 +228,25 @@ describe("afterwards", () => {
       ["surplus", "surplus"],
       ["surplus", "surplus"],
     ]);
+  });
+});
+
+describe("copies of replication that nobody needs any more", () => {
+  const there = host("h2");
+  const copies = () => new ReplicaCluster().copies({ kind: "diverged", at, kept: true });
+
+  test("[S18] all of them at once, with the pool that their images lie in; and never those that the VM lies on", () => {
+    const cluster = copies().put(keys.pool("local" as PoolId), pool("local", "local-dir"));
+    const made = giveUpCopies(cluster.view, web, there, at);
+    if (made.kind !== "change") throw new Error(JSON.stringify(made));
+    expect(cluster.commit({ kind: "commit", transaction: transaction(made.compares, made.writes) })).toBe(true);
+    const all = [...cluster.view.replicas.values()].map(({ value }) => [value.state.kind, value.pool]);
+    expect(all).toEqual([
+      ["surplus", "local"],
+      ["surplus", "local"],
+    ]);
+    expect(oldImages(cluster.view, there, nobody)).toHaveLength(2);
+    expect(giveUpCopies(cluster.view, web, host("h1"), at)).toMatchObject({ code: "replica-absent" });
+    expect(giveUpCopies(new ReplicaCluster().view, web, there, at)).toMatchObject({ code: "replica-absent" });
   });
 });

@@ -144,6 +144,35 @@ export function deleteCopies(view: ClusterView, vm: VmId, at: WallMs): Change {
   };
 }
 
+/**
+ * What replication has of the VM at `host` is needed by nobody any more: its agent closes it, removes the images with all that
+ * was laid upon them, and then these records. Refused where the VM lies there, or a group copies to there.
+ */
+export function giveUpCopies(
+  view: ClusterView,
+  vm: VmId,
+  host: HostId,
+  at: WallMs,
+): ({ kind: "change" } & Change) | Refusal {
+  const known = view.vms.get(vm)?.value;
+  const all =
+    known === undefined ? [] : localCopies(view, vm, host).filter(({ record }) => record?.value.pool === undefined);
+  const there = all.filter(({ record }) => record !== undefined);
+  if (view.owners.get(vm)?.value.host === host || there.length === 0) return refuse("replica-absent", { vm, host });
+  return {
+    kind: "change",
+    compares: [
+      unchanged(keys.owner(vm), view.owners.get(vm)),
+      ...there.map(({ key, record }) => unchanged(key, record)),
+    ],
+    writes: there.flatMap(({ key, record, pool }) =>
+      record === undefined
+        ? []
+        : [put(key, { ...record.value, pool, state: { kind: "surplus", at } satisfies ReplicaState })],
+    ),
+  };
+}
+
 export type OldImage = { readonly key: StoreKey; readonly record: Stored<Replica>; readonly pool: Pool };
 
 /**

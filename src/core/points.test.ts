@@ -46,7 +46,7 @@ test("[S20] a point is due by schedule, whatever was taken by hand", () => {
 
 test("[S20] what a copy holds is kept where it had everything at one moment, each such moment for itself", () => {
   const word = (state: Parameters<ReplicaCluster["copies"]>[0]) =>
-    lastToKeep(new ReplicaCluster().copies(state).view, web, there);
+    lastToKeep(new ReplicaCluster().copies(state).view, web, there)?.word;
   const stale = (ms: number, whole = true) => ({ kind: "stale", cause: "silent", whole, at: at(ms) }) as const;
   expect(word({ kind: "in-sync" })).toBeDefined();
   expect(word(stale(5))).not.toBe(word(stale(6)));
@@ -56,6 +56,9 @@ test("[S20] what a copy holds is kept where it had everything at one moment, eac
     undefined,
   ]);
   expect(lastToKeep(new ReplicaCluster().view, web, there)).toBeUndefined();
+  const left = (kept: boolean) => new ReplicaCluster().copies({ kind: "diverged", at: at(7), kept }).view;
+  expect(lastToKeep(left(true), web, there)?.origin).toBe("branch-kept");
+  expect(lastToKeep(left(false), web, there)?.origin).toBe("branch");
 });
 
 test("[S20] what no rule keeps goes, what was taken by hand stays, and the last before a resync until that is over", () => {

@@ -1,7 +1,7 @@
 import { compareText } from "../base/order.ts";
 import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Point } from "../model/point-records.ts";
+import { isBranch, type Point } from "../model/point-records.ts";
 import type { HeldOwner, HostRegistration } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { Transaction } from "../model/transaction.ts";
@@ -10,7 +10,7 @@ import type { ReplicaPoint } from "../ports/replication.ts";
 import { derived } from "./derived.ts";
 import { isPointDue, pointsToDrop } from "./point-thinning.ts";
 import { copiesOn } from "./replication.ts";
-import { copiesState } from "./replication-duty.ts";
+import { copiesState, keepsBranch } from "./replication-duty.ts";
 import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
 
 // Recovery points as they are recorded, and what follows from that (docs/designs/0008-recovery-points.md).
@@ -32,7 +32,7 @@ export function pointsOf(view: ClusterView, vm: VmId): readonly Stored<Point>[] 
 
 /** The newest that somebody may go back to; undefined: there is none. */
 export function newestPoint(view: ClusterView, vm: VmId, host: HostId): Stored<Point> | undefined {
-  return pointsOf(view, vm).findLast(({ value }) => value.host === host);
+  return pointsOf(view, vm).findLast(({ value }) => value.host === host && !isBranch(value.origin));
 }
 
 /** MiB that the group's copies may grow to, with what their recovery points take already. */
@@ -60,17 +60,38 @@ export function isScheduleDue(view: ClusterView, group: Group, vm: VmId, now: Wa
 }
 
 /**
- * S20: before the copies at `host` are written over, what they hold is to be kept: they had everything at one moment. The
- * word for the records as they are now; undefined: what lies there is of no use to anybody.
+ * S18, S20: before the copies at `host` are written over, what they hold is to be kept: they had everything at one moment, or
+ * are what is left of a run. Undefined: what lies there is of no use to anybody.
  */
-export function lastToKeep(view: ClusterView, vm: VmId, host: HostId): string | undefined {
+export function lastToKeep(view: ClusterView, vm: VmId, host: HostId): LastMoment | undefined {
   const all = copiesOn(view, vm, host).map(({ record }) => record);
   const words = all.map((record) => {
     const state = record?.value.state;
     if (state?.kind === "in-sync") return `${record?.value.epoch}`;
+    if (state?.kind === "diverged") return `${record?.value.epoch} left ${state.at}`;
     return state?.kind === "stale" && state.whole ? `${record?.value.epoch} until ${state.at}` : undefined;
   });
-  return words.length > 0 && words.every((word) => word !== undefined) ? words.join() : undefined;
+  if (words.length === 0 || words.some((word) => word === undefined)) return undefined;
+  const isLeft = all.some((record) => record?.value.state.kind === "diverged");
+  const origin = all.some((record) => keepsBranch(record?.value)) ? "branch-kept" : isLeft ? "branch" : "resync";
+  // Two images of a disk take the room of two: what nobody needs is written over where there is none.
+  if (origin === "branch" && !hasRoom(view, vm, host)) return undefined;
+  return { word: words.join(), origin };
+}
+
+export type LastMoment = {
+  /** Names the moment. */
+  readonly word: string;
+  readonly origin: "resync" | "branch" | "branch-kept";
+};
+
+function hasRoom(view: ClusterView, vm: VmId, host: HostId): boolean {
+  const disks = view.vms.get(vm)?.value.spec.disks ?? [];
+  const pools = view.facts.get(host)?.value.pools ?? [];
+  return pools.every(({ pool, freeMiB }) => {
+    const neededMiB = disks.reduce((sum, disk) => sum + (disk.pool === pool ? disk.sizeMiB : 0), 0);
+    return neededMiB <= freeMiB;
+  });
 }
 
 /** Points at this host that are wanted no more, oldest first. The last before a resync stays until that is over (S20). */
@@ -84,7 +105,7 @@ export function unwantedPoints(
   const owner = view.owners.get(vm)?.value;
   const state = owner === undefined ? "none" : copiesState(view, vm, owner, self);
   const isOver = state === "in-sync" || state === "sealed";
-  const others = found.filter(({ origin }) => origin !== "resync");
+  const others = found.filter(({ origin }) => origin !== "resync" && !isBranch(origin));
   const thinned = pointsToDrop(
     others.map(({ id, at, origin }) => ({ id, at, pinned: origin === "hand" })),
     group?.points?.keep ?? [],

@@ -75,7 +75,9 @@ export function isReceiverKnown(
  */
 export function forgetCopiesTransaction(view: ClusterView, vm: VmId, self: HostId): Commit | Refusal {
   const registration = view.hosts.get(self);
-  const known = [...view.replicas].filter(([, { value }]) => value.vm === vm && value.host === self);
+  const known = [...view.replicas].filter(
+    ([, { value }]) => value.vm === vm && value.host === self && value.pool === undefined,
+  );
   if (registration === undefined || known.length === 0) return refuse("replica-overtaken", { vm });
   if (known.some(([, { value }]) => value.state.kind === "in-sync")) return refuse("replica-overtaken", { vm });
   return {

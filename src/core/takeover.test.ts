@@ -14,7 +14,7 @@ import {
   type OffProof,
   othersOf,
   rejoinedTransaction,
-  takeoverTransactions,
+  takeoverSteps,
   wordFor,
 } from "./takeover.ts";
 
@@ -29,7 +29,7 @@ function clusterWith(state: ReplicaState): ReplicaCluster {
 
 function takeOver(cluster: ReplicaCluster, proof: OffProof = "word", hosts: readonly HostId[] = [lost]): void {
   const proofs = new Map(hosts.map((name) => [name, proof]));
-  for (const transaction of takeoverTransactions(cluster.view, { self: there, lost: proofs, at }))
+  for (const { transaction } of takeoverSteps(cluster.view, { self: there, lost: proofs, at }))
     expect(cluster.commit({ kind: "commit", transaction })).toBe(true);
 }
 
@@ -43,6 +43,12 @@ describe("a takeover", () => {
     const pools = [...cluster.view.pools.values()].map(({ value }) => value);
     expect(proveGone(cluster.view, lost, run.incarnation, pools)?.by).toBe(proof);
     expect(cluster.view.cluster?.value.forced).toMatchObject({ by: there, without: [lost] });
+  });
+
+  test("[S24] the leaps come before the fence that lets managers start what was lost", () => {
+    const { view } = clusterWith({ kind: "in-sync" });
+    const steps = takeoverSteps(view, { self: there, lost: new Map([[lost, "word"]]), at });
+    expect(steps.map(({ subject }) => subject)).toEqual(["cluster", web, lost]);
   });
 
   test("[S23] adds its proof to a fence that stands already", () => {

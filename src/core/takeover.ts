@@ -68,24 +68,33 @@ function lostVms(view: ClusterView, lost: readonly HostId[]) {
   return found;
 }
 
+/** `subject`: stays the same where somebody else was first and it is made anew on what is there then. */
+export type TakeoverStep = { readonly subject: string; readonly transaction: Transaction };
+
 /**
- * What is written into a store that was just forced, one after the other: first that it was, then each lost host's fence,
- * then each of their VMs. Managers do the rest (S9, S17).
+ * What is written into a store that was just forced, one after the other: first that it was, then the leaps of the lost hosts'
+ * VMs, and only then their fences: from there on managers do the rest (S9, S17), and must find no epoch that was used.
  */
-export function takeoverTransactions(view: ClusterView, takeover: Takeover): readonly Transaction[] {
+export function takeoverSteps(view: ClusterView, takeover: Takeover): readonly TakeoverStep[] {
   const { self, lost, at } = takeover;
   const cluster = view.cluster;
   if (cluster === undefined) return [];
   const forced = { by: self, without: [...lost.keys()], at };
   return [
-    transaction([unchanged(keys.cluster, cluster)], [put(keys.cluster, { ...cluster.value, forced })]),
+    {
+      subject: "cluster",
+      transaction: transaction([unchanged(keys.cluster, cluster)], [put(keys.cluster, { ...cluster.value, forced })]),
+    },
+    ...lostVms(view, [...lost.keys()]).map(({ vm, owner }) => ({
+      subject: vm.id,
+      transaction: renumber(view, vm.id, owner, self),
+    })),
     ...[...lost].flatMap(([host, proof]) => fenceOff(view, host, proof, takeover)),
-    ...lostVms(view, [...lost.keys()]).map(({ vm, owner }) => renumber(view, vm.id, owner, self)),
   ];
 }
 
 /** A witness, or a host that never joined, has nothing that could be fenced. */
-function fenceOff(view: ClusterView, host: HostId, proof: OffProof, { self, at }: Takeover): readonly Transaction[] {
+function fenceOff(view: ClusterView, host: HostId, proof: OffProof, { self, at }: Takeover): readonly TakeoverStep[] {
   const registration = view.hosts.get(host);
   if (registration === undefined) return [];
   const { incarnation } = registration.value;
@@ -102,7 +111,8 @@ function fenceOff(view: ClusterView, host: HostId, proof: OffProof, { self, at }
     at,
   };
   const key = keys.fence(host, incarnation);
-  return [transaction([unchanged(keys.host(host), registration), unchanged(key, before)], [put(key, record)])];
+  const compares = [unchanged(keys.host(host), registration), unchanged(key, before)];
+  return [{ subject: host, transaction: transaction(compares, [put(key, record)]) }];
 }
 
 /**

@@ -25,15 +25,17 @@ import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
 import { runPaths } from "../adapters/qemu/run-folder.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
-import { createApi } from "../api/server/index.ts";
+import { type Api, createApi } from "../api/server/index.ts";
 import type { TakeoverMeans } from "../api/server/takeover-means.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
 import type { Contacts } from "../core/contact.ts";
+import { shootsAfter } from "../core/duel.ts";
 import { hostChecks } from "../core/host-checks.ts";
 import { isWithoutDeadline, limits } from "../core/limits.ts";
 import { isToRejoin, rejoinedTransaction } from "../core/takeover.ts";
 import type { HostConfig } from "../model/config.ts";
+import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
 import { systemActor } from "../model/records.ts";
@@ -54,6 +56,9 @@ import { version } from "./version.ts";
 const manyVms = 200;
 const lookEveryMs = 60_000;
 const askEveryMs = 20_000;
+const lookForSilenceMs = 500;
+/** Each attempt may be refused by what answers, or by the device. */
+const shootAgainMs = 15_000;
 
 /** One line of JSON each on stderr, for the supervisor's log. `code` is explained by `messages`. */
 function log(code: string, params: Params): void {
@@ -157,6 +162,7 @@ async function run(
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
   keepMember(config, etcd, view, commit);
+  if (config.takeover === "device") keepWatch(self, view, () => clock.now() - heard.heardAt(), api);
   return undefined;
 }
 
@@ -164,6 +170,20 @@ function takeoverMeans({ profile, runDir, commands }: HostConfig, etcd: EtcdStor
   const force = openStoreForce({ runDir, restart: commands.restartStore }, etcd);
   const waitMs = isWithoutDeadline(profile) ? 0 : profile.deadlineMs + profile.marginMs;
   return { force, fencing: fenceAgents(), waitMs };
+}
+
+/** S23: in a cluster of two, goes on alone once the other one's device has confirmed that its power is cut. */
+function keepWatch(self: HostId, view: () => ClusterView, silentMs: () => number, api: Api): void {
+  let notBefore = 0;
+  setInterval(() => {
+    const dueMs = shootsAfter(view(), self);
+    if (dueMs === undefined || silentMs() < dueMs || performance.now() < notBefore) return;
+    notBefore = performance.now() + shootAgainMs;
+    log("takeover-begun", { silentMs: silentMs() });
+    void api.takeOverByDevice().then((end) => {
+      if (end.kind !== "ok") log(end.code, end.params);
+    });
+  }, lookForSilenceMs).unref();
 }
 
 /** S23: after the others went on without this host, its member of the store joins them anew. */

@@ -39,6 +39,8 @@ export const hostConfigSchema = z.strictObject({
   accel: z.enum(["auto", "kvm", "tcg"]),
   /** Null: no watchdog device; the host then carries the warning that the guards are its only stop (S4). */
   watchdog: text.nullable(),
+  /** Of a cluster of two: whether a device's proof lets this host go on alone by itself, or only a person's order (S23). */
+  takeover: z.enum(["order", "device"]).default("order"),
   /** How this machine is restarted and switched off in order: program and arguments, run without a shell. */
   commands: z
     .strictObject({

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
-import type { Epoch, HostId, Incarnation, VmId } from "./ids.ts";
+import type { Epoch, HostId, Incarnation, Revision, VmId } from "./ids.ts";
 import { paramsSchema, reasonSchema } from "./reason.ts";
 
 export const moveKindSchema = z.enum(["migrate", "relocate"]);
@@ -14,6 +14,11 @@ export const vmOrderSchema = z.object({
   vm: brandedText<VmId>(),
   order: z.discriminatedUnion("kind", [
     z.object({ kind: moveKindSchema, to: brandedText<HostId>() }),
+    /**
+     * It is lost with its host, and goes on from its copies at `to` in spite of what they lack: as it was said by their records
+     * in these revisions, in the order of its disks (S18).
+     */
+    z.object({ kind: z.literal("promote"), to: brandedText<HostId>(), seen: z.array(brandedNumber<Revision>()) }),
     /** Comes with `requested: stopped`; the agent takes `graceMs` instead of the VM's own. */
     z.object({ kind: z.literal("stop"), graceMs: z.int().min(0) }),
   ]),

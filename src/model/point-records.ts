@@ -9,9 +9,15 @@ export const pointIdSchema = z.string().regex(/^[A-Za-z0-9-]{1,80}$/u);
 /**
  * Why a point was taken. `schedule`: its time had come. `hand`: somebody asked for it, and it stays until somebody drops it.
  * `cycle`: it is a sealed cycle (S25). `resync`: the last one before its copies are brought up to date, kept until that is over.
+ * `branch`: what a host held that was lost, or left; `branch-kept`: it has acknowledged writes that nobody else has. Both stay
+ * until somebody has them dropped (S18).
  */
-export const pointOriginSchema = z.enum(["schedule", "hand", "cycle", "resync"]);
+export const pointOriginSchema = z.enum(["schedule", "hand", "cycle", "resync", "branch", "branch-kept"]);
 export type PointOrigin = z.infer<typeof pointOriginSchema>;
+
+export function isBranch(origin: PointOrigin): boolean {
+  return origin === "branch" || origin === "branch-kept";
+}
 
 /** `application`: the guest's file systems stood still. `crash`: as after a power cut. */
 export const consistencySchema = z.enum(["crash", "application"]);

@@ -11,7 +11,7 @@ export type PointRequest = {
   readonly tls: boolean;
   /** Never used for another point of this VM. */
   readonly id: string;
-  /** `resync`: only while nothing is sent to the copies; all else: only while they are in sync. */
+  /** `resync` and branches: only while nothing is sent to the copies; all else: only while they are in sync. */
   readonly origin: Exclude<PointOrigin, "cycle">;
   /** `application`: the guest is asked to stand still; where it does not, the point is as after a power cut. */
   readonly consistency: Consistency;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { TaskOutput } from "../../src/api/contract/task.ts";
-import type { PoolId, Revision, VmId } from "../../src/model/ids.ts";
+import type { GroupId, PoolId, Revision, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { defaultPolicy } from "../../src/model/policy.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
@@ -182,6 +182,18 @@ describe("what people ask of the manager", () => {
     expect(await done("policy", "show")).toBe(open.out + open.err);
     const usual = ["--migration-links", "default", "--migration-bandwidth", "0", "--migration-tls", "on"];
     expect(await done("policy", "set", ...usual)).toMatch(/Migration links +default: .+\n.+what the link bears/u);
+  });
+
+  test("moves that go first over the link of a group's copies: told where they are set, and among the cluster's warnings", async () => {
+    const mode = { kind: "synchronous", boundMs: 2_000 };
+    const group = { schema: 1, name: "office", vms: [vmId("db")], source: "h1", target: "h2", mode, paused: [] };
+    const warning =
+      /WARN +Guests of h1, h2 are moved over 10\.0\.1\.0\/24 first, which carries the writes of their groups/u;
+    expect(await done("cluster", "status")).not.toMatch(warning);
+    await api.put(keys.group("office" as GroupId), { ...group, points: null, createdAt: 0 });
+    const set = await holdfast("policy", "set", "--migration-bandwidth", "300");
+    expect(set).toMatchObject({ code: 0, err: expect.stringMatching(warning) });
+    expect(await done("cluster", "status")).toMatch(warning);
   });
 
   test("what is under way, with or without an order: its turn, its copying, why it moves", async () => {

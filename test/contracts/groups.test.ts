@@ -33,11 +33,12 @@ afterEach(async () => {
   await api.close();
 });
 
-const copyIs = (state: ReplicaState) =>
-  api.put(keys.replica(web, disk.volume, host("h2")), {
-    ...{ schema: 1, vm: web, volume: disk.volume, host: "h2", epoch: 4, receiver: null },
+const copyAt = (at: string, state: ReplicaState) =>
+  api.put(keys.replica(web, disk.volume, host(at)), {
+    ...{ schema: 1, vm: web, volume: disk.volume, host: at, epoch: 4, receiver: null },
     state,
   });
+const copyIs = (state: ReplicaState) => copyAt("h2", state);
 
 test("one word for a group, with its reasons, its progress, and what is at risk", async () => {
   expect((await client.group.create(group)).group).toMatchObject({
@@ -77,8 +78,6 @@ test("[S15, S17] a group is switched over where every copy has every write, to o
   await client.group.pause({ group: "office" });
   expect(await to("h2")).toMatchObject({ code: "group-not-copying" });
   await client.group.resume({ group: "office" });
-  const said = await holdfast("group", "failover", "office");
-  expect([said.code, said.err]).toEqual([2, expect.stringContaining("--planned")]);
   const behind = await holdfast("group", "failover", "office", "--planned");
   expect([behind.code, behind.err]).toEqual([1, expect.stringContaining("group-switch-copy-behind")]);
   await copyIs({ kind: "in-sync" });
@@ -86,6 +85,35 @@ test("[S15, S17] a group is switched over where every copy has every write, to o
   const { tasks } = await client.group.switchover(asked);
   expect(tasks).toMatchObject([{ kind: "move-vm", vm: web, toName: "h2" }]);
   expect((await client.group.switchover(asked)).tasks.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
+});
+
+test("[S18] what a failover by hand would lose is shown first, and the order has to say it as it is", async () => {
+  await client.group.create(group);
+  // This API's own host is up, and takes the VM of the other one.
+  expect(await failure(client.group.losses({ group: "office", to: "h2" }))).toMatchObject({ code: "failover-host-up" });
+  const released = { schema: 1, kind: "released", host: "h2", epoch: 4, failed: null, failedHosts: [] };
+  await api.put(keys.owner(web), released);
+  await copyAt("h1", { kind: "stale", cause: "silent", whole: true, at: (Date.now() - 9_000) as WallMs });
+  const { vms } = await client.group.losses({ group: "office", to: "h1" });
+  expect(vms).toMatchObject([
+    { name: "web", to: { name: "h1" }, code: "replica-stale", proof: "not-needed", lostMiB: null },
+  ]);
+  const [loss] = vms;
+  expect(loss?.lostMs).toBeGreaterThanOrEqual(9_000);
+  const order = (accept: readonly string[]) =>
+    client.group.failover({ group: "office", to: "h1", accept: [...accept] });
+  expect(await failure(order(["web@1"]))).toMatchObject({ code: "failover-not-accepted" });
+  const shown = await holdfast("group", "failover", "office", "--to", "h1");
+  expect([shown.code, shown.out, shown.err]).toEqual([
+    ...[1, expect.stringMatching(/web +h1 +replica-stale/u), expect.stringContaining(`--accept ${loss?.accept}`)],
+  ]);
+  await copyAt("h1", { kind: "stale", cause: "silent", whole: true, at: (Date.now() - 1_000) as WallMs });
+  expect(await failure(order([loss?.accept ?? ""]))).toMatchObject({ code: "failover-not-accepted" });
+  const [now] = (await client.group.losses({ group: "office", to: "h1" })).vms;
+  await order([now?.accept ?? ""]);
+  expect((await client.vm.show({ vm: "web" })).vm.order).toMatchObject({ kind: "promote", to: "h1" });
+  await copyAt("h1", { kind: "copying" });
+  expect(await failure(client.group.losses({ group: "office", to: "h1" }))).toMatchObject({ code: "failover-no-copy" });
 });
 
 const holdfast = (...line: readonly string[]) => begin(line, { HOLDFAST_SOCKET: api.socket }).ended;

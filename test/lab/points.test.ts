@@ -15,7 +15,7 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
   let web: TestVm;
   let writer: Writer;
 
-  const points = async (): Promise<readonly PointOutput[]> => (await lab.client().point.list({ vm: "web" })).points;
+  const points = async (): Promise<readonly PointOutput[]> => (await lab.client("h2").point.list({ vm: "web" })).points;
   const done = async (...line: readonly string[]): Promise<string> => {
     const { code, out, err } = await lab.holdfast(...line);
     expect([line, code, err]).toEqual([line, 0, ""]);
@@ -118,5 +118,25 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
     });
     await writer.goesOn();
     expect(writer.lost(() => web.disk())).toEqual([]);
+  });
+
+  test("[S18, S20] after a failover what the old host held is a branch: listed, exported, deleted", async () => {
+    const before = [...writer.acknowledged];
+    await lab.fault("power-off", { host: "h1" });
+    await waitFor("web to be on h2", () => (web.owner().host === "h2" ? true : undefined));
+    await lab.fault("power-on", { host: "h1" });
+    const branch = await waitFor("the branch", async () => (await points()).find(({ origin }) => origin === "branch"));
+    await waitFor("its copy to have everything", async () => {
+      const shown = await lab.client("h2").group.show({ group });
+      return shown.group.vms[0]?.copy === "in-sync" || undefined;
+    });
+    expect(await done("branch", "list")).toMatch(new RegExp(`web +${branch.id} +h1`, "u"));
+    const folder = join(lab.world.dir, "branch");
+    await done("branch", "export", "web", branch.id, "--to", folder);
+    const [name = ""] = readdirSync(folder);
+    expect(lostNumbers(readGuestDisk(join(folder, name)).records, "client", before)).toEqual([]);
+    await done("branch", "delete", "web", branch.id);
+    await waitFor("it to go", async () => !(await points()).some(({ id }) => id === branch.id) || undefined);
+    await writer.goesOn();
   });
 });

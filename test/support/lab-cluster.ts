@@ -4,7 +4,8 @@ import { type Cluster, type Layout, labLocalPool, labPool, localPoolDir, openClu
 import { serveControl } from "../../lab/control.ts";
 import type { FaultRequest } from "../../lab/fault-menu.ts";
 import { applyFault } from "../../lab/faults.ts";
-import { type GuestDisk, readGuestDisk } from "../../lab/guest/disk.ts";
+import type { GuestDisk } from "../../lab/guest/disk.ts";
+import { openedFile, readOpenedDisk } from "../../lab/guest/opened-disk.ts";
 import type { LabHost } from "../../lab/host.ts";
 import { clientOf, createCluster, daemons, daemonsBeside, startGuest } from "../../lab/session.ts";
 import { until } from "../../lab/shell.ts";
@@ -170,7 +171,10 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
       return end.kind === "answered" && end.status === 200 ? (JSON.parse(end.body) as GuestStatus) : undefined;
     },
     answers: () => waitFor(`the page of ${name}`, vm.status),
-    disk: () => readGuestDisk(vm.image(vm.owner().host)),
+    disk: () => {
+      const opened = openedFile(vm.pids(), record()?.spec.disks[0]?.volume ?? "-");
+      return readOpenedDisk(opened ?? vm.image(vm.owner().host));
+    },
     image: (host) => {
       const disk = record()?.spec.disks[0];
       const folder = disk?.pool === labLocalPool ? localPoolDir(world.host(host).plan) : world.poolDir;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterId, WallMs } from "../../model/ids.ts";
-import type { Consistency } from "../../model/point-records.ts";
+import { type Consistency, isBranch } from "../../model/point-records.ts";
 import { refuse } from "../../model/reason.ts";
 import type { GuestFreezer } from "../../ports/guest-freeze.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
@@ -48,7 +48,12 @@ async function take(options: PointSourceOptions, run: VmRun, request: PointReque
   const tls = request.tls ? readTlsTexts(options) : null;
   if (tls === undefined) return refuse("replica-no-certificate", { vm });
   const attempt = new Attempt(options, run, request, tls);
-  return request.origin === "resync" ? attempt.keepLast() : attempt.go();
+  return isLast(request.origin) ? attempt.keepLast() : attempt.go();
+}
+
+/** What the copies hold, as they lie. */
+function isLast(origin: PointRequest["origin"]): boolean {
+  return origin === "resync" || isBranch(origin);
 }
 
 class Attempt {

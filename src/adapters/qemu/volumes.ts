@@ -89,6 +89,11 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
     if (/Failed to get ".*" lock/u.test(end.stderr)) return refuse("volume-in-use", { volume, pool: pool.name });
     rmSync(path, { force: true });
   }
+  // What replication laid upon it, and what it says of it.
+  const belongs = /^\.(?:\d+\.qcow2|replica|layers|proof)$/u;
+  for (const name of readdirSync(folder))
+    if (name.startsWith(`${volume}.`) && belongs.test(name.slice(volume.length)))
+      rmSync(join(folder, name), { force: true });
   sync(folder);
   return { kind: "done" };
 }

@@ -73,6 +73,25 @@ const groupInput = z.object({ group: z.string().min(1).max(200) });
 const groupChange = groupInput.extend({ requestId: requestIdSchema });
 const groupAnswer = z.object({ group: groupSchema });
 
+const lossesSchema = z.object({
+  vms: z.array(
+    named.extend({
+      to: named,
+      /** `whole`: nothing is lost, and it needs no order. Otherwise what is the matter with its copy. */
+      code: z.string(),
+      /** Everything after it is lost; for how long, and how much as far as it is known. */
+      since: wallMsSchema.nullable(),
+      lostMs: z.number().min(0).nullable(),
+      lostMiB: z.number().min(0).nullable(),
+      /** Whether its host is proven gone; where it is silent, that follows on the order. */
+      proof: z.enum(["not-needed", "there", "missing"]),
+      /** What the order has to accept, for as long as the copy is as it is. */
+      accept: z.string(),
+    }),
+  ),
+});
+export type Losses = z.infer<typeof lossesSchema>;
+
 export const groupContract = {
   create: base
     .route({ method: "POST", path: "/groups", summary: "Protect VMs of one host by copies on another" })
@@ -129,6 +148,14 @@ export const groupContract = {
       }),
     )
     .output(z.object({ tasks: z.array(taskSchema) })),
+  losses: base
+    .route({ method: "GET", path: "/groups/{group}/losses", summary: "What a failover by hand would lose now" })
+    .input(groupInput.extend({ to: nameOrIdSchema }))
+    .output(lossesSchema),
+  failover: base
+    .route({ method: "POST", path: "/groups/{group}/failover", summary: "Go on from copies that lack something" })
+    .input(groupChange.extend({ to: nameOrIdSchema, accept: z.array(z.string().max(2_000)).max(60) }))
+    .output(lossesSchema),
   delete: base
     .route({ method: "DELETE", path: "/groups/{group}", summary: "End the protection; images stay in the pool" })
     .input(groupChange)

@@ -1,7 +1,15 @@
 import { z } from "zod";
 import { pointProofSchema, proofCheckSchema } from "../../model/point-proof.ts";
 import { consistencySchema, pointOriginSchema } from "../../model/point-records.ts";
-import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, troubleSchema, wallMsSchema } from "./base.ts";
+import {
+  acceptSchema,
+  asOfMsSchema,
+  base,
+  nameOrIdSchema,
+  requestIdSchema,
+  troubleSchema,
+  wallMsSchema,
+} from "./base.ts";
 
 const named = z.object({ id: z.string(), name: z.string() });
 
@@ -49,7 +57,7 @@ export const pointContract = {
     .output(wishSchema),
   drop: base
     .route({ method: "DELETE", path: "/vms/{vm}/points/{point}", summary: "Give a recovery point up" })
-    .input(ofPoint)
+    .input(ofPoint.extend({ accept: acceptSchema }))
     .output(wishSchema),
   export: base
     .route({

@@ -94,7 +94,7 @@ export const vmDetailSchema = vmSummarySchema.extend({
   /** What a person asked for and has not got yet. */
   order: z
     .object({
-      kind: z.enum(["migrate", "relocate", "stop"]),
+      kind: z.enum(["migrate", "relocate", "promote", "stop"]),
       /** Where a move goes. */
       to: z.string().nullable(),
       /** How long the guest may take to stop. */

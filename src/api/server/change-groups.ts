@@ -1,6 +1,8 @@
+import { type Loss, lossesOf, planFailover } from "../../core/requests/failover.ts";
 import { type GroupMove, vmsToSwitch } from "../../core/requests/group-moves.ts";
 import {
   type CreateGroupRequest,
+  hostOf,
   planCreateGroup,
   planDeleteGroup,
   planPauseGroup,
@@ -11,7 +13,8 @@ import { planMoveVm } from "../../core/requests/move.ts";
 import type { Asked, Planned } from "../../core/requests/plan.ts";
 import type { Sight } from "../../core/requests/sight.ts";
 import type { GroupId } from "../../model/ids.ts";
-import type { GroupOutput } from "../contract/group.ts";
+import type { ClusterView } from "../../model/view.ts";
+import type { GroupOutput, Losses } from "../contract/group.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, type WithRequestId } from "./ask.ts";
 import type { ApiOptions } from "./options.ts";
@@ -42,6 +45,11 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
       change("group.pause", input, (asked) => planPauseGroup(options.view(), input.group, true, asked)),
     resume: (input: OneGroup) =>
       change("group.resume", input, (asked) => planPauseGroup(options.view(), input.group, false, asked)),
+    losses: (group: string, to: string): Answer<Losses> => {
+      const found = lossesOf(options.view(), group, to, sight, options.clock.wall());
+      return found.kind === "refused" ? found : { kind: "ok", value: presentLosses(options.view(), found.losses) };
+    },
+    failover: (input: FailoverInput) => failover(options, sight, input),
     switchover: (input: GroupMove & WithRequestId) => switchover(options, sight, input),
     delete: async (input: OneGroup): Promise<Answer<{ readonly name: string }>> => {
       const end = await ask(options, "group.delete", "cluster-changed", input, (asked) =>
@@ -73,4 +81,35 @@ async function switchover(
     tasks.push(end.value);
   }
   return { kind: "ok", value: { tasks } };
+}
+
+type FailoverInput = OneGroup & { readonly to: string; readonly accept: readonly string[] };
+
+/** All of what would be lost has to be accepted before the first VM is ordered. */
+async function failover(
+  options: ApiOptions,
+  sight: Sight,
+  { group, to, accept, requestId }: FailoverInput,
+): Promise<Answer<Losses>> {
+  const found = lossesOf(options.view(), group, to, sight, options.clock.wall());
+  if (found.kind === "refused") return found;
+  const lossy = found.losses.filter(({ code }) => code !== "whole");
+  const asked: Asked = { actor: { name: "root", role: "admin", requestId: requestId ?? "" }, at: options.clock.wall() };
+  for (const loss of lossy) {
+    const end = planFailover(options.view(), loss, accept, asked);
+    if (end.kind === "refused") return end;
+  }
+  for (const [i, loss] of lossy.entries()) {
+    const part = requestId === undefined ? {} : { requestId: `${requestId.slice(0, 60)}-${i}` };
+    const input = { vm: loss.vm, accept: loss.accept, ...part };
+    const end = await ask(options, "group.failover", "cluster-changed", input, (by) =>
+      planFailover(options.view(), loss, accept, by),
+    );
+    if (end.kind !== "ok") return end;
+  }
+  return { kind: "ok", value: presentLosses(options.view(), found.losses) };
+}
+
+function presentLosses(view: ClusterView, losses: readonly Loss[]): Losses {
+  return { vms: losses.map(({ vm, to, ...loss }) => ({ ...loss, id: vm, to: hostOf(view, to) })) };
 }

@@ -1,7 +1,10 @@
+import type { TakeoverOutput } from "../contract/takeover.ts";
+import type { Answer } from "./ask.ts";
 import { type ListenEnd, listenOnSocket } from "./listen.ts";
 import type { ApiOptions } from "./options.ts";
 import { type ApiRouter, createRouter } from "./router.ts";
 import { sweepRegularly } from "./sweep.ts";
+import { takeOver } from "./takeover.ts";
 import { trackContacts } from "./tracker.ts";
 
 export type { ListenEnd } from "./listen.ts";
@@ -9,6 +12,8 @@ export type { ApiOptions } from "./options.ts";
 
 export type Api = {
   readonly router: ApiRouter;
+  /** S23: as an order would, by the word of the other one's device alone. */
+  readonly takeOverByDevice: () => Promise<Answer<TakeoverOutput>>;
   /** Serves on a unix socket (mode 0600). */
   readonly listen: (socket: string) => Promise<ListenEnd>;
   /** Ends its timers; a server that listens is closed by its own `close`. */
@@ -22,6 +27,7 @@ export function createApi(options: ApiOptions): Api {
   const router = createRouter(options, tracker);
   return {
     router,
+    takeOverByDevice: () => takeOver(options, { claim: "peer-is-off" }),
     listen: (socket) => listenOnSocket(options, router, socket),
     stop: () => {
       tracker.stop();

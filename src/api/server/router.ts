@@ -151,6 +151,8 @@ function groupRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterV
     set: api.set.handler(async ({ input }) => settle(await change.set(input))),
     pause: api.pause.handler(async ({ input }) => settle(await change.pause(input))),
     resume: api.resume.handler(async ({ input }) => settle(await change.resume(input))),
+    losses: api.losses.handler(({ input }) => settle(change.losses(input.group, input.to))),
+    failover: api.failover.handler(async ({ input }) => settle(await change.failover(input))),
     switchover: api.switchover.handler(async ({ input }) => settle(await change.switchover(input))),
     delete: api.delete.handler(async ({ input }) => settle(await change.delete(input))),
   });

@@ -5,10 +5,10 @@ import { fail } from "../trouble.ts";
 import { checksOf } from "./point-checks.ts";
 
 type PointOptions = {
-  readonly pointsEvery?: number | null | undefined;
+  readonly pointsEvery?: number | undefined;
   readonly keep?: KeepOption | undefined;
   readonly consistency?: "crash" | "application" | undefined;
-  readonly testEvery?: number | null | undefined;
+  readonly testEvery?: number | undefined;
   readonly testHttp?: string | undefined;
   readonly testHttpAddress?: string | undefined;
   readonly testAgent?: true | undefined;
@@ -50,18 +50,18 @@ export function withPoints<A extends unknown[], O extends Record<string, unknown
 
 export function pointsOf({ pointsEvery, keep, consistency, testEvery, ...test }: PointOptions) {
   const wantsTest = test.testHttp !== undefined || test.testAgent === true || test.testScreen === true;
-  if (testEvery == null && wantsTest) throw fail("point-test-without-time", {}, 1);
+  if ((testEvery ?? 0) === 0 && wantsTest) throw fail("point-test-without-time", {}, 1);
   const checks = checksOf({
     ...{ http: test.testHttp, httpAddress: test.testHttpAddress },
     ...{ agent: test.testAgent, screen: test.testScreen },
   });
   const points = {
-    ...(pointsEvery === undefined ? {} : { everyMs: pointsEvery }),
+    ...(pointsEvery === undefined ? {} : { everyMs: pointsEvery === 0 ? null : pointsEvery }),
     ...(keep === undefined ? {} : { keep }),
     ...(consistency === undefined ? {} : { consistency }),
     ...(testEvery === undefined
       ? {}
-      : { test: testEvery === null ? null : { everyMs: testEvery, checks, limitMs: testLimitMs } }),
+      : { test: testEvery === 0 ? null : { everyMs: testEvery, checks, limitMs: testLimitMs } }),
   };
   return Object.keys(points).length === 0 ? {} : { points };
 }

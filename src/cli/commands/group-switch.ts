@@ -1,6 +1,7 @@
-import type { GroupOutput } from "../../api/contract/group.ts";
+import type { GroupOutput, Losses } from "../../api/contract/group.ts";
 import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group } from "../program.ts";
+import { moment, table } from "../text.ts";
 import { fail } from "../trouble.ts";
 import { watchTask } from "./task.ts";
 
@@ -26,15 +27,46 @@ export function switchCommands(group: Parent, cli: Cli): void {
     .action((name, options) => run(cli, name, "live", options));
   group
     .command("failover")
-    .description("stop all its VMs, and start them on the host of their copies")
+    .description("start its VMs on the host of their copies; without --planned: after the loss of theirs")
     .argument("<group>", "its name")
-    .requiredOption("--planned", "only where nothing is lost by it: every copy has every write")
+    .option("--planned", "stop them first: nothing is lost, because every copy has every write then")
+    .option("--accept <loss...>", "lose what their copies lack, as this command says it without it")
     .option("--to <host>", toHelp)
-    .option("--no-wait", "return as soon as the orders are recorded")
+    .option("--no-wait", "with --planned: return as soon as the orders are recorded")
     .option("--timeout <seconds>", waitHelp, wholeNumber, 600)
-    .option("--json", "print the tasks as JSON at the end")
-    .addHelpText("after", examples("holdfast group failover office --planned"))
-    .action((name, options) => run(cli, name, "stopped", options));
+    .option("--json", "print the tasks, or what is lost, as JSON at the end")
+    .addHelpText("after", examples("holdfast group failover office --planned", "holdfast group failover office"))
+    .action((name, options) =>
+      options.planned === true ? run(cli, name, "stopped", options) : byHand(cli, name, options),
+    );
+}
+
+type ByHand = { readonly to?: string; readonly accept?: string[]; readonly json?: true };
+
+/** Nobody accepts what was not shown: without it this only tells. */
+async function byHand(cli: Cli, name: string, { to: wanted, accept, json }: ByHand): Promise<void> {
+  const session = await cli.session();
+  const to = wanted ?? otherEnd((await session.call((client) => client.group.show({ group: name }))).group);
+  const answer =
+    accept === undefined
+      ? await session.call((client) => client.group.losses({ group: name, to }))
+      : await session.change((client, requestId) => client.group.failover({ group: name, to, accept, requestId }));
+  if (json === true) cli.json(answer);
+  else cli.io.out(lossesText(answer) + (accept === undefined ? "" : "It is ordered.\n"));
+  const lossy = answer.vms.filter(({ code }) => code !== "whole");
+  const [first] = lossy;
+  if (accept !== undefined || first === undefined) return;
+  const all = lossy.map((one) => one.accept).join(" ");
+  throw fail("failover-not-accepted", { vm: first.name, host: first.to.name, accept: all }, 1);
+}
+
+function lossesText({ vms }: Losses): string {
+  const rows = vms.map(({ name, to, code, since, lostMs, lostMiB, proof }) => {
+    const lost = code === "whole" ? "nothing" : lostMs === null ? "nobody can say" : `${Math.ceil(lostMs / 1_000)} s`;
+    const bytes = lostMiB === null ? "?" : `${lostMiB} MiB`;
+    return [name, to.name, code, since === null ? "-" : moment(since), lost, bytes, proof];
+  });
+  return table(["VM", "TO", "COPY", "SINCE", "LOST", "", "PROOF"], rows);
 }
 
 async function run(cli: Cli, name: string, manner: Manner, options: Options): Promise<void> {

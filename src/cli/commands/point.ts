@@ -13,7 +13,7 @@ type Parent = Parameters<Group>[0];
 const pollMs = 250;
 /** For an agent to do it, and to say so. */
 const usualMs = 60_000;
-const exportMs = 3_600_000;
+export const exportMs = 3_600_000;
 
 export const pointCommands: Group = (program, cli) => {
   const point = program
@@ -154,7 +154,7 @@ function testCommand(point: Parent, cli: Cli): void {
 }
 
 /** Waits for the agent that carries it out; the session's own interrupt ends the wait, not the wish. */
-async function settled(session: Session, wish: WishOutput, limitMs = usualMs): Promise<WishOutput> {
+export async function settled(session: Session, wish: WishOutput, limitMs = usualMs): Promise<WishOutput> {
   let now = wish;
   const giveUpAt = performance.now() + limitMs;
   while (now.state === "open") {

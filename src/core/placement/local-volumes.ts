@@ -2,6 +2,7 @@ import type { HostId } from "../../model/ids.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { HostFacts, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf } from "../../model/view.ts";
+import { acceptedLossOf } from "../accepted-loss.ts";
 import { whyNotLiveTo } from "../cpu.ts";
 import { movesLive } from "../moves.ts";
 import { wholeCopies } from "../replication-usable.ts";
@@ -26,7 +27,7 @@ export function localVolumes(view: ClusterView, vm: Vm, live: boolean): LocalVol
   const runs = owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) === undefined;
   const moves = live && runs && movesLive(view, vm, owner, "migrate");
   const needs = moves ? localNeeds(view, vm) : undefined;
-  return { lies, copies: wholeCopies(view, vm.id), needs, whyCpu: (to) => whyNotLiveTo(view, vm, to) };
+  return { lies, copies: copiesToTake(view, vm), needs, whyCpu: (to) => whyNotLiveTo(view, vm, to) };
 }
 
 /** Why its disks cannot be on `host`; undefined: they lie there, or have room there and can be taken along. */
@@ -39,4 +40,11 @@ export function whyVolumesNot(local: LocalVolumes, host: HostId, facts: HostFact
     if (neededMiB > freeMiB) return reason("PL1", "pool-short", { host, pool, neededMiB, freeMiB });
   }
   return whyCpu(host);
+}
+
+/** Those that a person has ordered to be taken with what they lack stand beside those that lack nothing (S18). */
+function copiesToTake(view: ClusterView, vm: Vm): readonly HostId[] {
+  const ordered = acceptedLossOf(view, vm.id);
+  const whole = wholeCopies(view, vm.id);
+  return ordered === undefined ? whole : [...whole, ordered.to];
 }

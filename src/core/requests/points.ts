@@ -63,11 +63,14 @@ export function planTakePoint(
 /** It is no point any more; its room is given back by and by. */
 export function planDropPoint(
   view: ClusterView,
-  request: { readonly vm: string; readonly point: string },
+  request: { readonly vm: string; readonly point: string; readonly accept?: boolean | undefined },
   intent: IntentId,
   asked: Asked,
 ): Planned {
-  return planOf(view, request, { intent, asked }, ({ id }) => ({ act: "drop", point: id }));
+  return planOf(view, request, { intent, asked }, ({ id, origin }, { record, host }) => {
+    if (origin !== "branch-kept" || request.accept === true) return { act: "drop", point: id };
+    return refuse("branch-has-what-nobody-has", { vm: record.name, point: id, host: hostName(view, host) });
+  });
 }
 
 /** Plain raw images, read-only, in a folder of the host where the point lies. */

@@ -179,6 +179,30 @@ export const groupMessages = {
     effect: "The VM goes on without it; what is written from now on is lost with its host.",
     remedy: "Nothing to do where the host or its link is back soon: what is missing is then copied by itself.",
   },
+  "replica-promoted-with-loss": "VM {vm} goes on from its copy on {host} by order, without what that lacks.",
+  "failover-with-loss-ordered": "VM {vm} is to go on from its copy on {host}, whatever that lacks.",
+  "failover-overtaken": {
+    cause:
+      "The copy of VM {vm} on host {host} is not what it was when its failover was ordered, or its own host is back.",
+    effect: "The order is void: it would lose something else than was shown, or for nothing.",
+    remedy: "Look again at what would be lost: `holdfast group failover` without --accept.",
+  },
+  "failover-not-accepted": {
+    cause:
+      "A failover of VM {vm} to its copy on host {host} loses what the copy lacks, and that was not accepted as it is now.",
+    effect: "Nothing was done.",
+    remedy: "Read what would be lost, then repeat the command with --accept {accept}.",
+  },
+  "failover-host-up": {
+    cause: "Host {host} is up, and VM {vm} of group {group} belongs to it.",
+    effect: "Nothing was done: what its copy lacks need not be lost.",
+    remedy: "Wait until the group is Normal, then `holdfast group switchover {group}`.",
+  },
+  "failover-no-copy": {
+    cause: "VM {vm} of group {group} has no copy on host {host} that a guest could start from.",
+    effect: "Nothing was done.",
+    remedy: "See `holdfast group show {group}`; its newest recovery point, where there is one, can be exported.",
+  },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
   "group-link-late": {
     cause: "Host {host} answers in {ms} ms at best over the link of replication; it should be {most} ms or less.",
@@ -203,7 +227,7 @@ export const groupMessages = {
   },
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
-    effect: "Nothing is copied over it; the VM is not protected.",
-    remedy: "Save from it what is needed, then delete the branch.",
+    effect: "Nothing is copied over it; until it is kept as a branch the VM is not protected.",
+    remedy: "Nothing to do where both hosts are up and the group copies each write; then see `holdfast branch list`.",
   },
 } satisfies Catalogue;

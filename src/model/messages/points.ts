@@ -72,6 +72,12 @@ export const pointMessages = {
     effect: "Nothing can be said of it.",
     remedy: "It was answered long ago, or never given: see `holdfast point list`.",
   },
+  "branch-has-what-nobody-has": {
+    cause: "Branch {point} of VM {vm} on {host} has acknowledged writes that nobody else has.",
+    effect: "It was not deleted.",
+    remedy:
+      "Save from it what is needed: `holdfast branch export {vm} {point} --to FOLDER`; then delete it with `--accept`.",
+  },
   "point-wish-open": {
     cause: "Host {host}, which is to {act} the recovery point, has not answered yet.",
     effect: "It may still be done: the order stays open.",

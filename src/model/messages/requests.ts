@@ -146,12 +146,14 @@ export const requestMessages = {
   "store-not-reachable": {
     cause: "The cluster's store does not answer this host ({cause}).",
     effect: "Nothing was changed. VMs of a host without contact stand still before another host may start them.",
-    remedy: "Check this host's links and whether most members are up: `holdfast host list` on another host.",
+    remedy:
+      "Check this host's links and whether most members are up: `holdfast host list` on another host. Where the others are off: `holdfast cluster takeover --help`.",
   },
   "store-never-read": {
     cause: "Host {host} has not reached the cluster's store since it started.",
     effect: "It cannot say anything about the cluster. It does not mean that the cluster is empty.",
-    remedy: "Wait some seconds; if it stays so, check its links and the state of etcd on this host.",
+    remedy:
+      "Wait some seconds; if it stays so, check its links and the state of etcd on this host. Where the others are off: `holdfast cluster takeover --help`.",
   },
   "view-behind": {
     cause: "This host hears of changes too late (waiting for revision {revision}).",

@@ -9,6 +9,8 @@ export const takeoverMessages = {
     effect: "Nothing was asked for.",
     remedy: "See `holdfast cluster takeover --help`.",
   },
+  "takeover-begun":
+    "Nothing was heard of the store for {silentMs} ms: this host asks the other one's power controller to cut it.",
   "store-rejoin-waits": "This host's member of the store is about to join it again: {cause}.",
   "takeover-not-needed": {
     cause: "The store serves: there is nothing to take over.",
@@ -61,7 +63,7 @@ export const takeoverMessages = {
     remedy: "Look at etcd's log on this host, then ask again.",
   },
   "takeover-not-written": {
-    cause: "The store goes on with this host alone; of {of} changes {done} are written.",
+    cause: "The store goes on with this host alone; {done} changes are written, {left} are not.",
     effect: "VMs of the lost hosts may not start.",
     remedy: "Look at `holdfast cluster status` and the log, and start what is missing by hand.",
   },

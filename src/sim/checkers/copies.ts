@@ -1,5 +1,6 @@
 import type { VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import type { VmOrder } from "../../model/move-records.ts";
 import type { Owner } from "../../model/records.ts";
 import type { Group, Replica } from "../../model/replication-records.ts";
 import type { OutcomeName } from "../counts.ts";
@@ -12,26 +13,37 @@ const counted: Partial<Record<Replica["state"]["kind"], OutcomeName>> = {
   diverged: "promotions",
 };
 
-/** S17: a guest that starts from disks of one host finds there everything that it was ever told is written. */
+/**
+ * S17: a guest that starts from disks of one host finds there everything that it was ever told is written; but for what a person
+ * has accepted to lose, by an order that was served in the very commit that gave the VM to that host in this epoch (S18).
+ */
 export const nothingLost: CheckerKind = {
   rule: "S17",
-  make: (world, fail) => ({
-    starting: (copy) => {
-      const guest = world.replicas.guests.get(copy.run.vm);
-      if (guest === undefined) return;
-      const lost = copy.vm.spec.disks.flatMap(
-        ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
-      );
-      const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
-      if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);
-    },
-    committed: ({ name, value, before }) => {
-      if (name.kind !== "replica" || value === undefined) return;
-      const { kind } = (value as Replica).state;
-      const outcome = counted[kind];
-      if (outcome !== undefined && (before as Replica | undefined)?.state.kind !== kind) world.count(outcome);
-    },
-  }),
+  make: (world, fail) => {
+    const accepted = new Map<VmId, number>();
+    return {
+      committed: ({ name, value, before }) => {
+        if (name.kind === "replica" && value !== undefined) {
+          const { kind } = (value as Replica).state;
+          const outcome = counted[kind];
+          if (outcome !== undefined && (before as Replica | undefined)?.state.kind !== kind) world.count(outcome);
+        }
+        if (name.kind !== "vm-order" || value !== undefined) return;
+        const order = (before as VmOrder | undefined)?.order;
+        const owner = world.truth.owners.get(name.vm);
+        if (order?.kind === "promote" && owner?.host === order.to) accepted.set(name.vm, owner.epoch);
+      },
+      starting: (copy) => {
+        const guest = world.replicas.guests.get(copy.run.vm);
+        if (guest === undefined || accepted.get(copy.run.vm) === copy.run.epoch) return;
+        const lost = copy.vm.spec.disks.flatMap(
+          ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
+        );
+        const name = `${copy.run.vm} epoch ${copy.run.epoch}`;
+        if (lost.length > 0) fail(`${name} starts on ${copy.host.id} without ${lost.length} acknowledged writes`);
+      },
+    };
+  },
 };
 
 /** S19: no connection of an earlier epoch writes a copy that a guest runs from. */

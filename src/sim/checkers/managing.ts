@@ -11,7 +11,10 @@ import { isAwaited } from "./awaited.ts";
 import type { CheckerKind } from "./kind.ts";
 
 /** What may become of an order to move a VM, as the events say it. */
-const ends = ["vm-move-begun", "vm-order-dropped", "vm-order-served", "vm-place-changed", "vm-deleted"];
+const ends = [
+  ...["vm-move-begun", "vm-order-dropped", "vm-order-served", "vm-place-changed", "vm-deleted"],
+  "replica-promoted-with-loss",
+];
 
 /** HM1: no order to move a VM disappears without a word about what became of it. */
 export const ordersEnd: CheckerKind = {

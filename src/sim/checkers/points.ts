@@ -22,7 +22,7 @@ export const pointsHoldMoments: CheckerKind = {
       const disks = world.truth.vms.get(vm)?.spec.disks ?? [];
       if (guest === undefined || disks.length === 0) return;
       // What was left behind lacks what came after; what was in sync lacks nothing.
-      if (point.origin === "resync" || point.origin === "cycle") return;
+      if (point.origin !== "schedule" && point.origin !== "hand") return;
       if (!lostBy.has(point.disks)) {
         const lost = disks.flatMap(({ volume }, i) => guest[i]?.lostOn(point.disks.get(volume) ?? new Map()) ?? []);
         lostBy.set(point.disks, lost.length === 0 ? "" : `lacks ${lost.length} writes that were acknowledged before`);
@@ -67,7 +67,7 @@ export const lastIsKept: CheckerKind = {
       audits += 1;
       if (audits % auditsBetween !== 0) return;
       for (const [host, vm] of waiting.values())
-        if (!pointsAt(world, host, vm).some(({ origin, whole }) => whole && origin === "resync"))
+        if (!pointsAt(world, host, vm).some(({ origin, whole }) => whole && origin !== "schedule" && origin !== "hand"))
           fail(`the copy of ${vm} on ${host} is not whole again, and its last point is gone`);
     };
     const committed = ({ name, value, before }: Written): void => {
@@ -75,6 +75,7 @@ export const lastIsKept: CheckerKind = {
       const [is, was] = [value as Replica | undefined, before as Replica | undefined];
       const isUsable =
         was?.state.kind === "in-sync" ||
+        (was?.state.kind === "diverged" && was.state.kept) ||
         (was?.state.kind === "stale" && was.state.whole && was.state.cause !== "moved");
       waiting.delete(`${name.vm} ${name.host}`);
       if (is?.state.kind !== "copying" || !isUsable || was?.pool !== undefined) return;

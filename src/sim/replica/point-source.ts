@@ -1,4 +1,5 @@
 import type { WallMs } from "../../model/ids.ts";
+import { isBranch } from "../../model/point-records.ts";
 import { refuse } from "../../model/reason.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { PointEnd, PointRequest, PointSource } from "../../ports/replication-points.ts";
@@ -18,7 +19,7 @@ export class SimPointSource implements PointSource {
   }
 
   takePoint(run: VmRun, request: PointRequest, done: (end: PointEnd) => void): void {
-    if (request.origin === "resync") {
+    if (request.origin === "resync" || isBranch(request.origin)) {
       this.#knock(run, request, "keep-last", (answer) => done(endOf(run, answer)));
       return;
     }

@@ -103,6 +103,7 @@ export const phrases = [
   "group resume RULE",
   "group resume by hand RULE",
   "group delete RULE",
+  "accept the loss of VM on HOST",
   "points of RULE every TIME",
   "point take VM",
   "point drop VM",

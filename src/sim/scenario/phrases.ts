@@ -16,6 +16,7 @@ import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
+import { acceptLoss } from "./failover-phrase.ts";
 import { asItArrives, asItIsHandedOver, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { dropPoint, exportPoint, schedule, takePoint, testPoint } from "./point-phrases.ts";
@@ -360,6 +361,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
       (view, _event, asked) =>
         planDeleteGroup(view, rule, asked),
   ),
+  "accept the loss of VM on HOST": orderWith(acceptLoss),
   "points of RULE every TIME": orderWith(schedule),
   "point take VM": orderWith(takePoint),
   "point drop VM": orderWith(dropPoint),

@@ -147,8 +147,8 @@ export const managerMutants: readonly Mutant[] = [
     what: "A manager whose claim was refused leads as if it had won.",
     near: ["store-leader-change", "leader-stop"],
     file: "src/manager/manager.ts",
-    find: ' || ended.kind === "claim";',
-    replace: ";",
+    find: '(ended.kind === "tick" && end.kind === "refused") || ended.kind === "claim";',
+    replace: 'ended.kind === "tick" && end.kind === "refused";',
     also: [
       {
         file: "src/manager/office.ts",

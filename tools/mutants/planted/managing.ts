@@ -144,8 +144,8 @@ export const managingMutants: readonly Mutant[] = [
     what: "A VM of a lost host stays down because the only hosts left are in quarantine.",
     near: ["power-loss"],
     file: "src/core/placement/choose.ts",
-    find: "  return chooseOpen(round, { ...asked, lastResort: true });",
-    replace: "  return chooseOpen(round, asked);",
+    find: "  const last = isClosed ? chooseOpen(round, { ...asked, lastResort: true }) : undefined;",
+    replace: "  const last = isClosed ? chooseOpen(round, asked) : undefined;",
   },
   {
     id: "disabled-vm-relocated",

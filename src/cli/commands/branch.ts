@@ -1,0 +1,87 @@
+import { resolve } from "node:path";
+import type { PointOutput } from "../../api/contract/point.ts";
+import { type Cli, examples, type Group, jsonOption } from "../program.ts";
+import { age, moment, orDash, staleness, table } from "../text.ts";
+import { exportMs, settled } from "./point.ts";
+
+type Parent = Parameters<Group>[0];
+
+export const branchCommands: Group = (program, cli) => {
+  const branch = program.command("branch").description("what a VM's old host held when it went on elsewhere");
+  branch.addHelpText(
+    "after",
+    examples("holdfast branch list", "holdfast branch export web e5-1732303030000 --to /var/tmp/web"),
+  );
+  listCommand(branch, cli);
+  exportCommand(branch, cli);
+  deleteCommand(branch, cli);
+};
+
+function isBranch({ origin }: PointOutput): boolean {
+  return origin === "branch" || origin === "branch-kept";
+}
+
+function listCommand(branch: Parent, cli: Cli): void {
+  branch
+    .command("list")
+    .description("all branches, and whether they have writes that nobody else has")
+    .option("--vm <vm>", "only of this VM, by name or id")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast branch list", "holdfast branch list --vm web --json"))
+    .action(async ({ vm, json }) => {
+      const answer = await (await cli.session()).call((client) => client.point.list(vm === undefined ? {} : { vm }));
+      const points = answer.points.filter(isBranch);
+      if (json === true) cli.json({ ...answer, points });
+      else cli.io.out(staleness(answer.asOfMs) + branchesText(points));
+    });
+}
+
+function branchesText(points: readonly PointOutput[]): string {
+  if (points.length === 0) return "There are no branches.\n";
+  const rows = points.map(({ vm, id, host, at, ageMs, sizeMiB, origin }) => [
+    ...[vm.name, id, host.name, moment(at), age(ageMs), orDash(sizeMiB)],
+    origin === "branch-kept" ? "acknowledged writes that nobody else has" : "nothing that was ever acknowledged",
+  ]);
+  return table(["VM", "BRANCH", "ON", "KEPT AT", "AGE", "MIB", "ONLY IT HAS"], rows);
+}
+
+function exportCommand(branch: Parent, cli: Cli): void {
+  branch
+    .command("export")
+    .description("plain raw images of it, read-only, in a folder of its host")
+    .argument("<vm>", "by name or id")
+    .argument("<branch>", "as in `holdfast branch list`")
+    .requiredOption("--to <folder>", "made where it is not there; nothing in it is overwritten")
+    .option(...jsonOption)
+    .addHelpText("after", examples("holdfast branch export web e5-1732303030000 --to /var/tmp/web"))
+    .action(async (vm, point, { to, json }) => {
+      const session = await cli.session();
+      const folder = resolve(to);
+      const wish = await session.change((client, requestId) => client.point.export({ vm, point, folder, requestId }));
+      const end = await settled(session, wish, exportMs);
+      if (json === true) cli.json(end);
+      else cli.io.out(`${end.vm.name}: branch ${end.point} is on ${end.host.name} as raw images in ${folder}.\n`);
+    });
+}
+
+function deleteCommand(branch: Parent, cli: Cli): void {
+  branch
+    .command("delete")
+    .description("give it up; its room comes back by and by")
+    .argument("<vm>", "by name or id")
+    .argument("<branch>", "as in `holdfast branch list`")
+    .option("--accept", "although it has writes that nobody else has")
+    .option(...jsonOption)
+    .addHelpText(
+      "after",
+      examples("holdfast branch delete web e5-1732303030000", "holdfast branch delete web e5-1732303030000 --accept"),
+    )
+    .action(async (vm, point, { accept, json }) => {
+      const session = await cli.session();
+      const input = { vm, point, ...(accept === true ? { accept } : {}) };
+      const wish = await session.change((client, requestId) => client.point.drop({ ...input, requestId }));
+      const end = await settled(session, wish);
+      if (json === true) cli.json(end);
+      else cli.io.out(`${end.vm.name}: branch ${point} was deleted.\n`);
+    });
+}

@@ -1,0 +1,115 @@
+import type { HostId, Revision, VmId, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import type { VmOrder } from "../../model/move-records.ts";
+import { type Refusal, refuse } from "../../model/reason.ts";
+import type { Vm } from "../../model/records.ts";
+import { type ClusterView, fenceOf } from "../../model/view.ts";
+import { poolsOf, proveGone } from "../fencing.ts";
+import { copiesOn } from "../replication.ts";
+import { usability } from "../replication-usable.ts";
+import { put, transaction, unchanged } from "../transactions.ts";
+import { findHost, hostName, refuseDisarmed } from "./find.ts";
+import { findGroup } from "./groups.ts";
+import type { Asked, Planned } from "./plan.ts";
+import type { Sight } from "./sight.ts";
+
+// A failover by hand to copies that lack something. Nobody orders it without having been shown what is lost: the order carries
+// the revisions of the records that said so (S18).
+
+/** What the VM would lose, started from its copy now. `null`: nobody can say. */
+export type Loss = {
+  readonly vm: VmId;
+  readonly name: string;
+  readonly to: HostId;
+  /** `whole`: nothing; it fails over by itself once its host is proven gone. */
+  readonly code: string;
+  /** Everything that was written after it is lost; milliseconds of it until now, or until its host was fenced. */
+  readonly since: WallMs | null;
+  readonly lostMs: number | null;
+  readonly lostMiB: number | null;
+  /** `missing`: its host is not fenced yet, which follows on the order where it is silent. */
+  readonly proof: "not-needed" | "there" | "missing";
+  /** What the order has to say. */
+  readonly accept: string;
+};
+type Losses = { readonly kind: "losses"; readonly losses: readonly Loss[] };
+
+/** Of all VMs of the group that are not at `to`. Refused where one of them has no copy that a guest could make sense of. */
+export function lossesOf(view: ClusterView, group: string, to: string, sight: Sight, at: WallMs): Losses | Refusal {
+  const found = findGroup(view, group);
+  if (found.kind === "refused") return found;
+  const target = findHost(view, to);
+  if (target.kind === "refused") return target;
+  const { id: host, name } = target.stored.value;
+  const losses: Loss[] = [];
+  for (const id of found.stored.value.vms) {
+    const vm = view.vms.get(id)?.value;
+    const owner = view.owners.get(id)?.value;
+    if (vm === undefined || owner === undefined || owner.host === host) continue;
+    if (owner.kind === "held" && sight(owner.host) === "up")
+      return refuse("failover-host-up", { group, vm: vm.name, host: hostName(view, owner.host) });
+    const one = lossOf(view, vm, host, at);
+    if (one === undefined) return refuse("failover-no-copy", { group, vm: vm.name, host: name });
+    losses.push(one);
+  }
+  return losses.length > 0 ? { kind: "losses", losses } : refuse("group-already-there", { group, host: name });
+}
+
+function lossOf(view: ClusterView, vm: Vm, to: HostId, at: WallMs): Loss | undefined {
+  const owner = view.owners.get(vm.id)?.value;
+  const use = usability(view, vm.id, to);
+  if (owner === undefined || use.kind === "unusable") return undefined;
+  const pools = poolsOf(vm, view);
+  const held = owner.kind === "held" ? owner : undefined;
+  const fence = held === undefined ? undefined : fenceOf(view, held.host, held.incarnation)?.value;
+  const proof =
+    held === undefined || pools === undefined ? undefined : proveGone(view, held.host, held.incarnation, pools);
+  const since = use.kind === "lossy" ? use.since : null;
+  const figures = view.copyings.get(vm.id)?.value;
+  const isOfIt = figures?.epoch === owner.epoch && figures.to === to && use.kind === "lossy";
+  return {
+    ...{ vm: vm.id, name: vm.name, to, code: use.kind === "whole" ? "whole" : use.code, since },
+    lostMs: use.kind === "whole" ? 0 : since === null ? null : Math.max(0, (fence?.at ?? at) - since),
+    lostMiB: use.kind === "whole" ? 0 : isOfIt ? figures.remainingMiB : null,
+    proof: held === undefined ? "not-needed" : proof === undefined ? "missing" : "there",
+    accept: `${vm.name}@${revisionsOf(view, vm.id, to).join("+")}`,
+  };
+}
+
+function revisionsOf(view: ClusterView, vm: VmId, to: HostId): Revision[] {
+  return copiesOn(view, vm, to).flatMap(({ record }) => (record === undefined ? [] : [record.revision]));
+}
+
+/** Recorded for the manager, which takes the copies once the VM's host is proven gone, or drops the order where they changed. */
+export function planFailover(view: ClusterView, loss: Loss, accept: readonly string[], asked: Asked): Planned {
+  const vm = view.vms.get(loss.vm);
+  const params = { vm: loss.name, host: hostName(view, loss.to), accept: loss.accept };
+  const disarmed = refuseDisarmed(view);
+  if (disarmed !== undefined) return disarmed;
+  if (!accept.includes(loss.accept)) return refuse("failover-not-accepted", params);
+  const seen = revisionsOf(view, loss.vm, loss.to);
+  const order: VmOrder = {
+    ...{ schema: 1, vm: loss.vm, order: { kind: "promote", to: loss.to, seen }, actor: asked.actor, at: asked.at },
+  };
+  const key = keys.vmOrder(loss.vm);
+  return {
+    kind: "plan",
+    transaction: transaction(
+      [
+        unchanged(keys.vm(loss.vm), vm),
+        unchanged(keys.owner(loss.vm), view.owners.get(loss.vm)),
+        unchanged(key, view.orders.get(loss.vm)),
+        ...copiesOn(view, loss.vm, loss.to).map((copy) => unchanged(copy.key, copy.record)),
+      ],
+      [put(key, order)],
+    ),
+    outcome: { kind: "cluster-changed" },
+    events: [
+      {
+        ...{ type: "failover-with-loss-ordered", subjects: { vm: loss.vm, host: loss.to }, reason: null },
+        params: { vm: loss.name, host: hostName(view, loss.to), lostMs: loss.lostMs ?? -1 },
+        ...{ alternatives: [], actor: asked.actor },
+      },
+    ],
+  };
+}

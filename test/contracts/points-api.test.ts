@@ -1,0 +1,145 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { z } from "zod";
+import { type Client, connectClient } from "../../src/api/client/index.ts";
+import { contract } from "../../src/api/contract/index.ts";
+import type { GroupId, IntentId, PoolId, VolumeId } from "../../src/model/ids.ts";
+import { keys } from "../../src/model/keys.ts";
+import type { Point } from "../../src/model/point-records.ts";
+import type { ReplicaState } from "../../src/model/replication-records.ts";
+import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
+import { begin, outputOf } from "../support/cli-run.ts";
+import { facts, held, host, pool, status, vm, vmId } from "../support/records.ts";
+
+let api: ApiHost;
+let client: Client;
+const web = vmId("web");
+const disk = { volume: "web-0" as VolumeId, pool: "local" as PoolId, sizeMiB: 64, format: "raw" as const };
+
+beforeEach(async () => {
+  api = await startApiHost();
+  client = connectClient(api.socket);
+  await api.put(keys.pool("local" as PoolId), pool("local", "local-dir"));
+  for (const name of ["h1", "h2"]) {
+    await api.put(keys.member(host(name)), { schema: 1, id: name, name, role: "host", links: [], joinedAt: 0 });
+    await api.put(keys.hostFacts(host(name)), facts({ pools: [] }));
+  }
+  const known = vm("web");
+  await api.put(keys.vm(web), { ...known, spec: { ...known.spec, disks: [disk] } });
+  await api.put(keys.owner(web), held("h1", 1, 4));
+  await api.put(keys.vmStatus(web), status("h1", 1, 4, "running"));
+});
+afterEach(() => api.close());
+
+const copyIs = (state: ReplicaState) =>
+  api.put(keys.replica(web, disk.volume, host("h2")), {
+    ...{ schema: 1, vm: web, volume: disk.volume, host: "h2", epoch: 4, receiver: null },
+    state,
+  });
+const protect = async (): Promise<void> => {
+  await api.put(keys.group("office" as GroupId), {
+    ...{ schema: 1, name: "office", vms: [web], source: "h1", target: "h2", paused: [], createdAt: 0 },
+    mode: { kind: "synchronous", boundMs: 2_000 },
+  });
+  await copyIs({ kind: "in-sync" });
+};
+const point = (id: string, more: Partial<Point> = {}) =>
+  api.put(keys.point(web, id), {
+    ...{ schema: 1, vm: web, id, host: "h2", at: Date.now() - 5_000, origin: "hand", consistency: "crash" },
+    ...{ sizeMiB: 3, proof: null, ...more },
+  });
+/** As the agent of the host that it is for does. */
+const answered = async (answer: object): Promise<void> => {
+  const [intent] = [...api.view().intents.values()].filter(({ value }) => value.answer.kind === "open");
+  if (intent === undefined) throw new Error("Nobody wants anything");
+  await api.put(keys.intent(intent.value.id as IntentId), { ...intent.value, answer });
+};
+const holdfast = (...line: readonly string[]) => begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
+
+test("[S20] a wish is refused at once where it is in vain, and told what becomes of it otherwise", async () => {
+  const take = () => client.point.take({ vm: "web" });
+  expect(await failure(take())).toMatchObject({ code: "point-not-protected" });
+  await protect();
+  const wish = await take();
+  expect(wish).toMatchObject({ act: "take", state: "open", point: null, host: { name: "h1" } });
+  await answered({ kind: "refused", code: "point-not-in-sync", params: { vm: "web" }, at: 5 });
+  expect(await client.point.wish({ wish: wish.wish })).toMatchObject({
+    state: "refused",
+    trouble: { code: "point-not-in-sync" },
+  });
+  await copyIs({ kind: "copying" });
+  expect(await failure(take())).toMatchObject({ code: "point-not-in-sync" });
+  expect(await failure(client.point.drop({ vm: "web", point: "p1" }))).toMatchObject({ code: "point-unknown" });
+  expect(await failure(client.point.wish({ wish: "nix" }))).toMatchObject({ code: "point-wish-unknown" });
+  await point("p1");
+  const folder = "not/absolute";
+  expect(await failure(client.point.export({ vm: "web", point: "p1", folder }))).toMatchObject({
+    code: "point-folder-malformed",
+  });
+  await client.point.test({ vm: "web", point: "newest" });
+  expect(await failure(client.point.test({ vm: "web", point: "newest" }))).toMatchObject({ code: "proof-under-way" });
+});
+
+test("[S18] a branch with what nobody else has is deleted only by whoever says so", async () => {
+  await protect();
+  await point("b1", { origin: "branch-kept" });
+  expect((await holdfast("branch", "list")).out).toContain("acknowledged writes that nobody else has");
+  const refused = await holdfast("branch", "delete", "web", "b1");
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("branch-has-what-nobody-has")]);
+  const deleted = holdfast("branch", "delete", "web", "b1", "--accept");
+  await expect.poll(() => [...api.view().intents.values()].length).toBe(1);
+  await answered({ kind: "done", at: 5 });
+  expect((await deleted).out).toBe("web: branch b1 was deleted.\n");
+});
+
+test("the commands tell of points, and of what their tests came to", async () => {
+  await protect();
+  expect((await holdfast("point", "list")).out).toBe("There are no recovery points.\n");
+  const checks = [{ kind: "http", passed: false, detail: "no answer" }];
+  await point("p1", { proof: { point: "p1", at: 5 as Point["at"], tookMs: 4_200, passed: true, checks: [] } });
+  await point("p2", { proof: { point: "p2", at: 6 as Point["at"], tookMs: 9, passed: false, checks } });
+  const { out } = await holdfast("point", "list", "--vm", "web");
+  expect(out).toMatch(/web +p1 +h2 .* 3 +crash +hand +proven on .*: 4\.2 s\n/u);
+  expect(out).toMatch(/p2 .* failed on .*: http: no answer\n/u);
+  const set = await holdfast(
+    "group",
+    "set",
+    "office",
+    "--points-every",
+    "15m",
+    "--keep",
+    "24x1h,7x1d",
+    "--test-every",
+    "1d",
+  );
+  expect(set.out).toContain("every 15m, keeping 24x1h,7x1d");
+  expect((await client.group.show({ group: "office" })).group).toMatchObject({
+    status: "Warning",
+    points: { everyMs: 900_000, test: { everyMs: 86_400_000, checks: [] } },
+    vms: [{ points: { count: 2, proof: { passed: false } } }],
+  });
+  expect((await holdfast("group", "set", "office", "--points-every", "never")).out).toContain(
+    "by hand, keeping 24x1h,7x1d",
+  );
+  const bad = [
+    ["group", "set", "office", "--points-every", "15"],
+    ["group", "set", "office", "--keep", "x1h"],
+    ["point", "export", "web", "p1"],
+  ];
+  for (const line of bad) expect([line, (await holdfast(...line)).code]).toEqual([line, 2]);
+  const later = await holdfast("group", "set", "office", "--test-http", "/");
+  expect([later.code, later.err]).toEqual([1, expect.stringContaining("point-test-without-time")]);
+});
+
+test("each --json is exactly what the contract describes", async () => {
+  await protect();
+  await point("p1");
+  const printed = JSON.parse((await holdfast("point", "list", "--json")).out) as unknown;
+  const schema: z.ZodType = outputOf(contract.point.list);
+  const again = schema.parse(printed);
+  expect(again).toEqual(printed);
+  const taken = holdfast("point", "take", "--vm", "web", "--json");
+  await expect.poll(() => [...api.view().intents.values()].length).toBe(1);
+  await answered({ kind: "done", at: 5 });
+  const wish = JSON.parse((await taken).out) as unknown;
+  expect((outputOf(contract.point.take) as z.ZodType).parse(wish)).toEqual(wish);
+});

@@ -1,3 +1,4 @@
+import { limits } from "../../core/limits.ts";
 import type { VmId } from "../../model/ids.ts";
 import { keys, parseKey } from "../../model/keys.ts";
 import type { VmMove, VmOrder } from "../../model/move-records.ts";
@@ -6,8 +7,11 @@ import type { World } from "../world/world.ts";
 import type { CheckerKind } from "./kind.ts";
 
 const lookEveryMs = 1_000;
-/** For so long in sum a cluster that works may keep something waiting without a word. */
-const silentMaxMs = 120_000;
+/**
+ * For so long in sum a cluster that works may keep something waiting without a word; a host that nobody
+ * heard since the start is waited for in silence (S8).
+ */
+const silentMaxMs = limits.unheardMs + 40_000;
 
 type Waiting = { readonly since: number; readonly about: VmId; ms: number; said: boolean };
 

@@ -4,6 +4,7 @@ import { isSame } from "../base/same.ts";
 import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
 import {
+  copiesOn,
   copyingTransaction,
   hostsWithCopies,
   inSyncTransaction,
@@ -77,7 +78,8 @@ function settleRun(building: Building, local: Local): void {
   const key = runKey(run);
   const mirror = building.state.replicas.mirrors.get(key);
   const protection = protectionOf(view, run.vm);
-  const works = protection !== undefined && isWorking(view, protection.group) ? protection : undefined;
+  const isMirrored = protection?.group.mode.kind === "synchronous" && isWorking(view, protection.group);
+  const works = isMirrored ? protection : undefined;
   const to = protection?.to ?? hostsWithCopies(view, run.vm).find((host) => host !== building.state.self);
   if (building.busy(replicaSubject(run.vm))) return;
   if (to === undefined) {
@@ -106,6 +108,11 @@ function settleUnmirrored(building: Building, here: Here): void {
     record(building, here, "failed");
     return;
   }
+  // What is promised of its last cycle is taken back before anything else is written over it (S25).
+  if (protection !== undefined && isSealed(building, here)) {
+    commit(building, here, copyingTransaction(building.happened.view, run.vm, runOf(building, here), here.to), []);
+    return;
+  }
   // The relay of an earlier run of it goes first: QEMU's jobs bear the same names.
   const isLeft = [...building.state.replicas.mirrors.values()].some((other) => other.run.vm === run.vm);
   if (protection === undefined || doors === undefined || isLeft || waits(building, key)) return;
@@ -119,6 +126,10 @@ function settleUnmirrored(building: Building, here: Here): void {
   building.state = withMirror(building.state, newMirror(run, "attaching", doors));
   const request = attachRequest(building.happened.view, run.vm, protection.group, here.to, doors);
   building.effects.push({ kind: "attach", op, run, request });
+}
+
+function isSealed({ happened }: Building, { local, to }: Here): boolean {
+  return copiesOn(happened.view, local.run.vm, to).some(({ record }) => record?.value.state.kind === "sealed");
 }
 
 function settleMirror(building: Building, here: Here, mirror: Mirror): void {

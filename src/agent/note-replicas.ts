@@ -9,7 +9,7 @@ import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } fr
 
 const replicaOps: ReadonlySet<AgentOp["kind"]> = new Set<ReplicaOp>([
   ...(["receive", "cease", "attach", "begin", "go-on-alone"] as const),
-  ...(["resync", "reach", "confirm", "detach"] as const),
+  ...(["resync", "reach", "confirm", "detach", "cycle", "end-cycles"] as const),
 ]);
 
 export function isReplicaOp(kind: AgentOp["kind"]): kind is ReplicaOp {
@@ -68,7 +68,10 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
     case "ceased": {
       const [next, op] = withoutOp(state, happened.op);
       const { end, now } = happened;
-      const isOver = end.kind === "ceased" || (end.kind === "refused" && end.code === "replica-not-received");
+      const isNone = end.kind === "refused" && end.code === "replica-not-received";
+      // Nobody starts from them: that they hold no moment does not matter.
+      const isForgotten = op.as === undefined && end.kind === "refused" && end.code === "replica-in-cycles";
+      const isOver = end.kind === "ceased" || isNone || isForgotten;
       if (end.kind === "refused" && !isOver && op.as !== undefined) return notToBeUsed(next, op.as, end, happened.wall);
       if (!isOver) return retry(next, op.runKey, waitFrom(now));
       const vm = op.runKey.slice(ceaseKey("" as VmId).length) as VmId;
@@ -108,7 +111,7 @@ export function ceaseKey(vm: VmId): string {
   return `cease ${vm}`;
 }
 
-function withoutOp(state: AgentState, id: number): readonly [AgentState, AgentOp] {
+export function withoutOp(state: AgentState, id: number): readonly [AgentState, AgentOp] {
   const op = must(state.ops.get(id), () => `Cannot end operation ${id}: it was never begun`);
   const ops = new Map(state.ops);
   ops.delete(id);

@@ -3,6 +3,7 @@ import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type StoreKey, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
+import { noteCycle, noteCyclesEnded, noteFound } from "./note-cycles.ts";
 import { gone, isMoveOp, isWorking, noteMove, noteMoveOp, partSeen, takenOver } from "./note-moves.ts";
 import { isPointOp, notePoint, notePointOp } from "./note-points.ts";
 import { isReplicaOp, noteAttached, noteReplica, noteReplicaOp } from "./note-replicas.ts";
@@ -25,7 +26,10 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "vm":
       return noteVm(state, happened.event, happened.wall);
     case "listed":
-      return noteAttached(noteList(state, happened.runs, happened.wall), happened.attached);
+      return noteFound(
+        noteAttached(noteList(state, happened.runs, happened.wall), happened.attached),
+        happened.cycled ?? [],
+      );
     case "op-ended":
       return noteOp(state, happened.op, happened.end, happened);
     case "prepared":
@@ -36,6 +40,8 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
     case "ceased":
     case "replica":
       return noteReplica(state, happened);
+    case "cycled":
+      return noteCycle(state, happened);
     case "point-taken":
     case "points-listed":
     case "point-exported":
@@ -131,6 +137,7 @@ function noteOp(state: AgentState, id: number, end: HypervisorEnd, happened: Age
   const next = { ...state, ops };
   if (op.kind === "remove-image") return noteImage(next, op.runKey as StoreKey, end, now);
   const local = state.locals.get(op.runKey);
+  if (op.kind === "end-cycles") return noteCyclesEnded(next, op.runKey, end, now);
   if (isReplicaOp(op.kind)) return noteReplicaOp(next, { ...op, kind: op.kind }, end, now);
   if (isPointOp(op.kind)) return notePointOp(next, op, end, happened);
   if (isMoveOp(op.kind)) return noteMoveOp(next, { ...op, kind: op.kind }, end, wall, now);

@@ -1,5 +1,7 @@
 import { valuesInKeyOrder } from "../base/order.ts";
+import { limits } from "../core/limits.ts";
 import { replicationLinks } from "../core/migration-links.ts";
+import { copiesOn } from "../core/replication.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import {
   forgetCopiesTransaction,
@@ -9,6 +11,7 @@ import {
 } from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
 import type { Vm } from "../model/records.ts";
+import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { ReceiveRequest, ReplicaVolume } from "../ports/replication.ts";
@@ -37,7 +40,9 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const run = runToReceive(view, vm, state.self);
   if (run === undefined || isHere(building, vm) || isReplicaWorking(state, ceaseKey(vm))) return;
   const known = state.replicas.receiving.get(vm);
-  const isThis = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
+  const inCycles = isInCycles(view, vm, state.self, run.group);
+  const isOfRun = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
+  const isThis = isOfRun && known.inCycles === inCycles;
   if (isReplicaWorking(state, receiveKey(vm))) return;
   if (
     isThis &&
@@ -47,6 +52,8 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
     return;
   // What serves it may have died, or hang: then it is replaced (S19). Where each write arrives it works.
   if (isThis && known.doors !== null && copiesState(view, vm, run, state.self) === "in-sync") return;
+  // A cycle starts itself what it needs, and asking again would break it off (S25).
+  if (isThis && known.doors !== null && inCycles) return;
   if (isThis && now < known.retryAt) {
     building.wakeAt(known.retryAt);
     return;
@@ -56,11 +63,23 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const op = building.op({ kind: "receive", runKey: receiveKey(vm) });
   const doors = isThis ? known.doors : null;
   const isAsLeft = isThis && known.isAsLeft;
-  const receiving = { epoch: run.epoch, from: run.host, incarnation, doors, isAsLeft, retryAt: now };
+  const receiving = { epoch: run.epoch, from: run.host, incarnation, inCycles, doors, isAsLeft, retryAt: now };
   const ceased = new Map(building.state.replicas.ceased);
   ceased.delete(vm);
   building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });
-  building.effects.push({ kind: "receive", op, request });
+  // Where somebody says which points stay, they are thinned out by that.
+  const keepCycles = inCycles && run.group.points === null ? { keepCycles: limits.cyclesKept } : {};
+  building.effects.push({ kind: "receive", op, request: { ...request, ...keepCycles }, inCycles });
+}
+
+/**
+ * S25: while the records promise a sealed cycle nothing else is written over it, and while they promise every write no cycle
+ * is: whoever runs the VM says first that the copies are of no use for now.
+ */
+function isInCycles(view: ClusterView, vm: VmId, self: HostId, { mode }: Group): boolean {
+  const kinds = copiesOn(view, vm, self).map(({ record }) => record?.value.state.kind ?? "copying");
+  if (mode.kind === "synchronous") return kinds.includes("sealed");
+  return kinds.every((kind) => kind === "copying" || kind === "sealed");
 }
 
 /** True: that was not on record yet, or is on its way. */
@@ -140,8 +159,11 @@ function cease(building: Building, vm: VmId, before: VmRun | undefined): void {
     building.wakeAt(at);
     return;
   }
+  const { view } = building.happened;
+  const volumes = before === undefined ? null : volumesOf(view, view.vms.get(vm)?.value);
+  if (volumes === undefined) return;
   const op = building.op({ kind: "cease", runKey: key, ...(before === undefined ? {} : { as: before }) });
-  building.effects.push({ kind: "cease", op, vm });
+  building.effects.push({ kind: "cease", op, vm, before: volumes });
 }
 
 function subjectOf(vm: VmId): string {

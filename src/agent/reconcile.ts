@@ -16,6 +16,7 @@ import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { takeProgress } from "./copying.ts";
+import { settleCycles } from "./cycling.ts";
 import { endRun, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
@@ -42,6 +43,7 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
     settleOwned(building, id, owner as Stored<HeldOwner>, incarnation);
   }
   settleMirrors(building, incarnation);
+  settleCycles(building, incarnation);
   settleReceiving(building, incarnation);
   settleTaking(building, incarnation);
   settleKeeping(building, incarnation);

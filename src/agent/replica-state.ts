@@ -1,4 +1,5 @@
 import type { Epoch, HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
+import type { SealedCycle } from "../model/replication-cycle.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
 import type {
@@ -9,7 +10,9 @@ import type {
   ReceiveEnd,
   ReceiveRequest,
   ReplicaEvent,
+  ReplicaVolume,
 } from "../ports/replication.ts";
+import type { CycleEnd, CycleRequest } from "../ports/replication-cycles.ts";
 
 /** A run here whose writes go through a relay, as this agent last heard of it. */
 export type Mirror = {
@@ -45,6 +48,8 @@ export type Receiving = {
   readonly epoch: Epoch;
   readonly from: HostId;
   readonly incarnation: Incarnation;
+  /** In cycles; otherwise each write as it is made. */
+  readonly inCycles: boolean;
   /** Null: they are not, and it is tried again. */
   readonly doors: readonly Door[] | null;
   /** The images are what the run before left here. */
@@ -53,11 +58,30 @@ export type Receiving = {
   readonly retryAt: InstantMs;
 };
 
+/** A run here whose copy is brought up to date in cycles (S25), as this agent knows of it. */
+export type Cycled = {
+  readonly run: VmRun;
+  /** `ended`: none is begun any more, and nothing is left of those that were. */
+  readonly stage: "idle" | "under-way" | "ending" | "ended";
+  /** The last one of this agent; null: it has begun none. */
+  readonly begunAt: InstantMs | null;
+  readonly endedAt: InstantMs | null;
+  /** How many in a row were not sealed, and why the last one was not. */
+  readonly failures: number;
+  readonly why: string;
+  /** Sealed, and not on record yet. */
+  readonly sealed: SealedCycle | null;
+  /** It was told that its copy lags. */
+  readonly toldLate: boolean;
+};
+
 export type ReplicaNotes = {
   /** Which runs have a relay is known. */
   readonly listed: boolean;
   /** By `runKey`. */
   readonly mirrors: ReadonlyMap<string, Mirror>;
+  /** By `runKey`. */
+  readonly cycled: ReadonlyMap<string, Cycled>;
   readonly receiving: ReadonlyMap<VmId, Receiving>;
   /** By VM, the `runKey` of the start before which nothing writes its disks any more (S19). */
   readonly ceased: ReadonlyMap<VmId, string>;
@@ -70,6 +94,7 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
   return {
     listed: false,
     mirrors: new Map(),
+    cycled: new Map(),
     receiving: new Map(),
     ceased: new Map(),
     retries: new Map(),
@@ -91,21 +116,26 @@ export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door
   };
 }
 
-/** A step of replication (ports/replication.ts). */
+export function newCycled(run: VmRun): Cycled {
+  const nothing = { begunAt: null, endedAt: null, failures: 0, why: "", sealed: null, toldLate: false };
+  return { run, stage: "idle", ...nothing };
+}
+
+/** A step of replication (ports/replication.ts, replication-cycles.ts). */
 export type ReplicaOp =
-  | "receive"
-  | "cease"
-  | "attach"
-  | "begin"
-  | "go-on-alone"
-  | "resync"
-  | "reach"
-  | "confirm"
-  | "detach";
+  | ("receive" | "cease" | "attach" | "begin" | "go-on-alone" | "resync" | "reach" | "confirm" | "detach")
+  | ("cycle" | "end-cycles");
 
 export type ReplicaEffect =
-  | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest }
-  | { readonly kind: "cease"; readonly op: number; readonly vm: VmId }
+  | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest; readonly inCycles: boolean }
+  /** `before`: the disks of a start that waits for it; null: nobody starts from them. */
+  | {
+      readonly kind: "cease";
+      readonly op: number;
+      readonly vm: VmId;
+      readonly before: readonly ReplicaVolume[] | null;
+    }
+  | { readonly kind: "cycle"; readonly op: number; readonly run: VmRun; readonly request: CycleRequest }
   | { readonly kind: "attach"; readonly op: number; readonly run: VmRun; readonly request: AttachRequest }
   | { readonly kind: "begin"; readonly op: number; readonly run: VmRun; readonly limitMs: number }
   | {
@@ -114,9 +144,10 @@ export type ReplicaEffect =
       readonly run: VmRun;
       readonly doors: readonly Door[];
     }
-  | { readonly kind: "go-on-alone" | "confirm" | "detach"; readonly op: number; readonly run: VmRun };
+  | { readonly kind: "go-on-alone" | "confirm" | "detach" | "end-cycles"; readonly op: number; readonly run: VmRun };
 
 export type ReplicaNews =
   | { readonly kind: "received"; readonly op: number; readonly end: ReceiveEnd }
   | { readonly kind: "ceased"; readonly op: number; readonly end: CeaseEnd }
+  | { readonly kind: "cycled"; readonly op: number; readonly end: CycleEnd }
   | { readonly kind: "replica"; readonly event: ReplicaEvent };

@@ -206,8 +206,13 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
   | { readonly kind: "woke" }
   | { readonly kind: "heart"; readonly says: HeartSays | "lost" }
   | { readonly kind: "vm"; readonly event: VmEvent }
-  /** `attached`: those of them, and of those that have ended, whose writes go through a relay. */
-  | { readonly kind: "listed"; readonly runs: readonly RunningVm[]; readonly attached: readonly VmRun[] }
+  /** `attached`: those of them, and of those that have ended, whose writes go through a relay; `cycled`: copied in cycles. */
+  | {
+      readonly kind: "listed";
+      readonly runs: readonly RunningVm[];
+      readonly attached: readonly VmRun[];
+      readonly cycled?: readonly VmRun[];
+    }
   | { readonly kind: "op-ended"; readonly op: number; readonly end: HypervisorEnd }
   | { readonly kind: "prepared"; readonly op: number; readonly end: IncomingEnd }
   | { readonly kind: "checked"; readonly op: number; readonly health: GuestHealth }

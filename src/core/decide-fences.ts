@@ -1,5 +1,5 @@
 import { compareText, inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
-import type { HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
+import type { HostId, Incarnation, InstantMs, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
@@ -13,8 +13,9 @@ import { isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { sourcesNotQuit } from "./migration.ts";
 import { isToLeave } from "./moves.ts";
-import { openRound } from "./placement/round.ts";
+import { openRound, type PlacementRound } from "./placement/round.ts";
 import { whereTo } from "./placement/select.ts";
+import { policyLoss } from "./replication-cycles.ts";
 import { unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import { lostVms, vmIndex } from "./vm-index.ts";
@@ -40,12 +41,13 @@ export function decideFences(view: ClusterView, known: ManagerKnowledge, judge: 
     const silence = silenceOf(contact, judge.own, process, known.now);
     if (silence.kind === "not-due") wakeAt = Math.min(wakeAt ?? silence.at, silence.at);
     if (silence.kind !== "due") continue;
-    const use = whatAFenceWouldStart(view, host, contact.incarnation, known);
+    const use = whatAFenceWouldStart(view, host, contact.incarnation, known, stoodBy(contact, known));
     if (use.startsElsewhere || wouldFree(view, host, known))
       decisions.push(fenceBySilence(view, host, contact, use.device, known, judge));
     else if (use.held > 0) {
       const params = { host, silentMs: known.now - contact.heardAt, vms: use.held };
       notices.push({ subject: `host ${host}`, event: event("host-silent-not-fenced", { host }, params) });
+      notices.push(...waitingForOrders(view, host, stoodBy(contact, known)));
     }
   }
   return { decisions, notices, wakeAt };
@@ -64,6 +66,7 @@ export function whatAFenceWouldStart(
   host: HostId,
   incarnation: Incarnation,
   known: ManagerKnowledge,
+  lostAt: WallMs = known.wall,
 ): FenceUse {
   const round = openRound(view, known);
   const hasDevice = view.devices.has(host);
@@ -82,12 +85,36 @@ export function whatAFenceWouldStart(
     const asksDevice = pools !== undefined && needsDevice(pools) && !earlier;
     if (pools === undefined || (startsElsewhere && (device || !asksDevice))) continue;
     const obtainable = proofsAcceptedBy(pools).includes("silence") || (needsDevice(pools) && hasDevice);
-    const starts = concerned.hasHost || whereTo(round, vm, { preference: "best", without: host }) !== undefined;
+    const starts = concerned.hasHost || startsWithout(round, vm, host, lostAt);
     if (!obtainable || !starts) continue;
     startsElsewhere = true;
     device ||= asksDevice;
   }
   return { held, startsElsewhere, device };
+}
+
+/** It would start on another host, with what its copy in cycles lacks counted until `lostAt` (S25). */
+function startsWithout(round: PlacementRound, vm: Vm, host: HostId, lostAt: WallMs): boolean {
+  return whereTo(round, vm, { preference: "best", without: host, lostAt }) !== undefined;
+}
+
+/** Its deadline has passed since; from then on its VMs wrote nothing (S2). */
+function stoodBy({ silentUntil }: Contact, { now, wall }: ManagerKnowledge): WallMs {
+  return (wall - Math.max(0, Math.floor(now - silentUntil))) as WallMs;
+}
+
+/** VMs of a silent host whose copies lack more than their groups allow: said, with what is lost by an order (S25). */
+function waitingForOrders(view: ClusterView, host: HostId, lostAt: WallMs): Notice[] {
+  return [...(vmIndex(view).heldBy.get(host) ?? [])].sort(compareText).flatMap((id): Notice[] => {
+    const vm = view.vms.get(id)?.value;
+    const loss = vm?.requested === "started" ? policyLoss(view, id, lostAt) : undefined;
+    if (vm === undefined || loss === undefined || loss.accepted !== undefined) return [];
+    const { seconds } = loss;
+    const limitS = loss.limitS ?? "none";
+    const reason = { rule: "S25", code: "replica-behind-limit", params: { host: loss.host, seconds, limitS } };
+    const params = { vm: vm.name, host, to: loss.host, seconds };
+    return [{ subject: `loss ${id}`, event: event("vm-waits-for-order", { vm: id, host }, params, reason) }];
+  });
 }
 
 /** In which incarnation a host keeps a VM from running elsewhere; `hasHost`: another one owns it already. */
@@ -144,7 +171,8 @@ function fenceBySilence(
   judge: Judge,
 ): Decision {
   const { incarnation } = contact;
-  const order = { host, incarnation, cause: "silence" as const, by: known.self, device, at: known.wall };
+  const times = { at: known.wall, stoodBy: stoodBy(contact, known) };
+  const order = { host, incarnation, cause: "silence" as const, by: known.self, device, ...times };
   const silentMs = known.now - contact.heardAt;
   const reason = { rule: "S8", code: "host-silent", params: { host, silentMs, waitMs: contact.waitMs } };
   return {

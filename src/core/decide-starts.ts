@@ -2,7 +2,7 @@ import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmOrder } from "../model/move-records.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
-import type { Owner, Vm } from "../model/records.ts";
+import type { EventDraft, Owner, Vm } from "../model/records.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import { acceptedLossOf } from "./accepted-loss.ts";
 import { fixFor } from "./admission-fix.ts";
@@ -17,6 +17,7 @@ import { whyUnread } from "./placement/fitness.ts";
 import { openRound } from "./placement/round.ts";
 import type { Placement } from "./placement/select.ts";
 import { noChange, type PlanChange, planChange } from "./plans.ts";
+import { hostLostAt, type PolicyLoss, policyLoss } from "./replication-cycles.ts";
 import { type CopiesChange, promoteCopies } from "./replication-promotion.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
@@ -131,8 +132,7 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
     return;
   }
   const ordered = acceptedLossOf(view, vm.id)?.to === on ? view.orders.get(vm.id) : undefined;
-  const promoted = ordered === undefined ? "replica-promoted" : "replica-promoted-with-loss";
-  if (copies !== noCopies) told.push(event(promoted, { vm: vm.id, host: on }, { vm: vm.name, host: on }));
+  if (copies !== noCopies) told.push(promoted(view, vm, on, ordered !== undefined));
   const order = ordered === undefined ? noChange : orderServed(vm, ordered);
   const place = placeTransaction(view, vm.id, on, places, also);
   const ended = moveEnded(view, vm, on);
@@ -152,12 +152,35 @@ function orderServed({ id }: Vm, order: Stored<VmOrder>): PlanChange {
   return { compares: [unchanged(keys.vmOrder(id), order)], writes: [remove(keys.vmOrder(id))] };
 }
 
+/** What is lost is stated in the transaction that accepts it (S18, S25). */
+function promoted(view: ClusterView, vm: Vm, on: HostId, isOrdered: boolean): EventDraft {
+  const params = { vm: vm.name, host: on };
+  if (isOrdered) return event("replica-promoted-with-loss", { vm: vm.id, host: on }, params);
+  const loss = allowedLoss(view, vm, on);
+  if (loss === undefined) return event("replica-promoted", { vm: vm.id, host: on }, params);
+  const { seconds, limitS } = loss;
+  const reason = { rule: "S25", code: "loss-within-policy", params: { host: on, seconds, limitS: limitS ?? 0 } };
+  return event("replica-promoted-behind", { vm: vm.id, host: on }, { ...params, seconds, limitS: limitS ?? 0 }, reason);
+}
+
 const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
 
-/** S17: a VM whose disks lie with its host alone goes to another one with the copies there, by the same transaction. */
-export function promotion({ view, known }: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
+/**
+ * S17: a VM whose disks lie with its host alone goes to another one with the copies there, by the same transaction. Those in
+ * cycles only where its group allows what is lost by it (S25).
+ */
+export function promotion(round: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
+  const { view, known } = round;
   if (owner === undefined || owner.host === on || liesOn(view, vm) === undefined) return noCopies;
-  return promoteCopies(view, vm.id, on, { at: known.wall, accepted: acceptedLossOf(view, vm.id)?.accepted });
+  const accepted = acceptedLossOf(view, vm.id)?.accepted ?? allowedLoss(view, vm, on)?.accepted;
+  return promoteCopies(view, vm.id, on, { at: known.wall, accepted });
+}
+
+/** Undefined: nothing may be lost by going on there. */
+function allowedLoss(view: ClusterView, vm: Vm, on: HostId): PolicyLoss | undefined {
+  const lostAt = hostLostAt(view, vm.id);
+  const loss = lostAt === undefined ? undefined : policyLoss(view, vm.id, lostAt);
+  return loss?.host === on && loss.accepted !== undefined ? loss : undefined;
 }
 
 /**

@@ -23,6 +23,7 @@ import { forgetFailuresTransaction, releaseLostTransaction } from "./ownership.t
 import { type BalanceState, noBalance } from "./placement/rebalance.ts";
 import type { Placement } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
+import { hostLostAt } from "./replication-cycles.ts";
 import { byStartOrder } from "./start-order.ts";
 import { transaction } from "./transactions.ts";
 import { lostVms, vmIndex } from "./vm-index.ts";
@@ -124,7 +125,10 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
   const goesOn = aim !== undefined && stageOf(view, aim) !== "over" && round.whyUnfit(vm, aim.to) === undefined;
   const placement: Placement = goesOn
     ? { kind: "place", on: aim.to, alternatives: [] }
-    : round.select(vm, { preference: "best", without: lives ? undefined : host, returnTo });
+    : round.select(vm, {
+        ...{ preference: "best", without: lives ? undefined : host, returnTo },
+        lostAt: hostLostAt(view, vm.id),
+      });
   if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
   else if (vm.lock !== null && !lostWithItsHost.has(vm.lock.kind)) giveUpLocked(round, vm, proof, placement.on);
   else placeOn(round, vm, placement, reason, { owner, proof, ranWell: runsAsOwned(view, vm.id), unlocked: true });

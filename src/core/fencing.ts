@@ -81,6 +81,8 @@ export type FenceOrder = {
   readonly by: HostId;
   readonly device: boolean;
   readonly at: WallMs;
+  /** When its VMs stood still at the latest; not there: not before `at`. */
+  readonly stoodBy?: WallMs;
 };
 
 /**
@@ -104,6 +106,7 @@ export function fenceTransaction(
     device: order.device ? "begun" : "not-needed",
     proofs: order.cause === "silence" ? ["silence"] : [],
     at: order.at,
+    ...(order.stoodBy === undefined ? {} : { stoodBy: order.stoodBy }),
   };
   const compares: Compare[] = [
     { kind: "absent", key: keys.fence(host, incarnation) },

@@ -85,6 +85,10 @@ export const limits = {
   replicaPromptRetryMs: 200,
   /** As long as a copy is not in sync, its host looks so often whether what receives it still works. */
   replicaLookMs: 5_000,
+  /** A host begins at most so many cycles at a time; the others take their turn (S25). */
+  cyclesAtOnce: 4,
+  /** Of the points that cycles leave so many stay, where nobody wants others. */
+  cyclesKept: 3,
   /** A recovery point that could not be taken, or dropped, is tried again after this. */
   pointRetryMs: 15_000,
   /** The host of the points looks so often which there are. */

@@ -1,9 +1,11 @@
 import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import { type Refusal, refuse } from "../model/reason.ts";
 import { isSameCycle, type SealedCycle } from "../model/replication-cycle.ts";
+import type { Group } from "../model/replication-records.ts";
 import type { Transaction } from "../model/transaction.ts";
-import type { ClusterView } from "../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { copiesOn, type Run, recordCopies } from "./replication.ts";
+import { protectionOf } from "./replication-duty.ts";
 import { type AcceptedLoss, lossToAccept } from "./replication-promotion.ts";
 
 // What is recorded of copies that are brought up to date in cycles, and when such a copy may be promoted (S25).
@@ -43,6 +45,12 @@ export function lagMs(view: ClusterView, vm: VmId, host: HostId, now: WallMs): n
   return cycle === undefined ? undefined : Math.max(0, now - cycle.at);
 }
 
+/** The same as long as it grows: while somebody runs the VM, or until its host was lost. Undefined also where nobody does. */
+export function lagNow(view: ClusterView, vm: VmId, host: HostId, now: WallMs): number | undefined {
+  if (view.owners.get(vm)?.value.kind !== "held") return undefined;
+  return lagMs(view, vm, host, hostLostAt(view, vm) ?? now);
+}
+
 /**
  * A failover to the last sealed cycle by the group's policy alone, as an order of which the loss is stated: at most `limitMs`
  * of writes. `lostAt`: when the host of the run was recorded as lost, which is never before it wrote its last. Undefined: it
@@ -58,6 +66,47 @@ export function lossByPolicy(
   const cycle = sealedCycle(view, vm, host);
   if (limitMs === null || cycle === undefined || cycle.at > lostAt || lostAt - cycle.at > limitMs) return undefined;
   return lossToAccept(view, vm, host);
+}
+
+const unknownWaitMs = 60_000;
+
+/**
+ * When the host of the VM's run had written its last, or later; undefined: it is not lost, or it lives again and has its disks.
+ * A fence by silence comes after its deadline; any other one leaves it the time until that.
+ */
+export function hostLostAt(view: ClusterView, vm: VmId): WallMs | undefined {
+  const owner = view.owners.get(vm)?.value;
+  if (owner?.kind !== "held" || view.hosts.get(owner.host)?.value.incarnation !== owner.incarnation) return undefined;
+  const fence = fenceOf(view, owner.host, owner.incarnation)?.value;
+  if (fence === undefined || fence.cause === "silence") return fence?.stoodBy ?? fence?.at;
+  const beat = heartbeatOf(view, owner.host, owner.incarnation)?.value;
+  return (fence.at + (beat === undefined ? unknownWaitMs : beat.deadlineMs + beat.marginMs)) as WallMs;
+}
+
+export type PolicyLoss = {
+  readonly host: HostId;
+  /** What is lost at most, as it is stated, in seconds. */
+  readonly seconds: number;
+  /** What the group allows, in seconds; null: nothing without an order. */
+  readonly limitS: number | null;
+  /** Undefined: the group does not allow it. */
+  readonly accepted: AcceptedLoss | undefined;
+};
+
+/** What a failover to the VM's copy in cycles would lose, were its host lost at `lostAt`; undefined: there is no such copy. */
+export function policyLoss(view: ClusterView, vm: VmId, lostAt: WallMs): PolicyLoss | undefined {
+  const protection = protectionOf(view, vm);
+  const cycle = protection === undefined ? undefined : sealedCycle(view, vm, protection.to);
+  if (protection === undefined || cycle === undefined) return undefined;
+  const { to, group } = protection;
+  const limitS = group.mode.kind === "asynchronous" ? group.mode.lossS : null;
+  const accepted = lossByPolicy(view, vm, to, lostAt, limitS === null ? null : limitS * 1_000);
+  return { host: to, seconds: Math.max(0, Math.ceil((lostAt - cycle.at) / 1_000)), limitS, accepted };
+}
+
+/** The copy lags for longer than two intervals explain: something keeps its cycles from being sealed. */
+export function isLate(mode: Group["mode"], lag: number): boolean {
+  return mode.kind === "asynchronous" && lag > 2 * mode.everyS * 1_000;
 }
 
 const retry = { firstMs: 1_000, maxMs: 60_000 } as const;

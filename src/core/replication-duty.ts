@@ -41,8 +41,8 @@ export function protectionOf(view: ClusterView, vm: VmId): Protection | undefine
 }
 
 /** It copies: nobody paused it, and both hosts write the same. */
-export function isWorking(view: ClusterView, { paused, source, target, mode }: Group): boolean {
-  return paused.length === 0 && mode.kind === "synchronous" && versionOf(view, source) === versionOf(view, target);
+export function isWorking(view: ClusterView, { paused, source, target }: Group): boolean {
+  return paused.length === 0 && versionOf(view, source) === versionOf(view, target);
 }
 
 /** The version of the daemon there, as it says; `?`: it has not said. */

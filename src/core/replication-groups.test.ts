@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { facts, held, host, incarnation } from "../../test/support/records.ts";
 import { ReplicaCluster, there, web } from "../../test/support/replicas.ts";
-import type { GroupId, WallMs } from "../model/ids.ts";
+import type { GroupId, HostId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Group } from "../model/replication-records.ts";
 import { groupState } from "./replication-groups.ts";
@@ -18,8 +18,8 @@ const group: Group = {
   createdAt: 0 as WallMs,
 };
 const heard = (): boolean => true;
-const wordOf = (cluster: ReplicaCluster, of = group, isHeard = heard) => {
-  const { word, reasons } = groupState(cluster.view, of, isHeard, 0 as WallMs);
+const wordOf = (cluster: ReplicaCluster, of = group, isHeard: (id: HostId) => boolean = heard) => {
+  const { word, reasons } = groupState(cluster.view, of, isHeard, 100_000 as WallMs);
   return [word, ...reasons.map(({ code }) => code)];
 };
 
@@ -91,4 +91,19 @@ test("after a failover the copy at the old source is what counts", () => {
   expect(wordOf(cluster)).toEqual(["Error", "group-vm-unprotected"]);
   cluster.copies({ kind: "in-sync" }, { epoch: 5 as never });
   expect(wordOf(cluster)).toEqual(["Error", "group-vm-unprotected"]);
+});
+
+test("[S25] in cycles: a copy that lags for more than two intervals, and a VM that waits for an order", () => {
+  const cycles: Group = { ...group, mode: { kind: "asynchronous", everyS: 5, lossS: null } };
+  const sealedAt = (at: number) =>
+    new ReplicaCluster()
+      .copies({ kind: "sealed", chain: "ffffff012345", sequence: 1, at: at as WallMs, point: "p1" })
+      .put(keys.group(group.name), cycles);
+  expect(wordOf(sealedAt(91_000), cycles)).toEqual(["Normal"]);
+  expect(wordOf(sealedAt(89_000), cycles)).toEqual(["Warning", "group-vm-lags"]);
+  const isSilent = (id: HostId): boolean => id !== host("h1");
+  expect(wordOf(sealedAt(91_000), cycles, isSilent)).toEqual(["Error", "group-vm-waits-for-order"]);
+  const allowed: Group = { ...cycles, mode: { kind: "asynchronous", everyS: 5, lossS: 60 } };
+  const within = sealedAt(91_000).put(keys.group(group.name), allowed);
+  expect(wordOf(within, allowed, isSilent)).toEqual(["Normal"]);
 });

@@ -7,6 +7,7 @@ import { limits } from "./limits.ts";
 import { reason } from "./placement/fitness.ts";
 import { pointTroubles, quotaTrouble } from "./point-checks.ts";
 import { copiesOn } from "./replication.ts";
+import { hostLostAt, isLate, lagNow, policyLoss } from "./replication-cycles.ts";
 import { keepsBranch, protectionOf, versionOf, waitsForResume } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
 import { vmIndex } from "./vm-index.ts";
@@ -17,7 +18,7 @@ export type GroupState = { readonly word: GroupWord; readonly reasons: readonly 
 /** The graver, the later: the gravest of all that is found is the group's word. */
 const gravity: readonly GroupWord[] = ["Normal", "Synchronizing", "Warning", "Paused", "Error"];
 
-/** `isHeard`: the host's heartbeats come. Reasons in the order of the group's VMs; only those of the word that is shown. */
+/** `isHeard`: the host's heartbeats come; `now`: for what lags. Reasons in the order of the group's VMs; only those of the word that is shown. */
 export function groupState(
   view: ClusterView,
   group: Group,
@@ -31,7 +32,8 @@ export function groupState(
     ...(isHeard(group.target)
       ? []
       : [["Warning", reason("S16", "group-target-silent", { host: group.target })] as const]),
-    ...group.vms.flatMap((vm) => [...vmTrouble(view, group, vm), ...linkTrouble(view, vm)]),
+    ...group.vms.flatMap((vm) => [...vmTrouble(view, group, vm, now), ...linkTrouble(view, vm)]),
+    ...group.vms.flatMap((vm) => waitsForOrder(view, group, vm, isHeard, now)),
     ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
     ...memoryTrouble(view, group),
     ...quotaTrouble(view, group).map((why) => ["Warning", why] as const),
@@ -96,8 +98,25 @@ function memoryTrouble(view: ClusterView, { vms }: Group): [GroupWord, Reason][]
   });
 }
 
-function vmTrouble(view: ClusterView, group: Group, vm: VmId): [GroupWord, Reason][] {
-  const { source, target } = group;
+/** Its host is silent or lost, and what its copy lacks is more than the group allows: it waits for that host, or for an order. */
+function waitsForOrder(
+  view: ClusterView,
+  { name, mode }: Group,
+  vm: VmId,
+  isHeard: (host: HostId) => boolean,
+  now: WallMs,
+): [GroupWord, Reason][] {
+  const owner = view.owners.get(vm)?.value;
+  if (mode.kind !== "asynchronous" || owner?.kind !== "held" || isHeard(owner.host)) return [];
+  const loss = policyLoss(view, vm, hostLostAt(view, vm) ?? now);
+  if (loss === undefined || loss.accepted !== undefined) return [];
+  const { host, seconds, limitS } = loss;
+  const params = { vm: view.vms.get(vm)?.value.name ?? vm, group: name, host, lost: owner.host, seconds };
+  return [["Error", reason("S25", "group-vm-waits-for-order", { ...params, limitS: limitS ?? "none" })]];
+}
+
+function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
+  const { source, target, mode } = group;
   const wanted = view.vms.get(vm)?.value;
   if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm })]];
   const name = wanted.name;
@@ -112,8 +131,13 @@ function vmTrouble(view: ClusterView, group: Group, vm: VmId): [GroupWord, Reaso
   if (all.some(({ record }) => record?.value.state.kind === "copying"))
     return [["Synchronizing", reason("S17", "group-vm-copying", { vm: name, host: to })]];
   const use = usability(view, vm, to);
-  // In cycles it is always somewhat behind; by how much is shown with it (`lagMs`).
-  if (use.kind === "whole" || (use.kind === "lossy" && use.code === "replica-behind")) return [];
+  if (use.kind === "whole") return [];
+  if (use.kind === "lossy" && use.code === "replica-behind") {
+    const lag = lagNow(view, vm, to, now) ?? 0;
+    if (!isLate(mode, lag)) return [];
+    const params = { vm: name, host: to, seconds: Math.round(lag / 1_000) };
+    return [["Warning", reason("S25", "group-vm-lags", params)]];
+  }
   const code = use.kind === "lossy" && use.code === "replica-stale" ? "group-vm-stale" : "group-vm-unusable";
   if (code === "group-vm-stale" && waitsForResume(view, vm, to, group))
     return [["Warning", reason("S17", "group-waits-for-resume", { vm: name, host: to, group: group.name })]];

@@ -19,6 +19,7 @@ import { chooseAccel } from "../adapters/qemu/accel.ts";
 import { openQemuHypervisor, type QemuHypervisor } from "../adapters/qemu/driver.ts";
 import { openGuestFreezer } from "../adapters/qemu/guest-freeze.ts";
 import { runCgroup } from "../adapters/qemu/host.ts";
+import { openCycleSource } from "../adapters/qemu/replica-cycle-source.ts";
 import { openPointSource } from "../adapters/qemu/replica-point-source.ts";
 import { openReplicaSource } from "../adapters/qemu/replica-source.ts";
 import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
@@ -210,14 +211,15 @@ function openReplicas(
 ): Replicas {
   const { cluster, runDir, pools, store: certificates } = config;
   const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
-  const source = openReplicaSource({ cluster, runDir, certificates, relay, qmp });
+  const options = { cluster, runDir, certificates, relay, qmp };
+  const source = openReplicaSource(options);
   const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel });
   const channel = (run: VmRun): string | undefined => {
     const { agent } = runPaths(runDir, run);
     return existsSync(agent) ? agent : undefined;
   };
   const points = openPointSource({ cluster, certificates, source, freezer: openGuestFreezer({ runDir, channel }) });
-  return { source, target, points, prover: target };
+  return { source, cycles: openCycleSource(options), target, points, prover: target };
 }
 
 function silentAddresses(daemon: Daemon | undefined, now: number): ReadonlySet<string> {

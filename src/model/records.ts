@@ -134,6 +134,8 @@ export const fenceSchema = z.object({
   device: z.enum(["not-needed", "begun", "confirmed", "abandoned"]),
   proofs: z.array(proofKindSchema),
   at: wallMs,
+  /** By silence: when its VMs stood still at the latest, which may be long before `at`; nobody's safety rests on it (S25). */
+  stoodBy: wallMs.optional(),
 });
 export type FenceRecord = z.infer<typeof fenceSchema>;
 

@@ -3,7 +3,7 @@ import type { Params } from "../model/reason.ts";
 import type { SealedCycle } from "../model/replication-cycle.ts";
 import type { HypervisorEnd, VmRun } from "./hypervisor.ts";
 import type { Door } from "./migration.ts";
-import type { CeaseEnd, ReceiveEnd, ReceiveRequest } from "./replication.ts";
+import type { CeaseEnd, ReceiveEnd, ReceiveRequest, ReplicaVolume } from "./replication.ts";
 
 // Asynchronous replication, as docs/designs/0007-asynchronous-cycles.md has it: every so often what was written since the
 // last time, of all of a VM's disks at one moment. The guest never waits for the other host for longer than the driver's
@@ -13,7 +13,8 @@ import type { CeaseEnd, ReceiveEnd, ReceiveRequest } from "./replication.ts";
 export interface CycleTarget {
   /**
    * Lets in the cycles of one run, and makes the copies where there are none. Cycles of an earlier epoch are let in no more
-   * (S19); an earlier epoch than the last is refused. Repeating it is harmless.
+   * (S19); an earlier epoch than the last is refused. Repeating it breaks off a cycle that is under way, and is harmless
+   * otherwise.
    */
   receiveCycles(request: ReceiveRequest, done: (end: ReceiveEnd) => void): void;
   /** The last one that is sealed; null: there is none. It is a recovery point too, as those before it are. */
@@ -23,6 +24,11 @@ export interface CycleTarget {
    * It stays a point, as those before it do; what came after it is none any more, though its files stay where they are.
    */
   ceaseAt(vm: VmId, point: string, done: (end: CeaseEnd) => void): void;
+  /**
+   * Before each start of the VM from disks of this host: as `cease`, and where its copies are in cycles as `ceaseAt` with the
+   * last one. Also where this host has been off since. Refused, in cycles: none is sealed, and no guest can start from them.
+   */
+  ceaseForStart(vm: VmId, volumes: readonly ReplicaVolume[], done: (end: CeaseEnd) => void): void;
 }
 
 export type CycleRequest = {
@@ -58,4 +64,6 @@ export interface CycleSource {
   cycle(run: VmRun, request: CycleRequest, done: (end: CycleEnd) => void): void;
   /** No cycle is under way any more, and nothing is noted for a next one. */
   endCycles(run: VmRun, done: (end: HypervisorEnd) => void): void;
+  /** The runs of which a cycle was begun, also by an earlier driver, and which were not ended since. */
+  cycled(): readonly VmRun[];
 }

@@ -27,6 +27,8 @@ export type ReceiveRequest = {
   readonly addresses: readonly string[];
   /** False only where the link is a direct cable. */
   readonly tls: boolean;
+  /** In cycles: of the points that they leave only so many stay, the newest; not there: all. */
+  readonly keepCycles?: number;
 };
 export type ReceiveEnd =
   /** `isAsLeft`: what lies here is what the run before this one left when it was handed over, and nobody has touched it (S15). */

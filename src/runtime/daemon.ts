@@ -150,7 +150,8 @@ export function runDaemon(
         return;
       case "list":
         ports.hypervisor.list((runs) => {
-          toAgent({ kind: "listed", runs, attached: ports.replicas.source.attached() });
+          const { source, cycles } = ports.replicas;
+          toAgent({ kind: "listed", runs, attached: source.attached(), cycled: cycles.cycled() });
         });
         return;
       case "read":

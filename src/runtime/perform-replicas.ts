@@ -2,19 +2,21 @@ import type { PointEffect, PointNews } from "../agent/point-state.ts";
 import type { ReplicaEffect, ReplicaNews } from "../agent/replica-state.ts";
 import type { HypervisorEnd } from "../ports/hypervisor.ts";
 import type { ReplicaSource, ReplicaTarget } from "../ports/replication.ts";
+import type { CycleSource, CycleTarget } from "../ports/replication-cycles.ts";
 import type { PointSource } from "../ports/replication-points.ts";
 import type { PointProver } from "../ports/replication-proof.ts";
 
 export type Replicas = {
   readonly source: ReplicaSource;
-  readonly target: ReplicaTarget;
+  readonly cycles: CycleSource;
+  readonly target: ReplicaTarget & CycleTarget;
   readonly points: PointSource;
   readonly prover: PointProver;
 };
 
 /** What the agent orders of replication; `ended` for ends that say nothing but how it went. */
 export function performReplica(
-  { source, target }: Replicas,
+  { source, cycles, target }: Replicas,
   effect: ReplicaEffect,
   tell: (news: ReplicaNews) => void,
   ended: (op: number, end: HypervisorEnd) => void,
@@ -23,10 +25,18 @@ export function performReplica(
   const done = (end: HypervisorEnd): void => ended(op, end);
   switch (effect.kind) {
     case "receive":
-      target.receive(effect.request, (end) => tell({ kind: "received", op, end }));
+      if (effect.inCycles) target.receiveCycles(effect.request, (end) => tell({ kind: "received", op, end }));
+      else target.receive(effect.request, (end) => tell({ kind: "received", op, end }));
       return;
     case "cease":
-      target.cease(effect.vm, (end) => tell({ kind: "ceased", op, end }));
+      if (effect.before === null) target.cease(effect.vm, (end) => tell({ kind: "ceased", op, end }));
+      else target.ceaseForStart(effect.vm, effect.before, (end) => tell({ kind: "ceased", op, end }));
+      return;
+    case "cycle":
+      cycles.cycle(effect.run, effect.request, (end) => tell({ kind: "cycled", op, end }));
+      return;
+    case "end-cycles":
+      cycles.endCycles(effect.run, done);
       return;
     case "attach":
       source.attach(effect.run, effect.request, done);

@@ -28,6 +28,9 @@ export type PlannedGroup = {
   readonly from: string;
   readonly to: string;
   readonly vms: readonly string[];
+  /** In cycles, and how many seconds of writes a failover by itself may lose; not there: each write as it is made. */
+  readonly everyS?: number;
+  readonly lossS?: number;
   /** Null, or absent: recovery points by hand alone. */
   readonly points?: GroupPoints | null;
 };

@@ -29,6 +29,8 @@ export function withCopies(plan: WorldPlan): WorldPlan {
   const workers = Array.from({ length: plan.witness ? plan.hosts - 1 : plan.hosts }, (_, i) => `h${i + 1}`);
   const names = ["office", ...(random.chance(0.3) ? ["lab"] : [])];
   const drawn = names.map((name, i) => drawGroup(random.for(name), name, workers, i * 2 + 1));
+  const cycles = seededRandom(`cycles ${plan.seed}`);
+  if (cycles.chance(0.5)) drawn.push(drawCycled(cycles, workers));
   const events = drawn.flatMap(({ group }) => {
     const pair = [group.from, group.to];
     const { deadlineMs } = profiles[plan.profile];
@@ -47,6 +49,18 @@ export function withCopies(plan: WorldPlan): WorldPlan {
 }
 
 type Drawn = { readonly group: PlannedGroup; readonly vms: readonly PlannedVm[] };
+
+/** One VM with one disk, whose writes are sent every so often: a failover of it by itself may lose so much. */
+function drawCycled(random: SeededRandom, workers: readonly string[]): Drawn {
+  const from = random.pick(workers);
+  const to = random.pick(workers.filter((host) => host !== from));
+  const vm = { name: "cycled1", pool: "local", memoryMiB: 64, requested: "started" as const };
+  const mode = { everyS: random.pick([5, 15]), lossS: random.pick([20, 60, 300]) };
+  return {
+    group: { name: "shop", from, to, vms: [vm.name], ...mode },
+    vms: [{ ...vm, maxRestart: 2, maxRelocate: 1 }],
+  };
+}
 
 function drawGroup(random: SeededRandom, name: string, workers: readonly string[], first: number): Drawn {
   const from = random.pick(workers);

@@ -14,6 +14,8 @@ export interface CycleRig extends ReplicationRig {
   stopRun(run: VmRun): Promise<void>;
   /** Something of the cycle that is under way has been sent. */
   hasSent(): Promise<boolean>;
+  /** The target's host was off: its processes and its run folder are gone, and another agent is there. */
+  rebootTarget(): Promise<void>;
 }
 
 type Sealed = Extract<CycleEnd, { kind: "sealed" }>;
@@ -70,6 +72,10 @@ export function cyclesOf(current: () => CycleRig) {
       expect(under.end).toBeUndefined();
       return under;
     },
+    ceaseForStart: () =>
+      current().end<CeaseEnd>((end) =>
+        current().cycleTarget.ceaseForStart(run4.vm, receiveRequest(current().address).volumes, end),
+      ),
     ceaseAt: (point: string) => current().end<CeaseEnd>((end) => current().cycleTarget.ceaseAt(run4.vm, point, end)),
     copiesAt: async (point: string): Promise<readonly ReplicaCopy[]> => {
       const end = await current().end<CeaseEnd>((ended) => current().cycleTarget.ceaseAt(run4.vm, point, ended));

@@ -10,7 +10,9 @@ export function cyclesSuite(name: string, openRig: () => Promise<CycleRig>): voi
     const { doorsFor, receive, cycle, sealed, sealedInTheEnd, begun, last, write, fill, endCycles } = cyclesOf(
       () => rig,
     );
-    const { cease, takePoint, dropPoint, points, atPoint, ceaseAt, copiesAt, expectSame } = cyclesOf(() => rig);
+    const { cease, ceaseForStart, takePoint, dropPoint, points, atPoint, ceaseAt, copiesAt, expectSame } = cyclesOf(
+      () => rig,
+    );
     beforeEach(async () => {
       rig = await openRig();
     });
@@ -154,6 +156,40 @@ export function cyclesSuite(name: string, openRig: () => Promise<CycleRig>): voi
       expect(copies).toMatchObject(diskNames.map((volume) => ({ volume, epoch: run4.epoch })));
       const [copy] = copies;
       expect(copy === undefined ? undefined : await rig.readCopy(copy, 1)).toBe(57);
+    });
+
+    test.each([
+      ["from one that goes on", false],
+      ["after its host was off", true],
+    ])("[S25] a start is from the last sealed cycle, whatever a later one left: %s", async (_how, isOff) => {
+      await rig.startRun(run4);
+      expect(await ceaseForStart()).toMatchObject({ kind: "refused", code: "replica-not-received" });
+      const doors = await doorsFor({ keepCycles: 2 });
+      for (const value of [61, 62, 63]) {
+        await write(0, 1, value);
+        await sealed(doors);
+      }
+      await fill(64);
+      await begun(doors);
+      if (isOff) await rig.rebootTarget();
+      const end = await ceaseForStart();
+      const [copy] = end.kind === "ceased" ? end.copies : [];
+      expect(copy === undefined ? end : await rig.readCopy(copy, 1)).toBe(63);
+      expect(await ceaseForStart()).toMatchObject({ kind: "refused", code: "replica-not-received" });
+    });
+
+    test("[S25] of cycles only so many stay as points; where none is sealed nothing starts", async () => {
+      await rig.startRun(run4);
+      const doors = await doorsFor({ keepCycles: 2 });
+      expect(await ceaseForStart()).toMatchObject({ kind: "refused", code: "replica-in-cycles" });
+      const again = await doorsFor({ keepCycles: 2 });
+      expect(again.length).toBe(doors.length);
+      const names: string[] = [];
+      for (const value of [65, 66, 67, 68]) {
+        await write(0, 2, value);
+        names.push((await sealed(again)).cycle.point);
+      }
+      expect(await points()).toEqual(names.slice(-2));
     });
 
     test("[S20] copies in cycles are never given out as they stand", async () => {

@@ -138,6 +138,38 @@ test("the command: create, list, show, set, pause, resume and delete", async () 
   expect((await holdfast("log")).out).toContain("Availability group office was deleted");
 });
 
+test("[S25] a group in cycles says how often, what it may lose, and how far each copy is behind", async () => {
+  const line = ["group", "create", "office", "--from", "h1", "--to", "h2", "--vm", "web", "--mode", "async"];
+  const created = await holdfast(...line, "--every", "5s", "--allow-loss", "1m");
+  expect([created.code, created.err]).toEqual([0, ""]);
+  expect(created.out).toContain("asynchronous, every 5 s; failover by itself where at most 60 s are lost");
+  const sealed = { kind: "sealed", chain: "ffffff012345", sequence: 1, point: "p1" } as const;
+  await copyIs({ ...sealed, at: (Date.now() - 3_000) as WallMs });
+  const { group: fresh } = await client.group.show({ group: "office" });
+  expect(fresh).toMatchObject({ status: "Normal", everyS: 5, lossS: 60, boundMs: null, vms: [{ copy: "sealed" }] });
+  expect(fresh.vms[0]?.lagMs).toBeGreaterThanOrEqual(3_000);
+  await copyIs({ ...sealed, at: (Date.now() - 40_000) as WallMs });
+  expect((await holdfast("group", "list")).out).toMatch(/office +Warning +h1 to h2 +4\d s +web\n/u);
+  expect((await client.cluster.status()).checks).toContainEqual(
+    expect.objectContaining({ id: "group-vm-lags", subject: "office", level: "warn" }),
+  );
+  expect((await holdfast("group", "set", "office", "--allow-loss", "none")).out).toContain("only by order");
+  expect((await holdfast("group", "set", "office", "--bound-ms", "500")).err).toContain("group-in-cycles");
+  expect((await holdfast("group", "set", "office", "--mode", "sync")).out).toContain("a write waits 2000 ms at most");
+  expect((await holdfast("group", "set", "office", "--every", "5s")).err).toContain("group-not-in-cycles");
+});
+
+test.each([
+  ["--every", "3s"],
+  ["--every", "often"],
+  ["--mode", "later"],
+  ["--allow-loss", "5"],
+])("refused input: %s %s", async (option, value) => {
+  const line = ["group", "create", "office", "--from", "h1", "--to", "h2", "--vm", "web", "--mode", "async"];
+  const said = await holdfast(...line, option, value);
+  expect([said.code !== 0, said.out, said.err.length > 0]).toEqual([true, "", true]);
+});
+
 test("each --json is exactly what the contract describes", async () => {
   const lines: [string[], z.ZodType][] = [
     [["create", "office", "--from", "h1", "--to", "h2", "--vm", "web"], outputOf(contract.group.create)],

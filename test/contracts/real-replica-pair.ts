@@ -56,13 +56,17 @@ type Of = { readonly source?: Certificates; readonly target?: Certificates };
 const cluster = "test" as ClusterId;
 
 /** Real QEMUs without a guest: NBD writes stand for one. Both hosts on this machine, with an address that can be cut off. */
+function makeFolders(folder: string): void {
+  for (const name of ["a", "b", "pool-a", "pool-b", "exports"]) mkdirSync(join(folder, name));
+  for (const disk of diskNames)
+    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(folder, "pool-a", `${disk}.qcow2`), `${diskMiB}M`]);
+}
+
 export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair> {
   const folder = mkdtempSync(join(tmpdir(), "hf-rep-"));
   lastRig += 1;
   const address = `127.${78 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}.${lastRig}`;
-  for (const name of ["a", "b", "pool-a", "pool-b", "exports"]) mkdirSync(join(folder, name));
-  for (const disk of diskNames)
-    execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(folder, "pool-a", `${disk}.qcow2`), `${diskMiB}M`]);
+  makeFolders(folder);
   const events: ReplicaEvent[] = [];
   const machines: Machines = { current: undefined };
   let source = openSource(folder, of, machines, events);
@@ -109,6 +113,11 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
     reopenTarget: async (meanwhile) => {
       target.close();
       await meanwhile?.();
+      target = openTarget(folder, of);
+    },
+    rebootTarget: async () => {
+      target.close();
+      await faults.loseRunFolder();
       target = openTarget(folder, of);
     },
     end: (call) => new Promise((done) => call(done)),
@@ -230,6 +239,11 @@ function faultsIn(folder: string, address: string) {
     killDaemon: async (): Promise<void> => {
       signal(daemonSocket, "SIGKILL");
       await until("the daemon is gone", () => pidsOf(daemonSocket).length === 0);
+    },
+    loseRunFolder: async (): Promise<void> => {
+      signal(daemonSocket, "SIGKILL");
+      await until("the daemon is gone", () => pidsOf(daemonSocket).length === 0);
+      rmSync(join(folder, "b", "received"), { recursive: true, force: true });
     },
     hangDaemon: async (hangs: boolean): Promise<void> => signal(daemonSocket, hangs ? "SIGSTOP" : "SIGCONT"),
     spoil: async (how: Spoilt): Promise<void> => spoil(join(folder, "pool-b"), how),

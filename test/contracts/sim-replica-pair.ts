@@ -52,6 +52,11 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
     ...guestsOf(here, world),
     // Its connections, while one is under way.
     hasSent: async () => there.exports.size > 0,
+    rebootTarget: async () => {
+      target.isOpen = false;
+      there.powerOff();
+      target = new SimReplicaTarget(world, there);
+    },
     readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,
     exportFolder: "/exports",
     readImage: async (path, block) => there.images.get(path)?.get(block) ?? 0,

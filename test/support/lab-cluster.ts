@@ -15,6 +15,7 @@ import type { HostId, VmId } from "../../src/model/ids.ts";
 import type { HeldOwner } from "../../src/model/records.ts";
 import { fenceOf } from "../../src/model/view.ts";
 import { type History, readHistory } from "./lab-history.ts";
+import { readLayered } from "./lab-layers.ts";
 import { type Copy, type Watcher, watchCopies } from "./lab-watch.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -173,7 +174,7 @@ function testVm(lab: TestLab, name: string, address: string): TestVm {
     answers: () => waitFor(`the page of ${name}`, vm.status),
     disk: () => {
       const opened = openedFile(vm.pids(), record()?.spec.disks[0]?.volume ?? "-");
-      return readOpenedDisk(opened ?? vm.image(vm.owner().host));
+      return opened === undefined ? readLayered(vm.image(vm.owner().host)) : readOpenedDisk(opened);
     },
     image: (host) => {
       const disk = record()?.spec.disks[0];

@@ -12,6 +12,8 @@ export interface Writer {
   goesOn(): Promise<void>;
   /** What was acknowledged before the disk is read now, and is not on it. */
   lost(read: () => GuestDisk): readonly number[];
+  /** When the first of those was acknowledged, by the wall clock; undefined: nothing is lost. */
+  lostSince(read: () => GuestDisk): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -20,6 +22,7 @@ const usualPauseMs = 25;
 
 export function writeNumbers(reach: Reach, address: string, client: string, pauseMs = usualPauseMs): Writer {
   const acknowledged: number[] = [];
+  const times = new Map<number, number>();
   let failing = 0;
   let stopped = false;
   const work = async (): Promise<void> => {
@@ -28,12 +31,17 @@ export function writeNumbers(reach: Reach, address: string, client: string, paus
       const end = await reach.http({ address, port: 80 }, { path, timeoutMs });
       if (end.kind === "answered" && end.status === 200) {
         acknowledged.push(n);
+        times.set(n, Date.now());
         failing = 0;
       } else failing += 1;
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   };
   const done = work();
+  const lost = (read: () => GuestDisk): readonly number[] => {
+    const before = [...acknowledged];
+    return lostNumbers(read().records, client, before);
+  };
   return {
     acknowledged,
     get failing() {
@@ -43,9 +51,10 @@ export function writeNumbers(reach: Reach, address: string, client: string, paus
       const before = acknowledged.length;
       await waitFor("the next acknowledged write", () => acknowledged.length > before || undefined);
     },
-    lost: (read) => {
-      const before = [...acknowledged];
-      return lostNumbers(read().records, client, before);
+    lost,
+    lostSince: (read) => {
+      const [first] = lost(read);
+      return first === undefined ? undefined : times.get(first);
     },
     stop: async () => {
       stopped = true;

@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 import { agentMutants } from "./planted/agent.ts";
 import { balancingMutants } from "./planted/balancing.ts";
 import { copyMutants } from "./planted/copies.ts";
+import { cycleMutants } from "./planted/cycles.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
 import { heartMutants } from "./planted/heart.ts";
@@ -29,6 +30,7 @@ export const planted: readonly Mutant[] = [
   ...movingMutants,
   ...localMoveMutants,
   ...copyMutants,
+  ...cycleMutants,
   ...pointMutants,
   ...switchingMutants,
   ...placementMutants,

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { WallMs } from "../../model/ids.ts";
+import type { Epoch, Incarnation, VmId, WallMs } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
 import { type CycleId, isSameCycle, type SealedCycle } from "../../model/replication-cycle.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
@@ -63,6 +63,7 @@ export function openCycleSource(options: ReplicaSourceOptions): QemuCycleSource 
       const unknown = (error: unknown): HypervisorEnd => ({ kind: "unknown", cause: String(error) });
       void endCycles(source, run).catch(unknown).then(done);
     },
+    cycled: () => cycledRuns(options),
     close: () => {
       for (const { keeper } of source.runs.values()) keeper.close();
     },
@@ -121,6 +122,17 @@ async function keep({ options, runs }: Source, run: VmRun, request: CycleRequest
 
 function folderOf({ runDir }: ReplicaSourceOptions, run: VmRun): string {
   return join(runDir, "cycles", nameOf(run));
+}
+
+/** Their folders stay until they are ended. */
+function cycledRuns({ runDir }: ReplicaSourceOptions): readonly VmRun[] {
+  const folder = join(runDir, "cycles");
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).flatMap((name) => {
+    const [, incarnation, vm, epoch] = /^(\d+)\.(.+)\.(\d+)$/u.exec(name) ?? [];
+    if (vm === undefined) return [];
+    return [{ vm: vm as VmId, incarnation: Number(incarnation) as Incarnation, epoch: Number(epoch) as Epoch }];
+  });
 }
 
 /** That an earlier agent left. */

@@ -5,9 +5,12 @@ import type { CycleOrder, KnockAnswer } from "./door.ts";
 import type { Receiving } from "./replica-daemon.ts";
 import { type Received, type ReceivedVolume, readReceived, updateReceived } from "./replica-files.ts";
 import { layOn, makeOverlay, takePoint } from "./replica-point-take.ts";
+import { dropPoint } from "./replica-points.ts";
 
 // The side of the copies in a cycle. Each volume's uppermost layer takes what is sent; sealing lays the next one upon all of
 // them at once. What a broken cycle left in the uppermost layer does no harm: the next one sends all of it again (S25).
+
+const cyclePrefix = "cycle-";
 
 type Cycling = {
   readonly runDir: string;
@@ -66,10 +69,21 @@ async function seal(
   if (merge !== undefined) return mergingProblem;
   if (!(await daemon.removeExports(() => true))) return mergingProblem;
   // Never the same name twice: one that broke off half way is no point, and keeps its name.
-  const point = `cycle-${cycle.sequence}-${randomUUID().slice(0, 8)}`;
+  const point = `${cyclePrefix}${cycle.sequence}-${randomUUID().slice(0, 8)}`;
   const end = await takePoint(runDir, receiving, point, { cycles: { last: { ...cycle, point }, open: null } });
-  if (end.kind === "done") return null;
+  if (end.kind === "done") {
+    await dropEarlier(runDir, receiving);
+    return null;
+  }
   return end.kind === "refused" ? String(end.params["detail"] ?? end.code) : end.cause;
+}
+
+/** Of the points that cycles have left only the newest stay, where that was asked for. */
+async function dropEarlier(runDir: string, receiving: Receiving): Promise<void> {
+  const { keepCycles, points = [] } = readReceived(runDir, receiving.vm) ?? {};
+  if (keepCycles === undefined) return;
+  const cycles = points.filter(({ id, whole }) => whole && id.startsWith(cyclePrefix));
+  for (const { id } of cycles.slice(0, -keepCycles)) await dropPoint(runDir, receiving, id);
 }
 
 /** What passes by itself: asked again, it may be done. */

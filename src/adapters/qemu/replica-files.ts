@@ -73,6 +73,8 @@ const receivedSchema = z.object({
     .object({ last: sealedCycleSchema.nullable(), open: cycleIdSchema.extend({ pid: z.int() }).nullable() })
     .nullable()
     .default(null),
+  /** Of the points that cycles leave so many stay; not there: all. */
+  keepCycles: z.int().min(1).optional(),
   /** What was found amiss with the copies while it could be seen; a later epoch copies everything anew (S21). */
   trouble: z.object({ code: z.string(), params: paramsSchema }).optional(),
   /** What lay here when this epoch was received first was what the epoch before it had left, as it left it (S15). */

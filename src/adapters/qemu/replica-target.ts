@@ -3,7 +3,14 @@ import { join } from "node:path";
 import type { ClusterId, Epoch, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
-import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
+import type {
+  CeaseEnd,
+  ExportEnd,
+  ReceiveEnd,
+  ReceiveRequest,
+  ReplicaTarget,
+  ReplicaVolume,
+} from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
@@ -80,6 +87,11 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
     ceaseAt: (vm, point, done) =>
       answer<CeaseEnd>(
         inTurn(target, vm, (receiving) => ceaseAt(options.runDir, receiving, point)),
+        done,
+      ),
+    ceaseForStart: (vm, volumes, done) =>
+      answer<CeaseEnd>(
+        inTurn(target, vm, (receiving) => ceaseForStart(options, receiving, volumes)),
         done,
       ),
     cease: (vm, done) =>
@@ -197,6 +209,7 @@ async function receive(
     lastLayer: now?.lastLayer ?? 0,
     isAsLeft: isAsLeft && as === "mirror",
     cycles: as === "cycles" ? { last, open: null } : null,
+    ...(request.keepCycles === undefined ? {} : { keepCycles: request.keepCycles }),
   };
   for (const { folder, volume, counter } of volumes) writeIdentity(folder, { vm, volume, epoch, counter });
   writeReceived(options.runDir, received);
@@ -204,10 +217,31 @@ async function receive(
 }
 
 /** After a reboot the run folder is empty; what the copies are made of lies beside them. */
-function recovered(options: ReplicaTargetOptions, { volumes: [first], vm }: ReceiveRequest): Received | undefined {
+function recovered(
+  options: ReplicaTargetOptions,
+  { volumes: [first], vm }: Pick<ReceiveRequest, "volumes" | "vm">,
+): Received | undefined {
   if (first === undefined) return undefined;
   const found = readLayers(poolFolder(options.pools, first.pool), first.volume);
   return found?.vm === vm ? { ...found, pid: null } : undefined;
+}
+
+/** S25: the last cycle that was sealed; what a later one may have left above it is no moment that there was. */
+async function ceaseForStart(
+  options: ReplicaTargetOptions,
+  receiving: Receiving,
+  volumes: readonly ReplicaVolume[],
+): Promise<CeaseEnd> {
+  const { runDir } = options;
+  const { vm } = receiving;
+  if (readReceived(runDir, vm) === undefined) {
+    const found = recovered(options, { vm, volumes });
+    // What lies there in cycles was not ceased yet: a reboot came before.
+    if (found !== undefined && found.cycles !== null) writeReceived(runDir, found);
+  }
+  const cycles = readReceived(runDir, vm)?.cycles ?? null;
+  if (cycles === null || cycles.last === null) return cease(runDir, receiving);
+  return ceaseAt(runDir, receiving, cycles.last.point);
 }
 
 function layersOf(

@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import type { ClusterId, PoolId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
@@ -62,6 +62,8 @@ async function create(
   const noRoom = checkRoom(pool, folder, sizeMiB);
   if (noRoom !== undefined) return noRoom;
   if (!existsSync(join(folder, markFile))) writeMark(options, pool, folder);
+  // Of one that was there before, and that somebody took away: the new one lies on nothing.
+  removeWhatItWas(folder, volumeOf(path));
   // Under its own name only when it is whole and on the disk.
   const part = `${path}.${process.pid}.part`;
   const end = await runCommand("qemu-img", ["create", "-q", "-f", format, part, `${sizeMiB}M`], {
@@ -81,21 +83,28 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
   const folder = poolFolder(options.pools, pool);
   const refusal = checkFolder(options, pool, folder);
   if (refusal !== undefined) return refusal;
-  for (const format of ["raw", "qcow2"] as const) {
-    const path = imagePath(folder, volume, format);
-    if (!existsSync(path)) continue;
+  const images = readdirSync(folder).filter((name) => name.startsWith(`${volume}.`) && /\.(?:raw|qcow2)$/u.test(name));
+  for (const name of images) {
+    const format = name.endsWith(".raw") ? "raw" : "qcow2";
     // Without -U this asks for QEMU's own lock: a disk that somebody has open is never pulled away.
-    const end = await runCommand("qemu-img", ["info", "-f", format, path], { limitMs: commandLimitMs });
+    const end = await runCommand("qemu-img", ["info", "-f", format, join(folder, name)], { limitMs: commandLimitMs });
     if (/Failed to get ".*" lock/u.test(end.stderr)) return refuse("volume-in-use", { volume, pool: pool.name });
-    rmSync(path, { force: true });
   }
-  // What replication laid upon it, and what it says of it.
-  const belongs = /^\.(?:\d+\.qcow2|replica|layers|proof)$/u;
-  for (const name of readdirSync(folder))
-    if (name.startsWith(`${volume}.`) && belongs.test(name.slice(volume.length)))
-      rmSync(join(folder, name), { force: true });
+  for (const name of images) rmSync(join(folder, name), { force: true });
+  removeWhatItWas(folder, volume);
   sync(folder);
   return { kind: "done" };
+}
+
+/** Layers that were received, what they are, and whose: each bears the volume's name and a dot. */
+function removeWhatItWas(folder: string, volume: string): void {
+  for (const name of readdirSync(folder))
+    if (name.startsWith(`${volume}.`) && /^\.(?:\d+\.qcow2|replica|layers|proof)$/u.test(name.slice(volume.length)))
+      rmSync(join(folder, name), { force: true });
+}
+
+function volumeOf(path: string): string {
+  return basename(path).replace(/\.(?:raw|qcow2)$/u, "");
 }
 
 function checkFolder(options: VolumesOptions, pool: Pool, folder: string): Refusal | undefined {

@@ -18,6 +18,9 @@ const protectedVmSchema = named.extend({
   aloneMs: z.int().min(0).nullable(),
   /** MiB that the copy lacks, which are lost with the VM's host; null: not known, or nothing. */
   atRiskMiB: z.number().min(0).nullable(),
+  /** In cycles: the moment that the copy holds, and how long ago that was; null: there is none, or it does not go by cycles. */
+  copyAt: wallMsSchema.nullable(),
+  lagMs: z.int().min(0).nullable(),
   /** Of the link to its copy, with the host behind it: the best that was seen lately; null: nothing was seen yet. */
   link: z.object({ latencyMs: z.number().min(0).nullable(), mibPerSecond: z.number().min(0).nullable() }),
   /** While it is copied. */
@@ -49,6 +52,9 @@ export const groupSchema = z.object({
   mode: z.enum(["synchronous", "asynchronous"]),
   /** For how long a write waits for a copy that does not answer; null: writes do not wait. */
   boundMs: z.int().nullable(),
+  /** In cycles: how often, and what a failover by itself may lose; null: writes wait, or it goes by order alone. */
+  everyS: z.int().nullable(),
+  lossS: z.int().nullable(),
   /** When its VMs get recovery points, and how long those stay; null: only by hand. */
   points: groupPointsSchema.nullable(),
   /** MiB that its copies and their points may take; null: what both hosts have free. And what they take at most now. */
@@ -61,7 +67,12 @@ export const groupSchema = z.object({
 export type GroupOutput = z.infer<typeof groupSchema>;
 
 const groupNameSchema = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{1,62}$/u, "group-name-malformed");
-const boundSchema = z.int().min(500).max(30_000);
+const modeInput = {
+  mode: z.enum(["synchronous", "asynchronous"]).optional(),
+  boundMs: z.int().min(500).max(30_000).optional(),
+  everyS: z.int().min(5).max(86_400).optional(),
+  lossS: z.int().min(0).max(604_800).nullable().optional(),
+};
 const optionsInput = {
   /** MiB in the target's pools for the copies and their recovery points; null: what both hosts have free. */
   quotaMiB: z.int().min(1).max(1_000_000_000).nullable().optional(),
@@ -101,7 +112,7 @@ export const groupContract = {
         from: nameOrIdSchema,
         to: nameOrIdSchema,
         vms: vmsSchema,
-        boundMs: boundSchema.default(2_000),
+        ...modeInput,
         ...optionsInput,
         requestId: requestIdSchema,
       }),
@@ -115,12 +126,12 @@ export const groupContract = {
     .input(groupInput)
     .output(z.object({ asOfMs: asOfMsSchema, group: groupSchema })),
   set: base
-    .route({ method: "PATCH", path: "/groups/{group}", summary: "Take VMs in or out, or change the bound" })
+    .route({ method: "PATCH", path: "/groups/{group}", summary: "Take VMs in or out, or change how they are copied" })
     .input(
       groupChange.extend({
         addVms: vmsSchema.optional(),
         removeVms: vmsSchema.optional(),
-        boundMs: boundSchema.optional(),
+        ...modeInput,
         points: groupPointsSchema.partial().optional(),
         ...optionsInput,
       }),

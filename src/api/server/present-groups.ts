@@ -1,6 +1,7 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
 import { groupUseMiB, lastProof, pointsOf } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
+import { lagNow, sealedCycle } from "../../core/replication-cycles.ts";
 import { copiesState, protectionOf } from "../../core/replication-duty.ts";
 import { groupState } from "../../core/replication-groups.ts";
 import { findGroup, hostOf } from "../../core/requests/groups.ts";
@@ -33,6 +34,8 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
     to: hostOf(view, group.target),
     mode: group.mode.kind,
     boundMs: group.mode.kind === "synchronous" ? group.mode.boundMs : null,
+    everyS: group.mode.kind === "asynchronous" ? group.mode.everyS : null,
+    lossS: group.mode.kind === "asynchronous" ? group.mode.lossS : null,
     points: group.points,
     quotaMiB: group.quotaMiB ?? null,
     useMiB: groupUseMiB(view, group),
@@ -53,10 +56,14 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     on: owner ? hostOf(view, owner.host) : null,
     points: pointsIn(view, id),
   };
-  const nothing = { copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, link: unseen, copying: null };
+  const nothing = {
+    ...{ copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, link: unseen, copying: null },
+    ...{ copyAt: null, lagMs: null },
+  };
   if (owner === undefined || protection === undefined) return { ...base, ...nothing };
   const { to } = protection;
-  const copy = copiesState(view, id, owner, to);
+  // A cycle that an earlier run sealed is as good as one of this one (S25).
+  const copy = sealedCycle(view, id, to) === undefined ? copiesState(view, id, owner, to) : "sealed";
   const since = copiesOn(view, id, to).flatMap(({ record }) => {
     return record?.value.state.kind === "stale" ? [record.value.state.at] : [];
   });
@@ -69,6 +76,8 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     copy,
     aloneMs: isStale ? Math.max(0, tracker.wall() - Math.min(...since)) : null,
     atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : null,
+    copyAt: sealedCycle(view, id, to)?.at ?? null,
+    lagMs: lagNow(view, id, to, tracker.wall()) ?? null,
     link: figures?.link ?? unseen,
     copying: copy === "copying" && figures !== undefined ? progressOf(figures) : null,
   };

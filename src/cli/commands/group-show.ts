@@ -7,10 +7,12 @@ import { proofText } from "./point-checks.ts";
 export function groupsText(groups: readonly GroupOutput[]): string {
   const rows = groups.map(({ name, status, from, to, vms }) => {
     const names = vms.map((vm) => vm.name);
+    const lags = vms.flatMap(({ lagMs }) => lagMs ?? []);
+    const lag = lags.length === 0 ? "" : `${Math.round(Math.max(...lags) / 1_000)} s`;
     const some = names.length <= 6 ? names.join(", ") : `${names.slice(0, 6).join(", ")}, … (${names.length} in all)`;
-    return [name, status, `${from.name} to ${to.name}`, some];
+    return [name, status, `${from.name} to ${to.name}`, lag, some];
   });
-  return table(["GROUP", "STATUS", "DIRECTION", "VMS"], rows) + groups.map(whyText).join("");
+  return table(["GROUP", "STATUS", "DIRECTION", "BEHIND", "VMS"], rows) + groups.map(whyText).join("");
 }
 
 export function groupText(group: GroupOutput): string {
@@ -18,7 +20,7 @@ export function groupText(group: GroupOutput): string {
     ["Group", group.name],
     ["Status", group.status],
     ["Direction", `${group.from.name} to ${group.to.name}`],
-    ["Mode", group.boundMs === null ? group.mode : `${group.mode}, a write waits ${group.boundMs} ms at most`],
+    ["Mode", modeText(group)],
     ["Points", group.points === null ? "by hand" : scheduleText(group.points)],
     [
       "Room",
@@ -45,7 +47,15 @@ function linkOf({ link: { latencyMs, mibPerSecond } }: ProtectedVm): string {
   return parts.filter((part) => part !== "").join(", ") || "-";
 }
 
-function figuresOf({ copying, aloneMs, atRiskMiB }: ProtectedVm): string {
+function modeText({ mode, boundMs, everyS, lossS }: GroupOutput): string {
+  if (boundMs !== null) return `${mode}, a write waits ${boundMs} ms at most`;
+  const loss = lossS === null ? "only by order" : `by itself where at most ${lossS} s are lost`;
+  return `${mode}, every ${everyS} s; failover ${loss}`;
+}
+
+function figuresOf({ copying, aloneMs, atRiskMiB, lagMs, copyAt }: ProtectedVm): string {
+  if (lagMs !== null) return `${Math.round(lagMs / 1_000)} s behind`;
+  if (copyAt !== null) return `as of ${moment(copyAt)}`;
   if (copying !== null) {
     const { percent, mibPerSecond, remainingMiB, remainingMs } = copying;
     const left = remainingMs === null ? "" : `, about ${Math.ceil(remainingMs / 1_000)} s`;

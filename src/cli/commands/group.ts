@@ -1,4 +1,6 @@
+import { InvalidArgumentError } from "@commander-js/extra-typings";
 import type { GroupOutput } from "../../api/contract/group.ts";
+import { duration } from "../durations.ts";
 import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
@@ -24,32 +26,69 @@ export const groupCommands: Group = (program, cli) => {
 
 type Parent = Parameters<Group>[0];
 
-const boundHelp = "for how long a write waits for a copy that does not answer, 500 to 30000 (default: 2000)";
+const boundHelp = "sync: for how long a write waits for a copy that does not answer, 500 to 30000 (default: 2000)";
+const modeHelp =
+  "sync: each write waits for the copy; async: what was written is sent every so often, and no write waits";
+const everyHelp = "async: how often, 5s to 1d (default: 1m)";
+const lossHelp = "async: a failover by itself may lose so much of what was written; none: only by order (default)";
+
+const modes = { sync: "synchronous", async: "asynchronous" } as const;
+
+function modeNamed(text: string): (typeof modes)[keyof typeof modes] {
+  if (text !== "sync" && text !== "async") throw new InvalidArgumentError("Give sync or async.");
+  return modes[text];
+}
+
+/** Not null: the parser of options takes that for an empty text. */
+function lossNamed(text: string): number | "none" {
+  return text === "none" ? text : duration(text);
+}
+
+type ModeOptions = {
+  readonly mode?: ReturnType<typeof modeNamed> | undefined;
+  readonly boundMs?: number | undefined;
+  readonly every?: number | undefined;
+  readonly allowLoss?: number | "none" | undefined;
+};
+
+function modeOf({ mode, boundMs, every, allowLoss }: ModeOptions) {
+  return {
+    ...(mode === undefined ? {} : { mode }),
+    ...(boundMs === undefined ? {} : { boundMs }),
+    ...(every === undefined ? {} : { everyS: every / 1_000 }),
+    ...(allowLoss === undefined ? {} : { lossS: allowLoss === "none" ? null : allowLoss / 1_000 }),
+  };
+}
 
 function createCommand(group: Parent, cli: Cli): void {
   const command = group
     .command("create")
-    .description("protect VMs: each write of theirs goes to both hosts before it is acknowledged")
+    .description("protect VMs by copies of their disks on another host")
     .argument("<group>", "a name for it: letters, digits, hyphens, underscores")
     .requiredOption("--from <host>", "the host that the VMs are on")
     .requiredOption("--to <host>", "the host that gets the copies")
     .requiredOption("--vm <vm...>", "VMs, by name or id; may be given several times")
-    .option("--bound-ms <ms>", boundHelp, wholeNumber);
+    .option("--mode <mode>", modeHelp, modeNamed)
+    .option("--bound-ms <ms>", boundHelp, wholeNumber)
+    .option("--every <time>", everyHelp, duration)
+    .option("--allow-loss <time>", lossHelp, lossNamed);
   withOptions(command)
     .option(...jsonOption)
-    .addHelpText("after", examples("holdfast group create office --from h1 --to h2 --vm web db"))
+    .addHelpText(
+      "after",
+      examples(
+        "holdfast group create office --from h1 --to h2 --vm web db",
+        "holdfast group create office --from h1 --to h2 --vm web --mode async --every 5s --allow-loss 60s",
+      ),
+    )
     .action(async (name, options) => {
       const { from, to, vm: vms } = options;
-      const input = { group: name, from, to, vms, ...boundOf(options.boundMs), ...chosenOptions(options) };
+      const input = { group: name, from, to, vms, ...modeOf(options), ...chosenOptions(options) };
       const answer = await (await cli.session()).change((client, requestId) =>
         client.group.create({ ...input, requestId }),
       );
       show(cli, options.json, answer, `Group ${name} was created.\n`);
     });
-}
-
-function boundOf(boundMs: number | undefined): { readonly boundMs?: number } {
-  return boundMs === undefined ? {} : { boundMs };
 }
 
 function show(cli: Cli, json: boolean | undefined, answer: { readonly group: GroupOutput }, said: string): void {
@@ -86,18 +125,21 @@ function showCommand(group: Parent, cli: Cli): void {
 function setCommand(group: Parent, cli: Cli): void {
   const command = group
     .command("set")
-    .description("take VMs in or out, change the bound, or say when there are recovery points")
+    .description("take VMs in or out, change how they are copied, or say when there are recovery points")
     .argument("<group>", "its name")
     .option("--add-vm <vm...>", "VMs to protect as well")
     .option("--remove-vm <vm...>", "VMs to protect no more")
-    .option("--bound-ms <ms>", boundHelp, wholeNumber);
+    .option("--mode <mode>", modeHelp, modeNamed)
+    .option("--bound-ms <ms>", boundHelp, wholeNumber)
+    .option("--every <time>", everyHelp, duration)
+    .option("--allow-loss <time>", lossHelp, lossNamed);
   withOptions(withPoints(command))
     .option(...jsonOption)
     .addHelpText(
       "after",
       examples(
         "holdfast group set office --add-vm mail",
-        "holdfast group set office --bound-ms 5000",
+        "holdfast group set office --mode async --every 15m",
         "holdfast group set office --points-every 15m --keep 24x1h,7x1d",
         "holdfast group set office --test-every 1d --test-http /",
         "holdfast group set office --quota 50G --resume manual",
@@ -109,7 +151,7 @@ function setCommand(group: Parent, cli: Cli): void {
         group: name,
         ...(addVms === undefined ? {} : { addVms }),
         ...(removeVms === undefined ? {} : { removeVms }),
-        ...boundOf(options.boundMs),
+        ...modeOf(options),
         ...pointsOf(options),
         ...chosenOptions(options),
       };

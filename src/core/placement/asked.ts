@@ -1,4 +1,4 @@
-import type { HostId, VmId } from "../../model/ids.ts";
+import type { HostId, VmId, WallMs } from "../../model/ids.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
@@ -17,6 +17,8 @@ export type Wish = {
   readonly returnTo?: HostId | undefined;
   /** A guest that runs may take its local volumes along; anything else finds them only where they lie. */
   readonly live?: boolean | undefined;
+  /** When the host that it ran on was lost, or is about to be: copies in cycles count as far as its group allows (S25). */
+  readonly lostAt?: WallMs | undefined;
 };
 
 /** One VM that looks for a host, with what the selection asks of it more than once. */
@@ -71,7 +73,7 @@ export function ask(round: PlacementRound, vm: Vm, wish: Wish): Asked {
     apart: ruled ? apartFrom(round, vm.id) : nowhere,
     seats: seatsOf(view, vm.id, round.aims.get(vm.id)),
     lacks: lacksFor(round, vm.spec),
-    local: localVolumes(view, vm, wish.live === true),
+    local: localVolumes(view, vm, wish.live === true, wish.lostAt),
   };
 }
 

@@ -1,10 +1,11 @@
-import type { HostId } from "../../model/ids.ts";
+import type { HostId, WallMs } from "../../model/ids.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { HostFacts, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf } from "../../model/view.ts";
 import { acceptedLossOf } from "../accepted-loss.ts";
 import { whyNotLiveTo } from "../cpu.ts";
 import { movesLive } from "../moves.ts";
+import { type PolicyLoss, policyLoss } from "../replication-cycles.ts";
 import { wholeCopies } from "../replication-usable.ts";
 import { liesOn, localNeeds } from "../volume-place.ts";
 import { reason } from "./fitness.ts";
@@ -14,26 +15,42 @@ export type LocalVolumes = {
   readonly lies: HostId;
   /** Hosts whose copies have every acknowledged write: from there it starts as from where it lies (S17). */
   readonly copies: readonly HostId[];
+  /** The host whose copy is of its last cycle, and what is lost by going on from it (S25). */
+  readonly behind: PolicyLoss | undefined;
   /** MiB by pool that it takes along; undefined: it can be only where they lie. */
   readonly needs: ReturnType<typeof localNeeds> | undefined;
   readonly whyCpu: (to: HostId) => Reason | undefined;
 };
 
-/** Undefined: its disks can be seen from everywhere. `live`: its guest may take them along, where it runs. */
-export function localVolumes(view: ClusterView, vm: Vm, live: boolean): LocalVolumes | undefined {
+/**
+ * Undefined: its disks can be seen from everywhere. `live`: its guest may take them along, where it runs. `lostAt`: when its
+ * host was lost; undefined: it was not.
+ */
+export function localVolumes(
+  view: ClusterView,
+  vm: Vm,
+  live: boolean,
+  lostAt: WallMs | undefined,
+): LocalVolumes | undefined {
   const lies = liesOn(view, vm);
   if (lies === undefined) return undefined;
   const owner = view.owners.get(vm.id)?.value;
   const runs = owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) === undefined;
   const moves = live && runs && movesLive(view, vm, owner, "migrate");
   const needs = moves ? localNeeds(view, vm) : undefined;
-  return { lies, copies: copiesToTake(view, vm), needs, whyCpu: (to) => whyNotLiveTo(view, vm, to) };
+  const behind = lostAt === undefined ? undefined : policyLoss(view, vm.id, lostAt);
+  return { lies, copies: copiesToTake(view, vm), behind, needs, whyCpu: (to) => whyNotLiveTo(view, vm, to) };
 }
 
 /** Why its disks cannot be on `host`; undefined: they lie there, or have room there and can be taken along. */
 export function whyVolumesNot(local: LocalVolumes, host: HostId, facts: HostFacts | undefined): Reason | undefined {
-  const { lies, copies, needs, whyCpu } = local;
+  const { lies, copies, behind, needs, whyCpu } = local;
   if (lies === host || copies.includes(host)) return undefined;
+  if (behind?.host === host) {
+    const { seconds, limitS } = behind;
+    if (behind.accepted !== undefined) return undefined;
+    return reason("S25", "replica-behind-limit", { host, seconds, limitS: limitS ?? "none" });
+  }
   if (needs === undefined) return reason("PL1", "volume-elsewhere", { host, lies });
   for (const [pool, neededMiB] of needs) {
     const freeMiB = facts?.pools.find((other) => other.pool === pool)?.freeMiB ?? 0;

@@ -166,3 +166,21 @@ test("a VM that is protected is not deleted", () => {
   records.put(keys.vm(vmId("web")), { ...known, spec: { ...known.spec, disks: [disk] } });
   expect(codeOf(planDeleteVm(records.view, "web", asked))).toBe("vm-in-group");
 });
+
+test("[S25] a group copies in cycles, and is changed from the one to the other; what is of the other mode is refused", () => {
+  const cycles = { ...wanted, boundMs: undefined, mode: "asynchronous", everyS: 5, lossS: 60 } as const;
+  expect(written(planCreateGroup(cluster().view, cycles, asked), keys.group(office.name))).toMatchObject({
+    mode: { kind: "asynchronous", everyS: 5, lossS: 60 },
+  });
+  const { view } = grouped();
+  const turned = planSetGroup(view, { group: "office", mode: "asynchronous" }, asked);
+  expect(written(turned, keys.group(office.name))).toMatchObject({
+    mode: { kind: "asynchronous", everyS: 60, lossS: null },
+  });
+  expect(codeOf(planSetGroup(view, { group: "office", everyS: 5 }, asked))).toBe("group-not-in-cycles");
+  expect(codeOf(planCreateGroup(cluster().view, { ...cycles, boundMs: 500 }, asked))).toBe("group-in-cycles");
+  const mode = { kind: "asynchronous", everyS: 5, lossS: 60 } as const;
+  const known = cluster().put(keys.group(office.name), { ...office, mode });
+  const less = planSetGroup(known.view, { group: "office", lossS: null }, asked);
+  expect(written(less, keys.group(office.name))).toMatchObject({ mode: { everyS: 5, lossS: null } });
+});

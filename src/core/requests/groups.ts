@@ -14,6 +14,7 @@ import { clocksApartMs } from "../replication-groups.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
 import { findHost, findVm, hostName, poolName } from "./find.ts";
+import { groupModeDefaults, type WantedMode, wantedMode } from "./group-mode.ts";
 import { type GroupOptions, refuseQuota, resumedGroup, withOptions } from "./group-options.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { changedPoints, type PointsChange } from "./points.ts";
@@ -30,17 +31,16 @@ export type CreateGroupRequest = {
   readonly from: string;
   readonly to: string;
   readonly vms: readonly string[];
-  /** For how long a write waits for a copy that does not answer before its VM goes on alone. */
-  readonly boundMs: number;
-} & GroupOptions;
+} & WantedMode &
+  GroupOptions;
 
 export type SetGroupRequest = {
   readonly group: string;
   readonly addVms?: readonly string[] | undefined;
   readonly removeVms?: readonly string[] | undefined;
-  readonly boundMs?: number | undefined;
   readonly points?: PointsChange | undefined;
-} & GroupOptions;
+} & WantedMode &
+  GroupOptions;
 
 /** Protects VMs together: each write of theirs goes to both hosts. Refused where the other host could not take them. */
 export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, asked: Asked): Planned {
@@ -59,18 +59,20 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
     vms: [],
     source: from.stored.value.id,
     target: to.stored.value.id,
-    mode: { kind: "synchronous", boundMs: request.boundMs },
+    mode: { kind: "synchronous", boundMs: groupModeDefaults.boundMs },
     points: null,
     paused: [],
     createdAt: asked.at,
   };
+  const mode = wantedMode(name, undefined, request);
+  if (mode.kind === "refused") return mode;
   const vms = withVms(view, group, request.vms);
   if (vms.kind === "refused") return vms;
-  const wanted = withOptions({ ...group, vms: vms.vms }, request);
+  const wanted = withOptions({ ...group, vms: vms.vms, mode: mode.mode }, request);
   return refuseQuota(view, wanted) ?? planEdit(view, undefined, wanted, "group-created", asked);
 }
 
-/** Takes VMs in or out, or changes the bound; a VM that goes out is copied no more, and its copy is forgotten. */
+/** Takes VMs in or out, or changes how they are copied; a VM that goes out is copied no more, and its copy is forgotten. */
 export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked: Asked): Planned {
   const found = findGroup(view, request.group);
   if (found.kind === "refused") return found;
@@ -84,10 +86,10 @@ export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked:
   }
   const vms = withVms(view, { ...old, vms: old.vms.filter((vm) => !gone.has(vm)) }, request.addVms ?? []);
   if (vms.kind === "refused") return vms;
-  const boundMs = request.boundMs ?? (old.mode.kind === "synchronous" ? old.mode.boundMs : undefined);
-  const mode: Group["mode"] = boundMs === undefined ? old.mode : { kind: "synchronous", boundMs };
+  const mode = wantedMode(old.name, old.mode, request);
+  if (mode.kind === "refused") return mode;
   const points = changedPoints(old.points, request.points);
-  const next = withOptions({ ...old, vms: vms.vms, mode, points }, request);
+  const next = withOptions({ ...old, vms: vms.vms, mode: mode.mode, points }, request);
   const short = refuseQuota(view, next);
   if (short !== undefined) return short;
   if (isSame(next, old)) return refuse("group-nothing-to-change", { group: old.name });

@@ -122,6 +122,16 @@ export const groupMessages = {
     effect: "Group {group} was not changed.",
     remedy: "Create a second group.",
   },
+  "group-in-cycles": {
+    cause: "Group {group} copies in cycles: no write waits for a copy, so there is no bound for it.",
+    effect: "Nothing has changed.",
+    remedy: "Leave out `--bound-ms`, or ask for `--mode sync` with it.",
+  },
+  "group-not-in-cycles": {
+    cause: "Group {group} copies each write as it is made: it has no interval, and nothing to lose.",
+    effect: "Nothing has changed.",
+    remedy: "Leave out `--every` and `--allow-loss`, or ask for `--mode async` with them.",
+  },
   "group-nothing-to-change": {
     cause: "Group {group} is as was asked for already.",
     effect: "Nothing has changed.",
@@ -202,6 +212,25 @@ export const groupMessages = {
     cause: "VM {vm} of group {group} has no copy on host {host} that a guest could start from.",
     effect: "Nothing was done.",
     remedy: "See `holdfast group show {group}`; its newest recovery point, where there is one, can be exported.",
+  },
+  "replica-first-cycle":
+    "The copy of VM {vm} on {host} holds a whole cycle: from now on only what was written since is lost.",
+  "replica-lags": {
+    cause: "The copy of VM {vm} on {host} is {seconds} s behind, with a cycle every {everyS} s: {why}",
+    effect: "So much would be lost with the VM's host.",
+    remedy: "Nothing to do where the link or the host is back soon: what is missing is then sent by itself.",
+  },
+  "vm-waits-for-order": {
+    cause: "VM {vm} was on host {host}, which is silent; its copy on {to} is {seconds} s behind.",
+    effect: "It does not go on from the copy by itself, and {host} is not fenced for it.",
+    remedy:
+      "Bring back {host}. Or accept the loss: `holdfast group set GROUP --allow-loss {seconds}s` lets the VM go on from its copy.",
+  },
+  "replica-caught-up": "The copy of VM {vm} on {host} has caught up.",
+  "replica-promoted-behind": {
+    cause: "VM {vm} goes on from the last cycle of its copy on {host}.",
+    effect: "At most the last {seconds} s of writes are lost, as its group allows ({limitS} s).",
+    remedy: "What the lost host has of them stays there as a branch; save from it what is needed once it is back.",
   },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
   "group-link-late": {

@@ -212,6 +212,27 @@ export const replicationMessages = {
     effect: "It was not promoted: acknowledged writes may be lost.",
     remedy: "Compare the copies, then order the failover of the one that is right.",
   },
+  "replica-behind-limit": {
+    cause: "The copy on host {host} is {seconds} s behind the loss of its VM's host; the group allows {limitS}.",
+    effect: "The VM does not go on from it by itself.",
+    remedy:
+      "Bring back the lost host, order the failover with the loss that is shown, or allow more beforehand: `holdfast group set GROUP --allow-loss {seconds}s`.",
+  },
+  "loss-within-policy":
+    "The copy on host {host} lacks at most the last {seconds} s of writes, and its group allows {limitS} s to be lost.",
+  "group-vm-lags": {
+    cause: "The copy of VM {vm} on host {host} is {seconds} s behind, which is more than two intervals of its group.",
+    effect: "So much would be lost with the VM's host.",
+    remedy:
+      "Look at the link and at the pool of {host}; it is tried again by itself. `holdfast log` says why it failed.",
+  },
+  "group-vm-waits-for-order": {
+    cause:
+      "VM {vm} was on host {lost}, which is silent or lost; its copy on {host} is {seconds} s behind, and the group allows {limitS}.",
+    effect: "It does not go on by itself: it waits for {lost}, or for an order.",
+    remedy:
+      "Bring back {lost}; or accept the loss: `holdfast group set {group} --allow-loss {seconds}s`, with some seconds more than is shown.",
+  },
   "group-paused": "The group is paused ({why}).",
   "group-versions-differ":
     "Hosts {source} and {target} have different versions ({here}, {there}): it goes on once they are equal.",

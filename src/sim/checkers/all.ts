@@ -1,5 +1,6 @@
 import { evensOut } from "./balance.ts";
 import { copiesCatchUp, copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
+import { cyclesKeepTheirWord } from "./cycles.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
 import { handsChangeOnce } from "./handing-over.ts";
@@ -33,6 +34,7 @@ export const allCheckers: readonly CheckerKind[] = [
   copiesHaveOneWriter,
   staleBeforeAlone,
   copiesCatchUp,
+  cyclesKeepTheirWord,
   pointsHoldMoments,
   pointsNeverChange,
   lastIsKept,

@@ -5,6 +5,7 @@ import type { Owner } from "../../model/records.ts";
 import type { Group, Replica } from "../../model/replication-records.ts";
 import type { OutcomeName } from "../counts.ts";
 import type { World } from "../world/world.ts";
+import { statedLosses } from "./cycles.ts";
 import type { CheckerKind } from "./kind.ts";
 
 const counted: Partial<Record<Replica["state"]["kind"], OutcomeName>> = {
@@ -21,8 +22,11 @@ export const nothingLost: CheckerKind = {
   rule: "S17",
   make: (world, fail) => {
     const accepted = new Map<VmId, number>();
+    const stated = statedLosses(world);
     return {
-      committed: ({ name, value, before }) => {
+      committed: (written, writer) => {
+        stated.committed(written, writer);
+        const { name, value, before } = written;
         if (name.kind === "replica" && value !== undefined) {
           const { kind } = (value as Replica).state;
           const outcome = counted[kind];
@@ -34,8 +38,9 @@ export const nothingLost: CheckerKind = {
         if (order?.kind === "promote" && owner?.host === order.to) accepted.set(name.vm, owner.epoch);
       },
       starting: (copy) => {
-        const guest = world.replicas.guests.get(copy.run.vm);
-        if (guest === undefined || accepted.get(copy.run.vm) === copy.run.epoch) return;
+        const { vm, epoch } = copy.run;
+        const guest = world.replicas.guests.get(vm);
+        if (guest === undefined || accepted.get(vm) === epoch || stated.of(vm) !== undefined) return;
         const lost = copy.vm.spec.disks.flatMap(
           ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
         );

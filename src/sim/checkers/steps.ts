@@ -182,6 +182,7 @@ function shuffleAgent(state: AgentState, random: SeededRandom): AgentState {
       ...replicas,
       mirrors: shuffle(replicas.mirrors, random),
       receiving: shuffle(replicas.receiving, random),
+      cycled: shuffle(replicas.cycled, random),
     },
     points: {
       ...points,

@@ -31,13 +31,15 @@ export class SimCycleSource implements CycleSource {
       const { vm } = run;
       const qemu = this.#qemu(run);
       if (qemu === undefined) return done(refuse("vm-not-running", { vm }));
-      if (request.tls) return done(refuse("replica-no-certificate", { vm }));
+      if (request.tls && !this.#host.isCertified) return done(refuse("replica-no-certificate", { vm }));
       if (this.#underWay.has(nameOf(run))) return done(refuse("cycle-under-way", { vm }));
       const attempt = new Attempt(this.#world, this.#host, qemu, request, (end) => {
         this.#underWay.delete(nameOf(run));
+        this.#host.cycleRelays.delete(nameOf(run));
         done(end);
       });
       this.#underWay.set(nameOf(run), attempt);
+      this.#host.cycleRelays.set(nameOf(run), () => attempt.loseRelay());
       attempt.go();
     });
   }
@@ -48,6 +50,12 @@ export class SimCycleSource implements CycleSource {
       for (const { noted } of this.#qemu(run)?.volumes ?? []) noted.clear();
       done({ kind: "done" });
     });
+  }
+
+  cycled(): readonly VmRun[] {
+    return [...this.#host.qemus.values()].flatMap(({ run, volumes }) =>
+      volumes.some(({ noted }) => noted.size > 0) ? [run] : [],
+    );
   }
 
   #qemu(run: VmRun): SimMirrorQemu | undefined {
@@ -114,12 +122,13 @@ class Attempt {
       this.#break("the replica was not reached");
       return;
     }
-    const at = this.#world.now() as WallMs;
+    const at = Math.floor(this.#world.wall?.() ?? this.#world.now()) as WallMs;
     const toSend = volumes.flatMap(({ disk, noted }, volume): Sending[] => {
       const blocks = base === null ? [...disk.keys()] : [...(noted.get(noteOf(base)) ?? [])];
       noted.set(noteOf(next), new Set());
       return blocks.map((block) => ({ volume, block, value: disk.get(block) ?? 0 }));
     });
+    this.#world.cycleOf?.(this.#qemu.run.vm, next, new Map(volumes[0]?.disk));
     const since = this.#world.now();
     this.#sendFrom(0, toSend, exports, () => this.#seal({ ...next, at }, base, toSend.length, since));
   }
@@ -163,6 +172,10 @@ class Attempt {
         return this.#end({ kind: "unknown", cause: "whether it is sealed was not told" });
       this.#world.after(limits.retryMs, () => this.#seal(cycle, base, blocks, since));
     });
+  }
+
+  loseRelay(): void {
+    this.#break("its relay was lost");
   }
 
   #break(detail: string): void {

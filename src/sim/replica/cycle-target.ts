@@ -44,9 +44,20 @@ function carryOut(
   removeExports(host, received);
   const point = `cycle-${id.chain}-${id.sequence}`;
   addPoint(host, received, point, at);
+  dropEarlier(host, received);
   cycles.last = { ...id, at, point };
   cycles.open = null;
   return null;
+}
+
+function dropEarlier(host: SimReplicaHost, { vm, keepCycles }: Received): void {
+  const points = host.points.get(vm) ?? [];
+  const cycles = points.filter(({ id }) => id.startsWith("cycle-"));
+  const dropped = keepCycles === undefined ? [] : cycles.slice(0, -keepCycles);
+  host.points.set(
+    vm,
+    points.filter((point) => !dropped.includes(point)),
+  );
 }
 
 function daemonOf(host: SimReplicaHost, vm: VmId): SimDaemon {

@@ -19,6 +19,8 @@ export interface ReplicaWorld {
   open(host: HostId, address: string, doorkeeper: Doorkeeper, cycles?: CycleKeeper, points?: PointKeeper): Door;
   /** For whoever watches: a write of a connection reaches a copy. */
   readonly landed?: (host: HostId, disk: SimDisk) => void;
+  /** For whoever watches: what a cycle of the VM is to hold, of its first disk. */
+  readonly cycleOf?: (vm: VmId, id: CycleId, disk: ReadonlyMap<number, number>) => void;
   /** From now on writes of this run are answered without the copy. */
   readonly leftBehind?: (vm: VmId, epoch: number) => void;
 }

@@ -12,6 +12,8 @@ export type Received = {
   readonly volumes: readonly VolumeId[];
   /** As this host knows them, besides what lies beside the images. */
   readonly counters: Map<VolumeId, number>;
+  /** Of the points that cycles leave so many stay; undefined: all. */
+  readonly keepCycles: number | undefined;
   /** What lay here then was what the run before had left. */
   readonly isAsLeft: boolean;
   /** Null: each write comes here as it is made. `daemon`: the one that has all of the cycle that is let in. */
@@ -40,6 +42,8 @@ export class SimReplicaHost {
   readonly addresses: ReadonlySet<string>;
   readonly copies = new Map<VolumeId, Copied>();
   readonly received = new Map<VmId, Received>();
+  /** The same as it lies beside the images of what is received in cycles: it outlives a power cut. */
+  readonly beside = new Map<VmId, Received>();
   readonly daemons = new Map<VmId, SimDaemon>();
   readonly doors = new Map<VmId, readonly Door[]>();
   readonly exports = new Map<VolumeId, SimExport>();
@@ -54,6 +58,18 @@ export class SimReplicaHost {
   readonly isCertified: boolean;
   /** No write of a copy finds room here any more. */
   isFull = false;
+
+  /** Disks stay; processes and the run folder go. */
+  powerOff(): void {
+    for (const daemon of this.daemons.values()) daemon.isAlive = false;
+    for (const open of this.exports.values()) open.isRemoved = true;
+    for (const [vm, { cycles, ...received }] of this.received)
+      if (cycles !== null) this.beside.set(vm, { ...received, cycles: { last: cycles.last, open: null } });
+    this.exports.clear();
+    this.daemons.clear();
+    this.received.clear();
+    this.doors.clear();
+  }
 
   constructor(id: HostId, addresses: ReadonlySet<string>, isCertified = false) {
     this.id = id;

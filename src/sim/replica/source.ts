@@ -16,6 +16,8 @@ export class SimReplicatedHost {
   readonly qemus = new Map<string, SimMirrorQemu>();
   readonly relays = new Map<string, { readonly run: VmRun; relay: SimRelay }>();
   /** It has certificates, so that TLS can be asked for. */
+  /** By the run's name, where a cycle is under way: its relay is killed. */
+  readonly cycleRelays = new Map<string, () => void>();
   readonly isCertified: boolean;
 
   constructor(id: HostId, isCertified = false) {

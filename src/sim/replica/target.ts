@@ -11,6 +11,7 @@ import type {
   ReplicaCopy,
   ReplicaPoint,
   ReplicaTarget,
+  ReplicaVolume,
 } from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import { obeyCycle } from "./cycle-target.ts";
@@ -44,19 +45,31 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
   }
 
   ceaseAt(vm: VmId, point: string, done: (end: CeaseEnd) => void): void {
+    this.#later(() => done(this.#ceaseAt(vm, point)));
+  }
+
+  #ceaseAt(vm: VmId, point: string): CeaseEnd {
+    const points = this.#host.points.get(vm) ?? [];
+    const index = points.findIndex(({ id }) => id === point);
+    const found = points[index];
+    if (found === undefined || !found.whole) return refuse("replica-point-absent", { vm, point });
+    const received = this.#host.received.get(vm);
+    if (received !== undefined) received.cycles = null;
+    for (const [volume, disk] of found.disks) {
+      const known = this.#host.copies.get(volume)?.disk;
+      known?.clear();
+      for (const [block, value] of disk) known?.set(block, value);
+    }
+    this.#host.points.set(vm, points.slice(0, index + 1));
+    return this.#cease(vm);
+  }
+
+  ceaseForStart(vm: VmId, _volumes: readonly ReplicaVolume[], done: (end: CeaseEnd) => void): void {
     this.#later(() => {
-      const points = this.#host.points.get(vm) ?? [];
-      const index = points.findIndex(({ id }) => id === point);
-      const found = points[index];
-      if (found === undefined || !found.whole) return done(refuse("replica-point-absent", { vm, point }));
-      const received = this.#host.received.get(vm);
-      if (received !== undefined) received.cycles = null;
-      for (const [volume, disk] of found.disks) {
-        const copy = this.#host.copies.get(volume);
-        if (copy !== undefined) this.#host.copies.set(volume, { ...copy, disk: new Map(disk) });
-      }
-      this.#host.points.set(vm, points.slice(0, index + 1));
-      done(this.#cease(vm));
+      const beside = this.#host.beside.get(vm);
+      if (!this.#host.received.has(vm) && beside !== undefined) this.#host.received.set(vm, beside);
+      const last = this.#host.received.get(vm)?.cycles?.last ?? null;
+      done(last === null ? this.#cease(vm) : this.#ceaseAt(vm, last.point));
     });
   }
 
@@ -111,9 +124,9 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     });
   }
 
-  #receive({ vm, epoch, from, volumes, addresses, tls }: ReceiveRequest, inCycles: boolean): ReceiveEnd {
+  #receive({ vm, epoch, from, volumes, addresses, tls, keepCycles }: ReceiveRequest, inCycles: boolean): ReceiveEnd {
     const host = this.#host;
-    const known = host.received.get(vm);
+    const known = host.received.get(vm) ?? host.beside.get(vm);
     if (known !== undefined && known.epoch > epoch)
       return refuse("replica-epoch-old", { vm, epoch, known: known.epoch });
     if (tls && !host.isCertified) return refuse("replica-no-certificate", { vm });
@@ -156,9 +169,11 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       from,
       volumes: volumes.map(({ volume }) => volume),
       counters,
+      keepCycles,
       isAsLeft,
       cycles: inCycles ? { last, open: null } : null,
     });
+    host.beside.delete(vm);
     const doors =
       host.doors.get(vm) ??
       mine.map((address) =>
@@ -185,6 +200,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     const trouble = troubleOf(host, known);
     if (trouble !== undefined) return trouble;
     host.received.delete(vm);
+    host.beside.delete(vm);
     const copies = known.volumes.flatMap((volume): ReplicaCopy[] => {
       const found = host.copies.get(volume)?.identity;
       if (found === undefined) return [];

@@ -26,7 +26,7 @@ const managers: readonly Decision["kind"][] = [
   ...(["moves", "place-changed"] as const),
 ];
 const operators: readonly Decision["kind"][] = ["wanted", "deleted", "asked", "maintains", "rules", "group"];
-const hostSays = ["vm-paused", "vm-stop-failed"];
+const hostSays = ["vm-paused", "vm-stop-failed", "replica-lags", "replica-caught-up"];
 
 type Refusal = { readonly by: "manager" | "host"; readonly what: string; readonly rule: string };
 /** What a refused transaction would have written, for people; what is not listed is everyday work. */

@@ -61,7 +61,13 @@ export type Decision =
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
   | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
   | { readonly kind: "rules"; readonly rule: RuleId; readonly is: Rule | undefined }
-  | { readonly kind: "says"; readonly code: string; readonly vm: VmId | undefined; readonly host: HostId | undefined };
+  | {
+      readonly kind: "says";
+      readonly code: string;
+      readonly vm: VmId | undefined;
+      readonly host: HostId | undefined;
+      readonly seconds?: number;
+    };
 
 /** What is said without a change of its own: refusals and warnings that a person reads. */
 const said = new Set([
@@ -86,6 +92,10 @@ const said = new Set([
   "scheduler-falls-back",
   "vm-waits-its-turn",
   "host-flaps",
+  "replica-lags",
+  "replica-caught-up",
+  "replica-promoted-behind",
+  "vm-waits-for-order",
 ]);
 
 const moveEnds = new Set(["vm-move-failed", "vm-move-called-off"]);
@@ -94,10 +104,15 @@ const moveEnds = new Set(["vm-move-failed", "vm-move-called-off"]);
 export function decisionsOf(changes: readonly StoreChange[]): Decision[] {
   const events = changes.flatMap(({ name, value }) => (name.kind === "event" ? [value as Event] : []));
   const found = changes.flatMap((change) => decisionsOfKey(change, events));
-  for (const { type, subjects } of events)
+  for (const { type, subjects, params } of events)
     if (said.has(type) || (moveEnds.has(type) && isUnanswered(changes)))
-      found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host });
+      found.push({ kind: "says", code: type, vm: subjects.vm, host: subjects.host, ...secondsOf(params) });
   return found;
+}
+
+/** What is lost, where the event states it. */
+function secondsOf({ seconds }: Event["params"]): { readonly seconds?: number } {
+  return typeof seconds === "number" ? { seconds } : {};
 }
 
 /** Its source did not say so itself. */
@@ -175,10 +190,10 @@ function wordsOf({ kind, answer }: Intent): string {
   return kind === "point" && answer.kind === "refused" ? `refused, ${answer.code}` : answer.kind;
 }
 
-/** How large it is is everyday work, and so is that the last one is kept before each resync: a checker watches that. */
+/** How large it is is everyday work, and so are those of cycles and the last one before each resync: checkers watch them. */
 function pointDecisions(is: Point | undefined, was: Point | undefined): Decision[] {
   const of = is ?? was;
-  if (of === undefined || of.origin === "resync") return [];
+  if (of === undefined || of.origin === "resync" || of.origin === "cycle") return [];
   const said = (words: string): Decision[] => [{ kind: "point", vm: of.vm, host: of.host, is: words }];
   if (is === undefined) return said(`of ${of.origin} is gone`);
   if (was === undefined) return said(`taken by ${is.origin}`);

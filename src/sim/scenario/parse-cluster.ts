@@ -107,12 +107,15 @@ function takePool(draft: Draft, value: string): string | undefined {
   return undefined;
 }
 
-/** `group=office:h1:h2:web,db`: copies these VMs from h1 to h2. */
+/** `group=office:h1:h2:web,db`: copies these VMs from h1 to h2; `…:5s:60s`: in cycles, and what a failover may lose. */
 function takeGroup(draft: Draft, value: string): string | undefined {
-  const [name = "", from = "", to = "", vms = ""] = value.split(":");
+  const [name = "", from = "", to = "", vms = "", ...times] = value.split(":");
+  const [everyS, lossS] = times.map((time) => (/^\d+s$/u.test(time) ? Number(time.slice(0, -1)) : Number.NaN));
+  if (Number.isNaN(everyS) || Number.isNaN(lossS)) return `${value} has a time that is none, such as 5s`;
+  const inCycles = everyS === undefined ? {} : { everyS, ...(lossS === undefined ? {} : { lossS }) };
   const unknown = [from, to].find((host) => !draft.hostNames.includes(host));
   if (unknown !== undefined) return `there is no host ${unknown}`;
-  draft.groups = [...draft.groups, { name, from, to, vms: vms.split(",") }];
+  draft.groups = [...draft.groups, { name, from, to, vms: vms.split(","), ...inCycles }];
   return undefined;
 }
 

@@ -362,6 +362,15 @@ const plays: { readonly [Id in PhraseId]: Play } = {
         planDeleteGroup(view, rule, asked),
   ),
   "accept the loss of VM on HOST": orderWith(acceptLoss),
+  "group set RULE every TIME": orderWith(({ rule, value }) => {
+    const mode = { mode: "asynchronous", everyS: Math.round(value / 1_000), lossS: 60 } as const;
+    return (view, _event, asked) => planSetGroup(view, { group: rule, ...mode }, asked);
+  }),
+  "group set RULE to each write": orderWith(
+    ({ rule }) =>
+      (view, _event, asked) =>
+        planSetGroup(view, { group: rule, mode: "synchronous" }, asked),
+  ),
   "points of RULE every TIME": orderWith(schedule),
   "point take VM": orderWith(takePoint),
   "point drop VM": orderWith(dropPoint),

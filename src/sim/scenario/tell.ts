@@ -138,12 +138,20 @@ const sayRules: Readonly<Record<string, string>> = {
   "scheduler-falls-back": "PL4",
   "vm-waits-its-turn": "HM6",
   "host-flaps": "HM6",
+  "replica-lags": "S25",
+  "replica-caught-up": "S25",
+  "replica-promoted-behind": "S25",
+  "vm-waits-for-order": "S25",
 };
 
 function tellSaid(decision: Extract<Decision, { kind: "says" }>, nameOf: (vm: VmId) => string): Told {
-  const { code, vm, host } = decision;
-  const subjects = [vm === undefined ? [] : [nameOf(vm)], host === undefined ? [] : [host]].flat();
-  return { what: `says ${code}: ${subjects.join(" ")}`, rule: sayRules[code] ?? "" };
+  const { code, vm, host, seconds } = decision;
+  const subjects = [
+    vm === undefined ? [] : [nameOf(vm)],
+    host === undefined ? [] : [host],
+    seconds === undefined ? [] : [`${seconds} s`],
+  ];
+  return { what: `says ${code}: ${subjects.flat().join(" ")}`, rule: sayRules[code] ?? "" };
 }
 
 function of({ host, incarnation }: { readonly host: string; readonly incarnation: number }): string {

@@ -54,14 +54,18 @@ export function createCluster(world: World): void {
 }
 
 /** Its VMs are copied from now on. */
-export function addGroup(world: World, { name, from, to, vms, points = null }: PlannedGroup): void {
+export function addGroup(world: World, planned: PlannedGroup): void {
+  const { name, from, to, vms, everyS, lossS, points = null } = planned;
   const group: Group = {
     schema: 1,
     name: name as GroupId,
     vms: vms.map((vm) => `vm:${vm}` as VmId),
     source: from as HostId,
     target: to as HostId,
-    mode: { kind: "synchronous", boundMs: 2_000 },
+    mode:
+      everyS === undefined
+        ? { kind: "synchronous", boundMs: 2_000 }
+        : { kind: "asynchronous", everyS, lossS: lossS ?? null },
     points,
     paused: [],
     createdAt,

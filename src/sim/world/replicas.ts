@@ -1,9 +1,11 @@
 import type { HostId, VmId, VolumeId, WallMs } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
+import type { SealedCycle } from "../../model/replication-cycle.ts";
 import type { VmRun } from "../../ports/hypervisor.ts";
 import type { Door } from "../../ports/migration.ts";
 import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
 import type { Replicas } from "../../runtime/perform-replicas.ts";
+import { SimCycleSource } from "../replica/cycle-source.ts";
 import { type Answering, type ReplicaWorld, type SimDaemon, type SimDisk, SimMirrorQemu } from "../replica/machine.ts";
 import { SimPointSource } from "../replica/point-source.ts";
 import { type SimPoint, SimReplicaHost } from "../replica/received.ts";
@@ -16,29 +18,59 @@ import type { Scheduler } from "./scheduler.ts";
 
 const writeEveryMs = 200;
 const blocks = 8;
+const cyclesWatched = 8;
 const proofMs = 4_000;
 
 /** What one guest wrote to one of its disks since it started, and what it knows to be there. */
 export class GuestDisk {
   /** By block: what it was told is there, and everything that it wrote after that. */
   readonly #known: Map<number, readonly number[]>;
+  /** By block, in their order: what it was told is there, and when. */
+  readonly #told: Map<number, { readonly value: number; readonly at: number }[]>;
 
-  constructor(found: SimDisk) {
+  /** `before`: the guest that wrote it earlier: what that one was told stays true of what is found. */
+  constructor(found: SimDisk, before?: GuestDisk) {
     this.#known = new Map([...found].map(([block, value]) => [block, [value]]));
+    this.#told = new Map([...found].map(([block, value]) => [block, before?.toldUpTo(block, value) ?? []]));
   }
 
   issue(block: number, value: number): void {
     this.#known.set(block, [...(this.#known.get(block) ?? [0]), value]);
   }
 
-  acknowledge(block: number, value: number): void {
+  acknowledge(block: number, value: number, at: number): void {
+    const told = this.#told.get(block) ?? [];
+    told.push({ value, at });
+    this.#told.set(block, told);
     const known = this.#known.get(block) ?? [];
-    const at = known.indexOf(value);
-    if (at > 0) this.#known.set(block, known.slice(at));
+    const place = known.indexOf(value);
+    if (place > 0) this.#known.set(block, known.slice(place));
   }
 
   isWaitingFor(block: number): boolean {
     return (this.#known.get(block)?.length ?? 0) > 1;
+  }
+
+  toldUpTo(block: number, value: number): { value: number; at: number }[] {
+    const told = this.#told.get(block) ?? [];
+    const place = told.findIndex((one) => one.value === value);
+    // It landed, and nobody was told: the next guest reads it.
+    return place < 0 ? [...told, { value, at: told.at(-1)?.at ?? 0 }] : told.slice(0, place + 1);
+  }
+
+  /** When the last write was acknowledged. */
+  lastTold(): number {
+    return Math.max(...[...this.#told.values()].map((told) => told.at(-1)?.at ?? 0));
+  }
+
+  /** When the first write was acknowledged that is not there; infinite: all are. */
+  lostSince(disk: SimDisk): number {
+    const firsts = this.lostOn(disk).map((block) => {
+      const told = this.#told.get(block) ?? [];
+      const held = told.findIndex(({ value }) => value === (disk.get(block) ?? 0));
+      return told[held + 1]?.at ?? Number.NEGATIVE_INFINITY;
+    });
+    return Math.min(...firsts);
   }
 
   /** The blocks whose acknowledged value, or a later one, is not there. */
@@ -58,6 +90,8 @@ export class ReplicaMachines {
   #lastPort = 40_000;
   /** What guests wrote, and what they were told of it: of each of their disks, in their order. */
   readonly guests = new Map<VmId, readonly GuestDisk[]>();
+  /** What the cycles of each VM are to hold of its first disk, by their names, oldest first. */
+  readonly cycles = new Map<VmId, Map<string, SimDisk>>();
   /** For whoever watches: a connection wrote into a copy that a QEMU of its host has open. */
   onAlone: (vm: VmId, epoch: number) => void = () => undefined;
   onSecondWriter: (host: HostId, vm: VmId) => void = () => undefined;
@@ -76,6 +110,10 @@ export class ReplicaMachines {
         const port = this.#lastPort;
         this.#doors.set(`${address}:${port}`, { host, doorkeeper, cycles, points });
         return { address, port };
+      },
+      cycleOf: (vm, { chain, sequence }, disk) => {
+        const known = [...(this.cycles.get(vm) ?? [])].slice(1 - cyclesWatched);
+        this.cycles.set(vm, new Map([...known, [`${chain}.${sequence}`, new Map(disk)]]));
       },
       leftBehind: (vm, epoch) => {
         // Where its QEMU is gone nobody is told anything any more.
@@ -98,11 +136,12 @@ export class ReplicaMachines {
     const inLife: ReplicaWorld = { ...this.#world, wall, after: (ms, act) => life.after(ms, act) };
     const source = new SimReplicaSource(inLife, machine.source, this.#world);
     const target = new SimReplicaTarget(inLife, machine.target);
-    for (const driver of [source, target]) Object.defineProperty(driver, "isOpen", { get: () => !life.ended });
+    const cycles = new SimCycleSource(inLife, machine.source);
+    for (const driver of [source, target, cycles]) Object.defineProperty(driver, "isOpen", { get: () => !life.ended });
     const watch = source.watchReplicas.bind(source);
     source.watchReplicas = (listener) => watch((event) => life.post(() => listener(event)));
     const points = new SimPointSource(inLife, source);
-    return { source, target, points, prover: new SimProver(inLife, machine.target) };
+    return { source, cycles, target, points, prover: new SimProver(inLife, machine.target) };
   }
 
   /** A QEMU that waits for its guest: it knows its disks, and has none of them open. */
@@ -120,7 +159,8 @@ export class ReplicaMachines {
       const image = this.#machineOf(copy.host).target.copies.get(volume);
       if (image !== undefined) image.left = undefined;
     }
-    const guest = qemu.volumes.map(({ disk }) => new GuestDisk(disk));
+    const before = this.guests.get(copy.run.vm);
+    const guest = qemu.volumes.map(({ disk }, i) => new GuestDisk(disk, before?.[i]));
     this.guests.set(copy.run.vm, guest);
     this.#writeOn(copy, qemu, guest, 1);
   }
@@ -147,7 +187,7 @@ export class ReplicaMachines {
     const value = copy.run.epoch * 1_000_000 + number;
     disk.issue(block, value);
     qemu.write(index, block, value, () => {
-      if (qemu.isAlive) disk.acknowledge(block, value);
+      if (qemu.isAlive) disk.acknowledge(block, value, this.#scheduler.now);
     });
   }
 
@@ -164,8 +204,10 @@ export class ReplicaMachines {
   }
 
   killRelays(vm: string): void {
-    for (const { source } of this.#machines.values())
+    for (const { source } of this.#machines.values()) {
       for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.isAlive = false;
+      for (const { run } of source.qemus.values()) if (run.vm === vm) source.cycleRelays.get(nameOf(run))?.();
+    }
   }
 
   /** Their connections break off: what is under way is heard of no more, whether or not it arrived. */
@@ -206,12 +248,7 @@ export class ReplicaMachines {
     for (const qemu of source.qemus.values()) qemu.isAlive = false;
     source.relays.clear();
     source.qemus.clear();
-    for (const daemon of target.daemons.values()) daemon.isAlive = false;
-    for (const open of target.exports.values()) open.isRemoved = true;
-    target.exports.clear();
-    target.daemons.clear();
-    target.received.clear();
-    target.doors.clear();
+    target.powerOff();
     for (const [door, { host: of }] of this.#doors) if (of === host.id) this.#doors.delete(door);
   }
 
@@ -240,6 +277,12 @@ export class ReplicaMachines {
 
   imageGone(host: SimHost, volume: string): void {
     this.#machines.get(host.id)?.target.copies.delete(volume as VolumeId);
+  }
+
+  /** The last cycle that is sealed at a host, whether it is up or not. */
+  sealedAt(host: HostId, vm: VmId): SealedCycle | undefined {
+    const target = this.#machines.get(host)?.target;
+    return (target?.received.get(vm) ?? target?.beside.get(vm))?.cycles?.last ?? undefined;
   }
 
   /** For whoever looks from outside: every point of every host, whole or not. */

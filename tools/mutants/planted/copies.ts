@@ -47,8 +47,8 @@ export const copyMutants: readonly Mutant[] = [
     rule: "S17",
     what: "The manager gives a VM another place and says nothing of the copies that it takes, or leaves behind.",
     file: "src/core/decide-starts.ts",
-    find: "  return promoteCopies(view, vm.id, on, { at: known.wall });",
-    replace: "  return known.wall < 0 ? promoteCopies(view, vm.id, on, { at: known.wall }) : noCopies;",
+    find: "  return promoteCopies(view, vm.id, on, {",
+    replace: "  return known.wall >= 0 ? noCopies : promoteCopies(view, vm.id, on, {",
   },
   {
     id: "in-sync-while-it-copies",

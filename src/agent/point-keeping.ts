@@ -6,6 +6,7 @@ import type { Incarnation, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { PointProof, ProofCheck } from "../model/point-proof.ts";
 import type { PointIntent } from "../model/records.ts";
+import { fenceOf } from "../model/view.ts";
 import type { Building } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
 import { isPointWorking, withPoints } from "./note-points.ts";
@@ -20,7 +21,8 @@ const changesMax = 40;
 export function settleKeeping(building: Building, incarnation: Incarnation): void {
   const { view } = building.happened;
   const { self, replicas } = building.state;
-  if (view.hosts.get(self)?.value.incarnation !== incarnation) return;
+  // What is fenced records nothing any more, and would be refused as fast as it asks.
+  if (view.hosts.get(self)?.value.incarnation !== incarnation || fenceOf(view, self, incarnation) !== undefined) return;
   const vms = new Set<VmId>();
   for (const { value } of view.points.values()) if (value.host === self) vms.add(value.vm);
   for (const [vm, { doors }] of replicas.receiving) if (doors !== null) vms.add(vm);

@@ -7,7 +7,7 @@ import { type HostId, type Incarnation, type InstantMs, later, type VmId } from 
 import { keys } from "../model/keys.ts";
 import type { Consistency, Point, PointOrigin } from "../model/point-records.ts";
 import type { HeldOwner, PointIntent } from "../model/records.ts";
-import type { Stored } from "../model/view.ts";
+import { fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
 import { type Building, isNamed } from "./building.ts";
@@ -156,6 +156,8 @@ function recordTaken(building: Building, incarnation: Incarnation): void {
       left.delete(vm);
       building.state = withPoints(building.state, { taken: left });
     } else if (!building.busy(`taken ${vm}`)) {
+      // What is fenced records nothing any more: its host finds the point.
+      if (fenceOf(view, self, registration.value.incarnation) !== undefined) continue;
       const params = { vm: nameOf(view, vm), point: point.id, host: point.host, consistency: point.consistency };
       const told = event("point-taken", { vm, host: self }, params);
       building.commit(`taken ${vm}`, takenTransaction(point, owner as Stored<HeldOwner>, registration), [told]);

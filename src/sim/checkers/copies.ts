@@ -123,6 +123,7 @@ function whyNotInSync(world: World, vm: VmId): string | undefined {
     if (record?.state.kind === "diverged" && record.state.kept) return "kept";
     return record?.epoch === owner.epoch ? record.state.kind : "none";
   });
-  if (states.every((state) => state === "in-sync") || states.includes("kept")) return undefined;
+  const wanted = group.mode.kind === "synchronous" ? "in-sync" : "sealed";
+  if (states.every((state) => state === wanted) || states.includes("kept")) return undefined;
   return `the copy of ${vm} epoch ${owner.epoch} on ${to} is ${states.join(", ")}, and nothing is in its way`;
 }

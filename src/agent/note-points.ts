@@ -65,7 +65,7 @@ export function notePoint(state: AgentState, happened: Happened): AgentState {
       if (end.kind === "ended")
         return withPoints(answered, { proofs: new Map(answered.points.proofs).set(about.vm, end.proof) });
       return withPoints(answered, {
-        retries: new Map(answered.points.retries).set(about.vm, later(now, limits.proofRetryMs)),
+        testRetries: new Map(answered.points.testRetries).set(about.vm, later(now, limits.proofRetryMs)),
       });
     }
   }

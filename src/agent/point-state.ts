@@ -16,8 +16,10 @@ export type PointNotes = {
   readonly asked: ReadonlyMap<VmId, Revision>;
   /** Taken by this agent's word, until they are on record. */
   readonly taken: ReadonlyMap<VmId, Point>;
-  /** No further try before this, by VM. */
+  /** No point is tried before this, by VM: not of the last moment either, which its copy waits for. */
   readonly retries: ReadonlyMap<VmId, InstantMs>;
+  /** No test failover by schedule is tried before this, by VM. */
+  readonly testRetries: ReadonlyMap<VmId, InstantMs>;
   /** No further point by schedule before this, whatever two clocks make of it, by VM. */
   readonly dueAt: ReadonlyMap<VmId, InstantMs>;
   /** The copies of which the last moment is kept, as `lastToKeep` names them, by VM (S20). */
@@ -37,6 +39,7 @@ export function noPoints(): PointNotes {
     asked: new Map(),
     taken: new Map(),
     retries: new Map(),
+    testRetries: new Map(),
     dueAt: new Map(),
     kept: new Map(),
     unkept: new Map(),

@@ -130,10 +130,13 @@ function checkQuit(world: World, is: VmMove | undefined, was: VmMove | undefined
     fail(`${from} is said to have quit ${vm}, and its copy is there`);
 }
 
-/** A source that was told to quit: its copy may be all that there is of a guest that has not gone on at its target. */
-function checkNotLost(world: World, { run, host, killed }: Copy, ranLast: number, fail: Fail): void {
+/**
+ * A source that was told to quit: its copy may be all that there is of a guest that has not gone on at its target. A guard
+ * that cannot freeze it kills it all the same (S5): the host may be taken over, and a guest that runs twice is worse.
+ */
+function checkNotLost(world: World, { run, host, killedBy }: Copy, ranLast: number, fail: Fail): void {
   const move = moveOf(world, run.vm);
-  if (!killed || move?.live?.kind !== "switched" || move.answer.kind !== "open") return;
+  if (killedBy !== "driver" || move?.live?.kind !== "switched" || move.answer.kind !== "open") return;
   if (move.from !== host.id || move.incarnation !== run.incarnation || move.epoch !== run.epoch) return;
   const isFenced = (of: string, incarnation: number): boolean => world.truth.fences.has(`${of}/${incarnation}`);
   if (isFenced(host.id, run.incarnation) || isFenced(move.to, move.live.incarnation)) return;
@@ -151,12 +154,11 @@ function checkStart(world: World, { run, host, moving }: Copy, isBetween: boolea
 
 /** A guest that moves and is owned where it is ends by what happens to it alone: a move that fails does not touch it. */
 function checkUntouched(world: World, copy: Copy, fail: Fail): void {
-  const { run, host, moving, killed } = copy;
+  const { run, host, moving, killedBy } = copy;
   const move = moveOf(world, run.vm);
   const isMoving = moving.part === "leaving" || (move?.live !== undefined && move.epoch === run.epoch);
-  if (!killed || !isMoving || !world.truth.isNamed(run.vm, host.id, run)) return;
   // S5: guards kill what they cannot freeze.
-  if (host.tree.stuck > 0) return;
+  if (killedBy !== "driver" || !isMoving || !world.truth.isNamed(run.vm, host.id, run)) return;
   // A host that goes down at once stops what runs there.
   const mode = world.truth.values.get(keys.hostMode(host.id)) as HostMode | undefined;
   if (mode !== undefined && mode.mode !== "active" && mode.mode !== "leaving") return;

@@ -102,7 +102,7 @@ function startGuard(world: World, host: SimHost, name: GuardName): void {
     freezeMs: () => (random.chance(0.05) ? 32 + random.below(300) : 4 + random.below(28)),
     stamped: (stamp) => host.heartLines?.stampMade(name, stamp),
     killAll: () => {
-      for (const copy of host.copies.values()) world.qemus.kill(copy, "killed");
+      for (const copy of host.copies.values()) world.qemus.kill(copy, "killed", "guard");
     },
   });
   host.guards[name] = guard;

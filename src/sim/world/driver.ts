@@ -171,7 +171,7 @@ export class Driver implements Hypervisor, Migration {
     this.#ending.add(key);
     const until = this.#host.scheduler.now + killLimitMs;
     const copy = this.#host.copies.get(key);
-    if (copy !== undefined) this.#qemus.kill(copy, "killed");
+    if (copy !== undefined) this.#qemus.kill(copy, "killed", "driver");
     const look = (): void => {
       if (copy?.alive === true && this.#host.scheduler.now < until) {
         this.#life.after(20, look);

@@ -46,8 +46,8 @@ export type Copy = {
   paused: boolean;
   /** Signals do not end it before this moment: a thread in uninterruptible I/O. */
   diesNotBefore: number;
-  /** A driver was told to end it. */
-  killed: boolean;
+  /** Who ended it first: a driver that was told to, or a guard that could not freeze it (S5). */
+  killedBy: "driver" | "guard" | undefined;
   /** It can write its volumes: not while it waits for a guest, nor once it has handed it over. */
   imagesOpen: boolean;
   readonly moving: Moving;

@@ -97,7 +97,7 @@ export class Qemus {
       alive: true,
       paused: false,
       diesNotBefore: 0,
-      killed: false,
+      killedBy: undefined,
       imagesOpen: false,
       moving: notMoving(),
     };
@@ -160,12 +160,12 @@ export class Qemus {
   }
 
   /** SIGKILL by the cgroup: works on what is frozen; a thread in uninterruptible I/O ends when its I/O does. */
-  kill(copy: Copy, exit: VmExit): void {
-    copy.killed = true;
+  kill(copy: Copy, exit: VmExit, by: "driver" | "guard"): void {
+    copy.killedBy ??= by;
     const now = copy.host.scheduler.now;
     copy.host.after(Math.max(this.drawMs(4, 30), copy.diesNotBefore - now), () => {
       if (!copy.alive) return;
-      if (copy.host.scheduler.now < copy.diesNotBefore) return this.kill(copy, exit);
+      if (copy.host.scheduler.now < copy.diesNotBefore) return this.kill(copy, exit, by);
       this.#ended(copy, exit);
     });
   }

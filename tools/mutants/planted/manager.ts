@@ -210,4 +210,13 @@ export const managerMutants: readonly Mutant[] = [
     find: "limits.officeHeldMs ? undefined : ordered;",
     replace: "limits.officeHeldMs ? undefined : undefined;",
   },
+  {
+    id: "late-claim-made-again-at-once",
+    rule: "S12",
+    what: "A claim that came too late is made again with each refusal, until the watch shows who holds the office.",
+    near: ["back-at-the-deadline"],
+    file: "src/manager/office.ts",
+    find: 'if (building.isBusy("office")) return;',
+    replace: 'if (building.isBusy("no office")) return;',
+  },
 ];

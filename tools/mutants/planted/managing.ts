@@ -180,4 +180,13 @@ export const managingMutants: readonly Mutant[] = [
     find: 'if (round.whereTo(vm, { preference: "stay", returnTo: to, live: true }) !== to) return;',
     replace: "if (round.whyUnfit(vm, to) !== undefined) return;",
   },
+  {
+    id: "given-up-without-a-word",
+    rule: "HM2",
+    what: "A VM is given up, and nobody hears so: the last that is said of it is how it failed.",
+    near: ["start-fails"],
+    file: "src/core/decide-starts.ts",
+    find: "    round.say(vm.id, event(error.code, {",
+    replace: "    if (vm.maxRelocate > 99) round.say(vm.id, event(error.code, {",
+  },
 ];

@@ -210,6 +210,18 @@ describe("moves that are called off", () => {
     expect(removed(decide(records), keys.vmMove(web))).toBe(true);
   });
 
+  test("[HM3] where a VM comes home before it starts, its way back is forgotten with the move that is over", () => {
+    const failedMoves = { count: 0, to: host("h1"), code: "move-not-wanted" };
+    const home = (): Records =>
+      running()
+        .put(keys.vmMove(web), move("web", "h2", "h1", { epoch: null }))
+        .put(keys.vmPlan(web), plan({ returnTo: host("h1"), failedMoves }));
+    expect(removed(decide(home()), keys.vmMove(web))).toBe(true);
+    expect(removed(decide(home()), keys.vmPlan(web))).toBe(true);
+    const leaves = decide(home().put(keys.maintenance(host("h1")), maintenance));
+    expect(removed(leaves, keys.vmPlan(web))).toBe(false);
+  });
+
   test("[HM2] by a person, a stop, a lock or its target's leaving: said, kept for its task, and not counted", () => {
     for (const code of ["move-cancelled", "move-not-wanted", "move-vm-locked", "move-target-leaves"]) {
       const decided = decide(withAnswer(code));

@@ -14,7 +14,7 @@ import { whyWithheld } from "./migration.ts";
 import { isCalledOff, isOutdated } from "./move-attempts.ts";
 import { stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
-import { noChange, planChange } from "./plans.ts";
+import { backAt, noChange, planChange } from "./plans.ts";
 import { wholeCopies } from "./replication-usable.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
@@ -94,9 +94,11 @@ function endMove(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined, prove
   const { view, also } = round;
   const { vm: id, from } = move.value;
   const owner = view.owners.get(id)?.value;
-  const arrived = owner !== undefined && owner.host !== from;
+  const arrivedAt = owner !== undefined && owner.host !== from ? owner.host : undefined;
+  const arrived = arrivedAt !== undefined;
   // What failed before has been made good; also where the VM came to another host than was meant.
-  const plan = vm !== undefined && arrived ? planChange(view, id, { failedMoves: null }) : noChange;
+  const change = arrived ? { failedMoves: null, ...backAt(view, id, arrivedAt) } : {};
+  const plan = vm === undefined ? noChange : planChange(view, id, change);
   const write = transaction(
     [unchanged(keys.vmMove(id), move), ...plan.compares, ...proven, ...also],
     [remove(keys.vmMove(id)), ...plan.writes],

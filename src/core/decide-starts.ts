@@ -16,7 +16,7 @@ import type { Wish } from "./placement/asked.ts";
 import { whyUnread } from "./placement/fitness.ts";
 import { openRound } from "./placement/round.ts";
 import type { Placement } from "./placement/select.ts";
-import { noChange, type PlanChange, planChange } from "./plans.ts";
+import { backAt, noChange, type PlanChange, planChange } from "./plans.ts";
 import { hostLostAt, type PolicyLoss, policyLoss } from "./replication-cycles.ts";
 import { type CopiesChange, promoteCopies } from "./replication-promotion.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
@@ -191,9 +191,7 @@ function moveEnded(view: ClusterView, vm: Vm, on: HostId): PlanChange {
   const move = view.moves.get(vm.id);
   if (move === undefined || move.value.epoch === null) return noChange;
   const key = keys.vmMove(vm.id);
-  // Where it goes back to it has nothing to go back to any more (HM3).
-  const isBack = view.plans.get(vm.id)?.value.returnTo === on && whyVmsLeave(view, on) === undefined;
-  const plan = planChange(view, vm.id, { failedMoves: null, ...(isBack ? { returnTo: null } : {}) });
+  const plan = planChange(view, vm.id, { failedMoves: null, ...backAt(view, vm.id, on) });
   return { compares: [unchanged(key, move), ...plan.compares], writes: [remove(key), ...plan.writes] };
 }
 

@@ -1,8 +1,9 @@
-import type { VmId } from "../model/ids.ts";
+import type { HostId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmPlan } from "../model/move-records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
+import { whyVmsLeave } from "./host-standing.ts";
 import { put, remove, unchanged } from "./transactions.ts";
 
 type Remembered = Pick<VmPlan, "error" | "returnTo" | "failedMoves">;
@@ -23,4 +24,10 @@ export function planChange(view: ClusterView, id: VmId, change: Partial<Remember
   const isEmpty = next.error === null && next.returnTo === null && next.failedMoves === null;
   if (isEmpty && before === undefined) return noChange;
   return { compares: [unchanged(key, before)], writes: [isEmpty ? remove(key) : put(key, next)] };
+}
+
+/** Part of a change of the plan of a VM that is at `host`: where it was to go back to it has nothing to go back to any more (HM3). */
+export function backAt(view: ClusterView, id: VmId, host: HostId): Pick<Remembered, "returnTo"> | Record<never, never> {
+  const isBack = view.plans.get(id)?.value.returnTo === host && whyVmsLeave(view, host) === undefined;
+  return isBack ? { returnTo: null } : {};
 }

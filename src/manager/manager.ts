@@ -1,5 +1,5 @@
 import { backoffMs } from "../base/backoff.ts";
-import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
+import { inKeyOrder } from "../base/order.ts";
 import { evidence, hasContact, hear } from "../core/contact.ts";
 import { decideAsLeader } from "../core/decide-as-leader.ts";
 import { decideFences, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
@@ -15,7 +15,8 @@ import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts"
 import { defaultPolicy } from "../model/policy.ts";
 import type { Compare } from "../model/transaction.ts";
 import { fenceOf, heartbeatOf } from "../model/view.ts";
-import { Building, busySubjects, noticeSubject } from "./building.ts";
+import { announce, unsaid } from "./announcing.ts";
+import { Building, busySubjects } from "./building.ts";
 import { datedDoubts, doubt, promisedBy, seenThrough } from "./doubts.ts";
 import { seeFailures } from "./failures.ts";
 import { lead, officeWakeAt } from "./office.ts";
@@ -149,7 +150,7 @@ function noteCommit(state: ManagerState, happened: ManagerEvent & { kind: "commi
   const own = end.kind === "committed" ? evidence(state.own, state.profile.deadlineMs, now) : state.own;
   const next = { ...state, own, pending, doubts: noteDoubts(state, ended, happened) };
   if (end.kind === "committed") return next;
-  if (ended.kind === "notice") return { ...next, announced: without(state.announced, ended.subject) };
+  if (ended.kind === "notice") return { ...next, announced: unsaid(state.announced, ended.subject) };
   // A refused tick means that another term is in force; a claim that did not surely succeed is claimed anew.
   const resigns = (ended.kind === "tick" && end.kind === "refused") || ended.kind === "claim";
   return resigns ? { ...next, leadership: { kind: "standby" }, leader: { ...state.leader, seenAt: now } } : next;
@@ -163,12 +164,6 @@ function noteDoubts(
   if (end.kind === "unknown") return doubt(doubts, ended.places ?? [], nextId);
   const isOffice = ended.kind === "tick" || ended.kind === "claim";
   return isOffice && end.kind === "committed" ? datedDoubts(doubts, id, end.revision) : doubts;
-}
-
-function without(map: ReadonlyMap<string, string>, key: string): Map<string, string> {
-  const copy = new Map(map);
-  copy.delete(key);
-  return copy;
 }
 
 function noteDevice(state: ManagerState, happened: ManagerEvent & { kind: "power-off-ended" }): ManagerState {
@@ -248,26 +243,9 @@ function applyDecided(
     if (building.isBusy(decision.subject)) continue;
     building.commit(decision.subject, "decision", decision.transaction, decision.events, decision);
   }
-  if (state.leadership.kind === "leading" && happened.view.term !== undefined) announce(building, parts, also);
+  if (state.leadership.kind === "leading" && happened.view.term !== undefined)
+    announce(building, parts, happened.view, also);
   return building.step();
-}
-
-/** Says each notice once while it lasts; one that no longer holds may be said again later. */
-function announce(building: Building, parts: readonly Decided[], also: readonly Compare[]): void {
-  const current = new Map(parts.flatMap((part) => part.notices).map((notice) => [notice.subject, notice]));
-  const whole = !parts.some((part) => part.partial === true);
-  const holds = (subject: string): boolean => current.has(subject) || parts.some((part) => part.unseen?.has(subject));
-  const before = [...building.state.announced];
-  const announced = new Map(whole ? before.filter(([subject]) => holds(subject)) : before);
-  building.state = { ...building.state, announced };
-  for (const notice of valuesInKeyOrder(current)) {
-    const text = `${notice.event.type} ${JSON.stringify(notice.event.reason?.code ?? "")}`;
-    if (announced.get(notice.subject) === text) continue;
-    if (building.isBusy(noticeSubject(notice.subject))) continue;
-    if (building.state.pending.size >= limits.decisionsInFlightMax) return;
-    announced.set(notice.subject, text);
-    building.commit(notice.subject, "notice", transaction(also, []), [notice.full?.() ?? notice.event]);
-  }
 }
 
 /** S9.2 and S9.3: cut the power of what is recorded as begun, then commit the device's word. */

@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { ManagerRig } from "../../test/support/manager-rig.ts";
 import { fence, held, host, incarnation, plan, pool, Records, status, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
-import type { PoolId, VmId } from "../model/ids.ts";
+import type { PoolId, TaskId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import { systemActor } from "../model/records.ts";
+import { systemActor, type Task } from "../model/records.ts";
 import { heartbeatOf } from "../model/view.ts";
 
 /** Three hosts with room for all, and so many VMs that are wanted and run nowhere. */
@@ -154,6 +154,20 @@ describe("what is said once while it lasts", () => {
       records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, phase));
     };
     expect(sayings(records, "vm-cannot-leave", flaps)).toBe(1);
+  });
+
+  test("[HM1] why a VM starts nowhere, and again to whoever orders its start meanwhile", () => {
+    const records = wanted(1, 1);
+    const at = 0 as Task["at"];
+    const task = { schema: 1, kind: "start-vm", vm: vmId("v1000"), actor: systemActor, percent: 0, at, to: null };
+    const orders = (second: number): void => {
+      if (second === 5) records.put(keys.task("first" as TaskId), { ...task, id: "first", end: null });
+      if (second === 10) records.put(keys.task("second" as TaskId), { ...task, id: "second", end: null });
+      const end = { kind: "failed", code: "superseded", params: {}, at };
+      if (second === 15) records.put(keys.task("first" as TaskId), { ...task, id: "first", end });
+    };
+    expect(sayings(records, "vm-nowhere", () => {})).toBe(1);
+    expect(sayings(records, "vm-nowhere", orders)).toBe(3);
   });
 
   test("[PL5] no VM that could be moved for the balance is told of as given up", () => {

@@ -4,7 +4,7 @@ import type { LeaderContact } from "../core/leadership.ts";
 import type { BalanceState } from "../core/placement/rebalance.ts";
 import type { Turns } from "../core/start-order.ts";
 import type { Profile } from "../model/config.ts";
-import type { HostId, InstantMs, Revision, Term, WallMs } from "../model/ids.ts";
+import type { HostId, InstantMs, Revision, TaskId, Term, WallMs } from "../model/ids.ts";
 import type { EventDraft, FenceDevice } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
@@ -61,9 +61,12 @@ export type ManagerState = {
   readonly doubts: Doubts;
   readonly devices: ReadonlyMap<string, DeviceRun>;
   /** What was said of a subject and still holds: said once. */
-  readonly announced: ReadonlyMap<string, string>;
+  readonly announced: Announced;
   readonly nextId: number;
 };
+
+/** By subject, what it was and whose open tasks knew of it when it was said. */
+export type Announced = ReadonlyMap<string, { readonly text: string; readonly tasks: readonly TaskId[] }>;
 
 export type ManagerEvent = { readonly now: InstantMs; readonly wall: WallMs; readonly view: ClusterView } & (
   | { readonly kind: "synced" }

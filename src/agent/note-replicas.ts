@@ -179,7 +179,8 @@ export function noteReplicaOp(
       if (!isDone) return withMirror(state, isJobGone(end) ? { ...next, ended: true } : next);
       return withMirror(state, { ...next, confirmed: mirror.told === "mirror" && !mirror.ended });
     case "detach":
-      return isDone ? withoutMirror(state, op.runKey) : withMirror(state, next);
+      // S16: its relay may have let go by then, and acknowledge into nowhere: from here on it is only detached again.
+      return isDone ? withoutMirror(state, op.runKey) : withMirror(state, { ...next, ended: true, confirmed: false });
     default:
       return state;
   }

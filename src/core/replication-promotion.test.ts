@@ -121,4 +121,13 @@ describe("a copy that lacks something", () => {
     expect(cluster.commit(promoteTransaction(cluster.view, web, there, { at }, []))).toBe(true);
     expect(cluster.stateOf("h1")).toBe("stale");
   });
+
+  test("[S18] of one that was stopped in order, what its copy lacks is kept where it is alone", () => {
+    const released = { schema: 1, kind: "released", host: "h1", epoch: 4 as Epoch, failed: null, failedHosts: [] };
+    const cluster = new ReplicaCluster().copies(stale).put(keys.owner(web), released);
+    const accepted = lossToAccept(cluster.view, web, there);
+    expect(cluster.commit(promoteTransaction(cluster.view, web, there, { at, accepted }, []))).toBe(true);
+    const [left] = [...cluster.view.replicas.values()].filter(({ value }) => value.host === host("h1"));
+    expect(left?.value.state).toEqual({ kind: "diverged", at, kept: true });
+  });
 });

@@ -87,7 +87,8 @@ function leftBehind(vm: VmId, host: HostId, { volume, record }: Copy, { owner, a
   const base = { schema: 1, vm, volume, host, epoch, receiver } as const;
   const known = record?.value.state;
   if (known !== undefined && known.kind !== "in-sync") return { ...base, state: known };
-  const wasItsHost = host === owner.host && owner.kind === "held";
+  // Of one that was stopped in order the copies have everything, unless this very promotion loses something.
+  const wasItsHost = host === owner.host && (owner.kind === "held" || isLossy);
   const state: ReplicaState = wasItsHost
     ? { kind: "diverged", at, kept: isLossy }
     : { kind: "stale", cause: "order", whole: true, at };

@@ -27,7 +27,8 @@ export function openedImage({ options }: QemuHost, { vm, pools }: StartRequest, 
   const layers = readLayers(beside, first.volume);
   const copy = layers?.vm === vm.id ? layers.volumes.find(({ volume }) => volume === disk.volume) : undefined;
   const top = copy === undefined ? undefined : topOf({ ...copy, folder });
-  if (top !== undefined && existsSync(top.path)) return { path: top.path, format: top.format };
+  // S21: also where it is gone. An older layer would start the guest without what it wrote since, and nobody would know.
+  if (top !== undefined) return { path: top.path, format: top.format };
   return { path: imagePath(folder, disk.volume, disk.format), format: disk.format };
 }
 

@@ -65,6 +65,8 @@ const receivedSchema = z.object({
       consistency: consistencySchema.default("crash"),
     }),
   ),
+  /** A point is being laid: what the storage daemon has as its uppermost layers is not known. Absent: none is. */
+  laying: z.literal(true).optional(),
   /**
    * Null: each write comes here as it is made. Otherwise: the last cycle that is sealed, and the one that is let in; `pid`:
    * of the storage daemon that has all of it.

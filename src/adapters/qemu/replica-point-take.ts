@@ -4,8 +4,9 @@ import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd } from "../../ports/hypervisor.ts";
 import { runCommand } from "../linux/command.ts";
 import type { KnockAnswer, PointOrder } from "./door.ts";
-import type { Prepared, Receiving } from "./replica-daemon.ts";
+import { endDaemon, type Prepared, type Receiving } from "./replica-daemon.ts";
 import {
+  daemonSocket,
   type Layer,
   nodeOf,
   type Received,
@@ -93,6 +94,7 @@ async function layPoint(
   const before = readReceived(runDir, vm);
   if (before === undefined || daemon === undefined) return refuse("replica-not-received", { vm });
   if (merge !== undefined) return refuse("replica-point-merging", { vm });
+  if (before.laying === true) return refuse("replica-point-failed", { vm, detail: "an earlier one may be half laid" });
   if (prepared === undefined || !fits(prepared, id, before)) return refuse("replica-point-absent", { vm, point: id });
   const { whole, ...rest } = ground;
   const laid = before.volumes.map((volume, i) => ({
@@ -103,7 +105,8 @@ async function layPoint(
   const points = [...before.points, { ...rest, id, at: Date.now(), whole: false }];
   const after: Received = { ...before, volumes: laid, points };
   receiving.prepared = undefined;
-  writeReceived(runDir, after);
+  // Nobody builds upon a daemon of which it is not known whether it did this: an overlay without what lies below it is zeros.
+  writeReceived(runDir, { ...after, laying: true });
   const actions = prepared.layers.map(({ node }, i) => ({
     type: "blockdev-snapshot",
     data: { node: prepared.onto[i], overlay: node },
@@ -115,8 +118,14 @@ async function layPoint(
     await forgetPrepared(runDir, receiving);
     return refuse("replica-point-failed", { vm, detail: end.description });
   }
-  if (end.kind !== "done") return { kind: "unknown", cause: `the storage daemon of ${vm} does not answer` };
-  if (whole) writeReceived(runDir, { ...asPoint(after, id), ...also });
+  if (end.kind !== "done") {
+    // The next one begins with what the files say; writes wait until then.
+    daemon.close();
+    receiving.daemon = undefined;
+    await endDaemon(daemon.pid, daemonSocket(runDir, vm));
+    return { kind: "unknown", cause: `the storage daemon of ${vm} does not answer` };
+  }
+  writeReceived(runDir, whole ? { ...asPoint(after, id), ...also } : after);
   return done;
 }
 

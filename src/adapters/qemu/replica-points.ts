@@ -71,6 +71,8 @@ export async function dropPoint(runDir: string, receiving: Receiving, id: string
   const { vm } = receiving;
   const received = readReceived(runDir, vm);
   if (received === undefined) return refuse("replica-not-received", { vm });
+  // S25: what the record of the last sealed cycle promises is not given up before a later one is sealed.
+  if (received.cycles?.last?.point === id) return refuse("replica-point-last-cycle", { vm, point: id });
   const points = received.points.map((point) => (point.id === id ? { ...point, whole: false } : point));
   writeReceived(runDir, { ...received, points });
   beginMerge(runDir, receiving);

@@ -321,17 +321,24 @@ async function daemonFor(
 ): Promise<boolean> {
   const socket = daemonSocket(options.runDir, received.vm);
   const { daemon } = receiving;
-  if (daemon !== undefined && !daemon.isOver && (await daemon.exports()) !== undefined) return true;
+  // S20: one that was killed or silent while a point was laid is replaced by one that begins with what the files say.
+  const isUnsure = readReceived(options.runDir, received.vm)?.laying;
+  if (!isUnsure && daemon !== undefined && !daemon.isOver && (await daemon.exports()) !== undefined) return true;
   daemon?.close();
   receiving.daemon = undefined;
-  if (received.pid !== null && isDaemonOf(received.pid, socket)) {
+  if (isUnsure) {
+    const pid = daemon?.pid ?? received.pid;
+    if (pid !== null && isDaemonOf(pid, socket) && !(await endDaemon(pid, socket))) return false;
+    updateReceived(options.runDir, received.vm, () => ({ laying: undefined }));
+  } else if (received.pid !== null && isDaemonOf(received.pid, socket)) {
     receiving.daemon = await ReplicaDaemon.take(socket, received.pid);
     if (receiving.daemon !== undefined) return true;
     if (!(await endDaemon(received.pid, socket))) return false;
   }
-  const secrets = tls === null ? [] : ["--object", json(credentials(writeTlsFolder(join(socket, ".."), tls)))];
+  const secrets =
+    tls === null ? [] : ["--object", JSON.stringify(credentials(writeTlsFolder(join(socket, ".."), tls)))];
   const { volumes } = readReceived(options.runDir, received.vm) ?? received;
-  const nodes = volumes.flatMap(nodesOf).flatMap((node) => ["--blockdev", json(node)]);
+  const nodes = volumes.flatMap(nodesOf).flatMap((node) => ["--blockdev", JSON.stringify(node)]);
   receiving.daemon = await ReplicaDaemon.start(socket, [...secrets, ...nodes]);
   return receiving.daemon !== undefined;
 }
@@ -358,7 +365,8 @@ async function letIn(
   const copy = received?.volumes[index];
   if (received === undefined || copy === undefined) return { no: "there is no copy of this volume" };
   if (daemon === undefined || daemon.isOver || received.epoch !== epoch) return { no: "nothing is received here" };
-  if (received.cycles?.open === null) return { no: "no cycle is under way" };
+  if (received.cycles?.open === null || received.laying)
+    return { no: "no cycle is under way, or a point is half laid" };
   if (!(await daemon.removeExports((id) => id.split(".")[1] === `v${index}`)))
     return { no: "an earlier connection is still at work" };
   const port = await daemon.listenAt(address, received.tls ? tlsId : null);
@@ -390,8 +398,4 @@ function takeMirrored(runDir: string, receiving: Receiving, id: string): Promise
   const { vm } = receiving;
   const inCycles = (readReceived(runDir, vm)?.cycles ?? null) !== null;
   return inCycles ? Promise.resolve(refuse("replica-in-cycles", { vm })) : takePoint(runDir, receiving, id);
-}
-
-function json(value: object): string {
-  return JSON.stringify(value);
 }

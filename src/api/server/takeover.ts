@@ -53,10 +53,7 @@ async function takeOverOnce(
   input: TakeoverInput,
 ): Promise<Answer<TakeoverOutput>> {
   const { clock, self } = options;
-  const asked = await answered<SnapshotEnd>(clock, servesMs, noAnswer, (done) =>
-    options.store.snapshot(keys.cluster, done),
-  );
-  if (asked.kind === "done") return refuse("takeover-not-needed", {});
+  if (await serves(options)) return refuse("takeover-not-needed", {});
   const before = await viewOf(options, (done) => means.force.peek(done));
   if ("kind" in before) return before;
   const lost = othersOf(before, self, input.claim);
@@ -67,6 +64,10 @@ async function takeOverOnce(
   const proofs = await proveOff(options, means, before, lost, input.word);
   if ("kind" in proofs) return proofs;
   await sleep(clock, [...proofs.values()].includes("word") ? means.waitMs : 0);
+  // Devices and the wait took their time: whoever is back meanwhile is not off, and a store that serves again is left alone.
+  if (await serves(options)) return refuse("takeover-not-needed", {});
+  const talksNow = await whoAnswers(options, means, before, lost);
+  if (talksNow !== undefined) return talksNow;
   const late = { kind: "failed", cause: noAnswer.cause } as const;
   const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(done));
   if (forced.kind === "failed")
@@ -75,6 +76,11 @@ async function takeOverOnce(
   if ("kind" in view) return view;
   const failed = await writeAll(options, view, proofs, input);
   return failed ?? ok(view, self, proofs, true);
+}
+
+async function serves({ clock, store }: ApiOptions): Promise<boolean> {
+  const end = await answered<SnapshotEnd>(clock, servesMs, noAnswer, (done) => store.snapshot(keys.cluster, done));
+  return end.kind === "done";
 }
 
 async function viewOf(

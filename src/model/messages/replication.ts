@@ -161,6 +161,11 @@ export const replicationMessages = {
     effect: "Nothing was done.",
     remedy: "List the points that there are, and choose one of them.",
   },
+  "replica-point-last-cycle": {
+    cause: "Recovery point {point} of VM {vm} is its last sealed cycle, from which a failover would start it.",
+    effect: "Nothing was done.",
+    remedy: "Drop it after the next cycle.",
+  },
   "replica-overtaken": {
     cause: "What was to be recorded of the copies of VM {vm} does not fit its records any more.",
     effect: "Nothing was recorded.",

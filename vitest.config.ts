@@ -2,8 +2,8 @@ import { defineConfig } from "vitest/config";
 
 const setupFiles = ["test/fixed-seed.ts"];
 const quick = { testTimeout: 20_000, hookTimeout: 20_000, setupFiles };
-// Suites that drive real processes wait for conditions; the limits only end a test that hangs. One file at a time:
-// two of them on two cores would measure each other.
+// Suites that drive real processes wait for conditions; the limits only end a test that hangs. A lab has the machine for itself:
+// two of them on two cores would measure each other. Contracts mostly wait, and each has folders and addresses of its own.
 const real = {
   testTimeout: 240_000,
   hookTimeout: 240_000,
@@ -29,7 +29,15 @@ export default defineConfig({
       { test: { name: "properties", include: ["test/properties/**/*.test.ts"], ...quick } },
       { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...quick } },
       { test: { name: "seeds", include: ["test/seeds/**/*.test.ts"], ...quick, testTimeout: 120_000 } },
-      { test: { name: "contracts", include: ["test/contracts/**/*.test.ts"], ...real } },
+      {
+        test: {
+          name: "contracts",
+          include: ["test/contracts/**/*.test.ts"],
+          ...real,
+          fileParallelism: true,
+          maxWorkers: 2,
+        },
+      },
       { test: { name: "lab", include: ["test/lab/**/*.test.ts"], ...real } },
       { test: { name: "long", include: ["test/long/**/*.test.ts"], ...real, testTimeout: 1_800_000 } },
     ],

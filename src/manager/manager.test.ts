@@ -27,6 +27,25 @@ describe("the office", () => {
     manager.claims(() => manager.term("h2", 3).committed());
     expect(manager.state.leadership.kind).toBe("leading");
   });
+
+  test("[S12, S22] a claim that came too late is not made again before this process sees why", () => {
+    const manager = new ManagerRig(threeHosts());
+    manager.term("h1", 1).records.put(keys.managerTick, { schema: 1, term: 1, tick: 9, last: true });
+    const touched = { heartbeats: [], tick: true, usages: false, others: false, vms: new Set<never>(), events: [] };
+    manager.tell({ kind: "changed", touched });
+    // h3 was faster, and the watch lags.
+    const revision = (manager.records.view.revision + 2) as Revision;
+    manager.claims(() => ({ kind: "refused", found: [], revision }));
+    expect(manager.effects.filter((effect) => effect.kind === "commit")).toEqual([]);
+    manager.wait(limits.officeLeftMs);
+    expect(manager.effects.filter((effect) => effect.kind === "commit")).toEqual([]);
+    manager.term("h3", 2).records.put(keys.managerTick, { schema: 1, term: 2, tick: 0 });
+    manager.tell({ kind: "changed", touched: { ...touched, others: true } });
+    expect(manager.effects.filter((effect) => effect.kind === "commit")).toEqual([]);
+    manager.wait(limits.leaderSilenceMs);
+    manager.claims(() => manager.term("h2", 3).committed());
+    expect(manager.state.leadership.kind).toBe("leading");
+  });
 });
 
 describe("a transaction that no store takes", () => {

@@ -298,6 +298,10 @@ describe("help", () => {
       "group",
       verb,
     ]),
+    ["point"],
+    ...["list", "take", "drop", "export", "test"].map((verb) => ["point", verb]),
+    ["branch"],
+    ...["list", "export", "delete"].map((verb) => ["branch", verb]),
     ["simulate"],
     ["lab"],
     ["lab", "fault"],
@@ -322,6 +326,8 @@ describe("help", () => {
       ["rule"],
       ["whatif"],
       ["group"],
+      ["point"],
+      ["branch"],
       ["lab"],
     ]) {
       const { out } = await holdfast(...line, "--help");

@@ -195,6 +195,7 @@ describe("a guest whose disk is mirrored", { timeout: 120_000 }, () => {
     expect(b.source.attached()).toEqual([]);
     expect(await of(b, (end) => b.hypervisor.abandonIncoming(there, end))).toEqual(done);
     await a.until("the guest works on", () => a.records() > 5);
-    expect(await of(a, (end) => a.source.confirm(here, end))).toEqual(done);
+    // Beside a guest that writes, a block may be on its way at any one moment.
+    await inSync(a, here);
   });
 });

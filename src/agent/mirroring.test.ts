@@ -110,4 +110,20 @@ describe("the host whose VM is copied", () => {
     left.ends("detach");
     expect(left.take("attach")).toBeDefined();
   });
+
+  test("[S16] a relay that was to let go, and may have, is never told to send again: it is only detached", () => {
+    const records = cluster(stale);
+    const [group] = [...records.view.groups.values()];
+    records.put(keys.group("office" as never), { ...group?.value, paused: ["asked"] });
+    const agent = new Agent(records);
+    agent.lists();
+    agent.take("list");
+    agent.tell({ kind: "listed", runs: [seen(run)], attached: [run] });
+    agent.ends("detach", { kind: "unknown", cause: "QEMU does not answer" });
+    records.put(keys.group("office" as never), { ...group?.value });
+    agent.wait(limits.replicaRetryMs);
+    expect([agent.take("reach"), agent.take("resync")]).toEqual([undefined, undefined]);
+    agent.ends("detach");
+    expect([...agent.state.replicas.mirrors]).toEqual([]);
+  });
 });

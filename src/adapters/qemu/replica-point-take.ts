@@ -203,3 +203,11 @@ export async function makeOverlay(
   const made = await runCommand("qemu-img", args, { limitMs: createMs });
   return made.status === 0 ? undefined : made.stderr.trim();
 }
+
+/** Of copies that are brought up to date in cycles only a sealed one is a moment that ever was (S20, S25). */
+export function takeMirrored(runDir: string, receiving: Receiving, id: string): Promise<HypervisorEnd> {
+  const inCycles = (readReceived(runDir, receiving.vm)?.cycles ?? null) !== null;
+  return inCycles
+    ? Promise.resolve(refuse("replica-in-cycles", { vm: receiving.vm }))
+    : takePoint(runDir, receiving, id);
+}

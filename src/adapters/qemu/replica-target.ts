@@ -36,7 +36,7 @@ import {
 } from "./replica-files.ts";
 import { openFiles } from "./replica-identity.ts";
 import { forgetLeft, isUntouched } from "./replica-left.ts";
-import { obeyPoint, takePoint } from "./replica-point-take.ts";
+import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
 import { dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
 
 export type ReplicaTargetOptions = {
@@ -326,8 +326,8 @@ async function daemonFor(
   if (!isUnsure && daemon !== undefined && !daemon.isOver && (await daemon.exports()) !== undefined) return true;
   daemon?.close();
   receiving.daemon = undefined;
+  const pid = daemon?.pid ?? received.pid;
   if (isUnsure) {
-    const pid = daemon?.pid ?? received.pid;
     if (pid !== null && isDaemonOf(pid, socket) && !(await endDaemon(pid, socket))) return false;
     updateReceived(options.runDir, received.vm, () => ({ laying: undefined }));
   } else if (received.pid !== null && isDaemonOf(received.pid, socket)) {
@@ -391,11 +391,4 @@ async function letIn(
     writethrough: received.cycles === null,
   });
   return end.kind === "done" ? { port, name, counter } : { no: "its storage daemon refuses" };
-}
-
-/** Of copies that are brought up to date in cycles only a sealed one is a moment that ever was (S20, S25). */
-function takeMirrored(runDir: string, receiving: Receiving, id: string): Promise<HypervisorEnd> {
-  const { vm } = receiving;
-  const inCycles = (readReceived(runDir, vm)?.cycles ?? null) !== null;
-  return inCycles ? Promise.resolve(refuse("replica-in-cycles", { vm })) : takePoint(runDir, receiving, id);
 }

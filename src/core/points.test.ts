@@ -71,6 +71,16 @@ test("[S20] what no rule keeps goes, what was taken by hand stays, and the last 
   expect(unwanted(new ReplicaCluster().copies({ kind: "copying" }))).toEqual(["r1", "p1", "p2"]);
 });
 
+test("[S25] the newest stays also where a clock was put back: a failover starts from the last cycle", () => {
+  const found = [
+    listed("c1", 50 * minute, "cycle"),
+    listed("c2", 51 * minute, "cycle"),
+    listed("c3", 2 * minute, "cycle"),
+  ];
+  const none = { ...group, points: null };
+  expect(unwantedPoints(withPoints().view, none, web, there, found)).toEqual(["c1"]);
+});
+
 test("[S20] the word of the host of the points counts, but for what was recorded after it was asked", () => {
   const cluster = withPoints(point("gone", 0), point("known", 1, { sizeMiB: 3 }));
   const { view } = cluster;

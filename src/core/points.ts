@@ -106,8 +106,10 @@ export function unwantedPoints(
   const state = owner === undefined ? "none" : copiesState(view, vm, owner, self);
   const isOver = state === "in-sync" || state === "sealed";
   const others = found.filter(({ origin }) => origin !== "resync" && !isBranch(origin));
+  // The newest by its place, whatever the clock was put to since: from the last cycle a failover starts (S25).
+  const newest = others.at(-1)?.id;
   const thinned = pointsToDrop(
-    others.map(({ id, at, origin }) => ({ id, at, pinned: origin === "hand" })),
+    others.map(({ id, at, origin }) => ({ id, at, pinned: origin === "hand" || id === newest })),
     group?.points?.keep ?? [],
   );
   const last = found.filter(({ origin }) => origin === "resync").map(({ id }) => id);

@@ -93,6 +93,16 @@ export function takeoverSteps(view: ClusterView, takeover: Takeover): readonly T
   ];
 }
 
+/** Hosts without which this one went on by an order whose last step, their fence, was never written. */
+export function leftUnfenced(view: ClusterView, self: HostId): readonly HostId[] {
+  const forced = view.cluster?.value.forced;
+  if (forced?.by !== self) return [];
+  return forced.without.filter((host) => {
+    const fences = [...(view.fences.get(host)?.values() ?? [])];
+    return view.hosts.has(host) && !fences.some(({ value }) => value.at >= forced.at);
+  });
+}
+
 /** A witness, or a host that never joined, has nothing that could be fenced. */
 function fenceOff(view: ClusterView, host: HostId, proof: OffProof, { self, at }: Takeover): readonly TakeoverStep[] {
   const registration = view.hosts.get(host);

@@ -12,7 +12,7 @@ import { held, host, incarnation, member, vm, vmId } from "../support/records.ts
 
 /** One host's API, whose store decides nothing until it is forced. */
 async function openHost(power: PowerOffEnd = { kind: "off" }) {
-  const seen = { forced: 0, cut: 0, answering: [] as string[], serves: true };
+  const seen = { forced: 0, cut: 0, answering: [] as string[], answersLater: [] as string[], asked: 0, serves: true };
   let memory: MemoryStore | undefined;
   const all = (done: Parameters<Store["snapshot"]>[1]) => memory?.snapshot("/" as StoreKey, done);
   const api = await startApiHost({
@@ -26,7 +26,11 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
     takeover: {
       waitMs: 0,
       force: {
-        answering: (addresses, done) => done(addresses.filter((one) => seen.answering.includes(one))),
+        answering: (addresses, done) => {
+          seen.asked += 1;
+          const now = seen.asked > 1 ? [...seen.answering, ...seen.answersLater] : seen.answering;
+          done(addresses.filter((one) => now.includes(one)));
+        },
         peek: all,
         force: (done) => {
           seen.forced += 1;
@@ -91,6 +95,28 @@ test("[S23] without a device it takes the very word, and then the lost host is f
   const proofs = () => fenceOf(api.view(), host("h2"), incarnation(1))?.value.proofs;
   await until(() => proofs()?.includes("word") === true, "the fence");
   await until(() => api.view().owners.get(vmId("web"))?.value.epoch === 104, "the leap");
+});
+
+test("[S23] one that was not written to its end is finished by asking again, and then there is nothing left to do", async () => {
+  const { api, client, seen } = await openHost();
+  seen.serves = true;
+  const cluster = api.view().cluster?.value;
+  await api.put(keys.cluster, { ...cluster, forced: { by: "h1", without: ["h2"], at: 1 } });
+  expect(await peerIsOff(client)).toEqual(refused("takeover-word-missing"));
+  seen.answering = ["10.0.0.2"];
+  expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-peer-answers"));
+  seen.answering = [];
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true, lost: [{ proof: "word" }] });
+  expect(seen.forced).toBe(0);
+  await until(() => fenceOf(api.view(), host("h2"), incarnation(1)) !== undefined, "the fence");
+  expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-not-needed"));
+});
+
+test("[S23] who comes back while the word is waited for is not off: nothing is forced", async () => {
+  const { client, seen } = await openHost();
+  seen.answersLater = ["10.0.0.2"];
+  expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-peer-answers"));
+  expect(seen.forced).toBe(0);
 });
 
 test("[S23] a device that confirms needs no word", async () => {

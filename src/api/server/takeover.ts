@@ -1,5 +1,13 @@
 import { toldOfCluster } from "../../core/requests/disarm.ts";
-import { type Claim, foreseeTakeover, type OffProof, othersOf, takeoverSteps, wordFor } from "../../core/takeover.ts";
+import {
+  type Claim,
+  foreseeTakeover,
+  leftUnfenced,
+  type OffProof,
+  othersOf,
+  takeoverSteps,
+  wordFor,
+} from "../../core/takeover.ts";
 import type { HostId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
@@ -53,7 +61,7 @@ async function takeOverOnce(
   input: TakeoverInput,
 ): Promise<Answer<TakeoverOutput>> {
   const { clock, self } = options;
-  if (await serves(options)) return refuse("takeover-not-needed", {});
+  if (await serves(options)) return finishEarlier(options, means, input);
   const before = await viewOf(options, (done) => means.force.peek(done));
   if ("kind" in before) return before;
   const lost = othersOf(before, self, input.claim);
@@ -74,6 +82,27 @@ async function takeOverOnce(
     return { kind: "unavailable", code: "takeover-store-failed", params: { cause: forced.cause } };
   const view = await viewOf(options, (done) => options.store.snapshot("/" as typeof keys.cluster, done));
   if ("kind" in view) return view;
+  const failed = await writeAll(options, view, proofs, input);
+  return failed ?? ok(view, self, proofs, true);
+}
+
+/** One whose steps were not all written after the store was forced: nothing of the lost hosts would ever start. */
+async function finishEarlier(
+  options: ApiOptions,
+  means: TakeoverMeans,
+  input: TakeoverInput,
+): Promise<Answer<TakeoverOutput>> {
+  const { clock, self } = options;
+  const view = await viewOf(options, (done) => options.store.snapshot("/" as typeof keys.cluster, done));
+  if ("kind" in view) return view;
+  const lost = leftUnfenced(view, self);
+  if (lost.length === 0) return refuse("takeover-not-needed", {});
+  const talks = await whoAnswers(options, means, view, lost);
+  if (talks !== undefined) return talks;
+  if (input.dryRun === true) return ok(view, self, new Map(lost.map((host) => [host, null])), false);
+  const proofs = await proveOff(options, means, view, lost, input.word);
+  if ("kind" in proofs) return proofs;
+  await sleep(clock, [...proofs.values()].includes("word") ? means.waitMs : 0);
   const failed = await writeAll(options, view, proofs, input);
   return failed ?? ok(view, self, proofs, true);
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/adapters/pki/authority.ts";
@@ -32,6 +32,29 @@ async function certificatesOf(authority: KeyPair, host: string): Promise<Certifi
   };
   return { ca: put("ca", authority.cert), cert: put("cert", pair.cert), key: put("key", pair.key) };
 }
+
+test(
+  "[S20] a storage daemon that may have half laid a point is replaced by one that begins with what the files say",
+  limit,
+  async () => {
+    rig = await openRealReplicaPair();
+    await rig.startRun(run4);
+    await write(0, 1, 5);
+    expect(await attach(await doorsFor())).toEqual(done);
+    await inSync();
+    const file = join(dirname(rig.exportFolder), "b", "received", run4.vm, "received.json");
+    const read = (): Record<string, unknown> => JSON.parse(readFileSync(file, "utf8"));
+    const { pid } = read();
+    // As an agent leaves it that was killed between its word and QEMU's.
+    await rig.reopenTarget(async () => writeFileSync(file, JSON.stringify({ ...read(), laying: true })));
+    const waits = rig.write(1, 2, 6);
+    await doorsFor();
+    expect(read()["pid"]).not.toBe(pid);
+    expect(read()).not.toHaveProperty("laying");
+    await rig.until("the write is acknowledged", () => waits.isAcknowledged);
+    await expectSame(await copies());
+  },
+);
 
 describe("with the cluster's certificates", () => {
   test("[S16] everything goes over TLS, also after the connection broke", limit, async () => {

@@ -35,10 +35,10 @@ export const agentMutants: readonly Mutant[] = [
     rule: "S6",
     what: "Old frozen copies are woken so that they hear the signal (planted in the simulated driver).",
     file: "src/sim/world/driver.ts",
-    find: '    if (copy !== undefined) this.#qemus.kill(copy, "killed");\n',
+    find: '    if (copy !== undefined) this.#qemus.kill(copy, "killed", "driver");\n',
     replace: `    const folder = this.#host.tree.folders.get(run.incarnation);
     if (folder !== undefined) folder.frozen = false;
-    if (copy !== undefined) this.#qemus.kill(copy, "killed");
+    if (copy !== undefined) this.#qemus.kill(copy, "killed", "driver");
 `,
   },
   {

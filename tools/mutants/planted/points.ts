@@ -30,8 +30,8 @@ export const pointMutants: readonly Mutant[] = [
     rule: "S20",
     what: "What somebody asked for goes like any other point.",
     file: "src/core/points.ts",
-    find: 'pinned: origin === "hand" }',
-    replace: 'pinned: origin === "cycle" }',
+    find: 'pinned: origin === "hand" ||',
+    replace: 'pinned: origin === "cycle" ||',
   },
   {
     id: "record-of-a-point-taken-for-stale",

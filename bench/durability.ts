@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { labLocalPool } from "../lab/cluster.ts";
-import { describeError } from "../lab/lab-error.ts";
-import { onSignals } from "../lab/options.ts";
 import { type SeededRandom, seededRandom } from "../src/base/random.ts";
 import { openTestLab } from "../test/support/lab-cluster.ts";
+import { closers, printRow, runAsCommand } from "./bench-run.ts";
 import { type Fault, faults } from "./durability/faults.ts";
 import { openLoad } from "./durability/load.ts";
 import { help, type Options, parseOptions } from "./durability/options.ts";
@@ -14,17 +13,6 @@ const group = "bench";
 
 function log(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-/** What was opened, undone backwards, whatever ends the run. */
-const closers: (() => Promise<void> | void)[] = [];
-let ending = false;
-async function end(code: number): Promise<void> {
-  if (ending) return;
-  ending = true;
-  for (const close of closers.splice(0).reverse())
-    await Promise.resolve(close()).catch((error: unknown) => log(describeError(error)));
-  process.exit(code);
 }
 
 async function openRig(random: SeededRandom): Promise<Rig> {
@@ -57,10 +45,7 @@ async function runBench({ trials, only, seed: given, json }: Options): Promise<n
   }
   const acknowledged = [...rig.load.acknowledged.values()].reduce((sum, numbers) => sum + numbers.length, 0);
   const row = durabilityRow(ended, acknowledged, seed);
-  const text = Object.entries(row).map(
-    ([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
-  );
-  process.stdout.write(`${json ? JSON.stringify(row) : text.join("  ")}\n`);
+  printRow(row, json);
   return row.lost === 0 && row.doubleRuns === 0 ? 0 : 1;
 }
 
@@ -75,21 +60,4 @@ function* kindsOf(trials: number, only: Fault | null, random: SeededRandom): Ite
   }
 }
 
-function fail(error: unknown): void {
-  log(describeError(error));
-  void end(1);
-}
-
-const args = process.argv.slice(2);
-if (args.includes("--help") || args.includes("-h")) process.stdout.write(`${help}\n`);
-else {
-  onSignals((code) => void end(code));
-  process.on("uncaughtException", fail);
-  process.on("unhandledRejection", fail);
-  process.stdout.on("error", () => void end(1));
-  try {
-    await end(await runBench(parseOptions(args)));
-  } catch (error) {
-    fail(error);
-  }
-}
+await runAsCommand(help, (args) => runBench(parseOptions(args)));

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { describeError } from "../lab/lab-error.ts";
-import { onSignals } from "../lab/options.ts";
 import { seededRandom } from "../src/base/random.ts";
 import { profiles } from "../src/core/limits.ts";
+import { closers, printRow, runAsCommand } from "./bench-run.ts";
 import { type BenchLab, openBenchLab, waitUntilReady } from "./failover/bench-lab.ts";
 import type { FailoverFault } from "./failover/fault-kinds.ts";
 import { measureIdle } from "./failover/idle.ts";
@@ -19,15 +19,7 @@ function log(line: string): void {
 
 /** Ends the lab that is open at this moment. */
 let closeLab: () => Promise<void> = async () => undefined;
-let ending = false;
-
-/** Cleans up once, whatever asks for it. What was made in mid-start is removed by the world's own exit handler. */
-async function end(code: number): Promise<void> {
-  if (ending) return;
-  ending = true;
-  await closeLab().catch((error: unknown) => log(describeError(error)));
-  process.exit(code);
-}
+closers.push(() => closeLab());
 
 /** The lab of the trials. One that did not become whole again is given up: the next trial gets a new one. */
 function labOf(options: Options) {
@@ -108,36 +100,10 @@ async function runBench(options: Options): Promise<number> {
         ? await measureOutage(labs, options, seed)
         : await measureFailover(labs, fault, options, seed);
     good &&= measured.good;
-    print(measured.row, options.json);
+    printRow(measured.row, options.json);
   }
-  if (options.idle) print(await measureIdle(await labs.get()), options.json);
+  if (options.idle) printRow(await measureIdle(await labs.get()), options.json);
   return good ? 0 : 1;
 }
 
-function print(row: object, json: boolean): void {
-  const text = json
-    ? JSON.stringify(row)
-    : Object.entries(row)
-        .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`)
-        .join("  ");
-  process.stdout.write(`${text}\n`);
-}
-
-function fail(error: unknown): void {
-  process.stderr.write(`${describeError(error)}\n`);
-  void end(1);
-}
-
-const args = process.argv.slice(2);
-if (args.includes("--help") || args.includes("-h")) process.stdout.write(`${help}\n`);
-else {
-  onSignals((code) => void end(code));
-  process.on("uncaughtException", fail);
-  process.on("unhandledRejection", fail);
-  process.stdout.on("error", () => void end(1));
-  try {
-    await end(await runBench(parseOptions(args)));
-  } catch (error) {
-    fail(error);
-  }
-}
+await runAsCommand(help, (args) => runBench(parseOptions(args)));

@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { describeError } from "../lab/lab-error.ts";
-import { onSignals } from "../lab/options.ts";
 import { seededRandom } from "../src/base/random.ts";
 import { openTestLab } from "../test/support/lab-cluster.ts";
 import { writeNumbers } from "../test/support/lab-writer.ts";
+import { closers, printRow, runAsCommand } from "./bench-run.ts";
 import { openByHand } from "./migration/by-hand.ts";
 import { evacuate } from "./migration/evacuation.ts";
 import { help, type Options, parseOptions } from "./migration/options.ts";
@@ -19,17 +18,6 @@ const ticksAfter = 5;
 
 function log(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-/** What was opened, undone backwards, whatever ends the run. */
-const closers: (() => Promise<void> | void)[] = [];
-let ending = false;
-async function end(code: number): Promise<void> {
-  if (ending) return;
-  ending = true;
-  for (const close of closers.splice(0).reverse())
-    await Promise.resolve(close()).catch((error: unknown) => log(describeError(error)));
-  process.exit(code);
 }
 
 async function untilSeen(ticks: TickWatch, count: number): Promise<void> {
@@ -69,12 +57,12 @@ async function runBench(options: Options): Promise<number> {
     await writer.goesOn();
     const tally = await moveUnderFaults({ lab, vm, writer, random: seededRandom(seed), log }, options.faults);
     good &&= tally.doubleRuns === 0 && tally.lostWrites === 0;
-    print(tally, options.json);
+    printRow(tally, options.json);
   }
   if (options.evacuate !== null) {
     const row = await evacuate(lab, options.evacuate, log);
     good &&= row.doubleRuns === 0 && row.lostWrites === 0 && row.restarted === 0;
-    print(row, options.json);
+    printRow(row, options.json);
   }
   return good ? 0 : 1;
 }
@@ -102,7 +90,7 @@ async function runTrials(kind: MoveKind, { trials, memoryMiB, tls, json }: Optio
     for (const turn of trial % 2 === 0 ? turns : turns.toReversed()) await turn();
     log(`trial ${trial + 1}: through the port ${describe(ours.at(-1))}, by hand ${describe(raw.at(-1))}`);
   }
-  print(moveRow(kind, ours, raw), json);
+  printRow(moveRow(kind, ours, raw), json);
   for (const close of closers.splice(before).reverse()) await close();
 }
 
@@ -110,28 +98,4 @@ function describe(move: Move | undefined): string {
   return move === undefined ? "nothing" : `${Math.round(move.totalMs)} ms (${Math.round(move.downtimeMs)} ms down)`;
 }
 
-function print(row: object, json: boolean): void {
-  const text = Object.entries(row).map(
-    ([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`,
-  );
-  process.stdout.write(`${json ? JSON.stringify(row) : text.join("  ")}\n`);
-}
-
-function fail(error: unknown): void {
-  log(describeError(error));
-  void end(1);
-}
-
-const args = process.argv.slice(2);
-if (args.includes("--help") || args.includes("-h")) process.stdout.write(`${help}\n`);
-else {
-  onSignals((code) => void end(code));
-  process.on("uncaughtException", fail);
-  process.on("unhandledRejection", fail);
-  process.stdout.on("error", () => void end(1));
-  try {
-    await end(await runBench(parseOptions(args)));
-  } catch (error) {
-    fail(error);
-  }
-}
+await runAsCommand(help, (args) => runBench(parseOptions(args)));

@@ -60,12 +60,15 @@ async function takeOverOnce(
   means: TakeoverMeans,
   input: TakeoverInput,
 ): Promise<Answer<TakeoverOutput>> {
-  const { clock, self } = options;
-  if (await serves(options)) return finishEarlier(options, means, input);
-  const before = await viewOf(options, (done) => means.force.peek(done));
+  const { clock, self, store } = options;
+  const readAll: Read = (done) => store.snapshot("/" as typeof keys.cluster, done);
+  // Of one that was forced already the steps may not all be written: nothing of the lost hosts would ever start.
+  const isForced = await serves(options);
+  const before = await viewOf(options, isForced ? readAll : (done) => means.force.peek(done));
   if ("kind" in before) return before;
-  const lost = othersOf(before, self, input.claim);
+  const lost = isForced ? leftUnfenced(before, self) : othersOf(before, self, input.claim);
   if ("kind" in lost) return lost;
+  if (lost.length === 0) return refuse("takeover-not-needed", {});
   const talks = await whoAnswers(options, means, before, lost);
   if (talks !== undefined) return talks;
   if (input.dryRun === true) return ok(before, self, new Map(lost.map((host) => [host, null])), false);
@@ -73,38 +76,24 @@ async function takeOverOnce(
   if ("kind" in proofs) return proofs;
   await sleep(clock, [...proofs.values()].includes("word") ? means.waitMs : 0);
   // Devices and the wait took their time: whoever is back meanwhile is not off, and a store that serves again is left alone.
-  if (await serves(options)) return refuse("takeover-not-needed", {});
+  if (!isForced && (await serves(options))) return refuse("takeover-not-needed", {});
   const talksNow = await whoAnswers(options, means, before, lost);
   if (talksNow !== undefined) return talksNow;
-  const late = { kind: "failed", cause: noAnswer.cause } as const;
-  const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(done));
-  if (forced.kind === "failed")
-    return { kind: "unavailable", code: "takeover-store-failed", params: { cause: forced.cause } };
-  const view = await viewOf(options, (done) => options.store.snapshot("/" as typeof keys.cluster, done));
+  const trouble = isForced ? undefined : await force(options, means);
+  if (trouble !== undefined) return trouble;
+  const view = await viewOf(options, readAll);
   if ("kind" in view) return view;
   const failed = await writeAll(options, view, proofs, input);
   return failed ?? ok(view, self, proofs, true);
 }
 
-/** One whose steps were not all written after the store was forced: nothing of the lost hosts would ever start. */
-async function finishEarlier(
-  options: ApiOptions,
-  means: TakeoverMeans,
-  input: TakeoverInput,
-): Promise<Answer<TakeoverOutput>> {
-  const { clock, self } = options;
-  const view = await viewOf(options, (done) => options.store.snapshot("/" as typeof keys.cluster, done));
-  if ("kind" in view) return view;
-  const lost = leftUnfenced(view, self);
-  if (lost.length === 0) return refuse("takeover-not-needed", {});
-  const talks = await whoAnswers(options, means, view, lost);
-  if (talks !== undefined) return talks;
-  if (input.dryRun === true) return ok(view, self, new Map(lost.map((host) => [host, null])), false);
-  const proofs = await proveOff(options, means, view, lost, input.word);
-  if ("kind" in proofs) return proofs;
-  await sleep(clock, [...proofs.values()].includes("word") ? means.waitMs : 0);
-  const failed = await writeAll(options, view, proofs, input);
-  return failed ?? ok(view, self, proofs, true);
+type Read = (done: (end: SnapshotEnd) => void) => void;
+
+async function force({ clock }: ApiOptions, means: TakeoverMeans): Promise<Unavailable | undefined> {
+  const late = { kind: "failed", cause: noAnswer.cause } as const;
+  const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(done));
+  if (forced.kind === "done") return undefined;
+  return { kind: "unavailable", code: "takeover-store-failed", params: { cause: forced.cause } };
 }
 
 async function serves({ clock, store }: ApiOptions): Promise<boolean> {
@@ -112,10 +101,7 @@ async function serves({ clock, store }: ApiOptions): Promise<boolean> {
   return end.kind === "done";
 }
 
-async function viewOf(
-  options: ApiOptions,
-  read: (done: (end: SnapshotEnd) => void) => void,
-): Promise<ClusterView | Unavailable> {
+async function viewOf(options: ApiOptions, read: Read): Promise<ClusterView | Unavailable> {
   const end = await answered<SnapshotEnd>(options.clock, apiLimits.storeMs, noAnswer, read);
   if (end.kind === "unknown")
     return { kind: "unavailable", code: "takeover-no-data", params: { cause: end.cause, host: options.self } };

@@ -1,41 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { Agent, hostWith, web as run, seen } from "../../test/support/agent-rig.ts";
-import {
-  epoch,
-  facts,
-  held,
-  host,
-  incarnation,
-  member,
-  move,
-  type Records,
-  vm,
-  vmId,
-} from "../../test/support/records.ts";
+import { type Agent, hostWith, web as run, seen } from "../../test/support/agent-rig.ts";
+import { agentOf, doors, moveOf, one, ownerOf, part, switched, waiting } from "../../test/support/moving-rig.ts";
+import { epoch, facts, held, host, member, move, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy } from "../model/policy.ts";
-import type { Owner, VmStatus } from "../model/records.ts";
-import type { MovePart, RunningVm, VmRun } from "../ports/hypervisor.ts";
+import type { VmStatus } from "../model/records.ts";
 import type { IncomingEnd } from "../ports/migration.ts";
 
 const web = vmId("web");
-const one = incarnation(1);
-const doors = [{ address: "10.0.1.2", port: 40_001 }];
-const waiting = { kind: "waiting", incarnation: one, doors, tls: true } as const;
-const switched = { kind: "switched", incarnation: one } as const;
-const part = (of: VmRun, move: MovePart): RunningVm => ({ ...seen(of, "paused"), move });
-
-function agentOf(records: Records, ...runs: readonly RunningVm[]): Agent {
-  const agent = new Agent(records);
-  agent.lists();
-  agent.lists(...runs);
-  return agent;
-}
-
-const moveOf = (agent: Agent) => agent.written(keys.vmMove(web)) as VmMove | undefined;
-const ownerOf = (agent: Agent) => agent.written(keys.owner(web)) as Owner | undefined;
 
 describe("the target", () => {
   const into = (more: Partial<VmMove> = {}) =>

@@ -1,9 +1,8 @@
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { type GuestDisk, readGuestDisk } from "../../lab/guest/disk.ts";
+import { readOpenedDisk } from "../../lab/guest/opened-disk.ts";
 
 const layersSchema = z.object({ volumes: z.array(z.object({ layers: z.array(z.object({ file: z.string() })) })) });
 
@@ -13,12 +12,5 @@ export function readLayered(image: string): GuestDisk {
   const [volume] = existsSync(beside) ? layersSchema.parse(JSON.parse(readFileSync(beside, "utf8"))).volumes : [];
   const top = join(dirname(image), volume?.layers.at(-1)?.file ?? "");
   if (volume === undefined || top === image) return readGuestDisk(image);
-  const folder = mkdtempSync(join(tmpdir(), "holdfast-layers-"));
-  try {
-    const flat = join(folder, "disk.raw");
-    execFileSync("qemu-img", ["convert", "-U", "-f", "qcow2", "-O", "raw", top, flat]);
-    return readGuestDisk(flat);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  return readOpenedDisk(top);
 }

@@ -1,6 +1,6 @@
 import type { SeededRandom } from "../../base/random.ts";
 import type { VmExit } from "../../model/records.ts";
-import type { SimDeviceMood } from "../fencing.ts";
+import { goodMood, type SimDeviceMood } from "../fencing.ts";
 import type { FaultEvent } from "../plan.ts";
 import type { Copy, HostTrouble } from "../world/host.ts";
 import type { World } from "../world/world.ts";
@@ -89,10 +89,18 @@ function deviceMood(name: string, weight: number, mood: (event: FaultEvent) => P
     happens: (world, event) => {
       const device = world.devices.get(event.host ?? "");
       if (device === undefined) return undefined;
-      const before = device.mood;
-      device.mood = { ...before, ...mood(event) };
+      const troubles = device.troubles ?? new Set();
+      const trouble = mood(event);
+      const settle = (): void => {
+        device.troubles = troubles;
+        device.mood = Object.assign({}, goodMood, ...troubles);
+      };
+      troubles.add(trouble);
+      settle();
+      // Another one may have come meanwhile, or be over: what is left counts.
       return () => {
-        device.mood = before;
+        troubles.delete(trouble);
+        settle();
       };
     },
   };

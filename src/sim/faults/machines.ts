@@ -56,6 +56,21 @@ const storageError: FaultKind = {
   },
 };
 
+/** QEMUs come up and run their guests, and their monitor lets everybody who connects wait. */
+export const qmpLate: FaultKind = {
+  name: "qmp-late",
+  weight: 1,
+  draw: (random, context) => ({ host: random.pick(context.workers), forMs: 500 + random.below(45_000) }),
+  happens: (world, event) => {
+    const { trouble } = world.host(event.host);
+    if (trouble.qmpLate === 0) trouble.qmpLateSince = world.scheduler.now;
+    trouble.qmpLate += 1;
+    return () => {
+      trouble.qmpLate -= 1;
+    };
+  },
+};
+
 type Flag = keyof Pick<HostTrouble, "startsFail" | "startsSlow" | "slowStorage">;
 
 function hostTrouble(name: string, weight: number, flag: Flag): FaultKind {

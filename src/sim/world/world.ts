@@ -261,6 +261,7 @@ export class World {
       new HostClock(this.scheduler, 1_000 + number * 1_000_003),
       this.profileOf({ id }),
     );
+    host.accel = this.plan.accel ?? host.accel;
     const random = this.random.for(`device ${id}`);
     const power = { isOn: () => host.on, cut: () => this.#cutByDevice(host, random) };
     this.devices.set(id, { power, mood: goodMood });

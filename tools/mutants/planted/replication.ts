@@ -196,6 +196,14 @@ export const replicationMutants: readonly Mutant[] = [
     replace: "if (last === null) return null;",
   },
   {
+    id: "last-moment-goes-by-a-late-view",
+    rule: "S20",
+    what: "The last point before a resync goes while its host's view still shows the copy in sync of before the cut.",
+    file: "src/core/points.ts",
+    find: "isAgain && view.points.get(keys.point(vm, id))?.value.host === self;",
+    replace: "isAgain && id.length > 0;",
+  },
+  {
     id: "policy-trusts-two-clocks",
     rule: "S25",
     what: "A failover by policy takes a cycle from after the loss of its host for a small loss.",

@@ -1,5 +1,6 @@
 import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
+import { lostCycles } from "../core/replication-receiver.ts";
 import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
 import type { CeaseEnd, ReplicaEvent } from "../ports/replication.ts";
@@ -64,8 +65,10 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       const doors = end.kind === "ready" ? end.doors : null;
       const waitMs = doors === null ? limits.replicaRetryMs : limits.replicaLookMs;
       const isAsLeft = end.kind === "ready" && end.isAsLeft;
+      const lost = end.kind === "ready" && known.inCycles ? lostCycles(known.promised, end.lastCycle) : null;
+      const retryAt = later(now, waitMs);
+      const noted = withReceiving(next, vm, { ...known, doors, isAsLeft, lost: lost ?? known.lost, retryAt });
       const isNew = known.doors === null && doors !== null;
-      const noted = withReceiving(next, vm, { ...known, doors, isAsLeft, retryAt: later(now, waitMs) });
       return isNew ? withoutFound(noted, vm) : noted;
     }
     case "ceased": {

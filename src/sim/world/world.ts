@@ -24,6 +24,7 @@ import { type Commit, History } from "./history.ts";
 import type { Copy } from "./host.ts";
 import { SimHost } from "./host.ts";
 import { Members } from "./members.ts";
+import { keepMembership } from "./membership.ts";
 import { Network } from "./network.ts";
 import type { Life } from "./process.ts";
 import { Qemus } from "./qemus.ts";
@@ -137,6 +138,7 @@ export class World {
     this.checkers = options.checkers(this);
     this.steps = options.steps(this);
     this.history.onCommit((commit) => this.#committed(commit));
+    keepMembership(this);
   }
 
   /** One event, and everything that looks at it. False: there is none before `limitMs`. */
@@ -180,7 +182,7 @@ export class World {
 
   memberWorks(number: number): boolean {
     const host = this.hosts[number];
-    return host?.works === true && host.trouble.memberDown === 0;
+    return host?.works === true && host.trouble.memberDown === 0 && !this.members.hasLeft(number);
   }
 
   /** For how long nothing has been wrong that could cost a host its contact. */

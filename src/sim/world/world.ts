@@ -24,7 +24,6 @@ import { type Commit, History } from "./history.ts";
 import type { Copy } from "./host.ts";
 import { SimHost } from "./host.ts";
 import { Members } from "./members.ts";
-import { keepMembership } from "./membership.ts";
 import { Network } from "./network.ts";
 import type { Life } from "./process.ts";
 import { Qemus } from "./qemus.ts";
@@ -142,7 +141,6 @@ export class World {
     this.#audits = this.checkers.flatMap(({ audit }) => audit ?? []);
     this.steps = options.steps(this);
     this.history.onCommit((commit) => this.#committed(commit));
-    keepMembership(this);
   }
 
   /** One event, and everything that looks at it. False: there is none before `limitMs`. */

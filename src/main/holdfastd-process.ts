@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { keepDeparting } from "../adapters/etcd/departing.ts";
 import { openStoreForce } from "../adapters/etcd/force.ts";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
 import { keepLeaderAway } from "../adapters/etcd/leader-away.ts";
@@ -34,6 +35,7 @@ import type { Contacts } from "../core/contact.ts";
 import { shootsAfter } from "../core/duel.ts";
 import { hostChecks } from "../core/host-checks.ts";
 import { isWithoutDeadline, limits } from "../core/limits.ts";
+import { leavingStore, leftStoreTransaction } from "../core/removal.ts";
 import { isToRejoin, rejoinedTransaction } from "../core/takeover.ts";
 import type { HostConfig } from "../model/config.ts";
 import type { HostId } from "../model/ids.ts";
@@ -163,6 +165,7 @@ async function run(
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
   keepMember(config, etcd, view, commit);
+  keepOthersOut(etcd, view, commit, isMine);
   if (config.takeover === "device") keepWatch(self, view, () => clock.now() - heard.heardAt(), api);
   return undefined;
 }
@@ -200,6 +203,27 @@ function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView
   };
   const isDue = () => isToRejoin(view(), self, role);
   keepJoining({ name: self, endpoint, runDir, restart: config.commands.restartStore, isDue, joined, log }, etcd);
+}
+
+/** HM7: members of the store whose hosts were removed from the cluster are taken out of it. */
+function keepOthersOut(
+  { membership }: EtcdStore,
+  view: () => ClusterView,
+  commit: CommitWithEvents,
+  isMine: () => boolean,
+): void {
+  const left = (host: HostId): void => {
+    const transaction = leftStoreTransaction(view(), host);
+    if (transaction === undefined) return;
+    const told = { type: "host-left-store", subjects: { host }, params: { host } };
+    commit(transaction, [{ ...told, reason: null, alternatives: [], actor: systemActor }], () => undefined);
+  };
+  const due = () =>
+    leavingStore(view()).map(({ member }) => ({
+      host: member.id,
+      addresses: member.links.map(({ address }) => address),
+    }));
+  keepDeparting({ membership, isMine, due, left, log });
 }
 
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */

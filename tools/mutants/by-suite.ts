@@ -20,6 +20,7 @@ export const suites = {
     files: [
       ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
       ...["src/core/takeover.test.ts", "src/heart/registering.test.ts", "src/agent/second-commit.test.ts"],
+      ...["src/agent/mirroring.test.ts", "src/agent/receiving.test.ts", "test/contracts/takeover.test.ts"],
       ...["src/core/point"],
     ],
   },

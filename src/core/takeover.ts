@@ -2,7 +2,7 @@ import { compareText } from "../base/order.ts";
 import type { Epoch, HostId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { type Reason, type Refusal, refuse } from "../model/reason.ts";
-import type { FenceRecord, HeldOwner, Owner, ProofKind, Vm } from "../model/records.ts";
+import type { Cluster, FenceRecord, HeldOwner, Owner, ProofKind, Vm } from "../model/records.ts";
 import type { Replica } from "../model/replication-records.ts";
 import type { Compare, Transaction, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
@@ -99,17 +99,23 @@ export function takeoverSteps(view: ClusterView, takeover: Takeover): readonly T
   const cluster = view.cluster;
   if (cluster === undefined) return [];
   const forced = { by: self, without: [...lost.keys()], at };
+  const say = (subject: string, state: NonNullable<Cluster["forced"]>): TakeoverStep => ({
+    subject,
+    transaction: transaction(
+      [unchanged(keys.cluster, cluster)],
+      [put(keys.cluster, { ...cluster.value, forced: state })],
+    ),
+  });
   return [
-    {
-      subject: "cluster",
-      transaction: transaction([unchanged(keys.cluster, cluster)], [put(keys.cluster, { ...cluster.value, forced })]),
-    },
+    say("cluster", { ...forced, open: true }),
     ...lostVms(view, [...lost.keys()]).map(({ vm, owner }) => ({
       subject: vm.id,
       transaction: renumber(view, vm.id, owner, self),
     })),
     ...(mayLackDecisions(view) ? ownCopies(view, self).flatMap((own) => keepBranches(own, at)) : []),
     ...[...lost].flatMap(([host, proof]) => fenceOff(view, host, proof, takeover)),
+    // Refused where it is made on what was there before the first: it is made anew then, and so comes last in any case.
+    say("finished", forced),
   ];
 }
 
@@ -131,10 +137,16 @@ function keepBranches(
   return writes.length === 0 ? [] : [{ subject: vm, transaction: transaction(compares, writes) }];
 }
 
-/** Hosts without which this one went on by an order whose last step, their fence, was never written. */
+/** S24: until all of a takeover is written, managers would decide by records that it is about to change. */
+export function isHalfTakenOver({ cluster }: ClusterView): boolean {
+  return cluster?.value.forced?.open === true;
+}
+
+/** Members without which this one went on by an order that was not written to its end. */
 export function leftUnfenced(view: ClusterView, self: HostId): readonly HostId[] {
   const forced = view.cluster?.value.forced;
   if (forced?.by !== self) return [];
+  if (forced.open === true) return forced.without;
   return forced.without.filter((host) => {
     const fences = [...(view.fences.get(host)?.values() ?? [])];
     return view.hosts.has(host) && !fences.some(({ value }) => value.at >= forced.at);
@@ -196,7 +208,7 @@ function forgotten(replica: Replica): Replica {
  * its data aside and join (S23).
  */
 export function isToRejoin(view: ClusterView, self: HostId, role: "host" | "witness"): boolean {
-  if (view.cluster?.value.forced?.without.includes(self) !== true) return false;
+  if (isHalfTakenOver(view) || view.cluster?.value.forced?.without.includes(self) !== true) return false;
   if (role === "witness") return true;
   const incarnation = view.hosts.get(self)?.value.incarnation;
   if (incarnation === undefined || fenceOf(view, self, incarnation) !== undefined) return false;

@@ -53,8 +53,8 @@ function takeoverText({ lost, vms, done }: TakeoverOutput): string {
   const apart =
     lost.length < 2
       ? ""
-      : "The others may have decided more without this host. A copy here is taken by `holdfast group failover GROUP --accept`;\n" +
-        "where they have copies of this host's own VMs, those stay as branches (`holdfast branch list`).\n";
+      : "The others may have decided more without this host. `holdfast group failover GROUP` says what to accept\n" +
+        "where a copy here is to be taken; where they have copies of this host's own VMs, those stay as branches (`holdfast branch list`).\n";
   return [head, "\n", ...how, lines.length === 0 ? "  No VM was there.\n" : `${lines.join("\n")}\n`, risk, apart].join(
     "",
   );

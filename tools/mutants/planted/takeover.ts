@@ -37,6 +37,22 @@ export const takeoverMutants: readonly Mutant[] = [
     replace: "...(mayLackDecisions(view) && at < 0 ? ownCopies",
   },
   {
+    id: "decides-on-a-half-written-takeover",
+    rule: "S24",
+    what: "Managers go on while a takeover has not written all that follows from it.",
+    file: "src/manager/manager.ts",
+    find: "if (happened.isHeld === true || isHalfTakenOver(happened.view)) {",
+    replace: "if (happened.isHeld === true) {",
+  },
+  {
+    id: "half-written-takeover-not-needed",
+    rule: "S24",
+    what: "A store that was forced, and of which nothing was written after it, is taken for one that nobody needs to take over.",
+    file: "src/api/server/takeover.ts",
+    find: "const isAnew = !isForced || (",
+    replace: "const isAnew = !isForced || (before.members.size < 0 && ",
+  },
+  {
     id: "branch-recorded-as-left-behind",
     rule: "S24",
     what: "A relay that is found with a branch behind it records that as a copy which only lacks something.",

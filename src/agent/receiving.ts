@@ -106,7 +106,8 @@ function requestFor(
   return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true };
 }
 
-function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolume[] | undefined {
+/** Undefined: it has none, or a pool of them is not known. */
+export function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolume[] | undefined {
   const volumes = vm?.spec.disks.map(({ volume, pool, sizeMiB, format }) => {
     return { volume, pool: view.pools.get(pool)?.value, sizeMiB, format };
   });
@@ -163,7 +164,8 @@ function cease(building: Building, vm: VmId, before: VmRun | undefined): void {
   const volumes = before === undefined ? null : volumesOf(view, view.vms.get(vm)?.value);
   if (volumes === undefined) return;
   const op = building.op({ kind: "cease", runKey: key, ...(before === undefined ? {} : { as: before }) });
-  building.effects.push({ kind: "cease", op, vm, before: volumes });
+  const back = before === undefined ? undefined : view.owners.get(vm)?.value.back;
+  building.effects.push({ kind: "cease", op, vm, before: volumes, ...(back === undefined ? {} : { back }) });
 }
 
 function subjectOf(vm: VmId): string {

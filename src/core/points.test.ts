@@ -71,6 +71,15 @@ test("[S20] what no rule keeps goes, what was taken by hand stays, and the last 
   expect(unwanted(new ReplicaCluster().copies({ kind: "copying" }))).toEqual(["r1", "p1", "p2"]);
 });
 
+test("[S20] a point from which somebody ordered a start is not thinned out before it is done", () => {
+  const found = [listed("p1", 0), listed("p2", 1), listed("p3", 5)];
+  const ordered = new ReplicaCluster().copies({ kind: "in-sync" });
+  const order = { kind: "promote", to: there, seen: [], point: "p1" } as const;
+  const actor = { name: "root", role: "admin", requestId: "" } as const;
+  ordered.put(keys.vmOrder(web), { schema: 1, vm: web, order, actor, at: at(6) });
+  expect(unwantedPoints(ordered.view, group, web, there, found)).toEqual(["p2"]);
+});
+
 test("[S25] the newest stays also where a clock was put back: a failover starts from the last cycle", () => {
   const found = [
     listed("c1", 50 * minute, "cycle"),

@@ -17,7 +17,7 @@ import type {
   VolumeId,
 } from "./ids.ts";
 import { copyingSchema } from "./move-records.ts";
-import { pointWishSchema } from "./point-records.ts";
+import { pointIdSchema, pointWishSchema } from "./point-records.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
@@ -228,6 +228,13 @@ export const vmExitSchema = z.enum([
 export type VmExit = z.infer<typeof vmExitSchema>;
 
 /**
+ * S20: before it is started next its disks go back to this recovery point of its host; `id` names that very going back. `keeps`:
+ * what they hold now was a moment that there was, and stays as a branch of that name.
+ */
+export const goBackSchema = z.object({ point: pointIdSchema, id: pointIdSchema, keeps: z.boolean() });
+export type GoBack = z.infer<typeof goBackSchema>;
+
+/**
  * `/owner/V/`: who may run the VM. `held`: (host, incarnation) alone, as `epoch`. `released`: nobody; a start elsewhere
  * needs no proof, because the holder wrote this after it had verified that nothing of the VM was left (S14).
  */
@@ -239,6 +246,8 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     incarnation: brandedNumber<Incarnation>(),
     epoch: brandedNumber<Epoch>(),
     failedHosts: z.array(brandedText<HostId>()),
+    /** Not there: its disks are as they lie. Taken away by the agent of its host once that is done. */
+    back: goBackSchema.optional(),
   }),
   z.object({
     schema: schema1,
@@ -250,6 +259,7 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     failed: vmExitSchema.nullable(),
     /** Where it failed since it last ran well, oldest first, each time anew: tried last; `maxRelocate` bounds their number. */
     failedHosts: z.array(brandedText<HostId>()),
+    back: goBackSchema.optional(),
   }),
 ]);
 export type Owner = z.infer<typeof ownerSchema>;

@@ -1,8 +1,9 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import type { Epoch } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { CeaseEnd, ReplicaCopy } from "../../ports/replication.ts";
+import type { GoBack } from "../../ports/replication-cycles.ts";
+import { removeFiles, setAside } from "./replica-aside.ts";
 import { layOnAll, upTo } from "./replica-cycles.ts";
 import { endDaemon, type Receiving } from "./replica-daemon.ts";
 import {
@@ -23,7 +24,7 @@ export async function cease(runDir: string, receiving: Receiving): Promise<Cease
   const ended = await endWriting(runDir, receiving);
   if (ended.kind !== "ended") return ended;
   const { received, held } = ended;
-  const { vm, volumes } = received;
+  const { vm } = received;
   const trouble = received.cycles === null ? troubleOf(received, held) : refuse("replica-in-cycles", { vm });
   if (trouble !== undefined) {
     const { code, params } = trouble;
@@ -31,12 +32,13 @@ export async function cease(runDir: string, receiving: Receiving): Promise<Cease
     return trouble;
   }
   rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
-  return { kind: "ceased", copies: volumes.map((volume) => copyOf(received, volume)) };
+  return ceasedAs(received);
 }
 
-/** S20: the point stays as it is; what is written from now on goes into a new layer. */
-export async function ceaseAt(runDir: string, receiving: Receiving, point: string): Promise<CeaseEnd> {
+/** S20: the point stays as it is, and what was written since too; what is written from now on goes into a new layer. */
+export async function ceaseAt(runDir: string, receiving: Receiving, back: GoBack): Promise<CeaseEnd> {
   const { vm } = receiving;
+  const { point } = back;
   const isThere = readReceived(runDir, vm)?.points.some(({ id, whole }) => id === point && whole);
   if (isThere !== true) return refuse("replica-point-absent", { vm, point });
   const ended = await endWriting(runDir, receiving);
@@ -46,17 +48,16 @@ export async function ceaseAt(runDir: string, receiving: Receiving, point: strin
   if (trouble !== undefined) return trouble;
   const opened = await layOnAll(sealed);
   if (typeof opened === "string") return refuse("replica-point-failed", { vm, detail: opened });
-  writeReceived(runDir, opened);
-  if (ended.received.cycles !== null) removeUnsealed(ended.received, sealed);
+  const { aside, gone } = setAside(ended.received, sealed, back, Date.now());
+  writeReceived(runDir, { ...opened, aside: [...opened.aside, ...aside], wentBack: back.id });
+  removeFiles(gone);
   rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
-  return { kind: "ceased", copies: opened.volumes.map((volume) => copyOf(opened, volume)) };
+  return ceasedAs(opened);
 }
 
-/** What a cycle that was never sealed has left above the last point; above an earlier one there are other points. */
-function removeUnsealed(all: Received, sealed: Received): void {
-  for (const [i, { layers, folder }] of all.volumes.entries())
-    if (sealed.volumes[i]?.layers.length === layers.length - 1)
-      rmSync(join(folder, layers.at(-1)?.file ?? "-"), { force: true });
+/** Nobody receives them: as they lie there. */
+export function ceasedAs(received: Received): CeaseEnd {
+  return { kind: "ceased", copies: received.volumes.map((volume) => copyOf(received, volume)) };
 }
 
 function copyOf({ epoch }: Received, volume: ReceivedVolume): ReplicaCopy {

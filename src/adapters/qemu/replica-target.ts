@@ -3,21 +3,14 @@ import { join } from "node:path";
 import type { ClusterId, Epoch, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
-import type {
-  CeaseEnd,
-  ExportEnd,
-  ReceiveEnd,
-  ReceiveRequest,
-  ReplicaTarget,
-  ReplicaVolume,
-} from "../../ports/replication.ts";
+import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
 import { clearProofs, provePoint } from "./point-prover.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
-import { cease, ceaseAt, troubleOf } from "./replica-cease.ts";
+import { cease, troubleOf } from "./replica-cease.ts";
 import { obeyCycle, upTo } from "./replica-cycles.ts";
 import { endDaemon, isDaemonOf, type Receiving, ReplicaDaemon } from "./replica-daemon.ts";
 import {
@@ -27,7 +20,6 @@ import {
   type Received,
   type ReceivedVolume,
   readIdentity,
-  readLayers,
   readReceived,
   topOf,
   updateReceived,
@@ -37,7 +29,8 @@ import {
 import { openFiles } from "./replica-identity.ts";
 import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
-import { dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
+import { dropAside, dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
+import { ceaseForStart, goBack, knownCopies, recovered } from "./replica-start.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -84,9 +77,9 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
       ),
     prove: (request, done) => answer<ProofEnd>(prove(target, request), done),
     lastCycle: (vm, done) => done(readReceived(options.runDir, vm)?.cycles?.last ?? null),
-    ceaseAt: (vm, point, done) =>
+    ceaseAt: (vm, volumes, back, done) =>
       answer<CeaseEnd>(
-        inTurn(target, vm, (receiving) => ceaseAt(options.runDir, receiving, point)),
+        inTurn(target, vm, (receiving) => goBack(options, receiving, volumes, back)),
         done,
       ),
     ceaseForStart: (vm, volumes, done) =>
@@ -104,15 +97,21 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
         inTurn(target, vm, (one) => takeMirrored(options.runDir, one, id)),
         done,
       ),
-    listPoints: (vm, done) => void listPoints(options.runDir, vm).then(done),
-    exportPoint: (vm, id, folder, done) =>
+    listPoints: (of, done) => done(listPoints(knownCopies(options, of))),
+    exportPoint: (of, id, folder, done) =>
       answer<ExportEnd>(
-        whileRead(options.runDir, receivingOf(target, vm), () => exportPoint(options.runDir, vm, id, folder)),
+        whileRead(options.runDir, receivingOf(target, of.vm), () =>
+          exportPoint(knownCopies(options, of), of.vm, id, folder),
+        ),
         done,
       ),
-    dropPoint: (vm, id, done) =>
+    dropPoint: (of, id, done) =>
       answer<HypervisorEnd>(
-        inTurn(target, vm, (one) => dropPoint(options.runDir, one, id)),
+        inTurn(target, of.vm, async (one) =>
+          readReceived(options.runDir, of.vm) === undefined
+            ? dropAside(knownCopies(options, of), of.vm, id)
+            : dropPoint(options.runDir, one, id),
+        ),
         done,
       ),
     close: () => {
@@ -206,6 +205,7 @@ async function receive(
     pid: now?.pid ?? null,
     volumes,
     points: now?.points ?? [],
+    aside: now?.aside ?? [],
     lastLayer: now?.lastLayer ?? 0,
     isAsLeft: isAsLeft && as === "mirror",
     cycles: as === "cycles" ? { last, open: null } : null,
@@ -214,34 +214,6 @@ async function receive(
   for (const { folder, volume, counter } of volumes) writeIdentity(folder, { vm, volume, epoch, counter });
   writeReceived(options.runDir, received);
   return openFor(target, receiving, received);
-}
-
-/** After a reboot the run folder is empty; what the copies are made of lies beside them. */
-function recovered(
-  options: ReplicaTargetOptions,
-  { volumes: [first], vm }: Pick<ReceiveRequest, "volumes" | "vm">,
-): Received | undefined {
-  if (first === undefined) return undefined;
-  const found = readLayers(poolFolder(options.pools, first.pool), first.volume);
-  return found?.vm === vm ? { ...found, pid: null } : undefined;
-}
-
-/** S25: the last cycle that was sealed; what a later one may have left above it is no moment that there was. */
-async function ceaseForStart(
-  options: ReplicaTargetOptions,
-  receiving: Receiving,
-  volumes: readonly ReplicaVolume[],
-): Promise<CeaseEnd> {
-  const { runDir } = options;
-  const { vm } = receiving;
-  if (readReceived(runDir, vm) === undefined) {
-    const found = recovered(options, { vm, volumes });
-    // What lies there in cycles was not ceased yet: a reboot came before.
-    if (found !== undefined && found.cycles !== null) writeReceived(runDir, found);
-  }
-  const cycles = readReceived(runDir, vm)?.cycles ?? null;
-  if (cycles === null || cycles.last === null) return cease(runDir, receiving);
-  return ceaseAt(runDir, receiving, cycles.last.point);
 }
 
 function layersOf(

@@ -3,6 +3,7 @@ import { copiesCatchUp, copiesHaveOneWriter, nothingLost, staleBeforeAlone } fro
 import { cyclesKeepTheirWord } from "./cycles.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
+import { pointsAreStartedFrom } from "./going-back.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
@@ -40,6 +41,7 @@ export const allCheckers: readonly CheckerKind[] = [
   lastIsKept,
   pointsAreThere,
   handsStay,
+  pointsAreStartedFrom,
   handsChangeOnce,
   disksGoAlong,
   starts,

@@ -164,7 +164,8 @@ function textOf(disks: ReadonlyMap<VolumeId, SimDisk>): string {
   return [...disks].map(([volume, disk]) => `${volume}:${[...disk].sort(([a], [b]) => a - b).join(" ")}`).join(";");
 }
 
-function sameDisk(a: SimDisk | undefined, b: SimDisk | undefined): boolean {
+/** Block by block; what was never written is zeros. */
+export function sameDisk(a: SimDisk | undefined, b: SimDisk | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const blocks = new Set([...a.keys(), ...b.keys()]);
   return [...blocks].every((block) => (a.get(block) ?? 0) === (b.get(block) ?? 0));

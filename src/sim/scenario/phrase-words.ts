@@ -104,6 +104,7 @@ export const phrases = [
   "group resume by hand RULE",
   "group delete RULE",
   "accept the loss of VM on HOST",
+  "go back with VM on HOST",
   "group set RULE every TIME",
   "group set RULE to each write",
   "points of RULE every TIME",

@@ -16,7 +16,7 @@ import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
-import { acceptLoss } from "./failover-phrase.ts";
+import { acceptLoss, goBack } from "./failover-phrase.ts";
 import { asItArrives, asItIsHandedOver, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { dropPoint, exportPoint, schedule, takePoint, testPoint } from "./point-phrases.ts";
@@ -362,6 +362,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
         planDeleteGroup(view, rule, asked),
   ),
   "accept the loss of VM on HOST": orderWith(acceptLoss),
+  "go back with VM on HOST": orderWith(goBack),
   "group set RULE every TIME": orderWith(({ rule, value }) => {
     const mode = { mode: "asynchronous", everyS: Math.round(value / 1_000), lossS: 60 } as const;
     return (view, _event, asked) => planSetGroup(view, { group: rule, ...mode }, asked);

@@ -260,6 +260,7 @@ describe("fenced and replaced", () => {
     rig.answer(keys.host(host), [registration]);
     rig.answer(keys.fence(host, one), [fence]);
     rig.unknown(rig.registers(2, 1).ticket);
+    rig.tick(1_000);
     rig.answer(keys.host(host), [registeredAs(2, "seed-1", 60)]);
     expect(rig.says).toMatchObject({ phase: "beating", incarnation: 2 });
     expect(rig.take("write-incarnation")).toEqual([]);

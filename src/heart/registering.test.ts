@@ -160,6 +160,7 @@ describe("registering", () => {
     rig.answer(keys.host(host), []);
     const first = rig.registers(1);
     rig.unknown(first.ticket);
+    rig.tick(1_000);
     rig.answer(keys.host(host), []);
     expect(rig.written()).toEqual(own(1, "seed-0"));
     const second = rig.one("commit"); // the guards know it already
@@ -217,6 +218,37 @@ describe("registering", () => {
     expect(rig.take("write-incarnation")).toEqual([]);
     rig.answer(keys.host(host), []);
     expect(rig.written().incarnation).toBe(1);
+  });
+
+  test("[S22] a store that answers reads and takes no writes is asked for the registration once a second", () => {
+    const rig = new HeartRig();
+    for (const name of guardNames) rig.hello(name);
+    let asked = 0;
+    const until = rig.now + 5_000;
+    while (rig.now < until) {
+      for (let rounds = 0; rounds < 100 && rig.effects.some(({ kind }) => kind === "snapshot"); rounds++) {
+        rig.answer(keys.host(host), []);
+        rig.written();
+        for (const name of guardNames) rig.ready(name, 1);
+        rig.unknown(rig.one("commit").ticket);
+        asked += 1;
+      }
+      expect(rig.says.trouble).toBe("heart-store-silent");
+      rig.tick(100);
+    }
+    expect([asked >= 4, asked <= 6]).toEqual([true, true]);
+  });
+
+  test("[S1] a registration that was not answered in its time is looked for at once", () => {
+    const rig = new HeartRig();
+    for (const name of guardNames) rig.hello(name);
+    rig.answer(keys.host(host), []);
+    rig.written();
+    for (const name of guardNames) rig.ready(name, 1);
+    const { ticket } = rig.one("commit");
+    rig.tick(3_000);
+    rig.unknown(ticket);
+    rig.one("snapshot");
   });
 
   test("[S1] a file that cannot be written keeps the host from registering", () => {

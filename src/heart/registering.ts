@@ -140,7 +140,10 @@ function endBySilence(
   );
 }
 
-/** Only a commit seen begins the beating; anything else is answered by reading what really stands there. */
+/**
+ * Only a commit seen begins the beating; anything else is answered by reading what really stands there. A store that is full
+ * answers reads and says no to each write at once: it is asked again in a while, not as fast as it answers (S22).
+ */
 export function hearRegistered(
   state: HeartState,
   phase: Registering,
@@ -148,6 +151,12 @@ export function hearRegistered(
   at: InstantMs,
   wall: WallMs,
 ): HeartStep {
-  if (end.kind !== "committed") return look(state, "host", null, at);
+  if (end.kind !== "committed") {
+    const askedAt = later(phase.dueAt, -heartLimits.answerTimeoutMs);
+    const againAt = later(askedAt, heartLimits.retryMs);
+    return end.kind === "unknown" && at < againAt
+      ? rest(state, "heart-store-silent", againAt)
+      : look(state, "host", null, at);
+  }
   return startBeating(state, { value: record(state, phase.candidate, wall), revision: end.revision }, at);
 }

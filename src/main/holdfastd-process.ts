@@ -140,7 +140,7 @@ async function run(
       journal,
       volumes,
       hypervisor,
-      replicas: openReplicas(config, volumes, hypervisor.qmpOf, accel),
+      replicas: openReplicas(config, volumes, hypervisor, accel),
       fencing: fenceAgents(),
       sensors: openLinuxSensors(
         config,
@@ -206,12 +206,12 @@ function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView
 function openReplicas(
   config: HostConfig,
   volumes: Volumes,
-  qmp: QemuHypervisor["qmpOf"],
+  { qmpOf: qmp, isHere }: QemuHypervisor,
   accel: "kvm" | "tcg",
 ): Replicas {
   const { cluster, runDir, pools, store: certificates } = config;
   const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
-  const options = { cluster, runDir, certificates, relay, qmp };
+  const options = { cluster, runDir, certificates, relay, qmp, isHere };
   const source = openReplicaSource(options);
   const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel });
   const channel = (run: VmRun): string | undefined => {

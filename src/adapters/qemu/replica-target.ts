@@ -30,7 +30,7 @@ import { openFiles } from "./replica-identity.ts";
 import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
 import { dropAside, dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
-import { ceaseForStart, goBack, knownCopies, recovered } from "./replica-start.ts";
+import { ceaseForStart, goBack, knownCopies, lying, unreadable } from "./replica-start.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -175,8 +175,10 @@ async function receive(
   as: "mirror" | "cycles",
 ): Promise<ReceiveEnd> {
   const { options } = target;
-  const known = readReceived(options.runDir, request.vm) ?? recovered(options, request);
   const { vm, epoch } = request;
+  const there = lying(options, request);
+  if (there.kind === "unreadable" && there.epoch >= epoch) return unreadable(vm, there.volume);
+  const known = readReceived(options.runDir, vm) ?? there.found;
   if (known !== undefined && known.epoch > epoch) return refuse("replica-epoch-old", { vm, epoch, known: known.epoch });
   for (const one of request.volumes) {
     if (known?.volumes.some(({ volume }) => volume === one.volume) === true) continue;
@@ -281,7 +283,7 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
   if (doors.length === 0) return refuse("replica-no-address", { vm, addresses: received.addresses.join(", ") });
   const ports = Object.fromEntries(doors.map(({ address, port }) => [address, port]));
   updateReceived(options.runDir, vm, () => ({ ports, pid: receiving.daemon?.pid ?? null }));
-  return { kind: "ready", doors, isAsLeft: received.isAsLeft };
+  return { kind: "ready", doors, isAsLeft: received.isAsLeft, lastCycle: received.cycles?.last ?? null };
 }
 
 /** The daemon that is there, where it answers; a hung one is ended before another one has the images (S19). */

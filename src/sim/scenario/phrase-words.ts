@@ -57,6 +57,7 @@ export const phrases = [
   "fail the disk of VM",
   "starts on HOST fail",
   "starts on HOST are slow",
+  "monitors on HOST answer late",
   "writes of HOST are late",
   "freezes of HOST stick",
   "thaws of HOST fail",

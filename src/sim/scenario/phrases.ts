@@ -287,6 +287,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "fail the disk of VM": menu("storage-error"),
   "starts on HOST fail": menu("start-fails"),
   "starts on HOST are slow": menu("start-slow"),
+  "monitors on HOST answer late": menu("qmp-late"),
   "writes of HOST are late": menu("late-writes"),
   "freezes of HOST stick": menu("freeze-sticks"),
   "thaws of HOST fail": menu("thaw-fails"),

@@ -64,7 +64,7 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   );
   expect((await client.group.pause({ group: "office" })).group.status).toBe("Paused");
   expect((await client.group.resume({ group: "office" })).group.status).toBe("Warning");
-  expect(await client.group.delete({ group: "office" })).toEqual({ name: "office" });
+  expect(await client.group.delete({ group: "office", replicas: "keep" })).toEqual({ name: "office" });
   expect(await failure(client.group.show({ group: "office" }))).toMatchObject({ code: "group-unknown" });
 });
 
@@ -146,6 +146,23 @@ test("[S18] one VM of a group fails over, or is switched over, whatever keeps th
   expect(await failure(client.group.switchover({ ...all, manner: "stopped" }))).toMatchObject({ params: { vm: "db" } });
 });
 
+test("[S18] the replicas go with their group only by word, not what nobody else has, nor what may be the last of a VM", async () => {
+  await client.group.create(group);
+  const remove = () => failure(client.group.delete({ group: "office", replicas: "remove" }));
+  await copyIs({ kind: "diverged", at: 5 as WallMs, kept: true });
+  expect(await remove()).toMatchObject({ code: "group-replicas-branch", params: { vm: "web", host: "h2" } });
+  await copyIs({ kind: "in-sync" });
+  await api.put(keys.owner(web), held("h9", 1, 4));
+  expect(await remove()).toMatchObject({ code: "group-replicas-needed", params: { vm: "web", lost: "h9" } });
+  await api.put(keys.owner(web), held("h1", 1, 4));
+  await client.group.delete({ group: "office", replicas: "remove" });
+  const marks = () => [...api.view().replicas.values()].map(({ value }) => value.toRemove);
+  expect(marks()).toEqual([true]);
+  await client.group.create(group);
+  await client.group.delete({ group: "office", replicas: "keep" });
+  expect(marks()).toEqual([undefined]);
+});
+
 test("[S20] one VM goes back to an earlier point where it does not run, with what that loses accepted", async () => {
   await client.group.create(group);
   const point = { schema: 1, vm: web, host: "h2", at: Date.now() - 90_000, origin: "schedule", consistency: "crash" };
@@ -197,7 +214,10 @@ test("the command: create, list, show, set, pause, resume and delete", async () 
   expect((await holdfast("group", "pause", "office")).err).toContain("group-paused-already");
   expect((await holdfast("group", "resume", "office")).code).toBe(0);
   expect((await holdfast("vm", "delete", "web")).code).toBe(1);
-  expect((await holdfast("group", "delete", "office")).out).toMatch(/^Group office was deleted/u);
+  expect((await holdfast("group", "delete", "office")).err).toContain("group-replicas-unsaid");
+  expect((await holdfast("group", "delete", "office", "--replicas", "some")).code).toBe(2);
+  const deleted = await holdfast("group", "delete", "office", "--replicas", "keep");
+  expect(deleted.out).toMatch(/^Group office was deleted/u);
   expect((await holdfast("log")).out).toContain("Availability group office was deleted");
 });
 

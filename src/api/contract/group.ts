@@ -175,7 +175,16 @@ export const groupContract = {
     .input(groupChange.extend({ to: nameOrIdSchema, accept: z.array(z.string().max(2_000)).max(60), ...toPoint }))
     .output(lossesSchema),
   delete: base
-    .route({ method: "DELETE", path: "/groups/{group}", summary: "End the protection; images stay in the pool" })
-    .input(groupChange)
+    .route({
+      method: "DELETE",
+      path: "/groups/{group}",
+      summary: "End the protection, and say what becomes of the copies",
+    })
+    .input(
+      groupChange.extend({
+        /** `remove`: with their recovery points, as soon as their host is there. Has to be said where there are copies. */
+        replicas: z.enum(["keep", "remove"]).optional(),
+      }),
+    )
     .output(z.object({ name: z.string() })),
 };

@@ -213,6 +213,28 @@ export const groupMessages = {
     effect: "Nothing was done.",
     remedy: "See `holdfast group show {group}`; its newest recovery point, where there is one, can be exported.",
   },
+  "copies-given-up":
+    "The copies of VM {vm} on {host} went with their group: nobody writes them, and their images are removed.",
+  "group-replicas-unsaid": {
+    cause: "Group {group} has copies, and nobody said what becomes of them.",
+    effect: "The group was not deleted.",
+    remedy: "Say it: `--replicas keep` leaves their images in the pool, `--replicas remove` gives their room back.",
+  },
+  "group-replicas-branch": {
+    cause: "Among the copies of VM {vm} on {host} is a branch with acknowledged writes that nobody else has.",
+    effect: "Group {group} was not deleted.",
+    remedy: "Export it and delete it: `holdfast branch list --vm {vm}`; or `--replicas keep`.",
+  },
+  "group-replicas-needed": {
+    cause: "Host {lost}, where VM {vm} lies, is not up: its copy on {host} may be all that is left of it.",
+    effect: "Group {group} was not deleted.",
+    remedy: "Bring back {lost}, or fail over first: `holdfast group failover {group}`; or `--replicas keep`.",
+  },
+  "group-replicas-too-many": {
+    cause: "Group {group} has {count} copies of disks; at once {most} can be told to stay or go.",
+    effect: "The group was not deleted.",
+    remedy: "Take some of its VMs out first: `holdfast group set {group} --remove-vm VM`.",
+  },
   "failover-point-of-one": {
     cause: "Each VM has recovery points of its own, and group {group} has {count} VMs.",
     effect: "Nothing was done.",

@@ -1,5 +1,5 @@
 import { evensOut } from "./balance.ts";
-import { copiesCatchUp, copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
+import { copiesCatchUp, copiesHaveOneWriter, countedCopiesStay, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { cyclesKeepTheirWord } from "./cycles.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
@@ -34,6 +34,7 @@ export const allCheckers: readonly CheckerKind[] = [
   nothingLost,
   copiesHaveOneWriter,
   staleBeforeAlone,
+  countedCopiesStay,
   copiesCatchUp,
   cyclesKeepTheirWord,
   pointsHoldMoments,

@@ -82,6 +82,23 @@ export const staleBeforeAlone: CheckerKind = {
   },
 };
 
+/** S17: copies are given up for good only once no run is promised that they have what it wrote. */
+export const countedCopiesStay: CheckerKind = {
+  rule: "S17",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }) => {
+      if (name.kind !== "replica") return;
+      const [is, was] = [value as Replica | undefined, before as Replica | undefined];
+      if (is?.state.kind !== "surplus" || was === undefined || was.pool !== undefined) return;
+      const owner = world.truth.owners.get(name.vm);
+      const isCounted = was.state.kind === "in-sync" && owner?.kind === "held" && owner.epoch === was.epoch;
+      if (isCounted) fail(`the copy of ${name.vm} on ${name.host} is given up, and its run counts on it`);
+      if (owner?.host === name.host) fail(`the copy of ${name.vm} on ${name.host} is given up, and the VM lies there`);
+      if (was.toRemove !== true) fail(`the copy of ${name.vm} on ${name.host} is given up, and nobody said so`);
+    },
+  }),
+};
+
 const lookEveryMs = 1_000;
 /** What attaching to a run and copying it may take where nothing is in the way. */
 const copiedMs = 60_000;

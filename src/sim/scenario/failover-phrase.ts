@@ -3,12 +3,19 @@ import { pointToStartFrom } from "../../core/point-return.ts";
 import { pointsOf } from "../../core/points.ts";
 import { groupOf } from "../../core/replication-duty.ts";
 import { lossesOf, planFailover } from "../../core/requests/failover.ts";
+import { planDeleteGroup } from "../../core/requests/groups.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { Ask } from "../faults/operator.ts";
 import type { PhraseArgs } from "./phrase-words.ts";
 
 type OnHost = Pick<PhraseArgs, "vm" | "hosts">;
+
+export function deleteGroup(replicas: "keep" | "remove"): (args: Pick<PhraseArgs, "rule">) => Ask {
+  return ({ rule: group }) =>
+    (view, _event, asked) =>
+      planDeleteGroup(view, { group, replicas }, asked, () => "up");
+}
 
 /** A person reads what would be lost, and accepts just that. */
 export function acceptLoss(args: OnHost): Ask {

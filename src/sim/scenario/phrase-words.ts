@@ -104,6 +104,7 @@ export const phrases = [
   "group resume RULE",
   "group resume by hand RULE",
   "group delete RULE",
+  "group delete RULE with its copies",
   "accept the loss of VM on HOST",
   "go back with VM on HOST",
   "group set RULE every TIME",

@@ -13,7 +13,7 @@ import type {
   ReplicaEvent,
   ReplicaVolume,
 } from "../ports/replication.ts";
-import type { CycleEnd, CycleRequest } from "../ports/replication-cycles.ts";
+import type { CycleEnd, CycleRequest, GoBack } from "../ports/replication-cycles.ts";
 
 /** A run here whose writes go through a relay, as this agent last heard of it. */
 export type Mirror = {
@@ -132,12 +132,13 @@ export type ReplicaOp =
 
 export type ReplicaEffect =
   | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest; readonly inCycles: boolean }
-  /** `before`: the disks of a start that waits for it; null: nobody starts from them. */
+  /** `before`: the disks of a start that waits for it; null: nobody starts from them. `back`: they go back to a point first. */
   | {
       readonly kind: "cease";
       readonly op: number;
       readonly vm: VmId;
       readonly before: readonly ReplicaVolume[] | null;
+      readonly back?: GoBack;
     }
   | { readonly kind: "cycle"; readonly op: number; readonly run: VmRun; readonly request: CycleRequest }
   | { readonly kind: "attach"; readonly op: number; readonly run: VmRun; readonly request: AttachRequest }

@@ -119,7 +119,9 @@ export function recordCopies(
   const writes = all.map((copy) => {
     const { key, volume, record } = copy;
     const receiver = record?.value.receiver ?? null;
-    const next: Replica = { schema: 1, vm, volume, host: to, epoch: run.epoch, state: state(copy), receiver };
+    const said = state(copy);
+    const goes = record?.value.toRemove === true && said.kind !== "copying" ? { toRemove: true as const } : {};
+    const next: Replica = { schema: 1, vm, volume, host: to, epoch: run.epoch, state: said, ...goes, receiver };
     return put(key, next);
   });
   return { kind: "commit", transaction: transaction(compares, writes) };

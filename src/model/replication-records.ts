@@ -50,6 +50,11 @@ export const replicaSchema = z.object({
    * (docs/designs/0005-live-moves.md). Absent: it belongs to replication.
    */
   pool: brandedText<PoolId>().optional(),
+  /**
+   * Its group was deleted, and its replicas with it: once nobody writes it the agent of its host removes it. Gone as soon as it is
+   * copied anew.
+   */
+  toRemove: z.literal(true).optional(),
   /** Null: nobody receives it. */
   receiver: z
     .object({

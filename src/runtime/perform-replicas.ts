@@ -29,7 +29,9 @@ export function performReplica(
       else target.receive(effect.request, (end) => tell({ kind: "received", op, end }));
       return;
     case "cease":
-      if (effect.before === null) target.cease(effect.vm, (end) => tell({ kind: "ceased", op, end }));
+      if (effect.before !== null && effect.back !== undefined)
+        target.ceaseAt(effect.vm, effect.before, effect.back, (end) => tell({ kind: "ceased", op, end }));
+      else if (effect.before === null) target.cease(effect.vm, (end) => tell({ kind: "ceased", op, end }));
       else target.ceaseForStart(effect.vm, effect.before, (end) => tell({ kind: "ceased", op, end }));
       return;
     case "cycle":
@@ -75,13 +77,13 @@ export function performPoint(
       points.takePoint(effect.run, effect.request, (end) => tell({ kind: "point-taken", op, end }));
       return;
     case "list-points":
-      target.listPoints(effect.vm, (found) => tell({ kind: "points-listed", op, points: found }));
+      target.listPoints(effect.of, (found) => tell({ kind: "points-listed", op, points: found }));
       return;
     case "drop-point":
-      target.dropPoint(effect.vm, effect.point, (end) => ended(op, end));
+      target.dropPoint(effect.of, effect.point, (end) => ended(op, end));
       return;
     case "export-point":
-      target.exportPoint(effect.vm, effect.point, effect.folder, (end) => tell({ kind: "point-exported", op, end }));
+      target.exportPoint(effect.of, effect.point, effect.folder, (end) => tell({ kind: "point-exported", op, end }));
       return;
     case "prove-point":
       prover.prove(effect.request, (end) => tell({ kind: "point-proven", op, end }));

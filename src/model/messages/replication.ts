@@ -161,6 +161,11 @@ export const replicationMessages = {
     effect: "Nothing was done.",
     remedy: "List the points that there are, and choose one of them.",
   },
+  "replica-point-below-disk": {
+    cause: "The disks of VM {vm} lie upon recovery point {point} on this host, where the VM belongs.",
+    effect: "The point was not dropped: nothing can be merged there now.",
+    remedy: "Drop it once the VM has gone to another host and is copied back to this one.",
+  },
   "replica-point-last-cycle": {
     cause: "Recovery point {point} of VM {vm} is its last sealed cycle, from which a failover would start it.",
     effect: "Nothing was done.",

@@ -37,7 +37,8 @@ export async function openOurs(rig: Rig): Promise<Ours> {
   const volumes = openVolumes({ cluster, pools });
   const target = openReplicaTarget({ cluster, runDir: join(rig.folder, "b"), pools, volumes });
   const relay = [process.execPath, resolve(import.meta.dirname, "../../src/main/relay.ts")];
-  const source = openReplicaSource({ cluster, runDir: join(rig.folder, "a"), relay, qmp: () => machine.qmp });
+  const monitor = { qmp: () => machine.qmp, isHere: () => true };
+  const source = openReplicaSource({ cluster, runDir: join(rig.folder, "a"), relay, ...monitor });
   const volume = "ours" as VolumeId;
   const pool = {
     schema: 1,

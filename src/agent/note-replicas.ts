@@ -5,6 +5,7 @@ import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
 import type { CeaseEnd, ReplicaEvent } from "../ports/replication.ts";
 import { fresh, withLocal } from "./locals.ts";
+import { withoutFound } from "./note-points.ts";
 import { type Mirror, newMirror, type Receiving, type ReplicaNotes, type ReplicaOp } from "./replica-state.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 
@@ -66,7 +67,9 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       const isAsLeft = end.kind === "ready" && end.isAsLeft;
       const lost = end.kind === "ready" && known.inCycles ? lostCycles(known.promised, end.lastCycle) : null;
       const retryAt = later(now, waitMs);
-      return withReceiving(next, vm, { ...known, doors, isAsLeft, lost: lost ?? known.lost, retryAt });
+      const noted = withReceiving(next, vm, { ...known, doors, isAsLeft, lost: lost ?? known.lost, retryAt });
+      const isNew = known.doors === null && doors !== null;
+      return isNew ? withoutFound(noted, vm) : noted;
     }
     case "ceased": {
       const [next, op] = withoutOp(state, happened.op);

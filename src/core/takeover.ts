@@ -6,6 +6,7 @@ import type { Cluster, FenceRecord, HeldOwner, Owner, ProofKind, Vm } from "../m
 import type { Replica } from "../model/replication-records.ts";
 import type { Compare, Transaction, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
+import { joinedStoreTransaction, joinsStore } from "./removal.ts";
 import { copiesOn } from "./replication.ts";
 import { keepsBranch } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
@@ -204,10 +205,11 @@ function forgotten(replica: Replica): Replica {
 }
 
 /**
- * The store went on without this host, which lives on as a later incarnation and is heard there: only then its member may put
+ * The store went on without this host, by force or because it was removed (HM7), which lives on as a later incarnation and is heard there: only then its member may put
  * its data aside and join (S23).
  */
 export function isToRejoin(view: ClusterView, self: HostId, role: "host" | "witness"): boolean {
+  if (joinsStore(view, self)) return true;
   if (isHalfTakenOver(view) || view.cluster?.value.forced?.without.includes(self) !== true) return false;
   if (role === "witness") return true;
   const incarnation = view.hosts.get(self)?.value.incarnation;
@@ -219,7 +221,7 @@ export function isToRejoin(view: ClusterView, self: HostId, role: "host" | "witn
 export function rejoinedTransaction(view: ClusterView, self: HostId): Transaction | undefined {
   const cluster = view.cluster;
   const forced = cluster?.value.forced;
-  if (cluster === undefined || forced?.without.includes(self) !== true) return undefined;
+  if (cluster === undefined || forced?.without.includes(self) !== true) return joinedStoreTransaction(view, self);
   const without = forced.without.filter((host) => host !== self);
   const next = { ...cluster.value, forced: { ...forced, without } };
   return transaction([unchanged(keys.cluster, cluster)], [put(keys.cluster, next)]);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { keepDeparting } from "../adapters/etcd/departing.ts";
 import { openStoreForce } from "../adapters/etcd/force.ts";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
 import { keepLeaderAway } from "../adapters/etcd/leader-away.ts";
@@ -34,8 +35,10 @@ import type { Contacts } from "../core/contact.ts";
 import { shootsAfter } from "../core/duel.ts";
 import { hostChecks } from "../core/host-checks.ts";
 import { isWithoutDeadline, limits } from "../core/limits.ts";
+import { leavingStore, leftStoreTransaction } from "../core/removal.ts";
 import { isToRejoin, rejoinedTransaction } from "../core/takeover.ts";
 import type { HostConfig } from "../model/config.ts";
+import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
 import { systemActor } from "../model/records.ts";
@@ -142,7 +145,7 @@ async function run(
       journal,
       volumes,
       hypervisor,
-      replicas: openReplicas(config, volumes, hypervisor.qmpOf, accel),
+      replicas: openReplicas(config, volumes, hypervisor, accel),
       fencing: fenceAgents(),
       sensors: openLinuxSensors(
         config,
@@ -165,6 +168,7 @@ async function run(
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
   keepMember(config, etcd, view, commit);
+  keepOthersOut(etcd, view, commit, isMine);
   const dueAfter = () => (takeover.force.isUnfinished() ? 0 : shootsAfter(view(), self));
   if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
   return undefined;
@@ -205,16 +209,37 @@ function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView
   keepJoining({ name: self, endpoint, runDir, restart: config.commands.restartStore, isDue, joined, log }, etcd);
 }
 
+/** HM7: members of the store whose hosts were removed from the cluster are taken out of it. */
+function keepOthersOut(
+  { membership }: EtcdStore,
+  view: () => ClusterView,
+  commit: CommitWithEvents,
+  isMine: () => boolean,
+): void {
+  const left = (host: HostId): void => {
+    const transaction = leftStoreTransaction(view(), host);
+    if (transaction === undefined) return;
+    const told = { type: "host-left-store", subjects: { host }, params: { host } };
+    commit(transaction, [{ ...told, reason: null, alternatives: [], actor: systemActor }], () => undefined);
+  };
+  const due = () =>
+    leavingStore(view()).map(({ member }) => ({
+      host: member.id,
+      addresses: member.links.map(({ address }) => address),
+    }));
+  keepDeparting({ membership, isMine, due, left, log });
+}
+
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */
 function openReplicas(
   config: HostConfig,
   volumes: Volumes,
-  qmp: QemuHypervisor["qmpOf"],
+  { qmpOf: qmp, isHere }: QemuHypervisor,
   accel: "kvm" | "tcg",
 ): Replicas {
   const { cluster, runDir, pools, store: certificates } = config;
   const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
-  const options = { cluster, runDir, certificates, relay, qmp };
+  const options = { cluster, runDir, certificates, relay, qmp, isHere };
   const source = openReplicaSource(options);
   const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel });
   const channel = (run: VmRun): string | undefined => {

@@ -51,6 +51,8 @@ export const memberSchema = z.object({
   /** Addresses by kind of link, in order of preference within a kind. */
   links: z.array(z.object({ kind: linkKindSchema, address: z.string(), subnet: z.string() })),
   joinedAt: wallMs,
+  /** Its member of the store does not vote yet: it was taken back (HM7). */
+  joinsStore: z.literal(true).optional(),
 });
 export type Member = z.infer<typeof memberSchema>;
 

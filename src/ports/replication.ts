@@ -190,7 +190,10 @@ export interface ReplicaSource {
    */
   bar(run: VmRun, done: (end: HypervisorEnd) => void): void;
   unbar(run: VmRun, done: (end: HypervisorEnd) => void): void;
-  /** Only after stale, or that there is no replica, is committed. `done`: no trace of it is left at the run. */
+  /**
+   * Only after stale, or that there is no replica, is committed. `done`: no trace of it is left at the run. With a QEMU that is
+   * there and does not answer nothing is taken apart: `unknown`.
+   */
   detach(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /** The runs that have a relay, also those that an earlier driver attached. */
   attached(): readonly VmRun[];

@@ -37,7 +37,7 @@ describe("two hosts, no witness, and a power controller for each", { timeout: 40
   };
 
   beforeAll(async () => {
-    lab = await openTestLab(false, "two", "device");
+    lab = await openTestLab(false, "two", { takeover: "device" });
     web = await lab.guest("web", 50, null, labLocalPool);
     const from = web.owner().host;
     const to = from === "h1" ? "h2" : "h1";

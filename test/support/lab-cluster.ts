@@ -78,13 +78,13 @@ export function waitFor<T>(what: string, probe: () => T | undefined | Promise<T 
 export async function openTestLab(
   control = false,
   layout: Layout = "hosts",
-  takeover: "order" | "device" = "order",
+  { hosts = 3, takeover = "order" }: { hosts?: number; takeover?: "order" | "device" } = {},
 ): Promise<TestLab> {
   const said: string[] = [];
   const log = (line: string): number => said.push(line);
   const programs = layout === "pair" ? daemonsBeside("h3") : daemons;
   const cluster = await openCluster({
-    hosts: layout === "two" ? 2 : 3,
+    hosts: layout === "two" ? 2 : hosts,
     layout,
     takeover,
     profile: "default",

@@ -216,6 +216,14 @@ export const replicationMutants: readonly Mutant[] = [
 /** Bugs of the relay and of the driver around it: found by their contract suite with real QEMUs. */
 export const relayMutants: readonly Mutant[] = [
   {
+    id: "silent-qemu-taken-for-gone",
+    rule: "S16",
+    what: "Where QEMU's monitor does not answer, the relay is ended and the jobs that wait for it stay.",
+    file: "src/adapters/qemu/replica-source.ts",
+    find: "if (qmp === undefined && source.options.isHere(run)) return unanswered;",
+    replace: "if (source.options.isHere(run) && run.epoch < 0) return unanswered;",
+  },
+  {
     id: "relay-refuses-at-its-start",
     rule: "S16",
     what: "A relay that is started anew goes on refusing, because the one before it did.",

@@ -134,7 +134,10 @@ async function run(
   if (served.kind === "refused") return fail(served.code, served.params);
   const hypervisor = openQemuHypervisor({ ...config, accel, certificates: config.store });
   daemon = runDaemon(
-    { self, profile, role, check: (snapshot) => checkCluster(config, snapshot) },
+    {
+      ...{ self, profile, role, check: (snapshot) => checkCluster(config, snapshot) },
+      isHeld: () => takeover.force.isUnfinished(),
+    },
     {
       store,
       clock,
@@ -166,21 +169,22 @@ async function run(
   trimEvents(store, clock, isMine);
   keepMember(config, etcd, view, commit);
   keepOthersOut(etcd, view, commit, isMine);
-  if (config.takeover === "device") keepWatch(self, view, () => clock.now() - heard.heardAt(), api);
+  const dueAfter = () => (takeover.force.isUnfinished() ? 0 : shootsAfter(view(), self));
+  if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
   return undefined;
 }
 
-function takeoverMeans({ profile, runDir, commands }: HostConfig, etcd: EtcdStore): TakeoverMeans {
-  const force = openStoreForce({ runDir, restart: commands.restartStore }, etcd);
+function takeoverMeans({ profile, runDir, stateDir, commands }: HostConfig, etcd: EtcdStore): TakeoverMeans {
+  const force = openStoreForce({ runDir, stateDir, restart: commands.restartStore }, etcd);
   const waitMs = isWithoutDeadline(profile) ? 0 : profile.deadlineMs + profile.marginMs;
   return { force, fencing: fenceAgents(), waitMs };
 }
 
-/** S23: in a cluster of two, goes on alone once the other one's device has confirmed that its power is cut. */
-function keepWatch(self: HostId, view: () => ClusterView, silentMs: () => number, api: Api): void {
+/** S23: in a cluster of two, goes on alone once the other one's device has confirmed that its power is cut; or ends that. */
+function keepWatch(dueAfter: () => number | undefined, silentMs: () => number, api: Api): void {
   let notBefore = 0;
   setInterval(() => {
-    const dueMs = shootsAfter(view(), self);
+    const dueMs = dueAfter();
     if (dueMs === undefined || silentMs() < dueMs || performance.now() < notBefore) return;
     notBefore = performance.now() + shootAgainMs;
     log("takeover-begun", { silentMs: silentMs() });

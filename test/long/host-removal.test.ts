@@ -29,7 +29,7 @@ const checksOn = async (host: string): Promise<readonly string[]> => {
 };
 
 beforeAll(async () => {
-  lab = await openTestLab(false, "hosts", 4);
+  lab = await openTestLab(false, "hosts", { hosts: 4 });
   web = await lab.guest("web", 50);
   writer = writeNumbers(lab.world.reach, web.address, "client");
   await writer.goesOn();

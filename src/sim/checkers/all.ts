@@ -1,3 +1,4 @@
+import { arrivalsAreTold } from "./arrivals.ts";
 import { evensOut } from "./balance.ts";
 import { copiesCatchUp, copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { cyclesKeepTheirWord } from "./cycles.ts";
@@ -42,6 +43,7 @@ export const allCheckers: readonly CheckerKind[] = [
   pointsAreThere,
   handsStay,
   handsChangeOnce,
+  arrivalsAreTold,
   disksGoAlong,
   starts,
   owners,

@@ -41,6 +41,15 @@ export const pointMutants: readonly Mutant[] = [
     find: "!isHere && stored.revision <= asked)",
     replace: "!isHere && asked >= 0)",
   },
+  {
+    id: "points-of-before-it-was-received",
+    rule: "S20",
+    what: "What was seen while a host received nothing counts once it receives again: records of points that are there go.",
+    near: ["switchover-in-trouble", "host-freeze"],
+    file: "src/agent/note-replicas.ts",
+    find: "const isNew = known.doors === null && doors !== null;",
+    replace: "const isNew = known.doors === null && doors !== null && now < 0;",
+  },
 ];
 
 /** Found by the tests of what is decided of points. */

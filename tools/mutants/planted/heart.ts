@@ -132,4 +132,13 @@ export const heartMutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "full-store-asked-at-once",
+    rule: "S22",
+    what: "A registration that a full store refuses is asked for again as fast as it is refused.",
+    near: ["store-full", "power-loss"],
+    file: "src/heart/registering.ts",
+    find: 'end.kind === "unknown" && at < againAt',
+    replace: 'end.kind === "unknown" && at < askedAt',
+  },
 ];

@@ -5,6 +5,7 @@ import { faultMenu, faultNames, usage } from "./fault-menu.ts";
 import { describeError } from "./lab-error.ts";
 import { flag, oneOf, onSignals, parseWords, text, textOr, wholeNumber } from "./options.ts";
 import { checkDemo, checkPort } from "./readiness.ts";
+import { readRecords } from "./record.ts";
 import { daemons, daemonsBeside, openSession } from "./session.ts";
 import { checkMachine } from "./world.ts";
 
@@ -81,8 +82,9 @@ async function end(code: number): Promise<void> {
     }
   }
   const said = lastWord;
-  // The newest exit handler is the last to run.
-  if (said !== undefined) process.once("exit", () => show(said));
+  // The newest exit handler is the last to run; whose record is still there has left something, and that was said.
+  const isLeft = (): boolean => readRecords().some(({ pid }) => pid === process.pid);
+  if (said !== undefined) process.once("exit", () => (isLeft() ? undefined : show(said)));
   process.exit(code); // what was made in mid-start is removed by the world's own exit handler
 }
 

@@ -6,7 +6,7 @@ import { mountDisk, mountRun } from "./disk.ts";
 import { type HostPlan, LabHost, planHost } from "./host.ts";
 import type { HostProgram } from "./host-init.ts";
 import { keepBooted } from "./keeper.ts";
-import { LabError } from "./lab-error.ts";
+import { describeError, LabError } from "./lab-error.ts";
 import { bmcPort, hostsMax, labAddress, labNamespace, newRunId, runCgroup } from "./names.ts";
 import { type Network, openNetwork } from "./network.ts";
 import { startBmc } from "./power.ts";
@@ -72,11 +72,23 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   }
 }
 
-/** An exit in mid-start may leave a command that is just making something: look again after it. */
+/**
+ * An exit in mid-start may leave a command that is just making something: look again after it. Throws nothing: what is
+ * thrown while the process exits would keep it from exiting.
+ */
 function removeTwice(record: RunRecord): void {
-  removeRun(record);
+  try {
+    removeRun(record);
+  } catch {
+    // The second look tells.
+  }
   sleepSync(200);
-  removeRun(record);
+  try {
+    removeRun(record);
+  } catch (error) {
+    process.stderr.write(`${describeError(error)}\n`);
+    process.exitCode = 1;
+  }
 }
 
 /** Throws `LabError` where no lab can start here; changes nothing. */

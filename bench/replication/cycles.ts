@@ -30,8 +30,8 @@ export async function loseSource(rig: Rig): Promise<Loss> {
   const receiver = { cluster, runDir: join(rig.folder, "b"), pools, volumes: openVolumes({ cluster, pools }) };
   const target = openReplicaTarget(receiver);
   let isLost = false;
-  const qmp = () => (isLost ? undefined : machine.qmp);
-  const source = openCycleSource({ cluster, runDir: join(rig.folder, "a"), relay: relayCommand, qmp });
+  const monitor = { qmp: () => (isLost ? undefined : machine.qmp), isHere: () => !isLost };
+  const source = openCycleSource({ cluster, runDir: join(rig.folder, "a"), relay: relayCommand, ...monitor });
   try {
     await fill(machine.guest, rig.sizeMiB);
     const volumes = [volumeIn(rig)];

@@ -37,12 +37,8 @@ export async function openOurs(rig: Rig): Promise<Ours> {
   const pools = { [id]: join(rig.folder, "pool-b") };
   const volumes = openVolumes({ cluster, pools });
   const target = openReplicaTarget({ cluster, runDir: join(rig.folder, "b"), pools, volumes });
-  const source = openReplicaSource({
-    cluster,
-    runDir: join(rig.folder, "a"),
-    relay: relayCommand,
-    qmp: () => machine.qmp,
-  });
+  const monitor = { qmp: () => machine.qmp, isHere: () => true };
+  const source = openReplicaSource({ cluster, runDir: join(rig.folder, "a"), relay: relayCommand, ...monitor });
   const volume = "ours" as VolumeId;
   const pool = {
     schema: 1,

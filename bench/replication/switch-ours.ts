@@ -58,10 +58,11 @@ export async function openSwitchOurs(rig: Rig, name: string): Promise<Switching>
 function openEnd(host: BenchHost): End {
   const { driver, runDir, pools, certificates } = host;
   const volumes = openVolumes({ cluster, pools });
+  const monitors = { qmp: (run: VmRun) => driver.qmpOf(run), isHere: (run: VmRun) => driver.isHere(run) };
   const base = { cluster, runDir, ...(certificates !== undefined && { certificates }) };
   return {
     ...host,
-    source: openReplicaSource({ ...base, relay: relayCommand, qmp: (run) => driver.qmpOf(run) }),
+    source: openReplicaSource({ ...base, relay: relayCommand, ...monitors }),
     target: openReplicaTarget({ ...base, pools, volumes }),
   };
 }

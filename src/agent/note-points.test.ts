@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { host, vmId } from "../../test/support/records.ts";
-import type { InstantMs, WallMs } from "../model/ids.ts";
+import type { InstantMs, Revision, WallMs } from "../model/ids.ts";
 import { emptyView } from "../model/view.ts";
 import { startAgent } from "./agent.ts";
 import { notePoint } from "./note-points.ts";
+import { noteReplica, receiveKey, withReceiving } from "./note-replicas.ts";
 import type { AgentState } from "./state.ts";
 
 const web = vmId("web");
@@ -27,4 +28,26 @@ test("[S20] a last moment that could not be kept is tried again soon, because it
   const soon = afterwards("take-point", "1").retries.get(web) ?? 0;
   const later = afterwards("take-point").retries.get(web) ?? 0;
   expect([soon > at.now, later > soon]).toEqual([true, true]);
+});
+
+test("[S20] what was seen while nothing was received says nothing of what lies here once it is received again", () => {
+  const begun = startAgent(host("h1"), "tcg", at.now);
+  const ops = new Map([
+    [1, { kind: "list-points", runKey: web, about: { vm: web, point: "" } }],
+    [2, { kind: "receive", runKey: receiveKey(web) }],
+  ]) as unknown as AgentState["ops"];
+  const points = {
+    ...begun.points,
+    found: new Map([[web, { points: [], asked: 7 as Revision }]]),
+    askAt: new Map([[web, 9_000 as InstantMs]]),
+    asked: new Map([[web, 7 as Revision]]),
+  };
+  const waiting = { epoch: 2, from: host("h2"), incarnation: 1, inCycles: false, doors: null, isAsLeft: false };
+  const state = withReceiving({ ...begun, ops, points }, web, { ...waiting, retryAt: at.now } as never);
+  const ready = { kind: "ready", doors: [], isAsLeft: false } as const;
+  const received = noteReplica(state, { kind: "received", op: 2, end: ready, ...at } as never);
+  const late = notePoint(received, { kind: "points-listed", op: 1, points: [], ...at } as never);
+  expect([received.points.found.size, late.points.found.size, late.points.askAt.size]).toEqual([0, 0, 0]);
+  const looked = noteReplica({ ...received, ops }, { kind: "received", op: 2, end: ready, ...at } as never);
+  expect(looked.points).toBe(received.points);
 });

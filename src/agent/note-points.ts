@@ -26,6 +26,13 @@ export function isPointWorking(state: AgentState, vm: VmId, kinds: readonly Poin
   return false;
 }
 
+/** The VM's copies are received here anew: what was found, or is being asked, is of a time when nothing could be seen. */
+export function withoutFound(state: AgentState, vm: VmId): AgentState {
+  const { found, askAt, asked } = state.points;
+  const without = <V>(all: ReadonlyMap<VmId, V>) => new Map([...all].filter(([of]) => of !== vm));
+  return withPoints(state, { found: without(found), askAt: without(askAt), asked: without(asked) });
+}
+
 /** Some step is under way for this wish, or its answer is known. */
 export function isWishTaken(state: AgentState, id: IntentId): boolean {
   if (state.points.answers.has(id)) return true;
@@ -51,7 +58,9 @@ export function notePoint(state: AgentState, happened: Happened): AgentState {
       return noteTaken(next, { ...op, about }, happened.end, happened);
     case "points-listed": {
       const { found, askAt, asked } = state.points;
-      const answer = { points: happened.points, asked: asked.get(about.vm) ?? happened.view.revision };
+      const revision = asked.get(about.vm);
+      if (revision === undefined) return next;
+      const answer = { points: happened.points, asked: revision };
       return withPoints(next, {
         found: new Map(found).set(about.vm, answer),
         askAt: new Map(askAt).set(about.vm, later(now, limits.pointLookMs)),

@@ -1,9 +1,11 @@
 import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
+import { lostCycles } from "../core/replication-receiver.ts";
 import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
 import type { CeaseEnd, ReplicaEvent } from "../ports/replication.ts";
 import { fresh, withLocal } from "./locals.ts";
+import { withoutFound } from "./note-points.ts";
 import { type Mirror, newMirror, type Receiving, type ReplicaNotes, type ReplicaOp } from "./replica-state.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
 
@@ -63,7 +65,11 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       const doors = end.kind === "ready" ? end.doors : null;
       const waitMs = doors === null ? limits.replicaRetryMs : limits.replicaLookMs;
       const isAsLeft = end.kind === "ready" && end.isAsLeft;
-      return withReceiving(next, vm, { ...known, doors, isAsLeft, retryAt: later(now, waitMs) });
+      const lost = end.kind === "ready" && known.inCycles ? lostCycles(known.promised, end.lastCycle) : null;
+      const retryAt = later(now, waitMs);
+      const noted = withReceiving(next, vm, { ...known, doors, isAsLeft, lost: lost ?? known.lost, retryAt });
+      const isNew = known.doors === null && doors !== null;
+      return isNew ? withoutFound(noted, vm) : noted;
     }
     case "ceased": {
       const [next, op] = withoutOp(state, happened.op);

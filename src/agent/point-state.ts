@@ -13,6 +13,7 @@ export type PointNotes = {
   readonly found: ReadonlyMap<VmId, { readonly points: readonly ReplicaPoint[]; readonly asked: Revision }>;
   /** Asked again then. */
   readonly askAt: ReadonlyMap<VmId, InstantMs>;
+  /** When that was asked; none: the answer to what is under way is of no use any more. */
   readonly asked: ReadonlyMap<VmId, Revision>;
   /** Taken by this agent's word, until they are on record. */
   readonly taken: ReadonlyMap<VmId, Point>;

@@ -2,6 +2,7 @@ import { valuesInKeyOrder } from "../base/order.ts";
 import { limits } from "../core/limits.ts";
 import { replicationLinks } from "../core/migration-links.ts";
 import { copiesOn } from "../core/replication.ts";
+import { sealedCycle } from "../core/replication-cycles.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import {
   forgetCopiesTransaction,
@@ -47,7 +48,7 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   if (
     isThis &&
     known.doors !== null &&
-    sayDoors(building, vm, run.epoch, { doors: known.doors, isAsLeft: known.isAsLeft })
+    sayDoors(building, vm, run.epoch, { doors: known.doors, isAsLeft: known.isAsLeft, lost: known.lost })
   )
     return;
   // What serves it may have died, or hang: then it is replaced (S19). Where each write arrives it works.
@@ -63,7 +64,10 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const op = building.op({ kind: "receive", runKey: receiveKey(vm) });
   const doors = isThis ? known.doors : null;
   const isAsLeft = isThis && known.isAsLeft;
-  const receiving = { epoch: run.epoch, from: run.host, incarnation, inCycles, doors, isAsLeft, retryAt: now };
+  const of = { epoch: run.epoch, from: run.host, incarnation, inCycles };
+  const lost = isThis ? known.lost : null;
+  const promised = sealedCycle(view, vm, state.self);
+  const receiving = { ...of, doors, isAsLeft, promised, lost, retryAt: now };
   const ceased = new Map(building.state.replicas.ceased);
   ceased.delete(vm);
   building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });

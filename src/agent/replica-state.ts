@@ -1,3 +1,4 @@
+import type { LostCycles } from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
 import type { SealedCycle } from "../model/replication-cycle.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
@@ -54,6 +55,9 @@ export type Receiving = {
   readonly doors: readonly Door[] | null;
   /** The images are what the run before left here. */
   readonly isAsLeft: boolean;
+  /** On record when the driver was asked. */
+  readonly promised: SealedCycle | undefined;
+  readonly lost: LostCycles | null;
   /** Nothing is asked of the driver again before this. */
   readonly retryAt: InstantMs;
 };

@@ -19,7 +19,10 @@ export function compareNatural(a: string, b: string): number {
 
 /** The entries of a map in code-unit order of their keys: no decision may depend on arrival order. */
 export function inKeyOrder<K extends string, V>(map: ReadonlyMap<K, V>): [K, V][] {
-  return [...map].sort(([a], [b]) => compareText(a, b));
+  const entries = [...map];
+  // Most are in order already, and this is asked again and again.
+  const isInOrder = entries.every(([key], i) => i === 0 || (entries[i - 1] as [K, V])[0] <= key);
+  return isInOrder ? entries : entries.sort(([a], [b]) => compareText(a, b));
 }
 
 /** The values of a map in code-unit order of their keys. */

@@ -200,14 +200,28 @@ describe("moves that are called off", () => {
       .put(keys.maintenance(host("h1")), maintenance)
       .put(keys.vmMove(web), move("web", "h1", "h2", { answer: { kind: "failed", code, params: {} } }));
 
-  test("[HM2, HM3] a move that failed is counted before its VM's way back is forgotten: both stand in one record", () => {
+  test("[HM2, HM3] a move that failed is counted, and its VM's way back forgotten, in one record and never in two", () => {
     const answer = { kind: "failed", code: "vm-did-not-stop", params: {} } as const;
-    const records = running()
-      .put(keys.vmMove(web), move("web", "h1", "h2", { answer }))
-      .put(keys.vmPlan(web), plan({ returnTo: host("h1") }));
     const failedMoves = { count: 1, to: host("h2"), code: "vm-did-not-stop" };
-    expect(written(decide(records), keys.vmPlan(web))).toMatchObject({ failedMoves, returnTo: "h1" });
-    expect(removed(decide(records), keys.vmMove(web))).toBe(true);
+    const failed = (returnTo: string): Records =>
+      running()
+        .put(keys.vmMove(web), move("web", "h1", "h2", { answer }))
+        .put(keys.vmPlan(web), plan({ returnTo: host(returnTo) }));
+    const planned = (records: Records): unknown => written(decide(records), keys.vmPlan(web));
+    expect(removed(decide(failed("h1")), keys.vmMove(web))).toBe(true);
+    // It is there already, or its home is no member any more, or it is not to go back by itself.
+    const isOver = [
+      ...[failed("h1"), failed("h9")],
+      failed("h3")
+        .put(keys.policy, { schema: 1, hostReserveMiB: 0, returnAfterMaintenance: "as-failback" })
+        .put(keys.vm(web), { ...vm("web"), failback: false }),
+    ];
+    for (const records of isOver) expect(planned(records)).toMatchObject({ failedMoves, returnTo: null });
+    expect(planned(running().put(keys.vmPlan(web), plan({ failedMoves })))).toBeUndefined();
+    expect(planned(failed("h3"))).toMatchObject({ failedMoves, returnTo: "h3" });
+    // Its home is being left: it goes back there afterwards.
+    const leaving = failed("h1").put(keys.maintenance(host("h1")), maintenance);
+    expect(planned(leaving)).toMatchObject({ failedMoves, returnTo: "h1" });
   });
 
   test("[HM3] where a VM comes home before it starts, its way back is forgotten with the move that is over", () => {

@@ -94,11 +94,11 @@ function endMove(round: VmRound, move: Stored<VmMove>, vm: Vm | undefined, prove
   const { view, also } = round;
   const { vm: id, from } = move.value;
   const owner = view.owners.get(id)?.value;
-  const arrivedAt = owner !== undefined && owner.host !== from ? owner.host : undefined;
-  const arrived = arrivedAt !== undefined;
+  const arrived = owner !== undefined && owner.host !== from;
   // What failed before has been made good; also where the VM came to another host than was meant.
-  const change = arrived ? { failedMoves: null, ...backAt(view, id, arrivedAt) } : {};
-  const plan = vm === undefined ? noChange : planChange(view, id, change);
+  const change = arrived ? { failedMoves: null } : {};
+  const back = vm === undefined || owner === undefined ? {} : backAt(view, vm, owner.host);
+  const plan = vm === undefined ? noChange : planChange(view, id, { ...change, ...back });
   const write = transaction(
     [unchanged(keys.vmMove(id), move), ...plan.compares, ...proven, ...also],
     [remove(keys.vmMove(id)), ...plan.writes],
@@ -123,7 +123,9 @@ function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick
   const before = known === undefined || isOutdated(view, known) ? 0 : (known.value.failedMoves?.count ?? 0);
   const isOff = isCalledOff(code);
   const count = isOff ? before : before + 1;
-  const plan = planChange(view, vm.id, { failedMoves: { count, to, code, params: { ...params } } });
+  const owner = view.owners.get(vm.id)?.value;
+  const back = owner === undefined ? {} : backAt(view, vm, owner.host);
+  const plan = planChange(view, vm.id, { failedMoves: { count, to, code, params: { ...params } }, ...back });
   const write = transaction(
     [unchanged(keys.vmMove(vm.id), move), ...plan.compares, ...also],
     [remove(keys.vmMove(vm.id)), ...plan.writes],

@@ -4,7 +4,7 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import { canMove, move } from "./decide-leaves.ts";
 import { whyVmsLeave } from "./host-standing.ts";
 import { mayMove } from "./move-attempts.ts";
-import { noChange, planChange } from "./plans.ts";
+import { backAt, noChange, planChange } from "./plans.ts";
 import { transaction } from "./transactions.ts";
 import type { VmRound } from "./vm-round.ts";
 
@@ -23,14 +23,9 @@ export function returnVms(round: VmRound): void {
     if (whyVmsLeave(view, to) !== undefined) continue;
     // What becomes of its move says where it is, and is written down with the same record.
     if (view.moves.has(id)) continue;
-    if (owner.host === to || !isToReturn(round, vm, to)) forgetReturn(round, vm);
+    if ("returnTo" in backAt(view, vm, owner.host)) forgetReturn(round, vm);
     else if (owner.kind === "held" && vm.requested === "started") goBack(round, vm, owner, to);
   }
-}
-
-function isToReturn({ view, policy }: VmRound, vm: Vm, to: HostId): boolean {
-  if (!view.members.has(to)) return false;
-  return policy.returnAfterMaintenance === "always" || vm.failback;
 }
 
 function goBack(round: VmRound, vm: Vm, owner: HeldOwner, to: HostId): void {

@@ -191,7 +191,7 @@ function moveEnded(view: ClusterView, vm: Vm, on: HostId): PlanChange {
   const move = view.moves.get(vm.id);
   if (move === undefined || move.value.epoch === null) return noChange;
   const key = keys.vmMove(vm.id);
-  const plan = planChange(view, vm.id, { failedMoves: null, ...backAt(view, vm.id, on) });
+  const plan = planChange(view, vm.id, { failedMoves: null, ...backAt(view, vm, on) });
   return { compares: [unchanged(key, move), ...plan.compares], writes: [remove(key), ...plan.writes] };
 }
 

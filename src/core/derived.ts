@@ -9,13 +9,17 @@ export function derived<T>(
   kinds: readonly KeyName["kind"][],
   compute: (view: ClusterView) => T,
 ): (view: ClusterView) => T {
-  const known = new WeakMap<ClusterView, { readonly stamp: string; readonly value: T }>();
+  const known = new WeakMap<ClusterView, { readonly revisions: readonly number[]; readonly value: T }>();
   return (view) => {
-    const stamp = kinds.map((kind) => view.changedAt.get(kind) ?? 0).join();
     const before = known.get(view);
-    if (before?.stamp === stamp) return before.value;
+    const isSame = before?.revisions.every((revision, i) => revision === changedAt(view, kinds[i]));
+    if (before !== undefined && isSame === true) return before.value;
     const value = compute(view);
-    known.set(view, { stamp, value });
+    known.set(view, { revisions: kinds.map((kind) => changedAt(view, kind)), value });
     return value;
   };
+}
+
+function changedAt(view: ClusterView, kind: KeyName["kind"] | undefined): number {
+  return (kind === undefined ? undefined : view.changedAt.get(kind)) ?? 0;
 }

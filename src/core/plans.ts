@@ -1,6 +1,8 @@
 import type { HostId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmPlan } from "../model/move-records.ts";
+import { defaultPolicy } from "../model/policy.ts";
+import type { Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
 import { whyVmsLeave } from "./host-standing.ts";
@@ -26,8 +28,21 @@ export function planChange(view: ClusterView, id: VmId, change: Partial<Remember
   return { compares: [unchanged(key, before)], writes: [isEmpty ? remove(key) : put(key, next)] };
 }
 
-/** Part of a change of the plan of a VM that is at `host`: where it was to go back to it has nothing to go back to any more (HM3). */
-export function backAt(view: ClusterView, id: VmId, host: HostId): Pick<Remembered, "returnTo"> | Record<never, never> {
-  const isBack = view.plans.get(id)?.value.returnTo === host && whyVmsLeave(view, host) === undefined;
-  return isBack ? { returnTo: null } : {};
+/**
+ * Part of a change of the plan of a VM that is at `host`: where it is back, or is not to go back any more, its way back is
+ * forgotten with the record that says so (HM3). Not while its home is being left.
+ */
+export function backAt(
+  view: ClusterView,
+  vm: Pick<Vm, "id" | "failback">,
+  host: HostId,
+): Pick<Remembered, "returnTo"> | Record<never, never> {
+  const to = view.plans.get(vm.id)?.value.returnTo ?? null;
+  if (to === null || whyVmsLeave(view, to) !== undefined) return {};
+  return to === host || !isToReturn(view, vm, to) ? { returnTo: null } : {};
+}
+
+function isToReturn(view: ClusterView, { failback }: Pick<Vm, "failback">, to: HostId): boolean {
+  const { returnAfterMaintenance } = view.policy?.value ?? defaultPolicy;
+  return view.members.has(to) && (returnAfterMaintenance === "always" || failback);
 }

@@ -67,8 +67,20 @@ test("[S20] what no rule keeps goes, what was taken by hand stays, and the last 
     ...[listed("r1", 3, "resync"), listed("r2", 4, "resync"), listed("p3", 5)],
   ];
   const unwanted = (cluster: ReplicaCluster) => unwantedPoints(cluster.view, group, web, there, found);
-  expect(unwanted(new ReplicaCluster().copies({ kind: "in-sync" }))).toEqual(["r1", "r2", "p1", "p2"]);
+  const recorded = [point("r1", 3, { origin: "resync" }), point("r2", 4, { origin: "resync" })];
+  expect(unwanted(withPoints(...recorded))).toEqual(["r1", "r2", "p1", "p2"]);
   expect(unwanted(new ReplicaCluster().copies({ kind: "copying" }))).toEqual(["r1", "p1", "p2"]);
+});
+
+test("[S20] a last moment that is not on record yet stays: the view may be one of before the cut, for which the copy is in sync", () => {
+  const found = [listed("r1", 3, "resync")];
+  const cluster = withPoints();
+  expect(unwantedPoints(cluster.view, group, web, there, found)).toEqual([]);
+  cluster.put(keys.point(web, "r1"), point("r1", 3, { origin: "resync", host: host("h3") }));
+  expect(unwantedPoints(cluster.view, group, web, there, found)).toEqual([]);
+  // Recorded after the cut: a view that has it has the cut, and what came after it, too.
+  cluster.put(keys.point(web, "r1"), point("r1", 3, { origin: "resync" }));
+  expect(unwantedPoints(cluster.view, group, web, there, found)).toEqual(["r1"]);
 });
 
 test("[S25] the newest stays also where a clock was put back: a failover starts from the last cycle", () => {

@@ -104,7 +104,9 @@ export function unwantedPoints(
 ): readonly string[] {
   const owner = view.owners.get(vm)?.value;
   const state = owner === undefined ? "none" : copiesState(view, vm, owner, self);
-  const isOver = state === "in-sync" || state === "sealed";
+  const isAgain = state === "in-sync" || state === "sealed";
+  // It was made after it was recorded that the copy was left behind, and its record after it: a view without that may be older.
+  const isOver = (id: string): boolean => isAgain && view.points.get(keys.point(vm, id))?.value.host === self;
   const others = found.filter(({ origin }) => origin !== "resync" && !isBranch(origin));
   // The newest by its place, whatever the clock was put to since: from the last cycle a failover starts (S25).
   const newest = others.at(-1)?.id;
@@ -113,7 +115,7 @@ export function unwantedPoints(
     group?.points?.keep ?? [],
   );
   const last = found.filter(({ origin }) => origin === "resync").map(({ id }) => id);
-  return isOver ? [...last, ...thinned] : [...last.slice(0, -1), ...thinned];
+  return [...last.filter((id, i) => i + 1 < last.length || isOver(id)), ...thinned];
 }
 
 /** What the records of this host's points have to become: what lies here is what counts. */

@@ -8,6 +8,7 @@ import type { SealedCycle } from "../model/replication-cycle.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
 import { lagMs, lossByPolicy, nextCycleAt, sealedCycle, sealedTransaction } from "./replication-cycles.ts";
 import { promoteTransaction } from "./replication-promotion.ts";
+import { isReceiverKnown, type LostCycles, lostCycles, receiverTransaction } from "./replication-receiver.ts";
 import { usability } from "./replication-usable.ts";
 
 const cycle = (sequence: number, more: Partial<SealedCycle> = {}): SealedCycle => ({
@@ -58,6 +59,42 @@ describe("a cycle that is sealed", () => {
     cluster.put(keys.replica(web, "web-1" as never, there), replica("web-1" as never, { kind: "sealed", ...cycle(2) }));
     expect(sealedCycle(cluster.view, web, there)).toBeUndefined();
     expect(lagMs(cluster.view, web, there, 3_500 as WallMs)).toBeUndefined();
+  });
+});
+
+describe("a sealed cycle that is not at the copies any more", () => {
+  const chain = cycle(1).chain;
+  const doors = [{ address: "10.0.0.2", port: 49_216 }];
+  const open = (cluster: ReplicaCluster, lost: LostCycles | null) =>
+    receiverTransaction(cluster.view, web, there, run.epoch, { doors, isAsLeft: false, lost });
+  const isKnown = (cluster: ReplicaCluster, lost: LostCycles | null) =>
+    isReceiverKnown(cluster.view, web, there, run.epoch, { doors, isAsLeft: false, lost });
+
+  test("[S21, S25] is what was on record and lies there no more; another chain may be newer than the record", () => {
+    expect(lostCycles(cycle(3), null)).toEqual({ chain, above: 0 });
+    expect(lostCycles(cycle(3), cycle(2))).toEqual({ chain, above: 2 });
+    for (const last of [cycle(3), cycle(4), cycle(1, { chain: "ffffff012345" })])
+      expect(lostCycles(cycle(3), last)).toBeNull();
+    expect(lostCycles(undefined, null)).toBeNull();
+  });
+
+  test("[S21, S25] is taken off the record with the doors, so that no failover counts on it", () => {
+    const cluster = new ReplicaCluster().copies({ kind: "sealed", ...cycle(3) });
+    expect(cluster.commit(open(cluster, null))).toBe(true);
+    expect([isKnown(cluster, null), isKnown(cluster, { chain, above: 0 })]).toEqual([true, false]);
+    expect(cluster.commit(open(cluster, { chain, above: 0 }))).toBe(true);
+    expect(volumes.map((volume) => cluster.stateOf("h2", volume))).toEqual(["copying", "copying"]);
+    expect(isKnown(cluster, { chain, above: 0 })).toBe(true);
+    expect(lossByPolicy(cluster.view, web, there, 8_000 as WallMs, 60_000)).toBeUndefined();
+  });
+
+  test("[S25] does not take along what was sealed since, or before it", () => {
+    for (const one of [cycle(2), cycle(1, { chain: "ffffff012345" })]) {
+      const cluster = new ReplicaCluster().copies({ kind: "sealed", ...one });
+      expect(cluster.commit(open(cluster, { chain, above: 2 }))).toBe(true);
+      expect(sealedCycle(cluster.view, web, there)).toMatchObject({ chain: one.chain });
+      expect(isKnown(cluster, { chain, above: 2 })).toBe(true);
+    }
   });
 });
 

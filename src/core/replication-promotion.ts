@@ -59,7 +59,9 @@ export function promoteCopies(
   }
   const taken = copiesOn(view, vm, to);
   if (use.kind === "lossy" && !isAccepted(taken, accepted)) return refuse(use.code, { vm, host: to });
-  const left: Left = { owner, at, isLossy: use.kind === "lossy" };
+  // S24: what it wrote without this store, and what was decided about that, is not known here.
+  const isForced = view.cluster?.value.forced?.without.includes(owner.host) === true;
+  const left: Left = { owner, at, mayHaveMore: use.kind === "lossy" || isForced };
   const compares = taken.map(({ key, record }) => unchanged(key, record));
   const writes: Write[] = taken.map(({ key }) => remove(key));
   for (const host of new Set([owner.host, ...hostsWithCopies(view, vm)])) {
@@ -72,7 +74,8 @@ export function promoteCopies(
   return { kind: "part", compares, writes };
 }
 
-type Left = { readonly owner: Owner; readonly at: WallMs; readonly isLossy: boolean };
+/** `mayHaveMore`: acknowledged writes that the copies which are taken lack. */
+type Left = { readonly owner: Owner; readonly at: WallMs; readonly mayHaveMore: boolean };
 
 /** S18: exactly the records that were shown, or the order is void: what it states would not be what is lost. */
 function isAccepted(taken: readonly Copy[], accepted: AcceptedLoss | undefined): boolean {
@@ -81,16 +84,16 @@ function isAccepted(taken: readonly Copy[], accepted: AcceptedLoss | undefined):
 }
 
 /** A copy that the VM does not go on from. One of a host that was lost may have what nobody else has: it is kept. */
-function leftBehind(vm: VmId, host: HostId, { volume, record }: Copy, { owner, at, isLossy }: Left): Replica {
+function leftBehind(vm: VmId, host: HostId, { volume, record }: Copy, { owner, at, mayHaveMore }: Left): Replica {
   const receiver = record?.value.receiver ?? null;
   const epoch = record?.value.epoch ?? owner.epoch;
   const base = { schema: 1, vm, volume, host, epoch, receiver } as const;
   const known = record?.value.state;
   if (known !== undefined && known.kind !== "in-sync") return { ...base, state: known };
   // Of one that was stopped in order the copies have everything, unless this very promotion loses something.
-  const wasItsHost = host === owner.host && (owner.kind === "held" || isLossy);
+  const wasItsHost = host === owner.host && (owner.kind === "held" || mayHaveMore);
   const state: ReplicaState = wasItsHost
-    ? { kind: "diverged", at, kept: isLossy }
+    ? { kind: "diverged", at, kept: mayHaveMore }
     : { kind: "stale", cause: "order", whole: true, at };
   return { ...base, state };
 }

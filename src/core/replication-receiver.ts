@@ -1,6 +1,7 @@
 import type { Epoch, HostId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { type Refusal, refuse } from "../model/reason.ts";
+import type { SealedCycle } from "../model/replication-cycle.ts";
 import type { Replica } from "../model/replication-records.ts";
 import type { Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
@@ -11,17 +12,39 @@ import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts"
 // What the agent of the host that receives copies writes of them: where it answers, and that it has none any more. What a copy
 // is worth is said by whoever runs the VM, and stays as it was.
 
-/** Where they are received, and whether the images are what the run before left there. */
-export type Received = { readonly doors: readonly Door[]; readonly isAsLeft: boolean };
+/** Where they are received, whether the images are what the run before left there, and which cycles are not there any more. */
+export type Received = {
+  readonly doors: readonly Door[];
+  readonly isAsLeft: boolean;
+  readonly lost: LostCycles | null;
+};
+
+/** Of this chain all cycles after `above`: what the copies have left behind, no later cycle is built upon (S25). */
+export type LostCycles = { readonly chain: string; readonly above: number };
+
+/**
+ * S21, S25: what was on record when the copies were opened, and is not what lies there. `last`: what does; one of another chain
+ * may be newer than the record.
+ */
+export function lostCycles(promised: SealedCycle | undefined, last: SealedCycle | null): LostCycles | null {
+  if (promised === undefined) return null;
+  const { chain, sequence } = promised;
+  if (last === null) return { chain, above: 0 };
+  return last.chain === chain && last.sequence < sequence ? { chain, above: last.sequence } : null;
+}
+
+function isLost({ state }: Replica, lost: LostCycles | null): boolean {
+  return state.kind === "sealed" && state.chain === lost?.chain && state.sequence > lost.above;
+}
 type Commit = { readonly kind: "commit"; readonly transaction: Transaction };
 
-/** Where the copies of run `epoch` are received. A copy that nothing is known of is of no use yet: `copying`. */
+/** Where the copies of run `epoch` are received. One of which nothing is known, or that lost its cycle, is of no use yet: `copying`. */
 export function receiverTransaction(
   view: ClusterView,
   vm: VmId,
   self: HostId,
   epoch: Epoch,
-  { doors, isAsLeft }: Received,
+  { doors, isAsLeft, lost }: Received,
 ): Commit | Refusal {
   const owner = view.owners.get(vm);
   const registration = view.hosts.get(self);
@@ -41,7 +64,9 @@ export function receiverTransaction(
         ...all.map(({ key, record }) => unchanged(key, record)),
       ],
       all.map(({ key, record, volume }) => {
-        const next: Replica = { ...(record?.value ?? { ...fresh, volume }), receiver };
+        const known: Replica = { ...(record?.value ?? { ...fresh, volume, receiver }), receiver };
+        // What it promises is not there: nobody is to count on it until something else is.
+        const next: Replica = isLost(known, lost) ? { ...known, state: { kind: "copying" } } : known;
         return put(key, next);
       }),
     ),
@@ -54,7 +79,7 @@ export function isReceiverKnown(
   vm: VmId,
   self: HostId,
   epoch: Epoch,
-  { doors, isAsLeft }: Received,
+  { doors, isAsLeft, lost }: Received,
 ): boolean {
   const present = view.hosts.get(self)?.value.incarnation;
   const wanted = JSON.stringify(doors);
@@ -64,6 +89,8 @@ export function isReceiverKnown(
       said?.incarnation === present &&
       said?.epoch === epoch &&
       said.isAsLeft === isAsLeft &&
+      record !== undefined &&
+      !isLost(record.value, lost) &&
       JSON.stringify(said.doors) === wanted
     );
   });

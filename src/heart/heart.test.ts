@@ -246,10 +246,10 @@ describe("fenced and replaced", () => {
     expect([...rig.take("commit"), ...rig.take("snapshot")]).toEqual([]);
   });
 
-  test("[S1] the absence of the registration stops it for good too", () => {
+  test("[S1, HM7] the absence of the registration stops it for good too: it was removed", () => {
     const rig = HeartRig.beating();
     rig.refused(rig.stampBoth().ticket, []);
-    expect(rig.says).toMatchObject({ phase: "refused", trouble: "heart-registration-changed" });
+    expect(rig.says).toMatchObject({ phase: "refused", trouble: "heart-removed" });
   });
 
   test("[S1] a rejoin whose commit was unknown and happened is taken up, not repeated", () => {
@@ -260,6 +260,7 @@ describe("fenced and replaced", () => {
     rig.answer(keys.host(host), [registration]);
     rig.answer(keys.fence(host, one), [fence]);
     rig.unknown(rig.registers(2, 1).ticket);
+    rig.tick(1_000);
     rig.answer(keys.host(host), [registeredAs(2, "seed-1", 60)]);
     expect(rig.says).toMatchObject({ phase: "beating", incarnation: 2 });
     expect(rig.take("write-incarnation")).toEqual([]);

@@ -22,10 +22,46 @@ describe("registering", () => {
     expect(rig.take("commit")).toEqual([]);
     rig.ready("b", 1);
     const { ticket, transaction } = rig.one("commit");
-    expect(transaction.compares).toEqual([{ kind: "absent", key: keys.host(host) }]);
+    expect(transaction.compares).toEqual([
+      { kind: "absent", key: keys.host(host) },
+      { kind: "absent", key: keys.removedHost(host) },
+    ]);
     expect(rig.commands()).toEqual([]);
     rig.committed(ticket);
     expect(rig.commands()).toEqual(["a stamp 1", "b stamp 1"]);
+  });
+
+  const removedAs = (last: number, takenBackAt: number | null, revision: number) => {
+    const member = { schema: 1, id: host, name: host, role: "host", links: [], joinedAt: 0 };
+    const by = { name: "root", role: "admin", requestId: "" };
+    const removed = { schema: 1, member, device: null, incarnation: last, store: "left", takenBackAt, by, at: 0 };
+    return stored(keys.removedHost(host), removed, revision);
+  };
+
+  test("[HM7] the heart of a host that was removed registers no more, after a boot as well as before", () => {
+    for (const before of [null, own(3, "mine")]) {
+      const rig = new HeartRig(before);
+      for (const name of guardNames) rig.hello(name);
+      rig.answer(keys.host(host), [removedAs(3, null, 40)]);
+      expect(rig.says).toMatchObject({ phase: "refused", trouble: "heart-removed" });
+      expect(rig.commands()).toEqual(["a freeze", "b freeze"]);
+      for (let s = 0; s < 60; s++) rig.tick(1_000);
+      expect([...rig.take("commit"), ...rig.take("write-incarnation")]).toEqual([]);
+    }
+  });
+
+  test("[HM7, S1] taken back it registers above all its lives, and what allowed that counts once", () => {
+    const rig = new HeartRig();
+    for (const name of guardNames) rig.hello(name);
+    rig.answer(keys.host(host), [removedAs(3, 1, 41)]);
+    expect(rig.written()).toEqual(own(4, "seed-0"));
+    for (const name of guardNames) rig.ready(name, 4);
+    const { transaction } = rig.one("commit");
+    expect(transaction.compares).toEqual([
+      { kind: "absent", key: keys.host(host) },
+      { kind: "revision", key: keys.removedHost(host), revision: 41 },
+    ]);
+    expect(transaction.writes).toContainEqual({ kind: "delete", key: keys.removedHost(host) });
   });
 
   test("[S1] a restarted heart keeps its incarnation: no registration, no freeze, no wait", () => {
@@ -160,6 +196,7 @@ describe("registering", () => {
     rig.answer(keys.host(host), []);
     const first = rig.registers(1);
     rig.unknown(first.ticket);
+    rig.tick(1_000);
     rig.answer(keys.host(host), []);
     expect(rig.written()).toEqual(own(1, "seed-0"));
     const second = rig.one("commit"); // the guards know it already
@@ -217,6 +254,37 @@ describe("registering", () => {
     expect(rig.take("write-incarnation")).toEqual([]);
     rig.answer(keys.host(host), []);
     expect(rig.written().incarnation).toBe(1);
+  });
+
+  test("[S22] a store that answers reads and takes no writes is asked for the registration once a second", () => {
+    const rig = new HeartRig();
+    for (const name of guardNames) rig.hello(name);
+    let asked = 0;
+    const until = rig.now + 5_000;
+    while (rig.now < until) {
+      for (let rounds = 0; rounds < 100 && rig.effects.some(({ kind }) => kind === "snapshot"); rounds++) {
+        rig.answer(keys.host(host), []);
+        rig.written();
+        for (const name of guardNames) rig.ready(name, 1);
+        rig.unknown(rig.one("commit").ticket);
+        asked += 1;
+      }
+      expect(rig.says.trouble).toBe("heart-store-silent");
+      rig.tick(100);
+    }
+    expect([asked >= 4, asked <= 6]).toEqual([true, true]);
+  });
+
+  test("[S1] a registration that was not answered in its time is looked for at once", () => {
+    const rig = new HeartRig();
+    for (const name of guardNames) rig.hello(name);
+    rig.answer(keys.host(host), []);
+    rig.written();
+    for (const name of guardNames) rig.ready(name, 1);
+    const { ticket } = rig.one("commit");
+    rig.tick(3_000);
+    rig.unknown(ticket);
+    rig.one("snapshot");
   });
 
   test("[S1] a file that cannot be written keeps the host from registering", () => {

@@ -30,7 +30,15 @@ export const clusterSchema = z.object({
   format: z.int(),
   createdAt: wallMs,
   /** The last takeover: the store goes on without these members, from a forced start (S23, S24). */
-  forced: z.object({ by: brandedText<HostId>(), without: z.array(brandedText<HostId>()), at: wallMs }).optional(),
+  forced: z
+    .object({
+      by: brandedText<HostId>(),
+      without: z.array(brandedText<HostId>()),
+      at: wallMs,
+      /** Not all that has to follow is written yet: no manager decides anything, on whichever host. */
+      open: z.literal(true).optional(),
+    })
+    .optional(),
 });
 export type Cluster = z.infer<typeof clusterSchema>;
 
@@ -43,6 +51,8 @@ export const memberSchema = z.object({
   /** Addresses by kind of link, in order of preference within a kind. */
   links: z.array(z.object({ kind: linkKindSchema, address: z.string(), subnet: z.string() })),
   joinedAt: wallMs,
+  /** Its member of the store does not vote yet: it was taken back (HM7). */
+  joinsStore: z.literal(true).optional(),
 });
 export type Member = z.infer<typeof memberSchema>;
 

@@ -34,7 +34,8 @@ export type ReplicaState = z.infer<typeof replicaStateSchema>;
 
 /**
  * `/replicas/V/D/H/`: the copy of volume D of VM V on host H, for each copy but the one that the VM's owner runs on. State
- * and epoch are written by the owner's agent, or by the manager with a change of owner; `receiver` by the agent of H.
+ * and epoch are written by the owner's agent, or by the manager with a change of owner; `receiver` by the agent of H, and with it
+ * that a sealed cycle is not there any more.
  */
 export const replicaSchema = z.object({
   schema: schema1,

@@ -2,6 +2,7 @@ import type { Epoch, HostId, VmId, VolumeId } from "../model/ids.ts";
 import type { Consistency, PointOrigin } from "../model/point-records.ts";
 import type { Params } from "../model/reason.ts";
 import type { Pool } from "../model/records.ts";
+import type { SealedCycle } from "../model/replication-cycle.ts";
 import type { HypervisorEnd, VmRun } from "./hypervisor.ts";
 import type { Door } from "./migration.ts";
 
@@ -31,8 +32,16 @@ export type ReceiveRequest = {
   readonly keepCycles?: number;
 };
 export type ReceiveEnd =
-  /** `isAsLeft`: what lies here is what the run before this one left when it was handed over, and nobody has touched it (S15). */
-  | { readonly kind: "ready"; readonly doors: readonly Door[]; readonly isAsLeft: boolean }
+  /**
+   * `isAsLeft`: what lies here is what the run before this one left when it was handed over, and nobody has touched it (S15).
+   * `lastCycle`: the last one that is sealed here and may still be started from; null: none (S21, S25).
+   */
+  | {
+      readonly kind: "ready";
+      readonly doors: readonly Door[];
+      readonly isAsLeft: boolean;
+      readonly lastCycle: SealedCycle | null;
+    }
   | { readonly kind: "refused"; readonly code: string; readonly params: Params }
   | { readonly kind: "unknown"; readonly cause: string };
 
@@ -181,7 +190,10 @@ export interface ReplicaSource {
    */
   bar(run: VmRun, done: (end: HypervisorEnd) => void): void;
   unbar(run: VmRun, done: (end: HypervisorEnd) => void): void;
-  /** Only after stale, or that there is no replica, is committed. `done`: no trace of it is left at the run. */
+  /**
+   * Only after stale, or that there is no replica, is committed. `done`: no trace of it is left at the run. With a QEMU that is
+   * there and does not answer nothing is taken apart: `unknown`.
+   */
   detach(run: VmRun, done: (end: HypervisorEnd) => void): void;
   /** The runs that have a relay, also those that an earlier driver attached. */
   attached(): readonly VmRun[];

@@ -3,7 +3,17 @@ import { profiles } from "../core/limits.ts";
 import type { Scheduler } from "../model/policy.ts";
 import { drawOne, healAtMs, quietStartMs } from "./draw-events.ts";
 import type { DrawContext } from "./faults/fault.ts";
-import { faultMenu, lastMenu, managingMenu, movingMenu, orderMenu, rareMenu, rulingMenu } from "./faults/menu.ts";
+import {
+  faultKind,
+  faultMenu,
+  lastMenu,
+  lateMenu,
+  managingMenu,
+  movingMenu,
+  orderMenu,
+  rareMenu,
+  rulingMenu,
+} from "./faults/menu.ts";
 import { drawRules } from "./faults/ruling.ts";
 import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
 import { withCopies } from "./with-copies.ts";
@@ -13,6 +23,8 @@ type Recipe = (random: SeededRandom, context: DrawContext, atMs: number) => Faul
 
 /** How many of the worlds have VMs whose disks are copied. */
 const copiedShare = 0.2;
+/** How many of them run guests with KVM: those do not stand still while they move. */
+const kvmShare = 0.25;
 
 /** The world of a seed. Draws are split by subject: one more fault kind reshuffles no layout. */
 export function drawPlan(seed: string): WorldPlan {
@@ -35,6 +47,7 @@ function drawUncopied(seed: string): WorldPlan {
   );
   const balance = random.for("balance");
   const even = balance.chance(0.2) ? drawBalance(balance) : undefined;
+  const kvm = random.for("accel").chance(kvmShare);
   const vms = even === undefined ? inOrder : inOrder.map((vm) => ({ ...vm, cpus: 1 + balance.below(3) }));
   const shape = {
     hosts: Array.from({ length: hosts }, (_, i) => `h${i + 1}`),
@@ -47,6 +60,7 @@ function drawUncopied(seed: string): WorldPlan {
     seed,
     profile,
     hosts,
+    ...(kvm ? { accel: "kvm" } : {}),
     witness,
     voters,
     hostMemoryMiB: 1_024,
@@ -62,6 +76,7 @@ function drawUncopied(seed: string): WorldPlan {
       ...[...drawEvents(random, shape), ...(ruled ? drawRuling(rules, shape) : [])].sort((a, b) => a.atMs - b.atMs),
       ...drawLast(random.for("last"), shape),
       ...drawLong(random.for("long"), shape),
+      ...drawLate(random.for("late"), shape),
     ],
     healAtMs,
     restByMs: healAtMs + 150_000,
@@ -276,6 +291,21 @@ function drawLong(random: SeededRandom, context: DrawContext): FaultEvent[] {
   const text = `${moment} ${random.pick(["source", "target"])} ${trouble} long`;
   const value = random.chance(0.6) ? random.below(30) : random.below(1_500);
   return [{ atMs, kind: "move-in-trouble", vm: random.pick(context.vms), host, text, value, forMs: 60_000 }];
+}
+
+/** A monitor that answers late shows where somebody connects to it: right after a start, or with the agent's next life. */
+function drawLate(random: SeededRandom, context: DrawContext): FaultEvent[] {
+  if (!random.chance(0.15)) return [];
+  const late = drawOne(random, context, lateMenu);
+  return late.flatMap((event) => {
+    const { atMs, host = "h1" } = event;
+    const meanwhile = random.pick(["agent-kill", "operator-start", "operator-moves", "power-loss"]);
+    const kind = faultKind(meanwhile);
+    const more = kind.draw(random, context);
+    const then = { atMs: atMs + random.below(5_000), kind: meanwhile, ...more };
+    if (meanwhile === "agent-kill") return [event, { ...then, host }];
+    return more === undefined ? [event] : [event, then];
+  });
 }
 
 function drawLast(random: SeededRandom, context: DrawContext): FaultEvent[] {

@@ -22,7 +22,8 @@ export type SimDeviceMood = {
 };
 export const goodMood: SimDeviceMood = { delayMs: 400, unreachable: false, ignores: false, lies: false };
 
-export type SimDevice = { readonly power: SimPower; mood: SimDeviceMood };
+/** `troubles`: what its mood is made of, in the order in which they came; the latest of a kind counts. */
+export type SimDevice = { readonly power: SimPower; mood: SimDeviceMood; troubles?: Set<Partial<SimDeviceMood>> };
 
 /** As real devices: nothing ends later than this. */
 const callLimitMs = 30_000;

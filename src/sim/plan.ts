@@ -64,6 +64,8 @@ export type WorldPlan = {
   readonly profile: keyof typeof profiles;
   /** Processors by host; of those that are not named nobody asked. */
   readonly hostCpus?: Readonly<Record<string, SimCpu>>;
+  /** What guests run with on all hosts; by default emulation. */
+  readonly accel?: "kvm" | "tcg";
   /** Hosts whose heart and guards hold to another profile (S7). */
   readonly hostProfiles?: Readonly<Record<string, keyof typeof profiles>>;
   readonly hosts: number;

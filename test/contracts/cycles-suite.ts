@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Epoch } from "../../src/model/ids.ts";
 import { type CycleRig, cyclesOf } from "./cycles-calls.ts";
-import { blocks, diskNames, done, run4, run5 } from "./replication-calls.ts";
+import { blocks, diskNames, done, replicasOf, run4, run5, type Spoilt } from "./replication-calls.ts";
 
 /** The contract of `ports/replication-cycles.ts`, the same for every driver. */
 export function cyclesSuite(name: string, openRig: () => Promise<CycleRig>): void {
@@ -178,6 +178,35 @@ export function cyclesSuite(name: string, openRig: () => Promise<CycleRig>): voi
       expect(await ceaseForStart()).toMatchObject({ kind: "refused", code: "replica-not-received" });
     });
 
+    test.each<readonly [Spoilt | "nothing", string]>([
+      ["nothing", "replica-not-received"],
+      ["missing", "replica-identity-missing"],
+      ["foreign", "replica-identity-foreign"],
+      ["restored", "replica-identity-restored"],
+      ["sealed", "replica-edited"],
+    ])(
+      "[S21] a copy of each write is looked at before a start after its host was off, too: %s was spoilt",
+      async (how, code) => {
+        const mirror = replicasOf(() => rig);
+        await mirror.attached();
+        expect(await takePoint("p0")).toEqual(done);
+        await rig.rebootTarget();
+        if (how !== "nothing") await rig.spoil(how);
+        expect(await ceaseForStart()).toMatchObject({ kind: "refused", code });
+        // Asking again makes it no better.
+        expect(await ceaseForStart()).toMatchObject({ kind: "refused", code });
+      },
+    );
+
+    test("[S21] what was found amiss with a copy is not forgotten because its host was off", async () => {
+      await replicasOf(() => rig).attached();
+      expect(await takePoint("p0")).toEqual(done);
+      await rig.spoil("replaced");
+      expect(await ceaseForStart()).toMatchObject({ kind: "refused", code: "replica-edited" });
+      await rig.rebootTarget();
+      expect(await ceaseForStart()).toMatchObject({ kind: "refused", code: "replica-edited" });
+    });
+
     test("[S25] of cycles only so many stay as points; where none is sealed nothing starts", async () => {
       await rig.startRun(run4);
       const doors = await doorsFor({ keepCycles: 2 });
@@ -201,8 +230,11 @@ export function cyclesSuite(name: string, openRig: () => Promise<CycleRig>): voi
     test("[S21, S25] upon a copy that was put back no cycle is built: everything is sent", async () => {
       await rig.startRun(run4);
       const first = await sealed(await doorsFor());
+      expect(await receive()).toMatchObject({ kind: "ready", lastCycle: first.cycle });
       await rig.spoil("restored");
-      const doors = await doorsFor();
+      const end = await receive();
+      expect(end).toMatchObject({ kind: "ready", lastCycle: null });
+      const doors = end.kind === "ready" ? end.doors : [];
       const next = await sealed(doors);
       expect(next).toMatchObject({ whole: true, cycle: { sequence: 1 } });
       expect(next.cycle.chain).not.toBe(first.cycle.chain);

@@ -78,7 +78,10 @@ test("[S15, S17] a group is switched over where every copy has every write, to o
   await client.group.pause({ group: "office" });
   expect(await to("h2")).toMatchObject({ code: "group-not-copying" });
   await client.group.resume({ group: "office" });
-  const behind = await holdfast("group", "failover", "office", "--planned");
+  const one = (vm: string) => failure(client.group.switchover({ group: "office", to: "h2", vm }));
+  expect(await one("nix")).toMatchObject({ code: "vm-unknown" });
+  expect(await one("web")).toMatchObject({ code: "group-switch-copy-behind", params: { vm: "web" } });
+  const behind = await holdfast("group", "failover", "office", "--planned", "--vm", "web");
   expect([behind.code, behind.err]).toEqual([1, expect.stringContaining("group-switch-copy-behind")]);
   await copyIs({ kind: "in-sync" });
   const asked = { group: "office", to: "h2", requestId: "switch-office-1" };
@@ -103,7 +106,12 @@ test("[S18] what a failover by hand would lose is shown first, and the order has
   const order = (accept: readonly string[]) =>
     client.group.failover({ group: "office", to: "h1", accept: [...accept] });
   expect(await failure(order(["web@1"]))).toMatchObject({ code: "failover-not-accepted" });
-  const shown = await holdfast("group", "failover", "office", "--to", "h1");
+  expect(await failure(client.group.losses({ group: "office", to: "h1", vm: "nix" }))).toMatchObject({
+    code: "vm-unknown",
+  });
+  const one = await client.group.losses({ group: "office", to: "h1", vm: "web" });
+  expect(one.vms.map(({ accept }) => accept)).toEqual([loss?.accept]);
+  const shown = await holdfast("group", "failover", "office", "--to", "h1", "--vm", "web");
   expect([shown.code, shown.out, shown.err]).toEqual([
     ...[1, expect.stringMatching(/web +h1 +replica-stale/u), expect.stringContaining(`--accept ${loss?.accept}`)],
   ]);
@@ -114,6 +122,28 @@ test("[S18] what a failover by hand would lose is shown first, and the order has
   expect((await client.vm.show({ vm: "web" })).vm.order).toMatchObject({ kind: "promote", to: "h1" });
   await copyAt("h1", { kind: "copying" });
   expect(await failure(client.group.losses({ group: "office", to: "h1" }))).toMatchObject({ code: "failover-no-copy" });
+});
+
+test("[S18] one VM of a group fails over, or is switched over, whatever keeps the others", async () => {
+  const db = vmId("db");
+  const known = vm("db");
+  await api.put(keys.vm(db), { ...known, spec: { ...known.spec, disks: [{ ...disk, volume: "db-0" as VolumeId }] } });
+  const released = { schema: 1, kind: "released", host: "h1", epoch: 4, failed: null, failedHosts: [] };
+  await api.put(keys.owner(db), held("h1", 1, 4));
+  await client.group.create({ ...group, vms: ["web", "db"] });
+  await api.put(keys.owner(db), released);
+  await api.put(keys.owner(web), released);
+  await copyIs({ kind: "stale", cause: "silent", whole: true, at: (Date.now() - 9_000) as WallMs });
+  const all = { group: "office", to: "h2" };
+  expect(await failure(client.group.losses(all))).toMatchObject({ code: "failover-no-copy", params: { vm: "db" } });
+  const { vms } = await client.group.losses({ ...all, vm: "web" });
+  expect(vms.map(({ name }) => name)).toEqual(["web"]);
+  await client.group.failover({ ...all, vm: "web", accept: [vms[0]?.accept ?? ""] });
+  expect((await client.vm.show({ vm: "web" })).vm.order).toMatchObject({ kind: "promote", to: "h2" });
+  expect((await client.vm.show({ vm: "db" })).vm.order).toBeNull();
+  await copyIs({ kind: "in-sync" });
+  expect((await client.group.switchover({ ...all, vm: "web", manner: "stopped" })).tasks).toMatchObject([{ vm: web }]);
+  expect(await failure(client.group.switchover({ ...all, manner: "stopped" }))).toMatchObject({ params: { vm: "db" } });
 });
 
 const holdfast = (...line: readonly string[]) => begin(line, { HOLDFAST_SOCKET: api.socket }).ended;

@@ -43,7 +43,7 @@ const relay = [process.execPath, resolve(import.meta.dirname, "../../src/main/re
 let lastRig = 0;
 
 type Machine = { readonly run: VmRun; readonly qmp: Qmp; readonly process: ChildProcess; readonly guests: NbdGuest[] };
-type Machines = { current: Machine | undefined };
+type Machines = { current: Machine | undefined; isSilent: boolean };
 export type Certificates = { readonly ca: string; readonly cert: string; readonly key: string };
 export type RealReplicaPair = CycleRig & {
   readonly pointSource: PointSource;
@@ -76,7 +76,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
   const address = nextAddress();
   makeFolders(folder);
   const events: ReplicaEvent[] = [];
-  const machines: Machines = { current: undefined };
+  const machines: Machines = { current: undefined, isSilent: false };
   let source = openSource(folder, of, machines, events);
   let cycleSource = openCycles(folder, of, machines);
   let target = openTarget(folder, of);
@@ -106,6 +106,9 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       return target;
     },
     events,
+    silence: (isSilent) => {
+      machines.isSilent = isSilent;
+    },
     qmp: () => must(machines.current?.qmp, "Cannot ask: no run"),
     ...{ address, foreignAddress: "192.0.2.1" },
     exportFolder: join(folder, "exports"),
@@ -149,11 +152,16 @@ function openSource(folder: string, of: Of, machines: Machines, events: ReplicaE
     cluster,
     runDir: join(folder, "a"),
     relay,
-    qmp: (run) => (machines.current?.run.epoch === run.epoch ? machines.current.qmp : undefined),
+    ...monitorsOf(machines),
     ...(of.source && { certificates: of.source }),
   });
   opened.watchReplicas((event) => events.push(event));
   return opened;
+}
+
+function monitorsOf(machines: Machines) {
+  const isHere = (run: VmRun): boolean => machines.current?.run.epoch === run.epoch;
+  return { qmp: (run: VmRun) => (isHere(run) && !machines.isSilent ? machines.current?.qmp : undefined), isHere };
 }
 
 function openCycles(folder: string, of: Of, machines: Machines): QemuCycleSource {
@@ -161,7 +169,7 @@ function openCycles(folder: string, of: Of, machines: Machines): QemuCycleSource
     cluster,
     runDir: join(folder, "a"),
     relay,
-    qmp: (run) => (machines.current?.run.epoch === run.epoch ? machines.current.qmp : undefined),
+    ...monitorsOf(machines),
     ...(of.source && { certificates: of.source }),
   });
 }

@@ -48,6 +48,8 @@ export interface ReplicationRig {
   killRelay(): Promise<void>;
   /** Of the target's storage daemon: its images stay. */
   killDaemon(): Promise<void>;
+  /** QEMU runs its guest, and its monitor answers nobody. */
+  silence(isSilent: boolean): void;
   /** It stands still, and goes on one day with what it was sent. */
   hangDaemon(hangs: boolean): Promise<void>;
   /**

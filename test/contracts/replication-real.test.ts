@@ -6,9 +6,10 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/adapters/pki/authority.ts";
 import type { ClusterId, HostId } from "../../src/model/ids.ts";
+import type { CeaseEnd } from "../../src/ports/replication.ts";
 import { controlOrder } from "./control-order.ts";
 import { type Certificates, openRealReplicaPair } from "./real-replica-pair.ts";
-import { done, type ReplicationRig, replicasOf, run4, run5 } from "./replication-calls.ts";
+import { done, type ReplicationRig, receiveRequest, replicasOf, run4, run5 } from "./replication-calls.ts";
 
 const limit = { timeout: 60_000 };
 let folder: string;
@@ -188,6 +189,28 @@ describe("what a copy is made of", () => {
     expect(await receive({ epoch: run5.epoch })).toMatchObject({ kind: "ready" });
     expect(await replicasOf(() => rig).points()).toEqual(["p0"]);
   });
+});
+
+describe("what says which layers a copy has", () => {
+  test.each(["gone", "damaged"])(
+    "[S21] is %s after its host was off: its first layer alone passes for nothing, and only a later run is received",
+    limit,
+    async (how) => {
+      const pair = await openRealReplicaPair();
+      rig = pair;
+      await attached();
+      expect(await replicasOf(() => rig).takePoint("p0")).toEqual(done);
+      await pair.rebootTarget();
+      const layers = join(rig.exportFolder, "../pool-b/web-0.layers");
+      if (how === "gone") rmSync(layers);
+      else writeFileSync(layers, "{");
+      expect(await receive({ epoch: run4.epoch })).toMatchObject({ kind: "refused", code: "replica-edited" });
+      const { volumes } = receiveRequest(rig.address);
+      const end = await rig.end<CeaseEnd>((ended) => pair.cycleTarget.ceaseForStart(run4.vm, volumes, ended));
+      expect(end).toMatchObject({ kind: "refused", code: "replica-edited" });
+      expect(await receive({ epoch: run5.epoch })).toMatchObject({ kind: "ready" });
+    },
+  );
 });
 
 describe("a replica that went back in time with everything beside it", () => {

@@ -283,6 +283,20 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       await expectSame(await copies());
     });
 
+    test("[S16] with a QEMU that does not answer nothing is taken apart: its guest goes on, and is mirrored as before", async () => {
+      await attached();
+      rig.silence(true);
+      expect(await detach()).toMatchObject({ kind: "unknown" });
+      expect(await confirm()).toMatchObject({ kind: "refused", code: "vm-not-running" });
+      const written = rig.write(0, 27, 170);
+      await rig.until("the write is acknowledged", () => written.isAcknowledged);
+      rig.silence(false);
+      await inSync();
+      expect(await detach()).toEqual(done);
+      const alone = rig.write(0, 27, 171);
+      await rig.until("the write is acknowledged", () => alone.isAcknowledged);
+    });
+
     test("a replica that is away does not keep a run from being attached; its writes wait", async () => {
       await rig.startRun(run4);
       const doors = await doorsFor();

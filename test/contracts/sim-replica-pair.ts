@@ -68,6 +68,9 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
       link.isCut = isCut;
     },
     ...faultsOf(here, there),
+    silence: (isSilent) => {
+      link.isSilent = isSilent;
+    },
     spoil: spoilIn(there),
     reopenSource: async (meanwhile) => {
       source.isOpen = false;
@@ -158,12 +161,13 @@ function spoilIn(there: SimReplicaHost): (how: Spoilt) => Promise<void> {
 
 function openWorld() {
   const clock = new VirtualClock();
-  const link = { isCut: false };
+  const link = { isCut: false, isSilent: false };
   const doors = new Map<string, NonNullable<ReturnType<ReplicaWorld["find"]>>>();
   const world: ReplicaWorld = {
     after: (ms, act) => clock.after(ms, act),
     now: () => clock.now,
     connects: () => !link.isCut,
+    answers: () => !link.isSilent,
     find: ({ address, port }) => doors.get(`${address}:${port}`),
     open: (host, address, doorkeeper, cycles, points) => {
       const port = 40_000 + doors.size;

@@ -26,9 +26,10 @@ async function openHost() {
   const rig = await openRealRig();
   rig.openIncarnation(one);
   const pools = { ["pool" as PoolId]: rig.poolFolder };
-  const qmp = (run: VmRun) => (rig.hypervisor as QemuHypervisor).qmpOf(run);
+  const hypervisor = (): QemuHypervisor => rig.hypervisor as QemuHypervisor;
+  const monitors = { qmp: (run: VmRun) => hypervisor().qmpOf(run), isHere: (run: VmRun) => hypervisor().isHere(run) };
   const volumes = openVolumes({ cluster, pools });
-  const source: QemuReplicaSource = openReplicaSource({ cluster, runDir: rig.runDir, relay, qmp });
+  const source: QemuReplicaSource = openReplicaSource({ cluster, runDir: rig.runDir, relay, ...monitors });
   const target: QemuReplicaTarget = openReplicaTarget({ cluster, runDir: rig.runDir, pools, volumes });
   const image = join(rig.poolFolder, `${disk}.raw`);
   const request = (run: VmRun): StartRequest => {

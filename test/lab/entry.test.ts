@@ -1,8 +1,10 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import { type RunRecord, readRecords, removeDeadRuns } from "../../lab/record.ts";
+import { namespacesOf, type RunRecord, readRecords, removeDeadRuns } from "../../lab/record.ts";
 import { leftOf } from "./leftovers.ts";
 
 const entry = join(import.meta.dirname, "../../lab/main.ts");
@@ -17,7 +19,11 @@ afterEach(() => {
 });
 
 function startLab(...args: readonly string[]): Lab {
-  const child = spawn(process.execPath, [entry, "--hosts", "1", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  return startWith(process.env, args);
+}
+
+function startWith(env: NodeJS.ProcessEnv, args: readonly string[]): Lab {
+  const child = spawn(process.execPath, [entry, "--hosts", "1", ...args], { stdio: ["ignore", "pipe", "pipe"], env });
   started.push(child);
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (text += chunk.toString()));
@@ -60,6 +66,24 @@ describe("npm run lab", () => {
     const { run, dir } = await recordOf(lab);
     lab.child.kill("SIGTERM");
     expect(await lab.code).toBe(143);
+    expect(leftOf(run, dir)).toEqual([]);
+  });
+
+  it("what does not go in the middle of the start is said, and the lab ends all the same", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "hf-entry-"));
+    const path = process.env["PATH"] ?? "";
+    const script = `#!/bin/sh\n[ "$1 $2" = "netns del" ] && exit 1\nPATH='${path}' exec ip "$@"\n`;
+    writeFileSync(join(folder, "ip"), script);
+    chmodSync(join(folder, "ip"), 0o755);
+    const lab = startWith({ ...process.env, PATH: `${folder}:${path}` }, []);
+    const { run, dir } = await recordOf(lab);
+    await expect.poll(() => namespacesOf(run), long).not.toEqual([]);
+    lab.child.kill("SIGTERM");
+    expect(await lab.code).toBe(1);
+    expect(lab.output()).toMatch(/The lab could not remove .*\n.*They stay until the next start/u);
+    expect(lab.output()).not.toContain("everything of it was removed");
+    rmSync(folder, { recursive: true });
+    removeDeadRuns();
     expect(leftOf(run, dir)).toEqual([]);
   });
 

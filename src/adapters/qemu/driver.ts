@@ -30,6 +30,8 @@ export interface QemuHypervisor extends Hypervisor, Migration {
    * Of the run, or of the one that it became by an adoption (S11); undefined: its QEMU is not here, or does not answer.
    */
   qmpOf(run: VmRun): Qmp | undefined;
+  /** Of the same run: its QEMU is here, whether or not it answers. */
+  isHere(run: VmRun): boolean;
   close(): void;
 }
 
@@ -72,9 +74,17 @@ export function openQemuHypervisor(options: QemuOptions): QemuHypervisor {
     abandonIncoming: (run, done) => answer(abandonIncoming(host, run), done),
     checkGuest: (run, done) => void checkGuest(host.runs.get(runKey(run))).then(done),
     watchMoves: moves.listen,
-    qmpOf: (run) => (host.runs.get(runKey(run)) ?? adoptedFrom(host, run))?.qmp,
+    qmpOf: (run) => presentRun(host, run)?.qmp,
+    isHere: (run) => {
+      const live = presentRun(host, run);
+      return live !== undefined && live.exit === undefined;
+    },
     close: () => close(host),
   };
+}
+
+function presentRun(host: QemuHost, run: VmRun): LiveRun | undefined {
+  return host.runs.get(runKey(run)) ?? adoptedFrom(host, run);
 }
 
 /** By a host that came back (S11), or by one that its target gave the VM back to (S15). */

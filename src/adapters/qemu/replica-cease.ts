@@ -1,12 +1,13 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Epoch } from "../../model/ids.ts";
+import type { Epoch, VmId, VolumeId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { CeaseEnd, ReplicaCopy } from "../../ports/replication.ts";
 import { layOnAll, upTo } from "./replica-cycles.ts";
 import { endDaemon, type Receiving } from "./replica-daemon.ts";
 import {
   daemonSocket,
+  type Lying,
   type Received,
   type ReceivedVolume,
   readIdentity,
@@ -50,6 +51,30 @@ export async function ceaseAt(runDir: string, receiving: Receiving, point: strin
   if (ended.received.cycles !== null) removeUnsealed(ended.received, sealed);
   rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
   return { kind: "ceased", copies: opened.volumes.map((volume) => copyOf(opened, volume)) };
+}
+
+/**
+ * S25: the last cycle that was sealed; what a later one may have left above it is no moment that there was. `lying`: what lies
+ * beside the images. Where nothing is received here a run may have written them since, or this host was off: they are held
+ * against what they were all the same (S21).
+ */
+export async function ceaseForStart(runDir: string, receiving: Receiving, lying: Lying): Promise<CeaseEnd> {
+  const { vm } = receiving;
+  if (readReceived(runDir, vm) === undefined) {
+    if (lying.kind === "unreadable") return unreadable(vm, lying.volume);
+    const { found } = lying;
+    // What lies there in cycles was not ceased yet: a reboot came before.
+    if (found !== undefined && found.cycles !== null) writeReceived(runDir, found);
+    const trouble = found === undefined || found.cycles !== null ? undefined : troubleOf(found, new Set());
+    if (trouble !== undefined) return trouble;
+  }
+  const cycles = readReceived(runDir, vm)?.cycles ?? null;
+  if (cycles === null || cycles.last === null) return cease(runDir, receiving);
+  return ceaseAt(runDir, receiving, cycles.last.point);
+}
+
+export function unreadable(vm: VmId, volume: VolumeId): Refusal {
+  return refuse("replica-edited", { vm, volume, detail: `${volume}.layers is gone or damaged` });
 }
 
 /** What a cycle that was never sealed has left above the last point; above an earlier one there are other points. */

@@ -290,6 +290,7 @@ async function endCycles({ options, runs }: Source, run: VmRun): Promise<Hypervi
   if (cycled === undefined) return { kind: "done" };
   if (cycled.isUnderWay) return refuse("cycle-under-way", { vm: run.vm });
   const qmp = options.qmp(run);
+  if (qmp === undefined && options.isHere(run)) return { kind: "unknown", cause: "QEMU does not answer" };
   // QEMU's jobs end only with a relay that answers.
   if (!(await cycled.keeper.open())) return { kind: "unknown", cause: "its relay does not start" };
   if (qmp !== undefined) {

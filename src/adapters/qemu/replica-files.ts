@@ -126,6 +126,24 @@ export function readLayers(folder: string, volume: string): Received | undefined
   return readDurable(layersFile(folder, volume), receivedSchema);
 }
 
+/**
+ * What a VM's copies here are made of, by what lies beside the first one's image. `unreadable`: connections of run `epoch` have
+ * written there, and what says which layers they wrote is damaged or gone (S21). Its first layer alone would pass for all of it.
+ */
+export type Lying =
+  | { readonly kind: "known"; readonly found: Received | undefined }
+  | { readonly kind: "unreadable"; readonly volume: VolumeId; readonly epoch: Epoch; readonly found: undefined };
+
+export function readLying(folder: string, vm: VmId, volume: VolumeId): Lying {
+  const found = readLayers(folder, volume);
+  if (found?.vm === vm) return { kind: "known", found: { ...found, pid: null } };
+  const identity = readIdentity(folder, volume);
+  const isWritten = identity?.vm === vm && identity.counter > 0;
+  return isWritten && found === undefined
+    ? { kind: "unreadable", volume, epoch: identity.epoch, found: undefined }
+    : { kind: "known", found: undefined };
+}
+
 export function allReceived(runDir: string): readonly Received[] {
   const root = join(runDir, "received");
   if (!existsSync(root)) return [];
@@ -175,9 +193,14 @@ export function writeDurably(file: string, value: object): void {
   fsyncSync(descriptor);
   closeSync(descriptor);
   renameSync(`${file}.new`, file);
-  const folder = openSync(dirname(file), "r");
-  fsyncSync(folder);
-  closeSync(folder);
+  syncFile(dirname(file));
+}
+
+/** A file, or a folder with the names in it. */
+export function syncFile(path: string): void {
+  const descriptor = openSync(path, "r");
+  fsyncSync(descriptor);
+  closeSync(descriptor);
 }
 
 /** Undefined: it is not there, or of no use. */

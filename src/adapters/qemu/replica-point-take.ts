@@ -12,6 +12,7 @@ import {
   type Received,
   type ReceivedVolume,
   readReceived,
+  syncFile,
   topOf,
   updateReceived,
   writeReceived,
@@ -201,7 +202,11 @@ export async function makeOverlay(
   const path = join(folder, layers.at(-1)?.file ?? "");
   const args = ["create", "-q", "-u", "-f", "qcow2", "-b", base.file, "-F", base.format, path, `${sizeMiB}M`];
   const made = await runCommand("qemu-img", args, { limitMs: createMs });
-  return made.status === 0 ? undefined : made.stderr.trim();
+  if (made.status !== 0) return made.stderr.trim();
+  // Before anything says that it is the uppermost layer: after a power cut it has to be there.
+  syncFile(path);
+  syncFile(folder);
+  return undefined;
 }
 
 /** Of copies that are brought up to date in cycles only a sealed one is a moment that ever was (S20, S25). */

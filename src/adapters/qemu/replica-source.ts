@@ -22,6 +22,8 @@ export type ReplicaSourceOptions = {
   readonly relay: readonly string[];
   /** Undefined: the run is not here, or its QEMU does not answer. */
   readonly qmp: (run: VmRun) => Qmp | undefined;
+  /** Its QEMU is here, whether or not it answers. */
+  readonly isHere: (run: VmRun) => boolean;
 };
 
 /** `close` lets go of everything: relays go on, and the next driver takes them up. */
@@ -325,7 +327,10 @@ async function barOrder(run: VmRun, order: Promise<OrderEnd>): Promise<Hyperviso
 async function detach(source: Source, run: VmRun): Promise<HypervisorEnd> {
   const attached = source.runs.get(nameOf(run));
   if (attached === undefined) return done;
-  return (await takeApart(source, attached, source.options.qmp(run))) ? done : unanswered;
+  const qmp = source.options.qmp(run);
+  // Its jobs are still there: without their relay the guest's writes would wait for ever.
+  if (qmp === undefined && source.options.isHere(run)) return unanswered;
+  return (await takeApart(source, attached, qmp)) ? done : unanswered;
 }
 
 /** `qmp` undefined: its QEMU is gone, and with it all of its jobs. */

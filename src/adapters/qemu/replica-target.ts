@@ -17,17 +17,18 @@ import { openDoors, type TlsTexts } from "./door.ts";
 import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
 import { clearProofs, provePoint } from "./point-prover.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
-import { cease, ceaseAt, troubleOf } from "./replica-cease.ts";
+import { cease, ceaseAt, ceaseForStart, troubleOf, unreadable } from "./replica-cease.ts";
 import { obeyCycle, upTo } from "./replica-cycles.ts";
 import { endDaemon, isDaemonOf, type Receiving, ReplicaDaemon } from "./replica-daemon.ts";
 import {
   allReceived,
   daemonSocket,
+  type Lying,
   nodeOf,
   type Received,
   type ReceivedVolume,
   readIdentity,
-  readLayers,
+  readLying,
   readReceived,
   topOf,
   updateReceived,
@@ -91,7 +92,7 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
       ),
     ceaseForStart: (vm, volumes, done) =>
       answer<CeaseEnd>(
-        inTurn(target, vm, (receiving) => ceaseForStart(options, receiving, volumes)),
+        inTurn(target, vm, (receiving) => ceaseForStart(options.runDir, receiving, lying(options, vm, volumes))),
         done,
       ),
     cease: (vm, done) =>
@@ -176,8 +177,10 @@ async function receive(
   as: "mirror" | "cycles",
 ): Promise<ReceiveEnd> {
   const { options } = target;
-  const known = readReceived(options.runDir, request.vm) ?? recovered(options, request);
   const { vm, epoch } = request;
+  const there = lying(options, vm, request.volumes);
+  if (there.kind === "unreadable" && there.epoch >= epoch) return unreadable(vm, there.volume);
+  const known = readReceived(options.runDir, vm) ?? there.found;
   if (known !== undefined && known.epoch > epoch) return refuse("replica-epoch-old", { vm, epoch, known: known.epoch });
   for (const one of request.volumes) {
     if (known?.volumes.some(({ volume }) => volume === one.volume) === true) continue;
@@ -216,32 +219,11 @@ async function receive(
   return openFor(target, receiving, received);
 }
 
-/** After a reboot the run folder is empty; what the copies are made of lies beside them. */
-function recovered(
-  options: ReplicaTargetOptions,
-  { volumes: [first], vm }: Pick<ReceiveRequest, "volumes" | "vm">,
-): Received | undefined {
-  if (first === undefined) return undefined;
-  const found = readLayers(poolFolder(options.pools, first.pool), first.volume);
-  return found?.vm === vm ? { ...found, pid: null } : undefined;
-}
-
-/** S25: the last cycle that was sealed; what a later one may have left above it is no moment that there was. */
-async function ceaseForStart(
-  options: ReplicaTargetOptions,
-  receiving: Receiving,
-  volumes: readonly ReplicaVolume[],
-): Promise<CeaseEnd> {
-  const { runDir } = options;
-  const { vm } = receiving;
-  if (readReceived(runDir, vm) === undefined) {
-    const found = recovered(options, { vm, volumes });
-    // What lies there in cycles was not ceased yet: a reboot came before.
-    if (found !== undefined && found.cycles !== null) writeReceived(runDir, found);
-  }
-  const cycles = readReceived(runDir, vm)?.cycles ?? null;
-  if (cycles === null || cycles.last === null) return cease(runDir, receiving);
-  return ceaseAt(runDir, receiving, cycles.last.point);
+/** What lies beside the images, where the run folder has gone with a reboot. */
+function lying(options: ReplicaTargetOptions, vm: VmId, [first]: readonly ReplicaVolume[]): Lying {
+  return first === undefined
+    ? { kind: "known", found: undefined }
+    : readLying(poolFolder(options.pools, first.pool), vm, first.volume);
 }
 
 function layersOf(
@@ -309,7 +291,7 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
   if (doors.length === 0) return refuse("replica-no-address", { vm, addresses: received.addresses.join(", ") });
   const ports = Object.fromEntries(doors.map(({ address, port }) => [address, port]));
   updateReceived(options.runDir, vm, () => ({ ports, pid: receiving.daemon?.pid ?? null }));
-  return { kind: "ready", doors, isAsLeft: received.isAsLeft };
+  return { kind: "ready", doors, isAsLeft: received.isAsLeft, lastCycle: received.cycles?.last ?? null };
 }
 
 /** The daemon that is there, where it answers; a hung one is ended before another one has the images (S19). */

@@ -82,6 +82,8 @@ const optionsInput = {
 const vmsSchema = z.array(nameOrIdSchema).min(1).max(60);
 const groupInput = z.object({ group: z.string().min(1).max(200) });
 const groupChange = groupInput.extend({ requestId: requestIdSchema });
+/** Which of its VMs; not there: all. */
+const oneVm = { vm: nameOrIdSchema.optional() };
 const groupAnswer = z.object({ group: groupSchema });
 
 const lossesSchema = z.object({
@@ -156,16 +158,17 @@ export const groupContract = {
         to: nameOrIdSchema,
         /** `live`: as they run. `stopped`: each is stopped, and started there. Nothing is lost either way. */
         manner: z.enum(["live", "stopped"]).default("live"),
+        ...oneVm,
       }),
     )
     .output(z.object({ tasks: z.array(taskSchema) })),
   losses: base
     .route({ method: "GET", path: "/groups/{group}/losses", summary: "What a failover by hand would lose now" })
-    .input(groupInput.extend({ to: nameOrIdSchema }))
+    .input(groupInput.extend({ to: nameOrIdSchema, ...oneVm }))
     .output(lossesSchema),
   failover: base
     .route({ method: "POST", path: "/groups/{group}/failover", summary: "Go on from copies that lack something" })
-    .input(groupChange.extend({ to: nameOrIdSchema, accept: z.array(z.string().max(2_000)).max(60) }))
+    .input(groupChange.extend({ to: nameOrIdSchema, accept: z.array(z.string().max(2_000)).max(60), ...oneVm }))
     .output(lossesSchema),
   delete: base
     .route({ method: "DELETE", path: "/groups/{group}", summary: "End the protection; images stay in the pool" })

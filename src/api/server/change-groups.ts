@@ -1,4 +1,4 @@
-import { type Loss, lossesOf, planFailover } from "../../core/requests/failover.ts";
+import { type FailoverRequest, type Loss, lossesOf, planFailover } from "../../core/requests/failover.ts";
 import { type GroupMove, vmsToSwitch } from "../../core/requests/group-moves.ts";
 import {
   type CreateGroupRequest,
@@ -45,8 +45,8 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
       change("group.pause", input, (asked) => planPauseGroup(options.view(), input.group, true, asked)),
     resume: (input: OneGroup) =>
       change("group.resume", input, (asked) => planPauseGroup(options.view(), input.group, false, asked)),
-    losses: (group: string, to: string): Answer<Losses> => {
-      const found = lossesOf(options.view(), group, to, sight, options.clock.wall());
+    losses: (input: FailoverRequest): Answer<Losses> => {
+      const found = lossesOf(options.view(), input, sight, options.clock.wall());
       return found.kind === "refused" ? found : { kind: "ok", value: presentLosses(options.view(), found.losses) };
     },
     failover: (input: FailoverInput) => failover(options, sight, input),
@@ -64,9 +64,10 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
 async function switchover(
   options: ApiOptions,
   sight: Sight,
-  { group, to, manner, requestId }: GroupMove & WithRequestId,
+  { requestId, ...move }: GroupMove & WithRequestId,
 ): Promise<Answer<{ tasks: TaskOutput[] }>> {
-  const found = vmsToSwitch(options.view(), { group, to, manner });
+  const { group, manner } = move;
+  const found = vmsToSwitch(options.view(), move);
   if (found.kind === "refused") return found;
   const kind = manner === "live" ? "migrate" : "relocate";
   const all = options.view().groups.get(group as GroupId)?.value.vms ?? [];
@@ -83,15 +84,15 @@ async function switchover(
   return { kind: "ok", value: { tasks } };
 }
 
-type FailoverInput = OneGroup & { readonly to: string; readonly accept: readonly string[] };
+type FailoverInput = FailoverRequest & WithRequestId & { readonly accept: readonly string[] };
 
 /** All of what would be lost has to be accepted before the first VM is ordered. */
 async function failover(
   options: ApiOptions,
   sight: Sight,
-  { group, to, accept, requestId }: FailoverInput,
+  { accept, requestId, ...request }: FailoverInput,
 ): Promise<Answer<Losses>> {
-  const found = lossesOf(options.view(), group, to, sight, options.clock.wall());
+  const found = lossesOf(options.view(), request, sight, options.clock.wall());
   if (found.kind === "refused") return found;
   const lossy = found.losses.filter(({ code }) => code !== "whole");
   const asked: Asked = { actor: { name: "root", role: "admin", requestId: requestId ?? "" }, at: options.clock.wall() };

@@ -1,6 +1,7 @@
 import type { GroupOutput, Losses } from "../../api/contract/group.ts";
 import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group } from "../program.ts";
+import type { Session } from "../session.ts";
 import { moment, table } from "../text.ts";
 import { fail } from "../trouble.ts";
 import { watchTask } from "./task.ts";
@@ -9,9 +10,16 @@ import { watchTask } from "./task.ts";
 
 type Parent = Parameters<Group>[0];
 type Manner = "live" | "stopped";
-type Options = { readonly to?: string; readonly wait: boolean; readonly timeout: number; readonly json?: true };
+type Options = {
+  readonly to?: string;
+  readonly vm?: string;
+  readonly wait: boolean;
+  readonly timeout: number;
+  readonly json?: true;
+};
 
 const toHelp = "the host that they go to (default: the one where none of them is)";
+const vmHelp = "only this VM of it, by name or id";
 const waitHelp = "how long to wait for each";
 
 export function switchCommands(group: Parent, cli: Cli): void {
@@ -20,10 +28,14 @@ export function switchCommands(group: Parent, cli: Cli): void {
     .description("move all its VMs to the host of their copies, as they run; what they leave is the copy then")
     .argument("<group>", "its name")
     .option("--to <host>", toHelp)
+    .option("--vm <vm>", vmHelp)
     .option("--no-wait", "return as soon as the orders are recorded")
     .option("--timeout <seconds>", waitHelp, wholeNumber, 600)
     .option("--json", "print the tasks as JSON at the end")
-    .addHelpText("after", examples("holdfast group switchover office", "holdfast group switchover office --to h1"))
+    .addHelpText(
+      "after",
+      examples("holdfast group switchover office", "holdfast group switchover office --vm web --to h1"),
+    )
     .action((name, options) => run(cli, name, "live", options));
   group
     .command("failover")
@@ -32,6 +44,7 @@ export function switchCommands(group: Parent, cli: Cli): void {
     .option("--planned", "stop them first: nothing is lost, because every copy has every write then")
     .option("--accept <loss...>", "lose what their copies lack, as this command says it without it")
     .option("--to <host>", toHelp)
+    .option("--vm <vm>", vmHelp)
     .option("--no-wait", "with --planned: return as soon as the orders are recorded")
     .option("--timeout <seconds>", waitHelp, wholeNumber, 600)
     .option("--json", "print the tasks, or what is lost, as JSON at the end")
@@ -41,16 +54,17 @@ export function switchCommands(group: Parent, cli: Cli): void {
     );
 }
 
-type ByHand = { readonly to?: string; readonly accept?: string[]; readonly json?: true };
+type ByHand = { readonly to?: string; readonly vm?: string; readonly accept?: string[]; readonly json?: true };
 
 /** Nobody accepts what was not shown: without it this only tells. */
-async function byHand(cli: Cli, name: string, { to: wanted, accept, json }: ByHand): Promise<void> {
+async function byHand(cli: Cli, name: string, options: ByHand): Promise<void> {
+  const { accept, json } = options;
   const session = await cli.session();
-  const to = wanted ?? otherEnd((await session.call((client) => client.group.show({ group: name }))).group);
+  const input = await whichOf(session, name, options);
   const answer =
     accept === undefined
-      ? await session.call((client) => client.group.losses({ group: name, to }))
-      : await session.change((client, requestId) => client.group.failover({ group: name, to, accept, requestId }));
+      ? await session.call((client) => client.group.losses(input))
+      : await session.change((client, requestId) => client.group.failover({ ...input, accept, requestId }));
   if (json === true) cli.json(answer);
   else cli.io.out(lossesText(answer) + (accept === undefined ? "" : "It is ordered.\n"));
   const lossy = answer.vms.filter(({ code }) => code !== "whole");
@@ -71,9 +85,9 @@ function lossesText({ vms }: Losses): string {
 
 async function run(cli: Cli, name: string, manner: Manner, options: Options): Promise<void> {
   const session = await cli.session();
-  const to = options.to ?? otherEnd((await session.call((client) => client.group.show({ group: name }))).group);
+  const input = await whichOf(session, name, options);
   const { tasks } = await session.change((client, requestId) =>
-    client.group.switchover({ group: name, to, manner, requestId }),
+    client.group.switchover({ ...input, manner, requestId }),
   );
   const quiet = options.json === true;
   const last = [];
@@ -85,9 +99,21 @@ async function run(cli: Cli, name: string, manner: Manner, options: Options): Pr
   if (quiet) cli.json({ tasks: last });
 }
 
+type Which = { readonly group: string; readonly to: string; readonly vm?: string };
+
+async function whichOf(session: Session, group: string, { to, vm }: Pick<Options, "to" | "vm">): Promise<Which> {
+  const one = vm === undefined ? {} : { vm };
+  if (to !== undefined) return { group, to, ...one };
+  const shown = (await session.call((client) => client.group.show({ group }))).group;
+  return { group, to: otherEnd(shown, vm), ...one };
+}
+
 /** Where all of them are says where they go; of those on both hosts a person has to say it. */
-function otherEnd({ name, from, to, vms }: GroupOutput): string {
-  const there = new Set(vms.map(({ on }) => on?.id));
+function otherEnd({ name, from, to, vms }: GroupOutput, wanted: string | undefined): string {
+  const chosen = vms.filter((vm) => wanted === undefined || vm.name === wanted || vm.id === wanted);
+  // The server says who is not in it.
+  if (chosen.length === 0) return to.id;
+  const there = new Set(chosen.map(({ on }) => on?.id));
   if (there.size === 1 && there.has(from.id)) return to.id;
   if (there.size === 1 && there.has(to.id)) return from.id;
   throw fail("group-on-both-hosts", { group: name, hosts: `${from.name} and ${to.name}` }, 1);

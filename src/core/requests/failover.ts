@@ -9,7 +9,7 @@ import { copiesOn } from "../replication.ts";
 import { usability } from "../replication-usable.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { findHost, hostName, refuseDisarmed } from "./find.ts";
-import { findGroup } from "./groups.ts";
+import { findGroup, vmsOf } from "./groups.ts";
 import type { Asked, Planned } from "./plan.ts";
 import type { Sight } from "./sight.ts";
 
@@ -34,15 +34,27 @@ export type Loss = {
 };
 type Losses = { readonly kind: "losses"; readonly losses: readonly Loss[] };
 
-/** Of all VMs of the group that are not at `to`. Refused where one of them has no copy that a guest could make sense of. */
-export function lossesOf(view: ClusterView, group: string, to: string, sight: Sight, at: WallMs): Losses | Refusal {
+export type FailoverRequest = {
+  /** By its name. */
+  readonly group: string;
+  /** A host, by name or id. */
+  readonly to: string;
+  /** One of its VMs, by name or id; undefined: all of them. */
+  readonly vm?: string | undefined;
+};
+
+/** Of the VMs that are not at `to`. Refused where one of them has no copy that a guest could make sense of. */
+export function lossesOf(view: ClusterView, request: FailoverRequest, sight: Sight, at: WallMs): Losses | Refusal {
+  const { group, to } = request;
   const found = findGroup(view, group);
   if (found.kind === "refused") return found;
+  const chosen = vmsOf(view, found.stored.value, request.vm);
+  if (chosen.kind === "refused") return chosen;
   const target = findHost(view, to);
   if (target.kind === "refused") return target;
   const { id: host, name } = target.stored.value;
   const losses: Loss[] = [];
-  for (const id of found.stored.value.vms) {
+  for (const id of chosen.vms) {
     const vm = view.vms.get(id)?.value;
     const owner = view.owners.get(id)?.value;
     if (vm === undefined || owner === undefined || owner.host === host) continue;

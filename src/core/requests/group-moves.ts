@@ -5,18 +5,24 @@ import { isWorking } from "../replication-duty.ts";
 import { usability } from "../replication-usable.ts";
 import { switchesOver } from "../switchover.ts";
 import { findHost, hostName } from "./find.ts";
-import { findGroup } from "./groups.ts";
+import { findGroup, vmsOf } from "./groups.ts";
 
 /** `live`: as they run. `stopped`: each is stopped, and started from its copy, which has everything then. */
-export type GroupMove = { readonly group: string; readonly to: string; readonly manner: "live" | "stopped" };
+export type GroupMove = {
+  readonly group: string;
+  readonly to: string;
+  readonly manner: "live" | "stopped";
+  /** One of its VMs, by name or id; undefined: all of them. */
+  readonly vm?: string | undefined;
+};
 
 /**
  * The VMs of a group that are not at `to` yet, each of which can go there now without losing a write. Refused as a whole where
- * one of them cannot: half a group on each host is nobody's wish.
+ * one of them cannot: half a group on each host is nobody's wish, unless somebody names one VM of it.
  */
 export function vmsToSwitch(
   view: ClusterView,
-  { group, to, manner }: GroupMove,
+  { group, to, manner, vm: one }: GroupMove,
 ): { readonly kind: "vms"; readonly vms: readonly VmId[]; readonly to: HostId } | Refusal {
   const found = findGroup(view, group);
   if (found.kind === "refused") return found;
@@ -28,7 +34,9 @@ export function vmsToSwitch(
   if (host !== value.source && host !== value.target)
     return refuse("group-not-its-host", { group: value.name, host: name, hosts: ends });
   if (!isWorking(view, value)) return refuse("group-not-copying", { group: value.name });
-  const vms = value.vms.filter((vm) => view.owners.get(vm)?.value.host !== host);
+  const chosen = vmsOf(view, value, one);
+  if (chosen.kind === "refused") return chosen;
+  const vms = chosen.vms.filter((vm) => view.owners.get(vm)?.value.host !== host);
   if (vms.length === 0) return refuse("group-already-there", { group: value.name, host: name });
   for (const id of vms) {
     const vm = view.vms.get(id)?.value;

@@ -125,6 +125,19 @@ export function findGroup(
   return refuse("group-unknown", { group: wanted, known: someOf([...view.groups.keys()].sort(compareText)) });
 }
 
+/** All of its VMs, or the one of them that is asked for, by name or id. */
+export function vmsOf(
+  view: ClusterView,
+  { name, vms }: Group,
+  wanted: string | undefined,
+): { readonly kind: "vms"; readonly vms: readonly VmId[] } | Refusal {
+  if (wanted === undefined) return { kind: "vms", vms };
+  const found = findVm(view, wanted);
+  if (found.kind === "refused") return found;
+  const { id, name: known } = found.stored.value;
+  return vms.includes(id) ? { kind: "vms", vms: [id] } : refuse("group-vm-not-in-it", { group: name, vm: known });
+}
+
 /** For whoever shows it. */
 export function hostOf(view: ClusterView, id: HostId): { readonly id: HostId; readonly name: string } {
   return { id, name: hostName(view, id) };

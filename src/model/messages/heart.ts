@@ -20,9 +20,9 @@ export const heartMessages = {
     remedy: "Look for storage of this host that does not answer: processes that wait for it cannot be frozen.",
   },
   "heart-store-silent": {
-    cause: "The cluster's store does not answer.",
+    cause: "The cluster's store does not answer, or takes no writes.",
     effect: "The VMs of this host are frozen at the deadline if it lasts, and go on when it answers again in time.",
-    remedy: "Check this host's links, and whether most members of the cluster are up.",
+    remedy: "Check this host's links, whether most members of the cluster are up, and whether the store is full.",
   },
   "heart-store-unreadable": {
     cause: "A record of this host in the store cannot be read by this version.",

@@ -8,7 +8,7 @@ import type { CheckerKind } from "./kind.ts";
 
 /** When a guard stamped, and until when that lets its level run. */
 type Mark = { readonly at: number; readonly until: number; readonly deadlineMs: number };
-type Stamp = { readonly heart: Life; readonly stamp: number; readonly by: Partial<Record<GuardName, Mark>> };
+type Stamp = Partial<Record<GuardName, Mark>>;
 type Permit = {
   readonly incarnation: number;
   readonly at: number;
@@ -31,25 +31,24 @@ const stampsKept = 400;
 export const deadlines: CheckerKind = {
   rule: "S2",
   make: (world, fail) => {
-    const stamps = new Map<SimHost, Stamp[]>();
+    const stamps = new Map<Life, Map<number, Stamp>>();
     const permits = new Map<SimHost, Permit>();
     return {
       stamped: (host, heart, guard, stamp) => {
-        const list = stamps.get(host) ?? [];
-        stamps.set(host, list);
-        const known = list.findLast((one) => one.heart === heart && one.stamp === stamp);
+        const known = stamps.get(heart) ?? new Map<number, Stamp>();
+        stamps.set(heart, known);
         const at = world.scheduler.now;
         const deadlineMs = host.guardDeadlinesMs[guard];
         const mark = { at, until: at + deadlineMs / host.clock.rate + roundingMs, deadlineMs };
-        if (known !== undefined) known.by[guard] = mark;
-        else list.push({ heart, stamp, by: { [guard]: mark } });
-        if (list.length > 2 * stampsKept) list.splice(0, stampsKept);
+        const before = known.get(stamp);
+        if (before !== undefined) before[guard] = mark;
+        else known.set(stamp, { [guard]: mark });
+        if (known.size > stampsKept) known.delete(known.keys().next().value as number);
       },
       committed: ({ name, value }, writer) => {
         if (name.kind !== "heartbeat" || value === undefined || writer === null) return;
         const { seq, deadlineMs } = value as Heartbeat;
-        const found = stamps.get(writer.host)?.findLast((one) => one.heart === writer.life && one.stamp === seq);
-        const { a, b } = found?.by ?? {};
+        const { a, b } = stamps.get(writer.life)?.get(seq) ?? {};
         if (a === undefined || b === undefined)
           return fail(`${name.host} sent heartbeat ${seq} without both guards' stamps`);
         const enforcedMs = Math.max(a.deadlineMs, b.deadlineMs);

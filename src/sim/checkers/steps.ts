@@ -10,9 +10,9 @@ import { applyChanges, type ClusterView } from "../../model/view.ts";
 import type { World } from "../world/world.ts";
 import type { StepChecks } from "./checker.ts";
 
-/** Of the steps that decide nothing one in this many is looked at; of those that decide, one in `decidingEvery`. */
+/** Every step that decides is looked at; of the others, which look around, beat or wait, one in this many. */
 const idleEvery = 60;
-const decidingEvery = 3;
+const looksAround: readonly string[] = ["wake-at", "alive", "list", "read", "list-points", "measure"];
 
 /** STEP: deciding twice gives the same, the order of maps does not matter, and the result of a decision needs no other. */
 export function stepChecks(world: World): StepChecks {
@@ -62,18 +62,21 @@ export function shuffledSteps(seed: string): StepChecks {
   };
 }
 
-function sampler(): (effects: readonly { readonly kind: string }[]) => boolean {
+type Effect = { readonly kind: string; readonly transaction?: Transaction };
+
+function sampler(): (effects: readonly Effect[]) => boolean {
   let idle = 0;
-  let deciding = 0;
   return (effects) => {
-    const decides = effects.some(({ kind }) => kind !== "wake-at" && kind !== "alive");
-    if (decides) {
-      deciding += 1;
-      return deciding % decidingEvery === 0;
-    }
+    if (effects.some(decides)) return true;
     idle += 1;
     return idle % idleEvery === 0;
   };
+}
+
+/** The manager's beat is the same every second. */
+function decides({ kind, transaction }: Effect): boolean {
+  if (transaction !== undefined) return transaction.writes.some(({ key }) => key !== keys.managerTick);
+  return !looksAround.includes(kind);
 }
 
 /** What was decided, done: the same subjects are then at rest. */

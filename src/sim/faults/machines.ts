@@ -1,6 +1,6 @@
 import type { SeededRandom } from "../../base/random.ts";
 import type { VmExit } from "../../model/records.ts";
-import type { SimDeviceMood } from "../fencing.ts";
+import { goodMood, type SimDeviceMood } from "../fencing.ts";
 import type { FaultEvent } from "../plan.ts";
 import type { Copy, HostTrouble } from "../world/host.ts";
 import type { World } from "../world/world.ts";
@@ -56,6 +56,21 @@ const storageError: FaultKind = {
   },
 };
 
+/** QEMUs come up and run their guests, and their monitor lets everybody who connects wait. */
+export const qmpLate: FaultKind = {
+  name: "qmp-late",
+  weight: 1,
+  draw: (random, context) => ({ host: random.pick(context.workers), forMs: 500 + random.below(45_000) }),
+  happens: (world, event) => {
+    const { trouble } = world.host(event.host);
+    if (trouble.qmpLate === 0) trouble.qmpLateSince = world.scheduler.now;
+    trouble.qmpLate += 1;
+    return () => {
+      trouble.qmpLate -= 1;
+    };
+  },
+};
+
 type Flag = keyof Pick<HostTrouble, "startsFail" | "startsSlow" | "slowStorage">;
 
 function hostTrouble(name: string, weight: number, flag: Flag): FaultKind {
@@ -89,10 +104,18 @@ function deviceMood(name: string, weight: number, mood: (event: FaultEvent) => P
     happens: (world, event) => {
       const device = world.devices.get(event.host ?? "");
       if (device === undefined) return undefined;
-      const before = device.mood;
-      device.mood = { ...before, ...mood(event) };
+      const troubles = device.troubles ?? new Set();
+      const trouble = mood(event);
+      const settle = (): void => {
+        device.troubles = troubles;
+        device.mood = Object.assign({}, goodMood, ...troubles);
+      };
+      troubles.add(trouble);
+      settle();
+      // Another one may have come meanwhile, or be over: what is left counts.
       return () => {
-        device.mood = before;
+        troubles.delete(trouble);
+        settle();
       };
     },
   };

@@ -3,7 +3,7 @@ import { copiesInTrouble, copyingFaults, pointWishes } from "./copying.ts";
 import type { FaultKind } from "./fault.ts";
 import { hostFaults } from "./hosts.ts";
 import { doubling, linkFaults } from "./links.ts";
-import { deviceLies, machineFaults } from "./machines.ts";
+import { deviceLies, machineFaults, qmpLate } from "./machines.ts";
 import { managingFaults } from "./managing.ts";
 import { movingFaults, switchoverInTrouble } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
@@ -75,9 +75,12 @@ function weighed(kinds: readonly FaultKind[], weights: Readonly<Record<string, n
 /** Drawn after all others, so that nothing of theirs moves. */
 export const lastMenu: readonly FaultKind[] = [doubling];
 
+/** Of QEMUs whose monitors answer late; drawn by itself, with what makes a driver connect. */
+export const lateMenu: readonly FaultKind[] = [qmpLate];
+
 const drawn = [
   ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
-  ...[rulingMenu, movingMenu, copyingMenu, lastMenu],
+  ...[rulingMenu, movingMenu, copyingMenu, lastMenu, lateMenu],
 ].flat();
 /** Every kind that seeds draw: a count of each is held against zero. */
 export const drawnKinds: readonly string[] = [...new Set(drawn.map((kind) => kind.name))];
@@ -88,7 +91,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...["agent-kill", "agent-stop", "heart-kill", "guard-kill", "clock-rate", "wall-jump"],
   ...["device-slow", "device-unreachable", "device-ignores"],
   ...["qemu-crash", "guest-panic", "guest-shutdown", "qemu-does-not-die", "storage-error"],
-  ...["start-fails", "start-slow", "late-writes", "duplicate"],
+  ...["start-fails", "start-slow", "qmp-late", "late-writes", "duplicate"],
   ...operatorFaults.map((kind) => kind.name),
   ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy", "disarm"],
   ...rulingFaults.map((kind) => kind.name),

@@ -47,7 +47,7 @@ export class MoveSource {
   #whyNot(qemu: MoveQemu): HypervisorEnd | undefined {
     const { vm } = qemu.run;
     if (qemu.moving.part !== undefined) return refuse("move-under-way", { vm });
-    if (qemu.isFrozen()) return refuse("vm-unresponsive", { vm });
+    if (qemu.isFrozen() || !this.#machine.isAttached(qemu)) return refuse("vm-unresponsive", { vm });
     return qemu.isUp() ? undefined : refuse("move-guest-stands", { vm });
   }
 

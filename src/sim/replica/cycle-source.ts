@@ -29,7 +29,7 @@ export class SimCycleSource implements CycleSource {
   cycle(run: VmRun, request: CycleRequest, done: (end: CycleEnd) => void): void {
     this.#later(() => {
       const { vm } = run;
-      const qemu = this.#qemu(run);
+      const qemu = this.#world.answers?.(run) === false ? undefined : this.#qemu(run);
       if (qemu === undefined) return done(refuse("vm-not-running", { vm }));
       if (request.tls && !this.#host.isCertified) return done(refuse("replica-no-certificate", { vm }));
       if (this.#underWay.has(nameOf(run))) return done(refuse("cycle-under-way", { vm }));
@@ -47,6 +47,8 @@ export class SimCycleSource implements CycleSource {
   endCycles(run: VmRun, done: (end: HypervisorEnd) => void): void {
     this.#later(() => {
       if (this.#underWay.has(nameOf(run))) return done(refuse("cycle-under-way", { vm: run.vm }));
+      if (this.#qemu(run) !== undefined && this.#world.answers?.(run) === false)
+        return done({ kind: "unknown", cause: "QEMU does not answer" });
       for (const { noted } of this.#qemu(run)?.volumes ?? []) noted.clear();
       done({ kind: "done" });
     });

@@ -12,6 +12,8 @@ export interface ReplicaWorld {
   now(): number;
   /** What the clock of this host says, for people. */
   wall?(): number;
+  /** The monitor of this run's QEMU answers the driver; not there: always. */
+  answers?(run: VmRun): boolean;
   /** Both ways get through between two hosts. */
   connects(a: HostId, b: HostId): boolean;
   /** Who answers at a door; undefined: nobody. */

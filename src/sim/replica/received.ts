@@ -42,7 +42,7 @@ export class SimReplicaHost {
   readonly addresses: ReadonlySet<string>;
   readonly copies = new Map<VolumeId, Copied>();
   readonly received = new Map<VmId, Received>();
-  /** The same as it lies beside the images of what is received in cycles: it outlives a power cut. */
+  /** The same as it lies beside the images: it outlives a power cut. */
   readonly beside = new Map<VmId, Received>();
   readonly daemons = new Map<VmId, SimDaemon>();
   readonly doors = new Map<VmId, readonly Door[]>();
@@ -64,7 +64,7 @@ export class SimReplicaHost {
     for (const daemon of this.daemons.values()) daemon.isAlive = false;
     for (const open of this.exports.values()) open.isRemoved = true;
     for (const [vm, { cycles, ...received }] of this.received)
-      if (cycles !== null) this.beside.set(vm, { ...received, cycles: { last: cycles.last, open: null } });
+      this.beside.set(vm, { ...received, cycles: cycles === null ? null : { last: cycles.last, open: null } });
     this.exports.clear();
     this.daemons.clear();
     this.received.clear();

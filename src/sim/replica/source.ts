@@ -58,7 +58,7 @@ export class SimReplicaSource implements ReplicaSource {
 
   attach(run: VmRun, request: AttachRequest, end: Done): void {
     this.#later(() => {
-      const qemu = this.#qemu(run);
+      const qemu = this.#answering(run);
       const { vm } = run;
       if (qemu === undefined) return end(refuse("vm-not-running", { vm }));
       if (this.#runs.has(nameOf(run))) return end(refuse("replica-attached", { vm }));
@@ -84,7 +84,7 @@ export class SimReplicaSource implements ReplicaSource {
 
   #begin(run: VmRun, attached: Attached, leftMs: number, end: Done): void {
     if (!this.isOpen) return;
-    const qemu = this.#qemu(run);
+    const qemu = this.#answering(run);
     const isIn = qemu?.hasArrived() === true;
     if (isIn) {
       qemu.note(attached.relay);
@@ -125,7 +125,7 @@ export class SimReplicaSource implements ReplicaSource {
 
   resync(run: VmRun, doors: readonly Door[], end: Done): void {
     this.#withRun(run, end, (attached) => {
-      const qemu = this.#qemu(run);
+      const qemu = this.#answering(run);
       if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
       if (qemu.relay === undefined) return end(refuse("replica-job-gone", { vm: run.vm }));
       const { relay } = attached;
@@ -142,7 +142,7 @@ export class SimReplicaSource implements ReplicaSource {
 
   confirm(run: VmRun, end: Done): void {
     this.#withRun(run, end, ({ relay, since }) => {
-      const qemu = this.#qemu(run);
+      const qemu = this.#answering(run);
       if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
       const isConfirmed = relay.isAlive && relay.mode === "hold" && relay.refused === since && qemu.isWhole();
       end(isConfirmed ? done : refuse("replica-not-in-sync", { vm: run.vm }));
@@ -167,6 +167,7 @@ export class SimReplicaSource implements ReplicaSource {
     this.#later(() => {
       const attached = this.#runs.get(nameOf(run));
       if (attached === undefined) return end(done);
+      if (this.#qemu(run) !== this.#answering(run)) return end({ kind: "unknown", cause: "QEMU does not answer" });
       attached.since = undefined;
       if (!attached.relay.isAlive) this.#replace(run, attached);
       attached.relay.answerFromNowOn("gone");
@@ -224,7 +225,7 @@ export class SimReplicaSource implements ReplicaSource {
   }
 
   #tell(run: VmRun, attached: Attached): void {
-    const qemu = this.#qemu(run);
+    const qemu = this.#answering(run);
     if (qemu === undefined || attached.copied || attached.since === undefined) return;
     qemu.resume();
     const left = qemu.volumes.reduce((sum, { dirty }) => sum + dirty.size, 0);
@@ -250,6 +251,10 @@ export class SimReplicaSource implements ReplicaSource {
   #qemu(run: VmRun): SimMirrorQemu | undefined {
     const qemu = this.#host.qemus.get(nameOf(run));
     return qemu?.isAlive === true ? qemu : undefined;
+  }
+
+  #answering(run: VmRun): SimMirrorQemu | undefined {
+    return this.#world.answers?.(run) === false ? undefined : this.#qemu(run);
   }
 
   #withRun(run: VmRun, end: Done, act: (attached: Attached) => void): void {

@@ -67,7 +67,11 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
   ceaseForStart(vm: VmId, _volumes: readonly ReplicaVolume[], done: (end: CeaseEnd) => void): void {
     this.#later(() => {
       const beside = this.#host.beside.get(vm);
-      if (!this.#host.received.has(vm) && beside !== undefined) this.#host.received.set(vm, beside);
+      if (!this.#host.received.has(vm) && beside !== undefined) {
+        const trouble = beside.cycles === null ? troubleOf(this.#host, beside) : undefined;
+        if (trouble !== undefined) return done(trouble);
+        if (beside.cycles !== null) this.#host.received.set(vm, beside);
+      }
       const last = this.#host.received.get(vm)?.cycles?.last ?? null;
       done(last === null ? this.#cease(vm) : this.#ceaseAt(vm, last.point));
     });
@@ -137,7 +141,8 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     const last = trouble === undefined ? (known?.cycles?.last ?? null) : null;
     const counters = new Map<VolumeId, number>();
     const untouched = volumes.every(({ volume }) => host.copies.get(volume)?.left === epoch - 1);
-    const isAsLeft = known?.epoch === epoch ? known.isAsLeft : untouched && !inCycles;
+    const before = host.received.get(vm);
+    const isAsLeft = before?.epoch === epoch ? before.isAsLeft : untouched && !inCycles;
     for (const { volume } of volumes) {
       const copy = host.copies.get(volume) ?? {
         disk: new Map(),
@@ -186,7 +191,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
         ),
       );
     host.doors.set(vm, doors);
-    return { kind: "ready", doors, isAsLeft };
+    return { kind: "ready", doors, isAsLeft, lastCycle: inCycles ? last : null };
   }
 
   #cease(vm: VmId): CeaseEnd {

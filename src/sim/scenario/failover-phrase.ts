@@ -9,12 +9,9 @@ import type { PhraseArgs } from "./phrase-words.ts";
 export function acceptLoss({ vm, hosts: [host = ""] }: PhraseArgs): Ask {
   return (view, _event, asked) => {
     const group = groupOf(view, `vm:${vm}` as VmId)?.name ?? "";
-    const found = lossesOf(view, group, host, () => "silent", asked.at);
+    const found = lossesOf(view, { group, to: host, vm: vm ?? "" }, () => "silent", asked.at);
     if (found.kind === "refused") return found;
-    const loss = must(
-      found.losses.find((one) => one.name === vm),
-      () => `Cannot accept: ${vm} is there`,
-    );
+    const loss = must(found.losses[0], () => `Cannot accept: ${vm} is there`);
     return planFailover(view, loss, [loss.accept], asked);
   };
 }

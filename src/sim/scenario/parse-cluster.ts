@@ -24,6 +24,7 @@ export function parseCluster(words: readonly string[]): StoryCluster | string {
     profile: "default",
     hostProfiles: {},
     hostCpus: {},
+    accel: "tcg",
     manager: last,
     storeLeader: last,
     memoryMiB: 1_024,
@@ -59,6 +60,9 @@ function takePair(draft: Draft, key: string, value: string): string | undefined 
       return ["1", "3", "5"].includes(value) && draft.voters <= draft.hosts ? undefined : `${value} voters cannot be`;
     case "profile":
       return takeProfile(draft, value);
+    case "accel":
+      draft.accel = value === "kvm" ? "kvm" : "tcg";
+      return value === "kvm" ? undefined : "only accel=kvm is known here";
     case "cpu":
       return takeCpu(draft, value);
     case "manager":

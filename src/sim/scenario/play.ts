@@ -95,6 +95,7 @@ function planOf({ name, cluster, untilMs }: Scenario): WorldPlan {
     profile: cluster.profile,
     hostProfiles: cluster.hostProfiles,
     hostCpus: cluster.hostCpus,
+    accel: cluster.accel,
     hosts: cluster.hosts,
     witness: cluster.witness,
     voters: cluster.voters,

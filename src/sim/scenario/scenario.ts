@@ -35,6 +35,7 @@ export type StoryCluster = {
   readonly hostProfiles: Readonly<Record<string, ProfileName>>;
   /** Processors of hosts, where their QEMUs were asked. */
   readonly hostCpus: Readonly<Record<string, SimCpu>>;
+  readonly accel: "kvm" | "tcg";
   /** Who holds the office, and who leads the store, when the story begins. */
   readonly manager: string;
   readonly storeLeader: string;

@@ -60,7 +60,7 @@ export class DriverMoves {
     let attachesAt: number | undefined;
     return {
       id: host.id,
-      accel: "tcg",
+      accel: host.accel,
       addresses: new Set([moveAddress(host)]),
       isOpen: () => isMine() && host.works,
       find: (run) => {
@@ -68,6 +68,8 @@ export class DriverMoves {
         return copy === undefined ? undefined : qemuOf(qemus, copy);
       },
       isAttached: ({ moving }) => {
+        const copy = [...host.copies.values()].find((one) => one.moving === moving);
+        if (copy !== undefined && !host.answers(copy, openedAt)) return false;
         if (!found.has(moving)) return true;
         attachesAt ??= openedAt + qemus.drawMs(0, attachMsMax);
         return host.scheduler.now >= attachesAt;

@@ -24,8 +24,9 @@ const killLimitMs = 10_000;
 
 /** The hypervisor port of one daemon's life, over what really runs on its host. It ends with the daemon; QEMUs do not. */
 export class Driver implements Hypervisor, Migration {
-  readonly accel = "tcg";
+  readonly accel: "kvm" | "tcg";
   readonly #host: SimHost;
+  readonly #openedAt: number;
   readonly #life: Life;
   readonly #qemus: Qemus;
   #listener: ((event: VmEvent) => void) | undefined;
@@ -36,6 +37,8 @@ export class Driver implements Hypervisor, Migration {
 
   constructor(host: SimHost, life: Life, qemus: Qemus, network: MoveNetwork) {
     this.#host = host;
+    this.accel = host.accel;
+    this.#openedAt = host.scheduler.now;
     this.#life = life;
     this.#qemus = qemus;
     const spawn = (request: StartRequest, done: (made: Refusal | Copy) => void) => this.#spawnIncoming(request, done);
@@ -103,12 +106,30 @@ export class Driver implements Hypervisor, Migration {
 
   #spawnIncoming(request: StartRequest, done: (made: Refusal | Copy) => void): void {
     if (!this.#begin(request.run, done)) return;
-    this.#life.after(this.#qemus.drawMs(50, 600), () => {
+    this.#life.after(this.#upMs(), () => {
       const end = this.#qemus.spawnIncoming(this.#host, request);
       if (end.kind === "refused") this.#forget(request.run);
       else this.#starting.delete(runKey(request.run));
-      done(end.kind === "refused" ? end : end.copy);
+      if (end.kind === "refused") done(end);
+      else this.#awaitAnswer(end.copy, this.#host.scheduler.now + startLimitMs, done);
     });
+  }
+
+  #awaitAnswer(copy: Copy, until: number, done: (made: Refusal | Copy) => void): void {
+    const { vm } = copy.run;
+    if (!copy.alive) done(refuse("vm-start-failed", { vm }));
+    else if (this.#isAttached(copy)) done(copy);
+    else if (this.#host.scheduler.now < until) this.#life.after(50, () => this.#awaitAnswer(copy, until, done));
+    else this.#end(copy.run, () => done(refuse("vm-start-late", { vm, seconds: startLimitMs / 1000 })));
+  }
+
+  #isAttached(copy: Copy): boolean {
+    return this.#host.answers(copy, this.#openedAt);
+  }
+
+  /** From exec until it answers. */
+  #upMs(): number {
+    return this.accel === "kvm" ? this.#qemus.drawMs(30, 200) : this.#qemus.drawMs(50, 600);
   }
 
   #spawn(request: StartRequest, done: Done): void {
@@ -120,7 +141,7 @@ export class Driver implements Hypervisor, Migration {
       return;
     }
     const until = this.#host.scheduler.now + startLimitMs;
-    this.#life.after(this.#qemus.drawMs(50, 600), () => this.#awaitRunning(end.copy, until, done));
+    this.#life.after(this.#upMs(), () => this.#awaitRunning(end.copy, until, done));
   }
 
   #awaitRunning(copy: Copy, until: number, done: Done): void {
@@ -133,7 +154,7 @@ export class Driver implements Hypervisor, Migration {
     } else if (!copy.alive) {
       this.#forget(copy.run);
       done(refuse("vm-start-failed", { vm: copy.run.vm }));
-    } else if (this.#host.executes(copy) || copy.paused) {
+    } else if (this.#isAttached(copy) && (this.#host.executes(copy) || copy.paused)) {
       this.#starting.delete(runKey(copy.run));
       done({ kind: "done" });
     } else if (this.#host.scheduler.now < until) {
@@ -158,7 +179,9 @@ export class Driver implements Hypervisor, Migration {
     }
     // A guest goes down in its own time, or never; one that stands still uses up the grace.
     const hears = this.#host.executes(copy) && this.#qemus.chance(0.8);
-    this.#life.after(hears ? Math.min(graceMs, this.#qemus.drawMs(100, 2_000)) : graceMs, () => this.#end(run, done));
+    const goesDownMs = hears ? Math.min(graceMs, this.#qemus.drawMs(100, 2_000)) : graceMs;
+    // Without its monitor nobody can tell the guest: it is ended as it is.
+    this.#life.after(this.#isAttached(copy) ? goesDownMs : 0, () => this.#end(run, done));
   }
 
   kill(run: VmRun, done: Done): void {
@@ -192,7 +215,7 @@ export class Driver implements Hypervisor, Migration {
     this.#life.after(this.#qemus.drawMs(1, 10), () => {
       const copy = this.#host.copies.get(runKey(run));
       if (copy === undefined) done(refuse("vm-not-running", { vm: run.vm }));
-      else if (!this.#host.executes(copy)) done(refuse("vm-unresponsive", { vm: run.vm }));
+      else if (!this.#host.executes(copy) || !this.#isAttached(copy)) done(refuse("vm-unresponsive", { vm: run.vm }));
       else done({ kind: "done" });
     });
   }
@@ -231,6 +254,8 @@ export class Driver implements Hypervisor, Migration {
   #seen(copy: Copy): RunningVm {
     const { run, moving } = copy;
     const move = moving.part === undefined ? {} : { move: moving.part };
+    const isSilent = !this.#isAttached(copy) && !this.#host.isFrozen(run);
+    if (isSilent) return { run, state: "unresponsive", adopted: false, ...move };
     if (this.#host.executes(copy)) return { run, state: "running", adopted: true, ...move };
     const stands = copy.paused || (moving.halted && !this.#host.isFrozen(run));
     return { run, state: stands ? "paused" : "frozen", adopted: true, ...move };

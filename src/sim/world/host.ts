@@ -23,6 +23,9 @@ export function guardProcess(name: GuardName): ProcessName {
 export type HostTrouble = {
   startsFail: number;
   startsSlow: number;
+  /** QEMUs let whoever connects to them wait; and since when, counted for those that connected before. */
+  qmpLate: number;
+  qmpLateSince: number;
   watchLagMs: number;
   /** Its daemon, and nothing else of it, gets no answer from the store. */
   storeBlocked: boolean;
@@ -40,6 +43,7 @@ export type Copy = {
   readonly vm: Vm;
   /** A disk of it lies where an old run could still write what the next one uses: in a shared folder (S10). */
   readonly strict: boolean;
+  readonly spawnedAt: number;
   run: VmRun;
   alive: boolean;
   /** Its guest stands still by itself: a disk that failed. */
@@ -86,12 +90,16 @@ export class SimHost {
   readonly trouble: HostTrouble = {
     startsFail: 0,
     startsSlow: 0,
+    qmpLate: 0,
+    qmpLateSince: 0,
     watchLagMs: 0,
     storeBlocked: false,
     memberDown: 0,
     slowStorage: 0,
     sensorsBlind: 0,
   };
+  /** What its QEMUs run guests with. */
+  accel: "kvm" | "tcg" = "tcg";
   on = false;
   /** Stacked: the whole host stands still while above zero. */
   freezes = 0;
@@ -164,6 +172,12 @@ export class SimHost {
   /** Its vCPUs run, and its writes go out. */
   executes(copy: Copy): boolean {
     return copy.alive && !copy.paused && !copy.moving.halted && !this.isFrozen(copy.run);
+  }
+
+  /** QMP of this one answers a driver that is open since `openedAt`; what had connected before stays connected. */
+  answers({ spawnedAt }: Pick<Copy, "spawnedAt">, openedAt: number): boolean {
+    const { qmpLate, qmpLateSince } = this.trouble;
+    return qmpLate === 0 || Math.max(spawnedAt, openedAt) < qmpLateSince;
   }
 
   /** The machine or the run's cgroup stands still. */

@@ -94,6 +94,7 @@ export class Qemus {
     const strict = pools.some((pool) => pool.kind === "shared-dir");
     this.#lastId += 1;
     const life = {
+      spawnedAt: host.scheduler.now,
       alive: true,
       paused: false,
       diesNotBefore: 0,

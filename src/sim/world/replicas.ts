@@ -11,6 +11,7 @@ import { SimPointSource } from "../replica/point-source.ts";
 import { type SimPoint, SimReplicaHost } from "../replica/received.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../replica/source.ts";
 import { SimReplicaTarget } from "../replica/target.ts";
+import { runKey } from "./copy.ts";
 import { moveAddress } from "./driver-moves.ts";
 import type { Copy, SimHost } from "./host.ts";
 import type { Life } from "./process.ts";
@@ -133,7 +134,12 @@ export class ReplicaMachines {
   driversOf(host: SimHost, life: Life): Replicas {
     const machine = this.#machineOf(host);
     const wall = (): number => host.clock.wall();
-    const inLife: ReplicaWorld = { ...this.#world, wall, after: (ms, act) => life.after(ms, act) };
+    const openedAt = this.#scheduler.now;
+    const answers = (run: VmRun): boolean => {
+      const copy = host.copies.get(runKey(run));
+      return copy === undefined || host.answers(copy, openedAt);
+    };
+    const inLife: ReplicaWorld = { ...this.#world, wall, answers, after: (ms, act) => life.after(ms, act) };
     const source = new SimReplicaSource(inLife, machine.source, this.#world);
     const target = new SimReplicaTarget(inLife, machine.target);
     const cycles = new SimCycleSource(inLife, machine.source);

@@ -53,7 +53,7 @@ export class Truth {
   term: ManagerTerm | undefined;
   /** Every run that an owner record ever named, with its host. */
   readonly named = new Set<string>();
-  /** The last thing that was said of a VM in the events. */
+  /** The last thing that was said of a VM in the events; what becomes of its points says nothing of its run. */
   readonly lastWord = new Map<VmId, Event>();
 
   /** Anything is recorded of copies of its disks that no live move made. */
@@ -135,7 +135,7 @@ export class Truth {
 
   #hear(event: Event): void {
     const { vm } = event.subjects;
-    if (vm !== undefined) this.lastWord.set(vm, event);
+    if (vm !== undefined && !event.type.startsWith("point-")) this.lastWord.set(vm, event);
   }
 
   isNamed(vm: VmId, host: HostId, run: VmRun): boolean {

@@ -88,6 +88,8 @@ export class World {
   readonly #boot: WorldOptions["boot"];
   /** Faults under way that may cost a host its contact, and when the last of them ended. */
   readonly disturbed = { open: 0, until: 0 };
+  readonly #afterEvent: readonly (() => void)[];
+  readonly #audits: readonly (() => void)[];
   #nextAudit = 0;
   readonly #levels: number[] = [];
 
@@ -135,6 +137,8 @@ export class World {
     this.fencing = simFencing(this.#worldClock(), this.devices);
     this.around = options.around;
     this.checkers = options.checkers(this);
+    this.#afterEvent = this.checkers.flatMap(({ afterEvent }) => afterEvent ?? []);
+    this.#audits = this.checkers.flatMap(({ audit }) => audit ?? []);
     this.steps = options.steps(this);
     this.history.onCommit((commit) => this.#committed(commit));
   }
@@ -143,10 +147,10 @@ export class World {
   step(limitMs: number): boolean {
     if (!this.scheduler.step(limitMs)) return false;
     this.#lookAtLevels();
-    for (const checker of this.checkers) checker.afterEvent?.();
+    for (const look of this.#afterEvent) look();
     if (this.scheduler.now >= this.#nextAudit) {
       this.#nextAudit = this.scheduler.now + auditEveryMs;
-      for (const checker of this.checkers) checker.audit?.();
+      for (const audit of this.#audits) audit();
     }
     return true;
   }
@@ -180,7 +184,7 @@ export class World {
 
   memberWorks(number: number): boolean {
     const host = this.hosts[number];
-    return host?.works === true && host.trouble.memberDown === 0;
+    return host?.works === true && host.trouble.memberDown === 0 && !this.members.hasLeft(number);
   }
 
   /** For how long nothing has been wrong that could cost a host its contact. */
@@ -257,6 +261,7 @@ export class World {
       new HostClock(this.scheduler, 1_000 + number * 1_000_003),
       this.profileOf({ id }),
     );
+    host.accel = this.plan.accel ?? host.accel;
     const random = this.random.for(`device ${id}`);
     const power = { isOn: () => host.on, cut: () => this.#cutByDevice(host, random) };
     this.devices.set(id, { power, mood: goodMood });

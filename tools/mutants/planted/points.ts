@@ -22,8 +22,8 @@ export const pointMutants: readonly Mutant[] = [
     rule: "S20",
     what: "The last point before a resync goes as soon as it is there.",
     file: "src/core/points.ts",
-    find: '  const isOver = state === "in-sync" || state === "sealed";',
-    replace: '  const isOver = state !== "none";',
+    find: '  const isAgain = state === "in-sync" || state === "sealed";',
+    replace: '  const isAgain = state !== "none";',
   },
   {
     id: "points-by-hand-thinned-out",

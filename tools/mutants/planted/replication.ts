@@ -188,6 +188,22 @@ export const replicationMutants: readonly Mutant[] = [
     replace: "cycle.at > lostAt",
   },
   {
+    id: "lost-cycle-stays-on-record",
+    rule: "S25",
+    what: "What the records promise of the last sealed cycle stays although its copies were given up.",
+    file: "src/core/replication-receiver.ts",
+    find: "if (last === null) return { chain, above: 0 };",
+    replace: "if (last === null) return null;",
+  },
+  {
+    id: "last-moment-goes-by-a-late-view",
+    rule: "S20",
+    what: "The last point before a resync goes while its host's view still shows the copy in sync of before the cut.",
+    file: "src/core/points.ts",
+    find: "isAgain && view.points.get(keys.point(vm, id))?.value.host === self;",
+    replace: "isAgain && id.length > 0;",
+  },
+  {
     id: "policy-trusts-two-clocks",
     rule: "S25",
     what: "A failover by policy takes a cycle from after the loss of its host for a small loss.",
@@ -199,6 +215,14 @@ export const replicationMutants: readonly Mutant[] = [
 
 /** Bugs of the relay and of the driver around it: found by their contract suite with real QEMUs. */
 export const relayMutants: readonly Mutant[] = [
+  {
+    id: "silent-qemu-taken-for-gone",
+    rule: "S16",
+    what: "Where QEMU's monitor does not answer, the relay is ended and the jobs that wait for it stay.",
+    file: "src/adapters/qemu/replica-source.ts",
+    find: "if (qmp === undefined && source.options.isHere(run)) return unanswered;",
+    replace: "if (source.options.isHere(run) && run.epoch < 0) return unanswered;",
+  },
   {
     id: "relay-refuses-at-its-start",
     rule: "S16",
@@ -278,6 +302,14 @@ export const relayMutants: readonly Mutant[] = [
     file: "src/adapters/qemu/replica-cease.ts",
     find: "received.cycles === null ? troubleOf(received, held) :",
     replace: "received.cycles === null ? undefined :",
+  },
+  {
+    id: "not-looked-at-after-a-reboot",
+    rule: "S21",
+    what: "What was received write by write is started from without a look once its host was off.",
+    file: "src/adapters/qemu/replica-cease.ts",
+    find: "found === undefined || found.cycles !== null ? undefined :",
+    replace: "found === undefined || found.cycles === null ? undefined :",
   },
   {
     id: "goes-on-with-an-older-image",

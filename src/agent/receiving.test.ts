@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { Agent, web as runOf } from "../../test/support/agent-rig.ts";
+import { held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { limits } from "../core/limits.ts";
+import type { PoolId, VolumeId, WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { SealedCycle } from "../model/replication-cycle.ts";
+import type { Replica } from "../model/replication-records.ts";
+
+const web = vmId("web");
+const run = runOf(4);
+const disk = { volume: "web-0" as VolumeId, pool: "local" as PoolId, sizeMiB: 64, format: "raw" as const };
+const doors = [{ address: "10.0.0.1", port: 49_216 }];
+const key = keys.replica(web, disk.volume, host("h1"));
+const cycle = (chain: string, sequence: number): SealedCycle => ({
+  ...{ chain, sequence, at: 1_000 as WallMs, point: `${chain}-${sequence}` },
+});
+const [old, fresh] = [cycle("aaaaaaaaaaaa", 7), cycle("bbbbbbbbbbbb", 1)];
+
+/** h2 runs `web`, whose disk is copied to h1 in cycles; the record says that it is at `old`. */
+function agentThatReceives(lastCycle: SealedCycle | null): Agent {
+  const records = new Records().host("h1").host("h2");
+  for (const [i, name] of ["h1", "h2"].entries()) {
+    const links = [{ kind: "availability", address: `10.0.0.${i + 1}`, subnet: "10.0.0.0/24" }];
+    records.put(keys.member(host(name)), { schema: 1, id: name, name, role: "host", links, joinedAt: 0 });
+  }
+  const known = vm("web");
+  records
+    .put(keys.pool("local" as PoolId), pool("local", "local-dir"))
+    .put(keys.vm(web), { ...known, spec: { ...known.spec, disks: [disk] } })
+    .put(keys.owner(web), held("h2", 1, run.epoch))
+    .put(keys.group("office" as never), {
+      ...{ schema: 1, name: "office", vms: [web], source: "h2", target: "h1", paused: [], createdAt: 0 },
+      mode: { kind: "asynchronous", everyS: 5, lossS: 60 },
+    });
+  record(records, old);
+  const agent = new Agent(records);
+  agent.lists();
+  // The first was asked before its heart beat.
+  agent.lists();
+  const asked = agent.take("receive");
+  if (asked === undefined) throw new Error("it does not receive");
+  agent.tell({ kind: "received", op: asked.op, end: { kind: "ready", doors, isAsLeft: false, lastCycle } });
+  return agent;
+}
+
+function record(records: Records, sealed: SealedCycle): void {
+  const receiver = { incarnation: incarnation(1), epoch: run.epoch, doors, isAsLeft: false };
+  const about = { schema: 1, vm: web, volume: disk.volume, host: "h1", epoch: run.epoch };
+  records.put(key, { ...about, state: { kind: "sealed", ...sealed }, receiver });
+}
+
+const stateIn = (agent: Agent) => (agent.written(key) as Replica | undefined)?.state;
+
+test("[S21, S25] a cycle that the driver has given up does not stay on record", () => {
+  expect(stateIn(agentThatReceives(null))).toEqual({ kind: "copying" });
+});
+
+test("[S25] what lies here stays on record, and what was sealed since the driver was asked", () => {
+  expect(stateIn(agentThatReceives(old))).toBeUndefined();
+  const agent = agentThatReceives(null);
+  agent.settles();
+  record(agent.records, fresh);
+  agent.changes();
+  agent.wait(limits.tickMs);
+  expect(stateIn(agent)).toBeUndefined();
+});

@@ -256,6 +256,22 @@ export const relayMutants: readonly Mutant[] = [
       if (waiting.from === null)`,
   },
   {
+    id: "relay-gives-back-what-is-unanswered",
+    rule: "S16",
+    what: "The relay gives back the memory of a write as soon as it is sent: after a cut there is nothing to send again.",
+    file: "src/adapters/nbd/spent-chunks.ts",
+    find: "if (this.#isAnswered && this.#writing === 0",
+    replace: "if (this.#writing === 0",
+  },
+  {
+    id: "relay-gives-back-what-others-share",
+    rule: "S16",
+    what: "The relay gives back a chunk of a socket with the first of the requests in it.",
+    file: "src/adapters/nbd/spent-chunks.ts",
+    find: "if (spent === buffer.byteLength &&",
+    replace: "if (spent > 0 &&",
+  },
+  {
     id: "replica-answers-from-its-cache",
     rule: "S19",
     what: "The replica answers a write that is not on its disk yet.",

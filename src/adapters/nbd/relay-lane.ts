@@ -4,11 +4,13 @@ import { type Greeting, greet, hello } from "./greet.ts";
 import { Backlog } from "./relay-backlog.ts";
 import type { RelayConfig } from "./relay-control.ts";
 import { openLink } from "./relay-link.ts";
+import { Payload, SpentChunks } from "./spent-chunks.ts";
 import {
   ByteQueue,
   blockSizes,
   commands,
   eio,
+  joined,
   type Request,
   readReply,
   readRequest,
@@ -26,7 +28,7 @@ const limits = { retryFirstMs: 20, retryMaxMs: 500 } as const;
 /** What a request waits for: the replica's word, and nothing else, unless the mode is stale (S16). */
 type Waiting = {
   readonly request: Request;
-  readonly payload: readonly Buffer[];
+  readonly payload: Payload;
   /** Null: the relay's own question whether the peer is there. */
   readonly from: Socket | null;
   readonly since: number;
@@ -71,6 +73,7 @@ export class RelayLane {
   #answeredAt = performance.now();
   #taken = 0;
   #backlog = new Backlog();
+  readonly #spent = new SpentChunks();
   /** Of the replica's image, when it was last connected. */
   #counter = 0;
   /** S21: what it answered earlier is not in there; it would be, seemingly, after some more connections. */
@@ -94,7 +97,7 @@ export class RelayLane {
 
   get waitingBytes(): number {
     let bytes = 0;
-    for (const { request, payload } of this.#waiting.values()) if (payload.length > 0) bytes += request.length;
+    for (const { request, payload } of this.#waiting.values()) if (!payload.isEmpty) bytes += request.length;
     return bytes;
   }
 
@@ -129,7 +132,9 @@ export class RelayLane {
       for (;;) {
         if (request === undefined) {
           if (rest.length < requestBytes) return;
-          request = readRequest(rest.take(requestBytes));
+          const head = rest.takeChunks(requestBytes);
+          request = readRequest(joined(head));
+          this.#spent.spend(head);
           if (request === undefined || request.length > requestBytesMax) {
             socket.destroy();
             return;
@@ -151,11 +156,15 @@ export class RelayLane {
   #take(from: Socket, request: Request, payload: readonly Buffer[]): void {
     if (request.command === commands.disconnect) from.end();
     else if (this.#events.answer() === null) this.#queue(from, request, payload);
-    else this.#answer(from, request);
+    else {
+      this.#answer(from, request);
+      this.#spent.spend(payload);
+    }
   }
 
-  #queue(from: Socket | null, request: Request, payload: readonly Buffer[]): void {
+  #queue(from: Socket | null, request: Request, chunks: readonly Buffer[]): void {
     this.#lastId += 1n;
+    const payload = new Payload(chunks, this.#spent);
     const waiting: Waiting = { request, payload, from, since: performance.now(), sent: false };
     this.#waiting.set(this.#lastId, waiting);
     if (this.#up !== undefined && !this.#events.isBarred()) this.#send(this.#up, this.#lastId, waiting);
@@ -166,10 +175,10 @@ export class RelayLane {
     const { request, payload } = waiting;
     up.cork();
     up.write(writeRequest({ ...request, cookie: id }));
-    for (const chunk of payload) up.write(chunk);
+    if (!payload.isEmpty) payload.writeTo(up, request.length);
     up.uncork();
     this.#backlog.wrote(up.writableNeedDrain, performance.now());
-    if (payload.length > 0) this.#events.countSent(request.length);
+    if (!payload.isEmpty) this.#events.countSent(request.length);
   }
 
   /** Whatever waited behind a bar. */
@@ -280,9 +289,10 @@ export class RelayLane {
         return false;
       }
       this.#waiting.delete(reply.cookie);
+      waiting.payload.answered();
       this.#answeredAt = performance.now();
       if (waiting.from === null) this.#events.answered(this.#answeredAt - waiting.since);
-      else if (waiting.payload.length > 0) this.#events.countTaken(waiting.request.length);
+      else if (!waiting.payload.isEmpty) this.#events.countTaken(waiting.request.length);
       const data = replies.takeChunks(bytes);
       if (waiting.from === null || waiting.from.destroyed) continue;
       waiting.from.write(writeReply(waiting.request.cookie, reply.error));

@@ -56,9 +56,12 @@ export class ByteQueue {
   }
 
   take(count: number): Buffer {
-    const chunks = this.takeChunks(count);
-    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    return joined(this.takeChunks(count));
   }
+}
+
+export function joined(chunks: readonly Buffer[]): Buffer {
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 }
 
 export type Request = {

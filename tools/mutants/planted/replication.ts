@@ -212,6 +212,22 @@ export const replicationMutants: readonly Mutant[] = [
     find: "cycle.at > lostAt || lostAt",
     replace: "lostAt",
   },
+  {
+    id: "relay-gives-back-what-is-unanswered",
+    rule: "S16",
+    what: "The relay gives back the memory of a write as soon as it is sent: after a cut there is nothing to send again.",
+    file: "src/adapters/nbd/spent-chunks.ts",
+    find: "if (this.#isAnswered && this.#writing === 0",
+    replace: "if (this.#writing === 0",
+  },
+  {
+    id: "relay-gives-back-what-others-share",
+    rule: "S16",
+    what: "The relay gives back a chunk of a socket with the first of the requests in it.",
+    file: "src/adapters/nbd/spent-chunks.ts",
+    find: "if (spent === buffer.byteLength &&",
+    replace: "if (spent > 0 &&",
+  },
 ];
 
 /** Bugs of the relay and of the driver around it: found by their contract suite with real QEMUs. */

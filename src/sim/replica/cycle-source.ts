@@ -153,8 +153,9 @@ class Attempt {
     const pauseMs = mibPerSecond === null ? 0 : 1_000 / (mibPerSecond * limits.blocksPerMiB);
     let isAnswered = false;
     this.#through(() =>
-      exports[one.volume]?.write(one.block, one.value, () =>
+      exports[one.volume]?.write(one.block, one.value, (isWritten) =>
         this.#through(() => {
+          if (!isWritten) return this.#break("the replica could not write");
           isAnswered = true;
           this.#world.after(pauseMs, () => this.#sendFrom(index + 1, toSend, exports, then));
         }),

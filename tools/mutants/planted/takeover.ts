@@ -113,8 +113,8 @@ export const takeoverMutants: readonly Mutant[] = [
     rule: "S24",
     what: "What a lost host wrote while the store went on without it is written over as if it were known.",
     file: "src/core/replication-promotion.ts",
-    find: 'mayHaveMore: use.kind === "lossy" || isForced',
-    replace: 'mayHaveMore: use.kind === "lossy"',
+    find: 'mayHaveMore: use.kind === "lossy" || point !== undefined || isForced',
+    replace: 'mayHaveMore: use.kind === "lossy" || point !== undefined',
   },
   {
     id: "takeover-forgets-nothing",

@@ -33,7 +33,7 @@ export class SimCycleSource implements CycleSource {
       if (qemu === undefined) return done(refuse("vm-not-running", { vm }));
       if (request.tls && !this.#host.isCertified) return done(refuse("replica-no-certificate", { vm }));
       if (this.#underWay.has(nameOf(run))) return done(refuse("cycle-under-way", { vm }));
-      const attempt = new Attempt(this.#world, this.#host, qemu, request, (end) => {
+      const attempt = new Attempt(this.#world, this.#host, { qemu, run }, request, (end) => {
         this.#underWay.delete(nameOf(run));
         this.#host.cycleRelays.delete(nameOf(run));
         done(end);
@@ -79,19 +79,22 @@ class Attempt {
   readonly #world: ReplicaWorld;
   readonly #host: SimReplicatedHost;
   readonly #qemu: SimMirrorQemu;
+  /** As it is called since an adoption (S11). */
+  readonly #run: VmRun;
   readonly #request: CycleRequest;
   readonly #end: (end: CycleEnd) => void;
 
   constructor(
     world: ReplicaWorld,
     host: SimReplicatedHost,
-    qemu: SimMirrorQemu,
+    { qemu, run }: { readonly qemu: SimMirrorQemu; readonly run: VmRun },
     request: CycleRequest,
     end: (end: CycleEnd) => void,
   ) {
     this.#world = world;
     this.#host = host;
     this.#qemu = qemu;
+    this.#run = run;
     this.#request = request;
     this.#end = (given) => {
       if (this.isOver) return;
@@ -130,7 +133,7 @@ class Attempt {
       noted.set(noteOf(next), new Set());
       return blocks.map((block) => ({ volume, block, value: disk.get(block) ?? 0 }));
     });
-    this.#world.cycleOf?.(this.#qemu.run.vm, next, new Map(volumes[0]?.disk));
+    this.#world.cycleOf?.(this.#run.vm, next, new Map(volumes[0]?.disk));
     const since = this.#world.now();
     this.#sendFrom(0, toSend, exports, () => this.#seal({ ...next, at }, base, toSend.length, since));
   }
@@ -150,8 +153,9 @@ class Attempt {
     const pauseMs = mibPerSecond === null ? 0 : 1_000 / (mibPerSecond * limits.blocksPerMiB);
     let isAnswered = false;
     this.#through(() =>
-      exports[one.volume]?.write(one.block, one.value, () =>
+      exports[one.volume]?.write(one.block, one.value, (isWritten) =>
         this.#through(() => {
+          if (!isWritten) return this.#break("the replica could not write");
           isAnswered = true;
           this.#world.after(pauseMs, () => this.#sendFrom(index + 1, toSend, exports, then));
         }),
@@ -181,12 +185,12 @@ class Attempt {
   }
 
   #break(detail: string): void {
-    this.#end({ kind: "broken", code: "cycle-broken", params: { vm: this.#qemu.run.vm, detail } });
+    this.#end({ kind: "broken", code: "cycle-broken", params: { vm: this.#run.vm, detail } });
   }
 
   /** `done` with undefined: nobody answered, or the answer got lost. */
   #knock(order: SimCycleOrder, done: (answer: SimCycleAnswer | undefined) => void): void {
-    const { vm, epoch } = this.#qemu.run;
+    const { vm, epoch } = this.#run;
     this.#world.after(limits.linkMs, () => {
       if (this.isOver) return;
       const answer = this.#connects() ? this.#door()?.cycles?.(this.#host.id, vm, epoch, order) : undefined;
@@ -197,7 +201,7 @@ class Attempt {
   }
 
   #connect(volume: VolumeId): SimExport | undefined {
-    const { vm, epoch } = this.#qemu.run;
+    const { vm, epoch } = this.#run;
     return this.#connects() ? this.#door()?.doorkeeper(this.#host.id, vm, epoch, volume) : undefined;
   }
 
@@ -222,7 +226,7 @@ class Attempt {
 
   /** Never twice in one world: the moment is in it. */
   #newChain(): string {
-    return `c${this.#qemu.run.epoch}x${String(Math.floor(this.#world.now())).padStart(10, "0")}`;
+    return `c${this.#run.epoch}x${String(Math.floor(this.#world.now())).padStart(10, "0")}`;
   }
 }
 

@@ -64,7 +64,7 @@ function daemonOf(host: SimReplicaHost, vm: VmId): SimDaemon {
   const found = host.daemons.get(vm);
   if (found?.isAlive === true && !found.hangs) return found;
   if (found !== undefined) found.isAlive = false;
-  const next = new SimDaemon();
+  const next = new SimDaemon(undefined, () => host.isFull);
   host.daemons.set(vm, next);
   return next;
 }

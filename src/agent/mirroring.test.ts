@@ -56,6 +56,17 @@ describe("the host whose VM is copied", () => {
     expect(agent.take("go-on-alone")?.run).toEqual(run);
   });
 
+  test("[S18, S24] a copy that may have gone on elsewhere is let go as the branch that it is, and not brought up to date", () => {
+    const agent = agentWith({ kind: "diverged", at: 0 as WallMs, kept: true });
+    agent.tell({ kind: "replica", event: { kind: "waits", run, detail: "" } });
+    expect([stateIn(agent), agent.take("go-on-alone"), agent.take("resync")]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(agent.take("detach")?.run).toEqual(run);
+  });
+
   test("[S16] an agent that finds a relay says again what it was told to do", () => {
     expect(agentWith(stale).take("go-on-alone")).toBeDefined();
     expect(agentWith({ kind: "copying" }).take("resync")?.doors).toEqual(doors);

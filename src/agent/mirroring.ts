@@ -16,6 +16,7 @@ import {
   copiesState,
   doorsTo,
   isWorking,
+  keepsBranch,
   type Protection,
   protectionOf,
   waitsForResume,
@@ -135,10 +136,14 @@ function isSealed({ happened }: Building, { local, to }: Here): boolean {
 function settleMirror(building: Building, here: Here, mirror: Mirror): void {
   const { copies, doors, protection } = here;
   const key = runKey(mirror.run);
-  const isCounted = copies !== "stale" && copies !== "none";
+  // What lies there is of another run: it is neither brought up to date nor counted on, and copied to anew later (S18, S24).
+  const isBranch = copiesOn(building.happened.view, mirror.run.vm, here.to).some(({ record }) =>
+    keepsBranch(record?.value),
+  );
+  const isCounted = copies !== "stale" && copies !== "none" && !isBranch;
   tellLeft(building, here, mirror);
   if (isCounted) forgetAlone(building, mirror.run.vm);
-  if (mirror.ended || protection === undefined) {
+  if (mirror.ended || protection === undefined || isBranch) {
     if (isCounted) record(building, here, mirror.ended ? "failed" : "order");
     // What it was told to do lasts until it is gone.
     else if (!isReplicaWorking(building.state, key, "resync") && isDue(building, mirror) && mayLeave(building, here))

@@ -110,6 +110,44 @@ describe("the target", () => {
     expect(agentOf(alone, part(run(2), "arriving")).take("complete")?.run).toEqual(run(2));
   });
 
+  /** What is told with the first word that the guest goes on here. */
+  const toldWith = (agent: Agent) =>
+    agent.effects.flatMap((effect) => {
+      const isStatus = (key: string): boolean => key === keys.vmStatus(web);
+      const says = effect.kind === "commit" && effect.transaction.writes.some(({ key }) => isStatus(key));
+      return says ? effect.events.map(({ type, params }) => [type, params["tookMs"]]) : [];
+    });
+
+  test("[S15] that it came here is told in the transaction that says it goes on, before its source may quit", () => {
+    const agent = agentOf(target());
+    prepared(agent);
+    agent.settles();
+    handedTo(agent);
+    agent.settles();
+    agent.wait(300);
+    agent.ends("complete");
+    const told = toldWith(agent);
+    expect(told.map(([type]) => type)).toEqual(["vm-running", "vm-moved"]);
+    expect(told[1]?.[1]).toBeGreaterThanOrEqual(300);
+    agent.settles();
+    agent.wait(limits.agentListMs);
+    agent.lists(seen(run(2)));
+    expect(toldWith(agent)).toEqual([]);
+  });
+
+  test("[S15, S13] where the agent died before it said so, the next one tells it, and none after it tells it again", () => {
+    const records = target()
+      .put(keys.owner(web), held("h1", 1, 2))
+      .put(keys.vmMove(web), into({ live: switched }));
+    const agent = agentOf(records, seen(run(2)));
+    expect(toldWith(agent)).toEqual([
+      ["vm-running", undefined],
+      ["vm-moved", undefined],
+    ]);
+    agent.settles();
+    expect(toldWith(agentOf(records, seen(run(2))))).toEqual([]);
+  });
+
   test("[S15] one that was let go on and does not is ended, not given back: it may have run", () => {
     const agent = agentOf(target({ live: switched }).put(keys.owner(web), held("h1", 1, 2)), part(run(2), "arriving"));
     agent.ends("complete", { kind: "refused", code: "vm-image-locked", params: {} });

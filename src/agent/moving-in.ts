@@ -11,6 +11,7 @@ import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { refuse } from "../model/reason.ts";
+import type { EventDraft } from "../model/records.ts";
 import { fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
@@ -157,10 +158,10 @@ export function isAwaitedByMove(building: Building, { run, neverRan }: Local): b
   return neverRan && move?.to === building.state.self && move.epoch !== null && nextEpoch(move.epoch) === run.epoch;
 }
 
-/** Looks at guests that have arrived, and tells how they are. */
+/** Looks at guests that have arrived, and tells where one is not well; that it has arrived goes with its status. */
 export function greetArrivals(building: Building): void {
   const { view } = building.happened;
-  for (const [vm, { run, health, told: known, tookMs }] of inKeyOrder(building.state.arrivals)) {
+  for (const [vm, { run, health, told: known }] of inKeyOrder(building.state.arrivals)) {
     const isHere = building.state.locals.get(runKey(run))?.phase === "running";
     if (!isHere || !isNamed(view, building.state.self, run)) forget(building, vm);
     else if (health === null) {
@@ -170,8 +171,7 @@ export function greetArrivals(building: Building): void {
       if (!isAsked) beginStep(building, "check", run);
     } else if (!building.busy(`arrived ${vm}`)) {
       const params = { vm: nameOf(view, vm), host: building.state.self, epoch: run.epoch };
-      const took = tookMs === null ? params : { ...params, tookMs };
-      const told = known ? [] : [event("vm-moved", { vm, host: building.state.self }, took)];
+      const told: EventDraft[] = [];
       const copies = health.executes ? confirmCopies(view, vm, building.happened.wall) : { compares: [], writes: [] };
       if (known) {
         // What was told of it once is not said again.

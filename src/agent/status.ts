@@ -2,11 +2,13 @@ import { valuesInKeyOrder } from "../base/order.ts";
 import { isSame } from "../base/same.ts";
 import { compatible, cpuModelAtStart, cpuModelOfRun } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
+import { isSaidToRun } from "../core/migration.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
-import type { Incarnation } from "../model/ids.ts";
+import { type Incarnation, nextEpoch } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { EventDraft, VmStatus } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
 import { copyingOf } from "./copying.ts";
 import { comesIn } from "./move-parts.ts";
@@ -43,8 +45,8 @@ export function reportStatus(building: Building, incarnation: Incarnation): void
       unchanged(keys.vmStatus(run.vm), before),
       ...stillIn(building.state.self, registration),
     ];
-    const events =
-      before?.value.epoch === next.epoch && before.value.phase === next.phase ? [] : told(building, next, local);
+    const isSame = before?.value.epoch === next.epoch && before.value.phase === next.phase;
+    const events = [...(isSame ? [] : told(building, next, local)), ...toldArrival(building, run, next)];
     building.commit(subject, transaction(compares, [put(keys.vmStatus(run.vm), next)]), events);
   }
 }
@@ -105,4 +107,22 @@ function told(building: Building, status: VmStatus, local: Local): EventDraft[] 
   if (status.phase === "running") return [event("vm-running", subjects, { vm: name, epoch: status.epoch })];
   if (status.phase === "paused") return [event("vm-paused", subjects, { vm: name, by: status.pausedBy.join(", ") })];
   return [];
+}
+
+/**
+ * It came here by a live move. Told with the first word that it goes on, for which its source waits before it quits (S15): whichever
+ * agent says that word tells it, once, while the move is still on record.
+ */
+function toldArrival(building: Building, run: VmRun, { phase }: VmStatus): EventDraft[] {
+  const { view } = building.happened;
+  const { self, arrivals } = building.state;
+  const { vm, incarnation, epoch } = run;
+  const move = view.moves.get(vm)?.value;
+  if (move?.live?.kind !== "switched" || move.to !== self || move.live.incarnation !== incarnation) return [];
+  const goesOn = phase === "running" || phase === "paused";
+  if (move.epoch === null || nextEpoch(move.epoch) !== epoch || !goesOn || isSaidToRun(view, move)) return [];
+  const params = { vm: view.vms.get(vm)?.value.name ?? vm, host: self, epoch };
+  const arrival = arrivals.get(vm);
+  const tookMs = arrival?.run.epoch === epoch ? arrival.tookMs : null;
+  return [event("vm-moved", { vm, host: self }, tookMs === null ? params : { ...params, tookMs })];
 }

@@ -10,6 +10,7 @@ import { reason } from "./placement/fitness.ts";
 import type { Knowledge } from "./placement/knowledge.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
 import { select, whereTo } from "./placement/select.ts";
+import { votesOf } from "./removal.ts";
 import { byStartOrder } from "./start-order.ts";
 import { vmIndex } from "./vm-index.ts";
 
@@ -114,9 +115,9 @@ export function whyNoMajority(
   isThere: (host: HostId) => boolean,
   lost: ReadonlySet<HostId>,
 ): Reason | undefined {
-  const votes = view.members.size;
-  const left = [...view.members.values()].filter(({ value: { id, role } }) => {
-    return !lost.has(id) && (role === "witness" || isThere(id));
+  const votes = votesOf(view);
+  const left = [...view.members.values()].filter(({ value: { id, role, joinsStore } }) => {
+    return joinsStore !== true && !lost.has(id) && (role === "witness" || isThere(id));
   }).length;
   return left > votes / 2 ? undefined : reason("PL6", "store-loses-majority", { left, votes });
 }

@@ -1,7 +1,8 @@
 import { assert, must } from "../base/assert.ts";
 import { type Epoch, type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { GoBack, HeldOwner, HostRegistration, Owner, Vm, VmExit } from "../model/records.ts";
+import type { GoBack } from "../model/point-records.ts";
+import type { HeldOwner, HostRegistration, Owner, Vm, VmExit } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import { assertProves, type FenceProof } from "./fencing.ts";

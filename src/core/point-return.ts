@@ -1,7 +1,6 @@
 import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import { isBranch, type Point } from "../model/point-records.ts";
-import type { GoBack } from "../model/records.ts";
+import { type GoBack, isBranch, type Point } from "../model/point-records.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import { copiesOn } from "./replication.ts";
 import { usability } from "./replication-usable.ts";

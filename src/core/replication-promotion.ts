@@ -66,7 +66,9 @@ export function promoteCopies(
   const taken = copiesOn(view, vm, to);
   if (use.kind === "lossy" && point === undefined && !isAccepted(taken, accepted))
     return refuse(use.code, { vm, host: to });
-  const left: Left = { owner, at, isLossy: use.kind === "lossy" || point !== undefined };
+  // S24: what it wrote without this store, and what was decided about that, is not known here.
+  const isForced = view.cluster?.value.forced?.without.includes(owner.host) === true;
+  const left: Left = { owner, at, mayHaveMore: use.kind === "lossy" || point !== undefined || isForced };
   const compares = taken.map(({ key, record }) => unchanged(key, record));
   if (point !== undefined) compares.push(unchanged(keys.point(vm, point.value.id), point));
   const writes: Write[] = taken.flatMap(({ key, record }) => (record === undefined ? [] : [remove(key)]));
@@ -80,7 +82,8 @@ export function promoteCopies(
   return { kind: "part", compares, writes };
 }
 
-type Left = { readonly owner: Owner; readonly at: WallMs; readonly isLossy: boolean };
+/** `mayHaveMore`: acknowledged writes that the copies which are taken lack. */
+type Left = { readonly owner: Owner; readonly at: WallMs; readonly mayHaveMore: boolean };
 
 /** S18: exactly the records that were shown, or the order is void: what it states would not be what is lost. */
 function isAccepted(taken: readonly Copy[], accepted: AcceptedLoss | undefined): boolean {
@@ -89,16 +92,16 @@ function isAccepted(taken: readonly Copy[], accepted: AcceptedLoss | undefined):
 }
 
 /** A copy that the VM does not go on from. One of a host that was lost may have what nobody else has: it is kept. */
-function leftBehind(vm: VmId, host: HostId, { volume, record }: Copy, { owner, at, isLossy }: Left): Replica {
+function leftBehind(vm: VmId, host: HostId, { volume, record }: Copy, { owner, at, mayHaveMore }: Left): Replica {
   const receiver = record?.value.receiver ?? null;
   const epoch = record?.value.epoch ?? owner.epoch;
   const base = { schema: 1, vm, volume, host, epoch, receiver } as const;
   const known = record?.value.state;
   if (known !== undefined && known.kind !== "in-sync") return { ...base, state: known };
   // Of one that was stopped in order the copies have everything, unless this very promotion loses something.
-  const wasItsHost = host === owner.host && (owner.kind === "held" || isLossy);
+  const wasItsHost = host === owner.host && (owner.kind === "held" || mayHaveMore);
   const state: ReplicaState = wasItsHost
-    ? { kind: "diverged", at, kept: isLossy }
+    ? { kind: "diverged", at, kept: mayHaveMore }
     : { kind: "stale", cause: "order", whole: true, at };
   return { ...base, state };
 }

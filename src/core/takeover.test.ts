@@ -7,30 +7,55 @@ import { keys } from "../model/keys.ts";
 import type { ReplicaState } from "../model/replication-records.ts";
 import { fenceOf } from "../model/view.ts";
 import { proveGone } from "./fencing.ts";
+import { lastToKeep } from "./points.ts";
+import { promoteCopies } from "./replication-promotion.ts";
 import { usability, wholeCopies } from "./replication-usable.ts";
 import {
   foreseeTakeover,
+  isHalfTakenOver,
   isToRejoin,
+  leftUnfenced,
   type OffProof,
   othersOf,
   rejoinedTransaction,
   takeoverSteps,
   wordFor,
 } from "./takeover.ts";
+import { remove } from "./transactions.ts";
 
 const at = 70 as WallMs;
 const lost = run.host;
 const stale: ReplicaState = { kind: "stale", cause: "silent", whole: true, at: 50 as WallMs };
 
+/** Of two hosts, h1 and h2. */
 function clusterWith(state: ReplicaState): ReplicaCluster {
+  const cluster = clusterOfThree(state);
+  const gone = { compares: [], writes: [remove(keys.member(host("h3")))] };
+  expect(cluster.commit({ kind: "commit", transaction: gone })).toBe(true);
+  return cluster;
+}
+
+function clusterOfThree(state: ReplicaState): ReplicaCluster {
   const record = { schema: 1, id: "c", name: "c", format: 1, createdAt: 0 };
   return new ReplicaCluster().put(keys.cluster, record).copies(state);
 }
 
+function onLocalDisks(cluster: ReplicaCluster): ReplicaCluster {
+  const { value } = must([...cluster.view.pools.values()][0], "a pool");
+  return cluster.put(keys.pool(value.id), { ...value, kind: "local-dir" });
+}
+
 function takeOver(cluster: ReplicaCluster, proof: OffProof = "word", hosts: readonly HostId[] = [lost]): void {
   const proofs = new Map(hosts.map((name) => [name, proof]));
-  for (const { transaction } of takeoverSteps(cluster.view, { self: there, lost: proofs, at }))
-    expect(cluster.commit({ kind: "commit", transaction })).toBe(true);
+  const done = new Set<string>();
+  // As the daemon does: what was made on what is gone is made anew.
+  for (let round = 0; round < 3; round++)
+    for (const { subject, transaction } of takeoverSteps(cluster.view, { self: there, lost: proofs, at })) {
+      if (done.has(subject)) continue;
+      if (!cluster.commit({ kind: "commit", transaction })) break;
+      done.add(subject);
+    }
+  expect(done.has("finished")).toBe(true);
 }
 
 const epochOf = (cluster: ReplicaCluster) => cluster.view.owners.get(web)?.value.epoch;
@@ -48,7 +73,17 @@ describe("a takeover", () => {
   test("[S24] the leaps come before the fence that lets managers start what was lost", () => {
     const { view } = clusterWith({ kind: "in-sync" });
     const steps = takeoverSteps(view, { self: there, lost: new Map([[lost, "word"]]), at });
-    expect(steps.map(({ subject }) => subject)).toEqual(["cluster", web, lost]);
+    expect(steps.map(({ subject }) => subject)).toEqual(["cluster", web, lost, "finished"]);
+  });
+
+  test("[S24] is half written until its last step, which no other one comes after", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    const steps = takeoverSteps(cluster.view, { self: there, lost: new Map([[lost, "word"]]), at });
+    for (const { subject, transaction } of steps)
+      expect([subject, cluster.commit({ kind: "commit", transaction })]).toEqual([subject, subject !== "finished"]);
+    expect([isHalfTakenOver(cluster.view), leftUnfenced(cluster.view, there)]).toEqual([true, [lost]]);
+    takeOver(cluster);
+    expect([isHalfTakenOver(cluster.view), leftUnfenced(cluster.view, there)]).toEqual([false, []]);
   });
 
   test("[S23] adds its proof to a fence that stands already", () => {
@@ -91,13 +126,50 @@ describe("a takeover", () => {
   });
 
   test("[S21] copies on other hosts count for nothing: they were not asked", () => {
-    const cluster = clusterWith({ kind: "in-sync" });
+    const cluster = clusterOfThree({ kind: "in-sync" });
     const there3 = replica("web-0" as VolumeId, { kind: "in-sync" }, { host: host("h3") });
     cluster.put(keys.replica(web, "web-0" as VolumeId, host("h3")), there3);
     takeOver(cluster, "word", [lost, host("h3")]);
     expect(cluster.stateOf("h3")).toBe("unknown");
-    expect(wholeCopies(cluster.view, web)).toEqual([there]);
+    expect(wholeCopies(cluster.view, web)).toEqual([]);
   });
+
+  test("[S21, S24] of more than two nothing is known of copies here either: the others may have recorded that they lack something", () => {
+    const cluster = onLocalDisks(clusterOfThree({ kind: "in-sync" }));
+    const all = [lost, host("h3")];
+    expect(foreseeTakeover(cluster.view, there, all)).toMatchObject([
+      { name: "web", why: { code: "replica-unknown" } },
+    ]);
+    takeOver(cluster, "word", all);
+    expect(cluster.stateOf("h2")).toBe("unknown");
+    expect(usability(cluster.view, web, there)).toMatchObject({ kind: "lossy", code: "replica-unknown" });
+  });
+
+  test("[S24] copies of the survivor's own VMs may have been gone on from elsewhere: each is kept as a branch first", () => {
+    const cluster = clusterOfThree({ kind: "in-sync" }).put(keys.owner(web), held("h2", 7, 4));
+    for (const volume of volumes) {
+      const there3 = replica(volume, { kind: "in-sync" }, { host: host("h3") });
+      cluster.put(keys.replica(web, volume, host("h3")), there3);
+    }
+    takeOver(cluster, "word", [lost, host("h3")]);
+    expect(epochOf(cluster)).toBe(4);
+    expect(lastToKeep(cluster.view, web, host("h3"))).toMatchObject({ origin: "branch-kept" });
+    const again = takeoverSteps(cluster.view, { self: there, lost: new Map([[lost, "word"]]), at });
+    expect(again.map(({ subject }) => subject)).toEqual(["cluster", lost, "finished"]);
+  });
+
+  test.each([true, false])(
+    "[S18, S24] what a lost host wrote without this store is kept: taken over: %s",
+    (isForced) => {
+      const cluster = clusterWith({ kind: "in-sync" });
+      if (isForced) takeOver(cluster);
+      const part = promoteCopies(cluster.view, web, there, { at });
+      if (part.kind === "refused") throw new Error(part.code);
+      expect(cluster.commit({ kind: "commit", transaction: part })).toBe(true);
+      const { state } = must(cluster.view.replicas.get(keys.replica(web, "web-0" as VolumeId, lost)), "a record").value;
+      expect(state).toEqual({ kind: "diverged", at, kept: isForced });
+    },
+  );
 
   test("[S23] leaves the survivor's own VMs alone", () => {
     const cluster = clusterWith({ kind: "in-sync" }).put(keys.owner(web), held("h2", 7, 4));
@@ -112,16 +184,12 @@ test("[S23] what would start, and why something would not, is said before", () =
   expect(foreseeTakeover(clusterWith({ kind: "in-sync" }).view, there, [lost])).toMatchObject([
     { name: "web", why: null },
   ]);
-  const cluster = clusterWith(stale);
-  cluster.put(keys.pool("local" as never), {
-    ...must([...cluster.view.pools.values()][0], "a pool").value,
-    kind: "local-dir",
-  });
+  const cluster = onLocalDisks(clusterWith(stale));
   expect(foreseeTakeover(cluster.view, there, [lost])).toMatchObject([{ name: "web", why: { code: "replica-stale" } }]);
 });
 
 test("[S23, S24] the claim has to fit the cluster, and the word names whom it is about", () => {
-  const { view } = clusterWith({ kind: "in-sync" });
+  const { view } = clusterOfThree({ kind: "in-sync" });
   expect(othersOf(view, there, "others-are-off")).toEqual([host("h1"), host("h3")]);
   expect(othersOf(view, there, "peer-is-off")).toMatchObject({ code: "takeover-not-two", params: { members: 3 } });
   expect(wordFor(["h1", "h3"])).toBe("h1-and-h3-off");

@@ -2,11 +2,13 @@ import { compareText } from "../base/order.ts";
 import type { Epoch, HostId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { type Reason, type Refusal, refuse } from "../model/reason.ts";
-import type { FenceRecord, HeldOwner, ProofKind, Vm } from "../model/records.ts";
+import type { Cluster, FenceRecord, HeldOwner, Owner, ProofKind, Vm } from "../model/records.ts";
 import type { Replica } from "../model/replication-records.ts";
 import type { Compare, Transaction, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
+import { joinedStoreTransaction, joinsStore } from "./removal.ts";
 import { copiesOn } from "./replication.ts";
+import { keepsBranch } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
 import { put, transaction, unchanged } from "./transactions.ts";
 import { liesOn } from "./volume-place.ts";
@@ -43,6 +45,14 @@ export function wordFor(names: readonly string[]): string {
 /** A VM of a lost host, and what becomes of it; `why`: what is in its way, null: it starts. */
 export type TakenVm = { readonly vm: VmId; readonly name: string; readonly from: HostId; readonly why: Reason | null };
 
+/**
+ * S21, S24: of more than two members a majority needs nobody in particular. So the others may have decided anything without this
+ * one: that a copy here lacks something, or that one of this host's own VMs goes on from a copy of theirs.
+ */
+function mayLackDecisions({ members }: ClusterView): boolean {
+  return members.size > 2;
+}
+
 /** By the records as they are here, each wanted VM of a lost host in the order of names. */
 export function foreseeTakeover(view: ClusterView, self: HostId, lost: readonly HostId[]): readonly TakenVm[] {
   return lostVms(view, lost)
@@ -55,7 +65,17 @@ function whyNot(view: ClusterView, vm: Vm, self: HostId): Reason | null {
   if (vm.requested !== "started") return reason("takeover-vm-not-wanted");
   if (liesOn(view, vm) === undefined) return null;
   const use = usability(view, vm.id, self);
-  return use.kind === "whole" ? null : reason(use.code);
+  if (use.kind === "whole") return mayLackDecisions(view) ? reason("replica-unknown") : null;
+  return reason(use.code);
+}
+
+/** VMs that this host has, each with what is on record of copies elsewhere. */
+function ownCopies(view: ClusterView, self: HostId) {
+  return [...view.owners].flatMap(([vm, owner]) => {
+    if (owner.value.host !== self) return [];
+    const copies = [...view.members.keys()].flatMap((host) => (host === self ? [] : copiesOn(view, vm, host)));
+    return [{ vm, owner: owner as Stored<Owner>, copies }];
+  });
 }
 
 function lostVms(view: ClusterView, lost: readonly HostId[]) {
@@ -80,23 +100,54 @@ export function takeoverSteps(view: ClusterView, takeover: Takeover): readonly T
   const cluster = view.cluster;
   if (cluster === undefined) return [];
   const forced = { by: self, without: [...lost.keys()], at };
+  const say = (subject: string, state: NonNullable<Cluster["forced"]>): TakeoverStep => ({
+    subject,
+    transaction: transaction(
+      [unchanged(keys.cluster, cluster)],
+      [put(keys.cluster, { ...cluster.value, forced: state })],
+    ),
+  });
   return [
-    {
-      subject: "cluster",
-      transaction: transaction([unchanged(keys.cluster, cluster)], [put(keys.cluster, { ...cluster.value, forced })]),
-    },
+    say("cluster", { ...forced, open: true }),
     ...lostVms(view, [...lost.keys()]).map(({ vm, owner }) => ({
       subject: vm.id,
       transaction: renumber(view, vm.id, owner, self),
     })),
+    ...(mayLackDecisions(view) ? ownCopies(view, self).flatMap((own) => keepBranches(own, at)) : []),
     ...[...lost].flatMap(([host, proof]) => fenceOff(view, host, proof, takeover)),
+    // Refused where it is made on what was there before the first: it is made anew then, and so comes last in any case.
+    say("finished", forced),
   ];
 }
 
-/** Hosts without which this one went on by an order whose last step, their fence, was never written. */
+/**
+ * The others may have fenced this host, and gone on from such a copy: what a VM was answered there nobody else has. So nothing is
+ * sent to it as if it only lacked something, and what lies there is kept as a branch before it is written over (S18).
+ */
+function keepBranches(
+  { vm, owner, copies }: ReturnType<typeof ownCopies>[number],
+  at: WallMs,
+): readonly TakeoverStep[] {
+  const compares: Compare[] = [unchanged(keys.owner(vm), owner)];
+  const writes: Write[] = [];
+  for (const { key, record } of copies) {
+    if (record === undefined || keepsBranch(record.value) || record.value.state.kind === "surplus") continue;
+    compares.push(unchanged(key, record));
+    writes.push(put(key, { ...record.value, state: { kind: "diverged", at, kept: true } }));
+  }
+  return writes.length === 0 ? [] : [{ subject: vm, transaction: transaction(compares, writes) }];
+}
+
+/** S24: until all of a takeover is written, managers would decide by records that it is about to change. */
+export function isHalfTakenOver({ cluster }: ClusterView): boolean {
+  return cluster?.value.forced?.open === true;
+}
+
+/** Members without which this one went on by an order that was not written to its end. */
 export function leftUnfenced(view: ClusterView, self: HostId): readonly HostId[] {
   const forced = view.cluster?.value.forced;
   if (forced?.by !== self) return [];
+  if (forced.open === true) return forced.without;
   return forced.without.filter((host) => {
     const fences = [...(view.fences.get(host)?.values() ?? [])];
     return view.hosts.has(host) && !fences.some(({ value }) => value.at >= forced.at);
@@ -127,13 +178,14 @@ function fenceOff(view: ClusterView, host: HostId, proof: OffProof, { self, at }
 
 /**
  * The epoch leaps over all that the lost host may have used. Copies here that are in sync with its run, every disk of it,
- * leap along: this order takes them. Of any other, nothing is known (S21); what was never whole stays of no use.
+ * leap along: this order takes them, where both members had to agree that they are. Of any other, nothing is known (S21); what was
+ * never whole stays of no use.
  */
 function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, self: HostId): Transaction {
   const epoch = (owner.value.epoch + epochGap) as Epoch;
   const compares: Compare[] = [unchanged(keys.owner(vm), owner)];
   const writes: Write[] = [put(keys.owner(vm), { ...owner.value, epoch })];
-  const isTaken = usability(view, vm, self).kind === "whole";
+  const isTaken = !mayLackDecisions(view) && usability(view, vm, self).kind === "whole";
   for (const host of view.members.keys()) {
     for (const { key, record } of copiesOn(view, vm, host)) {
       if (record === undefined) continue;
@@ -153,11 +205,12 @@ function forgotten(replica: Replica): Replica {
 }
 
 /**
- * The store went on without this host, which lives on as a later incarnation and is heard there: only then its member may put
+ * The store went on without this host, by force or because it was removed (HM7), which lives on as a later incarnation and is heard there: only then its member may put
  * its data aside and join (S23).
  */
 export function isToRejoin(view: ClusterView, self: HostId, role: "host" | "witness"): boolean {
-  if (view.cluster?.value.forced?.without.includes(self) !== true) return false;
+  if (joinsStore(view, self)) return true;
+  if (isHalfTakenOver(view) || view.cluster?.value.forced?.without.includes(self) !== true) return false;
   if (role === "witness") return true;
   const incarnation = view.hosts.get(self)?.value.incarnation;
   if (incarnation === undefined || fenceOf(view, self, incarnation) !== undefined) return false;
@@ -168,7 +221,7 @@ export function isToRejoin(view: ClusterView, self: HostId, role: "host" | "witn
 export function rejoinedTransaction(view: ClusterView, self: HostId): Transaction | undefined {
   const cluster = view.cluster;
   const forced = cluster?.value.forced;
-  if (cluster === undefined || forced?.without.includes(self) !== true) return undefined;
+  if (cluster === undefined || forced?.without.includes(self) !== true) return joinedStoreTransaction(view, self);
   const without = forced.without.filter((host) => host !== self);
   const next = { ...cluster.value, forced: { ...forced, without } };
   return transaction([unchanged(keys.cluster, cluster)], [put(keys.cluster, next)]);

@@ -181,6 +181,7 @@ function hearRefused(
   const { host } = state.config;
   const stands = end.found.find((value) => value.key === keys.host(host))?.revision;
   // Somebody else is this host now. Rejoining would end his incarnation, and he ours, for ever (S1).
+  if (stands === undefined) return giveUp(state, "heart-removed");
   if (stands !== phase.registration.revision) return giveUp(state, "heart-registration-changed");
   const fenced = end.found.some((value) => value.key === keys.fence(host, phase.own.incarnation));
   if (!fenced) return { state, effects: [] };

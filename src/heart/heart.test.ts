@@ -246,10 +246,10 @@ describe("fenced and replaced", () => {
     expect([...rig.take("commit"), ...rig.take("snapshot")]).toEqual([]);
   });
 
-  test("[S1] the absence of the registration stops it for good too", () => {
+  test("[S1, HM7] the absence of the registration stops it for good too: it was removed", () => {
     const rig = HeartRig.beating();
     rig.refused(rig.stampBoth().ticket, []);
-    expect(rig.says).toMatchObject({ phase: "refused", trouble: "heart-registration-changed" });
+    expect(rig.says).toMatchObject({ phase: "refused", trouble: "heart-removed" });
   });
 
   test("[S1] a rejoin whose commit was unknown and happened is taken up, not repeated", () => {

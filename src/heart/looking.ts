@@ -2,6 +2,7 @@ import { leftInOrder } from "../core/host-standing.ts";
 import { isWithoutDeadline } from "../core/limits.ts";
 import { type InstantMs, later } from "../model/ids.ts";
 import { parseJson } from "../model/json.ts";
+import { keys } from "../model/keys.ts";
 import {
   type FenceRecord,
   fenceSchema,
@@ -10,6 +11,7 @@ import {
   heartbeatSchema,
   hostSchema,
 } from "../model/records.ts";
+import { type RemovedHost, removedHostSchema } from "../model/removal-records.ts";
 import type { StoredValue } from "../model/transaction.ts";
 import type { Stored } from "../model/view.ts";
 import type { SnapshotEnd } from "../ports/store.ts";
@@ -23,14 +25,28 @@ export function hearSnapshot(state: HeartState, phase: Looking, end: SnapshotEnd
   if (end.kind === "unknown") return rest(state, "heart-store-silent", later(at, heartLimits.retryMs));
   const key = keyOf(state.config.host, phase.question, phase.found);
   const stored = end.values.find((value) => value.key === key);
-  if (phase.question === "host" || phase.found === null) return hearHost(state, stored, at);
+  if (phase.question === "host" || phase.found === null) {
+    const removed = end.values.find((value) => value.key === keys.removedHost(state.config.host));
+    return hearHost(state, stored, removed, at);
+  }
   return phase.question === "fence"
     ? hearFence(state, phase.found, stored, at)
     : hearHeartbeat(state, phase.found, stored, at);
 }
 
-function hearHost(state: HeartState, stored: StoredValue | undefined, at: InstantMs): HeartStep {
-  if (stored === undefined) return register(state, null, { kind: "first" }, at);
+function hearHost(
+  state: HeartState,
+  stored: StoredValue | undefined,
+  removed: StoredValue | undefined,
+  at: InstantMs,
+): HeartStep {
+  if (stored === undefined) {
+    const takenBack = removed === undefined ? null : read<RemovedHost>(removedHostSchema, removed);
+    if (takenBack === undefined) return unreadable(state, at);
+    // HM7: a machine that was put out of the cluster does not put itself in again.
+    if (takenBack !== null && takenBack.value.takenBackAt === null) return giveUp(state, "heart-removed");
+    return register(state, null, { kind: "first", takenBack }, at);
+  }
   const found = read(hostSchema, stored);
   if (found === undefined) return unreadable(state, at);
   if (found.value.machine !== state.config.machine) return giveUp(state, "heart-other-machine");

@@ -22,10 +22,46 @@ describe("registering", () => {
     expect(rig.take("commit")).toEqual([]);
     rig.ready("b", 1);
     const { ticket, transaction } = rig.one("commit");
-    expect(transaction.compares).toEqual([{ kind: "absent", key: keys.host(host) }]);
+    expect(transaction.compares).toEqual([
+      { kind: "absent", key: keys.host(host) },
+      { kind: "absent", key: keys.removedHost(host) },
+    ]);
     expect(rig.commands()).toEqual([]);
     rig.committed(ticket);
     expect(rig.commands()).toEqual(["a stamp 1", "b stamp 1"]);
+  });
+
+  const removedAs = (last: number, takenBackAt: number | null, revision: number) => {
+    const member = { schema: 1, id: host, name: host, role: "host", links: [], joinedAt: 0 };
+    const by = { name: "root", role: "admin", requestId: "" };
+    const removed = { schema: 1, member, device: null, incarnation: last, store: "left", takenBackAt, by, at: 0 };
+    return stored(keys.removedHost(host), removed, revision);
+  };
+
+  test("[HM7] the heart of a host that was removed registers no more, after a boot as well as before", () => {
+    for (const before of [null, own(3, "mine")]) {
+      const rig = new HeartRig(before);
+      for (const name of guardNames) rig.hello(name);
+      rig.answer(keys.host(host), [removedAs(3, null, 40)]);
+      expect(rig.says).toMatchObject({ phase: "refused", trouble: "heart-removed" });
+      expect(rig.commands()).toEqual(["a freeze", "b freeze"]);
+      for (let s = 0; s < 60; s++) rig.tick(1_000);
+      expect([...rig.take("commit"), ...rig.take("write-incarnation")]).toEqual([]);
+    }
+  });
+
+  test("[HM7, S1] taken back it registers above all its lives, and what allowed that counts once", () => {
+    const rig = new HeartRig();
+    for (const name of guardNames) rig.hello(name);
+    rig.answer(keys.host(host), [removedAs(3, 1, 41)]);
+    expect(rig.written()).toEqual(own(4, "seed-0"));
+    for (const name of guardNames) rig.ready(name, 4);
+    const { transaction } = rig.one("commit");
+    expect(transaction.compares).toEqual([
+      { kind: "absent", key: keys.host(host) },
+      { kind: "revision", key: keys.removedHost(host), revision: 41 },
+    ]);
+    expect(transaction.writes).toContainEqual({ kind: "delete", key: keys.removedHost(host) });
   });
 
   test("[S1] a restarted heart keeps its incarnation: no registration, no freeze, no wait", () => {

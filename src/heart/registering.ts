@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 import { proofTransaction } from "../core/fencing.ts";
-import { put, transaction, unchanged } from "../core/transactions.ts";
+import { put, remove, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation, InstantMs, WallMs } from "../model/ids.ts";
 import { later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -23,7 +23,8 @@ type Registering = Extract<Phase, { kind: "registering" }>;
 export function register(state: HeartState, found: Found, evidence: Evidence, at: InstantMs): HeartStep {
   // Without both guards' word a number could be chosen that one of them has seen already.
   if (!bothHere(state.guards)) return rest(state, "heart-guard-away", later(at, heartLimits.retryMs));
-  const candidate = candidateFor(state, found);
+  const past = evidence.kind === "first" ? (evidence.takenBack?.value.incarnation ?? 0) : 0;
+  const candidate = candidateFor(state, found, past);
   const ticket = state.lastTicket + 1;
   const phase: Registering = {
     kind: "registering",
@@ -40,10 +41,15 @@ export function register(state: HeartState, found: Found, evidence: Evidence, at
   };
 }
 
-/** The same numbers again while `/hosts/H/` stands as it stood: a commit that was thought lost may still arrive. */
-function candidateFor(state: HeartState, found: Found): Candidate {
-  if (state.candidate !== null && state.candidate.found?.revision === found?.revision) return state.candidate;
-  const incarnation = (Math.max(found?.value.incarnation ?? 0, knownIncarnation(state.guards)) + 1) as Incarnation;
+/**
+ * The same numbers again while `/hosts/H/` stands as it stood: a commit that was thought lost may still arrive. `past`: the last
+ * life of a host that was removed and taken back (HM7).
+ */
+function candidateFor(state: HeartState, found: Found, past: number): Candidate {
+  const { candidate, guards } = state;
+  if (candidate !== null && candidate.found?.revision === found?.revision && candidate.incarnation > past)
+    return candidate;
+  const incarnation = (Math.max(found?.value.incarnation ?? past, knownIncarnation(guards)) + 1) as Incarnation;
   return { incarnation, nonce: nonceOf(state.seed, state.attempt), found };
 }
 
@@ -91,7 +97,13 @@ function registration(state: HeartState, phase: Registering, at: InstantMs, wall
   switch (evidence.kind) {
     case "first":
       assert(candidate.found === null, "Cannot register as the first: the host has a registration");
-      return transaction(compares, [write]);
+      // HM7: a removal meanwhile turns it away; that it was taken back counts once.
+      return evidence.takenBack === null
+        ? transaction([...compares, unchanged(keys.removedHost(host), undefined)], [write])
+        : transaction(
+            [...compares, unchanged(keys.removedHost(host), evidence.takenBack)],
+            [write, remove(keys.removedHost(host))],
+          );
     case "fenced":
       if (!empty || evidence.record.value.proofs.includes("last-word")) return transaction(compares, [write]);
       return withWrite(

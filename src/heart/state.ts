@@ -1,5 +1,6 @@
 import type { HostId, Incarnation, InstantMs, Nonce, Revision, StoreKey, WallMs } from "../model/ids.ts";
 import type { FenceRecord, HostRegistration } from "../model/records.ts";
+import type { RemovedHost } from "../model/removal-records.ts";
 import type { CommitEnd, Transaction } from "../model/transaction.ts";
 import type { Stored } from "../model/view.ts";
 import type { GuardName, GuardSays } from "../ports/guard.ts";
@@ -34,6 +35,7 @@ export type Trouble =
   | "heart-power-ordered"
   | "heart-host-leaves"
   | "heart-other-machine"
+  | "heart-removed"
   | "heart-registration-changed";
 
 /** What a guard answered to the incarnation it was told on this connection. */
@@ -77,7 +79,8 @@ export type Silence = {
 
 /** What permits to end the earlier incarnation: nothing to end, a fence record, or silence. */
 export type Evidence =
-  | { readonly kind: "first" }
+  /** `takenBack`: the host was removed, and may register anew (HM7); null: nobody ever did. */
+  | { readonly kind: "first"; readonly takenBack: Stored<RemovedHost> | null }
   | { readonly kind: "fenced"; readonly incarnation: Incarnation; readonly record: Stored<FenceRecord> }
   | { readonly kind: "silent"; readonly silence: Silence };
 

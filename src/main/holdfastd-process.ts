@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { keepDeparting } from "../adapters/etcd/departing.ts";
 import { openStoreForce } from "../adapters/etcd/force.ts";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
 import { keepLeaderAway } from "../adapters/etcd/leader-away.ts";
@@ -34,6 +35,7 @@ import type { Contacts } from "../core/contact.ts";
 import { shootsAfter } from "../core/duel.ts";
 import { hostChecks } from "../core/host-checks.ts";
 import { isWithoutDeadline, limits } from "../core/limits.ts";
+import { leavingStore, leftStoreTransaction } from "../core/removal.ts";
 import { isToRejoin, rejoinedTransaction } from "../core/takeover.ts";
 import type { HostConfig } from "../model/config.ts";
 import type { HostId } from "../model/ids.ts";
@@ -132,7 +134,10 @@ async function run(
   if (served.kind === "refused") return fail(served.code, served.params);
   const hypervisor = openQemuHypervisor({ ...config, accel, certificates: config.store });
   daemon = runDaemon(
-    { self, profile, role, check: (snapshot) => checkCluster(config, snapshot) },
+    {
+      ...{ self, profile, role, check: (snapshot) => checkCluster(config, snapshot) },
+      isHeld: () => takeover.force.isUnfinished(),
+    },
     {
       store,
       clock,
@@ -163,21 +168,23 @@ async function run(
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
   keepMember(config, etcd, view, commit);
-  if (config.takeover === "device") keepWatch(self, view, () => clock.now() - heard.heardAt(), api);
+  keepOthersOut(etcd, view, commit, isMine);
+  const dueAfter = () => (takeover.force.isUnfinished() ? 0 : shootsAfter(view(), self));
+  if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
   return undefined;
 }
 
-function takeoverMeans({ profile, runDir, commands }: HostConfig, etcd: EtcdStore): TakeoverMeans {
-  const force = openStoreForce({ runDir, restart: commands.restartStore }, etcd);
+function takeoverMeans({ profile, runDir, stateDir, commands }: HostConfig, etcd: EtcdStore): TakeoverMeans {
+  const force = openStoreForce({ runDir, stateDir, restart: commands.restartStore }, etcd);
   const waitMs = isWithoutDeadline(profile) ? 0 : profile.deadlineMs + profile.marginMs;
   return { force, fencing: fenceAgents(), waitMs };
 }
 
-/** S23: in a cluster of two, goes on alone once the other one's device has confirmed that its power is cut. */
-function keepWatch(self: HostId, view: () => ClusterView, silentMs: () => number, api: Api): void {
+/** S23: in a cluster of two, goes on alone once the other one's device has confirmed that its power is cut; or ends that. */
+function keepWatch(dueAfter: () => number | undefined, silentMs: () => number, api: Api): void {
   let notBefore = 0;
   setInterval(() => {
-    const dueMs = shootsAfter(view(), self);
+    const dueMs = dueAfter();
     if (dueMs === undefined || silentMs() < dueMs || performance.now() < notBefore) return;
     notBefore = performance.now() + shootAgainMs;
     log("takeover-begun", { silentMs: silentMs() });
@@ -200,6 +207,27 @@ function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView
   };
   const isDue = () => isToRejoin(view(), self, role);
   keepJoining({ name: self, endpoint, runDir, restart: config.commands.restartStore, isDue, joined, log }, etcd);
+}
+
+/** HM7: members of the store whose hosts were removed from the cluster are taken out of it. */
+function keepOthersOut(
+  { membership }: EtcdStore,
+  view: () => ClusterView,
+  commit: CommitWithEvents,
+  isMine: () => boolean,
+): void {
+  const left = (host: HostId): void => {
+    const transaction = leftStoreTransaction(view(), host);
+    if (transaction === undefined) return;
+    const told = { type: "host-left-store", subjects: { host }, params: { host } };
+    commit(transaction, [{ ...told, reason: null, alternatives: [], actor: systemActor }], () => undefined);
+  };
+  const due = () =>
+    leavingStore(view()).map(({ member }) => ({
+      host: member.id,
+      addresses: member.links.map(({ address }) => address),
+    }));
+  keepDeparting({ membership, isMine, due, left, log });
 }
 
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */

@@ -48,6 +48,25 @@ describe("the office", () => {
   });
 });
 
+describe("a takeover that is half written", () => {
+  const forced = { by: "h2", without: ["h1"], at: 1 };
+  const cluster = { schema: 1, id: "c", name: "c", format: 1, createdAt: 0 };
+
+  test("[S24] holds every manager: what it has not come to yet would be decided by old records", () => {
+    const half = new ManagerRig(threeHosts().put(keys.cluster, { ...cluster, forced: { ...forced, open: true } }));
+    expect(() => half.leads()).toThrow("does not claim");
+    half.records.put(keys.cluster, { ...cluster, forced });
+    expect(half.leads().state.leadership.kind).toBe("leading");
+  });
+
+  test("[S24] holds also by the mark of its host, and whoever was in office is not any more", () => {
+    const manager = new ManagerRig(threeHosts()).leads();
+    manager.tell({ kind: "woke", isHeld: true });
+    expect(manager.state.leadership.kind).toBe("standby");
+    expect(manager.effects.map(({ kind }) => kind)).toEqual(["wake-at"]);
+  });
+});
+
 describe("a transaction that no store takes", () => {
   test("is not asked for again at once, and keeps nothing else waiting", () => {
     const records = threeHosts().put(keys.pool("shared" as PoolId), pool("shared", "replicated"));

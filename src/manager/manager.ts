@@ -9,6 +9,7 @@ import { limits } from "../core/limits.ts";
 import { lostHosts } from "../core/lost-hosts.ts";
 import { noBalance } from "../core/placement/rebalance.ts";
 import { seeTurns } from "../core/start-order.ts";
+import { isHalfTakenOver } from "../core/takeover.ts";
 import { inTerm, transaction } from "../core/transactions.ts";
 import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
@@ -50,6 +51,10 @@ export function stepManager(state: ManagerState, happened: ManagerEvent): Manage
   const noted = note(state, happened);
   if (!noted.synced) return { state: noted, effects: [] };
   const caughtUp = forgetCaughtUp(noted, happened);
+  if (happened.isHeld === true || isHalfTakenOver(happened.view)) {
+    const lookAt = later(happened.now, limits.leaderSilenceMs);
+    return { state: { ...caughtUp, leadership: { kind: "standby" } }, effects: [{ kind: "wake-at", at: lookAt }] };
+  }
   if (isQuiet(state, noted, happened)) return { state: caughtUp, effects: [] };
   const soonestAt = later(state.decidedAt, Math.floor(happened.view.vms.size / limits.vmsPerGapMs));
   if (canWait(happened) && happened.now < soonestAt)

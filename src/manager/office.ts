@@ -10,6 +10,7 @@ import {
   tickTransaction,
 } from "../core/leadership.ts";
 import { limits } from "../core/limits.ts";
+import { isRemoved } from "../core/removal.ts";
 import { type InstantMs, later } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import { Building } from "./building.ts";
@@ -50,7 +51,7 @@ function claim(building: Building, happened: ManagerEvent, ordered: boolean): vo
   const { state } = building;
   const { view, now } = happened;
   // A claim that was refused came too late: until this process sees what for, it would only ask the same again.
-  if (building.isBusy("office")) return;
+  if (building.isBusy("office") || isRemoved(view, state.self)) return;
   if (!hasContact(state.own, now) || now < claimDueAt(state.leader, state.own)) return;
   if ((ordered || isBetterElsewhere(view, { ...state, now })) && now < unwantedAt(state)) return;
   const write = claimTransaction(view, state.self, happened.wall);
@@ -67,6 +68,7 @@ function unwantedAt({ leader, own }: ManagerState): InstantMs {
 function whyLeave(state: ManagerState, { view, now }: ManagerEvent, ordered: Reason | undefined): Reason | undefined {
   const { leadership, contacts, own, self } = state;
   if (leadership.kind !== "leading") return undefined;
+  if (isRemoved(view, self)) return { rule: "HM7", code: "own-host-removed", params: { host: self } };
   if (ordered !== undefined) return now - leadership.since < limits.officeHeldMs ? undefined : ordered;
   const heardAt = contacts.get(self)?.heardAt;
   const heardSince = heardAt !== undefined && heardAt >= leadership.since;

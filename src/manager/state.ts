@@ -68,7 +68,13 @@ export type ManagerState = {
 /** By subject, what it was and whose open tasks knew of it when it was said. */
 export type Announced = ReadonlyMap<string, { readonly text: string; readonly tasks: readonly TaskId[] }>;
 
-export type ManagerEvent = { readonly now: InstantMs; readonly wall: WallMs; readonly view: ClusterView } & (
+export type ManagerEvent = {
+  readonly now: InstantMs;
+  readonly wall: WallMs;
+  readonly view: ClusterView;
+  /** This host's store was forced, and what has to follow may not even have been begun (S24). */
+  readonly isHeld?: boolean;
+} & (
   | { readonly kind: "synced" }
   | { readonly kind: "changed"; readonly touched: Touched }
   | { readonly kind: "woke" }

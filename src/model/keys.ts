@@ -33,6 +33,8 @@ export const keys = {
   maintenance: (host: HostId) => `/hosts/${host}/maintenance/` as StoreKey,
   hostLosses: (host: HostId) => `/hosts/${host}/losses/` as StoreKey,
   hostUsage: (host: HostId) => `/hosts/${host}/usage/` as StoreKey,
+  /** Below the registration, so that one look at a host shows both. */
+  removedHost: (host: HostId) => `/hosts/${host}/removed/` as StoreKey,
   heartbeat: (host: HostId, n: Incarnation) => `/hb/${host}/${n}/` as StoreKey,
   fence: (host: HostId, n: Incarnation) => `/fence/${host}/${n}/` as StoreKey,
   vm: (vm: VmId) => `/vms/${vm}/` as StoreKey,
@@ -90,6 +92,7 @@ const hostSubKeys = {
   maintenance: "maintenance",
   losses: "host-losses",
   usage: "host-usage",
+  removed: "removed-host",
 } as const;
 type HostSubKey = (typeof hostSubKeys)[keyof typeof hostSubKeys];
 const vmSubKeys = {

@@ -24,6 +24,7 @@ import {
   vmSchema,
   vmStatusSchema,
 } from "./records.ts";
+import { removedHostSchema } from "./removal-records.ts";
 import { groupSchema, replicaSchema, vmCopyingSchema } from "./replication-records.ts";
 import { lastEditSchema, ruleSchema } from "./rules.ts";
 import type { Change } from "./transaction.ts";
@@ -50,6 +51,7 @@ const schemas: { readonly [K in Exclude<KeyName["kind"], "unknown" | "vm-name" |
   maintenance: maintenanceSchema,
   "host-losses": hostLossesSchema,
   "host-usage": hostUsageSchema,
+  "removed-host": removedHostSchema,
   heartbeat: heartbeatSchema,
   fence: fenceSchema,
   vm: vmSchema,

@@ -17,7 +17,7 @@ import type {
   VolumeId,
 } from "./ids.ts";
 import { copyingSchema } from "./move-records.ts";
-import { pointIdSchema, pointWishSchema } from "./point-records.ts";
+import { goBackSchema, pointWishSchema } from "./point-records.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
@@ -30,7 +30,15 @@ export const clusterSchema = z.object({
   format: z.int(),
   createdAt: wallMs,
   /** The last takeover: the store goes on without these members, from a forced start (S23, S24). */
-  forced: z.object({ by: brandedText<HostId>(), without: z.array(brandedText<HostId>()), at: wallMs }).optional(),
+  forced: z
+    .object({
+      by: brandedText<HostId>(),
+      without: z.array(brandedText<HostId>()),
+      at: wallMs,
+      /** Not all that has to follow is written yet: no manager decides anything, on whichever host. */
+      open: z.literal(true).optional(),
+    })
+    .optional(),
 });
 export type Cluster = z.infer<typeof clusterSchema>;
 
@@ -43,6 +51,8 @@ export const memberSchema = z.object({
   /** Addresses by kind of link, in order of preference within a kind. */
   links: z.array(z.object({ kind: linkKindSchema, address: z.string(), subnet: z.string() })),
   joinedAt: wallMs,
+  /** Its member of the store does not vote yet: it was taken back (HM7). */
+  joinsStore: z.literal(true).optional(),
 });
 export type Member = z.infer<typeof memberSchema>;
 
@@ -226,13 +236,6 @@ export const vmExitSchema = z.enum([
   "storage-error",
 ]);
 export type VmExit = z.infer<typeof vmExitSchema>;
-
-/**
- * S20: before it is started next its disks go back to this recovery point of its host; `id` names that very going back. `keeps`:
- * what they hold now was a moment that there was, and stays as a branch of that name.
- */
-export const goBackSchema = z.object({ point: pointIdSchema, id: pointIdSchema, keeps: z.boolean() });
-export type GoBack = z.infer<typeof goBackSchema>;
 
 /**
  * `/owner/V/`: who may run the VM. `held`: (host, incarnation) alone, as `epoch`. `released`: nobody; a start elsewhere

@@ -37,6 +37,7 @@ import type {
   Vm,
   VmStatus,
 } from "./records.ts";
+import type { RemovedHost } from "./removal-records.ts";
 import type { Group, Replica, VmCopying } from "./replication-records.ts";
 import type { LastEdit, Rule } from "./rules.ts";
 import type { Change } from "./transaction.ts";
@@ -65,6 +66,7 @@ export type ClusterView = {
   readonly maintenances: Records<HostId, Maintenance>;
   readonly losses: Records<HostId, HostLosses>;
   readonly usages: Records<HostId, HostUsage>;
+  readonly removals: Records<HostId, RemovedHost>;
   readonly heartbeats: ReadonlyMap<HostId, Records<Incarnation, Heartbeat>>;
   readonly fences: ReadonlyMap<HostId, Records<Incarnation, FenceRecord>>;
   readonly vms: Records<VmId, Vm>;
@@ -116,6 +118,7 @@ export function emptyView(): ClusterView {
     maintenances: new Map(),
     losses: new Map(),
     usages: new Map(),
+    removals: new Map(),
     heartbeats: new Map(),
     fences: new Map(),
     vms: new Map(),
@@ -215,6 +218,7 @@ const byHost = {
   maintenance: "maintenances",
   "host-losses": "losses",
   "host-usage": "usages",
+  "removed-host": "removals",
 } as const;
 const byVm = {
   vm: "vms",
@@ -250,6 +254,7 @@ function place(view: MutableView, parsed: Parsed, revision: Revision): void {
     case "maintenance":
     case "host-losses":
     case "host-usage":
+    case "removed-host":
       put(view[byHost[name.kind]] as Map<HostId, Stored<never>>, name.host, stored);
       return;
     case "heartbeat":

@@ -11,5 +11,9 @@ export interface StoreForce {
    * to be off: each of them could do the same.
    */
   force(done: (end: ForceEnd) => void): void;
+  /** The store was forced here, by whichever process, and nobody has said `finished` since; also after a boot. */
+  isUnfinished(): boolean;
+  /** All that has to follow is written. */
+  finished(): void;
 }
 export type ForceEnd = { readonly kind: "done" } | { readonly kind: "failed"; readonly cause: string };

@@ -49,6 +49,8 @@ export type DaemonOptions = {
   readonly role: "host" | "witness";
   /** Called with each snapshot before anything acts on it; ends the process where the store is not this cluster's. */
   readonly check?: (view: ClusterView) => void;
+  /** A takeover of this host is half written: its manager decides nothing (S24). */
+  readonly isHeld?: () => boolean;
 };
 
 /** The two step machines; the simulator looks over their shoulders. */
@@ -106,7 +108,8 @@ export function runDaemon(
 
   function toManager(event: Untimed<ManagerEvent>): void {
     enqueue(() => {
-      const step = steps.manager(manager, { ...event, ...moment() } as ManagerEvent);
+      const isHeld = options.isHeld?.() ?? false;
+      const step = steps.manager(manager, { ...event, ...moment(), ...(isHeld && { isHeld }) } as ManagerEvent);
       manager = step.state;
       for (const effect of step.effects) performForManager(effect);
     });

@@ -275,7 +275,7 @@ describe("help", () => {
     ["cluster"],
     ...["status", "disarm", "arm", "takeover"].map((verb) => ["cluster", verb]),
     ["host"],
-    ...["list", "show", "maintenance", "release", "shutdown", "reboot"].map((verb) => ["host", verb]),
+    ...["list", "show", "maintenance", "release", "shutdown", "reboot", "remove", "join"].map((verb) => ["host", verb]),
     ["vm"],
     ...["create", "list", "show", "start", "stop", "migrate", "relocate"].map((verb) => ["vm", verb]),
     ...["cancel-move", "reset", "delete", "set"].map((verb) => ["vm", verb]),

@@ -12,7 +12,8 @@ import { held, host, incarnation, member, vm, vmId } from "../support/records.ts
 
 /** One host's API, whose store decides nothing until it is forced. */
 async function openHost(power: PowerOffEnd = { kind: "off" }) {
-  const seen = { forced: 0, cut: 0, answering: [] as string[], answersLater: [] as string[], asked: 0, serves: true };
+  const peers = { answering: [] as string[], answersLater: [] as string[], asked: 0 };
+  const seen = { forced: 0, cut: 0, ...peers, serves: true, isUnfinished: false };
   let memory: MemoryStore | undefined;
   const all = (done: Parameters<Store["snapshot"]>[1]) => memory?.snapshot("/" as StoreKey, done);
   const api = await startApiHost({
@@ -35,7 +36,12 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
         force: (done) => {
           seen.forced += 1;
           seen.serves = true;
+          seen.isUnfinished = true;
           done({ kind: "done" });
+        },
+        isUnfinished: () => seen.isUnfinished,
+        finished: () => {
+          seen.isUnfinished = false;
         },
       },
       fencing: {
@@ -91,7 +97,7 @@ test("[S23] without a device it takes the very word, and then the lost host is f
   expect(shown).toMatchObject({ done: false, lost: [{ name: "h2", proof: null }], vms: [{ name: "web" }] });
   expect(seen.forced).toBe(0);
   expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true, lost: [{ proof: "word" }] });
-  expect(seen.forced).toBe(1);
+  expect(seen).toMatchObject({ forced: 1, isUnfinished: false });
   const proofs = () => fenceOf(api.view(), host("h2"), incarnation(1))?.value.proofs;
   await until(() => proofs()?.includes("word") === true, "the fence");
   await until(() => api.view().owners.get(vmId("web"))?.value.epoch === 104, "the leap");
@@ -109,6 +115,20 @@ test("[S23] one that was not written to its end is finished by asking again, and
   expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true, lost: [{ proof: "word" }] });
   expect(seen.forced).toBe(0);
   await until(() => fenceOf(api.view(), host("h2"), incarnation(1)) !== undefined, "the fence");
+  expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-not-needed"));
+});
+
+test("[S24] one of which nothing was written after the store was forced is finished by asking again", async () => {
+  const { api, client, seen } = await openHost();
+  Object.assign(seen, { serves: true, isUnfinished: true });
+  seen.answering = ["10.0.0.2"];
+  expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-peer-answers"));
+  seen.answering = [];
+  expect(await peerIsOff(client)).toEqual(refused("takeover-word-missing"));
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true, lost: [{ name: "h2" }] });
+  expect(seen).toMatchObject({ forced: 0, isUnfinished: false });
+  await until(() => api.view().owners.get(vmId("web"))?.value.epoch === 104, "the leap");
+  await until(() => api.view().cluster?.value.forced?.open === undefined, "its end");
   expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-not-needed"));
 });
 

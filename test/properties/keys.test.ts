@@ -38,6 +38,7 @@ const made: Record<keyof typeof keys, fc.Arbitrary<readonly [string, KeyName]>> 
   maintenance: host.map((host) => [keys.maintenance(host), { kind: "maintenance", host }]),
   hostLosses: host.map((host) => [keys.hostLosses(host), { kind: "host-losses", host }]),
   hostUsage: host.map((host) => [keys.hostUsage(host), { kind: "host-usage", host }]),
+  removedHost: host.map((host) => [keys.removedHost(host), { kind: "removed-host", host }]),
   heartbeat: fc
     .tuple(host, incarnation)
     .map(([host, incarnation]) => [keys.heartbeat(host, incarnation), { kind: "heartbeat", host, incarnation }]),

@@ -75,13 +75,18 @@ export function waitFor<T>(what: string, probe: () => T | undefined | Promise<T 
 }
 
 /** `control`: takes faults from other processes, as `./holdfast lab fault`; without it nobody else's fault can hit it. */
-export async function openTestLab(control = false, layout: Layout = "hosts"): Promise<TestLab> {
+export async function openTestLab(
+  control = false,
+  layout: Layout = "hosts",
+  { hosts = 3, takeover = "order" }: { hosts?: number; takeover?: "order" | "device" } = {},
+): Promise<TestLab> {
   const said: string[] = [];
   const log = (line: string): number => said.push(line);
   const programs = layout === "pair" ? daemonsBeside("h3") : daemons;
   const cluster = await openCluster({
-    hosts: layout === "two" ? 2 : 3,
+    hosts: layout === "two" ? 2 : hosts,
     layout,
+    takeover,
     profile: "default",
     accel: "auto",
     log,

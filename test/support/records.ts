@@ -157,6 +157,13 @@ export class Records {
     return this;
   }
 
+  remove(key: StoreKey): this {
+    this.#revision += 1;
+    const revision = this.#revision as Revision;
+    applyChanges(this.view, [{ kind: "delete", key, revision }], revision);
+    return this;
+  }
+
   /** A host that is up: member, registration, facts, and a heartbeat. */
   host(name: string, n = 1, more: Partial<HostFacts> = {}): this {
     const id = host(name);

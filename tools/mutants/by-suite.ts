@@ -16,11 +16,12 @@ export const suites = {
   guard: { projects: ["contracts"], files: ["test/contracts/guard.test.ts"] },
   /** The records of replicas, by what is proven of them without a world. */
   replication: {
-    projects: ["unit", "properties"],
+    projects: ["unit", "properties", "contracts"],
     files: [
       ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
       ...["src/core/takeover.test.ts", "src/heart/registering.test.ts", "src/agent/second-commit.test.ts"],
-      ...["src/core/point"],
+      ...["src/agent/mirroring.test.ts", "src/agent/receiving.test.ts", "test/contracts/takeover.test.ts"],
+      ...["src/core/point", "src/manager/manager.test.ts"],
     ],
   },
   /** The driver and the relay with real QEMUs. Needs root. */

@@ -14,6 +14,7 @@ import { movingMutants } from "./planted/moving.ts";
 import { ownerMutants } from "./planted/owners.ts";
 import { placementMutants } from "./planted/placement.ts";
 import { pointMutants } from "./planted/points.ts";
+import { removalMutants } from "./planted/removal.ts";
 import { ruleMutants } from "./planted/rules.ts";
 import { switchingMutants } from "./planted/switching.ts";
 
@@ -36,4 +37,5 @@ export const planted: readonly Mutant[] = [
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,
+  ...removalMutants,
 ];

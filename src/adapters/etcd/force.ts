@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { HostConfig } from "../../model/config.ts";
 import { keys } from "../../model/keys.ts";
 import type { ForceEnd, StoreForce } from "../../ports/store-force.ts";
-import { startOrders } from "./member.ts";
+import { forcedMark, memberDataDir, startOrders } from "./member.ts";
 import type { EtcdStore } from "./store.ts";
 
 const askMs = 2_000;
@@ -15,11 +15,15 @@ const forceMs = 60_000;
 /** Of a host that is up, at least one of its own doors answers, or says that there is none: store, and SSH. */
 const knocked = [2379, 2380, 22] as const;
 
-export type ForceOptions = Pick<HostConfig, "runDir"> & { readonly restart: readonly string[] };
+export type ForceOptions = Pick<HostConfig, "runDir" | "stateDir"> & { readonly restart: readonly string[] };
 
 /** Forces a new store by an order to the member's next start (`memberCommand`). */
 export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreForce {
+  // Made by the member's start, right before it is forced: whoever dies meanwhile, it is there exactly if that was begun.
+  const mark = forcedMark(memberDataDir(options.stateDir));
   return {
+    isUnfinished: () => existsSync(mark),
+    finished: () => rmSync(mark, { force: true }),
     answering: (addresses, done) => {
       void Promise.all(addresses.map(answers)).then((found) => done(addresses.filter((_, i) => found[i])));
     },

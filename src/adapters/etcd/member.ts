@@ -89,16 +89,23 @@ export function startOrders(runDir: string): { readonly force: string; readonly 
   return { force: join(runDir, "store-force"), join: join(runDir, "store-join") };
 }
 
+/** Beside a member's data: it was forced, and what has to follow may not be written. Stays over boots. */
+export function forcedMark(dataDir: string): string {
+  return `${dataDir}.forced`;
+}
+
 const startScript = `data=$1; state=$2; run=$3; shift 3
 if [ -f "$run/store-join" ]; then
   if [ -d "$data" ]; then rm -rf "$data.before"; mv "$data" "$data.before"; fi
+  rm -f "$data.forced"
   mv "$run/store-join" "$state/store-initial"
 fi
 if [ -f "$state/store-initial" ]; then
   set -- "$@" "--initial-cluster=$(cat "$state/store-initial")" --initial-cluster-state=existing
 fi
 if [ -f "$run/store-force" ]; then
-  rm -rf "$data.before"; cp -a "$data" "$data.before" && rm "$run/store-force" && set -- "$@" --force-new-cluster
+  rm -rf "$data.before"; cp -a "$data" "$data.before" && : > "$data.forced" && sync "$data.forced" "\${data%/*}" &&
+    rm "$run/store-force" && set -- "$@" --force-new-cluster
 fi
 exec etcd "$@"`;
 

@@ -13,6 +13,7 @@ import {
   usageSchema,
   wallMsSchema,
 } from "./base.ts";
+import { removalContract } from "./host-removal.ts";
 
 /**
  * `up`: heartbeats come. `silent`: none for longer than its deadline; its VMs stand still or soon will, which is not the
@@ -135,4 +136,5 @@ export const hostContract = {
     })
     .input(leaveInput)
     .output(leaveAnswer),
+  ...removalContract,
 };

@@ -1,10 +1,17 @@
 import { guardEdit } from "../../core/foresee/guard.ts";
 import type { Asked, Planned } from "../../core/requests/plan.ts";
 import type { Sight } from "../../core/requests/sight.ts";
+import type { HostId } from "../../model/ids.ts";
+import type { Reason } from "../../model/reason.ts";
+import type { ClusterView } from "../../model/view.ts";
 import type { WithRequestId } from "./ask.ts";
 import type { ApiOptions } from "./options.ts";
 
 export type Acceptable = WithRequestId & { readonly accept?: boolean | undefined };
+
+export function hostsUp(view: ClusterView, sight: Sight): ReadonlySet<HostId> {
+  return new Set([...view.hosts.keys()].filter((host) => sight(host) === "up"));
+}
 
 /** The plan of an edit, held against what the cluster bears now (FC2). `edit`: its name for people. */
 export function guarded(
@@ -14,8 +21,9 @@ export function guarded(
   { accept = false }: Acceptable,
   asked: Asked,
   planned: Planned,
+  known: readonly Reason[] = [],
 ): Planned {
   const view = options.view();
-  const up = new Set([...view.hosts.keys()].filter((host) => sight(host) === "up"));
-  return guardEdit(view, planned, { edit, accept, up }, asked);
+  const up = hostsUp(view, sight);
+  return guardEdit(view, planned, { edit, accept, up }, asked, known);
 }

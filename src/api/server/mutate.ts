@@ -1,3 +1,4 @@
+import { isRemoved } from "../../core/removal.ts";
 import type { Plan, Planned } from "../../core/requests/plan.ts";
 import { put, transaction, unchanged } from "../../core/transactions.ts";
 import { type InstantMs, later, type Revision, type StoreKey, type WallMs } from "../../model/ids.ts";
@@ -62,6 +63,7 @@ async function attemptOnce(options: ApiOptions, mutation: Mutation, until: Insta
   if (!(await viewReaches(options, read.revision, until))) {
     return { kind: "unavailable", code: "view-behind", params: { revision: read.revision } };
   }
+  if (isRemoved(options.view(), options.self)) return refuse("asked-of-removed-host", { host: options.self });
   const planned = mutation.plan();
   if (planned.kind === "refused") return planned;
   const unprepared = await mutation.prepare?.make(planned);

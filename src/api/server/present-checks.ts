@@ -1,6 +1,7 @@
 import { compareText, inKeyOrder } from "../../base/order.ts";
 import { limits } from "../../core/limits.ts";
 import { policyChecks } from "../../core/policy-checks.ts";
+import { isRemoved, leavingStore } from "../../core/removal.ts";
 import { vmError } from "../../core/vm-error.ts";
 import type { HostId } from "../../model/ids.ts";
 import type { Check } from "../../model/reason.ts";
@@ -13,7 +14,7 @@ import { standstillCheck } from "./present-standstill.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** What needs somebody's attention, worst first. */
-export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
+export function presentChecks(view: ClusterView, tracker: Tracker, self: HostId): Check[] {
   const checks: Check[] = [];
   for (const host of presentHosts(view, tracker)) {
     const params = { host: host.name };
@@ -49,6 +50,15 @@ export function presentChecks(view: ClusterView, tracker: Tracker): Check[] {
     const told = (facts?.checks ?? []).filter((check) => check.level !== "ok");
     // What concerns the whole cluster, every host says.
     checks.push(...told.filter(({ id, subject }) => !checks.some((one) => one.id === id && one.subject === subject)));
+  }
+  if (isRemoved(view, self))
+    checks.push({ id: "answered-by-removed-host", subject: self, level: "fail", params: { host: self } });
+  for (const { member } of leavingStore(view)) {
+    checks.push({ id: "host-still-in-store", subject: member.id, level: "warn", params: { host: member.name } });
+  }
+  for (const { value } of view.members.values()) {
+    if (value.joinsStore === true)
+      checks.push({ id: "host-not-in-store-yet", subject: value.id, level: "warn", params: { host: value.name } });
   }
   const disarm = view.disarm?.value;
   if (disarm !== undefined) {

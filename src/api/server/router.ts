@@ -24,6 +24,7 @@ import { presentHostDetail, presentHosts, presentPools } from "./present-hosts.t
 import { presentRule, presentRules } from "./present-rules.ts";
 import { presentTask, presentTasks } from "./present-tasks.ts";
 import { presentEvent, presentVmDetail, presentVms } from "./present-vms.ts";
+import { hostRemovals } from "./remove-hosts.ts";
 import { takeOver } from "./takeover.ts";
 import type { Tracker } from "./tracker.ts";
 import { whatIf } from "./whatif.ts";
@@ -64,6 +65,7 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
   const change = vmChanges(options, tracker.contact);
   const cluster = clusterChanges(options, tracker.contact);
+  const removals = hostRemovals(options, tracker);
   const ruleChange = ruleChanges(options, tracker.contact);
   const view = () => readView(options);
   const asOf = <T extends object>(rest: T) => ({ asOfMs: tracker.asOfMs(), ...rest });
@@ -81,6 +83,9 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
       shutdown: api.host.shutdown.handler(async ({ input }) => settle(await cluster.shutdown(input))),
       reboot: api.host.reboot.handler(async ({ input }) => settle(await cluster.reboot(input))),
       release: api.host.release.handler(async ({ input }) => settle(await cluster.release(input))),
+      removal: api.host.removal.handler(({ input }) => readView(options) && asOf(removals.plan(input))),
+      remove: api.host.remove.handler(async ({ input }) => settle(await removals.remove(input))),
+      join: api.host.join.handler(async ({ input }) => settle(await removals.join(input))),
     },
     policy: {
       show: api.policy.show.handler(() => asOf({ policy: presentPolicy(view()), warnings: policyChecks(view()) })),
@@ -199,7 +204,7 @@ function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker)
     tasks: presentTasks(view),
     networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),
     admission: presentAdmission(view, tracker),
-    checks: presentChecks(view, tracker),
+    checks: presentChecks(view, tracker, options.self),
   };
 }
 

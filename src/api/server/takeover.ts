@@ -66,7 +66,9 @@ async function takeOverOnce(
   const isForced = await serves(options);
   const before = await viewOf(options, isForced ? readAll : (done) => means.force.peek(done));
   if ("kind" in before) return before;
-  const lost = isForced ? leftUnfenced(before, self) : othersOf(before, self, input.claim);
+  // Where not even that it was is on record, only this host's own mark tells of it.
+  const isAnew = !isForced || (means.force.isUnfinished() && leftUnfenced(before, self).length === 0);
+  const lost = isAnew ? othersOf(before, self, input.claim) : leftUnfenced(before, self);
   if ("kind" in lost) return lost;
   if (lost.length === 0) return refuse("takeover-not-needed", {});
   const talks = await whoAnswers(options, means, before, lost);
@@ -84,6 +86,7 @@ async function takeOverOnce(
   const view = await viewOf(options, readAll);
   if ("kind" in view) return view;
   const failed = await writeAll(options, view, proofs, input);
+  if (failed === undefined) means.force.finished();
   return failed ?? ok(view, self, proofs, true);
 }
 

@@ -1,4 +1,5 @@
 import { type Cli, examples, type Group } from "../program.ts";
+import { hostRemoveCommands } from "./host-remove.ts";
 import { maintenanceCommand } from "./maintenance.ts";
 
 type Parent = Parameters<Group>[0];
@@ -20,6 +21,7 @@ export function hostChangeCommands(host: Parent, cli: Cli): void {
     });
   leaveCommand(host, cli, "shutdown", "switch a host off in order; the shutdown policy says what becomes of its VMs");
   leaveCommand(host, cli, "reboot", "reboot a host in order; the shutdown policy says what becomes of its VMs");
+  hostRemoveCommands(host, cli);
 }
 
 function leaveCommand(host: Parent, cli: Cli, verb: "shutdown" | "reboot", description: string): void {

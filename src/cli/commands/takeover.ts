@@ -48,12 +48,16 @@ function takeoverText({ lost, vms, done }: TakeoverOutput): string {
   const risk =
     starts.length === 0
       ? ""
-      : "What such a VM was answered after this host had last heard of the other one is not known here (S21).\n" +
-        // Of more than two, a majority needs nobody in particular.
-        (lost.length < 2
-          ? ""
-          : "The others may also have recorded, without this host, that a copy here lacks something: that is lost then.\n");
-  return [head, "\n", ...how, lines.length === 0 ? "  No VM was there.\n" : `${lines.join("\n")}\n`, risk].join("");
+      : "What such a VM was answered after this host had last heard of the other one is not known here (S21).\n";
+  // Of more than two, a majority needs nobody in particular.
+  const apart =
+    lost.length < 2
+      ? ""
+      : "The others may have decided more without this host. `holdfast group failover GROUP` says what to accept\n" +
+        "where a copy here is to be taken; where they have copies of this host's own VMs, those stay as branches (`holdfast branch list`).\n";
+  return [head, "\n", ...how, lines.length === 0 ? "  No VM was there.\n" : `${lines.join("\n")}\n`, risk, apart].join(
+    "",
+  );
 }
 
 function wordsOf(why: NonNullable<TakeoverOutput["vms"][number]["why"]>): string {

@@ -32,11 +32,18 @@ const vmsLookedAtMax = 1_000;
 
 /**
  * FC2: an edit that would break what the cluster bears now is refused with the worst of it, unless that was accepted: then
- * it is carried out, and what was accepted goes into the record with who did. All others pass as they are.
+ * it is carried out, and what was accepted goes into the record with who did. All others pass as they are. `known`: what whoever
+ * planned it says of it, before all else.
  */
-export function guardEdit(view: ClusterView, planned: Planned, guarding: Guarding, asked: Asked): Planned {
+export function guardEdit(
+  view: ClusterView,
+  planned: Planned,
+  guarding: Guarding,
+  asked: Asked,
+  known: readonly Reason[] = [],
+): Planned {
   if (planned.kind === "refused") return planned;
-  const breaks = whatBreaks(view, planned.transaction, guarding.up, asked.at);
+  const breaks = [...known, ...whatBreaks(view, planned.transaction, guarding.up, asked.at)];
   const [worst, ...rest] = breaks;
   if (worst === undefined) return planned;
   if (!guarding.accept) return refuse(worst.code, { ...worst.params, more: rest.length });

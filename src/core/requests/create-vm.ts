@@ -3,6 +3,7 @@ import type { HostId, NetworkId, PoolId, VmId, VolumeId } from "../../model/ids.
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import { type HostFacts, type Pool, type Vm, type VmSpec, vmDefaults } from "../../model/records.ts";
+import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
@@ -67,8 +68,7 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
     startDelayMs: request.startDelayMs ?? vmDefaults.startDelayMs,
     createdAt: asked.at,
   };
-  const pools = [...new Set(disks.disks.map((disk) => disk.pool))];
-  const networks = [...new Set(nics.nics.map((nic) => nic.network))];
+  const isLocal = localDisks(view, vm).length > 0;
   return {
     kind: "plan",
     transaction: transaction(
@@ -76,15 +76,15 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
         unchanged(keys.vmName(vm.name), undefined),
         unchanged(keys.vm(vm.id), undefined),
         unchanged(keys.owner(vm.id), undefined),
-        // A pool or network that goes or changes meanwhile makes this a new question.
-        ...pools.map((pool) => unchanged(keys.pool(pool), view.pools.get(pool))),
-        ...networks.map((network) => unchanged(keys.network(network), view.networks.get(network))),
+        ...partsOf(view, vm.spec),
+        // Nor does the host that has them leave the cluster meanwhile (HM7).
+        ...(isLocal ? [unchanged(keys.member(fresh.on), view.members.get(fresh.on))] : []),
       ],
       [
         put(keys.vm(vm.id), vm),
         { kind: "put", key: keys.vmName(vm.name), text: JSON.stringify({ schema: 1, vm: vm.id }) },
         // Where its local images lie, from before it ever runs.
-        ...(localDisks(view, vm).length > 0 ? [put(keys.owner(vm.id), bornOn(fresh.on))] : []),
+        ...(isLocal ? [put(keys.owner(vm.id), bornOn(fresh.on))] : []),
       ],
     ),
     outcome: { kind: "vm-created", vm: vm.id, name: vm.name },
@@ -100,6 +100,16 @@ export function planCreateVm(view: ClusterView, request: CreateVmRequest, fresh:
       },
     ],
   };
+}
+
+/** A pool or network that goes or changes meanwhile makes this a new question. */
+function partsOf(view: ClusterView, { disks, nics }: VmSpec): readonly Compare[] {
+  const pools = new Set(disks.map((disk) => disk.pool));
+  const networks = new Set(nics.map((nic) => nic.network));
+  return [
+    ...[...pools].map((pool) => unchanged(keys.pool(pool), view.pools.get(pool))),
+    ...[...networks].map((network) => unchanged(keys.network(network), view.networks.get(network))),
+  ];
 }
 
 /** No host could ever run it. Where no host has said what it has, nothing is known and nothing is refused. */

@@ -15,6 +15,7 @@ import type { Catalogue, Message } from "./message.ts";
 import { migrationMessages } from "./migration.ts";
 import { pointMessages } from "./points.ts";
 import { processorMessages } from "./processors.ts";
+import { removalMessages } from "./removal.ts";
 import { replicationMessages } from "./replication.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
@@ -40,6 +41,7 @@ export const parts: readonly Catalogue[] = [
   pointMessages,
   heartMessages,
   takeoverMessages,
+  removalMessages,
   certificateMessages,
 ];
 

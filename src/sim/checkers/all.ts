@@ -22,6 +22,7 @@ import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
 import { handsStay, lastIsKept, pointsAreThere, pointsHoldMoments, pointsNeverChange } from "./points.ts";
 import { processors } from "./processors.ts";
+import { removedStayOut } from "./removal.ts";
 import { comesToRest } from "./rest.ts";
 import { bestClass, failedLast, forbiddenHosts, quarantine, soundRules } from "./rules.ts";
 import { rulesHold } from "./rules-at-rest.ts";
@@ -79,6 +80,7 @@ export const allCheckers: readonly CheckerKind[] = [
   processors,
   evensOut,
   rulesHold,
+  removedStayOut,
   comesToRest,
   waitsAreTold,
 ];

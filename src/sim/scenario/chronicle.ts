@@ -25,7 +25,7 @@ const managers: readonly Decision["kind"][] = [
   ...(["device", "placed", "taken-over", "lost-released", "leads", "forgiven"] as const),
   ...(["moves", "place-changed"] as const),
 ];
-const operators: readonly Decision["kind"][] = ["wanted", "deleted", "asked", "maintains", "rules", "group"];
+const operators: readonly Decision["kind"][] = ["wanted", "deleted", "asked", "maintains", "rules", "group", "removed"];
 const hostSays = ["vm-paused", "vm-stop-failed", "replica-lags", "replica-caught-up"];
 
 type Refusal = { readonly by: "manager" | "host"; readonly what: string; readonly rule: string };

@@ -14,6 +14,7 @@ import type {
   ProofKind,
   Vm,
 } from "../../model/records.ts";
+import type { RemovedHost } from "../../model/removal-records.ts";
 import type { Group, Replica } from "../../model/replication-records.ts";
 import type { Rule } from "../../model/rules.ts";
 
@@ -60,6 +61,7 @@ export type Decision =
   | { readonly kind: "group"; readonly group: string; readonly is: string }
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
+  | { readonly kind: "removed"; readonly host: HostId; readonly is: "out" | "out-of-the-store" | "taken-back" }
   | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
   | { readonly kind: "rules"; readonly rule: RuleId; readonly is: Rule | undefined }
   | {
@@ -121,6 +123,14 @@ function isUnanswered(changes: readonly StoreChange[]): boolean {
   return changes.some(({ name, before }) => name.kind === "vm-move" && (before as VmMove).answer.kind === "open");
 }
 
+function removalDecisions(host: HostId, is: RemovedHost | undefined, was: RemovedHost | undefined): Decision[] {
+  // Its registration says the rest.
+  if (is === undefined) return [];
+  if (is.takenBackAt !== null) return [{ kind: "removed", host, is: "taken-back" }];
+  const left = is.store === "left" && was?.store === "voting";
+  return [{ kind: "removed", host, is: left ? "out-of-the-store" : "out" }];
+}
+
 function decisionsOfKey({ name, value, before }: StoreChange, events: readonly Event[]): Decision[] {
   switch (name.kind) {
     case "fence":
@@ -129,6 +139,8 @@ function decisionsOfKey({ name, value, before }: StoreChange, events: readonly E
       return value === undefined
         ? []
         : [{ kind: "joined", host: name.host, incarnation: (value as HostRegistration).incarnation }];
+    case "removed-host":
+      return removalDecisions(name.host, value as RemovedHost | undefined, before as RemovedHost | undefined);
     case "manager-term": {
       const term = value as ManagerTerm | undefined;
       return term === undefined ? [] : [{ kind: "leads", host: term.host, term: term.term }];

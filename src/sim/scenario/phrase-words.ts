@@ -96,6 +96,8 @@ export const phrases = [
   "order shutdown of HOST",
   "order agent restart of HOST",
   "release HOST",
+  "order remove HOST",
+  "order join HOST",
   "shutdown policy is POLICY",
   "kill relay of VM",
   "kill copies of VM on HOST",

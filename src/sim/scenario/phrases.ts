@@ -20,6 +20,7 @@ import { acceptLoss, deleteGroup, goBack } from "./failover-phrase.ts";
 import { asItArrives, asItIsHandedOver, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { dropPoint, exportPoint, schedule, takePoint, testPoint } from "./point-phrases.ts";
+import { removeHost, takeBackHost } from "./removal-phrases.ts";
 import { steadyRandom } from "./steady.ts";
 
 type Play = (world: World, args: PhraseArgs, forMs: number | undefined) => Heal | undefined;
@@ -344,6 +345,8 @@ const plays: { readonly [Id in PhraseId]: Play } = {
       (view, event, asked) =>
         planRelease(view, host, `intent-release-${host}-${Math.round(event.atMs)}` as IntentId, asked),
   ),
+  "order remove HOST": orderWith(removeHost),
+  "order join HOST": orderWith(takeBackHost),
   "shutdown policy is POLICY": done((world, { work }) =>
     changePolicy(world, { shutdownPolicy: shutdownPolicySchema.parse(work) }),
   ),

@@ -12,6 +12,12 @@ const imageWords: Readonly<Record<Extract<Decision, { kind: "image" }>["is"], (v
   over: (vm, on) => `has removed an image of ${vm} from ${on}`,
 };
 
+const removalWords: Readonly<Record<Extract<Decision, { kind: "removed" }>["is"], string>> = {
+  out: "is removed from the cluster",
+  "out-of-the-store": "has left the store",
+  "taken-back": "may join again",
+};
+
 /** `nameOf`: what people call the VM. */
 export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): Told {
   switch (decision.kind) {
@@ -68,6 +74,8 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
         : { what: `is about to go: ${decision.next}, its VMs by ${decision.mode}`, rule: "HM4" };
     case "maintains":
       return { what: `maintenance of ${decision.host} ${decision.on ? "begins" : "ends"}`, rule: "" };
+    case "removed":
+      return { what: `${decision.host} ${removalWords[decision.is]}`, rule: "HM7" };
     case "rules":
       return { what: `rule ${decision.rule} ${tellRule(decision.is, nameOf)}`, rule: "AF6" };
     case "says":

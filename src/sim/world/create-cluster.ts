@@ -11,6 +11,7 @@ import type { Transaction, Write } from "../../model/transaction.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { PlannedGroup, PlannedVm } from "../plan.ts";
 import { moveAddress } from "./driver-moves.ts";
+import { keepMembership } from "./membership.ts";
 import { simCpus } from "./processors.ts";
 import type { World } from "./world.ts";
 
@@ -21,6 +22,7 @@ export const simNetwork = "lan" as NetworkId;
 export function createCluster(world: World): void {
   const { plan } = world;
   const at = createdAt;
+  keepMembership(world);
   const members = world.hosts.map((host) => ({
     id: host.id,
     name: host.id,

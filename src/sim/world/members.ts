@@ -42,6 +42,8 @@ const queueMs = 5_000;
  */
 export class Members {
   readonly #deps: MembersDeps;
+  #voters: readonly number[];
+  readonly #left = new Set<number>();
   leader: number | undefined;
   full = false;
   /** Stacked faults: nothing is committed while above zero. */
@@ -54,20 +56,37 @@ export class Members {
 
   constructor(deps: MembersDeps) {
     this.#deps = deps;
+    this.#voters = deps.voters;
     this.answersLost = new Int32Array(deps.network.size);
   }
 
   isVoter(host: number): boolean {
-    return this.#deps.voters.includes(host);
+    return this.#voters.includes(host);
+  }
+
+  /** It was taken out: what it says is nobody's word. */
+  hasLeft(host: number): boolean {
+    return this.#left.has(host);
+  }
+
+  /** Carried out only by a majority, as etcd does it. False: nothing has changed. */
+  change(host: number, votes: boolean): boolean {
+    if (!this.hasLeader()) return false;
+    const others = this.#voters.filter((one) => one !== host);
+    this.#voters = votes ? [...others, host].sort((a, b) => a - b) : others;
+    if (votes) this.#left.delete(host);
+    else this.#left.add(host);
+    this.refresh();
+    return true;
   }
 
   /** A member that could lead, or that follows the leader, sees a majority both ways. */
   seesQuorum(host: number): boolean {
-    const { voters, works, network } = this.#deps;
+    const { works, network } = this.#deps;
     if (!works(host)) return false;
     let count = 0;
-    for (const other of voters) if (works(other) && network.connects(host, other)) count += 1;
-    return count * 2 > voters.length;
+    for (const other of this.#voters) if (works(other) && network.connects(host, other)) count += 1;
+    return count * 2 > this.#voters.length;
   }
 
   /** The leader commits now. */
@@ -158,6 +177,6 @@ export class Members {
   }
 
   #candidates(): number[] {
-    return this.#deps.voters.filter((host) => this.seesQuorum(host));
+    return this.#voters.filter((host) => this.seesQuorum(host));
   }
 }

@@ -184,7 +184,7 @@ export class World {
 
   memberWorks(number: number): boolean {
     const host = this.hosts[number];
-    return host?.works === true && host.trouble.memberDown === 0;
+    return host?.works === true && host.trouble.memberDown === 0 && !this.members.hasLeft(number);
   }
 
   /** For how long nothing has been wrong that could cost a host its contact. */

@@ -47,7 +47,7 @@ export const cycleMutants: readonly Mutant[] = [
     rule: "S18",
     what: "What the lost host has and nobody else has is written over by the next cycles.",
     file: "src/core/replication-promotion.ts",
-    find: '{ kind: "diverged", at, kept: isLossy }',
+    find: '{ kind: "diverged", at, kept: mayHaveMore }',
     replace: '{ kind: "diverged", at, kept: false }',
   },
   {

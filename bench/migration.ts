@@ -5,38 +5,16 @@ import { writeNumbers } from "../test/support/lab-writer.ts";
 import { closers, printRow, runAsCommand } from "./bench-run.ts";
 import { openByHand } from "./migration/by-hand.ts";
 import { evacuate } from "./migration/evacuation.ts";
+import { measureMove, ticksAfter, untilSeen } from "./migration/measure.ts";
 import { help, type Options, parseOptions } from "./migration/options.ts";
 import { openOurs } from "./migration/ours.ts";
 import { type MoveKind, openRig } from "./migration/rig.ts";
 import { type Move, moveRow } from "./migration/row.ts";
-import { type TickWatch, watchTicks } from "./migration/tick-watch.ts";
+import { watchTicks } from "./migration/tick-watch.ts";
 import { moveUnderFaults } from "./migration/under-faults.ts";
-
-const bootLimitMs = 60_000;
-/** A guest that was moved has to show this many records before its silence counts as over. */
-const ticksAfter = 5;
 
 function log(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-async function untilSeen(ticks: TickWatch, count: number): Promise<void> {
-  const wanted = ticks.seen() + count;
-  for (const giveUpAt = performance.now() + bootLimitMs; ticks.seen() < wanted; await pause()) {
-    if (performance.now() > giveUpAt) throw new Error("The guest writes nothing");
-  }
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 5));
-}
-
-async function measure(mover: { move(): Promise<number> }, ticks: TickWatch): Promise<Move> {
-  await untilSeen(ticks, ticksAfter);
-  ticks.takeGapMs();
-  const totalMs = await mover.move();
-  await untilSeen(ticks, ticksAfter);
-  return { totalMs, downtimeMs: ticks.takeGapMs() };
 }
 
 /** Returns the exit code: 1 where a write was lost, a VM ran twice, or a guest that was to move booted again. */
@@ -84,8 +62,8 @@ async function runTrials(kind: MoveKind, { trials, memoryMiB, tls, json }: Optio
   for (let trial = 0; trial < trials; trial++) {
     // Whoever comes first finds the machine as the other left it: in turns.
     const turns = [
-      async () => void ours.push(await measure(port, watches.port)),
-      async () => void raw.push(await measure(hand, watches.hand)),
+      async () => void ours.push(await measureMove(port, watches.port)),
+      async () => void raw.push(await measureMove(hand, watches.hand)),
     ];
     for (const turn of trial % 2 === 0 ? turns : turns.toReversed()) await turn();
     log(`trial ${trial + 1}: through the port ${describe(ours.at(-1))}, by hand ${describe(raw.at(-1))}`);

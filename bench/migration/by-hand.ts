@@ -1,19 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { commandLine } from "../../src/adapters/qemu/command-line.ts";
-import { writeTlsFolder } from "../../src/adapters/qemu/move-tls.ts";
-import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
-import { runPaths } from "../../src/adapters/qemu/run-folder.ts";
-import { cluster, diskMiB, type Rig } from "./rig.ts";
-import { readTexts } from "./texts.ts";
+import type { Qmp } from "../../src/adapters/qemu/qmp.ts";
+import { execute } from "../qmp.ts";
+import { endHandQemu, handTls, imageOf, moveByHand, startHandQemu } from "./hand-qemu.ts";
+import { diskMiB, type Rig } from "./rig.ts";
 
-type HandQemu = {
-  readonly qmp: Qmp;
-  readonly process: ChildProcess;
-  readonly migration: (state: string) => Promise<void>;
-};
 const limitMs = 30_000;
 const nbdPort = 49_300;
 
@@ -21,79 +12,30 @@ const nbdPort = 49_300;
 export async function openByHand(rig: Rig, name: string, tls: boolean) {
   let epoch = 1;
   const isLocal = rig.kind === "shared-nothing";
-  let source = await startQemu(rig, name, epoch, false);
-  const dirs = tls
-    ? ["a", "b"].map((host) => writeTlsFolder(join(rig.folder, `tls-${host}`), readTexts(rig.folder, host)))
-    : [];
-  const turn = () => (epoch % 2 === 1 ? dirs : dirs.toReversed());
+  let source = await startHandQemu(rig, name, epoch, false);
+  const tlsOf = tls ? handTls(rig) : () => undefined;
   return {
     move: async (): Promise<number> => {
       const began = performance.now();
-      const [from, to] = turn();
+      const turn = tlsOf(epoch);
       if (isLocal) truncateSync(makeEmpty(imageOf(rig, name, epoch + 1)), diskMiB * 1024 * 1024);
-      const target = await startQemu(rig, name, epoch + 1, true);
-      await capabilities(target.qmp, "events", "late-block-activate", "validate-uuid");
-      await credentials(target.qmp, "server", to, {});
-      await execute(target.qmp, "migrate-incoming", { uri: "tcp:127.0.0.1:0" });
-      const port = portOf(await execute(target.qmp, "query-migrate"));
-      await capabilities(source.qmp, "events", "pause-before-switchover", "validate-uuid");
-      await credentials(source.qmp, "client", from, { "tls-hostname": epoch % 2 === 1 ? "b" : "a" });
-      await execute(source.qmp, "migrate-set-parameters", { "max-bandwidth": 2 ** 40, "downtime-limit": 1 });
-      const tlsName = epoch % 2 === 1 ? "b" : "a";
-      if (isLocal) await mirror(source.qmp, target.qmp, to === undefined ? undefined : tlsName);
-      await execute(source.qmp, "stop");
-      await execute(source.qmp, "migrate", { uri: `tcp:127.0.0.1:${port}` });
-      await source.migration("pre-switchover");
-      if (isLocal) await endMirror(source.qmp, target.qmp);
-      await execute(source.qmp, "migrate-continue", { state: "pre-switchover" });
-      await Promise.all([source.migration("completed"), target.migration("completed")]);
-      await execute(target.qmp, "cont");
-      await execute(target.qmp, "query-status");
+      const target = await startHandQemu(rig, name, epoch + 1, true);
+      const ends = { source, target, tls: turn };
+      if (!isLocal) await moveByHand(ends, {});
+      else
+        await moveByHand(ends, {
+          running: () => mirror(ends.source.qmp, target.qmp, turn?.name),
+          paused: () => endMirror(ends.source.qmp, target.qmp),
+        });
       const tookMs = performance.now() - began;
-      await endQemu(source);
+      await endHandQemu(source);
       if (isLocal) rmSync(imageOf(rig, name, epoch));
       source = target;
       epoch += 1;
       return tookMs;
     },
-    close: () => endQemu(source),
+    close: () => endHandQemu(source),
   };
-}
-
-async function startQemu(rig: Rig, name: string, epoch: number, incoming: boolean): Promise<HandQemu> {
-  const { run, vm } = rig.request(name, epoch);
-  const paths = runPaths(rig.folder, run);
-  mkdirSync(paths.folder, { recursive: true });
-  const disks = [{ path: imageOf(rig, name, epoch), format: "raw" as const, direct: true, serial: name }];
-  const args = commandLine({ run, cluster, vm, accel: "tcg", disks, taps: [], paths, incoming });
-  const process = spawn("qemu-system-x86_64", args, { stdio: ["ignore", "ignore", "inherit"] });
-  let state = "";
-  let hear = (): void => undefined;
-  const event = ({ event: what, data }: { event: string; data: Readonly<Record<string, unknown>> }): void => {
-    if (what !== "MIGRATION") return;
-    state = String(data["status"]);
-    hear();
-  };
-  for (const giveUpAt = performance.now() + limitMs; performance.now() < giveUpAt; await sleep(5)) {
-    const qmp = await connectQmp(paths.qmp, { event, end: () => undefined }, limitMs);
-    if (qmp === undefined) continue;
-    const migration = (wanted: string): Promise<void> =>
-      new Promise((resolve, reject) => {
-        hear = () => {
-          if (state === wanted) resolve();
-          if (state === "failed" || state === "cancelled") reject(new Error(`The move by hand is ${state}`));
-        };
-        hear();
-      });
-    return { qmp, process, migration };
-  }
-  process.kill("SIGKILL");
-  throw new Error("QEMU does not answer");
-}
-
-function imageOf(rig: Rig, name: string, epoch: number): string {
-  const [first, second = first] = rig.images(name);
-  return epoch % 2 === 1 ? first : second;
 }
 
 function makeEmpty(image: string): string {
@@ -131,36 +73,4 @@ async function jobIs(qmp: Qmp, wanted: string): Promise<void> {
     if (text.includes(`"status":"${wanted}"`)) return;
   }
   throw new Error(`The mirror by hand is never ${wanted}`);
-}
-
-async function endQemu({ qmp, process }: HandQemu): Promise<void> {
-  const over = new Promise((resolve) => process.on("exit", resolve));
-  await qmp.execute("quit");
-  await over;
-  qmp.close();
-}
-
-async function execute(qmp: Qmp, command: string, args?: object): Promise<unknown> {
-  const end = await qmp.execute(command, args);
-  if (end.kind !== "done") throw new Error(`${command}: ${JSON.stringify(end)}`);
-  return end.value;
-}
-
-async function capabilities(qmp: Qmp, ...on: readonly string[]): Promise<void> {
-  const known = ["events", "late-block-activate", "validate-uuid", "pause-before-switchover"];
-  const list = known.map((capability) => ({ capability, state: on.includes(capability) }));
-  await execute(qmp, "migrate-set-capabilities", { capabilities: list });
-}
-
-async function credentials(qmp: Qmp, endpoint: string, dir: string | undefined, more: object): Promise<void> {
-  if (dir === undefined) return;
-  await qmp.execute("object-del", { id: "tls" });
-  await execute(qmp, "object-add", { "qom-type": "tls-creds-x509", id: "tls", endpoint, dir, "verify-peer": true });
-  await execute(qmp, "migrate-set-parameters", { "tls-creds": "tls", ...more });
-}
-
-function portOf(info: unknown): string {
-  const port = /"port":"(\d+)"/u.exec(JSON.stringify(info))?.[1];
-  if (port === undefined) throw new Error("QEMU does not say where it listens");
-  return port;
 }

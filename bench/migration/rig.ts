@@ -24,7 +24,13 @@ const mebibyte = 1024 * 1024;
 const incarnation = 1 as Incarnation;
 const kernelFolder = resolve(import.meta.dirname, "../../.build/guest");
 
-export type BenchHost = { readonly id: HostId; readonly driver: QemuHypervisor; readonly runDir: string };
+export type BenchHost = {
+  readonly id: HostId;
+  readonly driver: QemuHypervisor;
+  readonly runDir: string;
+  readonly pools: QemuOptions["pools"];
+  readonly certificates: QemuOptions["certificates"];
+};
 export type Rig = {
   readonly folder: string;
   readonly hosts: readonly [BenchHost, BenchHost];
@@ -107,7 +113,7 @@ function openHost(
   mkdirSync(runDir, { recursive: true });
   const options = { cluster, runDir, cgroup, accel: "tcg", networks: {}, pools } as const;
   const driver = openQemuHypervisor({ ...options, ...(certificates !== undefined && { certificates }) });
-  return { id, driver, runDir };
+  return { id, driver, runDir, pools, certificates };
 }
 
 async function issueCertificates(folder: string) {

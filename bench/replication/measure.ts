@@ -14,6 +14,10 @@ export function rowOf(what: string, ours: number, raw: number): Row {
   return { what, ours: rounded(ours), raw: rounded(raw), ratio: Math.round((ours / raw) * 1_000) / 1_000 };
 }
 
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
 function rounded(value: number): number {
   return Math.round(value * 1_000) / 1_000;
 }

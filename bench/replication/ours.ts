@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { relayConfigSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { openGuestFreezer } from "../../src/adapters/qemu/guest-freeze.ts";
@@ -8,12 +8,13 @@ import { openReplicaSource, type QemuReplicaSource } from "../../src/adapters/qe
 import { openReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
 import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
 import type { ClusterId, Epoch, HostId, Incarnation, PoolId, VmId, VolumeId, WallMs } from "../../src/model/ids.ts";
-import type { HypervisorEnd, VmRun } from "../../src/ports/hypervisor.ts";
+import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { Door } from "../../src/ports/migration.ts";
 import type { CeaseEnd, ReceiveEnd } from "../../src/ports/replication.ts";
 import type { PointEnd } from "../../src/ports/replication-points.ts";
+import { ask, mustBeDone } from "./calls.ts";
 import type { Mirrored } from "./measure.ts";
-import { relayOf } from "./relay.ts";
+import { relayCommand, relayOf, relayPid } from "./relay.ts";
 import { fill, type Rig, startMachine } from "./rig.ts";
 
 const run: VmRun = { vm: "ours" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
@@ -36,9 +37,8 @@ export async function openOurs(rig: Rig): Promise<Ours> {
   const pools = { [id]: join(rig.folder, "pool-b") };
   const volumes = openVolumes({ cluster, pools });
   const target = openReplicaTarget({ cluster, runDir: join(rig.folder, "b"), pools, volumes });
-  const relay = [process.execPath, resolve(import.meta.dirname, "../../src/main/relay.ts")];
   const monitor = { qmp: () => machine.qmp, isHere: () => true };
-  const source = openReplicaSource({ cluster, runDir: join(rig.folder, "a"), relay, ...monitor });
+  const source = openReplicaSource({ cluster, runDir: join(rig.folder, "a"), relay: relayCommand, ...monitor });
   const volume = "ours" as VolumeId;
   const pool = {
     schema: 1,
@@ -70,24 +70,24 @@ export async function openOurs(rig: Rig): Promise<Ours> {
         volumes: [{ volume, sizeMiB: rig.sizeMiB }],
         waitMs: 2_000,
       };
-      await must(ask((done) => source.attach(run, attach, done)));
+      await mustBeDone(ask((done) => source.attach(run, attach, done)));
       // As by hand: from the beginning of the job; the relay's start is no part of a copy of hours.
       const began = performance.now();
       await inSync();
       return performance.now() - began;
     },
     resync: async (meanwhile) => {
-      await must(ask((done) => source.goOnAlone(run, done)));
+      await mustBeDone(ask((done) => source.goOnAlone(run, done)));
       await meanwhile();
       const before = (await state()).sentBytes;
-      await must(ask((done) => source.resync(run, doors, done)));
+      await mustBeDone(ask((done) => source.resync(run, doors, done)));
       await inSync();
       return ((await state()).sentBytes - before) / 1024 / 1024;
     },
     takePoint: (id) => takePoint(rig, source, doors, id),
     relayMiB: () => privateMiB(relays),
     close: async () => {
-      await must(ask((done) => source.detach(run, done)));
+      await mustBeDone(ask((done) => source.detach(run, done)));
       await new Promise<CeaseEnd>((done) => target.cease(run.vm, done));
       source.close();
       target.close();
@@ -105,32 +105,13 @@ async function takePoint(rig: Rig, source: QemuReplicaSource, doors: readonly Do
   if (end.kind !== "taken") throw new Error(`takePoint: ${JSON.stringify(end)}`);
 }
 
-function ask(call: (done: (end: HypervisorEnd) => void) => void): Promise<HypervisorEnd> {
-  return new Promise(call);
-}
-
-async function must(work: Promise<HypervisorEnd>): Promise<void> {
-  const end = await work;
-  if (end.kind !== "done") throw new Error(JSON.stringify(end));
-}
-
 function relayConfig(relays: string) {
   const [name = ""] = readdirSync(relays);
   return relayConfigSchema.parse(JSON.parse(readFileSync(join(relays, name, "relay.json"), "utf8")));
 }
 
 function privateMiB(relays: string): number {
-  const pid = readdirSync("/proc").find((name) => /^\d+$/u.test(name) && commandLine(name).includes(`${relays}/`));
-  if (pid === undefined) throw new Error("There is no relay");
-  const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
+  const text = readFileSync(`/proc/${relayPid(relays)}/smaps_rollup`, "utf8");
   const kib = [...text.matchAll(/^Private_\w+:\s+(\d+) kB$/gmu)].reduce((sum, [, one]) => sum + Number(one), 0);
   return kib / 1024;
-}
-
-function commandLine(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -2,14 +2,18 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { NbdGuest } from "../../lab/guest/nbd-guest.ts";
-import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
-
-const limitMs = 30_000;
+import type { Qmp } from "../../src/adapters/qemu/qmp.ts";
+import { execute, qmpOf } from "../qmp.ts";
 
 /** A QEMU without a machine around its disk; the disk is served to the bench as a guest would have it. */
-export type Machine = { readonly qmp: Qmp; readonly guest: NbdGuest; readonly close: () => Promise<void> };
+export type Machine = {
+  readonly qmp: Qmp;
+  readonly guest: NbdGuest;
+  /** As its host would, losing power. */
+  readonly kill: () => void;
+  readonly close: () => Promise<void>;
+};
 
 export type Rig = { readonly folder: string; readonly sizeMiB: number; readonly close: () => void };
 
@@ -56,6 +60,7 @@ export async function startMachine(rig: Rig, name: string): Promise<Machine> {
   return {
     qmp,
     guest,
+    kill: () => void child.kill("SIGKILL"),
     close: async () => {
       guest.close();
       qmp.close();
@@ -68,18 +73,4 @@ export async function ended(child: ChildProcess): Promise<void> {
   const over = new Promise((resolve) => child.once("exit", resolve));
   if (child.exitCode !== null || child.signalCode !== null || !child.kill("SIGKILL")) return;
   await over;
-}
-
-export async function qmpOf(path: string): Promise<Qmp> {
-  for (const giveUpAt = performance.now() + limitMs; performance.now() < giveUpAt; await sleep(5)) {
-    const qmp = await connectQmp(path, { event: () => undefined, end: () => undefined }, limitMs);
-    if (qmp !== undefined) return qmp;
-  }
-  throw new Error(`Nobody answers at ${path}`);
-}
-
-export async function execute(qmp: Qmp, command: string, args?: object): Promise<unknown> {
-  const end = await qmp.execute(command, args, { limitMs });
-  if (end.kind !== "done") throw new Error(`${command}: ${JSON.stringify(end)}`);
-  return end.value;
 }

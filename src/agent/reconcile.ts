@@ -12,6 +12,7 @@ import {
   restartTransaction,
   wentBackTransaction,
 } from "../core/ownership.ts";
+import { saidByHost } from "../core/replication.ts";
 import { transaction } from "../core/transactions.ts";
 import { liesOn } from "../core/volume-place.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
@@ -20,6 +21,7 @@ import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
+import { noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
 import { takeProgress } from "./copying.ts";
 import { settleCycles } from "./cycling.ts";
@@ -276,5 +278,8 @@ function release(
   // How it ended stands in the same transaction: once nobody holds the VM, nobody may write its status.
   const end = failed === null || local === undefined ? undefined : statusChange(building, local);
   const write = end === undefined ? given : transaction([...given.compares, end.compare], [...given.writes, end.write]);
-  building.commit(id, write, [told]);
+  // S23: what its copies are worth from here on, nobody else could say.
+  const since = noteOf(building.state, { vm: id, epoch: owner.value.epoch })?.at;
+  const { compares, writes } = saidByHost(building.happened.view, id, owner.value.epoch, since);
+  building.commit(id, transaction([...write.compares, ...compares], [...write.writes, ...writes]), [told]);
 }

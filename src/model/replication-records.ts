@@ -13,7 +13,11 @@ import { sealedCycleSchema } from "./replication-cycle.ts";
  */
 export const replicaStateSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("copying") }),
-  z.object({ kind: z.literal("in-sync") }),
+  /**
+   * `byHost`: where two hosts vote, that of the run may go on without it by its own fsynced note alone (S23). So once that host is
+   * lost, only a person takes it.
+   */
+  z.object({ kind: z.literal("in-sync"), byHost: z.literal(true).optional() }),
   z.object({
     kind: z.literal("stale"),
     /**

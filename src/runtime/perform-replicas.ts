@@ -1,5 +1,6 @@
 import type { PointEffect, PointNews } from "../agent/point-state.ts";
 import type { ReplicaEffect, ReplicaNews } from "../agent/replica-state.ts";
+import type { AloneNotes } from "../ports/alone-notes.ts";
 import type { HypervisorEnd } from "../ports/hypervisor.ts";
 import type { ReplicaSource, ReplicaTarget } from "../ports/replication.ts";
 import type { CycleSource, CycleTarget } from "../ports/replication-cycles.ts";
@@ -12,11 +13,13 @@ export type Replicas = {
   readonly target: ReplicaTarget & CycleTarget;
   readonly points: PointSource;
   readonly prover: PointProver;
+  /** Only where two hosts vote, and none of them takes over by itself (S23). */
+  readonly alone?: AloneNotes | undefined;
 };
 
 /** What the agent orders of replication; `ended` for ends that say nothing but how it went. */
 export function performReplica(
-  { source, cycles, target }: Replicas,
+  { source, cycles, target, alone }: Replicas,
   effect: ReplicaEffect,
   tell: (news: ReplicaNews) => void,
   ended: (op: number, end: HypervisorEnd) => void,
@@ -40,6 +43,14 @@ export function performReplica(
     case "end-cycles":
       cycles.endCycles(effect.run, done);
       return;
+    case "note-alone":
+    case "forget-alone": {
+      const end = (isDone: boolean): void => done(isDone ? { kind: "done" } : { kind: "unknown", cause: "its file" });
+      if (alone === undefined) end(false);
+      else if (effect.kind === "note-alone") alone.note(effect.note, end);
+      else alone.forget(effect.note, end);
+      return;
+    }
     case "attach":
       source.attach(effect.run, effect.request, done);
       return;

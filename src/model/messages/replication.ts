@@ -207,6 +207,12 @@ export const replicationMessages = {
     effect: "It was not promoted: acknowledged writes would be lost.",
     remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
   },
+  "replica-by-host": {
+    cause:
+      "The host of VM {vm} is lost, and might have gone on without the copy on host {host} by its own note: of two hosts nobody else would know.",
+    effect: "It was not promoted: acknowledged writes may be lost.",
+    remedy: "Bring back that host, which knows, or order the failover with the loss that is shown.",
+  },
   "replica-earlier-run": {
     cause: "The copy of VM {vm} on host {host} is of an earlier run; what was written since is not known.",
     effect: "It was not promoted: acknowledged writes may be lost.",

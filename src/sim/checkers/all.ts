@@ -1,3 +1,4 @@
+import { arrivalsAreTold } from "./arrivals.ts";
 import { evensOut } from "./balance.ts";
 import { copiesCatchUp, copiesHaveOneWriter, countedCopiesStay, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { cyclesKeepTheirWord } from "./cycles.ts";
@@ -45,6 +46,7 @@ export const allCheckers: readonly CheckerKind[] = [
   handsStay,
   pointsAreStartedFrom,
   handsChangeOnce,
+  arrivalsAreTold,
   disksGoAlong,
   starts,
   owners,

@@ -54,8 +54,8 @@ export const pointMutants: readonly Mutant[] = [
     rule: "S18",
     what: "Its own host's disks, which the VM left for an earlier point, go like any old copy.",
     file: "src/core/replication-promotion.ts",
-    find: 'isLossy: use.kind === "lossy" || point !== undefined };',
-    replace: 'isLossy: use.kind === "lossy" };',
+    find: 'mayHaveMore: use.kind === "lossy" || point !== undefined || isForced };',
+    replace: 'mayHaveMore: use.kind === "lossy" || isForced };',
   },
   {
     id: "point-forgotten-at-the-next-start",
@@ -64,6 +64,15 @@ export const pointMutants: readonly Mutant[] = [
     file: "src/core/ownership.ts",
     find: "return owner?.back === undefined || owner.host !== to ?",
     replace: 'return owner?.back === undefined || owner.kind === "released" || owner.host !== to ?',
+  },
+  {
+    id: "points-of-before-it-was-received",
+    rule: "S20",
+    what: "What was seen while a host received nothing counts once it receives again: records of points that are there go.",
+    near: ["switchover-in-trouble", "host-freeze"],
+    file: "src/agent/note-replicas.ts",
+    find: "const isNew = known.doors === null && doors !== null;",
+    replace: "const isNew = known.doors === null && doors !== null && now < 0;",
   },
 ];
 

@@ -52,7 +52,9 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
   const givenUp = aim === undefined && owner !== undefined && givesItsVmsUp(view, owner.host);
   const isThere = aim !== undefined && round.whyUnfit(vm, aim.to) === undefined;
   const selection = givenUp ? ({ preference: "best" } as const) : selectionFor(round, owner, vm);
-  const placement: Placement = isThere ? { kind: "place", on: aim.to, alternatives: [] } : round.select(vm, selection);
+  const placement: Placement = isThere
+    ? { kind: "place", on: aim.to, alternatives: [] }
+    : (placeOfPoint(round, vm) ?? round.select(vm, selection));
   const free = givenUp ? { rule: "HM4", code: "host-gave-it-up", params: { host: owner.host } } : whyFree(vm);
   const reason = aim?.reason ?? free;
   const unread = aim === undefined && owner !== undefined ? whyUnread(view, owner.host) : undefined;
@@ -197,9 +199,11 @@ export function promotion(
   way: "as-it-lies" | "goes-back" = "as-it-lies",
 ) {
   const { view, known } = round;
-  if (owner === undefined || owner.host === on || liesOn(view, vm) === undefined) return noCopies;
+  if (owner === undefined || liesOn(view, vm) === undefined) return noCopies;
   const ordered = acceptedLossOf(view, vm.id)?.accepted;
-  const isForThis = ordered?.point === undefined || (way === "goes-back" && ordered.point.value.host === on);
+  const isBack = way === "goes-back" && ordered?.point?.value.host === on;
+  if (owner.host === on && !isBack) return noCopies;
+  const isForThis = ordered?.point === undefined || isBack;
   const accepted = (isForThis ? ordered : undefined) ?? allowedLoss(view, vm, on)?.accepted;
   return promoteCopies(view, vm.id, on, { at: known.wall, accepted });
 }

@@ -55,15 +55,21 @@ function endPromotion(round: VmRound, stored: Stored<VmOrder>, vm: Vm, to: HostI
   const owner = view.owners.get(vm.id)?.value;
   // Its host came back with it: nothing need be lost any more.
   const isBack = owner?.kind === "held" && isUp(view, known, vm.id, owner);
-  if (acceptedLossOf(view, vm.id) !== undefined && !isBack) return;
-  const why = { rule: "S18", code: "failover-overtaken", params: { vm: vm.name, host: to } };
+  const loss = acceptedLossOf(view, vm.id);
+  // Out of an error there is one way alone (HM2), and it starts from what lies there.
+  const isStuck = loss?.accepted.point !== undefined && vmError(view, vm.id) !== undefined;
+  if (loss !== undefined && !isBack && !isStuck) return;
+  const params = { vm: vm.name, host: to };
+  const why = isStuck
+    ? { rule: "HM2", code: "vm-is-in-error", params }
+    : { rule: "S18", code: "failover-overtaken", params };
   const told = event("vm-order-dropped", { vm: vm.id, host: to }, { vm: vm.name, to, how: "failover" }, why);
   const key = keys.vmOrder(vm.id);
   round.decide(vm.id, transaction([unchanged(key, stored), ...round.also], [remove(key)]), [told]);
 }
 
 /**
- * S20: what nobody runs goes back at once, so that whoever starts it next starts it from the point; what runs on a lost host as it
+ * S20: what nobody wants to run goes back at once, so that whoever starts it next starts it from the point; what runs on a lost host as it
  * is recovered. True: nothing else is to be done about the order now.
  */
 function isGoingBack(round: VmRound, stored: Stored<VmOrder>, vm: Vm): boolean {
@@ -71,6 +77,9 @@ function isGoingBack(round: VmRound, stored: Stored<VmOrder>, vm: Vm): boolean {
   const { accepted, to } = acceptedLossOf(view, vm.id) ?? {};
   const point = accepted?.point?.value;
   if (to === undefined || point === undefined || view.owners.get(vm.id)?.value.kind !== "released") return false;
+  if (vmError(view, vm.id) !== undefined) return false;
+  // Whoever starts it does so from there, in one step.
+  if (vm.requested === "started" || vm.requested === "ignored") return true;
   if (view.disarm !== undefined || vm.lock !== null || view.moves.has(vm.id)) return true;
   const copies = promoteCopies(view, vm.id, to, { accepted, at: known.wall });
   if (copies.kind === "refused") return false;

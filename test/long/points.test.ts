@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lostNumbers } from "../../bench/failover/disk-check.ts";
 import { labLocalPool } from "../../lab/cluster.ts";
@@ -138,5 +138,61 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
     await done("branch", "delete", "web", branch.id);
     await waitFor("it to go", async () => !(await points()).some(({ id }) => id === branch.id) || undefined);
     await writer.goesOn();
+  });
+
+  test("[S18, S20] it goes back to an earlier point on the other host; what came after it stays as a branch", async () => {
+    const before = [...writer.acknowledged];
+    await done("point", "take", "--vm", "web");
+    const early = (await points()).findLast(({ origin }) => origin === "hand");
+    const taken = writer.acknowledged.length;
+    await writer.goesOn();
+    await writer.goesOn();
+    const order = ["group", "failover", group, "--vm", "web", "--to-point", early?.id ?? ""];
+    expect((await lab.holdfast(...order)).err).toContain("failover-vm-runs");
+    expect((await lab.holdfast("vm", "stop", "web")).code).toBe(0);
+    const later = writer.acknowledged.slice(taken + 1);
+    const shown = await lab.holdfast(...order);
+    expect([shown.code, shown.out]).toEqual([1, expect.stringMatching(/web +h1 +earlier-point/u)]);
+    await done(...order, "--accept", `web@${early?.id}`);
+    expect((await lab.holdfast("vm", "start", "web")).code).toBe(0);
+    expect(web.owner().host).toBe("h1");
+    await writer.goesOn();
+    const { records } = web.disk();
+    expect(lostNumbers(records, "client", before)).toEqual([]);
+    expect(lostNumbers(records, "client", later)).toEqual(later);
+    const left = await waitFor("the branch", async () =>
+      (await points()).find(({ id, host: { name } }) => id.startsWith("left-") && name === "h1"),
+    );
+    const folder = join(lab.world.dir, "left");
+    await done("branch", "export", "web", left.id, "--to", folder);
+    const [name = ""] = readdirSync(folder);
+    expect(lostNumbers(readGuestDisk(join(folder, name)).records, "client", [...before, ...later])).toEqual([]);
+    await done("branch", "delete", "web", left.id, "--accept");
+    await writer.goesOn();
+  });
+
+  test("[S18] a group is deleted with its replicas: their host removes them, points and all", async () => {
+    await waitFor("its copy to have everything", async () => {
+      const shown = await lab.client("h1").group.show({ group });
+      return shown.group.vms[0]?.copy === "in-sync" || undefined;
+    });
+    for (const { id, host, origin } of await points())
+      if (host.name === "h2" && origin === "branch-kept") await done("branch", "delete", "web", id, "--accept");
+    const pool = dirname(web.image("h2"));
+    const files = (): readonly string[] =>
+      readdirSync(pool).filter((file) => file.startsWith(basename(web.image("h2"), ".raw")));
+    expect(files().length).toBeGreaterThan(0);
+    expect((await lab.holdfast("group", "delete", group)).err).toContain("group-replicas-unsaid");
+    await waitFor("the branch to go", async () => {
+      return !(await points()).some(({ host, origin }) => host.name === "h2" && origin === "branch-kept") || undefined;
+    });
+    await done("group", "delete", group, "--replicas", "remove");
+    await waitFor("its images to go", () => (files().length === 0 ? true : undefined));
+    await waitFor(
+      "their points to go",
+      async () => (await points()).every(({ host }) => host.name === "h1") || undefined,
+    );
+    await writer.goesOn();
+    expect(await done("log")).toContain("went with their group");
   });
 });

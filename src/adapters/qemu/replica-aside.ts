@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { ReplicaPoint } from "../../ports/replication.ts";
 import type { GoBack } from "../../ports/replication-cycles.ts";
 import type { Layer, Received, ReceivedVolume } from "./replica-files.ts";
-import { stamped } from "./replica-points.ts";
+import { stamped } from "./replica-identity.ts";
 
 // What lies above a point to which a VM's disks went back: it is written no more, and lies on the point's layer as the disks do.
 // Nothing of it is ever merged; it goes as a whole, once nobody wants a point of it any more (S18, S20).

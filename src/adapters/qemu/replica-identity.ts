@@ -30,6 +30,13 @@ export function stampOf(folder: string, file: string): NonNullable<Layer["stamp"
   return { inode: ino, bytes: size, changedMs: mtimeMs };
 }
 
+/** What this layer holds does not change any more (S20). */
+export function stamped(volume: ReceivedVolume, index: number): ReceivedVolume {
+  const { folder, layers } = volume;
+  const marked = layers.map((layer, i) => (i === index ? { ...layer, stamp: stampOf(folder, layer.file) } : layer));
+  return { ...volume, layers: marked };
+}
+
 /**
  * S21, before anything is started from a copy: it is the one that was received here, all of its layers lie where they did,
  * and nobody has put another file in their place or changed one that was sealed. `held`: files that the storage daemon had

@@ -17,7 +17,8 @@ import {
   updateReceived,
   writeReceived,
 } from "./replica-files.ts";
-import { dropPoint, stamped } from "./replica-points.ts";
+import { stamped } from "./replica-identity.ts";
+import { dropPoint } from "./replica-points.ts";
 
 const createMs = 10_000;
 const done: HypervisorEnd = { kind: "done" };

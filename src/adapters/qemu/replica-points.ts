@@ -16,18 +16,11 @@ import {
   writeLayers,
   writeReceived,
 } from "./replica-files.ts";
-import { changeSince, stampOf } from "./replica-identity.ts";
+import { changeSince, stamped } from "./replica-identity.ts";
 
 const limits = { exportMs: 3_600_000, mergePollMs: 50 } as const;
 const mebibyte = 1024 * 1024;
 const done: HypervisorEnd = { kind: "done" };
-
-/** What this layer holds does not change any more (S20). */
-export function stamped(volume: ReceivedVolume, index: number): ReceivedVolume {
-  const { folder, layers } = volume;
-  const marked = layers.map((layer, i) => (i === index ? { ...layer, stamp: stampOf(folder, layer.file) } : layer));
-  return { ...volume, layers: marked };
-}
 
 function withoutStamps(volume: ReceivedVolume, indexes: readonly number[]): ReceivedVolume {
   const layers = volume.layers.map(({ stamp, ...layer }, i) =>

@@ -11,6 +11,7 @@ import { pointToStartFrom } from "../point-return.ts";
 import { copiesOn } from "../replication.ts";
 import { usability } from "../replication-usable.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
+import { vmError } from "../vm-error.ts";
 import { findHost, hostName, refuseDisarmed } from "./find.ts";
 import { findGroup, vmsOf } from "./groups.ts";
 import type { Asked, Planned } from "./plan.ts";
@@ -90,6 +91,7 @@ function lossToPoint(
   const owner = vm === undefined ? undefined : view.owners.get(vm.id)?.value;
   if (others.length > 0) return refuse("failover-point-of-one", { group, count: others.length + 1 });
   if (vm === undefined || owner === undefined) return refuse("group-vm-gone", { group, vm: id ?? "?" });
+  if (vmError(view, vm.id) !== undefined) return refuse("vm-in-error", { vm: vm.name });
   const params = { vm: vm.name, host: hostName(view, host), point: wanted };
   if (owner.kind === "held" && (owner.host === host || sight(owner.host) === "up"))
     return refuse("failover-vm-runs", { ...params, host: hostName(view, owner.host) });

@@ -1,9 +1,11 @@
 import type { SeededRandom } from "../../base/random.ts";
+import { planSetVm } from "../../core/requests/change-vm.ts";
 import { planPauseGroup } from "../../core/requests/groups.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
 import type { Replica } from "../../model/replication-records.ts";
 import type { FaultEvent, PlannedGroup } from "../plan.ts";
+import { goBack } from "../scenario/failover-phrase.ts";
 import { dropPoint, exportPoint, takePoint, testPoint } from "../scenario/point-phrases.ts";
 import type { Commit } from "../world/history.ts";
 import type { World } from "../world/world.ts";
@@ -73,7 +75,29 @@ export const pointWishes: readonly FaultKind[] = [
   wish("point-drop", dropPoint),
   wish("point-test", testPoint),
   wish("point-export", exportPoint),
+  {
+    name: "point-return",
+    weight: 2,
+    draw: (random, context) => ({ host: random.pick(context.workers), vm: random.pick(context.vms), forMs: 40_000 }),
+    happens: (world, event, random) => returnToPoint(world, event, random),
+  },
 ];
+
+/** Stopped, then sent back to the oldest point of one of its hosts, while other things go wrong; wanted again in the end. */
+function returnToPoint(world: World, event: FaultEvent, random: SeededRandom): Heal | undefined {
+  const group = groupOf(world, event.vm);
+  const vm = event.vm ?? "";
+  if (group === undefined) return undefined;
+  const want = (requested: "started" | "stopped"): void =>
+    ask(world, event, random, (view, _event, asked) => planSetVm(view, { vm, requested }, asked));
+  want("stopped");
+  const hosts = random.chance(0.5) ? [group.to, group.from] : [group.from, group.to];
+  for (const [i, to] of hosts.entries())
+    world.scheduler.after(3_000 + random.below(15_000) + 2_000 * i, () =>
+      ask(world, event, random, goBack({ vm, hosts: [to] })),
+    );
+  return () => want("started");
+}
 
 function wish(name: string, asks: (of: { readonly vm: string }) => Ask): FaultKind {
   return {

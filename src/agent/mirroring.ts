@@ -29,13 +29,14 @@ import type { EventDraft } from "../model/records.ts";
 import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
 import type { LinkFigures } from "../ports/replication.ts";
+import { forgetNotes, goByHost, noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
 import { attachRequest } from "./mirror-request.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
 import { isLastKept } from "./point-taking.ts";
 import { type Mirror, newMirror } from "./replica-state.ts";
-import { forgetAlone, isLeftForBoth } from "./second-commit.ts";
+import { forgetAlone, isLeftForBoth, votesByTwo } from "./second-commit.ts";
 import { type Local, runKey } from "./state.ts";
 
 // The host whose VMs are copied: what is owed to each run's copy follows from the records, and from what its relay told.
@@ -51,6 +52,7 @@ export function settleMirrors(building: Building, incarnation: Incarnation): voi
     const isLeaving = phase === "moving" && moving?.part === "leaving";
     if (phase === "running" || phase === "paused" || isLeaving) settleRun(building, local);
   }
+  forgetNotes(building);
   writeCopying(building);
 }
 
@@ -82,6 +84,8 @@ function settleRun(building: Building, local: Local): void {
   const isMirrored = protection?.group.mode.kind === "synchronous" && isWorking(view, protection.group);
   const works = isMirrored ? protection : undefined;
   const to = protection?.to ?? hostsWithCopies(view, run.vm).find((host) => host !== building.state.self);
+  // While the record of it is on its way, for as long as nobody takes it.
+  if (mirror !== undefined && to !== undefined) goByHost(building, mirror, to);
   if (building.busy(replicaSubject(run.vm))) return;
   if (to === undefined) {
     const isFree = mirror !== undefined && !isReplicaWorking(building.state, key) && isDue(building, mirror);
@@ -153,7 +157,8 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
   // Where nothing is sent, or tried, other doors are news for the next attempt alone.
   const isTried = mirror.told !== "alone" && mirror.doors !== null;
   const isMoved = isTried && doors !== undefined && !isSame(mirror.doors, doors);
-  const mustLeave = copies === "mixed" || (copies === "in-sync" && mirror.told === "alone") || copies === "none";
+  const isAlone = mirror.told === "alone" || noteOf(building.state, mirror.run)?.isThere === true;
+  const mustLeave = copies === "mixed" || copies === "none" || (copies === "in-sync" && isAlone);
   if (copies !== "stale" && (mirror.waits || isMoved || mustLeave)) record(building, here, "silent");
   else if (copies === "stale" && mirror.told !== "alone") goOnAlone(building, here, mirror);
   else if (copies === "stale") comeBack(building, here, mirror);
@@ -216,14 +221,18 @@ function recordInSync(building: Building, here: Here, { run }: Mirror): void {
   const { view } = building.happened;
   const params = { vm: nameOf(view, run.vm), host: here.to };
   const told = event("replica-in-sync", { vm: run.vm, host: building.state.self }, params);
-  commit(building, here, inSyncTransaction(view, run.vm, runOf(building, here), here.to), [told]);
+  // What was noted of it before is forgotten first: it would say that this copy lacks something, too.
+  if (noteOf(building.state, run) !== undefined) return;
+  const byHost = building.state.replicas.alone !== null && votesByTwo(building, run);
+  commit(building, here, inSyncTransaction(view, run.vm, runOf(building, here), here.to, byHost), [told]);
 }
 
 /** Without an event: whatever else waits to be told must not keep the guest waiting. */
 function record(building: Building, here: Here, cause: "silent" | "failed" | "order"): void {
   const { view, wall } = building.happened;
-  const { vm } = here.local.run;
-  commit(building, here, staleTransaction(view, vm, runOf(building, here), here.to, cause, wall), []);
+  const { run } = here.local;
+  const since = noteOf(building.state, run)?.at ?? wall;
+  commit(building, here, staleTransaction(view, run.vm, runOf(building, here), here.to, cause, since), []);
 }
 
 function commit(

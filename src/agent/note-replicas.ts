@@ -11,7 +11,7 @@ import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } fr
 
 const replicaOps: ReadonlySet<AgentOp["kind"]> = new Set<ReplicaOp>([
   ...(["receive", "cease", "attach", "begin", "go-on-alone"] as const),
-  ...(["resync", "reach", "confirm", "detach", "cycle", "end-cycles"] as const),
+  ...(["resync", "reach", "confirm", "detach", "cycle", "end-cycles", "note-alone", "forget-alone"] as const),
 ]);
 
 export function isReplicaOp(kind: AgentOp["kind"]): kind is ReplicaOp {

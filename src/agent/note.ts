@@ -2,6 +2,7 @@ import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type StoreKey, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
+import { noteAlone, noteNotes } from "./alone.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { noteCycle, noteCyclesEnded, noteFound } from "./note-cycles.ts";
 import { gone, isMoveOp, isWorking, noteMove, noteMoveOp, partSeen, takenOver } from "./note-moves.ts";
@@ -27,7 +28,7 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
       return noteVm(state, happened.event, happened.wall);
     case "listed":
       return noteFound(
-        noteAttached(noteList(state, happened.runs, happened.wall), happened.attached),
+        noteAttached(noteNotes(noteList(state, happened.runs, happened.wall), happened.alone), happened.attached),
         happened.cycled ?? [],
       );
     case "op-ended":
@@ -138,6 +139,7 @@ function noteOp(state: AgentState, id: number, end: HypervisorEnd, happened: Age
   if (op.kind === "remove-image") return noteImage(next, op.runKey as StoreKey, end, now);
   const local = state.locals.get(op.runKey);
   if (op.kind === "end-cycles") return noteCyclesEnded(next, op.runKey, end, now);
+  if (op.kind === "note-alone" || op.kind === "forget-alone") return noteAlone(next, op, end, now);
   if (isReplicaOp(op.kind)) return noteReplicaOp(next, { ...op, kind: op.kind }, end, now);
   if (isPointOp(op.kind)) return notePointOp(next, op, end, happened);
   if (isMoveOp(op.kind)) return noteMoveOp(next, { ...op, kind: op.kind }, end, wall, now);

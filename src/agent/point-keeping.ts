@@ -7,10 +7,12 @@ import { keys } from "../model/keys.ts";
 import type { PointProof, ProofCheck } from "../model/point-proof.ts";
 import type { PointIntent } from "../model/records.ts";
 import { fenceOf } from "../model/view.ts";
+import type { PointsOf } from "../ports/replication.ts";
 import type { Building } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
 import { isPointWorking, withPoints } from "./note-points.ts";
 import { openWishes, refuseWish } from "./point-wishes.ts";
+import { volumesOf } from "./receiving.ts";
 
 // The host where recovery points lie: it thins them out, reads them and tests them, and its word of what lies here is what is
 // on record.
@@ -56,13 +58,17 @@ function list(building: Building, vm: VmId): void {
   const op = building.op({ kind: "list-points", runKey: vm, about: { vm, point: "" } });
   const asked = new Map(points.asked).set(vm, building.happened.view.revision);
   building.state = withPoints(building.state, { asked });
-  building.effects.push({ kind: "list-points", op, vm });
+  building.effects.push({ kind: "list-points", op, of: disksOf(building, vm) });
 }
 
 function drop(building: Building, vm: VmId, point: string, wish: PointIntent | undefined): void {
   const intent = wish === undefined ? {} : { intent: wish.id };
   const op = building.op({ kind: "drop-point", runKey: vm, about: { vm, point }, ...intent });
-  building.effects.push({ kind: "drop-point", op, vm, point });
+  building.effects.push({ kind: "drop-point", op, of: disksOf(building, vm), point });
+}
+
+function disksOf({ happened: { view } }: Building, vm: VmId): PointsOf {
+  return { vm, volumes: volumesOf(view, view.vms.get(vm)?.value) ?? [] };
 }
 
 function record(
@@ -146,7 +152,7 @@ function carryOut(building: Building): void {
     const op = building.op({
       ...{ kind: "export-point", runKey: wish.vm, about: { vm: wish.vm, point }, intent: wish.id },
     });
-    building.effects.push({ kind: "export-point", op, vm: wish.vm, point, folder });
+    building.effects.push({ kind: "export-point", op, of: disksOf(building, wish.vm), point, folder });
   }
   for (const wish of openWishes(building, "test")) {
     if (isPointWorking(building.state, wish.vm, ["prove-point"])) continue;

@@ -3,7 +3,7 @@ import type { PointProof } from "../model/point-proof.ts";
 import type { Point } from "../model/point-records.ts";
 import type { Intent } from "../model/records.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
-import type { ExportEnd, ReplicaPoint } from "../ports/replication.ts";
+import type { ExportEnd, PointsOf, ReplicaPoint } from "../ports/replication.ts";
 import type { PointEnd, PointRequest } from "../ports/replication-points.ts";
 import type { ProofEnd, ProofRequest } from "../ports/replication-proof.ts";
 
@@ -64,12 +64,12 @@ export type PointPart = {
 
 export type PointEffect =
   | { readonly kind: "take-point"; readonly op: number; readonly run: VmRun; readonly request: PointRequest }
-  | { readonly kind: "list-points"; readonly op: number; readonly vm: VmId }
-  | { readonly kind: "drop-point"; readonly op: number; readonly vm: VmId; readonly point: string }
+  | { readonly kind: "list-points"; readonly op: number; readonly of: PointsOf }
+  | { readonly kind: "drop-point"; readonly op: number; readonly of: PointsOf; readonly point: string }
   | {
       readonly kind: "export-point";
       readonly op: number;
-      readonly vm: VmId;
+      readonly of: PointsOf;
       readonly point: string;
       readonly folder: string;
     }

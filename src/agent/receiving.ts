@@ -1,6 +1,9 @@
 import { valuesInKeyOrder } from "../base/order.ts";
+import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
+import { giveUpCopies } from "../core/local-copies.ts";
 import { replicationLinks } from "../core/migration-links.ts";
+import { isBeingRemoved, mayBeRemoved } from "../core/replica-removal.ts";
 import { copiesOn } from "../core/replication.ts";
 import { sealedCycle } from "../core/replication-cycles.ts";
 import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
@@ -10,6 +13,7 @@ import {
   type Received,
   receiverTransaction,
 } from "../core/replication-receiver.ts";
+import { stillIn, transaction } from "../core/transactions.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
 import type { Vm } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
@@ -17,6 +21,7 @@ import type { ClusterView } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { ReceiveRequest, ReplicaVolume } from "../ports/replication.ts";
 import type { Building } from "./building.ts";
+import { nameOf } from "./move-parts.ts";
 import { ceaseKey, isReplicaWorking, receiveKey, withReceiving, withReplicas } from "./note-replicas.ts";
 import { runKey } from "./state.ts";
 
@@ -32,7 +37,8 @@ export function settleReceiving(building: Building, incarnation: Incarnation): v
     for (const vm of group.vms) settleVm(building, vm, incarnation);
   }
   const left = new Set([...view.replicas.values()].flatMap(({ value }) => (value.host === self ? [value.vm] : [])));
-  for (const vm of [...left].sort()) if (isLeft(view, vm, self)) forget(building, vm);
+  for (const vm of [...left].sort())
+    if (mayBeRemoved(view, vm, self) || isLeft(view, vm, self)) forget(building, vm, incarnation);
 }
 
 function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void {
@@ -40,6 +46,8 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const { state } = building;
   const run = runToReceive(view, vm, state.self);
   if (run === undefined || isHere(building, vm) || isReplicaWorking(state, ceaseKey(vm))) return;
+  // What an earlier group left here is being removed.
+  if (isBeingRemoved(view, vm, state.self)) return;
   const known = state.replicas.receiving.get(vm);
   const inCycles = isInCycles(view, vm, state.self, run.group);
   const isOfRun = known?.epoch === run.epoch && known.incarnation === incarnation && known.from === run.host;
@@ -110,7 +118,8 @@ function requestFor(
   return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true };
 }
 
-function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolume[] | undefined {
+/** Undefined: it has none, or a pool of them is not known. */
+export function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolume[] | undefined {
   const volumes = vm?.spec.disks.map(({ volume, pool, sizeMiB, format }) => {
     return { volume, pool: view.pools.get(pool)?.value, sizeMiB, format };
   });
@@ -134,15 +143,25 @@ function isLeft(view: ClusterView, vm: VmId, self: HostId): boolean {
   });
 }
 
-function forget(building: Building, vm: VmId): void {
-  const { view } = building.happened;
+/** With their images where the group went with its replicas; otherwise those stay where they are, and nobody knows of them. */
+function forget(building: Building, vm: VmId, incarnation: Incarnation): void {
+  const { view, wall } = building.happened;
+  const { self } = building.state;
   if (building.busy(subjectOf(vm)) || isReplicaWorking(building.state, receiveKey(vm))) return;
   if (building.state.replicas.ceased.get(vm) !== "") {
     cease(building, vm, undefined);
     return;
   }
-  const made = forgetCopiesTransaction(view, vm, building.state.self);
-  if (made.kind === "commit") building.commit(subjectOf(vm), made.transaction, []);
+  if (!mayBeRemoved(view, vm, self)) {
+    const made = forgetCopiesTransaction(view, vm, self);
+    if (made.kind === "commit") building.commit(subjectOf(vm), made.transaction, []);
+    return;
+  }
+  const registration = view.hosts.get(self);
+  const made = giveUpCopies(view, vm, self, wall);
+  if (made.kind === "refused" || registration?.value.incarnation !== incarnation) return;
+  const told = event("copies-given-up", { vm, host: self }, { vm: nameOf(view, vm), host: self });
+  building.commit(subjectOf(vm), transaction([...made.compares, ...stillIn(self, registration)], made.writes), [told]);
 }
 
 /**
@@ -167,7 +186,8 @@ function cease(building: Building, vm: VmId, before: VmRun | undefined): void {
   const volumes = before === undefined ? null : volumesOf(view, view.vms.get(vm)?.value);
   if (volumes === undefined) return;
   const op = building.op({ kind: "cease", runKey: key, ...(before === undefined ? {} : { as: before }) });
-  building.effects.push({ kind: "cease", op, vm, before: volumes });
+  const back = before === undefined ? undefined : view.owners.get(vm)?.value.back;
+  building.effects.push({ kind: "cease", op, vm, before: volumes, ...(back === undefined ? {} : { back }) });
 }
 
 function subjectOf(vm: VmId): string {

@@ -5,7 +5,14 @@ import { isDisarmed } from "../core/disarmed.ts";
 import { poolsOf } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";
 import { isBetweenHosts } from "../core/migration.ts";
-import { adoptTransaction, assertMayStart, releaseTransaction, restartTransaction } from "../core/ownership.ts";
+import {
+  adoptTransaction,
+  assertMayStart,
+  releaseTransaction,
+  restartTransaction,
+  wentBackTransaction,
+} from "../core/ownership.ts";
+import { saidByHost } from "../core/replication.ts";
 import { transaction } from "../core/transactions.ts";
 import { liesOn } from "../core/volume-place.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
@@ -14,6 +21,7 @@ import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
+import { noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
 import { takeProgress } from "./copying.ts";
 import { settleCycles } from "./cycling.ts";
@@ -169,7 +177,7 @@ function settleOwned(building: Building, id: VmId, owner: Stored<HeldOwner>, inc
   else if (isDisarmed(view) && !(isNew && vm.requested === "started")) return;
   // Somebody works on it: it is left alone until then (HM2).
   else if (vm.lock !== null) return;
-  else if (isNew) start(building, run, vm);
+  else if (isNew) start(building, run, vm, owner);
   else if (local === undefined) restart(building, id, owner, vm, "agent-restarted");
   // Stopped by order, and wanted again before that was on record: the stop is completed, and what follows is a new start.
   else if (local.exit === null) release(building, id, owner, null, vm);
@@ -198,14 +206,21 @@ function continueAdoption(building: Building, run: VmRun, incarnation: Incarnati
   return false;
 }
 
-function start(building: Building, run: VmRun, vm: Vm): void {
+function start(building: Building, run: VmRun, vm: Vm, owner: Stored<HeldOwner>): void {
   const { view, now, wall } = building.happened;
   if (building.state.heart === "lost" || building.state.heart.frozen) return;
-  assertMayStart(view, run, building.state.self);
   const pools = poolsOf(vm, view);
   if (pools === undefined) return;
   // Its disks may lie here as copies that another host still writes (S19).
   if (liesOn(view, vm) !== undefined && !hasCeased(building, run)) return;
+  const { back } = owner.value;
+  if (back !== undefined) {
+    const params = { vm: vm.name, host: building.state.self, point: back.point };
+    const told = event("vm-went-back", { vm: vm.id, host: building.state.self }, params);
+    building.commit(vm.id, wentBackTransaction(view, vm.id, owner), [told]);
+    return;
+  }
+  assertMayStart(view, run, building.state.self);
   if (!isOwnedForBoth(building, run)) return;
   const shown = { ...vm, spec: { ...vm.spec, cpuModel: cpuModelAtStart(view, vm) } };
   const op = building.op({ kind: "start", runKey: runKey(run) });
@@ -263,5 +278,8 @@ function release(
   // How it ended stands in the same transaction: once nobody holds the VM, nobody may write its status.
   const end = failed === null || local === undefined ? undefined : statusChange(building, local);
   const write = end === undefined ? given : transaction([...given.compares, end.compare], [...given.writes, end.write]);
-  building.commit(id, write, [told]);
+  // S23: what its copies are worth from here on, nobody else could say.
+  const since = noteOf(building.state, { vm: id, epoch: owner.value.epoch })?.at;
+  const { compares, writes } = saidByHost(building.happened.view, id, owner.value.epoch, since);
+  building.commit(id, transaction([...write.compares, ...compares], [...write.writes, ...writes]), [told]);
 }

@@ -1,6 +1,7 @@
 import type { LostCycles } from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
 import type { SealedCycle } from "../model/replication-cycle.ts";
+import type { AloneNote } from "../ports/alone-notes.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
 import type {
@@ -13,7 +14,7 @@ import type {
   ReplicaEvent,
   ReplicaVolume,
 } from "../ports/replication.ts";
-import type { CycleEnd, CycleRequest } from "../ports/replication-cycles.ts";
+import type { CycleEnd, CycleRequest, GoBack } from "../ports/replication-cycles.ts";
 
 /** A run here whose writes go through a relay, as this agent last heard of it. */
 export type Mirror = {
@@ -92,6 +93,8 @@ export type ReplicaNotes = {
   /** By `runKey`, or VM: not before this. */
   readonly retries: ReadonlyMap<string, InstantMs>;
   readonly progressAt: InstantMs;
+  /** Runs that may go on, or do, without their copy by this host's own note (S23). Null: none may here. */
+  readonly alone: ReadonlyMap<VmId, AloneNote & { readonly isThere: boolean }> | null;
 };
 
 export function noReplicas(now: InstantMs): ReplicaNotes {
@@ -103,6 +106,7 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
     ceased: new Map(),
     retries: new Map(),
     progressAt: now,
+    alone: null,
   };
 }
 
@@ -128,18 +132,20 @@ export function newCycled(run: VmRun): Cycled {
 /** A step of replication (ports/replication.ts, replication-cycles.ts). */
 export type ReplicaOp =
   | ("receive" | "cease" | "attach" | "begin" | "go-on-alone" | "resync" | "reach" | "confirm" | "detach")
-  | ("cycle" | "end-cycles");
+  | ("cycle" | "end-cycles" | "note-alone" | "forget-alone");
 
 export type ReplicaEffect =
   | { readonly kind: "receive"; readonly op: number; readonly request: ReceiveRequest; readonly inCycles: boolean }
-  /** `before`: the disks of a start that waits for it; null: nobody starts from them. */
+  /** `before`: the disks of a start that waits for it; null: nobody starts from them. `back`: they go back to a point first. */
   | {
       readonly kind: "cease";
       readonly op: number;
       readonly vm: VmId;
       readonly before: readonly ReplicaVolume[] | null;
+      readonly back?: GoBack;
     }
   | { readonly kind: "cycle"; readonly op: number; readonly run: VmRun; readonly request: CycleRequest }
+  | { readonly kind: "note-alone" | "forget-alone"; readonly op: number; readonly note: AloneNote }
   | { readonly kind: "attach"; readonly op: number; readonly run: VmRun; readonly request: AttachRequest }
   | { readonly kind: "begin"; readonly op: number; readonly run: VmRun; readonly limitMs: number }
   | {

@@ -36,7 +36,7 @@ function isKnownToBoth(
 }
 
 /** By the deadline that this host's own heartbeats state: only such a cluster has none. */
-function votesByTwo({ happened, state }: Building, run: VmRun): boolean {
+export function votesByTwo({ happened, state }: Building, run: VmRun): boolean {
   const beat = heartbeatOf(happened.view, state.self, run.incarnation)?.value;
   return beat !== undefined && isWithoutDeadline(beat);
 }

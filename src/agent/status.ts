@@ -2,10 +2,10 @@ import { valuesInKeyOrder } from "../base/order.ts";
 import { isSame } from "../base/same.ts";
 import { compatible, cpuModelAtStart, cpuModelOfRun } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
-import { isSaidToRun } from "../core/migration.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
-import { type Incarnation, nextEpoch } from "../model/ids.ts";
+import { type HostId, type Incarnation, nextEpoch } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import type { VmMove } from "../model/move-records.ts";
 import type { EventDraft, VmStatus } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
@@ -111,18 +111,24 @@ function told(building: Building, status: VmStatus, local: Local): EventDraft[] 
 
 /**
  * It came here by a live move. Told with the first word that it goes on, for which its source waits before it quits (S15): whichever
- * agent says that word tells it, once, while the move is still on record.
+ * agent says that word tells it, once, while the move is still on record; of a source that was lost, who let the guest go on.
  */
 function toldArrival(building: Building, run: VmRun, { phase }: VmStatus): EventDraft[] {
   const { view } = building.happened;
   const { self, arrivals } = building.state;
-  const { vm, incarnation, epoch } = run;
-  const move = view.moves.get(vm)?.value;
-  if (move?.live?.kind !== "switched" || move.to !== self || move.live.incarnation !== incarnation) return [];
-  const goesOn = phase === "running" || phase === "paused";
-  if (move.epoch === null || nextEpoch(move.epoch) !== epoch || !goesOn || isSaidToRun(view, move)) return [];
-  const params = { vm: view.vms.get(vm)?.value.name ?? vm, host: self, epoch };
+  const { vm, epoch } = run;
   const arrival = arrivals.get(vm);
-  const tookMs = arrival?.run.epoch === epoch ? arrival.tookMs : null;
+  const isArrival = arrival?.run.epoch === epoch && !arrival.told;
+  const isOn = (status: VmStatus["phase"]): boolean => status === "running" || status === "paused";
+  const before = view.statuses.get(vm)?.value;
+  const isTold = before?.epoch === epoch && isOn(before.phase);
+  if (isTold || !isOn(phase) || !(isArrival || isHandedTo(view.moves.get(vm)?.value, self, run))) return [];
+  const params = { vm: view.vms.get(vm)?.value.name ?? vm, host: self, epoch };
+  const tookMs = isArrival ? arrival.tookMs : null;
   return [event("vm-moved", { vm, host: self }, tookMs === null ? params : { ...params, tookMs })];
+}
+
+function isHandedTo(move: VmMove | undefined, self: HostId, { incarnation, epoch }: VmRun): boolean {
+  if (move?.live?.kind !== "switched" || move.to !== self || move.epoch === null) return false;
+  return move.live.incarnation === incarnation && nextEpoch(move.epoch) === epoch;
 }

@@ -1,5 +1,6 @@
 import type { HostId, Revision, StoreKey, VmId } from "../model/ids.ts";
 import type { ClusterView } from "../model/view.ts";
+import { pointToStartFrom } from "./point-return.ts";
 import { copiesOn } from "./replication.ts";
 import type { AcceptedLoss } from "./replication-promotion.ts";
 import { usability } from "./replication-usable.ts";
@@ -13,6 +14,10 @@ export function acceptedLossOf(
   vm: VmId,
 ): { readonly to: HostId; readonly accepted: AcceptedLoss } | undefined {
   const order = view.orders.get(vm)?.value.order;
+  if (order?.kind === "promote" && order.point !== undefined) {
+    const point = pointToStartFrom(view, vm, order.to, order.point);
+    return point === undefined ? undefined : { to: order.to, accepted: { seen: new Map(), point } };
+  }
   if (order?.kind !== "promote" || usability(view, vm, order.to).kind !== "lossy") return undefined;
   const copies = copiesOn(view, vm, order.to);
   const isSame = copies.every(({ record }, i) => record !== undefined && order.seen[i] === record.revision);

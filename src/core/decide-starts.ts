@@ -1,6 +1,7 @@
 import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmOrder } from "../model/move-records.ts";
+import type { Point } from "../model/point-records.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { EventDraft, Owner, Vm } from "../model/records.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
@@ -17,6 +18,7 @@ import { whyUnread } from "./placement/fitness.ts";
 import { openRound } from "./placement/round.ts";
 import type { Placement } from "./placement/select.ts";
 import { backAt, noChange, type PlanChange, planChange } from "./plans.ts";
+import { goBackTo } from "./point-return.ts";
 import { hostLostAt, type PolicyLoss, policyLoss } from "./replication-cycles.ts";
 import { type CopiesChange, promoteCopies } from "./replication-promotion.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
@@ -126,15 +128,19 @@ export function placeOn(round: VmRound, vm: Vm, placement: Found, reason: Reason
   const told = [event(type, { vm: vm.id, host: on }, params, reason, alternatives)];
   if (places.unlocked === true && vm.lock !== null)
     told.push(event("vm-lock-removed", { vm: vm.id }, { vm: vm.name, lock: vm.lock.kind }));
-  const copies = promotion(round, vm, owner, on);
+  const copies = promotion(round, vm, owner, on, "goes-back");
   if (copies.kind === "refused") {
     sayNowhere(round, vm, { rule: "S17", code: copies.code, params: copies.params }, alternatives);
     return;
   }
-  const ordered = acceptedLossOf(view, vm.id)?.to === on ? view.orders.get(vm.id) : undefined;
-  if (copies !== noCopies) told.push(promoted(view, vm, on, ordered !== undefined));
+  const loss = acceptedLossOf(view, vm.id);
+  const ordered = loss?.to === on ? view.orders.get(vm.id) : undefined;
+  const point = loss?.to === on ? loss.accepted.point?.value : undefined;
+  if (copies !== noCopies)
+    told.push(point === undefined ? promoted(view, vm, on, ordered !== undefined) : goesBack(vm, point));
   const order = ordered === undefined ? noChange : orderServed(vm, ordered);
-  const place = placeTransaction(view, vm.id, on, places, also);
+  const back = point === undefined ? undefined : goBackTo(view, vm.id, point, round.known.wall);
+  const place = placeTransaction(view, vm.id, on, { ...places, back }, also);
   const ended = moveEnded(view, vm, on);
   const aim = ended === noChange ? undefined : view.moves.get(vm.id)?.value;
   // Whoever wanted it there hears that it went elsewhere.
@@ -163,16 +169,38 @@ function promoted(view: ClusterView, vm: Vm, on: HostId, isOrdered: boolean): Ev
   return event("replica-promoted-behind", { vm: vm.id, host: on }, { ...params, seconds, limitS: limitS ?? 0 }, reason);
 }
 
+/** All that was written after the point is what was accepted as lost (S18, S20). */
+export function goesBack({ id, name }: Vm, { host, id: point, at }: Point): EventDraft {
+  return event("vm-set-back", { vm: id, host }, { vm: name, host, point, at });
+}
+
+/** S20: whoever chose a point there starts from nothing else. Undefined: nobody did. */
+export function placeOfPoint(round: VmRound, vm: Vm): Placement | undefined {
+  const ordered = acceptedLossOf(round.view, vm.id);
+  if (ordered?.accepted.point === undefined) return undefined;
+  const why = round.whyUnfit(vm, ordered.to);
+  if (why === undefined) return { kind: "place", on: ordered.to, alternatives: [] };
+  return { kind: "nowhere", alternatives: [{ option: ordered.to, why }] };
+}
+
 const noCopies: CopiesChange = { kind: "part", compares: [], writes: [] };
 
 /**
  * S17: a VM whose disks lie with its host alone goes to another one with the copies there, by the same transaction. Those in
  * cycles only where its group allows what is lost by it (S25).
  */
-export function promotion(round: VmRound, vm: Vm, owner: Owner | undefined, on: HostId) {
+export function promotion(
+  round: VmRound,
+  vm: Vm,
+  owner: Owner | undefined,
+  on: HostId,
+  way: "as-it-lies" | "goes-back" = "as-it-lies",
+) {
   const { view, known } = round;
   if (owner === undefined || owner.host === on || liesOn(view, vm) === undefined) return noCopies;
-  const accepted = acceptedLossOf(view, vm.id)?.accepted ?? allowedLoss(view, vm, on)?.accepted;
+  const ordered = acceptedLossOf(view, vm.id)?.accepted;
+  const isForThis = ordered?.point === undefined || (way === "goes-back" && ordered.point.value.host === on);
+  const accepted = (isForThis ? ordered : undefined) ?? allowedLoss(view, vm, on)?.accepted;
   return promoteCopies(view, vm.id, on, { at: known.wall, accepted });
 }
 

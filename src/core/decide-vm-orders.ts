@@ -10,11 +10,14 @@ import type { Stored } from "../model/view.ts";
 import { acceptedLossOf } from "./accepted-loss.ts";
 import { whyNotLiveTo } from "./cpu.ts";
 import { isUp } from "./decide-leaves.ts";
+import { goesBack } from "./decide-starts.ts";
 import { event } from "./decision.ts";
 import { mannerOf } from "./move-manner.ts";
 import { beginMove, stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { planChange } from "./plans.ts";
+import { goBackTo } from "./point-return.ts";
+import { promoteCopies } from "./replication-promotion.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
@@ -34,7 +37,8 @@ export function carryOutOrders(round: VmRound): void {
     const { order } = stored.value;
     if (vm === undefined) end(round, stored);
     else if (order.kind === "stop") endStop(round, stored, vm);
-    else if (order.kind === "promote") endPromotion(round, stored, vm, order.to);
+    else if (order.kind === "promote" && !isGoingBack(round, stored, vm)) endPromotion(round, stored, vm, order.to);
+    else if (order.kind === "promote") continue;
     else decideMove(round, stored, order, vm);
   }
 }
@@ -56,6 +60,26 @@ function endPromotion(round: VmRound, stored: Stored<VmOrder>, vm: Vm, to: HostI
   const told = event("vm-order-dropped", { vm: vm.id, host: to }, { vm: vm.name, to, how: "failover" }, why);
   const key = keys.vmOrder(vm.id);
   round.decide(vm.id, transaction([unchanged(key, stored), ...round.also], [remove(key)]), [told]);
+}
+
+/**
+ * S20: what nobody runs goes back at once, so that whoever starts it next starts it from the point; what runs on a lost host as it
+ * is recovered. True: nothing else is to be done about the order now.
+ */
+function isGoingBack(round: VmRound, stored: Stored<VmOrder>, vm: Vm): boolean {
+  const { view, known, also } = round;
+  const { accepted, to } = acceptedLossOf(view, vm.id) ?? {};
+  const point = accepted?.point?.value;
+  if (to === undefined || point === undefined || view.owners.get(vm.id)?.value.kind !== "released") return false;
+  if (view.disarm !== undefined || vm.lock !== null || view.moves.has(vm.id)) return true;
+  const copies = promoteCopies(view, vm.id, to, { accepted, at: known.wall });
+  if (copies.kind === "refused") return false;
+  const back = goBackTo(view, vm.id, point, known.wall);
+  const place = changePlaceTransaction(view, vm.id, to, also, back);
+  const key = keys.vmOrder(vm.id);
+  const compares = [...place.compares, ...copies.compares, unchanged(key, stored)];
+  round.decide(vm.id, transaction(compares, [...place.writes, ...copies.writes, remove(key)]), [goesBack(vm, point)]);
+  return true;
 }
 
 function end(round: VmRound, stored: Stored<VmOrder>): void {

@@ -11,7 +11,7 @@ import { leaveLostHosts, placeAway, placeChanged } from "./decide-lost-places.ts
 import { continueMoves } from "./decide-moves.ts";
 import { returnVms } from "./decide-returns.ts";
 import { followRules } from "./decide-rule-moves.ts";
-import { placeOn, sayNowhere, startFree } from "./decide-starts.ts";
+import { placeOfPoint, placeOn, sayNowhere, startFree } from "./decide-starts.ts";
 import { carryOutOrders } from "./decide-vm-orders.ts";
 import { type Decided, event, type ManagerKnowledge } from "./decision.ts";
 import { isDisarmUnread } from "./disarmed.ts";
@@ -125,10 +125,11 @@ function recover(round: VmRound, vm: Vm, owner: HeldOwner): void {
   const goesOn = aim !== undefined && stageOf(view, aim) !== "over" && round.whyUnfit(vm, aim.to) === undefined;
   const placement: Placement = goesOn
     ? { kind: "place", on: aim.to, alternatives: [] }
-    : round.select(vm, {
+    : (placeOfPoint(round, vm) ??
+      round.select(vm, {
         ...{ preference: "best", without: lives ? undefined : host, returnTo },
         lostAt: hostLostAt(view, vm.id),
-      });
+      }));
   if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
   else if (vm.lock !== null && !lostWithItsHost.has(vm.lock.kind)) giveUpLocked(round, vm, proof, placement.on);
   else placeOn(round, vm, placement, reason, { owner, proof, ranWell: runsAsOwned(view, vm.id), unlocked: true });

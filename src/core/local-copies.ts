@@ -163,14 +163,20 @@ export function giveUpCopies(
     kind: "change",
     compares: [
       unchanged(keys.owner(vm), view.owners.get(vm)),
+      // No group has come to count on them again.
+      unchanged(keys.lastGroupEdit, view.lastGroupEdit),
       ...there.map(({ key, record }) => unchanged(key, record)),
     ],
     writes: there.flatMap(({ key, record, pool }) =>
       record === undefined
         ? []
-        : [put(key, { ...record.value, pool, state: { kind: "surplus", at } satisfies ReplicaState })],
+        : [put(key, { ...unmarked(record.value), pool, state: { kind: "surplus", at } satisfies ReplicaState })],
     ),
   };
+}
+
+function unmarked({ toRemove: _, ...record }: Replica): Replica {
+  return { ...record, receiver: null };
 }
 
 export type OldImage = { readonly key: StoreKey; readonly record: Stored<Replica>; readonly pool: Pool };

@@ -1,6 +1,7 @@
 import { assert, must } from "../base/assert.ts";
 import { type Epoch, type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import type { GoBack } from "../model/point-records.ts";
 import type { HeldOwner, HostRegistration, Owner, Vm, VmExit } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
@@ -26,7 +27,14 @@ export type Places = {
   readonly ranWell?: boolean | undefined;
   /** The lock that its lost host left on it goes with it. */
   readonly unlocked?: boolean | undefined;
+  /** Its disks there go back to a recovery point first (S20). */
+  readonly back?: GoBack | undefined;
 };
+
+/** A going back that nobody has done yet stands for as long as the disks lie where they are. */
+function stillBack(owner: Owner | undefined, to: HostId): { readonly back?: GoBack } {
+  return owner?.back === undefined || owner.host !== to ? {} : { back: owner.back };
+}
 
 /**
  * Hands a VM that nobody may run to `to`. Without an owner or with a released one no proof is needed; a held one needs
@@ -36,7 +44,7 @@ export function placeTransaction(
   view: ClusterView,
   vm: VmId,
   to: HostId,
-  { proof, ranWell = false, unlocked = false }: Places,
+  { proof, ranWell = false, unlocked = false, back }: Places,
   also: readonly Compare[],
 ): Transaction {
   const owner = view.owners.get(vm);
@@ -56,6 +64,7 @@ export function placeTransaction(
     incarnation: registration.value.incarnation,
     epoch: epochAfter(owner?.value),
     failedHosts: ranWell ? [] : (owner?.value.failedHosts ?? []),
+    ...(back === undefined ? stillBack(owner?.value, to) : { back }),
   };
   const writes = [put(keys.owner(vm), next)];
   const wanted = view.vms.get(vm)?.value;
@@ -119,6 +128,7 @@ export function releaseTransaction(
     failed,
     // Each failure counts, also a second one on the same host: their number is what bounds the attempts (PL3).
     failedHosts: failed === null ? [] : [...(ranWell ? [] : failedHosts), host],
+    ...stillBack(owner.value, host),
   };
   return transaction(
     [unchanged(keys.owner(vm), owner), ...stillIn(host, registrationOf(view, host))],
@@ -146,6 +156,7 @@ export function releaseLostTransaction(
     epoch: nextEpoch(owner.value.epoch),
     failed: null,
     failedHosts: [],
+    ...stillBack(owner.value, place ?? owner.value.host),
   };
   return transaction(
     [
@@ -173,12 +184,24 @@ export function forgetFailuresTransaction(
   const plan = vm.requested === "disabled" ? planChange(view, vm.id, { error: null, failedMoves: null }) : noChange;
   if (!failed && plan.writes.length === 0) return undefined;
   const compares = [unchanged(keys.owner(vm.id), owner), unchanged(keys.vm(vm.id), view.vms.get(vm.id)), ...also];
-  const writes = failed ? [put(keys.owner(vm.id), { ...owner.value, failed: null, failedHosts: [] })] : [];
+  const writes = failed ? [put(keys.owner(vm.id), forgiven(owner.value, vm))] : [];
   return transaction([...compares, ...plan.compares], [...writes, ...plan.writes]);
 }
 
+/** Out of an error it starts from what lies there: the point that it was to go back to may be what it failed of. */
+function forgiven({ back, ...owner }: Owner, { requested }: Vm): Owner {
+  const still = back === undefined || requested === "disabled" ? {} : { back };
+  return { ...owner, ...still, failed: null, failedHosts: [] } as Owner;
+}
+
 /** Nobody may run the VM; it is said to belong to another host from now on, where its next start begins (HM1). */
-export function changePlaceTransaction(view: ClusterView, vm: VmId, to: HostId, also: readonly Compare[]): Transaction {
+export function changePlaceTransaction(
+  view: ClusterView,
+  vm: VmId,
+  to: HostId,
+  also: readonly Compare[],
+  back?: GoBack,
+): Transaction {
   const owner = view.owners.get(vm);
   assert(owner?.value.kind !== "held", () => `Cannot change the place of ${vm}: ${owner?.value.host} holds it`);
   assertDisksAt(view, vm, to);
@@ -189,6 +212,7 @@ export function changePlaceTransaction(view: ClusterView, vm: VmId, to: HostId, 
     epoch: owner?.value.epoch ?? (0 as Epoch),
     failed: null,
     failedHosts: [],
+    ...(back === undefined ? stillBack(owner?.value, to) : { back }),
   };
   return transaction(
     [unchanged(keys.owner(vm), owner), unchanged(keys.vm(vm), view.vms.get(vm)), ...also],
@@ -223,6 +247,16 @@ export function adoptTransaction(
   );
 }
 
+/** By the agent of its host, before it starts it: its disks hold what the point holds. As each word of who may run it, anew (S14). */
+export function wentBackTransaction(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>): Transaction {
+  const { back: _, ...before } = owner.value;
+  const next: HeldOwner = { ...before, epoch: nextEpoch(before.epoch) };
+  return transaction(
+    [unchanged(keys.owner(vm), owner), ...stillIn(next.host, registrationOf(view, next.host))],
+    [put(keys.owner(vm), next)],
+  );
+}
+
 /** Asserted again by the agent, right before the start effect leaves. */
 export function assertMayStart(
   view: ClusterView,
@@ -236,6 +270,7 @@ export function assertMayStart(
     owner.incarnation === run.incarnation,
     () => `Cannot start ${run.vm}: owner incarnation ${owner.incarnation}, mine ${run.incarnation}`,
   );
+  assert(owner.back === undefined, () => `Cannot start ${run.vm}: its disks are to go back first`);
   assert(owner.epoch === run.epoch, () => `Cannot start ${run.vm} epoch ${run.epoch}: the owner's is ${owner.epoch}`);
   assert(
     fenceOf(view, self, run.incarnation) === undefined,

@@ -72,6 +72,15 @@ test("[S20] what no rule keeps goes, what was taken by hand stays, and the last 
   expect(unwanted(new ReplicaCluster().copies({ kind: "copying" }))).toEqual(["r1", "p1", "p2"]);
 });
 
+test("[S20] a point from which somebody ordered a start is not thinned out before it is done", () => {
+  const found = [listed("p1", 0), listed("p2", 1), listed("p3", 5)];
+  const ordered = new ReplicaCluster().copies({ kind: "in-sync" });
+  const order = { kind: "promote", to: there, seen: [], point: "p1" } as const;
+  const actor = { name: "root", role: "admin", requestId: "" } as const;
+  ordered.put(keys.vmOrder(web), { schema: 1, vm: web, order, actor, at: at(6) });
+  expect(unwantedPoints(ordered.view, group, web, there, found)).toEqual(["p2"]);
+});
+
 test("[S20] a last moment that is not on record yet stays: the view may be one of before the cut, for which the copy is in sync", () => {
   const found = [listed("r1", 3, "resync")];
   const cluster = withPoints();

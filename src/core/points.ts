@@ -8,6 +8,7 @@ import type { Transaction } from "../model/transaction.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import type { ReplicaPoint } from "../ports/replication.ts";
 import { derived } from "./derived.ts";
+import { isAwaited } from "./point-return.ts";
 import { isPointDue, pointsToDrop } from "./point-thinning.ts";
 import { copiesOn } from "./replication.ts";
 import { copiesState, keepsBranch } from "./replication-duty.ts";
@@ -40,7 +41,9 @@ export function groupUseMiB(view: ClusterView, { vms }: Pick<Group, "vms">): num
   let usedMiB = 0;
   for (const vm of vms) {
     for (const { sizeMiB } of view.vms.get(vm)?.value.spec.disks ?? []) usedMiB += sizeMiB;
-    for (const { value } of pointsOf(view, vm)) usedMiB += value.sizeMiB ?? 0;
+    // Those below the disks of a run lie in the pool of its own host.
+    const there = pointsOf(view, vm).filter(({ value }) => value.host !== view.owners.get(vm)?.value.host);
+    for (const { value } of there) usedMiB += value.sizeMiB ?? 0;
   }
   return usedMiB;
 }
@@ -115,7 +118,8 @@ export function unwantedPoints(
     group?.points?.keep ?? [],
   );
   const last = found.filter(({ origin }) => origin === "resync").map(({ id }) => id);
-  return [...last.filter((id, i) => i + 1 < last.length || isOver(id)), ...thinned];
+  const unwanted = [...last.filter((id, i) => i + 1 < last.length || isOver(id)), ...thinned];
+  return unwanted.filter((id) => !isAwaited(view, vm, id));
 }
 
 /** What the records of this host's points have to become: what lies here is what counts. */

@@ -1,10 +1,11 @@
 import type { HostId, Revision, StoreKey, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import type { Point } from "../model/point-records.ts";
 import { type Refusal, refuse } from "../model/reason.ts";
 import type { Owner } from "../model/records.ts";
 import type { Replica, ReplicaState } from "../model/replication-records.ts";
 import type { Compare, Transaction, Write } from "../model/transaction.ts";
-import type { ClusterView } from "../model/view.ts";
+import type { ClusterView, Stored } from "../model/view.ts";
 import type { FenceProof } from "./fencing.ts";
 import { placeTransaction } from "./ownership.ts";
 import { type Copy, copiesOn, hostsWithCopies } from "./replication.ts";
@@ -12,7 +13,11 @@ import { usability } from "./replication-usable.ts";
 import { put, remove, transaction, unchanged } from "./transactions.ts";
 
 /** What the order to promote a copy in spite of a loss was given for: the records as the person was shown them (S18). */
-export type AcceptedLoss = { readonly seen: ReadonlyMap<StoreKey, Revision> };
+export type AcceptedLoss = {
+  readonly seen: ReadonlyMap<StoreKey, Revision>;
+  /** It goes back to this recovery point there; all that was written after it is accepted as lost, whatever the copy has (S20). */
+  readonly point?: Stored<Point> | undefined;
+};
 
 /**
  * S17, by the manager: `to` becomes the owner with the copies that it has, in one transaction that fails if any record that
@@ -53,17 +58,20 @@ export function promoteCopies(
 ): CopiesChange | Refusal {
   const owner = view.owners.get(vm)?.value;
   const use = usability(view, vm, to);
-  if (owner === undefined || use.kind === "unusable") {
+  const point = accepted?.point;
+  if (owner === undefined || (use.kind === "unusable" && point === undefined)) {
     const code = use.kind === "unusable" ? use.code : "replica-absent";
     return refuse(code, { vm, host: to });
   }
   const taken = copiesOn(view, vm, to);
-  if (use.kind === "lossy" && !isAccepted(taken, accepted)) return refuse(use.code, { vm, host: to });
+  if (use.kind === "lossy" && point === undefined && !isAccepted(taken, accepted))
+    return refuse(use.code, { vm, host: to });
   // S24: what it wrote without this store, and what was decided about that, is not known here.
   const isForced = view.cluster?.value.forced?.without.includes(owner.host) === true;
-  const left: Left = { owner, at, mayHaveMore: use.kind === "lossy" || isForced };
+  const left: Left = { owner, at, mayHaveMore: use.kind === "lossy" || point !== undefined || isForced };
   const compares = taken.map(({ key, record }) => unchanged(key, record));
-  const writes: Write[] = taken.map(({ key }) => remove(key));
+  if (point !== undefined) compares.push(unchanged(keys.point(vm, point.value.id), point));
+  const writes: Write[] = taken.flatMap(({ key, record }) => (record === undefined ? [] : [remove(key)]));
   for (const host of new Set([owner.host, ...hostsWithCopies(view, vm)])) {
     if (host === to) continue;
     for (const copy of copiesOn(view, vm, host)) {

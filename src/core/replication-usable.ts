@@ -1,6 +1,7 @@
 import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import type { Owner } from "../model/records.ts";
-import type { ClusterView } from "../model/view.ts";
+import type { Replica } from "../model/replication-records.ts";
+import { type ClusterView, fenceOf } from "../model/view.ts";
 import { type Copy, copiesOn, hostsWithCopies } from "./replication.ts";
 
 /**
@@ -12,17 +13,23 @@ export type Usability =
   | { readonly kind: "whole" }
   | { readonly kind: "lossy"; readonly code: LossCode; readonly since: WallMs | null }
   | { readonly kind: "unusable"; readonly code: "replica-absent" | "replica-incomplete" };
-type LossCode = "replica-stale" | "replica-behind" | "replica-earlier-run" | "replica-diverged" | "replica-unknown";
+type LossCode =
+  | "replica-stale"
+  | "replica-by-host"
+  | "replica-behind"
+  | "replica-earlier-run"
+  | "replica-diverged"
+  | "replica-unknown";
 
 /** The worst of its volumes counts: a VM starts from all of them. */
 export function usability(view: ClusterView, vm: VmId, host: HostId): Usability {
   const owner = view.owners.get(vm)?.value;
-  const found = copiesOn(view, vm, host).map((copy) => usabilityOf(copy, owner));
+  const found = copiesOn(view, vm, host).map((copy) => usabilityOf(copy, owner, view));
   if (found.length === 0 || owner === undefined) return { kind: "unusable", code: "replica-absent" };
   return found.reduce((worst, one) => (rank(one) > rank(worst) ? one : worst));
 }
 
-function usabilityOf({ record }: Copy, owner: Owner | undefined): Usability {
+function usabilityOf({ record }: Copy, owner: Owner | undefined, view: ClusterView): Usability {
   const state = record?.value.state;
   if (record === undefined || state === undefined) return { kind: "unusable", code: "replica-absent" };
   switch (state.kind) {
@@ -30,6 +37,7 @@ function usabilityOf({ record }: Copy, owner: Owner | undefined): Usability {
     case "surplus":
       return { kind: "unusable", code: "replica-incomplete" };
     case "in-sync":
+      if (isUnsaid(record.value, owner, view)) return { kind: "lossy", code: "replica-by-host", since: null };
       // S14, S18: said of an earlier run, it says nothing about what was written since.
       if (record.value.epoch === owner?.epoch) return { kind: "whole" };
       return { kind: "lossy", code: "replica-earlier-run", since: null };
@@ -43,6 +51,14 @@ function usabilityOf({ record }: Copy, owner: Owner | undefined): Usability {
     case "unknown":
       return { kind: "lossy", code: "replica-unknown", since: null };
   }
+}
+
+/** The host of this very run is lost, and cannot say any more whether it went on without this copy (S23). */
+function isUnsaid({ state, epoch }: Replica, owner: Owner | undefined, view: ClusterView): boolean {
+  if (state.kind !== "in-sync" || state.byHost !== true || owner?.kind !== "held" || owner.epoch !== epoch)
+    return false;
+  const { host, incarnation } = owner;
+  return view.hosts.get(host)?.value.incarnation !== incarnation || fenceOf(view, host, incarnation) !== undefined;
 }
 
 function rank(one: Usability): number {

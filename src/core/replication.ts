@@ -78,11 +78,39 @@ function isWhole({ epoch, state }: Replica, of: Epoch): boolean {
  * S17: only after the driver's `confirm`, and with no `goOnAlone` after it. Refused where a record says anything but
  * "copying" for this very run: what came in between has to be copied as well.
  */
-export function inSyncTransaction(view: ClusterView, vm: VmId, run: Run, to: HostId): Commit | Refusal {
+export function inSyncTransaction(view: ClusterView, vm: VmId, run: Run, to: HostId, byHost = false): Commit | Refusal {
   const all = copiesOn(view, vm, to);
   const copied = all.every(({ record }) => record?.value.state.kind === "copying" && record.value.epoch === run.epoch);
   if (!copied) return refuse("replica-overtaken", { vm });
-  return recordCopies(view, vm, run, to, () => ({ kind: "in-sync" }));
+  return recordCopies(view, vm, run, to, () => (byHost ? { kind: "in-sync", byHost } : { kind: "in-sync" }));
+}
+
+/**
+ * S23: of this run, whether its host may let it go on without the copy by its own note. The view may be old: nobody takes such a
+ * copy but by a person's order, until that host says with a commit what it is worth.
+ */
+export function mayGoByHost(view: ClusterView, vm: VmId, run: Run, to: HostId): boolean {
+  if (ownedBy(view, vm, run) === undefined) return false;
+  const all = copiesOn(view, vm, to);
+  return all.length > 0 && all.every(({ record }) => isByHost(record?.value, run.epoch));
+}
+
+function isByHost(record: Replica | undefined, epoch: Epoch): boolean {
+  return record?.epoch === epoch && record.state.kind === "in-sync" && record.state.byHost === true;
+}
+
+/** The part of a run's end by its own host that says what its copies are worth. `since`: from when on it went without them. */
+export function saidByHost(view: ClusterView, vm: VmId, epoch: Epoch, since: WallMs | undefined) {
+  const copies = hostsWithCopies(view, vm).flatMap((host) => copiesOn(view, vm, host));
+  const unsaid = copies.flatMap(({ key, record }) =>
+    record !== undefined && isByHost(record.value, epoch) ? [{ key, record }] : [],
+  );
+  const state: ReplicaState =
+    since === undefined ? { kind: "in-sync" } : { kind: "stale", cause: "silent", whole: true, at: since };
+  return {
+    compares: unsaid.map(({ key, record }) => unchanged(key, record)),
+    writes: unsaid.map(({ key, record }) => put(key, { ...record.value, state })),
+  };
 }
 
 /**
@@ -119,7 +147,9 @@ export function recordCopies(
   const writes = all.map((copy) => {
     const { key, volume, record } = copy;
     const receiver = record?.value.receiver ?? null;
-    const next: Replica = { schema: 1, vm, volume, host: to, epoch: run.epoch, state: state(copy), receiver };
+    const said = state(copy);
+    const goes = record?.value.toRemove === true && said.kind !== "copying" ? { toRemove: true as const } : {};
+    const next: Replica = { schema: 1, vm, volume, host: to, epoch: run.epoch, state: said, ...goes, receiver };
     return put(key, next);
   });
   return { kind: "commit", transaction: transaction(compares, writes) };

@@ -171,6 +171,22 @@ describe("a takeover", () => {
     },
   );
 
+  test("[S23] takes by a person's order what only the lost host could vouch for, and never by itself", () => {
+    const byHost = clusterWith({ kind: "in-sync", byHost: true });
+    expect(foreseeTakeover(byHost.view, there, [lost])).toMatchObject([{ why: null }]);
+    takeOver(byHost);
+    expect(wholeCopies(byHost.view, web)).toEqual([there]);
+    const byItself = clusterWith({ kind: "in-sync", byHost: true });
+    const steps = takeoverSteps(byItself.view, {
+      self: there,
+      lost: new Map([[lost, "power-off"]]),
+      at,
+      byItself: true,
+    });
+    for (const { transaction } of steps) byItself.commit({ kind: "commit", transaction });
+    expect([byItself.stateOf("h2"), wholeCopies(byItself.view, web)]).toEqual(["unknown", []]);
+  });
+
   test("[S23] leaves the survivor's own VMs alone", () => {
     const cluster = clusterWith({ kind: "in-sync" }).put(keys.owner(web), held("h2", 7, 4));
     const before = cluster.view.owners.get(web)?.revision;

@@ -25,6 +25,8 @@ export type Takeover = {
   readonly self: HostId;
   readonly lost: ReadonlyMap<HostId, OffProof>;
   readonly at: WallMs;
+  /** Nobody has ordered it: what only its lost host could vouch for is not taken (S23). */
+  readonly byItself?: boolean;
 };
 
 export type Claim = "peer-is-off" | "others-are-off";
@@ -65,8 +67,18 @@ function whyNot(view: ClusterView, vm: Vm, self: HostId): Reason | null {
   if (vm.requested !== "started") return reason("takeover-vm-not-wanted");
   if (liesOn(view, vm) === undefined) return null;
   const use = usability(view, vm.id, self);
-  if (use.kind === "whole") return mayLackDecisions(view) ? reason("replica-unknown") : null;
-  return reason(use.code);
+  if (isInSync(view, vm.id, self)) return mayLackDecisions(view) ? reason("replica-unknown") : null;
+  return use.kind === "whole" ? null : reason(use.code);
+}
+
+function isByHost({ state }: Replica): boolean {
+  return state.kind === "in-sync" && state.byHost === true;
+}
+
+/** Also where only its lost host could say that it did not go on without them: this order states that (S23). */
+function isInSync(view: ClusterView, vm: VmId, self: HostId): boolean {
+  const use = usability(view, vm, self);
+  return use.kind === "whole" || (use.kind === "lossy" && use.code === "replica-by-host");
 }
 
 /** VMs that this host has, each with what is on record of copies elsewhere. */
@@ -111,7 +123,7 @@ export function takeoverSteps(view: ClusterView, takeover: Takeover): readonly T
     say("cluster", { ...forced, open: true }),
     ...lostVms(view, [...lost.keys()]).map(({ vm, owner }) => ({
       subject: vm.id,
-      transaction: renumber(view, vm.id, owner, self),
+      transaction: renumber(view, vm.id, owner, takeover),
     })),
     ...(mayLackDecisions(view) ? ownCopies(view, self).flatMap((own) => keepBranches(own, at)) : []),
     ...[...lost].flatMap(([host, proof]) => fenceOff(view, host, proof, takeover)),
@@ -181,15 +193,19 @@ function fenceOff(view: ClusterView, host: HostId, proof: OffProof, { self, at }
  * leap along: this order takes them, where both members had to agree that they are. Of any other, nothing is known (S21); what was
  * never whole stays of no use.
  */
-function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, self: HostId): Transaction {
+function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, { self, byItself }: Takeover): Transaction {
   const epoch = (owner.value.epoch + epochGap) as Epoch;
   const compares: Compare[] = [unchanged(keys.owner(vm), owner)];
   const writes: Write[] = [put(keys.owner(vm), { ...owner.value, epoch })];
-  const isTaken = !mayLackDecisions(view) && usability(view, vm, self).kind === "whole";
+  const isUnsaid = copiesOn(view, vm, self).some(({ record: one }) => one !== undefined && isByHost(one.value));
+  const isTaken = !mayLackDecisions(view) && isInSync(view, vm, self) && !(byItself === true && isUnsaid);
   for (const host of view.members.keys()) {
     for (const { key, record } of copiesOn(view, vm, host)) {
       if (record === undefined) continue;
-      const next = host === self && isTaken ? { ...record.value, epoch } : forgotten(record.value);
+      const next =
+        host === self && isTaken
+          ? { ...record.value, epoch, state: { kind: "in-sync" } as const }
+          : forgotten(record.value);
       if (next === record.value) continue;
       compares.push(unchanged(key, record));
       writes.push(put(key, next));

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { openAloneNotes } from "../adapters/alone-notes.ts";
 import { keepDeparting } from "../adapters/etcd/departing.ts";
 import { openStoreForce } from "../adapters/etcd/force.ts";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
@@ -247,7 +248,10 @@ function openReplicas(
     return existsSync(agent) ? agent : undefined;
   };
   const points = openPointSource({ cluster, certificates, source, freezer: openGuestFreezer({ runDir, channel }) });
-  return { source, cycles: openCycleSource(options), target, points, prover: target };
+  // S23: where a host takes over by itself, what the other one noted would be lost without anybody's word; there it waits.
+  const isNoted = isWithoutDeadline(config.profile) && config.takeover === "order";
+  const alone = isNoted ? openAloneNotes(config.stateDir) : undefined;
+  return { source, cycles: openCycleSource(options), target, points, prover: target, alone };
 }
 
 function silentAddresses(daemon: Daemon | undefined, now: number): ReadonlySet<string> {

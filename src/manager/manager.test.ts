@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ManagerRig } from "../../test/support/manager-rig.ts";
-import { fence, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { fence, held, host, incarnation, member, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { PoolId, Revision } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -45,6 +45,34 @@ describe("the office", () => {
     manager.wait(limits.leaderSilenceMs);
     manager.claims(() => manager.term("h2", 3).committed());
     expect(manager.state.leadership.kind).toBe("leading");
+  });
+});
+
+describe("the manager of a host that was removed", () => {
+  const by = { name: "root", role: "admin", requestId: "" };
+  const gone = {
+    schema: 1,
+    member: member("h2"),
+    device: null,
+    incarnation: 1,
+    store: "voting",
+    takenBackAt: null,
+    by,
+    at: 0,
+  };
+
+  test("[HM7] claims no office, and lays down what it has", () => {
+    const out = new ManagerRig(
+      threeHosts()
+        .put(keys.removedHost(host("h2")), gone)
+        .remove(keys.member(host("h2"))),
+    );
+    expect(() => out.leads()).toThrow("does not claim");
+    const manager = new ManagerRig(threeHosts()).leads();
+    manager.records.put(keys.removedHost(host("h2")), gone).remove(keys.member(host("h2")));
+    manager.wait(250);
+    expect(manager.state.leadership.kind).toBe("standby");
+    expect(manager.written(keys.managerTick)).toMatchObject({ last: true });
   });
 });
 

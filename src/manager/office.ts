@@ -51,7 +51,8 @@ function claim(building: Building, happened: ManagerEvent, ordered: boolean): vo
   const { state } = building;
   const { view, now } = happened;
   // A claim that was refused came too late: until this process sees what for, it would only ask the same again.
-  if (building.isBusy("office") || isRemoved(view, state.self)) return;
+  if (building.isBusy("office")) return;
+  if (isRemoved(view, state.self)) return;
   if (!hasContact(state.own, now) || now < claimDueAt(state.leader, state.own)) return;
   if ((ordered || isBetterElsewhere(view, { ...state, now })) && now < unwantedAt(state)) return;
   const write = claimTransaction(view, state.self, happened.wall);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
 import type { Epoch, HostId, Incarnation, Revision, VmId } from "./ids.ts";
+import { pointIdSchema } from "./point-records.ts";
 import { paramsSchema, reasonSchema } from "./reason.ts";
 
 export const moveKindSchema = z.enum(["migrate", "relocate"]);
@@ -16,9 +17,15 @@ export const vmOrderSchema = z.object({
     z.object({ kind: moveKindSchema, to: brandedText<HostId>() }),
     /**
      * It is lost with its host, and goes on from its copies at `to` in spite of what they lack: as it was said by their records
-     * in these revisions, in the order of its disks (S18).
+     * in these revisions, in the order of its disks (S18). `point`: from that recovery point there instead; of all after it is said
+     * that it is lost, whatever the records say meanwhile (S20).
      */
-    z.object({ kind: z.literal("promote"), to: brandedText<HostId>(), seen: z.array(brandedNumber<Revision>()) }),
+    z.object({
+      kind: z.literal("promote"),
+      to: brandedText<HostId>(),
+      seen: z.array(brandedNumber<Revision>()),
+      point: pointIdSchema.optional(),
+    }),
     /** Comes with `requested: stopped`; the agent takes `graceMs` instead of the VM's own. */
     z.object({ kind: z.literal("stop"), graceMs: z.int().min(0) }),
   ]),

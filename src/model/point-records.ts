@@ -76,3 +76,10 @@ export const pointWishSchema = z.discriminatedUnion("act", [
   }),
 ]);
 export type PointWish = z.infer<typeof pointWishSchema>;
+
+/**
+ * S20: before it is started next its disks go back to this recovery point of its host; `id` names that very going back. `keeps`:
+ * what they hold now was a moment that there was, and stays as a branch of that name.
+ */
+export const goBackSchema = z.object({ point: pointIdSchema, id: pointIdSchema, keeps: z.boolean() });
+export type GoBack = z.infer<typeof goBackSchema>;

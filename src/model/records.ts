@@ -17,7 +17,7 @@ import type {
   VolumeId,
 } from "./ids.ts";
 import { copyingSchema } from "./move-records.ts";
-import { pointWishSchema } from "./point-records.ts";
+import { goBackSchema, pointWishSchema } from "./point-records.ts";
 import { alternativeSchema, checkSchema, paramsSchema, reasonSchema } from "./reason.ts";
 
 // Every record of the store, as it is written: JSON with a schema version. Parsing happens once, where data enter.
@@ -249,6 +249,8 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     incarnation: brandedNumber<Incarnation>(),
     epoch: brandedNumber<Epoch>(),
     failedHosts: z.array(brandedText<HostId>()),
+    /** Not there: its disks are as they lie. Taken away by the agent of its host once that is done. */
+    back: goBackSchema.optional(),
   }),
   z.object({
     schema: schema1,
@@ -260,6 +262,7 @@ export const ownerSchema = z.discriminatedUnion("kind", [
     failed: vmExitSchema.nullable(),
     /** Where it failed since it last ran well, oldest first, each time anew: tried last; `maxRelocate` bounds their number. */
     failedHosts: z.array(brandedText<HostId>()),
+    back: goBackSchema.optional(),
   }),
 ]);
 export type Owner = z.infer<typeof ownerSchema>;

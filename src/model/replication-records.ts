@@ -13,7 +13,11 @@ import { sealedCycleSchema } from "./replication-cycle.ts";
  */
 export const replicaStateSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("copying") }),
-  z.object({ kind: z.literal("in-sync") }),
+  /**
+   * `byHost`: where two hosts vote, that of the run may go on without it by its own fsynced note alone (S23). So once that host is
+   * lost, only a person takes it.
+   */
+  z.object({ kind: z.literal("in-sync"), byHost: z.literal(true).optional() }),
   z.object({
     kind: z.literal("stale"),
     /**
@@ -50,6 +54,11 @@ export const replicaSchema = z.object({
    * (docs/designs/0005-live-moves.md). Absent: it belongs to replication.
    */
   pool: brandedText<PoolId>().optional(),
+  /**
+   * Its group was deleted, and its replicas with it: once nobody writes it the agent of its host removes it. Gone as soon as it is
+   * copied anew.
+   */
+  toRemove: z.literal(true).optional(),
   /** Null: nobody receives it. */
   receiver: z
     .object({

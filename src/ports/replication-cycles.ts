@@ -20,16 +20,24 @@ export interface CycleTarget {
   /** The last one that is sealed; null: there is none. It is a recovery point too, as those before it are. */
   lastCycle(vm: VmId, done: (cycle: SealedCycle | null) => void): void;
   /**
-   * For a start from a recovery point, be it a cycle or another one: as `cease`, and the copies hold what the point holds.
-   * It stays a point, as those before it do; what came after it is none any more, though its files stay where they are.
+   * For a start from a recovery point, be it a cycle or another one: as `cease`, and the copies hold what the point holds. It
+   * stays a point, as those before it do; those after it stay too, as branches, and so does what the copies held (S18, S20).
+   * Also where this host has been off since, or its own disks of the VM lie upon the point. Repeating it is harmless as long
+   * as nothing was started from there.
    */
-  ceaseAt(vm: VmId, point: string, done: (end: CeaseEnd) => void): void;
+  ceaseAt(vm: VmId, volumes: readonly ReplicaVolume[], back: GoBack, done: (end: CeaseEnd) => void): void;
   /**
    * Before each start of the VM from disks of this host: as `cease`, and where its copies are in cycles as `ceaseAt` with the
    * last one. Also where this host has been off since. Refused, in cycles: none is sealed, and no guest can start from them.
    */
   ceaseForStart(vm: VmId, volumes: readonly ReplicaVolume[], done: (end: CeaseEnd) => void): void;
 }
+
+/**
+ * `id`: of this very going back, and of what the copies held; never used for another point of this VM. `keeps`: what they hold is
+ * of one moment of all disks; false: it is of no use to anybody, and is removed.
+ */
+export type GoBack = { readonly point: string; readonly id: string; readonly keeps: boolean };
 
 export type CycleRequest = {
   readonly to: HostId;

@@ -72,6 +72,8 @@ export type ReplicaPoint = {
   readonly origin: PointOrigin;
   readonly consistency: Consistency;
 };
+/** Whose they are, and by what its disks are found where nothing is received. */
+export type PointsOf = { readonly vm: VmId; readonly volumes: readonly ReplicaVolume[] };
 export type ExportEnd =
   | { readonly kind: "exported"; readonly images: readonly { readonly volume: VolumeId; readonly path: string }[] }
   | { readonly kind: "refused"; readonly code: string; readonly params: Params }
@@ -97,12 +99,15 @@ export interface ReplicaTarget {
    * nobody knows of either (S20). Refused: there is no such point. Where the bar did not hold: `dropPoint`.
    */
   takePoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void;
-  /** Oldest first; only whole ones. */
-  listPoints(vm: VmId, done: (points: readonly ReplicaPoint[]) => void): void;
+  /** Oldest first, but for what was set aside, which comes before; only whole ones. Also below the disks of a run of this host. */
+  listPoints(of: PointsOf, done: (points: readonly ReplicaPoint[]) => void): void;
   /** Plain raw images in the folder, one for each volume; the point is only read. */
-  exportPoint(vm: VmId, id: string, folder: string, done: (end: ExportEnd) => void): void;
-  /** It is no point any more; its room is given back by and by. Also what is not there is `done`. */
-  dropPoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void;
+  exportPoint(of: PointsOf, id: string, folder: string, done: (end: ExportEnd) => void): void;
+  /**
+   * It is no point any more; its room is given back by and by. Also what is not there is `done`. Where nothing is received only
+   * what was set aside can be dropped.
+   */
+  dropPoint(of: PointsOf, id: string, done: (end: HypervisorEnd) => void): void;
 }
 
 export type AttachRequest = {

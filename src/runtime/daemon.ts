@@ -153,8 +153,9 @@ export function runDaemon(
         return;
       case "list":
         ports.hypervisor.list((runs) => {
-          const { source, cycles } = ports.replicas;
-          toAgent({ kind: "listed", runs, attached: source.attached(), cycled: cycles.cycled() });
+          const { source, cycles, alone } = ports.replicas;
+          const known = { attached: source.attached(), cycled: cycles.cycled() };
+          toAgent({ kind: "listed", runs, ...known, ...(alone && { alone: alone.all() }) });
         });
         return;
       case "read":

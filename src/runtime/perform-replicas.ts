@@ -1,5 +1,6 @@
 import type { PointEffect, PointNews } from "../agent/point-state.ts";
 import type { ReplicaEffect, ReplicaNews } from "../agent/replica-state.ts";
+import type { AloneNotes } from "../ports/alone-notes.ts";
 import type { HypervisorEnd } from "../ports/hypervisor.ts";
 import type { ReplicaSource, ReplicaTarget } from "../ports/replication.ts";
 import type { CycleSource, CycleTarget } from "../ports/replication-cycles.ts";
@@ -12,11 +13,13 @@ export type Replicas = {
   readonly target: ReplicaTarget & CycleTarget;
   readonly points: PointSource;
   readonly prover: PointProver;
+  /** Only where two hosts vote, and none of them takes over by itself (S23). */
+  readonly alone?: AloneNotes | undefined;
 };
 
 /** What the agent orders of replication; `ended` for ends that say nothing but how it went. */
 export function performReplica(
-  { source, cycles, target }: Replicas,
+  { source, cycles, target, alone }: Replicas,
   effect: ReplicaEffect,
   tell: (news: ReplicaNews) => void,
   ended: (op: number, end: HypervisorEnd) => void,
@@ -29,7 +32,9 @@ export function performReplica(
       else target.receive(effect.request, (end) => tell({ kind: "received", op, end }));
       return;
     case "cease":
-      if (effect.before === null) target.cease(effect.vm, (end) => tell({ kind: "ceased", op, end }));
+      if (effect.before !== null && effect.back !== undefined)
+        target.ceaseAt(effect.vm, effect.before, effect.back, (end) => tell({ kind: "ceased", op, end }));
+      else if (effect.before === null) target.cease(effect.vm, (end) => tell({ kind: "ceased", op, end }));
       else target.ceaseForStart(effect.vm, effect.before, (end) => tell({ kind: "ceased", op, end }));
       return;
     case "cycle":
@@ -38,6 +43,14 @@ export function performReplica(
     case "end-cycles":
       cycles.endCycles(effect.run, done);
       return;
+    case "note-alone":
+    case "forget-alone": {
+      const end = (isDone: boolean): void => done(isDone ? { kind: "done" } : { kind: "unknown", cause: "its file" });
+      if (alone === undefined) end(false);
+      else if (effect.kind === "note-alone") alone.note(effect.note, end);
+      else alone.forget(effect.note, end);
+      return;
+    }
     case "attach":
       source.attach(effect.run, effect.request, done);
       return;
@@ -75,13 +88,13 @@ export function performPoint(
       points.takePoint(effect.run, effect.request, (end) => tell({ kind: "point-taken", op, end }));
       return;
     case "list-points":
-      target.listPoints(effect.vm, (found) => tell({ kind: "points-listed", op, points: found }));
+      target.listPoints(effect.of, (found) => tell({ kind: "points-listed", op, points: found }));
       return;
     case "drop-point":
-      target.dropPoint(effect.vm, effect.point, (end) => ended(op, end));
+      target.dropPoint(effect.of, effect.point, (end) => ended(op, end));
       return;
     case "export-point":
-      target.exportPoint(effect.vm, effect.point, effect.folder, (end) => tell({ kind: "point-exported", op, end }));
+      target.exportPoint(effect.of, effect.point, effect.folder, (end) => tell({ kind: "point-exported", op, end }));
       return;
     case "prove-point":
       prover.prove(effect.request, (end) => tell({ kind: "point-proven", op, end }));

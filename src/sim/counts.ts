@@ -20,6 +20,7 @@ export const outcomeNames = [
   "copiesInSync",
   "copiesLeftBehind",
   "promotions",
+  "removals",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 

@@ -12,6 +12,7 @@ import {
   movingMenu,
   orderMenu,
   rareMenu,
+  removalMenu,
   rulingMenu,
 } from "./faults/menu.ts";
 import { drawRules } from "./faults/ruling.ts";
@@ -77,6 +78,7 @@ function drawUncopied(seed: string): WorldPlan {
       ...drawLast(random.for("last"), shape),
       ...drawLong(random.for("long"), shape),
       ...drawLate(random.for("late"), shape),
+      ...drawRemoval(random.for("removal"), shape),
     ],
     healAtMs,
     restByMs: healAtMs + 150_000,
@@ -306,6 +308,10 @@ function drawLate(random: SeededRandom, context: DrawContext): FaultEvent[] {
     if (meanwhile === "agent-kill") return [event, { ...then, host }];
     return more === undefined ? [event] : [event, then];
   });
+}
+
+function drawRemoval(random: SeededRandom, context: DrawContext): FaultEvent[] {
+  return random.chance(0.15) ? drawOne(random, context, removalMenu) : [];
 }
 
 function drawLast(random: SeededRandom, context: DrawContext): FaultEvent[] {

@@ -6,7 +6,19 @@ import { defaultPolicy } from "../../src/model/policy.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
-import { facts, fence, held, host, incarnation, member, move, pool, status, vmId } from "../support/records.ts";
+import {
+  facts,
+  fence,
+  heartbeat,
+  held,
+  host,
+  incarnation,
+  member,
+  move,
+  pool,
+  status,
+  vmId,
+} from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(async () => {
@@ -268,6 +280,28 @@ describe("a move that would be in vain is refused at once, with cause, effect an
         await api.put(keys.hostFacts(h2), facts({ pools }));
       },
     ],
+    [
+      "move-cpu-vendor-differs",
+      async () => {
+        const cpu = { flags: [], models: { qemu64: [] } };
+        await api.put(keys.hostFacts(host("h1")), facts({ guestCpu: { vendor: "one", ...cpu } }));
+        await api.put(keys.hostFacts(h2), facts({ guestCpu: { vendor: "other", ...cpu } }));
+      },
+    ],
+    ["move-pool-missing", () => api.put(keys.hostFacts(h2), facts({ pools: [] }))],
+    ["move-network-missing", () => api.put(keys.hostFacts(h2), facts({ networks: [] }))],
+    ["move-to-witness", () => api.put(keys.member(h2), member("h2", { role: "witness" }))],
+    ["move-host-in-maintenance", async () => void (await holdfast("host", "maintenance", "h2", "--no-wait"))],
+    [
+      "move-host-agent-silent",
+      () => api.put(keys.heartbeat(h2, incarnation(1)), heartbeat({ agentAgeMs: 90_000, deadlineMs: 600_000 })),
+    ],
+    ["move-already-there", (id) => api.put(keys.owner(id), held("h2", 1, 4))],
+    [
+      "move-of-locked-vm",
+      (id) => api.put(keys.vm(id), { ...api.view().vms.get(id)?.value, lock: { kind: "backup", at: 1 } }),
+    ],
+    ["cluster-disarmed", async () => void (await holdfast("cluster", "disarm", "--mode", "freeze"))],
     ["move-no-common-link", () => api.put(keys.member(h2), member("h2", { links: [] }))],
     ["vm-in-error", (id) => api.put(keys.vmPlan(id), { schema: 1, error, returnTo: null, failedMoves: null })],
     ["move-under-way", (id) => api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live }), vm: id })],

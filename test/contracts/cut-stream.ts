@@ -47,8 +47,13 @@ export async function openCutStream(real: Door): Promise<CutStream> {
   const knocks = createServer((from) => {
     const to = watch(connect({ host: real.address, port: real.port }));
     watch(from).pipe(to);
-    to.setEncoding("utf8").once("data", (line: string) => {
+    to.setEncoding("utf8").on("data", (line: string) => {
       const answer = JSON.parse(line);
+      // A port that it is to try first.
+      if ("try" in answer) {
+        to.write('{"reached":true}\n');
+        return;
+      }
       behind = answer.port;
       from.end(`${JSON.stringify({ ...answer, port: streamPort })}\n`);
     });

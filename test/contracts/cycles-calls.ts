@@ -4,7 +4,7 @@ import type { SealedCycle } from "../../src/model/replication-cycle.ts";
 import type { HypervisorEnd, VmRun } from "../../src/ports/hypervisor.ts";
 import type { Door } from "../../src/ports/migration.ts";
 import type { CeaseEnd, ReceiveEnd, ReplicaCopy } from "../../src/ports/replication.ts";
-import type { CycleEnd, CycleRequest, CycleSource, CycleTarget } from "../../src/ports/replication-cycles.ts";
+import type { CycleEnd, CycleRequest, CycleSource, CycleTarget, GoBack } from "../../src/ports/replication-cycles.ts";
 import { diskMiB, diskNames, type ReplicationRig, receiveRequest, replicasOf, run4 } from "./replication-calls.ts";
 
 export interface CycleRig extends ReplicationRig {
@@ -19,6 +19,14 @@ export interface CycleRig extends ReplicationRig {
 }
 
 type Sealed = Extract<CycleEnd, { kind: "sealed" }>;
+
+function goingBack(current: () => CycleRig) {
+  return (over: Partial<GoBack> & Pick<GoBack, "point">): Promise<CeaseEnd> => {
+    const { volumes } = receiveRequest(current().address);
+    const back = { id: `back-${over.point}`, keeps: false, ...over };
+    return current().end<CeaseEnd>((end) => current().cycleTarget.ceaseAt(run4.vm, volumes, back, end));
+  };
+}
 
 /** What the tests do with both hosts in cycles. */
 export function cyclesOf(current: () => CycleRig) {
@@ -52,6 +60,7 @@ export function cyclesOf(current: () => CycleRig) {
     });
     return ends.at(-1) as Sealed;
   };
+  const goBack = goingBack(current);
   return {
     ...calls,
     sealedInTheEnd,
@@ -76,9 +85,9 @@ export function cyclesOf(current: () => CycleRig) {
       current().end<CeaseEnd>((end) =>
         current().cycleTarget.ceaseForStart(run4.vm, receiveRequest(current().address).volumes, end),
       ),
-    ceaseAt: (point: string) => current().end<CeaseEnd>((end) => current().cycleTarget.ceaseAt(run4.vm, point, end)),
+    ceaseAt: (point: string, over: Partial<GoBack> = {}) => goBack({ point, ...over }),
     copiesAt: async (point: string): Promise<readonly ReplicaCopy[]> => {
-      const end = await current().end<CeaseEnd>((ended) => current().cycleTarget.ceaseAt(run4.vm, point, ended));
+      const end = await goBack({ point });
       if (end.kind !== "ceased") throw new Error(`The target does not cease: ${JSON.stringify(end)}`);
       return end.copies;
     },

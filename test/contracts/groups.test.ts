@@ -64,7 +64,7 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   );
   expect((await client.group.pause({ group: "office" })).group.status).toBe("Paused");
   expect((await client.group.resume({ group: "office" })).group.status).toBe("Warning");
-  expect(await client.group.delete({ group: "office" })).toEqual({ name: "office" });
+  expect(await client.group.delete({ group: "office", replicas: "keep" })).toEqual({ name: "office" });
   expect(await failure(client.group.show({ group: "office" }))).toMatchObject({ code: "group-unknown" });
 });
 
@@ -146,6 +146,56 @@ test("[S18] one VM of a group fails over, or is switched over, whatever keeps th
   expect(await failure(client.group.switchover({ ...all, manner: "stopped" }))).toMatchObject({ params: { vm: "db" } });
 });
 
+test("[S18] the replicas go with their group only by word, not what nobody else has, nor what may be the last of a VM", async () => {
+  await client.group.create(group);
+  const remove = () => failure(client.group.delete({ group: "office", replicas: "remove" }));
+  await copyIs({ kind: "diverged", at: 5 as WallMs, kept: true });
+  expect(await remove()).toMatchObject({ code: "group-replicas-branch", params: { vm: "web", host: "h2" } });
+  await copyIs({ kind: "in-sync" });
+  await api.put(keys.owner(web), held("h9", 1, 4));
+  expect(await remove()).toMatchObject({ code: "group-replicas-needed", params: { vm: "web", lost: "h9" } });
+  await api.put(keys.owner(web), held("h1", 1, 4));
+  await client.group.delete({ group: "office", replicas: "remove" });
+  const marks = () => [...api.view().replicas.values()].map(({ value }) => value.toRemove);
+  expect(marks()).toEqual([true]);
+  await client.group.create(group);
+  await client.group.delete({ group: "office", replicas: "keep" });
+  expect(marks()).toEqual([undefined]);
+});
+
+test("[S20] one VM goes back to an earlier point where it does not run, with what that loses accepted", async () => {
+  await client.group.create(group);
+  const point = { schema: 1, vm: web, host: "h2", at: Date.now() - 90_000, origin: "schedule", consistency: "crash" };
+  for (const [id, more] of Object.entries({ p1: {}, b1: { origin: "branch-kept" }, far: { host: "h1" } }))
+    await api.put(keys.point(web, id), { ...point, id, sizeMiB: 3, proof: null, ...more });
+  const losses = (id: string, to = "h2") => client.group.losses({ group: "office", to, point: id });
+  expect(await failure(losses("p1"))).toMatchObject({ code: "failover-vm-runs", params: { vm: "web", host: "h1" } });
+  const released = { schema: 1, kind: "released", host: "h1", epoch: 4, failed: null, failedHosts: [] };
+  await api.put(keys.owner(web), released);
+  expect(await failure(losses("nix"))).toMatchObject({ code: "point-unknown" });
+  expect(await failure(losses("p1"))).toMatchObject({ code: "failover-point-not-there" });
+  await copyIs({ kind: "copying" });
+  expect(await failure(losses("b1"))).toMatchObject({ code: "failover-point-not-there" });
+  expect(await failure(losses("far"))).toMatchObject({ code: "failover-point-not-there" });
+  const { vms } = await losses("p1");
+  expect(vms).toMatchObject([{ code: "earlier-point", point: "p1", proof: "not-needed", accept: "web@p1" }]);
+  expect(vms[0]?.lostMs).toBeGreaterThanOrEqual(90_000);
+  const line = ["group", "failover", "office", "--vm", "web", "--to-point", "p1"];
+  const shown = await holdfast(...line);
+  expect([shown.code, shown.out, shown.err]).toEqual([
+    ...[1, expect.stringMatching(/web +h2 +earlier-point/u), expect.stringContaining("--accept web@p1")],
+  ]);
+  expect((await holdfast(...line, "--accept", "web@p2")).err).toContain("failover-not-accepted");
+  const done = await holdfast(...line, "--accept", "web@p1");
+  expect([done.code, done.err]).toEqual([0, ""]);
+  expect(api.view().orders.get(web)?.value.order).toMatchObject({ kind: "promote", to: "h2", point: "p1" });
+  expect(await failure(client.point.drop({ vm: "web", point: "p1" }))).toMatchObject({ code: "point-awaited" });
+  await api.put(keys.vm(vmId("db")), { ...vm("db"), spec: { ...vm("db").spec, disks: [{ ...disk, volume: "db-0" }] } });
+  await api.put(keys.owner(vmId("db")), released);
+  await client.group.set({ group: "office", addVms: ["db"] });
+  expect(await failure(losses("p1"))).toMatchObject({ code: "failover-point-of-one", params: { count: 2 } });
+});
+
 const holdfast = (...line: readonly string[]) => begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
 
 test("the command: create, list, show, set, pause, resume and delete", async () => {
@@ -164,7 +214,10 @@ test("the command: create, list, show, set, pause, resume and delete", async () 
   expect((await holdfast("group", "pause", "office")).err).toContain("group-paused-already");
   expect((await holdfast("group", "resume", "office")).code).toBe(0);
   expect((await holdfast("vm", "delete", "web")).code).toBe(1);
-  expect((await holdfast("group", "delete", "office")).out).toMatch(/^Group office was deleted/u);
+  expect((await holdfast("group", "delete", "office")).err).toContain("group-replicas-unsaid");
+  expect((await holdfast("group", "delete", "office", "--replicas", "some")).code).toBe(2);
+  const deleted = await holdfast("group", "delete", "office", "--replicas", "keep");
+  expect(deleted.out).toMatch(/^Group office was deleted/u);
   expect((await holdfast("log")).out).toContain("Availability group office was deleted");
 });
 

@@ -1,6 +1,7 @@
 /**
- * Runs in a network namespace of its own (migration-real.test.ts): a firewall lets the knock through and drops what QEMU's
- * own connection sends, as one does that was opened for one port only. Prints what it found as one line of JSON.
+ * Runs in a network namespace of its own (migration-real.test.ts), behind a firewall that lets every knock through. `breaks`: it
+ * drops what QEMU's own connection sends, and not the one that tries the port before. `first-link`: it drops what comes to
+ * QEMU's ports at the first address, as one does that was opened for one port only. Prints what it found as one line of JSON.
  */
 import { execFileSync } from "node:child_process";
 import type { RunningVm } from "../../src/ports/hypervisor.ts";
@@ -8,23 +9,32 @@ import { done, here, movesOf, one } from "./migration-calls.ts";
 import { openRealPair } from "./real-pair.ts";
 
 execFileSync("ip", ["link", "set", "lo", "up"]);
+const dropped = {
+  breaks: "tcp dport 49152-49215 tcp flags & (syn | ack) == syn limit rate over 1/hour burst 1 packets drop;",
+  "first-link": "ip daddr 127.0.0.1 tcp dport 49152-49215 drop;",
+};
+const course = process.argv[2] === "first-link" ? "first-link" : "breaks";
 const rules = `table inet probe {
-  chain in { type filter hook input priority 0; tcp dport 49152-49215 drop; }
+  chain in { type filter hook input priority 0; ${dropped[course]} }
 }
 `;
 execFileSync("nft", ["-f", "-"], { input: rules });
 const rig = await openRealPair();
 try {
-  const { start, waiting, copy, list, cancel } = movesOf(() => rig);
+  const { start, prepare, copy, list, cancel, progress } = movesOf(() => rig);
   for (const host of [rig.source, rig.target]) host.openIncarnation(one);
   const started = await start();
   if (started.kind !== done.kind) throw new Error(JSON.stringify(started));
-  const end = await copy(await waiting());
+  const waiting = await prepare({ addresses: course === "breaks" ? ["127.0.0.1"] : ["127.0.0.1", "127.0.0.2"] });
+  if (waiting.kind !== "waiting") throw new Error(JSON.stringify(waiting));
+  const end = await copy(waiting.doors);
   const runs: readonly RunningVm[] = await list("source");
   const states = runs.map(({ run, state, move }) => `${run.epoch} ${state} ${move ?? "stays"}`);
   const cancelled = await cancel(here);
   const again = await copy([rig.deadDoor]);
-  process.stdout.write(`${JSON.stringify({ end, states, cancelled, again, events: rig.source.events })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ end, states, link: progress().at(-1)?.link, cancelled, again, events: rig.source.events })}\n`,
+  );
 } finally {
   await rig.close();
 }

@@ -178,11 +178,13 @@ test(
 );
 
 test(
-  "a firewall that lets the knock through and QEMU's connection not: broken off, and the guest goes on",
+  "a firewall that lets the knock through and QEMU's connection not: the next link is taken; else the guest goes on",
   limit,
   async () => {
     const probe = join(import.meta.dirname, "migration-firewall-probe.ts");
-    const { stdout } = await promisify(execFile)("unshare", ["--net", process.execPath, probe], { timeout: 90_000 });
+    const behind = (course: string) =>
+      promisify(execFile)("unshare", ["--net", process.execPath, probe, course], { timeout: 90_000 });
+    const { stdout } = await behind("breaks");
     expect(JSON.parse(stdout)).toMatchObject({
       end: { kind: "refused", code: "move-broke-off" },
       states: ["4 running stays"],
@@ -191,6 +193,8 @@ test(
       again: { kind: "refused", code: "move-under-way" },
       events: [],
     });
+    const next = await behind("first-link");
+    expect(JSON.parse(next.stdout)).toMatchObject({ end: done, states: ["4 paused leaving"], link: "127.0.0.2" });
   },
 );
 

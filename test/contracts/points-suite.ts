@@ -3,7 +3,7 @@ import type { HostId } from "../../src/model/ids.ts";
 import type { Door } from "../../src/ports/migration.ts";
 import type { ReplicaPoint } from "../../src/ports/replication.ts";
 import type { PointEnd, PointRequest, PointSource } from "../../src/ports/replication-points.ts";
-import { type ReplicationRig, replicasOf, run4 } from "./replication-calls.ts";
+import { pointsOf, type ReplicationRig, replicasOf, run4 } from "./replication-calls.ts";
 
 export type PointRig = ReplicationRig & { readonly pointSource: PointSource };
 
@@ -37,7 +37,7 @@ export function pointsSuite(name: string, open: () => Promise<PointRig>): void {
         [1, 2],
         [11, 12],
       ]);
-      const listed = await rig.end<readonly ReplicaPoint[]>((told) => rig.target.listPoints(run4.vm, told));
+      const listed = await rig.end<readonly ReplicaPoint[]>((told) => rig.target.listPoints(pointsOf(rig), told));
       expect(listed.map(({ origin }) => origin)).toEqual(["schedule", "hand"]);
       await expectSame(await copies());
     });

@@ -7,6 +7,7 @@ import type {
   AttachRequest,
   CeaseEnd,
   ExportEnd,
+  PointsOf,
   ReceiveEnd,
   ReceiveRequest,
   ReplicaCopy,
@@ -100,6 +101,10 @@ export function receiveRequest(address: string, over: Partial<ReceiveRequest> = 
   };
 }
 
+export function pointsOf({ address }: Pick<ReplicationRig, "address">): PointsOf {
+  return { vm: run4.vm, volumes: receiveRequest(address).volumes };
+}
+
 /** One call each; `current`: the hosts of the test that runs. */
 function callsOf(current: () => ReplicationRig) {
   const ask = (call: (source: ReplicaSource, end: (end: HypervisorEnd) => void) => void): Promise<HypervisorEnd> =>
@@ -129,17 +134,20 @@ function callsOf(current: () => ReplicationRig) {
     resync: (doors: readonly Door[], run = run4) => ask((source, end) => source.resync(run, doors, end)),
     detach: (run = run4) => ask((source, end) => source.detach(run, end)),
     takePoint: (id: string) => current().end<HypervisorEnd>((end) => current().target.takePoint(run4.vm, id, end)),
-    dropPoint: (id: string) => current().end<HypervisorEnd>((end) => current().target.dropPoint(run4.vm, id, end)),
+    dropPoint: (id: string) =>
+      current().end<HypervisorEnd>((end) => current().target.dropPoint(pointsOf(current()), id, end)),
     points: async (): Promise<readonly string[]> =>
-      (await current().end<readonly ReplicaPoint[]>((end) => current().target.listPoints(run4.vm, end))).map(
-        ({ id }) => id,
-      ),
+      (
+        await current().end<readonly ReplicaPoint[]>((end) => current().target.listPoints(pointsOf(current()), end))
+      ).map(({ id }) => id),
     /** What a point holds of one block of each disk. */
     atPoint: async (id: string, block: number): Promise<readonly number[]> => {
       // Nothing is ever overwritten.
       exports += 1;
       const folder = `${current().exportFolder}/${exports}`;
-      const end = await current().end<ExportEnd>((ended) => current().target.exportPoint(run4.vm, id, folder, ended));
+      const end = await current().end<ExportEnd>((ended) =>
+        current().target.exportPoint(pointsOf(current()), id, folder, ended),
+      );
       if (end.kind !== "exported") throw new Error(`Not exported: ${JSON.stringify(end)}`);
       return Promise.all(end.images.map(({ path }) => current().readImage(path, block)));
     },

@@ -58,6 +58,22 @@ describe("two hosts with disks of their own, and no witness", { timeout: 300_000
     await lab.settle();
   });
 
+  test("[S16, S23] a cut between both: the guest goes on by its host's note, and once the link is back its copy catches up", async () => {
+    await lab.fault("cut", { host: survivor });
+    // Each write waits for the copy until the bound, and no store takes a record of it. One may have been answered before.
+    for (let writes = 0; writes < 3; writes++) await writer.goesOn();
+    const inSync = (): number => lab.history.events("replica-in-sync").length;
+    const before = inSync();
+    await lab.fault("heal");
+    await waitFor("the copy to be brought up to date", () => (inSync() > before ? true : undefined));
+    expect(lab.history.events("replica-left-behind")).toHaveLength(1);
+    await becomes("Normal", lost);
+    await writer.goesOn();
+    expect(writer.lost(() => web.disk())).toEqual([]);
+    expect(web.owner().host).toBe(lost);
+    expect(lab.watcher.doubleRuns).toEqual([]);
+  });
+
   test("[S23] power-off of one: the other one's VMs go on; after the takeover it has the rest, with every write", async () => {
     const before = web.owner();
     await lab.fault("power-off", { host: lost });

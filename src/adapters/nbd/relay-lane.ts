@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { backoffMs } from "../../base/backoff.ts";
 import { type Greeting, greet, hello } from "./greet.ts";
+import { Backlog } from "./relay-backlog.ts";
 import type { RelayConfig } from "./relay-control.ts";
 import { openLink } from "./relay-link.ts";
 import { Payload, SpentChunks } from "./spent-chunks.ts";
@@ -72,6 +73,7 @@ export class RelayLane {
   #answeredAt = performance.now();
   #taken = 0;
   readonly #spent = new SpentChunks();
+  #backlog = new Backlog();
   /** Of the replica's image, when it was last connected. */
   #counter = 0;
   /** S21: what it answered earlier is not in there; it would be, seemingly, after some more connections. */
@@ -175,6 +177,7 @@ export class RelayLane {
     up.write(writeRequest({ ...request, cookie: id }));
     if (!payload.isEmpty) payload.writeTo(up, request.length);
     up.uncork();
+    this.#backlog.wrote(up.writableNeedDrain, performance.now());
     if (!payload.isEmpty) this.#events.countSent(request.length);
   }
 
@@ -244,6 +247,7 @@ export class RelayLane {
     this.link = address;
     this.trouble = null;
     this.heardAt = performance.now();
+    this.#backlog = new Backlog();
     const replies = new ByteQueue();
     up.setNoDelay(true);
     up.on("data", (chunk: Buffer) => {
@@ -252,7 +256,8 @@ export class RelayLane {
       if (!this.#readReplies(replies)) this.#hangUp(this.trouble ?? "the replica is out of step", up);
     });
     up.on("drain", () => {
-      this.heardAt = performance.now();
+      const now = performance.now();
+      if (this.#backlog.left(now)) this.heardAt = now;
     });
     up.on("close", () => this.#hangUp("the replica closed the connection", up));
     // S16: all that QEMU was not answered, once more, in its order.

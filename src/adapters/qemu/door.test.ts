@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { type KnockAnswer, knockAt, openDoors } from "./door.ts";
 
@@ -34,4 +35,37 @@ test("one is let in, once", async () => {
   const { asked, answers } = await knocking(() => ({ port: 49_152 }));
   expect(asked).toEqual(["127.0.0.1"]);
   expect(answers.map((answer) => "port" in answer)).toEqual([true, false, false]);
+});
+
+test("whoever can, tries a port at each address before it is let in there; whoever cannot is let in as before", async () => {
+  const tried: number[] = [];
+  const { doors, close } = await openDoors({
+    addresses: ["127.0.0.1"],
+    tls: null,
+    from: "h1" as never,
+    expects: knock,
+    tries: { first: 49_300, last: 49_310 },
+    open: async () => ({ port: 49_152 }),
+    again: true,
+  });
+  const [door] = doors;
+  if (door === undefined) throw new Error("no door");
+  expect(await knockAt(door, { ...knock, tries: true }, access)).toEqual({ port: 49_152 });
+  expect(await knockAt(door, knock, access)).toEqual({ port: 49_152 });
+  const answered = await new Promise<string>((resolve) => {
+    const socket = connect({ host: door.address, port: door.port }).setEncoding("utf8");
+    socket.on("data", (line: string) => {
+      const { try: port } = JSON.parse(line);
+      if (port === undefined) resolve(line);
+      else {
+        tried.push(port);
+        socket.write(`${JSON.stringify({ reached: false })}\n`);
+      }
+    });
+    socket.write(`${JSON.stringify({ schema: 1, ...knock, tries: true })}\n`);
+  });
+  close();
+  expect(tried).toHaveLength(1);
+  expect(tried[0]).toBeGreaterThanOrEqual(49_300);
+  expect(JSON.parse(answered)).toEqual({ no: "its ports do not connect" });
 });

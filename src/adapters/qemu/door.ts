@@ -38,6 +38,8 @@ const knockSchema = z.object({
   cycle: cycleOrderSchema.optional(),
   /** What is wanted of a recovery point. */
   point: pointOrderSchema.optional(),
+  /** It tries a port that it is told before its own connection comes there. An older source does not. */
+  tries: z.boolean().optional(),
 });
 type Knock = z.infer<typeof knockSchema>;
 /** `name`: of the export that was opened for this knock alone. `counter`: of its volume's image, as it then is (S21). */
@@ -52,13 +54,19 @@ const answerSchema = z.union([
 ]);
 export type KnockAnswer = z.infer<typeof answerSchema>;
 
+/** On the way to an answer: whether the one who knocked gets through to this port, and what it found. */
+const tryPortSchema = z.object({ try: z.int() });
+const triedSchema = z.object({ reached: z.boolean() });
+
 type DoorOptions = {
   readonly addresses: readonly string[];
   /** Null: a direct cable. */
   readonly tls: TlsTexts | null;
   /** The only host that is let in, with this. */
   readonly from: HostId;
-  readonly expects: Omit<Knock, "schema" | "volume" | "cycle" | "point">;
+  readonly expects: Pick<Knock, "cluster" | "vm" | "epoch">;
+  /** Before it opens: a port among these is tried by whoever knocks, since a firewall may let through the knock alone. */
+  readonly tries?: { readonly first: number; readonly last: number };
   /** `address`: where it came. */
   readonly open: (address: string, volume: string | undefined) => Promise<KnockAnswer>;
   /** Default: no cycles are received. */
@@ -72,12 +80,16 @@ type DoorOptions = {
 };
 type OpenDoors = { readonly doors: readonly Door[]; readonly close: () => void };
 
-type OnKnock = (knock: Knock, address: string) => Promise<KnockAnswer>;
+type OnKnock = (knock: Knock, address: string, reaches: Reaches) => Promise<KnockAnswer>;
+/** By the word of the one who knocks. */
+type Reaches = (port: number) => Promise<boolean>;
 
 const limits = {
   /** A connection that says nothing, on either side. */
   silenceMs: 5_000,
   lineBytesMax: 4_096,
+  /** For one connection within a link that answered the knock. */
+  tryMs: 1_000,
 } as const;
 
 /**
@@ -92,13 +104,15 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
   };
   let taken = false;
   const { cluster, vm, epoch } = options.expects;
-  const onKnock = async (knock: Knock, address: string): Promise<KnockAnswer> => {
+  const onKnock: OnKnock = async (knock, address, reaches) => {
     if (knock.cluster !== cluster || knock.vm !== vm || knock.epoch !== epoch) return { no: "another run waits here" };
     if (taken && options.again !== true) return { no: "somebody was here before" };
     if (knock.cycle !== undefined) return (await options.cycle?.(knock.cycle)) ?? { no: "no cycles are received here" };
     if (knock.point !== undefined) return (await options.point?.(knock.point)) ?? { no: "no copies are received here" };
     taken = true;
-    const answer = await options.open(address, knock.volume);
+    const isShut =
+      options.tries !== undefined && knock.tries === true && !(await isReached(address, options.tries, reaches));
+    const answer = isShut ? { no: "its ports do not connect" } : await options.open(address, knock.volume);
     // Whoever could not be let in on this address may knock at another one.
     if ("no" in answer) taken = false;
     return answer;
@@ -150,11 +164,17 @@ function listen(
 
 async function answerKnock(socket: Socket, from: HostId, address: string, onKnock: OnKnock): Promise<void> {
   const found = socket instanceof TLSSocket ? nameOf(socket.getPeerCertificate()) : from;
-  const line = found === from ? await readLine(socket) : undefined;
+  const readLine = lineReader(socket);
+  const line = found === from ? await readLine() : undefined;
   const knock = knockSchema.safeParse(parseJson(line));
+  const reaches: Reaches = async (port) => {
+    socket.write(`${JSON.stringify({ try: port })}\n`);
+    const tried = triedSchema.safeParse(parseJson(await readLine()));
+    return tried.success && tried.data.reached;
+  };
   const answer = async (): Promise<KnockAnswer> => {
     if (found !== from) return { no: `${found} is not ${from}` };
-    return knock.success ? onKnock(knock.data, address) : { no: "that is no knock" };
+    return knock.success ? onKnock(knock.data, address, reaches) : { no: "that is no knock" };
   };
   socket.end(`${JSON.stringify(await answer())}\n`);
 }
@@ -190,11 +210,61 @@ export function knockAt(
     socket.on("error", (error) => finish({ no: error.message }));
     socket.once(tls === null ? "connect" : "secureConnect", () => {
       socket.write(`${JSON.stringify({ schema: 1, ...knock })}\n`);
-      void readLine(socket).then((line) => {
-        const parsed = answerSchema.safeParse(parseJson(line));
-        finish(parsed.success ? parsed.data : { no: "the door was closed" });
-      });
+      void hearAnswer(socket, door.address).then(finish);
     });
+  });
+}
+
+/** What is asked on the way to the answer is tried, and told. */
+async function hearAnswer(socket: Socket, address: string): Promise<KnockAnswer> {
+  const readLine = lineReader(socket);
+  let line = parseJson(await readLine());
+  const tried = tryPortSchema.safeParse(line);
+  if (tried.success) {
+    socket.write(`${JSON.stringify({ reached: await connects(address, tried.data.try) })}\n`);
+    line = parseJson(await readLine());
+  }
+  const parsed = answerSchema.safeParse(line);
+  return parsed.success ? parsed.data : { no: "the door was closed" };
+}
+
+function connects(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectPlain({ host, port });
+    const finish = (reached: boolean): void => {
+      clearTimeout(limit);
+      socket.destroy();
+      resolve(reached);
+    };
+    const limit = setTimeout(() => finish(false), limits.tryMs);
+    socket.once("connect", () => finish(true));
+    socket.once("error", () => finish(false));
+  });
+}
+
+/** Listens for nobody but the one who tries, on the first port that is free; nothing is read there. */
+async function isReached(
+  address: string,
+  { first, last }: { readonly first: number; readonly last: number },
+  reaches: Reaches,
+): Promise<boolean> {
+  for (let port = first; port <= last; port++) {
+    const close = await listenPlain(address, port);
+    if (close === undefined) continue;
+    const reached = await reaches(port);
+    close();
+    return reached;
+  }
+  // All are in use: whoever is to listen there will say so.
+  return true;
+}
+
+function listenPlain(host: string, port: number): Promise<(() => void) | undefined> {
+  return new Promise((resolve) => {
+    // Whoever tries closes first: the port is free at once.
+    const server = createPlainServer((socket) => socket.on("error", () => undefined).resume());
+    server.once("error", () => resolve(undefined));
+    server.listen({ host, port, exclusive: true }, () => resolve(() => server.close()));
   });
 }
 
@@ -207,20 +277,34 @@ function nameOf(certificate: PeerCertificate): string {
   return String(certificate.subject?.CN ?? "nobody");
 }
 
-/** Undefined: the connection ended, or said nothing of use in time. */
-function readLine(socket: Socket): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    let text = "";
-    const finish = (line: string | undefined): void => resolve(line);
-    socket.setTimeout(limits.silenceMs, () => finish(undefined));
-    socket.on("close", () => finish(undefined));
-    socket.on("error", () => finish(undefined));
-    socket.setEncoding("utf8").on("data", (data: string) => {
-      text += data;
-      const cut = text.indexOf("\n");
-      if (cut >= 0 || text.length > limits.lineBytesMax) finish(cut < 0 ? undefined : text.slice(0, cut));
-    });
+/** The next line, each time; undefined: the connection ended, or said nothing of use in time. */
+function lineReader(socket: Socket): () => Promise<string | undefined> {
+  let text = "";
+  let over = false;
+  let wanted: ((line: string | undefined) => void) | undefined;
+  const give = (): void => {
+    const cut = text.indexOf("\n");
+    if (wanted === undefined || (cut < 0 && !over && text.length <= limits.lineBytesMax)) return;
+    wanted(cut < 0 ? undefined : text.slice(0, cut));
+    wanted = undefined;
+    text = cut < 0 ? "" : text.slice(cut + 1);
+  };
+  const end = (): void => {
+    over = true;
+    give();
+  };
+  socket.setTimeout(limits.silenceMs, end);
+  socket.on("close", end);
+  socket.on("error", end);
+  socket.setEncoding("utf8").on("data", (data: string) => {
+    text += data;
+    give();
   });
+  return () =>
+    new Promise((resolve) => {
+      wanted = resolve;
+      give();
+    });
 }
 
 function parseJson(text: string | undefined): unknown {

@@ -53,6 +53,7 @@ function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts 
       tls,
       from: request.from,
       expects: { cluster: host.options.cluster, vm, epoch },
+      tries: incomingPorts,
       open: async (address) => {
         await getReady;
         const listening = await listenAt(live, address);

@@ -187,7 +187,7 @@ async function findLink(
   const access = { tls, to, limitMs: limits.knockMs, signal };
   const tried: string[] = [];
   for (const door of doors) {
-    const answer = await knockAt(door, { cluster, vm: as.vm, epoch: as.epoch }, access);
+    const answer = await knockAt(door, { cluster, vm: as.vm, epoch: as.epoch, tries: true }, access);
     if ("port" in answer) return { address: door.address, port: answer.port, nbd: answer.nbd };
     tried.push(`${door.address}: ${"no" in answer ? answer.no : "it is another door"}`);
   }

@@ -1,13 +1,13 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
-import type { Epoch, VmId, VolumeId } from "../../model/ids.ts";
+import type { Epoch } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { CeaseEnd, ReplicaCopy } from "../../ports/replication.ts";
+import type { GoBack } from "../../ports/replication-cycles.ts";
+import { removeFiles, setAside } from "./replica-aside.ts";
 import { layOnAll, upTo } from "./replica-cycles.ts";
 import { endDaemon, type Receiving } from "./replica-daemon.ts";
 import {
   daemonSocket,
-  type Lying,
   type Received,
   type ReceivedVolume,
   readIdentity,
@@ -24,7 +24,7 @@ export async function cease(runDir: string, receiving: Receiving): Promise<Cease
   const ended = await endWriting(runDir, receiving);
   if (ended.kind !== "ended") return ended;
   const { received, held } = ended;
-  const { vm, volumes } = received;
+  const { vm } = received;
   const trouble = received.cycles === null ? troubleOf(received, held) : refuse("replica-in-cycles", { vm });
   if (trouble !== undefined) {
     const { code, params } = trouble;
@@ -32,12 +32,13 @@ export async function cease(runDir: string, receiving: Receiving): Promise<Cease
     return trouble;
   }
   rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
-  return { kind: "ceased", copies: volumes.map((volume) => copyOf(received, volume)) };
+  return ceasedAs(received);
 }
 
-/** S20: the point stays as it is; what is written from now on goes into a new layer. */
-export async function ceaseAt(runDir: string, receiving: Receiving, point: string): Promise<CeaseEnd> {
+/** S20: the point stays as it is, and what was written since too; what is written from now on goes into a new layer. */
+export async function ceaseAt(runDir: string, receiving: Receiving, back: GoBack): Promise<CeaseEnd> {
   const { vm } = receiving;
+  const { point } = back;
   const isThere = readReceived(runDir, vm)?.points.some(({ id, whole }) => id === point && whole);
   if (isThere !== true) return refuse("replica-point-absent", { vm, point });
   const ended = await endWriting(runDir, receiving);
@@ -47,41 +48,16 @@ export async function ceaseAt(runDir: string, receiving: Receiving, point: strin
   if (trouble !== undefined) return trouble;
   const opened = await layOnAll(sealed);
   if (typeof opened === "string") return refuse("replica-point-failed", { vm, detail: opened });
-  writeReceived(runDir, opened);
-  if (ended.received.cycles !== null) removeUnsealed(ended.received, sealed);
+  const { aside, gone } = setAside(ended.received, sealed, back, Date.now());
+  writeReceived(runDir, { ...opened, aside: [...opened.aside, ...aside], wentBack: back.id });
+  removeFiles(gone);
   rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
-  return { kind: "ceased", copies: opened.volumes.map((volume) => copyOf(opened, volume)) };
+  return ceasedAs(opened);
 }
 
-/**
- * S25: the last cycle that was sealed; what a later one may have left above it is no moment that there was. `lying`: what lies
- * beside the images. Where nothing is received here a run may have written them since, or this host was off: they are held
- * against what they were all the same (S21).
- */
-export async function ceaseForStart(runDir: string, receiving: Receiving, lying: Lying): Promise<CeaseEnd> {
-  const { vm } = receiving;
-  if (readReceived(runDir, vm) === undefined) {
-    if (lying.kind === "unreadable") return unreadable(vm, lying.volume);
-    const { found } = lying;
-    // What lies there in cycles was not ceased yet: a reboot came before.
-    if (found !== undefined && found.cycles !== null) writeReceived(runDir, found);
-    const trouble = found === undefined || found.cycles !== null ? undefined : troubleOf(found, new Set());
-    if (trouble !== undefined) return trouble;
-  }
-  const cycles = readReceived(runDir, vm)?.cycles ?? null;
-  if (cycles === null || cycles.last === null) return cease(runDir, receiving);
-  return ceaseAt(runDir, receiving, cycles.last.point);
-}
-
-export function unreadable(vm: VmId, volume: VolumeId): Refusal {
-  return refuse("replica-edited", { vm, volume, detail: `${volume}.layers is gone or damaged` });
-}
-
-/** What a cycle that was never sealed has left above the last point; above an earlier one there are other points. */
-function removeUnsealed(all: Received, sealed: Received): void {
-  for (const [i, { layers, folder }] of all.volumes.entries())
-    if (sealed.volumes[i]?.layers.length === layers.length - 1)
-      rmSync(join(folder, layers.at(-1)?.file ?? "-"), { force: true });
+/** Nobody receives them: as they lie there. */
+export function ceasedAs(received: Received): CeaseEnd {
+  return { kind: "ceased", copies: received.volumes.map((volume) => copyOf(received, volume)) };
 }
 
 function copyOf({ epoch }: Received, volume: ReceivedVolume): ReplicaCopy {

@@ -29,6 +29,26 @@ const layerSchema = z.object({
 });
 export type Layer = z.infer<typeof layerSchema>;
 
+/** The n-th point is what the n-th layer held when the next one was laid on it, or when it was set aside. */
+const pointsSchema = z.array(
+  z.object({
+    id: z.string(),
+    at: z.int(),
+    whole: z.boolean(),
+    origin: pointOriginSchema.default("cycle"),
+    consistency: consistencySchema.default("crash"),
+  }),
+);
+
+/** What was written after a point to which the disks went back: a branch, from the file that it lies `on`. */
+const asideSchema = z.object({
+  id: z.string(),
+  volumes: z.array(
+    z.object({ volume: z.string(), folder: z.string(), on: z.string(), layers: z.array(layerSchema).min(1) }),
+  ),
+  points: pointsSchema,
+});
+
 /** What a later agent must know of the copies of one VM that this host receives; also which files they are made of. */
 const receivedSchema = z.object({
   schema: z.literal(1),
@@ -52,19 +72,11 @@ const receivedSchema = z.object({
       layers: z.array(layerSchema).min(1),
     }),
   ),
-  /**
-   * The n-th point is what the n-th layer held when the next one was laid on it. `false`: it was not laid on all volumes at
-   * one moment, or is not wanted any more; its layer stays until it is merged into the next.
-   */
-  points: z.array(
-    z.object({
-      id: z.string(),
-      at: z.int(),
-      whole: z.boolean(),
-      origin: pointOriginSchema.default("cycle"),
-      consistency: consistencySchema.default("crash"),
-    }),
-  ),
+  /** `whole` false: not laid on all volumes at one moment, or not wanted; its layer stays until it is merged into the next. */
+  points: pointsSchema,
+  aside: z.array(asideSchema).default([]),
+  /** The last time that the disks went back to a point, by its name; absent: they did not since they were received. */
+  wentBack: z.string().optional(),
   /** A point is being laid: what the storage daemon has as its uppermost layers is not known. Absent: none is. */
   laying: z.literal(true).optional(),
   /**
@@ -107,6 +119,11 @@ export function daemonSocket(runDir: string, vm: VmId): string {
 /** Beside the first volume's image too: after the loss of the run folder the layers are still known. */
 export function writeReceived(runDir: string, received: Received): void {
   writeDurably(join(receivedFolder(runDir, received.vm), "received.json"), received);
+  writeLayers(received);
+}
+
+/** The same where nothing is received: the run folder is not to say that something is. */
+export function writeLayers(received: Received): void {
   const [first] = received.volumes;
   if (first !== undefined) writeDurably(layersFile(first.folder, first.volume), received);
 }

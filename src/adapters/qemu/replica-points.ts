@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { VmId, VolumeId } from "../../model/ids.ts";
@@ -6,8 +6,16 @@ import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd } from "../../ports/hypervisor.ts";
 import type { ExportEnd, ReplicaPoint } from "../../ports/replication.ts";
 import { runCommand } from "../linux/command.ts";
+import { isLainUpon, layersAside, pointsAside, removeFiles, takenBytes, withoutAside } from "./replica-aside.ts";
 import type { Receiving, ReplicaDaemon } from "./replica-daemon.ts";
-import { type Received, type ReceivedVolume, readReceived, topOf, writeReceived } from "./replica-files.ts";
+import {
+  type Received,
+  type ReceivedVolume,
+  readReceived,
+  topOf,
+  writeLayers,
+  writeReceived,
+} from "./replica-files.ts";
 import { changeSince, stampOf } from "./replica-identity.ts";
 
 const limits = { exportMs: 3_600_000, mergePollMs: 50 } as const;
@@ -28,30 +36,37 @@ function withoutStamps(volume: ReceivedVolume, indexes: readonly number[]): Rece
   return { ...volume, layers };
 }
 
-export async function listPoints(runDir: string, vm: VmId): Promise<readonly ReplicaPoint[]> {
-  const received = readReceived(runDir, vm);
+/** `undefined`: nothing of this VM ever came here as a copy. */
+export function listPoints(received: Received | undefined): readonly ReplicaPoint[] {
   if (received === undefined) return [];
-  return received.points.flatMap(({ whole, ...point }, i) => {
+  const main = received.points.flatMap(({ whole, ...point }, i) => {
     const bytes = received.volumes.map(({ folder, layers }) => takenBytes(join(folder, layers[i + 1]?.file ?? "")));
     return whole ? [{ ...point, sizeMiB: Math.ceil(bytes.reduce((sum, one) => sum + one, 0) / mebibyte) }] : [];
   });
+  return [...pointsAside(received), ...main];
 }
 
-function takenBytes(path: string): number {
-  return existsSync(path) ? statSync(path).blocks * 512 : 0;
+/** The layer of each volume that holds the point; undefined: there is none of that name. */
+function layersAt(received: Received, id: string): ReturnType<typeof layersAside> {
+  const index = received.points.findIndex((point) => point.id === id && point.whole);
+  if (index < 0) return layersAside(received, id);
+  return received.volumes.map(({ volume, folder, layers }) => ({ volume, folder, layer: layers[index] }));
 }
 
 /** What lies below the layer that is written is open for reading alone, so that a copy may be made while it is received. */
-export async function exportPoint(runDir: string, vm: VmId, id: string, folder: string): Promise<ExportEnd> {
-  const received = readReceived(runDir, vm);
-  const index = received?.points.findIndex((point) => point.id === id && point.whole) ?? -1;
-  if (received === undefined || index < 0) return refuse("replica-point-absent", { vm, point: id });
+export async function exportPoint(
+  received: Received | undefined,
+  vm: VmId,
+  id: string,
+  folder: string,
+): Promise<ExportEnd> {
+  const found = received === undefined ? undefined : layersAt(received, id);
+  if (received === undefined || found === undefined) return refuse("replica-point-absent", { vm, point: id });
   mkdirSync(folder, { recursive: true });
   const there = received.volumes.map(({ volume }) => join(folder, `${volume}.raw`)).find((path) => existsSync(path));
   if (there !== undefined) return refuse("point-export-there", { vm, path: there });
   const images: { volume: VolumeId; path: string }[] = [];
-  for (const { volume, folder: from, layers } of received.volumes) {
-    const layer = layers[index];
+  for (const { volume, folder: from, layer } of found) {
     if (layer === undefined) return refuse("replica-point-absent", { vm, point: id });
     // S20: of those below only while none of them is being merged, which changes the files but not what they hold.
     const detail = changeSince(from, layer);
@@ -71,11 +86,29 @@ export async function dropPoint(runDir: string, receiving: Receiving, id: string
   const { vm } = receiving;
   const received = readReceived(runDir, vm);
   if (received === undefined) return refuse("replica-not-received", { vm });
+  if (layersAside(received, id) !== undefined) {
+    const { aside, gone } = withoutAside(received, id);
+    writeReceived(runDir, { ...received, aside: [...aside] });
+    removeFiles(gone);
+    beginMerge(runDir, receiving);
+    return done;
+  }
   // S25: what the record of the last sealed cycle promises is not given up before a later one is sealed.
   if (received.cycles?.last?.point === id) return refuse("replica-point-last-cycle", { vm, point: id });
   const points = received.points.map((point) => (point.id === id ? { ...point, whole: false } : point));
   writeReceived(runDir, { ...received, points });
   beginMerge(runDir, receiving);
+  return done;
+}
+
+/** The same where nothing is received: only what was set aside is not in anybody's way. */
+export function dropAside(received: Received | undefined, vm: VmId, id: string): HypervisorEnd {
+  if (received === undefined) return refuse("replica-not-received", { vm });
+  if (received.points.some((point) => point.id === id && point.whole))
+    return refuse("replica-point-below-disk", { vm, point: id });
+  const { aside, gone } = withoutAside(received, id);
+  writeLayers({ ...received, aside: [...aside] });
+  removeFiles(gone);
   return done;
 }
 
@@ -107,10 +140,16 @@ async function mergeDropped(runDir: string, receiving: Receiving): Promise<void>
   }
 }
 
+/** S20: the layer that holds a point, and the one that comes to nothing, stay as they are while a branch lies on them. */
+function isToMerge(received: Received, index: number): boolean {
+  if (received.points[index]?.whole !== false || index + 1 >= received.points.length) return false;
+  return !received.volumes.some((volume) => [index, index + 1].some((one) => isLainUpon(received, volume, one)));
+}
+
 /** False: there is none, or it failed. */
 async function mergeOne(runDir: string, { vm, daemon }: Receiving): Promise<boolean> {
   const received = readReceived(runDir, vm);
-  const index = received?.points.findIndex(({ whole }, i) => !whole && i + 1 < received.points.length) ?? -1;
+  const index = received?.points.findIndex((_, i) => isToMerge(received, i)) ?? -1;
   if (received === undefined || daemon === undefined || index < 0) return false;
   // What lies on it gets another name to lie on, and what it goes into is written: neither is as it was sealed meanwhile.
   const unstamped = received.volumes.map((volume) => withoutStamps(volume, [index, index + 2]));

@@ -3,32 +3,23 @@ import { join } from "node:path";
 import type { ClusterId, Epoch, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
-import type {
-  CeaseEnd,
-  ExportEnd,
-  ReceiveEnd,
-  ReceiveRequest,
-  ReplicaTarget,
-  ReplicaVolume,
-} from "../../ports/replication.ts";
+import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
 import { clearProofs, provePoint } from "./point-prover.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
-import { cease, ceaseAt, ceaseForStart, troubleOf, unreadable } from "./replica-cease.ts";
+import { cease, troubleOf } from "./replica-cease.ts";
 import { obeyCycle, upTo } from "./replica-cycles.ts";
 import { endDaemon, isDaemonOf, type Receiving, ReplicaDaemon } from "./replica-daemon.ts";
 import {
   allReceived,
   daemonSocket,
-  type Lying,
   nodeOf,
   type Received,
   type ReceivedVolume,
   readIdentity,
-  readLying,
   readReceived,
   topOf,
   updateReceived,
@@ -38,7 +29,8 @@ import {
 import { openFiles } from "./replica-identity.ts";
 import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
-import { dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
+import { dropAside, dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
+import { ceaseForStart, goBack, knownCopies, lying, unreadable } from "./replica-start.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -85,14 +77,14 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
       ),
     prove: (request, done) => answer<ProofEnd>(prove(target, request), done),
     lastCycle: (vm, done) => done(readReceived(options.runDir, vm)?.cycles?.last ?? null),
-    ceaseAt: (vm, point, done) =>
+    ceaseAt: (vm, volumes, back, done) =>
       answer<CeaseEnd>(
-        inTurn(target, vm, (receiving) => ceaseAt(options.runDir, receiving, point)),
+        inTurn(target, vm, (receiving) => goBack(options, receiving, volumes, back)),
         done,
       ),
     ceaseForStart: (vm, volumes, done) =>
       answer<CeaseEnd>(
-        inTurn(target, vm, (receiving) => ceaseForStart(options.runDir, receiving, lying(options, vm, volumes))),
+        inTurn(target, vm, (receiving) => ceaseForStart(options, receiving, volumes)),
         done,
       ),
     cease: (vm, done) =>
@@ -105,15 +97,21 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
         inTurn(target, vm, (one) => takeMirrored(options.runDir, one, id)),
         done,
       ),
-    listPoints: (vm, done) => void listPoints(options.runDir, vm).then(done),
-    exportPoint: (vm, id, folder, done) =>
+    listPoints: (of, done) => done(listPoints(knownCopies(options, of))),
+    exportPoint: (of, id, folder, done) =>
       answer<ExportEnd>(
-        whileRead(options.runDir, receivingOf(target, vm), () => exportPoint(options.runDir, vm, id, folder)),
+        whileRead(options.runDir, receivingOf(target, of.vm), () =>
+          exportPoint(knownCopies(options, of), of.vm, id, folder),
+        ),
         done,
       ),
-    dropPoint: (vm, id, done) =>
+    dropPoint: (of, id, done) =>
       answer<HypervisorEnd>(
-        inTurn(target, vm, (one) => dropPoint(options.runDir, one, id)),
+        inTurn(target, of.vm, async (one) =>
+          readReceived(options.runDir, of.vm) === undefined
+            ? dropAside(knownCopies(options, of), of.vm, id)
+            : dropPoint(options.runDir, one, id),
+        ),
         done,
       ),
     close: () => {
@@ -178,7 +176,7 @@ async function receive(
 ): Promise<ReceiveEnd> {
   const { options } = target;
   const { vm, epoch } = request;
-  const there = lying(options, vm, request.volumes);
+  const there = lying(options, request);
   if (there.kind === "unreadable" && there.epoch >= epoch) return unreadable(vm, there.volume);
   const known = readReceived(options.runDir, vm) ?? there.found;
   if (known !== undefined && known.epoch > epoch) return refuse("replica-epoch-old", { vm, epoch, known: known.epoch });
@@ -209,6 +207,7 @@ async function receive(
     pid: now?.pid ?? null,
     volumes,
     points: now?.points ?? [],
+    aside: now?.aside ?? [],
     lastLayer: now?.lastLayer ?? 0,
     isAsLeft: isAsLeft && as === "mirror",
     cycles: as === "cycles" ? { last, open: null } : null,
@@ -217,13 +216,6 @@ async function receive(
   for (const { folder, volume, counter } of volumes) writeIdentity(folder, { vm, volume, epoch, counter });
   writeReceived(options.runDir, received);
   return openFor(target, receiving, received);
-}
-
-/** What lies beside the images, where the run folder has gone with a reboot. */
-function lying(options: ReplicaTargetOptions, vm: VmId, [first]: readonly ReplicaVolume[]): Lying {
-  return first === undefined
-    ? { kind: "known", found: undefined }
-    : readLying(poolFolder(options.pools, first.pool), vm, first.volume);
 }
 
 function layersOf(

@@ -99,7 +99,10 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
 /** Layers that were received, what they are, and whose: each bears the volume's name and a dot. */
 function removeWhatItWas(folder: string, volume: string): void {
   for (const name of readdirSync(folder))
-    if (name.startsWith(`${volume}.`) && /^\.(?:\d+\.qcow2|replica|layers|proof)$/u.test(name.slice(volume.length)))
+    if (
+      name.startsWith(`${volume}.`) &&
+      /^\.(?:\d+\.qcow2|replica|layers|proof|.*\.left)$/u.test(name.slice(volume.length))
+    )
       rmSync(join(folder, name), { force: true });
 }
 

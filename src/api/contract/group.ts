@@ -84,13 +84,15 @@ const groupInput = z.object({ group: z.string().min(1).max(200) });
 const groupChange = groupInput.extend({ requestId: requestIdSchema });
 /** Which of its VMs; not there: all. */
 const oneVm = { vm: nameOrIdSchema.optional() };
+/** The recovery point that it goes back to, by its name or `newest`; not there: from what its copy has. Of one VM. */
+const toPoint = { ...oneVm, point: z.string().max(80).optional() };
 const groupAnswer = z.object({ group: groupSchema });
 
 const lossesSchema = z.object({
   vms: z.array(
     named.extend({
       to: named,
-      /** `whole`: nothing is lost, and it needs no order. Otherwise what is the matter with its copy. */
+      /** `whole`: nothing is lost, and it needs no order. `earlier-point`: as asked. Otherwise what is the matter with its copy. */
       code: z.string(),
       /** Everything after it is lost; for how long, and how much as far as it is known. */
       since: wallMsSchema.nullable(),
@@ -100,6 +102,8 @@ const lossesSchema = z.object({
       proof: z.enum(["not-needed", "there", "missing"]),
       /** What the order has to accept, for as long as the copy is as it is. */
       accept: z.string(),
+      /** The recovery point that it goes back to; not there: it goes on from what its copy has. */
+      point: z.string().optional(),
     }),
   ),
 });
@@ -164,14 +168,23 @@ export const groupContract = {
     .output(z.object({ tasks: z.array(taskSchema) })),
   losses: base
     .route({ method: "GET", path: "/groups/{group}/losses", summary: "What a failover by hand would lose now" })
-    .input(groupInput.extend({ to: nameOrIdSchema, ...oneVm }))
+    .input(groupInput.extend({ to: nameOrIdSchema, ...toPoint }))
     .output(lossesSchema),
   failover: base
     .route({ method: "POST", path: "/groups/{group}/failover", summary: "Go on from copies that lack something" })
-    .input(groupChange.extend({ to: nameOrIdSchema, accept: z.array(z.string().max(2_000)).max(60), ...oneVm }))
+    .input(groupChange.extend({ to: nameOrIdSchema, accept: z.array(z.string().max(2_000)).max(60), ...toPoint }))
     .output(lossesSchema),
   delete: base
-    .route({ method: "DELETE", path: "/groups/{group}", summary: "End the protection; images stay in the pool" })
-    .input(groupChange)
+    .route({
+      method: "DELETE",
+      path: "/groups/{group}",
+      summary: "End the protection, and say what becomes of the copies",
+    })
+    .input(
+      groupChange.extend({
+        /** `remove`: with their recovery points, as soon as their host is there. Has to be said where there are copies. */
+        replicas: z.enum(["keep", "remove"]).optional(),
+      }),
+    )
     .output(z.object({ name: z.string() })),
 };

@@ -1,4 +1,5 @@
 import { type FailoverRequest, type Loss, lossesOf, planFailover } from "../../core/requests/failover.ts";
+import type { Replicas } from "../../core/requests/group-delete.ts";
 import { type GroupMove, vmsToSwitch } from "../../core/requests/group-moves.ts";
 import {
   type CreateGroupRequest,
@@ -51,9 +52,11 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
     },
     failover: (input: FailoverInput) => failover(options, sight, input),
     switchover: (input: GroupMove & WithRequestId) => switchover(options, sight, input),
-    delete: async (input: OneGroup): Promise<Answer<{ readonly name: string }>> => {
+    delete: async (
+      input: OneGroup & { readonly replicas?: Replicas | undefined },
+    ): Promise<Answer<{ readonly name: string }>> => {
       const end = await ask(options, "group.delete", "cluster-changed", input, (asked) =>
-        planDeleteGroup(options.view(), input.group, asked),
+        planDeleteGroup(options.view(), input, asked, sight),
       );
       return end.kind === "ok" ? { kind: "ok", value: { name: input.group } } : end;
     },

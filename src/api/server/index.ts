@@ -27,7 +27,7 @@ export function createApi(options: ApiOptions): Api {
   const router = createRouter(options, tracker);
   return {
     router,
-    takeOverByDevice: () => takeOver(options, { claim: "peer-is-off" }),
+    takeOverByDevice: () => takeOver(options, { claim: "peer-is-off", byItself: true }),
     listen: (socket) => listenOnSocket(options, router, socket),
     stop: () => {
       tracker.stop();

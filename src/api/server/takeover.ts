@@ -28,6 +28,8 @@ export type TakeoverInput = WithRequestId & {
   readonly claim: Claim;
   readonly word?: string | undefined;
   readonly dryRun?: boolean | undefined;
+  /** By the daemon, without anybody's order. */
+  readonly byItself?: true;
 };
 
 /** A store that answers within this is one that decides. */
@@ -172,7 +174,7 @@ async function writeAll(
   const names = [...lost.keys()].map((host) => nameOf(view, host)).join(", ");
   const told = toldOfCluster("cluster-taken-over", { by: options.self, without: names }, { actor, at });
   const done = new Set<string>();
-  let rest = takeoverSteps(view, { self: options.self, lost, at });
+  let rest = takeoverSteps(view, { self: options.self, lost, at, byItself: input.byItself === true });
   for (let round = 0; round < roundsMax; round++) {
     for (const { subject, transaction } of rest) {
       const end = await commit(options, transaction, done.size === 0 ? [told] : []);
@@ -182,7 +184,9 @@ async function writeAll(
     }
     const now = await viewOf(options, (read) => options.store.snapshot("/" as typeof keys.cluster, read));
     if ("kind" in now) return now;
-    rest = takeoverSteps(now, { self: options.self, lost, at }).filter(({ subject }) => !done.has(subject));
+    rest = takeoverSteps(now, { self: options.self, lost, at, byItself: input.byItself === true }).filter(
+      ({ subject }) => !done.has(subject),
+    );
     if (rest.length === 0) return undefined;
   }
   return { kind: "unavailable", code: "takeover-not-written", params: { done: done.size, left: rest.length } };

@@ -42,25 +42,44 @@ export function switchCommands(group: Parent, cli: Cli): void {
     .description("start its VMs on the host of their copies; without --planned: after the loss of theirs")
     .argument("<group>", "its name")
     .option("--planned", "stop them first: nothing is lost, because every copy has every write then")
+    .option(
+      "--to-point <point>",
+      "go back to this recovery point, which `holdfast point list` names (one VM, stopped or lost)",
+    )
     .option("--accept <loss...>", "lose what their copies lack, as this command says it without it")
     .option("--to <host>", toHelp)
     .option("--vm <vm>", vmHelp)
     .option("--no-wait", "with --planned: return as soon as the orders are recorded")
     .option("--timeout <seconds>", waitHelp, wholeNumber, 600)
     .option("--json", "print the tasks, or what is lost, as JSON at the end")
-    .addHelpText("after", examples("holdfast group failover office --planned", "holdfast group failover office"))
+    .addHelpText(
+      "after",
+      examples(
+        "holdfast group failover office --planned",
+        "holdfast group failover office --vm web",
+        "holdfast group failover office --vm web --to-point s-1732303030000",
+      ),
+    )
     .action((name, options) =>
-      options.planned === true ? run(cli, name, "stopped", options) : byHand(cli, name, options),
+      options.planned === true && options.toPoint === undefined
+        ? run(cli, name, "stopped", options)
+        : byHand(cli, name, options),
     );
 }
 
-type ByHand = { readonly to?: string; readonly vm?: string; readonly accept?: string[]; readonly json?: true };
+type ByHand = {
+  readonly to?: string;
+  readonly vm?: string;
+  readonly toPoint?: string;
+  readonly accept?: string[];
+  readonly json?: true;
+};
 
 /** Nobody accepts what was not shown: without it this only tells. */
 async function byHand(cli: Cli, name: string, options: ByHand): Promise<void> {
   const { accept, json } = options;
   const session = await cli.session();
-  const input = await whichOf(session, name, options);
+  const input = await whereTo(session, name, options);
   const answer =
     accept === undefined
       ? await session.call((client) => client.group.losses(input))
@@ -97,6 +116,16 @@ async function run(cli: Cli, name: string, manner: Manner, options: Options): Pr
     if (!quiet && !options.wait) cli.io.out(`${task.vmName}: recorded as ${task.id}.\n`);
   }
   if (quiet) cli.json({ tasks: last });
+}
+
+/** Where somebody names a point, it is where that lies. */
+async function whereTo(session: Session, name: string, options: ByHand): Promise<Which & { readonly point?: string }> {
+  const { toPoint: point, to, vm } = options;
+  if (point === undefined) return whichOf(session, name, options);
+  const { points } = await session.call((client) => client.point.list(vm === undefined ? {} : { vm }));
+  const lies = points.find(({ id }) => id === point)?.host.id;
+  const where = to ?? lies;
+  return { ...(await whichOf(session, name, { ...options, ...(where === undefined ? {} : { to: where }) })), point };
 }
 
 type Which = { readonly group: string; readonly to: string; readonly vm?: string };

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "@commander-js/extra-typings";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { GroupOutput } from "../../api/contract/group.ts";
 import { duration } from "../durations.ts";
 import { wholeNumber } from "../numbers.ts";
@@ -185,15 +185,27 @@ function turnCommand(group: Parent, cli: Cli, { verb, done, what }: (typeof turn
 function deleteCommand(group: Parent, cli: Cli): void {
   group
     .command("delete")
-    .description("end the protection; the copies' images stay in the pool")
+    .description("end the protection; where there are copies, say what becomes of them")
     .argument("<group>", "its name")
+    .addOption(
+      new Option(
+        "--replicas <what>",
+        "keep their images in the pool, or remove them with their recovery points",
+      ).choices(["keep", "remove"] as const),
+    )
     .option(...jsonOption)
-    .addHelpText("after", examples("holdfast group delete office"))
-    .action(async (name, options) => {
+    .addHelpText(
+      "after",
+      examples("holdfast group delete office --replicas keep", "holdfast group delete office --replicas remove"),
+    )
+    .action(async (name, { replicas, json }) => {
+      const input = { group: name, ...(replicas === undefined ? {} : { replicas }) };
       const answer = await (await cli.session()).change((client, requestId) =>
-        client.group.delete({ group: name, requestId }),
+        client.group.delete({ ...input, requestId }),
       );
-      if (options.json === true) cli.json(answer);
-      else cli.io.out(`Group ${answer.name} was deleted; its VMs are not protected any more.\n`);
+      const ends =
+        replicas === "remove" ? " Its copies go as soon as their host is there: `holdfast log` tells when." : "";
+      if (json === true) cli.json(answer);
+      else cli.io.out(`Group ${answer.name} was deleted; its VMs are not protected any more.${ends}\n`);
     });
 }

@@ -3,14 +3,18 @@ import { keys } from "../../model/keys.ts";
 import type { VmOrder } from "../../model/move-records.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
+import type { Group } from "../../model/replication-records.ts";
+import type { Compare } from "../../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../../model/view.ts";
 import { poolsOf, proveGone } from "../fencing.ts";
+import { pointToStartFrom } from "../point-return.ts";
 import { copiesOn } from "../replication.ts";
 import { usability } from "../replication-usable.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { findHost, hostName, refuseDisarmed } from "./find.ts";
 import { findGroup, vmsOf } from "./groups.ts";
 import type { Asked, Planned } from "./plan.ts";
+import { findPoint } from "./points.ts";
 import type { Sight } from "./sight.ts";
 
 // A failover by hand to copies that lack something. Nobody orders it without having been shown what is lost: the order carries
@@ -31,6 +35,8 @@ export type Loss = {
   readonly proof: "not-needed" | "there" | "missing";
   /** What the order has to say. */
   readonly accept: string;
+  /** The recovery point that it goes back to; not there: it goes on from what its copy has. */
+  readonly point?: string;
 };
 type Losses = { readonly kind: "losses"; readonly losses: readonly Loss[] };
 
@@ -41,6 +47,8 @@ export type FailoverRequest = {
   readonly to: string;
   /** One of its VMs, by name or id; undefined: all of them. */
   readonly vm?: string | undefined;
+  /** It goes on from this recovery point there, whatever its copy has; of a VM alone. Undefined: from what its copy has. */
+  readonly point?: string | undefined;
 };
 
 /** Of the VMs that are not at `to`. Refused where one of them has no copy that a guest could make sense of. */
@@ -53,6 +61,8 @@ export function lossesOf(view: ClusterView, request: FailoverRequest, sight: Sig
   const target = findHost(view, to);
   if (target.kind === "refused") return target;
   const { id: host, name } = target.stored.value;
+  if (request.point !== undefined)
+    return lossToPoint(view, found.stored.value, chosen.vms, { host, at, sight, ...request });
   const losses: Loss[] = [];
   for (const id of chosen.vms) {
     const vm = view.vms.get(id)?.value;
@@ -65,6 +75,39 @@ export function lossesOf(view: ClusterView, request: FailoverRequest, sight: Sig
     losses.push(one);
   }
   return losses.length > 0 ? { kind: "losses", losses } : refuse("group-already-there", { group, host: name });
+}
+
+type ToPoint = FailoverRequest & { readonly host: HostId; readonly at: WallMs; readonly sight: Sight };
+
+/** S20: all that was written after the point is lost to the VM; where it lay it stays, as a branch. */
+function lossToPoint(
+  view: ClusterView,
+  { name: group }: Group,
+  [id, ...others]: readonly VmId[],
+  { point: wanted = "", host, at, sight }: ToPoint,
+): Losses | Refusal {
+  const vm = id === undefined ? undefined : view.vms.get(id)?.value;
+  const owner = vm === undefined ? undefined : view.owners.get(vm.id)?.value;
+  if (others.length > 0) return refuse("failover-point-of-one", { group, count: others.length + 1 });
+  if (vm === undefined || owner === undefined) return refuse("group-vm-gone", { group, vm: id ?? "?" });
+  const params = { vm: vm.name, host: hostName(view, host), point: wanted };
+  if (owner.kind === "held" && (owner.host === host || sight(owner.host) === "up"))
+    return refuse("failover-vm-runs", { ...params, host: hostName(view, owner.host) });
+  const found = findPoint(view, vm, wanted);
+  if ("kind" in found) return found;
+  const point = pointToStartFrom(view, vm.id, host, found.value.id)?.value;
+  if (point === undefined) return refuse("failover-point-not-there", params);
+  const pools = poolsOf(vm, view);
+  const fence = owner.kind === "held" ? fenceOf(view, owner.host, owner.incarnation)?.value : undefined;
+  const isProven =
+    pools !== undefined && owner.kind === "held" && proveGone(view, owner.host, owner.incarnation, pools);
+  const loss: Loss = {
+    ...{ vm: vm.id, name: vm.name, to: host, code: "earlier-point", since: point.at, lostMiB: null, point: point.id },
+    lostMs: Math.max(0, (fence?.at ?? at) - point.at),
+    proof: owner.kind !== "held" ? "not-needed" : isProven === undefined || isProven === false ? "missing" : "there",
+    accept: `${vm.name}@${point.id}`,
+  };
+  return { kind: "losses", losses: [loss] };
 }
 
 function lossOf(view: ClusterView, vm: Vm, to: HostId, at: WallMs): Loss | undefined {
@@ -100,8 +143,15 @@ export function planFailover(view: ClusterView, loss: Loss, accept: readonly str
   if (disarmed !== undefined) return disarmed;
   if (!accept.includes(loss.accept)) return refuse("failover-not-accepted", params);
   const seen = revisionsOf(view, loss.vm, loss.to);
+  const point = loss.point === undefined ? {} : { point: loss.point };
   const order: VmOrder = {
-    ...{ schema: 1, vm: loss.vm, order: { kind: "promote", to: loss.to, seen }, actor: asked.actor, at: asked.at },
+    ...{
+      schema: 1,
+      vm: loss.vm,
+      order: { kind: "promote", to: loss.to, seen, ...point },
+      actor: asked.actor,
+      at: asked.at,
+    },
   };
   const key = keys.vmOrder(loss.vm);
   return {
@@ -112,6 +162,7 @@ export function planFailover(view: ClusterView, loss: Loss, accept: readonly str
         unchanged(keys.owner(loss.vm), view.owners.get(loss.vm)),
         unchanged(key, view.orders.get(loss.vm)),
         ...copiesOn(view, loss.vm, loss.to).map((copy) => unchanged(copy.key, copy.record)),
+        ...pointCompares(view, loss),
       ],
       [put(key, order)],
     ),
@@ -124,4 +175,10 @@ export function planFailover(view: ClusterView, loss: Loss, accept: readonly str
       },
     ],
   };
+}
+
+/** From the order on nobody drops it. */
+function pointCompares(view: ClusterView, { vm, point }: Loss): readonly Compare[] {
+  const key = keys.point(vm, point ?? "");
+  return point === undefined ? [] : [unchanged(key, view.points.get(key))];
 }

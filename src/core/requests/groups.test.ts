@@ -124,8 +124,13 @@ test("VMs come in and go out; a group is paused and resumed once each, and delet
     paused: ["asked"],
   });
   expect(codeOf(planPauseGroup(view, "office", false, asked))).toBe("group-not-paused");
-  expect(written(planDeleteGroup(view, "office", asked), keys.group(office.name))).toBe("delete");
-  expect(codeOf(planDeleteGroup(view, "nix", asked))).toBe("group-unknown");
+  expect(
+    written(
+      planDeleteGroup(view, { group: "office" }, asked, () => "up"),
+      keys.group(office.name),
+    ),
+  ).toBe("delete");
+  expect(codeOf(planDeleteGroup(view, { group: "nix" }, asked, () => "up"))).toBe("group-unknown");
 });
 
 test("room and resumption are chosen, changed and taken back; what does not fit is refused", () => {

@@ -5,6 +5,7 @@ import { keys } from "../../model/keys.ts";
 import { type Params, type Refusal, refuse } from "../../model/reason.ts";
 import type { EventDraft, HostFacts, Member, Vm } from "../../model/records.ts";
 import type { Group } from "../../model/replication-records.ts";
+import type { Compare, Write } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
 import { limits } from "../limits.ts";
@@ -14,11 +15,13 @@ import { clocksApartMs } from "../replication-groups.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
 import { findHost, findVm, hostName, poolName } from "./find.ts";
+import { endOfReplicas, type Replicas } from "./group-delete.ts";
 import { groupModeDefaults, type WantedMode, wantedMode } from "./group-mode.ts";
 import { type GroupOptions, refuseQuota, resumedGroup, withOptions } from "./group-options.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { changedPoints, type PointsChange } from "./points.ts";
 import { someOf } from "./rule-parts.ts";
+import type { Sight } from "./sight.ts";
 
 export const groupLimits = {
   /** A transaction compares the record of each of its VMs. */
@@ -108,10 +111,18 @@ export function planPauseGroup(view: ClusterView, wanted: string, paused: boolea
   return planEdit(view, found.stored, next, paused ? "group-was-paused" : "group-resumed", asked);
 }
 
-/** Ends the protection. What was copied is not removed: it stays in the pool, and nobody counts on it. */
-export function planDeleteGroup(view: ClusterView, wanted: string, asked: Asked): Planned {
-  const found = findGroup(view, wanted);
-  return found.kind === "refused" ? found : planEdit(view, found.stored, undefined, "group-deleted", asked);
+/** Ends the protection. `replicas` undefined: only where there are none. */
+export function planDeleteGroup(
+  view: ClusterView,
+  { group, replicas }: { readonly group: string; readonly replicas?: Replicas | undefined },
+  asked: Asked,
+  sight: Sight,
+): Planned {
+  const found = findGroup(view, group);
+  if (found.kind === "refused") return found;
+  const marks = endOfReplicas(view, found.stored.value, replicas, sight);
+  if (marks.kind === "refused") return marks;
+  return planEdit(view, found.stored, undefined, "group-deleted", asked, marks);
 }
 
 export function findGroup(
@@ -243,6 +254,7 @@ function planEdit(
   after: Group | undefined,
   type: string,
   asked: Asked,
+  also: { readonly compares: readonly Compare[]; readonly writes: readonly Write[] } = { compares: [], writes: [] },
 ): Planned {
   const group = (after ?? before?.value) as Group;
   const key = keys.group(group.name);
@@ -264,10 +276,12 @@ function planEdit(
         ...(before === undefined ? [group.source, group.target] : []).map((host) =>
           unchanged(keys.member(host), view.members.get(host)),
         ),
+        ...also.compares,
       ],
       [
         after === undefined ? remove(key) : put(key, after),
         put(keys.lastGroupEdit, { schema: 1, requestId: asked.actor.requestId }),
+        ...also.writes,
       ],
     ),
     outcome: { kind: "cluster-changed" },

@@ -6,6 +6,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Intent, Vm } from "../../model/records.ts";
 import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
+import { isAwaited } from "../point-return.ts";
 import { groupUseMiB, isQuotaReached, newestPoint, pointsOf } from "../points.ts";
 import { copiesState, isWorking, protectionOf } from "../replication-duty.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
@@ -68,6 +69,7 @@ export function planDropPoint(
   asked: Asked,
 ): Planned {
   return planOf(view, request, { intent, asked }, ({ id, origin }, { record, host }) => {
+    if (isAwaited(view, record.id, id)) return refuse("point-awaited", { vm: record.name, point: id });
     if (origin !== "branch-kept" || request.accept === true) return { act: "drop", point: id };
     return refuse("branch-has-what-nobody-has", { vm: record.name, point: id, host: hostName(view, host) });
   });

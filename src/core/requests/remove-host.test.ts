@@ -144,6 +144,24 @@ describe("removing a host", () => {
     expect(code(records, "h4", { ...up, silent: () => contact })).toBe("host-remove-not-off");
   });
 
+  test("[HM7] a witness, which runs nothing, needs no proof; nor does a host that never joined", () => {
+    const w1 = host("w1");
+    const records = cluster().put(keys.member(w1), member("w1", { role: "witness" }));
+    const { planned } = removing(records.put(keys.member(host("h9")), member("h9")), "w1");
+    expect(written(planned, keys.removedHost(w1))).toMatchObject({ incarnation: 0, store: "voting" });
+    expect(compared(planned)).toContain(keys.host(w1));
+    expect(code(records, "h9")).toBe("planned");
+    records.remove(keys.member(w1)).put(keys.removedHost(w1), {
+      ...(written(planned, keys.removedHost(w1)) as object),
+      store: "left",
+    });
+    const back = planTakeBack(records.view, "w1", asked);
+    expect([written(back, keys.removedHost(w1)), written(back, keys.member(w1))]).toMatchObject([
+      "delete",
+      { role: "witness", joinsStore: true },
+    ]);
+  });
+
   test("[HM7] asked again it is finished, and then said to be done", () => {
     const records = afterRemoval(cluster());
     expect(votesOf(records.view)).toBe(4);

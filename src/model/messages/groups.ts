@@ -213,6 +213,50 @@ export const groupMessages = {
     effect: "Nothing was done.",
     remedy: "See `holdfast group show {group}`; its newest recovery point, where there is one, can be exported.",
   },
+  "copies-given-up":
+    "The copies of VM {vm} on {host} went with their group: nobody writes them, and their images are removed.",
+  "group-replicas-unsaid": {
+    cause: "Group {group} has copies, and nobody said what becomes of them.",
+    effect: "The group was not deleted.",
+    remedy: "Say it: `--replicas keep` leaves their images in the pool, `--replicas remove` gives their room back.",
+  },
+  "group-replicas-branch": {
+    cause: "Among the copies of VM {vm} on {host} is a branch with acknowledged writes that nobody else has.",
+    effect: "Group {group} was not deleted.",
+    remedy: "Export it and delete it: `holdfast branch list --vm {vm}`; or `--replicas keep`.",
+  },
+  "group-replicas-needed": {
+    cause: "Host {lost}, where VM {vm} lies, is not up: its copy on {host} may be all that is left of it.",
+    effect: "Group {group} was not deleted.",
+    remedy: "Bring back {lost}, or fail over first: `holdfast group failover {group}`; or `--replicas keep`.",
+  },
+  "group-replicas-too-many": {
+    cause: "Group {group} has {count} copies of disks; at once {most} can be told to stay or go.",
+    effect: "The group was not deleted.",
+    remedy: "Take some of its VMs out first: `holdfast group set {group} --remove-vm VM`.",
+  },
+  "failover-point-of-one": {
+    cause: "Each VM has recovery points of its own, and group {group} has {count} VMs.",
+    effect: "Nothing was done.",
+    remedy: "Name one of them: `--vm VM`.",
+  },
+  "earlier-point": {
+    cause: "VM {vm} is to go back to recovery point {point} on {host}.",
+    effect: "All that was written after it is lost to the VM; where it lay it stays, as a branch.",
+    remedy: "Choose a later point where there is one, or none.",
+  },
+  "failover-vm-runs": {
+    cause: "VM {vm} runs on host {host}, or belongs to it while that is up.",
+    effect: "Nothing was done: a VM goes back to a recovery point only when it is started.",
+    remedy: "Stop it: `holdfast vm stop {vm}`; order it again; then `holdfast vm start {vm}`.",
+  },
+  "failover-point-not-there": {
+    cause: "Recovery point {point} of VM {vm} is not among those on host {host} from which it could start.",
+    effect: "Nothing was done.",
+    remedy: "See `holdfast point list --vm {vm}`: choose one of that host, or another host. A branch can be exported.",
+  },
+  "vm-set-back": "VM {vm} goes back to recovery point {point} on {host}; what was written after it stays as a branch.",
+  "vm-went-back": "The disks of VM {vm} on {host} hold what recovery point {point} holds.",
   "replica-first-cycle":
     "The copy of VM {vm} on {host} holds a whole cycle: from now on only what was written since is lost.",
   "replica-lags": {

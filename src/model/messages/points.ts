@@ -78,6 +78,11 @@ export const pointMessages = {
     remedy:
       "Save from it what is needed: `holdfast branch export {vm} {point} --to FOLDER`; then delete it with `--accept`.",
   },
+  "point-awaited": {
+    cause: "VM {vm} is ordered to go back to recovery point {point}.",
+    effect: "The point was not dropped.",
+    remedy: "Drop it once the VM has been started.",
+  },
   "point-wish-open": {
     cause: "Host {host}, which is to {act} the recovery point, has not answered yet.",
     effect: "It may still be done: the order stays open.",

@@ -161,6 +161,11 @@ export const replicationMessages = {
     effect: "Nothing was done.",
     remedy: "List the points that there are, and choose one of them.",
   },
+  "replica-point-below-disk": {
+    cause: "The disks of VM {vm} lie upon recovery point {point} on this host, where the VM belongs.",
+    effect: "The point was not dropped: nothing can be merged there now.",
+    remedy: "Drop it once the VM has gone to another host and is copied back to this one.",
+  },
   "replica-point-last-cycle": {
     cause: "Recovery point {point} of VM {vm} is its last sealed cycle, from which a failover would start it.",
     effect: "Nothing was done.",
@@ -201,6 +206,12 @@ export const replicationMessages = {
     cause: "The copy of VM {vm} on host {host} is of its last cycle; what was written since is not there.",
     effect: "It was not promoted: acknowledged writes would be lost.",
     remedy: "Bring back the host that has them, or order the failover with the loss that is shown.",
+  },
+  "replica-by-host": {
+    cause:
+      "The host of VM {vm} is lost, and might have gone on without the copy on host {host} by its own note: of two hosts nobody else would know.",
+    effect: "It was not promoted: acknowledged writes may be lost.",
+    remedy: "Bring back that host, which knows, or order the failover with the loss that is shown.",
   },
   "replica-earlier-run": {
     cause: "The copy of VM {vm} on host {host} is of an earlier run; what was written since is not known.",

@@ -1,8 +1,10 @@
+import { arrivalsAreTold } from "./arrivals.ts";
 import { evensOut } from "./balance.ts";
-import { copiesCatchUp, copiesHaveOneWriter, nothingLost, staleBeforeAlone } from "./copies.ts";
+import { copiesCatchUp, copiesHaveOneWriter, countedCopiesStay, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { cyclesKeepTheirWord } from "./cycles.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
+import { pointsAreStartedFrom } from "./going-back.ts";
 import { handsChangeOnce } from "./handing-over.ts";
 import { calm, history, promises, reasons, standbys } from "./judging.ts";
 import type { CheckerKind } from "./kind.ts";
@@ -34,6 +36,7 @@ export const allCheckers: readonly CheckerKind[] = [
   nothingLost,
   copiesHaveOneWriter,
   staleBeforeAlone,
+  countedCopiesStay,
   copiesCatchUp,
   cyclesKeepTheirWord,
   pointsHoldMoments,
@@ -41,7 +44,9 @@ export const allCheckers: readonly CheckerKind[] = [
   lastIsKept,
   pointsAreThere,
   handsStay,
+  pointsAreStartedFrom,
   handsChangeOnce,
+  arrivalsAreTold,
   disksGoAlong,
   starts,
   owners,

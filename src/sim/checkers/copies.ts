@@ -6,6 +6,7 @@ import type { Group, Replica } from "../../model/replication-records.ts";
 import type { OutcomeName } from "../counts.ts";
 import type { World } from "../world/world.ts";
 import { statedLosses } from "./cycles.ts";
+import { goneBack } from "./going-back.ts";
 import type { CheckerKind } from "./kind.ts";
 
 const counted: Partial<Record<Replica["state"]["kind"], OutcomeName>> = {
@@ -23,9 +24,11 @@ export const nothingLost: CheckerKind = {
   make: (world, fail) => {
     const accepted = new Map<VmId, number>();
     const stated = statedLosses(world);
+    const returns = goneBack();
     return {
       committed: (written, writer) => {
         stated.committed(written, writer);
+        returns.note(written);
         const { name, value, before } = written;
         if (name.kind === "replica" && value !== undefined) {
           const { kind } = (value as Replica).state;
@@ -41,6 +44,7 @@ export const nothingLost: CheckerKind = {
         const { vm, epoch } = copy.run;
         const guest = world.replicas.guests.get(vm);
         if (guest === undefined || accepted.get(vm) === epoch || stated.of(vm) !== undefined) return;
+        if (returns.of(vm, epoch) !== undefined) return;
         const lost = copy.vm.spec.disks.flatMap(
           ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
         );
@@ -76,6 +80,23 @@ export const staleBeforeAlone: CheckerKind = {
     };
     return {};
   },
+};
+
+/** S17: copies are given up for good only once no run is promised that they have what it wrote. */
+export const countedCopiesStay: CheckerKind = {
+  rule: "S17",
+  make: (world, fail) => ({
+    committed: ({ name, value, before }) => {
+      if (name.kind !== "replica") return;
+      const [is, was] = [value as Replica | undefined, before as Replica | undefined];
+      if (is?.state.kind !== "surplus" || was === undefined || was.pool !== undefined) return;
+      const owner = world.truth.owners.get(name.vm);
+      const isCounted = was.state.kind === "in-sync" && owner?.kind === "held" && owner.epoch === was.epoch;
+      if (isCounted) fail(`the copy of ${name.vm} on ${name.host} is given up, and its run counts on it`);
+      if (owner?.host === name.host) fail(`the copy of ${name.vm} on ${name.host} is given up, and the VM lies there`);
+      if (was.toRemove !== true) fail(`the copy of ${name.vm} on ${name.host} is given up, and nobody said so`);
+    },
+  }),
 };
 
 const lookEveryMs = 1_000;

@@ -13,7 +13,7 @@ import type { CheckerKind } from "./kind.ts";
 /** What may become of an order to move a VM, as the events say it. */
 const ends = [
   ...["vm-move-begun", "vm-order-dropped", "vm-order-served", "vm-place-changed", "vm-deleted"],
-  "replica-promoted-with-loss",
+  ...["replica-promoted-with-loss", "vm-set-back"],
 ];
 
 /** HM1: no order to move a VM disappears without a word about what became of it. */

@@ -122,8 +122,13 @@ export const handsStay: CheckerKind = {
   rule: "S20",
   make: (world, fail) => {
     const byHand = new Map<string, VmId>();
+    const givenUp = new Set<string>();
     let audits = 0;
     return {
+      committed: ({ name, value }) => {
+        const isUp = name.kind === "replica" && (value as Replica | undefined)?.state.kind === "surplus";
+        if (isUp) givenUp.add(`${name.host} ${name.vm}`);
+      },
       audit: () => {
         audits += 1;
         if (audits % auditsBetween !== 0) return;
@@ -136,8 +141,9 @@ export const handsStay: CheckerKind = {
         for (const [key, vm] of byHand) {
           if (there.has(key)) continue;
           byHand.delete(key);
-          const [, id = ""] = key.split(" ");
-          if (!isDropWanted(world, vm, id)) fail(`point ${id} of ${vm} was taken by hand, and is gone`);
+          const [host, id = ""] = key.split(" ");
+          if (!givenUp.has(`${host} ${vm}`) && !isDropWanted(world, vm, id))
+            fail(`point ${id} of ${vm} was taken by hand, and is gone`);
         }
       },
     };
@@ -164,7 +170,8 @@ function textOf(disks: ReadonlyMap<VolumeId, SimDisk>): string {
   return [...disks].map(([volume, disk]) => `${volume}:${[...disk].sort(([a], [b]) => a - b).join(" ")}`).join(";");
 }
 
-function sameDisk(a: SimDisk | undefined, b: SimDisk | undefined): boolean {
+/** Block by block; what was never written is zeros. */
+export function sameDisk(a: SimDisk | undefined, b: SimDisk | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const blocks = new Set([...a.keys(), ...b.keys()]);
   return [...blocks].every((block) => (a.get(block) ?? 0) === (b.get(block) ?? 0));

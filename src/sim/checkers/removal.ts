@@ -20,6 +20,7 @@ export const removedStayOut: CheckerKind = {
         const removed = value as RemovedHost | undefined;
         const isOut = removed !== undefined && removed.takenBackAt === null;
         if (isOut && !out.has(name.host)) {
+          world.count("removals");
           checkRemoval(world, name.host, last.get(name.host), fail);
           // The records of one transaction come one after another.
           world.scheduler.after(0, () => checkGone(world, name.host, fail));

@@ -9,6 +9,7 @@ import { movingFaults, switchoverInTrouble } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
 import { processFaults } from "./processes.ts";
 import { freezeSticks, rareFaults, thawFails } from "./rare.ts";
+import { hostLeaves } from "./removing.ts";
 import { rulingFaults } from "./ruling.ts";
 import { storeFaults } from "./store.ts";
 
@@ -77,10 +78,12 @@ export const lastMenu: readonly FaultKind[] = [doubling];
 
 /** Of QEMUs whose monitors answer late; drawn by itself, with what makes a driver connect. */
 export const lateMenu: readonly FaultKind[] = [qmpLate];
+/** Hosts that leave the cluster for a while; drawn by itself. */
+export const removalMenu: readonly FaultKind[] = [hostLeaves];
 
 const drawn = [
   ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
-  ...[rulingMenu, movingMenu, copyingMenu, lastMenu, lateMenu],
+  ...[rulingMenu, movingMenu, copyingMenu, lastMenu, lateMenu, removalMenu],
 ].flat();
 /** Every kind that seeds draw: a count of each is held against zero. */
 export const drawnKinds: readonly string[] = [...new Set(drawn.map((kind) => kind.name))];

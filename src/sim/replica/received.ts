@@ -3,6 +3,7 @@ import type { PointOrigin } from "../../model/point-records.ts";
 import type { ReplicaIdentity } from "../../model/replica-identity.ts";
 import type { CycleId, SealedCycle } from "../../model/replication-cycle.ts";
 import type { Door } from "../../ports/migration.ts";
+import type { GoBack } from "../../ports/replication-cycles.ts";
 import type { SimDaemon, SimDisk, SimExport } from "./machine.ts";
 
 export type Received = {
@@ -34,6 +35,8 @@ export type SimPoint = {
   readonly disks: ReadonlyMap<VolumeId, SimDisk>;
   readonly origin: PointOrigin;
   readonly whole: boolean;
+  /** It is not below the disk any more: that went back to an earlier one. */
+  readonly isAside?: true;
 };
 
 /** What a host that receives has, whichever agent is there. */
@@ -48,6 +51,8 @@ export class SimReplicaHost {
   readonly doors = new Map<VmId, readonly Door[]>();
   readonly exports = new Map<VolumeId, SimExport>();
   readonly points = new Map<VmId, SimPoint[]>();
+  /** The last time that the disks of a VM went back, by its name. */
+  readonly wentBack = new Map<VmId, string>();
   /** Ids of those that were whole at any time. */
   readonly everPoints = new Map<VmId, Set<string>>();
   /** For whoever watches. */
@@ -99,4 +104,26 @@ export function setPoint(host: SimReplicaHost, vm: VmId, point: SimPoint): void 
   );
   if (point.whole) host.everPoints.set(vm, (host.everPoints.get(vm) ?? new Set()).add(point.id));
   host.onPoint(vm, point);
+}
+
+/** What the disks go back from stays: the points after that one, and what the disks hold now (S18, S20). */
+export function setAside(host: SimReplicaHost, vm: VmId, found: SimPoint, { id, keeps }: GoBack, at: number): void {
+  const points = host.points.get(vm) ?? [];
+  const from = points.indexOf(found);
+  const now = points.map((point, i) => {
+    if (i <= from || point.isAside === true || !point.whole) return point;
+    return {
+      ...point,
+      origin: point.origin === "branch-kept" ? point.origin : ("branch" as const),
+      isAside: true as const,
+    };
+  });
+  // One that never became a point lies nowhere any more.
+  const left = now.filter(({ whole, isAside }, i) => i <= from || whole || isAside === true);
+  const disks = new Map(
+    [...found.disks.keys()].map((volume) => [volume, new Map(host.copies.get(volume)?.disk ?? [])]),
+  );
+  host.points.set(vm, left);
+  host.wentBack.set(vm, id);
+  if (keeps) setPoint(host, vm, { id, at, disks, origin: "branch-kept", whole: true, isAside: true });
 }

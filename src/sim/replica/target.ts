@@ -6,6 +6,7 @@ import type { HypervisorEnd } from "../../ports/hypervisor.ts";
 import type {
   CeaseEnd,
   ExportEnd,
+  PointsOf,
   ReceiveEnd,
   ReceiveRequest,
   ReplicaCopy,
@@ -13,11 +14,11 @@ import type {
   ReplicaTarget,
   ReplicaVolume,
 } from "../../ports/replication.ts";
-import type { CycleTarget } from "../../ports/replication-cycles.ts";
+import type { CycleTarget, GoBack } from "../../ports/replication-cycles.ts";
 import { obeyCycle } from "./cycle-target.ts";
 import { type ReplicaWorld, SimDaemon, SimExport } from "./machine.ts";
 import { obeyPoint } from "./point-target.ts";
-import { addPoint, type Received, type SimReplicaHost } from "./received.ts";
+import { addPoint, type Received, type SimReplicaHost, setAside } from "./received.ts";
 
 const stepMs = 2;
 
@@ -44,27 +45,30 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     this.#later(() => done(this.#host.received.get(vm)?.cycles?.last ?? null));
   }
 
-  ceaseAt(vm: VmId, point: string, done: (end: CeaseEnd) => void): void {
-    this.#later(() => done(this.#ceaseAt(vm, point)));
+  ceaseAt(vm: VmId, volumes: readonly ReplicaVolume[], back: GoBack, done: (end: CeaseEnd) => void): void {
+    this.#later(() => done(this.#ceaseAt(vm, volumes, back)));
   }
 
-  #ceaseAt(vm: VmId, point: string): CeaseEnd {
-    const points = this.#host.points.get(vm) ?? [];
-    const index = points.findIndex(({ id }) => id === point);
-    const found = points[index];
-    if (found === undefined || !found.whole) return refuse("replica-point-absent", { vm, point });
-    const received = this.#host.received.get(vm);
+  #ceaseAt(vm: VmId, volumes: readonly ReplicaVolume[], back: GoBack): CeaseEnd {
+    const host = this.#host;
+    const found = (host.points.get(vm) ?? []).find(({ id, isAside }) => id === back.point && isAside !== true);
+    const wentBack = host.wentBack.get(vm) === back.id;
+    if (!wentBack && found?.whole !== true) return refuse("replica-point-absent", { vm, point: back.point });
+    const received = host.received.get(vm);
     if (received !== undefined) received.cycles = null;
+    const end = received === undefined ? ceasedOf(host, volumes) : this.#cease(vm);
+    if (end.kind !== "ceased" || wentBack || found === undefined) return end;
+    setAside(host, vm, found, back, this.#world.wall?.() ?? this.#world.now());
     for (const [volume, disk] of found.disks) {
-      const known = this.#host.copies.get(volume)?.disk;
-      known?.clear();
-      for (const [block, value] of disk) known?.set(block, value);
+      const known = host.copies.get(volume);
+      known?.disk.clear();
+      for (const [block, value] of disk) known?.disk.set(block, value);
+      if (known !== undefined) known.left = undefined;
     }
-    this.#host.points.set(vm, points.slice(0, index + 1));
-    return this.#cease(vm);
+    return end;
   }
 
-  ceaseForStart(vm: VmId, _volumes: readonly ReplicaVolume[], done: (end: CeaseEnd) => void): void {
+  ceaseForStart(vm: VmId, volumes: readonly ReplicaVolume[], done: (end: CeaseEnd) => void): void {
     this.#later(() => {
       const beside = this.#host.beside.get(vm);
       if (!this.#host.received.has(vm) && beside !== undefined) {
@@ -73,7 +77,8 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
         if (beside.cycles !== null) this.#host.received.set(vm, beside);
       }
       const last = this.#host.received.get(vm)?.cycles?.last ?? null;
-      done(last === null ? this.#cease(vm) : this.#ceaseAt(vm, last.point));
+      const back = last === null ? undefined : { point: last.point, id: last.point, keeps: false };
+      done(back === undefined ? this.#cease(vm) : this.#ceaseAt(vm, volumes, back));
     });
   }
 
@@ -94,16 +99,15 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     });
   }
 
-  listPoints(vm: VmId, done: (points: readonly ReplicaPoint[]) => void): void {
+  listPoints({ vm }: PointsOf, done: (points: readonly ReplicaPoint[]) => void): void {
     this.#later(() => {
       const whole = (this.#host.points.get(vm) ?? []).filter((point) => point.whole);
-      // Where nothing is received the run folder, which names them, is gone.
-      if (!this.#host.received.has(vm)) return done([]);
-      done(whole.map(({ id, at, origin }) => ({ id, at, sizeMiB: 0, origin, consistency: "crash" as const })));
+      const inOrder = [...whole.filter(({ isAside }) => isAside), ...whole.filter(({ isAside }) => !isAside)];
+      done(inOrder.map(({ id, at, origin }) => ({ id, at, sizeMiB: 0, origin, consistency: "crash" as const })));
     });
   }
 
-  exportPoint(vm: VmId, id: string, folder: string, done: (end: ExportEnd) => void): void {
+  exportPoint({ vm }: PointsOf, id: string, folder: string, done: (end: ExportEnd) => void): void {
     this.#later(() => {
       const point = this.#host.points.get(vm)?.find((one) => one.id === id && one.whole);
       if (point === undefined) return done(refuse("replica-point-absent", { vm, point: id }));
@@ -116,10 +120,12 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     });
   }
 
-  dropPoint(vm: VmId, id: string, done: (end: HypervisorEnd) => void): void {
+  dropPoint({ vm }: PointsOf, id: string, done: (end: HypervisorEnd) => void): void {
     this.#later(() => {
-      if (!this.#host.received.has(vm)) return done(refuse("replica-not-received", { vm }));
       const points = this.#host.points.get(vm) ?? [];
+      const found = points.find((point) => point.id === id);
+      if (!this.#host.received.has(vm) && found !== undefined && found.isAside !== true)
+        return done(refuse("replica-point-below-disk", { vm, point: id }));
       this.#host.points.set(
         vm,
         points.filter((point) => point.id !== id),
@@ -179,6 +185,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       cycles: inCycles ? { last, open: null } : null,
     });
     host.beside.delete(vm);
+    host.wentBack.delete(vm);
     const doors =
       host.doors.get(vm) ??
       mine.map((address) =>
@@ -206,12 +213,10 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     if (trouble !== undefined) return trouble;
     host.received.delete(vm);
     host.beside.delete(vm);
-    const copies = known.volumes.flatMap((volume): ReplicaCopy[] => {
-      const found = host.copies.get(volume)?.identity;
-      if (found === undefined) return [];
-      return [{ volume, epoch: found.epoch, counter: found.counter, path: volume, format: "qcow2" }];
-    });
-    return { kind: "ceased", copies };
+    return ceasedOf(
+      host,
+      known.volumes.map((volume) => ({ volume })),
+    );
   }
 
   #remove(volume: VolumeId): void {
@@ -225,6 +230,15 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       if (this.isOpen) act();
     });
   }
+}
+
+function ceasedOf(host: SimReplicaHost, volumes: readonly Pick<ReplicaVolume, "volume">[]): CeaseEnd {
+  const copies = volumes.flatMap(({ volume }): ReplicaCopy[] => {
+    const found = host.copies.get(volume)?.identity;
+    if (found === undefined) return [];
+    return [{ volume, epoch: found.epoch, counter: found.counter, path: volume, format: "qcow2" }];
+  });
+  return { kind: "ceased", copies };
 }
 
 /** S21, as src/adapters/qemu/replica-identity.ts finds it. */

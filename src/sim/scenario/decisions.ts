@@ -38,6 +38,7 @@ export type Decision =
   | { readonly kind: "released"; readonly vm: VmId; readonly from: Holder; readonly failed: string | null }
   | { readonly kind: "lost-released"; readonly vm: VmId; readonly from: Holder }
   | { readonly kind: "forgiven"; readonly vm: VmId }
+  | { readonly kind: "back"; readonly vm: VmId; readonly on: HostId; readonly is: "ordered" | "done" }
   | { readonly kind: "wanted"; readonly vm: VmId; readonly requested: string }
   | { readonly kind: "deleted"; readonly vm: VmId }
   | { readonly kind: "answered"; readonly vm: VmId; readonly intent: string; readonly answer: string }
@@ -265,6 +266,15 @@ function holder({ host, incarnation, epoch }: HeldOwner): Holder {
 
 function ownerDecisions(vm: VmId, is: Owner | undefined, was: Owner | undefined, events: readonly Event[]): Decision[] {
   if (is === undefined) return [];
+  const isNew = is.back !== undefined && is.back.id !== was?.back?.id;
+  const isSame = is.kind === was?.kind && is.host === was.host;
+  const isDone = isSame && is.kind === "held" && is.back === undefined && was.back !== undefined;
+  const back = isNew ? ("ordered" as const) : isDone ? ("done" as const) : undefined;
+  const backs: Decision[] = back === undefined ? [] : [{ kind: "back", vm, on: is.host, is: back }];
+  return isSame && back !== undefined ? backs : [...holderDecisions(vm, is, was, events), ...backs];
+}
+
+function holderDecisions(vm: VmId, is: Owner, was: Owner | undefined, events: readonly Event[]): Decision[] {
   if (is.kind === "released") {
     if (was?.kind !== "held" && was?.host !== is.host) return [{ kind: "place-changed", vm, aim: is.host }];
     if (was.kind !== "held") return [{ kind: "forgiven", vm }];

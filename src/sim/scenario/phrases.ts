@@ -1,6 +1,6 @@
 import { planRelease } from "../../core/requests/change-host.ts";
 import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
-import { planDeleteGroup, planPauseGroup, planSetGroup } from "../../core/requests/groups.ts";
+import { planPauseGroup, planSetGroup } from "../../core/requests/groups.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import { planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
 import type { Incarnation, IntentId, Nonce, TaskId, VmId } from "../../model/ids.ts";
@@ -16,7 +16,7 @@ import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import type { World } from "../world/world.ts";
-import { acceptLoss } from "./failover-phrase.ts";
+import { acceptLoss, deleteGroup, goBack } from "./failover-phrase.ts";
 import { asItArrives, asItIsHandedOver, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { dropPoint, exportPoint, schedule, takePoint, testPoint } from "./point-phrases.ts";
@@ -360,12 +360,10 @@ const plays: { readonly [Id in PhraseId]: Play } = {
       (view, _event, asked) =>
         planSetGroup(view, { group: rule, resume: "manual" }, asked),
   ),
-  "group delete RULE": orderWith(
-    ({ rule }) =>
-      (view, _event, asked) =>
-        planDeleteGroup(view, rule, asked),
-  ),
+  "group delete RULE": orderWith(deleteGroup("keep")),
+  "group delete RULE with its copies": orderWith(deleteGroup("remove")),
   "accept the loss of VM on HOST": orderWith(acceptLoss),
+  "go back with VM on HOST": orderWith(goBack),
   "group set RULE every TIME": orderWith(({ rule, value }) => {
     const mode = { mode: "asynchronous", everyS: Math.round(value / 1_000), lossS: 60 } as const;
     return (view, _event, asked) => planSetGroup(view, { group: rule, ...mode }, asked);

@@ -60,6 +60,10 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       return { what: `copy of ${nameOf(decision.vm)} on ${decision.host}: ${decision.state}`, rule: "S17" };
     case "point":
       return { what: `point of ${nameOf(decision.vm)} on ${decision.host}: ${decision.is}`, rule: "S20" };
+    case "back": {
+      const what = decision.is === "ordered" ? "are to go back to a point" : "went back";
+      return { what: `disks of ${nameOf(decision.vm)} on ${decision.on} ${what}`, rule: "S20" };
+    }
     case "group":
       return { what: `group ${decision.group} ${decision.is}`, rule: "" };
     case "errs":

@@ -186,7 +186,11 @@ function removeImage(
 ): void {
   life.after(20, () => {
     const isOpen = world.qemus.isOpen(host, volume);
-    if (!isOpen) host.images.remove(volume);
+    if (!isOpen) {
+      host.images.remove(volume);
+      // It may have come about by replication.
+      world.replicas.imageGone(host, volume);
+    }
     done(isOpen ? refuse("volume-in-use", { volume, pool: "" }) : { kind: "done" });
   });
 }

@@ -285,7 +285,11 @@ export class ReplicaMachines {
   }
 
   imageGone(host: SimHost, volume: string): void {
-    this.#machines.get(host.id)?.target.copies.delete(volume as VolumeId);
+    const target = this.#machines.get(host.id)?.target;
+    target?.copies.delete(volume as VolumeId);
+    // All that was laid upon it goes along.
+    for (const [vm, points] of target?.points ?? [])
+      if (points.some(({ disks }) => disks.has(volume as VolumeId))) target?.points.delete(vm);
   }
 
   /** The last cycle that is sealed at a host, whether it is up or not. */

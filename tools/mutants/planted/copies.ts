@@ -74,4 +74,28 @@ export const copyMutants: readonly Mutant[] = [
     find: "  if (protection !== undefined && waitsForResume(view, mirror.run.vm, here.to, protection.group)) return;",
     replace: "",
   },
+  {
+    id: "replicas-given-up-while-a-run-counts-on-them",
+    rule: "S17",
+    what: "Replicas go with their group before the run has said that it goes on without them.",
+    file: "src/core/replica-removal.ts",
+    find: 'return owner.kind === "released" || known.every(({ state }) => state.kind !== "in-sync");',
+    replace: "return owner.epoch > 0;",
+  },
+  {
+    id: "replicas-go-though-they-were-to-stay",
+    rule: "S18",
+    what: "The images of a group that is deleted go whatever was said of them.",
+    file: "src/core/replica-removal.ts",
+    find: "known.length === 0 || !known.every(({ toRemove }) => toRemove === true)",
+    replace: "known.length === 0",
+  },
+  {
+    id: "word-to-remove-lost-on-the-way",
+    rule: "S18",
+    what: "The run's own word about its copies takes away that they are to be removed.",
+    file: "src/core/replication.ts",
+    find: 'record?.value.toRemove === true && said.kind !== "copying" ?',
+    replace: 'record?.value.toRemove === true && said.kind === "sealed" ?',
+  },
 ];

@@ -15,8 +15,8 @@ export const cycleMutants: readonly Mutant[] = [
     rule: "S25",
     what: "A start from copies in cycles closes them as it does those of each write, and finds none sealed.",
     file: "src/agent/receiving.ts",
-    find: 'building.effects.push({ kind: "cease", op, vm, before: volumes });',
-    replace: 'building.effects.push({ kind: "cease", op, vm, before: null });',
+    find: 'building.effects.push({ kind: "cease", op, vm, before: volumes, ...',
+    replace: 'building.effects.push({ kind: "cease", op, vm, before: null, ...',
   },
   {
     id: "any-loss-within-policy",

@@ -103,8 +103,8 @@ export const heartMutants: readonly Mutant[] = [
     rule: "S1",
     what: "A fenced host registers anew under the number that was fenced.",
     file: "src/heart/registering.ts",
-    find: "Math.max(found?.value.incarnation ?? 0, knownIncarnation(state.guards)) + 1)",
-    replace: "Math.max(found?.value.incarnation ?? 1, knownIncarnation(state.guards), 1))",
+    find: "Math.max(found?.value.incarnation ?? past, knownIncarnation(guards)) + 1)",
+    replace: "Math.max(found?.value.incarnation ?? 1, knownIncarnation(guards), 1))",
   },
   {
     id: "heart-restart-loses-the-incarnation",
@@ -131,5 +131,14 @@ export const heartMutants: readonly Mutant[] = [
         replace: "askStamps(next, phase, at)",
       },
     ],
+  },
+  {
+    id: "full-store-asked-at-once",
+    rule: "S22",
+    what: "A registration that a full store refuses is asked for again as fast as it is refused.",
+    near: ["store-full", "power-loss"],
+    file: "src/heart/registering.ts",
+    find: 'end.kind === "unknown" && at < againAt',
+    replace: 'end.kind === "unknown" && at < askedAt',
   },
 ];

@@ -256,6 +256,15 @@ export const movingMutants: readonly Mutant[] = [
     replace: "!(isSilent && !isToLeave(view, id) && !runsWhereOwned(view, id))",
   },
   {
+    id: "arrival-told-by-memory-alone",
+    rule: "S15",
+    what: "That a guest has come is told apart from the word that it goes on, after which its source may quit.",
+    near,
+    file: "src/agent/status.ts",
+    find: "if (isTold || !isOn(phase) ||",
+    replace: "if (!isTold || !isOn(phase) ||",
+  },
+  {
     id: "asked-of-a-host-that-goes-down",
     rule: "HM4",
     what: "A target that is about to go down answers only for what it has made ready for.",

@@ -41,6 +41,39 @@ export const pointMutants: readonly Mutant[] = [
     find: "!isHere && stored.revision <= asked)",
     replace: "!isHere && asked >= 0)",
   },
+  {
+    id: "goes-back-in-word-only",
+    rule: "S20",
+    what: "A VM that is to go back to a point starts from what its disks hold.",
+    file: "src/agent/receiving.ts",
+    find: "before === undefined ? undefined : view.owners.get(vm)?.value.back;",
+    replace: "before === undefined || before.epoch > 0 ? undefined : view.owners.get(vm)?.value.back;",
+  },
+  {
+    id: "what-was-left-for-a-point-lacks-nothing",
+    rule: "S18",
+    what: "Its own host's disks, which the VM left for an earlier point, go like any old copy.",
+    file: "src/core/replication-promotion.ts",
+    find: 'mayHaveMore: use.kind === "lossy" || point !== undefined || isForced };',
+    replace: 'mayHaveMore: use.kind === "lossy" || isForced };',
+  },
+  {
+    id: "point-forgotten-at-the-next-start",
+    rule: "S20",
+    what: "A VM that could not be started at once from the point that somebody chose starts without it.",
+    file: "src/core/ownership.ts",
+    find: "return owner?.back === undefined || owner.host !== to ?",
+    replace: 'return owner?.back === undefined || owner.kind === "released" || owner.host !== to ?',
+  },
+  {
+    id: "points-of-before-it-was-received",
+    rule: "S20",
+    what: "What was seen while a host received nothing counts once it receives again: records of points that are there go.",
+    near: ["switchover-in-trouble", "host-freeze"],
+    file: "src/agent/note-replicas.ts",
+    find: "const isNew = known.doors === null && doors !== null;",
+    replace: "const isNew = known.doors === null && doors !== null && now < 0;",
+  },
 ];
 
 /** Found by the tests of what is decided of points. */
@@ -60,6 +93,14 @@ export const pointRuleMutants: readonly Mutant[] = [
     file: "src/core/points.ts",
     find: 'findLast(({ value }) => value.origin === "schedule");\n  return isPointDue',
     replace: 'findLast(({ value }) => value.origin !== "resync");\n  return isPointDue',
+  },
+  {
+    id: "awaited-point-thinned-out",
+    rule: "S20",
+    what: "A point that somebody ordered a start from goes by the rules of thinning.",
+    file: "src/core/points.ts",
+    find: "return unwanted.filter((id) => !isAwaited(view, vm, id));",
+    replace: "return unwanted.filter((id) => !isAwaited(view, vm, id) || id !== undefined);",
   },
   {
     id: "half-copied-kept-as-a-point",

@@ -96,8 +96,9 @@ export const replicationMutants: readonly Mutant[] = [
     rule: "S18",
     what: "A stale copy is promoted without anybody's order.",
     file: "src/core/replication-promotion.ts",
-    find: 'if (use.kind === "lossy" && !isAccepted(taken, accepted))',
-    replace: 'if (use.kind === "lossy" && use.code !== "replica-stale" && !isAccepted(taken, accepted))',
+    find: 'if (use.kind === "lossy" && point === undefined && !isAccepted(taken, accepted))',
+    replace:
+      'if (use.kind === "lossy" && use.code !== "replica-stale" && point === undefined && !isAccepted(taken, accepted))',
   },
   {
     id: "order-for-another-loss",
@@ -323,7 +324,7 @@ export const relayMutants: readonly Mutant[] = [
     id: "not-looked-at-after-a-reboot",
     rule: "S21",
     what: "What was received write by write is started from without a look once its host was off.",
-    file: "src/adapters/qemu/replica-cease.ts",
+    file: "src/adapters/qemu/replica-start.ts",
     find: "found === undefined || found.cycles !== null ? undefined :",
     replace: "found === undefined || found.cycles === null ? undefined :",
   },

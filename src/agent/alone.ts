@@ -1,0 +1,98 @@
+import { assert } from "../base/assert.ts";
+import { limits } from "../core/limits.ts";
+import { mayGoByHost } from "../core/replication.ts";
+import { copiesState } from "../core/replication-duty.ts";
+import { type HostId, type InstantMs, later, type VmId } from "../model/ids.ts";
+import type { AloneNote } from "../ports/alone-notes.ts";
+import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
+import type { Building } from "./building.ts";
+import { isReplicaWorking, withReplicas } from "./note-replicas.ts";
+import type { Mirror } from "./replica-state.ts";
+import { type AgentOp, type AgentState, runKey } from "./state.ts";
+
+// S23: of two hosts that vote, one alone can record nothing. A guest whose copy is away goes on by a note of its own host, and
+// nobody but a person takes a copy of which the records say that this may be so (docs/designs/0009).
+
+/** A write has waited for its copy, and the store may take no record of it: noted first, and only then it goes on. */
+export function goByHost(building: Building, mirror: Mirror, to: HostId): void {
+  const { run } = mirror;
+  const { view, wall } = building.happened;
+  const { alone } = building.state.replicas;
+  const isRelayed = mirror.told === "mirror" || mirror.told === "unknown";
+  if (alone === null || !mirror.waits || !isRelayed || mirror.ended) return;
+  const { incarnation, epoch } = run;
+  if (!mayGoByHost(view, run.vm, { host: building.state.self, incarnation, epoch }, to)) return;
+  const key = aloneKey(run.vm);
+  if (isReplicaWorking(building.state, key) || isReplicaWorking(building.state, runKey(run), "resync")) return;
+  if (!isDue(building, mirror.retryAt) || !isDue(building, building.state.replicas.retries.get(key))) return;
+  const known = noteOf(building.state, run);
+  if (known?.isThere !== true) {
+    const note = known ?? { run, at: wall };
+    const op = building.op({ kind: "note-alone", runKey: key });
+    building.state = withNote(building.state, { ...note, isThere: false });
+    building.effects.push({ kind: "note-alone", op, note: { run: note.run, at: note.at } });
+    return;
+  }
+  assert(known.run.epoch === epoch, () => `Cannot let ${runKey(run)} go on alone: its host has noted another run`);
+  const op = building.op({ kind: "go-on-alone", runKey: runKey(run) });
+  building.effects.push({ kind: "go-on-alone", op, run });
+}
+
+/** What was noted is on record, or of a run that is over: it says nothing any more. */
+export function forgetNotes(building: Building): void {
+  const { view } = building.happened;
+  for (const [vm, note] of building.state.replicas.alone ?? []) {
+    if (isReplicaWorking(building.state, aloneKey(vm)) || isUnsaid(building, note)) continue;
+    if (!isDue(building, building.state.replicas.retries.get(aloneKey(vm)))) continue;
+    const op = building.op({ kind: "forget-alone", runKey: aloneKey(vm) });
+    building.effects.push({ kind: "forget-alone", op, note: { run: note.run, at: note.at } });
+  }
+
+  function isUnsaid({ state }: Building, { run }: AloneNote): boolean {
+    const owner = view.owners.get(run.vm)?.value;
+    if (owner?.kind !== "held" || owner.host !== state.self || owner.epoch !== run.epoch) return false;
+    return [...view.members.keys()].some((host) => copiesState(view, run.vm, run, host) === "in-sync");
+  }
+}
+
+/** It goes on without its copies, or may, by what is noted here. */
+export function noteOf(state: AgentState, run: Pick<VmRun, "vm" | "epoch">) {
+  const note = state.replicas.alone?.get(run.vm);
+  return note?.run.epoch === run.epoch ? note : undefined;
+}
+
+function isDue(building: Building, at: InstantMs | null | undefined): boolean {
+  if (at == null || building.happened.now >= at) return true;
+  building.wakeAt(at);
+  return false;
+}
+
+function aloneKey(vm: VmId): string {
+  return `alone ${vm}`;
+}
+
+export function noteAlone(
+  state: AgentState,
+  { runKey: key, kind }: Pick<AgentOp, "runKey" | "kind">,
+  end: HypervisorEnd,
+  now: InstantMs,
+): AgentState {
+  const found = [...(state.replicas.alone ?? [])].find(([vm]) => aloneKey(vm) === key)?.[1];
+  if (found === undefined) return state;
+  const again = later(now, limits.replicaPromptRetryMs);
+  if (end.kind !== "done") return withReplicas(state, { retries: new Map(state.replicas.retries).set(key, again) });
+  if (kind === "note-alone") return withNote(state, { ...found, isThere: true });
+  const alone = new Map(state.replicas.alone);
+  alone.delete(found.run.vm);
+  return withReplicas(state, { alone });
+}
+
+/** What an earlier agent has noted. */
+export function noteNotes(state: AgentState, notes: readonly AloneNote[] | undefined): AgentState {
+  if (notes === undefined || state.replicas.alone !== null) return state;
+  return withReplicas(state, { alone: new Map(notes.map((note) => [note.run.vm, { ...note, isThere: true }])) });
+}
+
+function withNote(state: AgentState, note: AloneNote & { readonly isThere: boolean }): AgentState {
+  return withReplicas(state, { alone: new Map(state.replicas.alone).set(note.run.vm, note) });
+}

@@ -12,7 +12,7 @@ export const help = `Measures replication at the driver: through its port, and t
 Copy: MiB a second, from the beginning of the job until it is confirmed that the copy has everything. Write: milliseconds of a
 4 KiB write with its flush, the median, while in sync. Resync: MiB that were sent per what was written meanwhile, in whole
 blocks of 64 KiB. Point: the longest write with its flush while a recovery point is taken; raw is what it may be. Memory: MiB
-of the relay that nobody shares, after all that; raw is what it may have.
+of the relay that nobody shares, at most, looked at while it copies and after all that; raw is what it may have.
 
 Switchover: the longest time in which a guest that writes every 5 ms wrote nothing, seen on its disk, while it went to the
 host of its copy.

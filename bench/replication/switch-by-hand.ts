@@ -3,7 +3,7 @@ import { must } from "../../src/base/assert.ts";
 import { endHandQemu, handTls, imageOf, moveByHand, startHandQemu } from "../migration/hand-qemu.ts";
 import { diskMiB, type Rig } from "../migration/rig.ts";
 import { endMirrorByHand, type HandDaemon, mirrorByHand, startHandDaemon } from "./hand-mirror.ts";
-import type { Switching } from "./switchover.ts";
+import type { Switching } from "./measure.ts";
 
 /** By commands alone: each time everything is copied anew. */
 export async function openSwitchByHand(rig: Rig, name: string): Promise<Switching> {

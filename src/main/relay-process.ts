@@ -16,7 +16,7 @@ export async function main([path]: readonly string[]): Promise<void> {
   process.exit(0);
 }
 
-/** Young objects alone: payloads do not grow old. */
+/** Young objects alone: payloads, which grow old under way, are given back by whoever had them last. */
 function collector(): () => void {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as (of: { readonly type: "minor" }) => void;

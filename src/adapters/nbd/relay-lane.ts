@@ -72,13 +72,8 @@ export class RelayLane {
   /** Not reset by a connection: one that comes and goes without an answer helps nobody. */
   #answeredAt = performance.now();
   #taken = 0;
-<<<<<<< HEAD
   #backlog = new Backlog();
   readonly #spent = new SpentChunks();
-=======
-  readonly #spent = new SpentChunks();
-  #backlog = new Backlog();
->>>>>>> refs/heads/bench
   /** Of the replica's image, when it was last connected. */
   #counter = 0;
   /** S21: what it answered earlier is not in there; it would be, seemingly, after some more connections. */

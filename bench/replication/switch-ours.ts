@@ -8,9 +8,8 @@ import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { Door, IncomingEnd } from "../../src/ports/migration.ts";
 import type { CeaseEnd, ReceiveEnd } from "../../src/ports/replication.ts";
 import { type BenchHost, cluster, diskMiB, type Rig } from "../migration/rig.ts";
-import { ask, mustBeDone } from "./calls.ts";
+import { ask, mustBeDone, type Switching } from "./calls.ts";
 import { relayCommand } from "./relay.ts";
-import type { Switching } from "./switchover.ts";
 
 type End = BenchHost & { readonly source: QemuReplicaSource; readonly target: QemuReplicaTarget };
 const addresses = ["127.0.0.1"];

@@ -1,17 +1,9 @@
 import { measureMove, ticksAfter, untilSeen } from "../migration/measure.ts";
 import { openRig, type Rig } from "../migration/rig.ts";
 import { watchTicks } from "../migration/tick-watch.ts";
+import type { Switching } from "./calls.ts";
 import { openSwitchByHand } from "./switch-by-hand.ts";
 import { openSwitchOurs } from "./switch-ours.ts";
-
-/** A guest that writes every 5 ms and changes hosts to and fro. */
-export type Switching = {
-  /** From now on its disk has a copy on the other host, that lacks nothing. */
-  readonly mirror: () => Promise<void>;
-  /** Milliseconds until it executes on the host of its copy, and the one it left is gone. */
-  readonly move: () => Promise<number>;
-  readonly close: () => Promise<void>;
-};
 
 const memoryMiB = 80;
 

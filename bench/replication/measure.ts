@@ -8,15 +8,6 @@ export type Mirrored = {
   readonly close: () => Promise<void>;
 };
 
-/** A guest that writes every 5 ms and changes hosts to and fro. */
-export type Switching = {
-  /** From now on its disk has a copy on the other host, that lacks nothing. */
-  readonly mirror: () => Promise<void>;
-  /** Milliseconds until it executes on the host of its copy, and the one it left is gone. */
-  readonly move: () => Promise<number>;
-  readonly close: () => Promise<void>;
-};
-
 export type Row = { readonly what: string; readonly ours: number; readonly raw: number; readonly ratio: number };
 
 export function rowOf(what: string, ours: number, raw: number): Row {

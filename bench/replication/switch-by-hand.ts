@@ -2,8 +2,8 @@ import { rmSync, truncateSync, writeFileSync } from "node:fs";
 import { must } from "../../src/base/assert.ts";
 import { endHandQemu, handTls, imageOf, moveByHand, startHandQemu } from "../migration/hand-qemu.ts";
 import { diskMiB, type Rig } from "../migration/rig.ts";
+import type { Switching } from "./calls.ts";
 import { endMirrorByHand, type HandDaemon, mirrorByHand, startHandDaemon } from "./hand-mirror.ts";
-import type { Switching } from "./measure.ts";
 
 /** By commands alone: each time everything is copied anew. */
 export async function openSwitchByHand(rig: Rig, name: string): Promise<Switching> {

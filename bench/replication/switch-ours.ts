@@ -8,8 +8,7 @@ import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { Door, IncomingEnd } from "../../src/ports/migration.ts";
 import type { CeaseEnd, ReceiveEnd } from "../../src/ports/replication.ts";
 import { type BenchHost, cluster, diskMiB, type Rig } from "../migration/rig.ts";
-import { ask, mustBeDone } from "./calls.ts";
-import type { Switching } from "./measure.ts";
+import { ask, mustBeDone, type Switching } from "./calls.ts";
 import { relayCommand } from "./relay.ts";
 
 type End = BenchHost & { readonly source: QemuReplicaSource; readonly target: QemuReplicaTarget };

@@ -1,7 +1,7 @@
 import { measureMove, ticksAfter, untilSeen } from "../migration/measure.ts";
 import { openRig, type Rig } from "../migration/rig.ts";
 import { watchTicks } from "../migration/tick-watch.ts";
-import type { Switching } from "./measure.ts";
+import type { Switching } from "./calls.ts";
 import { openSwitchByHand } from "./switch-by-hand.ts";
 import { openSwitchOurs } from "./switch-ours.ts";
 

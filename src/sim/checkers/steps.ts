@@ -5,6 +5,8 @@ import { stepManager } from "../../manager/manager.ts";
 import type { ManagerEvent, ManagerState, ManagerStep } from "../../manager/state.ts";
 import type { Revision, StoreKey } from "../../model/ids.ts";
 import { keys, parseKey } from "../../model/keys.ts";
+import type { VmMove } from "../../model/move-records.ts";
+import { parseChange } from "../../model/parse-change.ts";
 import type { Change, Transaction } from "../../model/transaction.ts";
 import { applyChanges, type ClusterView } from "../../model/view.ts";
 import type { World } from "../world/world.ts";
@@ -62,6 +64,7 @@ export function shuffledSteps(seed: string): StepChecks {
   };
 }
 
+type CommitEffect = Extract<ManagerStep["effects"][number], { readonly kind: "commit" }>;
 type Effect = { readonly kind: string; readonly transaction?: Transaction };
 
 function sampler(): (effects: readonly Effect[]) => boolean {
@@ -113,7 +116,8 @@ function checkFixedPoint(
           written.has(key) &&
           !key.startsWith("/fence/") &&
           !isOrdered(next.transaction, key) &&
-          !hasArrived(event.view, key),
+          !hasArrived(event.view, key) &&
+          !goesElsewhere(event.view, mine, next.transaction, key),
       );
       if (again !== undefined) fail(`writes ${again.key} again on the result of its own decision`);
     }
@@ -132,6 +136,22 @@ function hasArrived(view: ClusterView, key: StoreKey): boolean {
   const name = parseKey(key);
   const move = name.kind === "vm-move" ? view.moves.get(name.vm)?.value : undefined;
   return move?.live?.kind === "switched" && view.owners.get(move.vm)?.value.host === move.to;
+}
+
+/**
+ * HM2: one whose target takes nobody any more, before anything of it was begun, is called off, and that is told by itself; the
+ * next one may begin at once, to another host.
+ */
+function goesElsewhere(view: ClusterView, decided: readonly CommitEffect[], next: Transaction, key: StoreKey): boolean {
+  const name = parseKey(key);
+  if (name.kind !== "vm-move") return false;
+  const isCalledOff = decided.some(({ events }) =>
+    events.some(({ type, subjects }) => type === "vm-move-called-off" && subjects.vm === name.vm),
+  );
+  const write = next.writes.find((one) => one.key === key);
+  const begun = write?.kind === "put" ? parseChange({ ...write, revision: view.revision }).value : undefined;
+  const to = (begun as VmMove | undefined)?.to;
+  return isCalledOff && to !== undefined && to !== view.moves.get(name.vm)?.value.to;
 }
 
 function changesOf(transaction: Transaction, revision: Revision): Change[] {

@@ -68,11 +68,13 @@ describe("[S2] VMs that stand still", () => {
     standstill = { since: 1_000 as WallMs, why: "heart-store-silent" };
     expect(await states()).toEqual({ web: "frozen", db: "unknown" });
     expect(await done("vm", "show", "web")).toMatch(
-      /State +frozen\nFrozen +yes, since \S+ \S+: The cluster's store does not answer\.\n/u,
+      /State +frozen\nFrozen +yes, since \S+ \S+: The cluster's store does not answer, or takes no writes\.\n/u,
     );
     const shown = await done("host", "show", "h1");
     expect(shown).toMatch(/State +unknown, VMs frozen\n/u);
-    expect(shown).toMatch(/VMs frozen +yes, since \S+ \S+: The cluster's store does not answer\.\n/u);
+    expect(shown).toMatch(
+      /VMs frozen +yes, since \S+ \S+: The cluster's store does not answer, or takes no writes\.\n/u,
+    );
     expect(await done("host", "show", "h2")).toMatch(/VMs frozen +not known\n/u);
     const all = await done("cluster", "status");
     expect(all).toMatch(/FAIL +The VMs of host h1, which answers this, have stood still for \d+ ms/u);

@@ -38,7 +38,15 @@ export function settleReceiving(building: Building, incarnation: Incarnation): v
   }
   const left = new Set([...view.replicas.values()].flatMap(({ value }) => (value.host === self ? [value.vm] : [])));
   for (const vm of [...left].sort())
-    if (mayBeRemoved(view, vm, self) || isLeft(view, vm, self)) forget(building, vm, incarnation);
+    if (mayBeRemoved(view, vm, self) ? hasItsOwn(building, vm) : isLeft(view, vm, self))
+      forget(building, vm, incarnation);
+}
+
+/** S17: the host whose disks are the VM's own is heard; as long as it may be lost, these here may be all that there is. */
+function hasItsOwn({ state, happened: { view, now } }: Building, vm: VmId): boolean {
+  const host = view.owners.get(vm)?.value.host;
+  const heardAt = host === undefined ? undefined : state.beats.get(host);
+  return heardAt !== undefined && now - heardAt <= limits.aliveMs;
 }
 
 function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void {

@@ -3,9 +3,10 @@ import type { HostId, InstantMs } from "../model/ids.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { AgentState } from "./state.ts";
 
-// Whether the host that a guest is about to be given to is still heard: one that has just died would own it for nothing.
+// Whether a host on which something rests is still heard: the one that a guest is about to be given to, which would own it for
+// nothing if it has just died; and the one whose disks a VM has, where its copies here are to go.
 
-/** When this host and those that its guests leave for were heard last; nothing is kept while none leaves. */
+/** When this host and those were heard last; nothing is kept while nothing rests on any. */
 export function noteBeats(state: AgentState, view: ClusterView, touched: Touched, now: InstantMs): AgentState {
   const targets = targetsOf(state, view);
   if (targets.size === 0) return state.beats.size === 0 ? state : { ...state, beats: new Map() };
@@ -16,11 +17,15 @@ export function noteBeats(state: AgentState, view: ClusterView, touched: Touched
   return { ...state, beats };
 }
 
-function targetsOf({ locals }: AgentState, view: ClusterView): Set<HostId> {
+function targetsOf({ locals, self }: AgentState, view: ClusterView): Set<HostId> {
   const targets = new Set<HostId>();
   for (const { run, moving } of locals.values()) {
     const to = moving?.part === "leaving" ? view.moves.get(run.vm)?.value.to : undefined;
     if (to !== undefined) targets.add(to);
+  }
+  for (const { value } of view.replicas.values()) {
+    const owner = value.toRemove === true && value.host === self ? view.owners.get(value.vm)?.value.host : undefined;
+    if (owner !== undefined) targets.add(owner);
   }
   return targets;
 }

@@ -188,9 +188,12 @@ export function forgetFailuresTransaction(
   return transaction([...compares, ...plan.compares], [...writes, ...plan.writes]);
 }
 
-/** Out of an error it starts from what lies there: the point that it was to go back to may be what it failed of. */
+/**
+ * Out of an error it starts from what lies there: the point that it was to go back to may be what it failed of. Not where what
+ * lies there was never a moment, such as a copy that was half made (S20).
+ */
 function forgiven({ back, ...owner }: Owner, { requested }: Vm): Owner {
-  const still = back === undefined || requested === "disabled" ? {} : { back };
+  const still = back === undefined || (requested === "disabled" && back.keeps) ? {} : { back };
   return { ...owner, ...still, failed: null, failedHosts: [] } as Owner;
 }
 

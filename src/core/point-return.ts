@@ -20,11 +20,14 @@ export function pointToStartFrom(view: ClusterView, vm: VmId, host: HostId, id: 
 
 /** What the owner record says of it from then on. */
 export function goBackTo(view: ClusterView, vm: VmId, { host, id }: Point, at: WallMs): GoBack {
-  const lies = view.owners.get(vm)?.value.host === host;
+  const owner = view.owners.get(vm)?.value;
+  const name = { point: id, id: `left-${at}` };
+  // What lies there is what an earlier order left, which nobody has carried out.
+  if (owner?.host === host) return { ...name, keeps: owner.back?.keeps ?? true };
   const use = usability(view, vm, host);
   // What a cycle that is not sealed has left is no moment that there was (S25), nor is what is half copied.
   const isMoment = use.kind === "whole" || (use.kind === "lossy" && use.code !== "replica-behind");
-  return { point: id, id: `left-${at}`, keeps: lies || isMoment };
+  return { ...name, keeps: isMoment };
 }
 
 /** Somebody ordered a start from it, which nobody has done yet: it stays. */

@@ -39,7 +39,7 @@ export function markCopies(
 
 /**
  * S17: nobody counts on the copies at `host` any more: no group protects the VM with them, and no run of it is promised that they have
- * what it wrote. One that runs says so first; while its host is lost, nobody does.
+ * what it wrote: one that runs says so first. That the host of its own disks is there is for whoever removes them to see.
  */
 export function mayBeRemoved(view: ClusterView, vm: VmId, host: HostId): boolean {
   const owner = view.owners.get(vm)?.value;

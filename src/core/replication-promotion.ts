@@ -68,7 +68,12 @@ export function promoteCopies(
     return refuse(use.code, { vm, host: to });
   // S24: what it wrote without this store, and what was decided about that, is not known here.
   const isForced = view.cluster?.value.forced?.without.includes(owner.host) === true;
-  const left: Left = { owner, at, mayHaveMore: use.kind === "lossy" || point !== undefined || isForced };
+  const left: Left = {
+    owner,
+    at,
+    isBack: point !== undefined,
+    mayHaveMore: use.kind === "lossy" || point !== undefined || isForced,
+  };
   const compares = taken.map(({ key, record }) => unchanged(key, record));
   if (point !== undefined) compares.push(unchanged(keys.point(vm, point.value.id), point));
   const writes: Write[] = taken.flatMap(({ key, record }) => (record === undefined ? [] : [remove(key)]));
@@ -82,8 +87,8 @@ export function promoteCopies(
   return { kind: "part", compares, writes };
 }
 
-/** `mayHaveMore`: acknowledged writes that the copies which are taken lack. */
-type Left = { readonly owner: Owner; readonly at: WallMs; readonly mayHaveMore: boolean };
+/** `mayHaveMore`: acknowledged writes that the copies which are taken lack. `isBack`: somebody wants none of what was written last. */
+type Left = { readonly owner: Owner; readonly at: WallMs; readonly mayHaveMore: boolean; readonly isBack: boolean };
 
 /** S18: exactly the records that were shown, or the order is void: what it states would not be what is lost. */
 function isAccepted(taken: readonly Copy[], accepted: AcceptedLoss | undefined): boolean {
@@ -92,12 +97,19 @@ function isAccepted(taken: readonly Copy[], accepted: AcceptedLoss | undefined):
 }
 
 /** A copy that the VM does not go on from. One of a host that was lost may have what nobody else has: it is kept. */
-function leftBehind(vm: VmId, host: HostId, { volume, record }: Copy, { owner, at, mayHaveMore }: Left): Replica {
+function leftBehind(
+  vm: VmId,
+  host: HostId,
+  { volume, record }: Copy,
+  { owner, at, mayHaveMore, isBack }: Left,
+): Replica {
   const receiver = record?.value.receiver ?? null;
   const epoch = record?.value.epoch ?? owner.epoch;
   const base = { schema: 1, vm, volume, host, epoch, receiver } as const;
   const known = record?.value.state;
-  if (known !== undefined && known.kind !== "in-sync") return { ...base, state: known };
+  // S25: by policy a sealed one would bring back, by itself, what the VM was to go back behind.
+  const isOffered = known?.kind === "in-sync" || (isBack && known?.kind === "sealed");
+  if (known !== undefined && !isOffered) return { ...base, state: known };
   // Of one that was stopped in order the copies have everything, unless this very promotion loses something.
   const wasItsHost = host === owner.host && (owner.kind === "held" || mayHaveMore);
   const state: ReplicaState = wasItsHost

@@ -217,7 +217,9 @@ function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, { self,
 function forgotten(replica: Replica): Replica {
   const { state } = replica;
   const wasWhole = state.kind === "in-sync" || state.kind === "sealed" || (state.kind === "stale" && state.whole);
-  return wasWhole ? { ...replica, state: { kind: "unknown" } } : replica;
+  // That they were to go was said of copies that others were better than.
+  const { toRemove: _, ...kept } = replica;
+  return wasWhole ? { ...kept, state: { kind: "unknown" } } : kept;
 }
 
 /**

@@ -170,7 +170,7 @@ async function run(
   trimEvents(store, clock, isMine);
   keepMember(config, etcd, view, commit);
   keepOthersOut(etcd, view, commit, isMine);
-  const dueAfter = () => (takeover.force.isUnfinished() ? 0 : shootsAfter(view(), self));
+  const dueAfter = () => (takeover.force.isOfThisBoot() ? 0 : shootsAfter(view(), self));
   if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
   return undefined;
 }

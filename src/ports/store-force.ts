@@ -13,6 +13,8 @@ export interface StoreForce {
   force(done: (end: ForceEnd) => void): void;
   /** The store was forced here, by whichever process, and nobody has said `finished` since; also after a boot. */
   isUnfinished(): boolean;
+  /** So, and it was begun since this host booted: only then does it go on without a person, who knows what came between. */
+  isOfThisBoot(): boolean;
   /** All that has to follow is written. */
   finished(): void;
 }

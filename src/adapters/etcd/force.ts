@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostConfig } from "../../model/config.ts";
 import { keys } from "../../model/keys.ts";
@@ -21,9 +22,14 @@ export type ForceOptions = Pick<HostConfig, "runDir" | "stateDir"> & { readonly 
 export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreForce {
   // Made by the member's start, right before it is forced: whoever dies meanwhile, it is there exactly if that was begun.
   const mark = forcedMark(memberDataDir(options.stateDir));
+  const begun = begunHere(options);
   return {
     isUnfinished: () => existsSync(mark),
-    finished: () => rmSync(mark, { force: true }),
+    isOfThisBoot: () => existsSync(mark) && existsSync(begun),
+    finished: () => {
+      rmSync(mark, { force: true });
+      rmSync(begun, { force: true });
+    },
     answering: (addresses, done) => {
       void Promise.all(addresses.map(answers)).then((found) => done(addresses.filter((_, i) => found[i])));
     },
@@ -34,9 +40,16 @@ export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreFo
   };
 }
 
-async function force({ runDir, restart }: ForceOptions, store: EtcdStore): Promise<ForceEnd> {
+/** Gone with a boot, as all of the run folder. */
+function begunHere({ runDir }: ForceOptions): string {
+  return join(runDir, "store-forced-here");
+}
+
+async function force(options: ForceOptions, store: EtcdStore): Promise<ForceEnd> {
+  const { runDir, restart } = options;
   const order = startOrders(runDir).force;
   const giveUpAt = performance.now() + forceMs;
+  writeFileSync(begunHere(options), "");
   writeFileSync(order, "");
   restartMember(restart);
   try {

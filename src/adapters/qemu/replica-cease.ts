@@ -14,6 +14,7 @@ import {
   readReceived,
   receivedFolder,
   topOf,
+  writeLayers,
   writeReceived,
 } from "./replica-files.ts";
 import { copyTrouble, openFiles } from "./replica-identity.ts";
@@ -31,6 +32,8 @@ export async function cease(runDir: string, receiving: Receiving): Promise<Cease
     if (received.cycles === null) writeReceived(runDir, { ...received, trouble: { code, params } });
     return trouble;
   }
+  // Who died between both of its records has left the older one beside the images: starts go by that.
+  writeLayers(received);
   rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
   return ceasedAs(received);
 }

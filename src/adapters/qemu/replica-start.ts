@@ -6,7 +6,15 @@ import type { GoBack } from "../../ports/replication-cycles.ts";
 import { poolFolder } from "./pool-folder.ts";
 import { cease, ceaseAt, ceasedAs, troubleOf } from "./replica-cease.ts";
 import type { Receiving } from "./replica-daemon.ts";
-import { type Lying, type Received, readLying, readReceived, receivedFolder, writeReceived } from "./replica-files.ts";
+import {
+  type Lying,
+  type Received,
+  readLying,
+  readReceived,
+  receivedFolder,
+  writeLayers,
+  writeReceived,
+} from "./replica-files.ts";
 
 // What lies here of a VM's disks where nobody may receive it any more, and how it is made fit for a start.
 
@@ -41,7 +49,8 @@ export async function goBack(
   const known = readReceived(runDir, vm) ?? there.found;
   if (known === undefined && there.kind === "unreadable") return unreadable(vm, there.volume);
   if (known?.wentBack === back.id) {
-    // It was done, and nobody heard of it.
+    // It was done, and nobody heard of it; of which layer it is, what lies beside the images may not say yet.
+    writeLayers(known);
     rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
     return ceasedAs(known);
   }

@@ -192,7 +192,7 @@ function planRemoval(view: ClusterView, stored: Stored<Member>, ties: Ties, aske
     member,
     device: device?.value ?? null,
     incarnation,
-    store: joinsStore === true && registration === undefined ? "left" : "voting",
+    store: "voting",
     takenBackAt: null,
     by: asked.actor,
     at: asked.at,

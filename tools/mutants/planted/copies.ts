@@ -75,6 +75,14 @@ export const copyMutants: readonly Mutant[] = [
     replace: "",
   },
   {
+    id: "replicas-go-while-the-other-host-may-be-lost",
+    rule: "S17",
+    what: "Replicas go with their group although the host of the VM's own disks has not been heard since.",
+    file: "src/agent/receiving.ts",
+    find: "return heardAt !== undefined && now - heardAt <= limits.aliveMs;",
+    replace: "return heardAt === undefined || now - heardAt <= limits.aliveMs;",
+  },
+  {
     id: "replicas-given-up-while-a-run-counts-on-them",
     rule: "S17",
     what: "Replicas go with their group before the run has said that it goes on without them.",

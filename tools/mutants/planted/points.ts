@@ -54,8 +54,8 @@ export const pointMutants: readonly Mutant[] = [
     rule: "S18",
     what: "Its own host's disks, which the VM left for an earlier point, go like any old copy.",
     file: "src/core/replication-promotion.ts",
-    find: 'mayHaveMore: use.kind === "lossy" || point !== undefined || isForced };',
-    replace: 'mayHaveMore: use.kind === "lossy" || isForced };',
+    find: 'mayHaveMore: use.kind === "lossy" || point !== undefined || isForced,',
+    replace: 'mayHaveMore: use.kind === "lossy" || isForced,',
   },
   {
     id: "point-forgotten-at-the-next-start",

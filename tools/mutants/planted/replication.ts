@@ -321,6 +321,22 @@ export const relayMutants: readonly Mutant[] = [
     replace: "received.cycles === null ? undefined :",
   },
   {
+    id: "sealed-brings-back-what-it-went-behind",
+    rule: "S25",
+    what: "A sealed cycle of the time that a VM went back behind may be promoted by policy.",
+    file: "src/core/replication-promotion.ts",
+    find: '(isBack && known?.kind === "sealed")',
+    replace: '(isBack && known?.kind === "sealed" && at < 0)',
+  },
+  {
+    id: "half-copied-started-from-once-disabled",
+    rule: "S20",
+    what: "A VM that cannot go back to a point starts, once it was disabled, from the half made copy that lies there.",
+    file: "src/core/ownership.ts",
+    find: '(requested === "disabled" && back.keeps)',
+    replace: '(requested === "disabled")',
+  },
+  {
     id: "not-looked-at-after-a-reboot",
     rule: "S21",
     what: "What was received write by write is started from without a look once its host was off.",

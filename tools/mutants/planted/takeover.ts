@@ -121,7 +121,7 @@ export const takeoverMutants: readonly Mutant[] = [
     rule: "S21",
     what: "After a forced store records of copies that nobody vouches for stay as they were.",
     file,
-    find: 'return wasWhole ? { ...replica, state: { kind: "unknown" } } : replica;',
+    find: 'return wasWhole ? { ...kept, state: { kind: "unknown" } } : kept;',
     replace: "return replica;",
   },
   {
@@ -129,8 +129,8 @@ export const takeoverMutants: readonly Mutant[] = [
     rule: "S21",
     what: "A half copied image may be taken by an order after a takeover.",
     file,
-    find: 'return wasWhole ? { ...replica, state: { kind: "unknown" } } : replica;',
-    replace: 'return { ...replica, state: { kind: "unknown" } };',
+    find: 'return wasWhole ? { ...kept, state: { kind: "unknown" } } : kept;',
+    replace: 'return wasWhole || !wasWhole ? { ...kept, state: { kind: "unknown" } } : kept;',
   },
   {
     id: "takeover-ends-nobody",

@@ -227,17 +227,18 @@ describe("etcd without space", () => {
     let end = await fill();
     while (end.kind === "committed") end = await fill();
     expect(end).toMatchObject({ kind: "unknown", cause: expect.stringMatching(/^no-space: /u) });
-    // Heartbeats and fences alike; and an end that says so changed nothing.
+    // Heartbeats and fences alike. Only the first that is told so may be there all the same: etcd sees it too late (GOTCHAS).
     const fence = under(prefix, "fence");
     expect(await commit(store, { compares: [absent(fence)], writes: [put(fence, "")] })).toMatchObject({
       kind: "unknown",
       cause: expect.stringMatching(/^no-space: /u),
     });
     const there = await values(store, prefix);
-    expect([...there.keys()].sort()).toEqual(filled.slice(0, -1).sort());
+    const first = filled.at(-1);
+    expect([...there.keys()].filter((key) => key !== first).sort()).toEqual(filled.slice(0, -1).sort());
     expect(await store.maintenance.alarms()).toMatchObject({ kind: "done", value: [{ alarm: "NOSPACE" }] });
 
-    const last = await committed(store, { writes: filled.slice(0, -1).map(drop) });
+    const last = await committed(store, { writes: filled.map(drop) });
     expect(await store.maintenance.compact(last)).toMatchObject({ kind: "done" });
     expect(await store.maintenance.compact(last)).toMatchObject({ kind: "done" });
     const [before] = await store.maintenance.health();

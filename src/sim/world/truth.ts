@@ -53,7 +53,7 @@ export class Truth {
   term: ManagerTerm | undefined;
   /** Every run that an owner record ever named, with its host. */
   readonly named = new Set<string>();
-  /** The last thing that was said of a VM in the events; what becomes of its points says nothing of its run. */
+  /** The last thing that was said of a VM in the events, except what says nothing of its run as it is now. */
   readonly lastWord = new Map<VmId, Event>();
 
   /** Anything is recorded of copies of its disks that no live move made. */
@@ -135,7 +135,9 @@ export class Truth {
 
   #hear(event: Event): void {
     const { vm } = event.subjects;
-    if (vm !== undefined && !event.type.startsWith("point-")) this.lastWord.set(vm, event);
+    // What became of a point; and that it stood still some time ago, which its host can tell only afterwards.
+    const isBeside = event.type.startsWith("point-") || event.type === "vm-stood-still";
+    if (vm !== undefined && !isBeside) this.lastWord.set(vm, event);
   }
 
   isNamed(vm: VmId, host: HostId, run: VmRun): boolean {

@@ -219,6 +219,7 @@ function forgotten(replica: Replica): Replica {
   const wasWhole = state.kind === "in-sync" || state.kind === "sealed" || (state.kind === "stale" && state.whole);
   // That they were to go was said of copies that others were better than.
   const { toRemove: _, ...kept } = replica;
+  if (!wasWhole && replica.toRemove !== true) return replica;
   return wasWhole ? { ...kept, state: { kind: "unknown" } } : kept;
 }
 

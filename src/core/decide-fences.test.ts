@@ -102,6 +102,15 @@ describe("orders", () => {
     expect(record).toMatchObject({ cause: "order", proofs: [], device: "not-needed" });
   });
 
+  test("[S13] an order is guarded by the heartbeat that it rests on: the next one may say otherwise", () => {
+    const records = cluster("replicated");
+    const known = frozenFor(knowledge(records), 10_001);
+    const [decision] = ordered(records, known).decisions;
+    const { revision } = known.contacts.get(host("h1")) as Contact;
+    const key = keys.heartbeat(host("h1"), incarnation(1));
+    expect(decision?.transaction.compares).toContainEqual({ kind: "revision", key, revision });
+  });
+
   test("[S13] an agent that this heart never heard is gone a minute after the incarnation was first heard", () => {
     const records = cluster("replicated").put(
       keys.heartbeat(host("h1"), incarnation(1)),

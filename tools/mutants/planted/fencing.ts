@@ -25,6 +25,15 @@ export const fencingMutants: readonly Mutant[] = [
     replace: "return seenAt + 0 * waitMs;",
   },
   {
+    id: "order-whatever-was-heard-since",
+    rule: "S13",
+    what: "A fence by order is not guarded by the heartbeat that it rests on: it comes true although the agent is back.",
+    near: ["agent-stop", "slow-link"],
+    file: "src/core/fencing.ts",
+    find: '(order.cause === "silence" || order.cause === "order") &&',
+    replace: 'order.cause === "silence" &&',
+  },
+  {
     id: "record-without-proof-is-enough",
     rule: "S10",
     what: "A fence record alone lets a VM start, whatever is proven in it.",

@@ -111,7 +111,7 @@ describe("orders", () => {
     expect(decision?.transaction.compares).toContainEqual({ kind: "revision", key, revision });
   });
 
-  test("[S13] an agent that this heart never heard is gone a minute after the incarnation was first heard", () => {
+  test("[S13] an agent that no heart of the incarnation heard is gone a minute after that was first heard", () => {
     const records = cluster("replicated").put(
       keys.heartbeat(host("h1"), incarnation(1)),
       heartbeat({ agentAgeMs: null }),
@@ -119,7 +119,7 @@ describe("orders", () => {
     records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "failed"));
     const since = (ms: number): ManagerKnowledge => {
       const known = knowledge(records);
-      const contact = { ...(known.contacts.get(host("h1")) as Contact), since: (now - ms) as InstantMs };
+      const contact = { ...(known.contacts.get(host("h1")) as Contact), agentLivedAt: (now - ms) as InstantMs };
       return { ...known, contacts: new Map(known.contacts).set(host("h1"), contact) };
     };
     expect(ordered(records, since(60_000)).decisions).toEqual([]);

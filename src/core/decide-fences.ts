@@ -5,7 +5,7 @@ import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
-import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
+import { agentSilenceMs, type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { isDisarmed } from "./disarmed.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
@@ -235,9 +235,7 @@ function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: Inst
   if (frozenMs > limits.frozenDeadlinesMax * beat.deadlineMs) {
     return { rule: "S13", code: "host-keeps-vms-frozen", params: { host, frozenMs } };
   }
-  // Not heard at all under this heart: counted from when the incarnation was first heard here.
-  const agentSilentMs = beat.agentAgeMs ?? now - contact.since;
-  if (agentSilentMs <= limits.agentSilentMs) return undefined;
+  if (agentSilenceMs(beat, contact, now) <= limits.agentSilentMs) return undefined;
   const down = vmKnownDown(view, host, contact.incarnation);
   return down === undefined ? undefined : { rule: "S13", code: "agent-gone-vm-down", params: { host, vm: down } };
 }

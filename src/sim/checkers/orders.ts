@@ -7,6 +7,8 @@ const slackMs = 1_500;
 
 type Known = {
   readonly agentAgeMs: number | null;
+  /** As the last heartbeat knew that had heard it: one of a heart that has just begun has not. */
+  readonly agentLivedAt: number;
   readonly frozenSince: number | undefined;
   /** As its guards enforced it at the last heartbeat (S7). */
   readonly deadlineMs: number;
@@ -21,14 +23,17 @@ export const orders: CheckerKind = {
   make: (world, fail) => {
     const known = new Map<string, Known>();
     const take = (host: string, beat: Heartbeat): void => {
-      const since = known.get(host)?.frozenSince ?? world.scheduler.now;
+      const { now } = world.scheduler;
+      const before = known.get(host);
+      const since = before?.frozenSince ?? now;
       const { agentAgeMs, deadlineMs } = beat;
-      known.set(host, { agentAgeMs, deadlineMs, frozenSince: beat.frozen ? since : undefined });
+      const agentLivedAt = agentAgeMs === null ? (before?.agentLivedAt ?? now) : now - agentAgeMs;
+      known.set(host, { agentAgeMs, agentLivedAt, deadlineMs, frozenSince: beat.frozen ? since : undefined });
     };
     const checkOrder = (host: string, by: string): void => {
-      const { agentAgeMs = null, frozenSince, deadlineMs = 0 } = known.get(host) ?? {};
+      const { agentAgeMs = null, agentLivedAt = 0, frozenSince, deadlineMs = 0 } = known.get(host) ?? {};
       const frozenMs = frozenSince === undefined ? 0 : world.scheduler.now - frozenSince;
-      const gone = agentAgeMs === null || agentAgeMs > limits.agentSilentMs - slackMs;
+      const gone = (agentAgeMs ?? world.scheduler.now - agentLivedAt) > limits.agentSilentMs - slackMs;
       const long = frozenMs > limits.frozenDeadlinesMax * deadlineMs - slackMs;
       if (!gone && !long)
         fail(`${by} orders the fence of ${host}, which beats, has its agent and froze nothing for long`);

@@ -34,6 +34,15 @@ export const fencingMutants: readonly Mutant[] = [
     replace: 'order.cause === "silence" &&',
   },
   {
+    id: "agent-unheard-counted-from-the-boot",
+    rule: "S13",
+    what: "A heart that was restarted and has not heard the agent yet makes it gone for as long as the host is up.",
+    near: ["heart-kill", "operator-moves"],
+    file: "src/core/contact.ts",
+    find: "agentAgeMs === null ? (before?.agentLivedAt ?? now)",
+    replace: "agentAgeMs === null ? (before?.since ?? now)",
+  },
+  {
     id: "record-without-proof-is-enough",
     rule: "S10",
     what: "A fence record alone lets a VM start, whatever is proven in it.",

@@ -43,6 +43,15 @@ export const fencingMutants: readonly Mutant[] = [
     replace: "agentAgeMs === null ? (before?.since ?? now)",
   },
   {
+    id: "returned-agent-heard-against-its-host",
+    rule: "S13",
+    what: "What an agent that is back writes of its VMs counts as what stood so while it was gone.",
+    near: ["agent-stop", "operator-moves"],
+    file: "src/core/decide-fences.ts",
+    find: "every((record) => (record?.revision ?? 0) < beat)",
+    replace: "every((record) => (record?.revision ?? 0) < beat + 1_000_000)",
+  },
+  {
     id: "record-without-proof-is-enough",
     rule: "S10",
     what: "A fence record alone lets a VM start, whatever is proven in it.",

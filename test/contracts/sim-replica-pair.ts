@@ -24,7 +24,9 @@ function untilBy(clock: VirtualClock): CycleRig["until"] {
 }
 
 /** Two simulated hosts under one clock, with a link that can be cut. */
-export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointSource: PointSource }> {
+export async function openSimReplicaPair(): Promise<
+  CycleRig & { readonly pointSource: PointSource; fillTarget(isFull: boolean): void }
+> {
   const { clock, world, link } = openWorld();
   const here = new SimReplicatedHost("a" as HostId);
   const there = new SimReplicaHost("b" as HostId, new Set(["10.0.0.2"]));
@@ -68,6 +70,9 @@ export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointS
       link.isCut = isCut;
     },
     ...faultsOf(here, there),
+    fillTarget: (isFull) => {
+      there.isFull = isFull;
+    },
     silence: (isSilent) => {
       link.isSilent = isSilent;
     },

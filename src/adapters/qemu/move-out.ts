@@ -11,6 +11,7 @@ import {
   awaitQmp,
   capabilities,
   executeAll,
+  executeTogether,
   type MigrateInfo,
   moveRefused,
   queryMigrate,
@@ -47,9 +48,9 @@ export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRe
   if (live.phase !== "running" || live.ending) return refuse("move-under-way", { vm: run.vm });
   if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen === true)
     return refuse("vm-unresponsive", { vm: run.vm });
-  if ((await queryStatus(live)) !== "running") return refuse("move-guest-stands", { vm: run.vm });
+  const [status, earlier] = await Promise.all([queryStatus(live), queryMigrate(live).then((info) => info?.status)]);
+  if (status !== "running") return refuse("move-guest-stands", { vm: run.vm });
   // An earlier attempt may still wait for an answer to its connection.
-  const earlier = (await queryMigrate(live))?.status;
   if (earlier !== undefined && !over.includes(earlier)) return refuse("move-under-way", { vm: run.vm });
   const tls = request.tls ? readTlsTexts(host.options) : null;
   if (tls === undefined) return refuse("move-no-certificate", { vm: run.vm });
@@ -123,10 +124,10 @@ async function copyOut(
   return mirroring === undefined ? ready : (ended ?? endMirrors(live, mirroring, over.signal));
 }
 
-async function getReady(host: QemuHost, live: LiveRun, request: OutgoingRequest, tls: TlsTexts | null) {
-  // One of an earlier move, in whatever direction, may be left.
-  await live.qmp?.execute("object-del", { id: tlsId });
-  return executeAll(live, [
+function getReady(host: QemuHost, live: LiveRun, request: OutgoingRequest, tls: TlsTexts | null) {
+  // One of an earlier move, in whatever direction, may be left: refused where there is none.
+  void live.qmp?.execute("object-del", { id: tlsId });
+  return executeTogether(live, [
     capabilities({
       events: true,
       "pause-before-switchover": true,

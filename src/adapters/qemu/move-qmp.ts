@@ -43,6 +43,15 @@ export async function executeAll(live: LiveRun, commands: readonly Command[]): P
   return end;
 }
 
+/**
+ * All at once, which spares the wait for each answer; QEMU carries them out in this order. Only for what harms nothing where one
+ * before it was refused: the first that is not done is the end of all.
+ */
+export async function executeTogether(live: LiveRun, commands: readonly Command[]): Promise<QmpEnd> {
+  const ends = await Promise.all(commands.map((command) => executeAll(live, [command])));
+  return ends.find(({ kind }) => kind !== "done") ?? { kind: "done", value: undefined };
+}
+
 /** What QEMU says where it will not take part. */
 export function moveRefused(
   live: LiveRun,

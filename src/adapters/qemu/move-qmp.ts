@@ -100,7 +100,7 @@ export async function awaitMigration(
     const now = performance.now();
     if (now >= giveUpAt) return "late";
     if (now < nextLookAt) {
-      await nextWord(live, Math.min(nextLookAt, giveUpAt) - now, signal);
+      await nextWord(live.onMigration, Math.min(nextLookAt, giveUpAt) - now, signal);
       continue;
     }
     const heard = live.migration;
@@ -123,16 +123,17 @@ export async function awaitQmp(live: LiveRun, limitMs: number): Promise<boolean>
   return true;
 }
 
-function nextWord(live: LiveRun, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
+/** Until QEMU says something of it; no longer than the limit, or the signal. */
+export function nextWord(hearers: Set<() => void>, limitMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const hear = (): void => {
       clearTimeout(limit);
-      live.onMigration.delete(hear);
+      hearers.delete(hear);
       signal?.removeEventListener("abort", hear);
       resolve();
     };
     const limit = setTimeout(hear, limitMs);
-    live.onMigration.add(hear);
+    hearers.add(hear);
     signal?.addEventListener("abort", hear);
   });
 }

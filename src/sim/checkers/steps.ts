@@ -10,8 +10,10 @@ import { applyChanges, type ClusterView } from "../../model/view.ts";
 import type { World } from "../world/world.ts";
 import type { StepChecks } from "./checker.ts";
 
-/** Every step that decides is looked at; of the others, which look around, beat or wait, one in this many. */
-const idleEvery = 60;
+/** Every step that decides is looked at; of those that look around, beat or set a timer, one in this many. */
+const waitingEvery = 60;
+/** And of those that do nothing at all, and that are nine in ten. */
+const idleEvery = 600;
 const looksAround: readonly string[] = ["wake-at", "alive", "list", "read", "list-points", "measure"];
 
 /** STEP: deciding twice gives the same, the order of maps does not matter, and the result of a decision needs no other. */
@@ -68,10 +70,10 @@ type Effect = { readonly kind: string; readonly transaction?: Transaction };
 
 function sampler(): (effects: readonly Effect[]) => boolean {
   let idle = 0;
+  let waiting = 0;
   return (effects) => {
-    if (effects.some(decides)) return true;
-    idle += 1;
-    return idle % idleEvery === 0;
+    if (effects.length === 0) return ++idle % idleEvery === 0;
+    return effects.some(decides) || ++waiting % waitingEvery === 0;
   };
 }
 

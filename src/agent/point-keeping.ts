@@ -1,6 +1,13 @@
 import { inKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
-import { changePointsTransaction, pointsOf, recordChanges, testDue, unwantedPoints } from "../core/points.ts";
+import {
+  changePointsTransaction,
+  isLastMoment,
+  pointsOf,
+  recordChanges,
+  testDue,
+  unwantedPoints,
+} from "../core/points.ts";
 import { groupOf, protectionOf } from "../core/replication-duty.ts";
 import type { Incarnation, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -144,7 +151,12 @@ function carryOut(building: Building): void {
   const { view } = building.happened;
   for (const wish of openWishes(building, "drop")) {
     if (isPointWorking(building.state, wish.vm, ["list-points", "drop-point"])) continue;
-    if (isThere(building, wish, wish.wish.point)) drop(building, wish.vm, wish.wish.point, wish);
+    const { point } = wish.wish;
+    if (!isThere(building, wish, point)) continue;
+    // It may have become the last one since the wish was made.
+    if (isLastMoment(view, wish.vm, wish.host, point))
+      refuseWish(building, wish, "point-needed", { vm: nameOf(view, wish.vm), point, host: wish.host });
+    else drop(building, wish.vm, point, wish);
   }
   for (const wish of openWishes(building, "export")) {
     const { point, folder } = wish.wish;

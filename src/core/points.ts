@@ -97,6 +97,21 @@ function hasRoom(view: ClusterView, vm: VmId, host: HostId): boolean {
   });
 }
 
+/**
+ * S20: the copies at `host` are half old and half new, or may be so at any moment, and this point may be the only moment of them
+ * that is left. It stays until they are whole, whoever wants it dropped.
+ */
+export function isLastMoment(view: ClusterView, vm: VmId, host: HostId, id: string): boolean {
+  const states = copiesOn(view, vm, host).map(({ record }) => record?.value.state);
+  const here = pointsOf(view, vm).filter(({ value }) => value.host === host);
+  const kept = here.filter(({ value }) => value.origin === "resync");
+  if (kept.some(({ value }) => value.id === id))
+    return states.some((state) => state?.kind === "copying" || state?.kind === "stale");
+  const isHalf = states.some((state) => state?.kind === "copying" || (state?.kind === "stale" && !state.whole));
+  if (kept.length > 0 || !isHalf) return false;
+  return here.filter(({ value }) => isBranch(value.origin)).at(-1)?.value.id === id;
+}
+
 /** Points at this host that are wanted no more, oldest first. The last before a resync stays until that is over (S20). */
 export function unwantedPoints(
   view: ClusterView,

@@ -7,7 +7,7 @@ import type { Intent, Vm } from "../../model/records.ts";
 import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { isAwaited } from "../point-return.ts";
-import { groupUseMiB, isQuotaReached, newestPoint, pointsOf } from "../points.ts";
+import { groupUseMiB, isLastMoment, isQuotaReached, newestPoint, pointsOf } from "../points.ts";
 import { copiesState, isWorking, protectionOf } from "../replication-duty.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { isRunning } from "../vm-state.ts";
@@ -70,6 +70,8 @@ export function planDropPoint(
 ): Planned {
   return planOf(view, request, { intent, asked }, ({ id, origin }, { record, host }) => {
     if (isAwaited(view, record.id, id)) return refuse("point-awaited", { vm: record.name, point: id });
+    if (isLastMoment(view, record.id, host, id))
+      return refuse("point-needed", { vm: record.name, point: id, host: hostName(view, host) });
     if (origin !== "branch-kept" || request.accept === true) return { act: "drop", point: id };
     return refuse("branch-has-what-nobody-has", { vm: record.name, point: id, host: hostName(view, host) });
   });

@@ -83,6 +83,11 @@ export const pointMessages = {
     effect: "The point was not dropped.",
     remedy: "Drop it once the VM has been started.",
   },
+  "point-needed": {
+    cause: "The copy of VM {vm} on {host} is being written over, and recovery point {point} holds what it was before.",
+    effect: "The point was not dropped.",
+    remedy: "Drop it once the copy is whole again: see `holdfast group show`.",
+  },
   "point-wish-open": {
     cause: "Host {host}, which is to {act} the recovery point, has not answered yet.",
     effect: "It may still be done: the order stays open.",

@@ -110,4 +110,13 @@ export const pointRuleMutants: readonly Mutant[] = [
     find: 'state?.kind === "stale" && state.whole ?',
     replace: 'state?.kind === "stale" ?',
   },
+  {
+    id: "last-moment-dropped-by-hand",
+    rule: "S20",
+    what: "Whoever wants it dropped gets the point dropped that alone is left of a copy that is being written over.",
+    near: ["point-drop"],
+    file: "src/core/points.ts",
+    find: 'return states.some((state) => state?.kind === "copying" || state?.kind === "stale");',
+    replace: 'return states.some((state) => state?.kind === "surplus");',
+  },
 ];

@@ -58,4 +58,13 @@ export const cycleMutants: readonly Mutant[] = [
     find: "sealed: end.cycle });",
     replace: "sealed: { ...end.cycle, at: (happened.wall + 5_000) as typeof end.cycle.at } });",
   },
+  {
+    id: "cycles-wait-for-the-clock-to-catch-up",
+    rule: "S25",
+    what: "A last cycle that lies in the future, by a clock that was set back, puts the next one off again and again.",
+    near: ["wall-jump"],
+    file: "src/agent/cycling.ts",
+    find: "return sinceMs < 0 ? now : later(",
+    replace: "return later(",
+  },
 ];

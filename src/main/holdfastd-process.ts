@@ -13,6 +13,7 @@ import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
 import { systemClock } from "../adapters/linux/clock.ts";
 import { openHeartLink } from "../adapters/linux/heart-socket.ts";
+import { openLinks } from "../adapters/linux/links.ts";
 import { openMachine } from "../adapters/linux/machine.ts";
 import { systemRandom } from "../adapters/linux/random.ts";
 import { openLinuxSensors } from "../adapters/linux/sensors.ts";
@@ -129,7 +130,7 @@ async function run(
     standstill: () => daemon?.standstill(),
   };
   const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
-  const knows = { self, version, heard, storeAddresses, log: warn };
+  const knows = { self, version, heard, storeAddresses, links: openLinks(), log: warn };
   const takeover = takeoverMeans(config, etcd);
   const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));

@@ -2,6 +2,7 @@ import { isSame } from "../base/same.ts";
 import { limits } from "../core/limits.ts";
 import { type HostId, type Incarnation, type InstantMs, later, noRevision } from "../model/ids.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
+import { takeUnreadable } from "./alone.ts";
 import { Building } from "./building.ts";
 import { decideFacts } from "./facts.ts";
 import { goDown, settleMode } from "./leaving.ts";
@@ -53,7 +54,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
 
 /** One step: note what the event tells, then bring what runs here to what the records say. */
 export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
-  const building = new Building(forgetCaughtUp(note(state, happened), happened), happened);
+  const building = new Building(forgetCaughtUp(takeUnreadable(note(state, happened), happened), happened), happened);
   const incarnation = myIncarnation(building.state, happened.view);
   const standing = standingOf(state, happened.view, incarnation);
   const quiet = isQuiet(state, happened) && standing === state.standing;

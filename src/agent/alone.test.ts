@@ -5,7 +5,7 @@ import { limits, withoutDeadline } from "../core/limits.ts";
 import type { Epoch, PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Replica, ReplicaState } from "../model/replication-records.ts";
-import type { AloneNote } from "../ports/alone-notes.ts";
+import type { AloneNote, AloneNotes, FoundNotes } from "../ports/alone-notes.ts";
 
 const web = vmId("web");
 const run = runOf(1);
@@ -16,8 +16,16 @@ const byHost: ReplicaState = { kind: "in-sync", byHost: true };
 const stale: ReplicaState = { kind: "stale", cause: "silent", whole: true, at: 0 as WallMs };
 const noted = (epoch: number): AloneNote => ({ run: { ...run, epoch: epoch as Epoch }, at: 5 as WallMs });
 
-/** Two hosts vote; h1 runs `web`, whose writes are copied to h2. `alone`: what is noted at h1; null: nothing may be. */
-function agentWith(state: ReplicaState, alone: readonly AloneNote[] | null = []): Agent {
+type Noted = FoundNotes & Pick<AloneNotes, "mayNote">;
+const found = (notes: readonly AloneNote[], more: Partial<Noted> = {}): Noted => ({
+  notes,
+  unreadable: [],
+  mayNote: true,
+  ...more,
+});
+
+/** Two hosts vote; h1 runs `web`, whose writes are copied to h2. `alone`: what is noted at h1. */
+function agentWith(state: ReplicaState, alone: Noted = found([])): Agent {
   const records = new Records().host("h1").host("h2");
   for (const [i, name] of ["h1", "h2"].entries()) {
     const links = [{ kind: "availability", address: `10.0.0.${i + 1}`, subnet: "10.0.0.0/24" }];
@@ -37,7 +45,7 @@ function agentWith(state: ReplicaState, alone: readonly AloneNote[] | null = [])
   const agent = new Agent(records);
   agent.lists();
   agent.take("list");
-  agent.tell({ kind: "listed", runs: [seen(run)], attached: [run], ...(alone && { alone }) });
+  agent.tell({ kind: "listed", runs: [seen(run)], attached: [run], alone });
   return agent;
 }
 
@@ -70,20 +78,44 @@ describe("a guest whose copy is away, and no store that decides", () => {
   });
 
   test("[S23] waits where the records do not say that this may be, or where a host takes over by itself", () => {
-    for (const agent of [agentWith({ kind: "in-sync" }), agentWith({ kind: "copying" }), agentWith(byHost, null)]) {
+    for (const agent of [
+      agentWith({ kind: "in-sync" }),
+      agentWith({ kind: "copying" }),
+      agentWith(byHost, found([], { mayNote: false })),
+    ]) {
       waits(agent);
       expect([agent.take("note-alone"), agent.take("go-on-alone")]).toEqual([undefined, undefined]);
     }
   });
 
   test("[S17, S23] an agent that finds the note records it before anything is sent to the copy again", () => {
-    const agent = agentWith(byHost, [noted(1)]);
+    const agent = agentWith(byHost, found([noted(1)]));
     expect(agent.take("resync")).toBeUndefined();
     expect(stateIn(agent)).toMatchObject({ kind: "stale", whole: true, at: 5 });
   });
 
+  test.each([
+    ["though nothing may be noted any more", found([noted(1)], { mayNote: false })],
+    ["that it cannot read", found([], { unreadable: [{ vm: web, at: 5 as WallMs }] })],
+    ["of which it cannot even read that they are there", found([], { unreadable: "all" })],
+  ])("[S17, S23] so does one that finds notes %s", (_, alone) => {
+    const agent = agentWith(byHost, alone);
+    expect(agent.take("resync")).toBeUndefined();
+    expect(stateIn(agent)).toMatchObject({ kind: "stale", whole: true });
+    setState(agent.records, stale);
+    agent.changes();
+    expect(agent.take("forget-alone")?.note.run).toEqual(run);
+  });
+
+  test("[S23] what it cannot read says nothing of a copy that nobody may go on without by a note", () => {
+    const agent = agentWith({ kind: "in-sync" }, found([], { unreadable: [{ vm: web, at: 5 as WallMs }] }));
+    expect(agent.take("resync")).toBeDefined();
+    expect(agent.take("forget-alone")?.note.run.vm).toEqual(web);
+    expect(stateIn(agent)).toBeUndefined();
+  });
+
   test("[S23] a note of an earlier run says nothing of this one", () => {
-    const agent = agentWith(byHost, [noted(0)]);
+    const agent = agentWith(byHost, found([noted(0)]));
     expect(agent.take("resync")).toBeDefined();
     expect(agent.take("forget-alone")?.note).toEqual(noted(0));
   });
@@ -92,7 +124,7 @@ describe("a guest whose copy is away, and no store that decides", () => {
     [[], { kind: "in-sync" }],
     [[noted(1)], { kind: "stale", cause: "silent", whole: true, at: 5 }],
   ] as const)("[S18, S23] with the end of a run its host says what its copies are worth", (notes, said) => {
-    const agent = agentWith(byHost, notes);
+    const agent = agentWith(byHost, found(notes));
     agent.effects = [];
     agent.records.put(keys.vm(web), { ...agent.records.view.vms.get(web)?.value, requested: "stopped" });
     agent.tell({ kind: "vm", event: { kind: "exited", run, exit: "quit" } as never });

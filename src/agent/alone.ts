@@ -2,13 +2,13 @@ import { assert } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
 import { mayGoByHost } from "../core/replication.ts";
 import { copiesState } from "../core/replication-duty.ts";
-import { type HostId, type InstantMs, later, type VmId } from "../model/ids.ts";
-import type { AloneNote } from "../ports/alone-notes.ts";
+import { type Epoch, type HostId, type Incarnation, type InstantMs, later, type VmId } from "../model/ids.ts";
+import type { AloneNote, UnreadableNote } from "../ports/alone-notes.ts";
 import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
 import { isReplicaWorking, withReplicas } from "./note-replicas.ts";
 import type { Mirror } from "./replica-state.ts";
-import { type AgentOp, type AgentState, runKey } from "./state.ts";
+import { type AgentEvent, type AgentOp, type AgentState, runKey } from "./state.ts";
 
 // S23: of two hosts that vote, one alone can record nothing. A guest whose copy is away goes on by a note of its own host, and
 // nobody but a person takes a copy of which the records say that this may be so (docs/designs/0009).
@@ -17,9 +17,9 @@ import { type AgentOp, type AgentState, runKey } from "./state.ts";
 export function goByHost(building: Building, mirror: Mirror, to: HostId): void {
   const { run } = mirror;
   const { view, wall } = building.happened;
-  const { alone } = building.state.replicas;
+  const { mayNote } = building.state.replicas;
   const isRelayed = mirror.told === "mirror" || mirror.told === "unknown";
-  if (alone === null || !mirror.waits || !isRelayed || mirror.ended) return;
+  if (!mayNote || !mirror.waits || !isRelayed || mirror.ended) return;
   const { incarnation, epoch } = run;
   if (!mayGoByHost(view, run.vm, { host: building.state.self, incarnation, epoch }, to)) return;
   const key = aloneKey(run.vm);
@@ -87,10 +87,44 @@ export function noteAlone(
   return withReplicas(state, { alone });
 }
 
-/** What an earlier agent has noted. */
-export function noteNotes(state: AgentState, notes: readonly AloneNote[] | undefined): AgentState {
-  if (notes === undefined || state.replicas.alone !== null) return state;
-  return withReplicas(state, { alone: new Map(notes.map((note) => [note.run.vm, { ...note, isThere: true }])) });
+/** What an earlier agent has noted. What nobody can read has to wait for the records. */
+export function noteNotes(state: AgentState, { alone }: Extract<AgentEvent, { kind: "listed" }>): AgentState {
+  if (alone === undefined || state.replicas.alone !== null) return state;
+  const { notes, unreadable, mayNote } = alone;
+  return withReplicas(state, {
+    alone: new Map(notes.map((note) => [note.run.vm, { ...note, isThere: true }])),
+    unreadable,
+    mayNote,
+  });
+}
+
+/**
+ * A note that nobody can read is taken for one of the run that its host has, where the records let that run go by one: so its
+ * copy is recorded as left behind, and brought up to date (S23). Where they do not, it says nothing.
+ */
+export function takeUnreadable(state: AgentState, { view, wall }: Pick<AgentEvent, "view" | "wall">): AgentState {
+  const { alone, unreadable } = state.replicas;
+  if (!state.synced || alone === null || unreadable.length === 0) return state;
+  const found = new Map(alone);
+  for (const { vm, at } of unreadable === "all" ? unsaidRuns().map(sinceItRuns) : unreadable) {
+    const run = unsaidRuns().find((one) => one.vm === vm);
+    found.set(vm, { run: run ?? { vm, incarnation: 0 as Incarnation, epoch: 0 as Epoch }, at, isThere: true });
+  }
+  return withReplicas(state, { alone: found, unreadable: [] });
+
+  function unsaidRuns(): readonly VmRun[] {
+    return [...view.owners].flatMap(([vm, { value }]) => {
+      if (value.kind !== "held" || value.host !== state.self) return [];
+      const { incarnation, epoch } = value;
+      const hosts = [...view.members.keys()];
+      return hosts.some((host) => mayGoByHost(view, vm, value, host)) ? [{ vm, incarnation, epoch }] : [];
+    });
+  }
+
+  function sinceItRuns({ vm, epoch }: VmRun): UnreadableNote {
+    const status = view.statuses.get(vm)?.value;
+    return { vm, at: status?.epoch === epoch ? status.since : wall };
+  }
 }
 
 function withNote(state: AgentState, note: AloneNote & { readonly isThere: boolean }): AgentState {

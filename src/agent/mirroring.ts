@@ -223,7 +223,7 @@ function recordInSync(building: Building, here: Here, { run }: Mirror): void {
   const told = event("replica-in-sync", { vm: run.vm, host: building.state.self }, params);
   // What was noted of it before is forgotten first: it would say that this copy lacks something, too.
   if (noteOf(building.state, run) !== undefined) return;
-  const byHost = building.state.replicas.alone !== null && votesByTwo(building, run);
+  const byHost = building.state.replicas.mayNote && votesByTwo(building, run);
   commit(building, here, inSyncTransaction(view, run.vm, runOf(building, here), here.to, byHost), [told]);
 }
 

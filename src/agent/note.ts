@@ -28,7 +28,7 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
       return noteVm(state, happened.event, happened.wall);
     case "listed":
       return noteFound(
-        noteAttached(noteNotes(noteList(state, happened.runs, happened.wall), happened.alone), happened.attached),
+        noteAttached(noteNotes(noteList(state, happened.runs, happened.wall), happened), happened.attached),
         happened.cycled ?? [],
       );
     case "op-ended":

@@ -1,7 +1,7 @@
 import type { LostCycles } from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
 import type { SealedCycle } from "../model/replication-cycle.ts";
-import type { AloneNote } from "../ports/alone-notes.ts";
+import type { AloneNote, FoundNotes } from "../ports/alone-notes.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
 import type {
@@ -93,8 +93,12 @@ export type ReplicaNotes = {
   /** By `runKey`, or VM: not before this. */
   readonly retries: ReadonlyMap<string, InstantMs>;
   readonly progressAt: InstantMs;
-  /** Runs that may go on, or do, without their copy by this host's own note (S23). Null: none may here. */
+  /** Runs that may go on, or do, without their copy by this host's own note (S23). Null: not read yet, or none can be. */
   readonly alone: ReadonlyMap<VmId, AloneNote & { readonly isThere: boolean }> | null;
+  /** Notes that nobody can read, until the records say which runs they may be of. */
+  readonly unreadable: FoundNotes["unreadable"];
+  /** Whether this host's configuration lets a run be noted. */
+  readonly mayNote: boolean;
 };
 
 export function noReplicas(now: InstantMs): ReplicaNotes {
@@ -107,6 +111,8 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
     retries: new Map(),
     progressAt: now,
     alone: null,
+    unreadable: [],
+    mayNote: false,
   };
 }
 

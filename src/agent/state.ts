@@ -4,7 +4,7 @@ import type { Params } from "../model/reason.ts";
 import type { EventDraft, Pool, VmExit } from "../model/records.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
-import type { AloneNote } from "../ports/alone-notes.ts";
+import type { AloneNotes, FoundNotes } from "../ports/alone-notes.ts";
 import type { HeartSays } from "../ports/heart.ts";
 import type { HypervisorEnd, MovePart, RunningVm, StartRequest, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import type {
@@ -214,7 +214,7 @@ export type AgentEvent = { readonly now: InstantMs; readonly wall: WallMs; reado
       readonly attached: readonly VmRun[];
       readonly cycled?: readonly VmRun[];
       /** What is noted here of runs that go on without their copies (S23). Not there: no run may. */
-      readonly alone?: readonly AloneNote[];
+      readonly alone?: FoundNotes & Pick<AloneNotes, "mayNote">;
     }
   | { readonly kind: "op-ended"; readonly op: number; readonly end: HypervisorEnd }
   | { readonly kind: "prepared"; readonly op: number; readonly end: IncomingEnd }

@@ -5,7 +5,7 @@ import { profiles } from "./limits.ts";
 
 const host = "h1" as HostId;
 const sound = { host, watchdog: "/dev/watchdog", profile: profiles.default };
-const calm = { hosts: 3, slewPpm: null };
+const calm = { hosts: 3, slewPpm: null, isHalfTakenOver: false };
 const told = (checks: ReturnType<typeof hostChecks>) => checks.map(({ id, level }) => `${id} ${level}`);
 
 test("[S4] a host without a watchdog says that the guards are its only stop", () => {
@@ -20,6 +20,15 @@ test("[S3] a time daemon that may bend the clock by more than M covers is told",
     subject: host,
     level: "warn",
     params: { host, ppm: 83_333, most: 500 },
+  });
+});
+
+test("[S24] a takeover that is not written to its end is told, because nothing is decided there until it is", () => {
+  expect(hostChecks(sound, { ...calm, isHalfTakenOver: true })[1]).toEqual({
+    id: "takeover-unfinished",
+    subject: host,
+    level: "warn",
+    params: { host },
   });
 });
 

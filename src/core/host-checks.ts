@@ -25,6 +25,8 @@ export function hostChecks(
     readonly hosts: number;
     /** What the time daemon may bend the clock by; null: no more than the kernel does by itself. */
     readonly slewPpm: number | null;
+    /** A takeover was begun here, and is not written to its end: its manager decides nothing (S24). */
+    readonly isHalfTakenOver: boolean;
   },
 ): Check[] {
   const checks: Check[] = [
@@ -41,6 +43,7 @@ export function hostChecks(
     const params = { host, ppm: seen.slewPpm, most: limits.clockSlewPpmMax };
     checks.push({ id: "clock-slew", subject: host, level: "warn", params });
   }
+  if (seen.isHalfTakenOver) checks.push({ id: "takeover-unfinished", subject: host, level: "warn", params: { host } });
   const perSecond = Math.round((seen.hosts * 1_000) / profile.heartbeatMs);
   // S22: each host says it of the whole cluster.
   if (perSecond > limits.heartbeatsPerSecondMax) {

@@ -49,6 +49,7 @@ import { applyChanges, type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { VmRun, Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
+import type { StoreForce } from "../ports/store-force.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { forwardOnly, type WentBack } from "../runtime/forward-only.ts";
 import type { Replicas } from "../runtime/perform-replicas.ts";
@@ -63,6 +64,7 @@ const manyVms = 200;
 const lookEveryMs = 60_000;
 const askEveryMs = 20_000;
 const lookForSilenceMs = 500;
+const lookForMarkMs = 15_000;
 /** Each attempt may be refused by what answers, or by the device. */
 const shootAgainMs = 15_000;
 
@@ -156,7 +158,7 @@ async function run(
         view,
         (run) => runCgroup(config, run),
         accel,
-        (seen) => hostChecks(config, seen),
+        (seen) => hostChecks(config, { ...seen, isHalfTakenOver: takeover.force.isUnfinished() }),
       ),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
       machine: openMachine(config.commands, warn),
@@ -173,6 +175,7 @@ async function run(
   keepMember(config, etcd, view, commit);
   keepOthersOut(etcd, view, commit, self);
   const dueAfter = () => (takeover.force.isOfThisBoot() ? 0 : shootsAfter(view(), self));
+  keepMark(takeover.force);
   if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
   return undefined;
 }
@@ -195,6 +198,16 @@ function keepWatch(dueAfter: () => number | undefined, silentMs: () => number, a
       if (end.kind !== "ok") log(end.code, end.params);
     });
   }, lookForSilenceMs).unref();
+}
+
+/** S24: managers hold for a takeover that was begun here; where it never came, nothing else would end that. */
+function keepMark(force: StoreForce): void {
+  setInterval(() => {
+    if (!force.isUnfinished()) return;
+    force.settle((wasNever) => {
+      if (wasNever) log("takeover-never-came", {});
+    });
+  }, lookForMarkMs).unref();
 }
 
 /** S23: after the others went on without this host, its member of the store joins them anew. */
@@ -268,7 +281,7 @@ function openReplicas(
   const points = openPointSource({ cluster, certificates, source, freezer: openGuestFreezer({ runDir, channel }) });
   // S23: where a host takes over by itself, what the other one noted would be lost without anybody's word; there it waits.
   const isNoted = isWithoutDeadline(config.profile) && config.takeover === "order";
-  const alone = isNoted ? openAloneNotes(config.stateDir) : undefined;
+  const alone = openAloneNotes(config.stateDir, isNoted, log);
   return { source, cycles: openCycleSource(options), target, points, prover: target, alone };
 }
 

@@ -14,6 +14,11 @@ export interface StoreForce extends Links {
   isUnfinished(): boolean;
   /** So, and it was begun since this host booted: only then does it go on without a person, who knows what came between. */
   isOfThisBoot(): boolean;
+  /**
+   * Takes the mark away where the store has never been forced since it was made (the member died before), by the word of its
+   * own member and a majority: nothing has to follow then. `wasNever`: so it was.
+   */
+  settle(done: (wasNever: boolean) => void): void;
   /** All that has to follow is written. */
   finished(): void;
 }

@@ -155,7 +155,12 @@ export function runDaemon(
         ports.hypervisor.list((runs) => {
           const { source, cycles, alone } = ports.replicas;
           const known = { attached: source.attached(), cycled: cycles.cycled() };
-          toAgent({ kind: "listed", runs, ...known, ...(alone && { alone: alone.all() }) });
+          toAgent({
+            kind: "listed",
+            runs,
+            ...known,
+            ...(alone && { alone: { ...alone.all(), mayNote: alone.mayNote } }),
+          });
         });
         return;
       case "read":

@@ -13,7 +13,7 @@ export type Replicas = {
   readonly target: ReplicaTarget & CycleTarget;
   readonly points: PointSource;
   readonly prover: PointProver;
-  /** Only where two hosts vote, and none of them takes over by itself (S23). */
+  /** What is noted here is read whatever the configuration says now (S23). */
   readonly alone?: AloneNotes | undefined;
 };
 

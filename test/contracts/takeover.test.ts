@@ -40,6 +40,7 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
           done({ kind: "done" });
         },
         isUnfinished: () => seen.isUnfinished,
+        settle: (done) => done(false),
         isOfThisBoot: () => seen.isUnfinished,
         finished: () => {
           seen.isUnfinished = false;

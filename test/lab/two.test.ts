@@ -1,6 +1,10 @@
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { lostNumbers } from "../../bench/failover/disk-check.ts";
 import { labLocalPool } from "../../lab/cluster.ts";
+import { readGuestDisk } from "../../lab/guest/disk.ts";
+import { forcedMark, memberDataDir } from "../../src/adapters/etcd/member.ts";
 import type { GroupOutput } from "../../src/api/contract/group.ts";
 import { openTestLab, type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
 import { type Writer, writeNumbers } from "../support/lab-writer.ts";
@@ -25,10 +29,9 @@ describe("two hosts with disks of their own, and no witness", { timeout: 300_000
       return shown?.group.status === status || undefined;
     });
   /** At the host that is not lost here. */
-  const takeOver = (...more: readonly string[]) => {
-    const socket = join(lab.host(survivor).plan.dirs.run, "api.sock");
-    return lab.holdfast("--socket", socket, "cluster", "takeover", "--peer-is-off", "--json", ...more);
-  };
+  const socketOf = (name: string) => ["--socket", join(lab.host(name).plan.dirs.run, "api.sock")];
+  const takeOver = (...more: readonly string[]) =>
+    lab.holdfast(...socketOf(survivor), "cluster", "takeover", "--peer-is-off", "--json", ...more);
 
   beforeAll(async () => {
     lab = await openTestLab(false, "two");
@@ -102,6 +105,47 @@ describe("two hosts with disks of their own, and no witness", { timeout: 300_000
     await writer.goesOn();
     expect(writer.lost(() => web.disk())).toEqual([]);
     expect(ownWriter.lost(() => own.disk())).toEqual([]);
+    expect(lab.watcher.doubleRuns).toEqual([]);
+  });
+
+  test("[S24] the mark of a takeover that never came goes by itself, because both vote", async () => {
+    const mark = forcedMark(memberDataDir(lab.host(lost).plan.dirs.state));
+    writeFileSync(mark, "");
+    await waitFor("the mark to go", () => !existsSync(mark) || undefined);
+    expect(web.owner().host).toBe(survivor);
+  });
+
+  test("[S18, S23] what a host wrote alone before the other one took over is a branch there: listed, exported, deleted", async () => {
+    await lab.fault("cut", { host: lost });
+    // Each of the first waits for the copy until the bound; those after it nobody else has.
+    for (let writes = 0; writes < 3; writes++) await writer.goesOn();
+    await lab.fault("power-off", { host: survivor });
+    await lab.fault("heal");
+    const ends = await lab.holdfast(...socketOf(lost), "cluster", "takeover", "--peer-is-off", "--json");
+    expect(ends).toMatchObject({ code: 0 });
+    await waitFor("web to be on the other host", () => (web.owner().host === lost ? true : undefined));
+    await writer.goesOn();
+    const alone = writer.lost(() => web.disk());
+    expect(alone.length).toBeGreaterThan(0);
+    await lab.fault("power-on", { host: survivor });
+    await becomes("Normal", lost);
+    const { points } = await lab.client(lost).point.list({ vm: "web" });
+    const branch = points.find(({ origin, host }) => origin === "branch-kept" && host.name === survivor);
+    expect(branch?.id).toBeDefined();
+    const folder = join(lab.world.dir, "alone");
+    const id = branch?.id ?? "";
+    expect(await lab.holdfast(...socketOf(lost), "branch", "export", "web", id, "--to", folder)).toMatchObject({
+      code: 0,
+    });
+    const [name = ""] = readdirSync(folder);
+    expect(lostNumbers(readGuestDisk(join(folder, name)).records, "client", alone)).toEqual([]);
+    const refused = await lab.holdfast(...socketOf(lost), "branch", "delete", "web", id);
+    expect(refused.code).toBe(1);
+    expect(await lab.holdfast(...socketOf(lost), "branch", "delete", "web", id, "--accept")).toMatchObject({ code: 0 });
+    await waitFor("it to go", async () => {
+      const left = await lab.client(lost).point.list({ vm: "web" });
+      return !left.points.some((point) => point.id === id) || undefined;
+    });
     expect(lab.watcher.doubleRuns).toEqual([]);
   });
 });

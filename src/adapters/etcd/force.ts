@@ -23,19 +23,36 @@ export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreFo
   // Made by the member's start, right before it is forced: whoever dies meanwhile, it is there exactly if that was begun.
   const mark = forcedMark(memberDataDir(options.stateDir));
   const begun = begunHere(options);
+  const order = startOrders(options.runDir).force;
+  let forced = 0;
+  const finished = (): void => {
+    rmSync(mark, { force: true });
+    rmSync(begun, { force: true });
+  };
   return {
     isUnfinished: () => existsSync(mark),
     isOfThisBoot: () => existsSync(mark) && existsSync(begun),
-    finished: () => {
-      rmSync(mark, { force: true });
-      rmSync(begun, { force: true });
-    },
+    finished,
     answering: (addresses, done) => {
       void answering(addresses, { ports: knocked, limitMs: askMs }).then(done);
     },
     peek: (done) => store.peek(done),
     force: (done) => {
+      forced += 1;
       void force(options, store).then(done);
+    },
+    settle: (done) => {
+      const before = forced;
+      // An order that is on its way makes the mark anew.
+      const isQuiet = () => forced === before && !existsSync(order);
+      if (!existsSync(mark) || !isQuiet()) return done(false);
+      void store.membership.ownList().then((listed) => {
+        const votes = listed.kind === "done" ? listed.value.filter(({ learner }) => !learner).length : 0;
+        // A forced store has one member, until all that has to follow is written (`isToRejoin`).
+        const wasNever = votes > 1 && isQuiet();
+        if (wasNever) finished();
+        done(wasNever);
+      });
     },
   };
 }

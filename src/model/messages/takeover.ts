@@ -12,6 +12,22 @@ export const takeoverMessages = {
   "takeover-begun":
     "Nothing was heard of the store for {silentMs} ms: this host asks the other one's power controller to cut it.",
   "store-rejoin-waits": "This host's member of the store is about to join it again: {cause}.",
+  "takeover-unfinished": {
+    cause: "A takeover was begun at host {host}, and is not written to its end.",
+    effect: "Where this host has the manager nothing is decided: no VM is started, moved or recovered.",
+    remedy:
+      "Where the others are off, ask at {host} once more: `holdfast cluster takeover --help`. Where they vote again, this ends by itself within a minute.",
+  },
+  "takeover-never-came":
+    "A takeover was begun here, and the store was never forced: its members vote as before. The mark of it is taken away.",
+  "alone-note-unreadable":
+    "The note {file} cannot be read: {vm} is taken for one that went on without its copy, which is recorded as left behind.",
+  "alone-notes-unreadable": {
+    cause: "The notes of VMs that went on without their copies cannot be read in {folder} ({cause}).",
+    effect:
+      "Each VM here whose copy may be gone on without by a note is taken for one that did; its copy is recorded as left behind.",
+    remedy: "Repair the disk of that folder.",
+  },
   "takeover-not-needed": {
     cause: "The store serves: there is nothing to take over.",
     effect: "Nothing has changed.",

@@ -61,6 +61,14 @@ export const takeoverMutants: readonly Mutant[] = [
     replace: "state.byHost === true || owner?.kind",
   },
   {
+    id: "unreadable-note-is-none",
+    rule: "S23",
+    what: "A damaged note of a VM that went on without its copy counts as none.",
+    file: "src/agent/alone.ts",
+    find: "    unreadable,\n    mayNote,",
+    replace: "    mayNote,",
+  },
+  {
     id: "note-forgotten-at-the-start",
     rule: "S23",
     what: "An agent that finds the note of an earlier one brings the copy up to date as if nothing had been written without it.",

@@ -1,0 +1,60 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { openStoreForce } from "./force.ts";
+import { forcedMark, memberDataDir, startOrders } from "./member.ts";
+import type { StoreMember } from "./membership.ts";
+import type { EtcdStore } from "./store.ts";
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
+});
+
+const voter = (name: string): StoreMember => ({ id: name, name, peerUrls: [], clientUrls: [], learner: false });
+type Listed = Awaited<ReturnType<EtcdStore["membership"]["ownList"]>>;
+
+/** A host with the mark of a takeover; `listed`: what its own member says, once it is asked. */
+function marked(listed: () => Promise<Listed>) {
+  const dir = mkdtempSync(join(tmpdir(), "hf-force-"));
+  folders.push(dir);
+  mkdirSync(join(dir, "run"));
+  const mark = forcedMark(memberDataDir(dir));
+  writeFileSync(mark, "");
+  const store = { membership: { ownList: listed } } as EtcdStore;
+  const force = openStoreForce({ runDir: join(dir, "run"), stateDir: dir, restart: ["true"] }, store);
+  const settled = () => new Promise<boolean>((resolve) => force.settle(resolve));
+  return { settled, isMarked: () => existsSync(mark), order: startOrders(join(dir, "run")).force };
+}
+
+const answers = (...members: readonly StoreMember[]) => marked(async () => ({ kind: "done", value: members }));
+
+test("[S24] the mark of a takeover whose force never came goes once its members vote as before", async () => {
+  const both = answers(voter("h1"), voter("h2"));
+  expect(await both.settled()).toBe(true);
+  expect(both.isMarked()).toBe(false);
+  expect(await both.settled()).toBe(false);
+});
+
+test("[S24] it stays where the store was forced, or nobody knows whether it was", async () => {
+  const forced = answers(voter("h1"));
+  const joining = answers(voter("h1"), { ...voter("h2"), learner: true });
+  const silent = marked(async () => ({ kind: "unknown", cause: "no leader" }));
+  for (const one of [forced, joining, silent]) {
+    expect(await one.settled()).toBe(false);
+    expect(one.isMarked()).toBe(true);
+  }
+});
+
+test("[S24] it stays where an order to force is on its way, which makes it anew", async () => {
+  const ordered = answers(voter("h1"), voter("h2"));
+  writeFileSync(ordered.order, "");
+  expect(await ordered.settled()).toBe(false);
+  const meanwhile = marked(async () => {
+    writeFileSync(meanwhile.order, "");
+    return { kind: "done", value: [voter("h1"), voter("h2")] };
+  });
+  expect(await meanwhile.settled()).toBe(false);
+  expect([ordered.isMarked(), meanwhile.isMarked()]).toEqual([true, true]);
+});

@@ -4,6 +4,7 @@ import { openTestLab } from "../test/support/lab-cluster.ts";
 import { writeNumbers } from "../test/support/lab-writer.ts";
 import { closers, printRow, runAsCommand } from "./bench-run.ts";
 import { openByHand } from "./migration/by-hand.ts";
+import { measureCgroupMs } from "./migration/cgroup-cost.ts";
 import { evacuate } from "./migration/evacuation.ts";
 import { measureMove, ticksAfter, untilSeen } from "./migration/measure.ts";
 import { help, type Options, parseOptions } from "./migration/options.ts";
@@ -57,6 +58,7 @@ async function runTrials(kind: MoveKind, { trials, memoryMiB, tls, json }: Optio
     closers.push(() => watch.close());
     await untilSeen(watch, ticksAfter);
   }
+  const cgroupMs = measureCgroupMs(rig.cgroup);
   const ours: Move[] = [];
   const raw: Move[] = [];
   for (let trial = 0; trial < trials; trial++) {
@@ -68,7 +70,7 @@ async function runTrials(kind: MoveKind, { trials, memoryMiB, tls, json }: Optio
     for (const turn of trial % 2 === 0 ? turns : turns.toReversed()) await turn();
     log(`trial ${trial + 1}: through the port ${describe(ours.at(-1))}, by hand ${describe(raw.at(-1))}`);
   }
-  printRow(moveRow(kind, ours, raw), json);
+  printRow(moveRow(kind, ours, raw, cgroupMs), json);
   for (const close of closers.splice(before).reverse()) await close();
 }
 

@@ -39,7 +39,8 @@ export async function startHandQemu(rig: Rig, name: string, epoch: number, incom
   mkdirSync(paths.folder, { recursive: true });
   const disks = [{ path: imageOf(rig, name, epoch), format: "raw" as const, direct: true, serial: name }];
   const args = commandLine({ run, cluster, vm, accel: "tcg", disks, taps: [], paths, incoming });
-  const process = spawn("qemu-system-x86_64", args, { stdio: ["ignore", "ignore", "inherit"] });
+  // A session of its own, as everybody gives it who runs guests: the scheduler shares out the processors by session.
+  const process = spawn("qemu-system-x86_64", args, { detached: true, stdio: ["ignore", "ignore", "inherit"] });
   let state = "";
   let hear = (): void => undefined;
   const event = ({ event: what, data }: { event: string; data: Readonly<Record<string, unknown>> }): void => {

@@ -18,7 +18,8 @@ export const help = `Measures live moves at the driver: through its port, and th
   --json           one JSON object per line on stdout; progress is on stderr either way
 
 Total: from the order to start the target's QEMU until the guest executes there. Downtime: the longest time in which a guest
-that writes every 5 ms wrote nothing, seen on its disk.`;
+that writes every 5 ms wrote nothing, seen on its disk. By hand no QEMU enters a cgroup; what that costs is part of ours, and is
+told as \`cgroupMs\`. The first trial finds memory that nobody used before, on either side: the median leaves it out.`;
 
 export type Options = {
   /** Null: not asked for. */

@@ -33,6 +33,7 @@ export type BenchHost = {
 };
 export type Rig = {
   readonly folder: string;
+  readonly cgroup: string;
   readonly hosts: readonly [BenchHost, BenchHost];
   readonly memoryMiB: number;
   readonly kind: MoveKind;
@@ -81,6 +82,7 @@ export async function openRig(memoryMiB: number, kind: MoveKind): Promise<Rig> {
   if (first === undefined || second === undefined) throw new TypeError("There are two hosts");
   return {
     folder,
+    cgroup: root,
     hosts: [first, second],
     memoryMiB,
     kind,

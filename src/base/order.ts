@@ -19,9 +19,15 @@ export function compareNatural(a: string, b: string): number {
 
 /** The entries of a map in code-unit order of their keys: no decision may depend on arrival order. */
 export function inKeyOrder<K extends string, V>(map: ReadonlyMap<K, V>): [K, V][] {
-  const entries = [...map];
   // Most are in order already, and this is asked again and again.
-  const isInOrder = entries.every(([key], i) => i === 0 || (entries[i - 1] as [K, V])[0] <= key);
+  const entries: [K, V][] = [];
+  let isInOrder = true;
+  let last: K | undefined;
+  for (const entry of map) {
+    if (last !== undefined && last > entry[0]) isInOrder = false;
+    last = entry[0];
+    entries.push(entry);
+  }
   return isInOrder ? entries : entries.sort(([a], [b]) => compareText(a, b));
 }
 

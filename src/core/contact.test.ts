@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { heartbeat, incarnation } from "../../test/support/records.ts";
 import type { InstantMs, Revision } from "../model/ids.ts";
-import { evidence, hasContact, hear, silenceOf } from "./contact.ts";
+import { agentSilenceMs, evidence, hasContact, hear, silenceOf } from "./contact.ts";
 import { limits } from "./limits.ts";
 
 const at = (ms: number): InstantMs => ms as InstantMs;
@@ -50,6 +50,17 @@ describe("silence of a host", () => {
     const frozen = heardAt(10_000, 1, { frozen: true })(undefined);
     expect(heardAt(20_000, 2, { frozen: true })(frozen).frozenSince).toBe(10_000);
     expect(heardAt(20_000, 2, { frozen: true }, 2)(frozen).frozenSince).toBe(20_000);
+  });
+
+  test("[S13] a heart that has just begun has not heard the agent yet, and takes back nothing of what was heard before", () => {
+    const first = heardAt(10_000, 1, { agentAgeMs: null })(undefined);
+    expect(first.agentLivedAt).toBe(10_000);
+    const heard = heardAt(90_000, 2, { agentAgeMs: 300 })(first);
+    expect(heard.agentLivedAt).toBe(89_700);
+    const begun = heardAt(90_500, 3, { agentAgeMs: null })(heard);
+    expect(begun.agentLivedAt).toBe(89_700);
+    expect(agentSilenceMs(heartbeat({ agentAgeMs: null }), begun, at(91_000))).toBe(1_300);
+    expect(heardAt(91_000, 4, { agentAgeMs: null }, 2)(begun).agentLivedAt).toBe(91_000);
   });
 
   test("[S8] the same revision heard again, or an older one, restarts nothing", () => {

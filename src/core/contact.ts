@@ -22,6 +22,11 @@ export type Contact = {
   readonly silentUntil: InstantMs;
   /** Since when every heartbeat said that the VMs stand frozen although it was committed; null: they run (S13). */
   readonly frozenSince: InstantMs | null;
+  /**
+   * When its agent lived, by the last heartbeat that knew. A heart that has just begun has not heard it yet (null), and takes nothing
+   * back of what the one before it said; where none of this incarnation knew, since this process first heard it (S13).
+   */
+  readonly agentLivedAt: InstantMs;
 };
 
 /** The larger of what the host's guards enforce and this process's own D+M (S7). */
@@ -41,6 +46,7 @@ export function hear(
   // A shorter D counts only from the heartbeat that states it: what the one before it promised is waited for too (S7).
   const before = known?.incarnation === heard.incarnation ? known : undefined;
   const silentUntil = Math.max(now + waitMs, before?.silentUntil ?? 0);
+  const { agentAgeMs } = heard.heartbeat;
   return {
     incarnation: heard.incarnation,
     revision: heard.revision,
@@ -51,7 +57,13 @@ export function hear(
     silentUntil: silentUntil as InstantMs,
     // Each incarnation begins frozen: what the one before it did not manage is not held against it.
     frozenSince: heard.heartbeat.frozen ? (before?.frozenSince ?? now) : null,
+    agentLivedAt: agentAgeMs === null ? (before?.agentLivedAt ?? now) : ((now - agentAgeMs) as InstantMs),
   };
+}
+
+/** How long the agent of the host has been silent, by its last heartbeat (S13). */
+export function agentSilenceMs({ agentAgeMs }: Heartbeat, { agentLivedAt }: Contact, now: InstantMs): number {
+  return agentAgeMs ?? now - agentLivedAt;
 }
 
 /**

@@ -102,15 +102,22 @@ describe("orders", () => {
     expect(record).toMatchObject({ cause: "order", proofs: [], device: "not-needed" });
   });
 
-  test("[S13] an agent that this heart never heard is gone a minute after the incarnation was first heard", () => {
-    const records = cluster("replicated").put(
-      keys.heartbeat(host("h1"), incarnation(1)),
-      heartbeat({ agentAgeMs: null }),
-    );
-    records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "failed"));
+  test("[S13] an order is guarded by the heartbeat that it rests on: the next one may say otherwise", () => {
+    const records = cluster("replicated");
+    const known = frozenFor(knowledge(records), 10_001);
+    const [decision] = ordered(records, known).decisions;
+    const { revision } = known.contacts.get(host("h1")) as Contact;
+    const key = keys.heartbeat(host("h1"), incarnation(1));
+    expect(decision?.transaction.compares).toContainEqual({ kind: "revision", key, revision });
+  });
+
+  test("[S13] an agent that no heart of the incarnation heard is gone a minute after that was first heard", () => {
+    const records = cluster("replicated")
+      .put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "failed"))
+      .put(keys.heartbeat(host("h1"), incarnation(1)), heartbeat({ agentAgeMs: null }));
     const since = (ms: number): ManagerKnowledge => {
       const known = knowledge(records);
-      const contact = { ...(known.contacts.get(host("h1")) as Contact), since: (now - ms) as InstantMs };
+      const contact = { ...(known.contacts.get(host("h1")) as Contact), agentLivedAt: (now - ms) as InstantMs };
       return { ...known, contacts: new Map(known.contacts).set(host("h1"), contact) };
     };
     expect(ordered(records, since(60_000)).decisions).toEqual([]);
@@ -119,24 +126,30 @@ describe("orders", () => {
 
   test("[S13] an agent that is gone costs its host the VM only where the VM is known to be down", () => {
     const gone = heartbeat({ agentAgeMs: 60_001 });
-    const records = cluster("replicated").put(keys.heartbeat(host("h1"), incarnation(1)), gone);
-    records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running"));
+    const beat = keys.heartbeat(host("h1"), incarnation(1));
+    const records = cluster("replicated").put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running"));
+    records.put(beat, gone);
     expect(ordered(records, knowledge(records)).decisions).toEqual([]);
     records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "failed"));
+    // Whoever wrote that after the heartbeat is the agent, which is back.
+    expect(ordered(records, knowledge(records)).decisions).toEqual([]);
+    records.put(beat, gone);
     expect(ordered(records, knowledge(records)).decisions).toHaveLength(1);
   });
 });
 
 describe("orders about moves", () => {
   const silent = heartbeat({ agentAgeMs: 60_001 });
-  const ordered = (records: Records) => decideOrders(records.view, knowledge(records), judge.own, []).decisions;
+  const ordered = (records: Records) => {
+    records.put(keys.heartbeat(host("h1"), incarnation(1)), silent);
+    return decideOrders(records.view, knowledge(records), judge.own, []).decisions;
+  };
   const live = { kind: "switched", incarnation: incarnation(1) } as const;
   const waiting = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
 
   test("[S13, S15] a source without its agent that keeps a VM from running elsewhere is fenced, and only for that", () => {
     const records = cluster("replicated", held("h2", 1, 5))
       .put(keys.vmMove(vmId("web")), move("web", "h1", "h2", { epoch: epoch(4), live }))
-      .put(keys.heartbeat(host("h1"), incarnation(1)), silent)
       .put(keys.vmStatus(vmId("web")), status("h2", 1, 5, "running"));
     expect(ordered(records)).toEqual([]);
     records.put(keys.fence(host("h2"), incarnation(1)), fence());
@@ -147,7 +160,6 @@ describe("orders about moves", () => {
     const copying = { percent: 40, mibPerSecond: 80, remainingMiB: 9, expectedDowntimeMs: null, link: "10.0.1.2" };
     const records = cluster("replicated")
       .put(keys.vmMove(vmId("web")), move("web", "h1", "h2", { epoch: epoch(4), live: waiting }))
-      .put(keys.heartbeat(host("h1"), incarnation(1)), silent)
       .put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running"));
     expect(ordered(records)).toEqual([]);
     records.put(keys.vmStatus(vmId("web")), { ...status("h1", 1, 4, "running"), copying });

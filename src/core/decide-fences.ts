@@ -1,11 +1,11 @@
 import { compareText, inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
-import type { HostId, Incarnation, InstantMs, VmId, WallMs } from "../model/ids.ts";
+import type { HostId, Incarnation, InstantMs, Revision, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
-import { type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
+import { agentSilenceMs, type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { isDisarmed } from "./disarmed.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
@@ -229,28 +229,34 @@ export function whyOthersWouldOrder(view: ClusterView, known: ManagerKnowledge):
 function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: InstantMs): Reason | undefined {
   // A silent host is the business of the deadline, not of an order.
   if (now - contact.heardAt > limits.aliveMs) return undefined;
-  const beat = heartbeatOf(view, host, contact.incarnation)?.value;
-  if (beat === undefined) return undefined;
+  const stored = heartbeatOf(view, host, contact.incarnation);
+  if (stored === undefined) return undefined;
+  const beat = stored.value;
   const frozenMs = contact.frozenSince === null ? 0 : now - contact.frozenSince;
   if (frozenMs > limits.frozenDeadlinesMax * beat.deadlineMs) {
     return { rule: "S13", code: "host-keeps-vms-frozen", params: { host, frozenMs } };
   }
-  // Not heard at all under this heart: counted from when the incarnation was first heard here.
-  const agentSilentMs = beat.agentAgeMs ?? now - contact.since;
-  if (agentSilentMs <= limits.agentSilentMs) return undefined;
-  const down = vmKnownDown(view, host, contact.incarnation);
+  if (agentSilenceMs(beat, contact, now) <= limits.agentSilentMs) return undefined;
+  const down = vmKnownDown(view, host, contact.incarnation, stored.revision);
   return down === undefined ? undefined : { rule: "S13", code: "agent-gone-vm-down", params: { host, vm: down } };
 }
 
 /**
  * The name of a wanted VM that is owned there and by its own record does not run, or that this host keeps from running
- * elsewhere; what nobody recorded is not known.
+ * elsewhere; what nobody recorded is not known. Only what stood so at the heartbeat that missed the agent: whoever has written
+ * since is the agent itself, which is back.
  */
-function vmKnownDown(view: ClusterView, host: HostId, incarnation: Incarnation): string | undefined {
+function vmKnownDown(view: ClusterView, host: HostId, incarnation: Incarnation, beat: Revision): string | undefined {
   let down: Vm | undefined;
+  const stoodSo = (id: VmId): boolean => {
+    const status = view.statuses.get(id);
+    const own = status?.value.host === host ? status : undefined;
+    return [view.owners.get(id), view.moves.get(id), own].every((record) => (record?.revision ?? 0) < beat);
+  };
   const note = (id: VmId): void => {
     const vm = view.vms.get(id)?.value;
-    if (vm?.requested === "started" && (down === undefined || compareText(vm.id, down.id) < 0)) down = vm;
+    if (vm?.requested === "started" && stoodSo(id) && (down === undefined || compareText(vm.id, down.id) < 0))
+      down = vm;
   };
   for (const [id, concerned] of heldThere(view, host))
     if (concerned.incarnation === incarnation && !runsHere(view, id)) note(id);

@@ -34,6 +34,8 @@ export function leaveHosts(round: VmRound): void {
 /** What keeps a host waiting is told, where a person can do something about it. */
 function sayWhatHolds(round: VmRound, vm: Vm, owner: HeldOwner, why: Reason): void {
   const { view, known } = round;
+  // What becomes of a move that was begun before is told first: a lock calls it off.
+  if (view.moves.has(vm.id)) return;
   if (!isUp(view, known, vm.id, owner)) round.skip(vm.id);
   else if (vm.lock !== null) {
     const params = { vm: vm.name, host: owner.host, lock: vm.lock.kind };

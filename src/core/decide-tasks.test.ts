@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { asked } from "../../test/support/planned.ts";
-import { held, host, Records, status, vm, vmId } from "../../test/support/records.ts";
-import type { TaskId, WallMs } from "../model/ids.ts";
+import { fence, held, host, Records, status, vm, vmId } from "../../test/support/records.ts";
+import type { Epoch, Incarnation, IntentId, TaskId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Task } from "../model/records.ts";
+import type { ResetIntent, Task } from "../model/records.ts";
 import { decideTasks } from "./decide-tasks.ts";
 import type { ManagerKnowledge } from "./decision.ts";
 
@@ -82,5 +82,33 @@ describe("a task", () => {
     const ended = (at: number) => task("stop-vm", { end: { kind: "done", at: at as WallMs } });
     expect(decided(new Records(), ended(200_000))).toBeUndefined();
     expect(decided(new Records(), ended(1_000))).toBe("delete");
+  });
+});
+
+describe("a wish to reset a VM", () => {
+  const wish: ResetIntent = {
+    ...{ schema: 1, id: "intent-1" as IntentId, actor: asked.actor, kind: "reset-vm", vm: db },
+    ...{ epoch: 7 as Epoch, answer: { kind: "open" }, at: asked.at },
+  };
+
+  function answered(records: Records): unknown {
+    const [decision] = decideTasks(records.put(keys.intent(wish.id), wish).view, known, [], 64);
+    const write = decision?.transaction.writes[0];
+    return write?.kind === "put" ? (JSON.parse(write.text) as ResetIntent).answer : write;
+  }
+
+  const refused = { kind: "refused", code: "vm-not-running", params: { vm: "db" }, at: known.wall };
+  const held7 = () => new Records().put(keys.vm(db), vm("db")).put(keys.owner(db), held("h1", 1, 7));
+
+  test("[HM1] is left to the agent of the host that holds that run", () => {
+    expect(answered(held7())).toBeUndefined();
+  });
+
+  test("[HM1] is refused once that run was let go, followed by another, or lost with its host", () => {
+    expect(answered(new Records().put(keys.vm(db), vm("db")))).toEqual(refused);
+    const released = { schema: 1, kind: "released", host: "h1", epoch: 7, failed: null, failedHosts: [] };
+    expect(answered(held7().put(keys.owner(db), released))).toEqual(refused);
+    expect(answered(held7().put(keys.owner(db), held("h2", 1, 8)))).toEqual(refused);
+    expect(answered(held7().put(keys.fence(host("h1"), 1 as Incarnation), fence()))).toEqual(refused);
   });
 });

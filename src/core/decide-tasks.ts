@@ -2,7 +2,7 @@ import { inKeyOrder } from "../base/order.ts";
 import type { WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
-import type { Intent, PointIntent, Task } from "../model/records.ts";
+import type { Intent, PointIntent, ResetIntent, Task } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { Decision, ManagerKnowledge } from "./decision.ts";
@@ -56,15 +56,24 @@ export function decideTasks(
   return decisions;
 }
 
-/** An order to a life of a host that is over is answered by nobody else. */
+/** An order to a life of a host, or to a run of a VM, that is over is answered by nobody else. */
 function answerForTheDead(view: ClusterView, intent: Intent, at: WallMs): Intent | undefined {
   if (intent.kind === "point") return answerForPoint(view, intent, at);
-  if (intent.kind !== "leave-host") return undefined;
+  if (intent.kind === "reset-vm") return answerForReset(view, intent, at);
   const { host, incarnation } = intent;
   const isOver =
     view.hosts.get(host)?.value.incarnation !== incarnation || fenceOf(view, host, incarnation) !== undefined;
   if (!isOver) return undefined;
   return { ...intent, answer: { kind: "refused", code: "leave-overtaken", params: { host }, at } };
+}
+
+/** The wish is for one run: where that is let go, followed by another or lost with its host, no agent has it any more. */
+function answerForReset(view: ClusterView, intent: ResetIntent, at: WallMs): Intent | undefined {
+  const owner = view.owners.get(intent.vm)?.value;
+  const isHeld = owner?.kind === "held" && owner.epoch === intent.epoch;
+  if (isHeld && fenceOf(view, owner.host, owner.incarnation) === undefined) return undefined;
+  const params = { vm: view.vms.get(intent.vm)?.value.name ?? intent.vm };
+  return { ...intent, answer: { kind: "refused", code: "vm-not-running", params, at } };
 }
 
 /** What is wanted of a recovery point is answered by its host, or of the run; where that is lost nobody else does it. */

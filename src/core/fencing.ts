@@ -87,7 +87,8 @@ export type FenceOrder = {
 
 /**
  * S9.1: the record comes first. By silence it is guarded by the last heartbeat's revision: whoever of heartbeat and
- * fence commits first, the other is refused, and so its success is its own proof. Any other cause carries no proof yet.
+ * fence commits first, the other is refused, and so its success is its own proof. Any other cause carries no proof yet. An order
+ * rests on what the last heartbeat says, and is guarded by it as well: an agent that is back, or VMs that go on, refuse it (S13).
  */
 export function fenceTransaction(
   view: ClusterView,
@@ -115,7 +116,7 @@ export function fenceTransaction(
     unchanged(keys.disarm, view.disarm),
     ...also,
   ];
-  if (order.cause === "silence" && contact !== undefined) {
+  if ((order.cause === "silence" || order.cause === "order") && contact !== undefined) {
     compares.push({ kind: "revision", key: keys.heartbeat(host, incarnation), revision: contact.revision });
   }
   return transaction(compares, [put(keys.fence(host, incarnation), record)]);

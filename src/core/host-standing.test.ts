@@ -75,8 +75,8 @@ describe("a host that VMs wait for", () => {
       const known = knowledge(records);
       const contact = known.contacts.get(h1);
       if (contact === undefined) throw new Error("h1 was not heard");
-      const since = (known.now - heardForMs) as InstantMs;
-      return decide(records, { ...known, contacts: new Map(known.contacts).set(h1, { ...contact, since }) });
+      const agentLivedAt = (known.now - heardForMs) as InstantMs;
+      return decide(records, { ...known, contacts: new Map(known.contacts).set(h1, { ...contact, agentLivedAt }) });
     };
     expect(silent(60_000, 90_000)).toEqual(["vm-waits-for-host"]);
     expect(silent(60_001, 90_000)).toEqual(["vm-move-begun"]);

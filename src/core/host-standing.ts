@@ -3,7 +3,7 @@ import type { HostId, Incarnation, InstantMs } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { FenceRecord } from "../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
-import type { Contacts } from "./contact.ts";
+import { agentSilenceMs, type Contacts } from "./contact.ts";
 import { limits } from "./limits.ts";
 
 /**
@@ -57,6 +57,7 @@ function isWithoutAgent(view: ClusterView, host: HostId, incarnation: Incarnatio
   const beat = heartbeatOf(view, host, incarnation)?.value;
   if (beat === undefined) return false;
   const contact = known?.contacts.get(host);
-  const upMs = known === undefined || contact?.incarnation !== incarnation ? 0 : known.now - contact.since;
-  return (beat.agentAgeMs ?? upMs) > limits.agentSilentMs;
+  const isKnown = known !== undefined && contact?.incarnation === incarnation;
+  const silentMs = isKnown ? agentSilenceMs(beat, contact, known.now) : (beat.agentAgeMs ?? 0);
+  return silentMs > limits.agentSilentMs;
 }

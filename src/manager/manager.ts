@@ -1,6 +1,6 @@
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder } from "../base/order.ts";
-import { evidence, hasContact, hear } from "../core/contact.ts";
+import { type Contact, evidence, hasContact, hear } from "../core/contact.ts";
 import { decideAsLeader } from "../core/decide-as-leader.ts";
 import { decideFences, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
@@ -15,7 +15,7 @@ import type { Profile } from "../model/config.ts";
 import { type HostId, type InstantMs, later, noRevision } from "../model/ids.ts";
 import { defaultPolicy } from "../model/policy.ts";
 import type { Compare } from "../model/transaction.ts";
-import { fenceOf, heartbeatOf } from "../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
 import { announce, unsaid } from "./announcing.ts";
 import { Building, busySubjects } from "./building.ts";
 import { datedDoubts, doubt, promisedBy, seenThrough } from "./doubts.ts";
@@ -106,10 +106,9 @@ function note(state: ManagerState, happened: ManagerEvent): ManagerState {
 function noteChanges(state: ManagerState, happened: ManagerEvent & { kind: "changed" }): ManagerState {
   const own = evidence(state.own, state.profile.deadlineMs, happened.now);
   const { touched } = happened;
-  const heard =
-    touched.heartbeats.length > 0 || touched.others
-      ? noteContacts({ ...state, own }, happened, true)
-      : { ...state, own };
+  const heard = touched.others
+    ? noteContacts({ ...state, own }, happened, true)
+    : noteBeats({ ...state, own }, happened);
   return touched.tick ? noteTick(heard, happened) : heard;
 }
 
@@ -120,18 +119,35 @@ function noteTick(state: ManagerState, happened: ManagerEvent): ManagerState {
   return { ...state, leader: { revision, seenAt: happened.now, left: tick?.value.last === true } };
 }
 
+/** Heartbeats alone: the hosts that sent them were heard, everything else is as it was. */
+function noteBeats(state: ManagerState, { touched, view, now }: ManagerEvent & { kind: "changed" }): ManagerState {
+  if (touched.heartbeats.length === 0) return state;
+  const contacts = new Map(state.contacts);
+  for (const { host } of touched.heartbeats) noteContact(contacts, host, view, state.profile, now, true);
+  return { ...state, contacts };
+}
+
+function noteContact(
+  contacts: Map<HostId, Contact>,
+  host: HostId,
+  view: ClusterView,
+  profile: Profile,
+  now: InstantMs,
+  live: boolean,
+): void {
+  const incarnation = view.hosts.get(host)?.value.incarnation;
+  const heartbeat = incarnation === undefined ? undefined : heartbeatOf(view, host, incarnation);
+  if (incarnation === undefined || heartbeat === undefined) return;
+  const heard = { incarnation, revision: heartbeat.revision, heartbeat: heartbeat.value };
+  contacts.set(host, hear(contacts.get(host), heard, ownWaitMs(profile), now, live));
+}
+
 /** Restarts the timer of each host at the receipt of its newest heartbeat, and of each fence record at its receipt. */
 function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean): ManagerState {
   const { view, now } = happened;
   const contacts = new Map(state.contacts);
   const fencesSeenAt = new Map<string, number>();
-  for (const [host, registration] of view.hosts) {
-    const { incarnation } = registration.value;
-    const heartbeat = heartbeatOf(view, host, incarnation);
-    if (heartbeat === undefined) continue;
-    const heard = { incarnation, revision: heartbeat.revision, heartbeat: heartbeat.value };
-    contacts.set(host, hear(contacts.get(host), heard, ownWaitMs(state.profile), now, live));
-  }
+  for (const host of view.hosts.keys()) noteContact(contacts, host, view, state.profile, now, live);
   for (const [host, fences] of view.fences) {
     for (const incarnation of fences.keys()) {
       const key = fenceKey(host, incarnation);

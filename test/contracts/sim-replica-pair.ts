@@ -23,8 +23,10 @@ function untilBy(clock: VirtualClock): CycleRig["until"] {
   };
 }
 
+type SimReplicaPair = CycleRig & { readonly pointSource: PointSource; fillTarget(isFull: boolean): void };
+
 /** Two simulated hosts under one clock, with a link that can be cut. */
-export async function openSimReplicaPair(): Promise<CycleRig & { readonly pointSource: PointSource }> {
+export async function openSimReplicaPair(): Promise<SimReplicaPair> {
   const { clock, world, link } = openWorld();
   const here = new SimReplicatedHost("a" as HostId);
   const there = new SimReplicaHost("b" as HostId, new Set(["10.0.0.2"]));
@@ -133,6 +135,9 @@ function writeTo(qemu: SimMirrorQemu | undefined, disk: number, block: number, v
 
 function faultsOf(here: SimReplicatedHost, there: SimReplicaHost) {
   return {
+    fillTarget: (isFull: boolean): void => {
+      there.isFull = isFull;
+    },
     killRelay: async (): Promise<void> => {
       for (const { relay } of here.relays.values()) relay.isAlive = false;
     },

@@ -46,6 +46,9 @@ export type LiveRun = {
   migration: string | undefined;
   /** Called where QEMU says something of its migration, and at the end of its QMP. */
   readonly onMigration: Set<() => void>;
+  /** How often QEMU has said something of its jobs, and whom to call where it does, or where its QMP ends. */
+  jobWords: number;
+  readonly onJob: Set<() => void>;
   /** Of a guest that is copied out: aborted by whoever ends the attempt, which then settles. */
   copying: { readonly giveUp: AbortController; readonly settled: Promise<unknown> } | undefined;
   /** Of a run that waits for its guest: closes what its source may knock at. */
@@ -98,6 +101,8 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
     onGuestDown: () => undefined,
     migration: undefined,
     onMigration: new Set(),
+    jobWords: 0,
+    onJob: new Set(),
     copying: undefined,
     closeDoors: () => undefined,
     exports: undefined,

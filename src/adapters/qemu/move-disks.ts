@@ -5,7 +5,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { OutgoingRequest } from "../../ports/migration.ts";
 import type { LiveRun } from "./host.ts";
 import { exportName } from "./move-images.ts";
-import { executeAll, moveRefused } from "./move-qmp.ts";
+import { executeAll, executeTogether, moveRefused, nextWord } from "./move-qmp.ts";
 import { tlsId } from "./move-tls.ts";
 import type { QmpEnd } from "./qmp.ts";
 import { queryStatus } from "./watch.ts";
@@ -16,7 +16,9 @@ import { queryStatus } from "./watch.ts";
 const limits = {
   connectMs: 2_000,
   openMs: 10_000,
-  lookMs: 15,
+  /** For what is told; that a copy is ready, or has ended, QEMU says by itself. */
+  lookMs: 250,
+  endLookMs: 50,
   endPollMs: 2,
   /** What is left once the guest stands still is little; a storage that is slow to flush gets this long. */
   endMs: 20_000,
@@ -117,6 +119,11 @@ function connects(host: string, port: number): Promise<boolean> {
   });
 }
 
+/** `heard`: of its words before the last question; one that came since may be newer than the answer. */
+async function nextJobWord(live: LiveRun, heard: number, limitMs: number, signal?: AbortSignal): Promise<void> {
+  if (live.jobWords === heard) await nextWord(live.onJob, limitMs, signal);
+}
+
 /** Until all of them are ready: what is left then is what the guest writes at that moment. */
 export async function awaitMirrors(
   live: LiveRun,
@@ -128,10 +135,12 @@ export async function awaitMirrors(
   let before = -1;
   let first = 0;
   let stillMs = 0;
-  for (let at = performance.now(); !signal.aborted; await sleep(limits.lookMs)) {
+  let heard = -1;
+  for (let at = performance.now(); !signal.aborted; await nextJobWord(live, heard, limits.lookMs, signal)) {
+    heard = live.jobWords;
     const jobs = await queryJobs(live);
     if (live.qmp === undefined) return refuse("vm-not-running", { vm });
-    const passedMs = Math.min(performance.now() - at, 20 * limits.lookMs);
+    const passedMs = Math.min(performance.now() - at, 2 * limits.lookMs);
     at = performance.now();
     // One that does not answer is frozen, or its main loop is busy: neither is the link's fault.
     if (jobs === undefined) continue;
@@ -181,37 +190,42 @@ export async function stopGuest(live: LiveRun, copied: readonly number[]): Promi
  * the target has every write that the guest was answered (S15); a job that ended in any other way says nothing of the kind.
  */
 export async function endMirrors(live: LiveRun, { copied }: Mirroring, signal: AbortSignal): Promise<Ended> {
+  const before = await queryJobs(live);
   for (const i of copied) {
-    const jobs = await queryJobs(live);
-    const job = jobs?.find(({ id }) => id === nameOf(i));
+    const job = before?.find(({ id }) => id === nameOf(i));
     // Before it is ready the same order would break it off.
     if (job?.status !== "ready") return brokenOff(live, job?.error ?? "a copy of its disks is not ready");
-    const end = await executeAll(live, [["block-job-cancel", { device: nameOf(i) }]]);
-    if (end.kind !== "done") return moveRefused(live, end);
   }
-  for (const giveUpAt = performance.now() + limits.endMs; ; await sleep(limits.endPollMs)) {
+  const end = await executeTogether(
+    live,
+    copied.map((i) => ["block-job-cancel", { device: nameOf(i) }]),
+  );
+  if (end.kind !== "done") return moveRefused(live, end);
+  for (const giveUpAt = performance.now() + limits.endMs; ; ) {
+    const heard = live.jobWords;
     const jobs = await queryJobs(live);
     if (live.qmp === undefined) return refuse("vm-not-running", { vm: live.run.vm });
     const failed = jobs?.find(({ error }) => error !== undefined);
     if (failed !== undefined) return brokenOff(live, failed.error ?? "");
     if (jobs?.length === copied.length && jobs.every(isWhole)) break;
     if (signal.aborted || performance.now() > giveUpAt) return brokenOff(live, "the copies of its disks do not end");
+    await nextJobWord(live, heard, limits.endLookMs);
   }
-  return (await dismiss(live)) ? done : brokenOff(live, "the copies of its disks do not let go");
+  const names = copied.map(nameOf);
+  return (await dismiss(live, names, names)) ? done : brokenOff(live, "the copies of its disks do not let go");
 }
 
 function isWhole(job: Job): boolean {
   return job.status === "concluded" && job.error === undefined && job["current-progress"] === job["total-progress"];
 }
 
-async function dismiss(live: LiveRun): Promise<boolean> {
-  for (const { id } of (await queryJobs(live)) ?? []) await executeAll(live, [["job-dismiss", { id }]]);
-  const nodes = await namedNodes(live);
-  for (const node of nodes ?? []) {
-    const end = await executeAll(live, [["blockdev-del", { "node-name": node }]]);
-    if (end.kind !== "done") return false;
-  }
-  return nodes !== undefined && (await queryJobs(live))?.length === 0;
+/** False: something is left of them. */
+async function dismiss(live: LiveRun, jobs: readonly string[], nodes: readonly string[]): Promise<boolean> {
+  const end = await executeTogether(live, [
+    ...jobs.map((id) => ["job-dismiss", { id }] as const),
+    ...nodes.map((node) => ["blockdev-del", { "node-name": node }] as const),
+  ]);
+  return end.kind === "done" && (await queryJobs(live))?.length === 0;
 }
 
 const nodesSchema = z.array(z.object({ "node-name": z.string() }));
@@ -233,7 +247,13 @@ export async function dropMirrors(live: LiveRun): Promise<boolean> {
     await yank(live, nodes);
     if (!(await areOver(live, limits.goneMs))) return false;
   }
-  return dismiss(live);
+  const [left, nodes] = await Promise.all([queryJobs(live), namedNodes(live)]);
+  if (left === undefined || nodes === undefined) return false;
+  return dismiss(
+    live,
+    left.map(({ id }) => id),
+    nodes,
+  );
 }
 
 async function areOver(live: LiveRun, limitMs: number): Promise<boolean> {

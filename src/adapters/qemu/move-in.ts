@@ -6,9 +6,17 @@ import { readCgroupEvents } from "../linux/cgroup.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { type LiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
 import { closeExports, incomingPorts, makeImages, openExports, removeImages } from "./move-images.ts";
-import { awaitMigration, awaitQmp, capabilities, executeAll, moveRefused, queryMigrate } from "./move-qmp.ts";
+import {
+  awaitMigration,
+  awaitQmp,
+  capabilities,
+  executeAll,
+  executeTogether,
+  moveRefused,
+  queryMigrate,
+} from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
-import { opensUppermost } from "./opened-image.ts";
+import { areUppermost, openFiles } from "./opened-image.ts";
 import { readRunRecords, setPhase } from "./run-folder.ts";
 import { launchRun } from "./start.ts";
 import { announce, clearAway, queryStatus, takeStatus } from "./watch.ts";
@@ -37,7 +45,7 @@ function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts 
   return launchRun<IncomingEnd>(host, request, "incoming", async (live) => {
     live.exports = false;
     const { vm, epoch } = request.run;
-    const getReady = executeAll(live, [
+    const getReady = executeTogether(live, [
       // Never `return-path`: with it a target that dies after it went on would make its source go on as well.
       capabilities({
         events: true,
@@ -104,10 +112,13 @@ export async function completeIncoming(host: QemuHost, run: VmRun, limitMs: numb
   if (live.phase !== "incoming") return arrive(host, live);
   // Its source has ended every copy before the owner record could name this run.
   await closeExports(live);
+  // They stay the same: asked while the rest of the guest comes, for whose sake it stands still.
+  const opened = openFiles(live.qmp);
   const status = await awaitMigration(live, ["completed", "failed"], { limitMs });
   if (isFrozen()) return frozen;
   if (status !== "completed") return refuse("move-incomplete", { vm: run.vm, state: status });
-  if (live.qmp === undefined || !(await opensUppermost(live.qmp)))
+  const files = (await opened) ?? (await openFiles(live.qmp));
+  if (files === undefined || !areUppermost(files))
     return refuse("move-incomplete", { vm: run.vm, state: "its disks are others by now" });
   // From here on it may execute, whoever asks, also after this agent has died.
   setPhase(live, "arriving");

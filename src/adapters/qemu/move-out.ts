@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import type { MoveProgress, OutgoingRequest } from "../../ports/migration.ts";
@@ -11,6 +12,7 @@ import {
   awaitQmp,
   capabilities,
   executeAll,
+  executeTogether,
   type MigrateInfo,
   moveRefused,
   queryMigrate,
@@ -30,6 +32,7 @@ const limits = {
   /** As long as the target waits for it (core/limits.ts). */
   handOverMs: 10_000,
   progressMs: 250,
+  disksFirstMs: 30,
   /** While the guest runs, the moment to stop it must not be missed. */
   watchMs: 25,
   /** What is left when QEMU stops to ask is sent after the point of no return: as little as there can be. */
@@ -47,9 +50,9 @@ export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRe
   if (live.phase !== "running" || live.ending) return refuse("move-under-way", { vm: run.vm });
   if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen === true)
     return refuse("vm-unresponsive", { vm: run.vm });
-  if ((await queryStatus(live)) !== "running") return refuse("move-guest-stands", { vm: run.vm });
+  const [status, earlier] = await Promise.all([queryStatus(live), queryMigrate(live).then((info) => info?.status)]);
+  if (status !== "running") return refuse("move-guest-stands", { vm: run.vm });
   // An earlier attempt may still wait for an answer to its connection.
-  const earlier = (await queryMigrate(live))?.status;
   if (earlier !== undefined && !over.includes(earlier)) return refuse("move-under-way", { vm: run.vm });
   const tls = request.tls ? readTlsTexts(host.options) : null;
   if (tls === undefined) return refuse("move-no-certificate", { vm: run.vm });
@@ -105,28 +108,33 @@ async function copyOut(
     if (stopped.kind !== "done") return moveRefused(live, stopped);
   }
   if (signal.aborted) return refuse("move-cancelled", { vm });
+  const over = new AbortController();
+  // A guest that stands still already writes nothing more: what is left of its disks is little, and goes first. A storage that
+  // is slow to flush does so beside its memory.
+  const ending = stoppedAt > 0 && mirroring !== undefined ? endMirrors(live, mirroring, over.signal) : undefined;
+  const ended = ending === undefined ? undefined : await Promise.race([ending, sleep(limits.disksFirstMs)]);
+  if (ended !== undefined && ended.kind !== "done") return ended;
   live.migration = undefined;
   const begun = await executeAll(live, [["migrate", { uri: uriOf(found) }]]);
-  if (begun.kind !== "done") return moveRefused(live, begun);
   const { copied = [], downtimeMs } = request;
   const { percent } = course;
-  const over = new AbortController();
-  // A guest that stands still already writes nothing more: what is left of its disks goes beside its memory.
-  const ended = stoppedAt > 0 && mirroring !== undefined ? endMirrors(live, mirroring, over.signal) : undefined;
-  const ready = await followCopy(host, live, { link: found.address, stoppedAt, downtimeMs, signal, copied, percent });
+  const ready =
+    begun.kind === "done"
+      ? await followCopy(host, live, { link: found.address, stoppedAt, downtimeMs, signal, copied, percent })
+      : moveRefused(live, begun);
   if (ready.kind !== "done") {
     over.abort();
-    await ended;
+    await ending;
     return ready;
   }
   // The guest stands still now, and its owner may change only once its disks are whole there (S15).
-  return mirroring === undefined ? ready : (ended ?? endMirrors(live, mirroring, over.signal));
+  return mirroring === undefined ? ready : (ending ?? endMirrors(live, mirroring, over.signal));
 }
 
-async function getReady(host: QemuHost, live: LiveRun, request: OutgoingRequest, tls: TlsTexts | null) {
-  // One of an earlier move, in whatever direction, may be left.
-  await live.qmp?.execute("object-del", { id: tlsId });
-  return executeAll(live, [
+function getReady(host: QemuHost, live: LiveRun, request: OutgoingRequest, tls: TlsTexts | null) {
+  // One of an earlier move, in whatever direction, may be left: refused where there is none.
+  void live.qmp?.execute("object-del", { id: tlsId });
+  return executeTogether(live, [
     capabilities({
       events: true,
       "pause-before-switchover": true,

@@ -43,6 +43,15 @@ export async function executeAll(live: LiveRun, commands: readonly Command[]): P
   return end;
 }
 
+/**
+ * All at once, which spares the wait for each answer; QEMU carries them out in this order. Only for what harms nothing where one
+ * before it was refused: the first that is not done is the end of all.
+ */
+export async function executeTogether(live: LiveRun, commands: readonly Command[]): Promise<QmpEnd> {
+  const ends = await Promise.all(commands.map((command) => executeAll(live, [command])));
+  return ends.find(({ kind }) => kind !== "done") ?? { kind: "done", value: undefined };
+}
+
 /** What QEMU says where it will not take part. */
 export function moveRefused(
   live: LiveRun,
@@ -91,7 +100,7 @@ export async function awaitMigration(
     const now = performance.now();
     if (now >= giveUpAt) return "late";
     if (now < nextLookAt) {
-      await nextWord(live, Math.min(nextLookAt, giveUpAt) - now, signal);
+      await nextWord(live.onMigration, Math.min(nextLookAt, giveUpAt) - now, signal);
       continue;
     }
     const heard = live.migration;
@@ -114,16 +123,17 @@ export async function awaitQmp(live: LiveRun, limitMs: number): Promise<boolean>
   return true;
 }
 
-function nextWord(live: LiveRun, limitMs: number, signal: AbortSignal | undefined): Promise<void> {
+/** Until QEMU says something of it; no longer than the limit, or the signal. */
+export function nextWord(hearers: Set<() => void>, limitMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const hear = (): void => {
       clearTimeout(limit);
-      live.onMigration.delete(hear);
+      hearers.delete(hear);
       signal?.removeEventListener("abort", hear);
       resolve();
     };
     const limit = setTimeout(hear, limitMs);
-    live.onMigration.add(hear);
+    hearers.add(hear);
     signal?.addEventListener("abort", hear);
   });
 }

@@ -35,15 +35,20 @@ export function openedImage({ options }: QemuHost, { vm, pools }: StartRequest, 
 const nodesSchema = z.array(z.object({ drv: z.string(), file: z.string() }));
 const ending = ".layers";
 
+/** Paths of the images that a QEMU has open; undefined: it does not say. */
+export async function openFiles(qmp: Qmp | undefined): Promise<ReadonlySet<string> | undefined> {
+  const end = await qmp?.execute("query-named-block-nodes", { flat: true });
+  const nodes = end?.kind === "done" ? nodesSchema.safeParse(end.value) : undefined;
+  return nodes?.data === undefined
+    ? undefined
+    : new Set(nodes.data.filter(({ drv }) => drv === "file").map(({ file }) => file));
+}
+
 /**
  * What a QEMU opened while it waited for its guest is still the uppermost layer of each of its disks: a point that was taken since
- * laid another one upon it, and the writes went there (S15, S20). False also where QEMU does not say.
+ * laid another one upon it, and the writes went there (S15, S20).
  */
-export async function opensUppermost(qmp: Qmp): Promise<boolean> {
-  const end = await qmp.execute("query-named-block-nodes", { flat: true });
-  const nodes = end.kind === "done" ? nodesSchema.safeParse(end.value) : undefined;
-  if (nodes?.success !== true) return false;
-  const open = new Set(nodes.data.filter(({ drv }) => drv === "file").map(({ file }) => file));
+export function areUppermost(open: ReadonlySet<string>): boolean {
   for (const folder of new Set([...open].map(dirname))) {
     if (!existsSync(folder)) continue;
     for (const name of readdirSync(folder).filter((one) => one.endsWith(ending))) {

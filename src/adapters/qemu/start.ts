@@ -23,7 +23,8 @@ const limits = {
 
 /** The shell says so where the cgroup could not be entered: a removed incarnation starts nothing (S6). */
 const noCgroupStatus = 97;
-const enterAndExec = `echo $$ > "$1/cgroup.procs" || exit ${noCgroupStatus}; shift; exec "$@"`;
+/** Its arguments: the cgroup, then the command. */
+export const enterAndExec = `echo $$ > "$1/cgroup.procs" || exit ${noCgroupStatus}; shift; exec "$@"`;
 
 export function startRun(host: QemuHost, request: StartRequest): Promise<HypervisorEnd> {
   return launchRun(host, request, "starting", async (live) => {

@@ -107,6 +107,10 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
       live.migration = String(data["status"]);
       for (const hear of live.onMigration) hear();
       break;
+    case "JOB_STATUS_CHANGE":
+      live.jobWords++;
+      for (const hear of live.onJob) hear();
+      break;
   }
 }
 
@@ -148,7 +152,7 @@ async function awaitDisk(host: QemuHost, live: LiveRun): Promise<void> {
 function onEnd(host: QemuHost, live: LiveRun): void {
   live.qmp = undefined;
   live.onGuestDown();
-  for (const hear of live.onMigration) hear();
+  for (const hear of [...live.onMigration, ...live.onJob]) hear();
   if (host.closed || live.ending || live.launching) return;
   // The sockets close some milliseconds before the cgroup is empty.
   void waitCgroupEmpty(live.cgroup, limits.dyingMs).then(() => follow(host, live));

@@ -14,7 +14,7 @@ const rateSlack = 0.999;
  * whose fence nothing is known yet.
  */
 export function isAwaited(world: World, host: HostId, besides?: Incarnation): boolean {
-  const { values, beats, registrations, registeredAt } = world.truth;
+  const { values, beats } = world.truth;
   const mode = values.get(keys.hostMode(host)) as HostMode | undefined;
   if (mode?.mode !== "restart") return false;
   for (const [key, value] of values) {
@@ -22,10 +22,10 @@ export function isAwaited(world: World, host: HostId, besides?: Incarnation): bo
     if (name.kind !== "fence" || name.host !== host || name.incarnation < mode.incarnation) continue;
     if (name.incarnation !== besides && isLoss(value as FenceRecord)) return false;
   }
-  const present = registrations.get(host)?.incarnation;
-  const upMs = world.scheduler.now - (registeredAt.get(`${host}/${present}`) ?? world.scheduler.now);
-  const agentAgeMs = beats.get(host)?.value.agentAgeMs ?? upMs;
-  return agentAgeMs <= limits.agentSilentMs * rateSlack;
+  const beat = beats.get(host);
+  if (beat === undefined) return true;
+  const agentSilentMs = beat.value.agentAgeMs ?? world.scheduler.now - beat.agentLivedAt;
+  return agentSilentMs <= limits.agentSilentMs * rateSlack;
 }
 
 /** Its last word, and nothing else, is how a host leaves in order. */

@@ -14,7 +14,7 @@ export type Writer = { readonly host: SimHost; readonly process: ProcessName; re
 
 /**
  * Watches the ground truth and knows nothing of how the product decides. Every hook is called right when it happens;
- * `afterEvent` after every event of the scheduler, `audit` every 20 ms of virtual time, `end` once.
+ * `afterEvent` after every event of the scheduler, `audit` every 20 ms of virtual time.
  */
 export type Checker = {
   /** The rule of docs/RULES.md that it watches. */
@@ -40,8 +40,31 @@ export type Checker = {
   readonly powerOffAsked?: (target: string) => void;
   readonly afterEvent?: () => void;
   readonly audit?: () => void;
-  readonly end?: () => void;
 };
+
+/** Who is to be called at each hook: dozens of checkers watch, and few of them any one thing. */
+export type Hooks = { readonly [K in keyof Omit<Checker, "rule">]-?: readonly NonNullable<Checker[K]>[] };
+
+export function hooksOf(checkers: readonly Checker[]): Hooks {
+  const of = <K extends keyof Hooks>(hook: K): Hooks[K] => checkers.flatMap((one) => one[hook] ?? []) as never;
+  return {
+    committed: of("committed"),
+    stamped: of("stamped"),
+    starting: of("starting"),
+    adopting: of("adopting"),
+    ended: of("ended"),
+    landed: of("landed"),
+    thawing: of("thawing"),
+    levels: of("levels"),
+    asked: of("asked"),
+    refused: of("refused"),
+    heard: of("heard"),
+    imageGone: of("imageGone"),
+    powerOffAsked: of("powerOffAsked"),
+    afterEvent: of("afterEvent"),
+    audit: of("audit"),
+  };
+}
 
 export type Fail = (text: string) => void;
 /** Looks over the shoulder of the step machines, after their decisions. */

@@ -130,6 +130,12 @@ export const history: CheckerKind = {
 /** What elections, reconnects and timeouts may still take after the last trouble is over. */
 const settledMs = 20_000;
 
+/** Fenced by order in its present life: `orders` looks at whether that had its ground. */
+function isOrdered({ truth }: World, host: HostId): boolean {
+  const present = truth.registrations.get(host)?.incarnation;
+  return truth.fences.get(`${host}/${present}`)?.record.cause === "order";
+}
+
 /**
  * S13: where nothing is wrong, nothing stands still: processes that are killed and started again, of the heart, the guards
  * and the agent, cost a healthy host neither its VMs nor its incarnation.
@@ -138,7 +144,7 @@ export const calm: CheckerKind = {
   rule: "S13",
   make: (world, fail) => ({
     levels: (host, before, after) => {
-      if (before.size > 0 || after.size === 0 || world.quietMs() < settledMs) return;
+      if (before.size > 0 || after.size === 0 || world.quietMs() < settledMs || isOrdered(world, host.id)) return;
       const copy = [...host.copies.values()].find(
         ({ alive, paused, run }) => alive && !paused && host.tree.folders.get(run.incarnation)?.frozen === false,
       );

@@ -1,3 +1,4 @@
+import { limits } from "../../core/limits.ts";
 import type { Heartbeat } from "../../model/records.ts";
 import type { GuardName } from "../../ports/guard.ts";
 import { runKey } from "../world/copy.ts";
@@ -69,7 +70,7 @@ export const deadlines: CheckerKind = {
       audit: () => {
         for (const host of world.hosts) {
           checkOverrun(world, host, permits.get(host), fail);
-          checkDeadlines(host, permits.get(host), fail);
+          checkDeadlines(world, host, permits.get(host), fail);
         }
       },
     };
@@ -84,13 +85,16 @@ function checkFolders(host: SimHost, permit: Permit, fail: (text: string) => voi
 }
 
 /** S3: no guard holds a deadline later than what a committed heartbeat of its incarnation gave it. */
-function checkDeadlines(host: SimHost, permit: Permit | undefined, fail: (text: string) => void): void {
+function checkDeadlines(world: World, host: SimHost, permit: Permit | undefined, fail: (text: string) => void): void {
   if (!host.works) return;
   for (const [guard, file] of host.tree.files) {
     if (file.deadline === null) continue;
     const until = permit?.incarnation === file.incarnation ? permit.until[guard] : 0;
-    const lateMs = Math.floor(host.clock.when(file.deadline) - until);
-    if (lateMs > deadlineSlackMs)
+    const when = host.clock.when(file.deadline);
+    const lateMs = Math.floor(when - until);
+    // One that has passed is reckoned back at the present rate of the clock, which may not be the one that it ran at.
+    const bentMs = Math.max(0, world.scheduler.now - when) * 2e-6 * limits.clockSlewPpmMax;
+    if (lateMs > deadlineSlackMs + bentMs)
       fail(`guard ${guard} of ${host.id} holds a deadline ${lateMs} ms later than its heartbeats give`);
   }
 }

@@ -5,15 +5,15 @@ import { stepManager } from "../../manager/manager.ts";
 import type { ManagerEvent, ManagerState, ManagerStep } from "../../manager/state.ts";
 import type { Revision, StoreKey } from "../../model/ids.ts";
 import { keys, parseKey } from "../../model/keys.ts";
-import type { VmMove } from "../../model/move-records.ts";
-import { parseChange } from "../../model/parse-change.ts";
 import type { Change, Transaction } from "../../model/transaction.ts";
 import { applyChanges, type ClusterView } from "../../model/view.ts";
 import type { World } from "../world/world.ts";
 import type { StepChecks } from "./checker.ts";
 
-/** Every step that decides is looked at; of the others, which look around, beat or wait, one in this many. */
-const idleEvery = 60;
+/** Every step that decides is looked at; of those that look around, beat or set a timer, one in this many. */
+const waitingEvery = 60;
+/** And of those that do nothing at all, and that are nine in ten. */
+const idleEvery = 600;
 const looksAround: readonly string[] = ["wake-at", "alive", "list", "read", "list-points", "measure"];
 
 /** STEP: deciding twice gives the same, the order of maps does not matter, and the result of a decision needs no other. */
@@ -64,15 +64,16 @@ export function shuffledSteps(seed: string): StepChecks {
   };
 }
 
+type Moment = Pick<ManagerEvent, "now" | "wall" | "view"> & { readonly revision: Revision };
 type CommitEffect = Extract<ManagerStep["effects"][number], { readonly kind: "commit" }>;
 type Effect = { readonly kind: string; readonly transaction?: Transaction };
 
 function sampler(): (effects: readonly Effect[]) => boolean {
   let idle = 0;
+  let waiting = 0;
   return (effects) => {
-    if (effects.some(decides)) return true;
-    idle += 1;
-    return idle % idleEvery === 0;
+    if (effects.length === 0) return ++idle % idleEvery === 0;
+    return effects.some(decides) || ++waiting % waitingEvery === 0;
   };
 }
 
@@ -117,7 +118,10 @@ function checkFixedPoint(
           !key.startsWith("/fence/") &&
           !isOrdered(next.transaction, key) &&
           !hasArrived(event.view, key) &&
-          !goesElsewhere(event.view, mine, next.transaction, key),
+          !(
+            isCalledOff(mine, key) &&
+            isSettledBy(current, next, key, { now, wall, revision, view: shuffleView(view, random) })
+          ),
       );
       if (again !== undefined) fail(`writes ${again.key} again on the result of its own decision`);
     }
@@ -139,19 +143,27 @@ function hasArrived(view: ClusterView, key: StoreKey): boolean {
 }
 
 /**
- * HM2: one whose target takes nobody any more, before anything of it was begun, is called off, and that is told by itself; the
- * next one may begin at once, to another host.
+ * HM2: a move that somebody's wish ended is called off, and that is told by itself. The next one may begin at once, where the wish
+ * is over by then, or to another host; it must not be called off in its turn.
  */
-function goesElsewhere(view: ClusterView, decided: readonly CommitEffect[], next: Transaction, key: StoreKey): boolean {
+function isCalledOff(decided: readonly CommitEffect[], key: StoreKey): boolean {
   const name = parseKey(key);
-  if (name.kind !== "vm-move") return false;
-  const isCalledOff = decided.some(({ events }) =>
+  if (name.kind !== "vm-move" && name.kind !== "vm-plan") return false;
+  return decided.some(({ events }) =>
     events.some(({ type, subjects }) => type === "vm-move-called-off" && subjects.vm === name.vm),
   );
-  const write = next.writes.find((one) => one.key === key);
-  const begun = write?.kind === "put" ? parseChange({ ...write, revision: view.revision }).value : undefined;
-  const to = (begun as VmMove | undefined)?.to;
-  return isCalledOff && to !== undefined && to !== view.moves.get(name.vm)?.value.to;
+}
+
+/** What is decided next is done, and nobody thinks of the key any more. The view is this one's own. */
+function isSettledBy(state: ManagerState, next: CommitEffect, key: StoreKey, moment: Moment): boolean {
+  const { now, wall, view } = moment;
+  const revision = (moment.revision + 1) as Revision;
+  const touched = applyChanges(view, changesOf(next.transaction, revision), revision);
+  const seen = stepManager(state, { kind: "changed", touched, now, wall, view });
+  const end = { kind: "committed", revision } as const;
+  const after = stepManager(seen.state, { kind: "commit-ended", id: next.id, end, now, wall, view });
+  const decided = [...seen.effects, ...after.effects].filter((effect) => effect.kind === "commit");
+  return !decided.some(({ transaction }) => transaction.writes.some((write) => write.key === key));
 }
 
 function changesOf(transaction: Transaction, revision: Revision): Change[] {

@@ -1,6 +1,7 @@
 import { whatBreaks } from "../../core/foresee/guard.ts";
 import { planRemoveHost, planTakeBack } from "../../core/requests/remove-host.ts";
 import type { Sight } from "../../core/requests/sight.ts";
+import type { HostMode } from "../../model/host-records.ts";
 import type { HostId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { refuse } from "../../model/reason.ts";
@@ -68,14 +69,32 @@ function isOut(world: World, { id }: SimHost): boolean {
   return world.truth.values.has(keys.removedHost(id)) && !world.truth.values.has(keys.member(id));
 }
 
-/** Until it is a member again and has registered; whoever was turned away meanwhile is switched on anew. */
+/**
+ * Until it is a member again and has registered; whoever was turned away meanwhile is switched on anew. One that was cut off may hear
+ * of the order only now, and go down after all.
+ */
 function comeBack(world: World, host: SimHost, event: FaultEvent): void {
   const isTurnedAway = host.heartSays?.trouble === "heart-removed";
   if (isOut(world, host)) askSomebody(world, host, event, takingBack(host.id));
   else if (!host.on) bootHost(world, host);
   else if (!host.frozen && isTurnedAway) world.cutPower(host, "operator", 2_000);
-  if (isOut(world, host) || !host.on || isTurnedAway)
+  if (isOut(world, host) || !host.on || isTurnedAway || isToGoDown(world, host))
     world.scheduler.after(askAgainMs, () => comeBack(world, host, event));
+}
+
+/** Ordered to go down in this life, or on its way. */
+function isToGoDown({ truth }: World, { id }: SimHost): boolean {
+  const incarnation = truth.registrations.get(id)?.incarnation;
+  const mode = truth.values.get(keys.hostMode(id)) as HostMode | undefined;
+  if (mode?.incarnation === incarnation && mode?.next === "power-off") return true;
+  return [...truth.intents.values()].some(
+    (one) =>
+      one.kind === "leave-host" &&
+      one.host === id &&
+      one.incarnation === incarnation &&
+      one.next === "power-off" &&
+      one.answer.kind === "open",
+  );
 }
 
 /** Whom a person would ask: a host that hears the store, and never the one in question. */

@@ -37,7 +37,7 @@ export function bootHost(world: World, host: SimHost): void {
   if (host.on) return;
   host.on = true;
   host.tree = createTree((name) => {
-    for (const checker of world.checkers) checker.thawing?.(host, name);
+    for (const look of world.hooks.thawing) look(host, name);
   });
   const random = world.random.for(`boot ${host.id} ${host.boots}`);
   host.clock.restart(5_000 + random.below(20_000));
@@ -142,7 +142,7 @@ function startHeart(world: World, host: SimHost): void {
       },
       guards: (listener) => {
         const lines = new HeartLines(host, life, listener, (heart, name, stamp) => {
-          for (const checker of world.checkers) checker.stamped?.(host, heart, name, stamp);
+          for (const look of world.hooks.stamped) look(host, heart, name, stamp);
         });
         host.heartLines = lines;
         return lines.guards();
@@ -213,7 +213,7 @@ function fencingFor(world: World, host: SimHost, life: Life): Fencing {
     powerOff: (device, done) => {
       const target = device.options["device"] ?? "";
       world.tell(host.id, "power-off-asked", { target }, "S9");
-      for (const checker of world.checkers) checker.powerOffAsked?.(target);
+      for (const look of world.hooks.powerOffAsked) look(target);
       world.fencing.powerOff(device, (end) => life.post(() => done(end)));
     },
     status: (device, done) => world.fencing.status(device, (end) => life.post(() => done(end))),
@@ -256,15 +256,15 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
       world.writer = null;
       if (end.kind !== "refused") return end;
       world.count("lostRaces");
-      for (const checker of world.checkers) checker.refused?.(writer, transaction);
+      for (const look of world.hooks.refused) look(writer, transaction);
       return end;
     },
     heard: (by) => {
-      for (const checker of world.checkers) checker.heard?.(life, by);
+      for (const look of world.hooks.heard) look(life, by);
     },
     asked: (transaction, by) => {
       if (by === 1) for (const trap of world.sendTraps) if (trap(transaction)) world.sendTraps.delete(trap);
-      for (const checker of world.checkers) checker.asked?.(writer, transaction, by);
+      for (const look of world.hooks.asked) look(writer, transaction, by);
     },
   });
 }

@@ -34,7 +34,13 @@ export type FenceTruth = {
   readonly at: number;
   record: FenceRecord;
 };
-export type BeatTruth = { readonly at: number; readonly value: Heartbeat };
+export type BeatTruth = {
+  readonly at: number;
+  readonly incarnation: Incarnation;
+  readonly value: Heartbeat;
+  /** By the last heartbeat that had heard the agent; by the first of the incarnation where none had. */
+  readonly agentLivedAt: number;
+};
 
 /** What the store really holds, read without the product's own view: the ground on which checkers stand. */
 export class Truth {
@@ -103,7 +109,7 @@ export class Truth {
         putOrDelete(this.registrations, name.host, value as HostRegistration | undefined);
         return;
       case "heartbeat":
-        if (value !== undefined) this.beats.set(name.host, { at: now, value: value as Heartbeat });
+        if (value !== undefined) this.beats.set(name.host, this.#beat(name, value as Heartbeat, now));
         return;
       case "fence":
         this.#placeFence(name.host, name.incarnation, value as FenceRecord | undefined, now);
@@ -117,6 +123,12 @@ export class Truth {
       default:
         return;
     }
+  }
+
+  #beat({ host, incarnation }: { host: HostId; incarnation: Incarnation }, value: Heartbeat, now: number): BeatTruth {
+    const known = this.beats.get(host);
+    const before = known?.incarnation === incarnation ? known.agentLivedAt : now;
+    return { at: now, incarnation, value, agentLivedAt: value.agentAgeMs === null ? before : now - value.agentAgeMs };
   }
 
   #placeOwner(vm: VmId, owner: Owner | undefined): void {

@@ -13,7 +13,14 @@ import type { Hypervisor } from "../../ports/hypervisor.ts";
 import type { Migration } from "../../ports/migration.ts";
 import type { HostReading } from "../../ports/sensors.ts";
 import type { Daemon } from "../../runtime/daemon.ts";
-import type { Checker, StepChecks, Violation, Writer } from "../checkers/checker.ts";
+import {
+  type Checker,
+  type Hooks,
+  hooksOf,
+  type StepChecks,
+  type Violation,
+  type Writer,
+} from "../checkers/checker.ts";
 import { add, type Counts, type OutcomeName } from "../counts.ts";
 import { goodMood, type SimDevice, simFencing } from "../fencing.ts";
 import { createMemoryStore, type MemoryStore } from "../memory-store.ts";
@@ -76,7 +83,7 @@ export class World {
   readonly fencing: Fencing;
   readonly daemons = new Map<HostId, Daemon>();
   readonly violations: Violation[] = [];
-  readonly checkers: readonly Checker[];
+  readonly hooks: Hooks;
   readonly steps: StepChecks;
   readonly around: Around | undefined;
   /** Who asks the store at this moment. */
@@ -88,8 +95,6 @@ export class World {
   readonly #boot: WorldOptions["boot"];
   /** Faults under way that may cost a host its contact, and when the last of them ended. */
   readonly disturbed = { open: 0, until: 0 };
-  readonly #afterEvent: readonly (() => void)[];
-  readonly #audits: readonly (() => void)[];
   #nextAudit = 0;
   readonly #levels: number[] = [];
 
@@ -107,7 +112,7 @@ export class World {
     for (const host of this.hosts)
       host.whenImageGone = (volume) => {
         this.replicas.imageGone(host, volume);
-        for (const checker of this.checkers) checker.imageGone?.(host, volume);
+        for (const look of this.hooks.imageGone) look(host, volume);
       };
     this.members = this.#makeMembers();
     this.network.changed = () => this.members.refresh();
@@ -120,12 +125,12 @@ export class World {
       adopting: (copy, as) => {
         this.count("adoptions");
         this.replicas.adopted(copy, as);
-        for (const checker of this.checkers) checker.adopting?.(copy, as);
+        for (const look of this.hooks.adopting) look(copy, as);
       },
       ended: (copy, exit) => {
         this.replicas.ended(copy);
         this.tell(copy.host.id, "qemu-ended", { vm: copy.run.vm, epoch: copy.run.epoch, exit });
-        for (const checker of this.checkers) checker.ended?.(copy, exit);
+        for (const look of this.hooks.ended) look(copy, exit);
       },
       isReplicated: (vm) => this.truth.isReplicated(vm),
       isWriting: (copy) => this.replicas.isWriting(copy),
@@ -136,9 +141,7 @@ export class World {
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
     this.around = options.around;
-    this.checkers = options.checkers(this);
-    this.#afterEvent = this.checkers.flatMap(({ afterEvent }) => afterEvent ?? []);
-    this.#audits = this.checkers.flatMap(({ audit }) => audit ?? []);
+    this.hooks = hooksOf(options.checkers(this));
     this.steps = options.steps(this);
     this.history.onCommit((commit) => this.#committed(commit));
   }
@@ -147,10 +150,10 @@ export class World {
   step(limitMs: number): boolean {
     if (!this.scheduler.step(limitMs)) return false;
     this.#lookAtLevels();
-    for (const look of this.#afterEvent) look();
+    for (const look of this.hooks.afterEvent) look();
     if (this.scheduler.now >= this.#nextAudit) {
       this.#nextAudit = this.scheduler.now + auditEveryMs;
-      for (const audit of this.#audits) audit();
+      for (const look of this.hooks.audit) look();
     }
     return true;
   }
@@ -311,7 +314,7 @@ export class World {
       epoch: copy.run.epoch,
       incarnation: copy.run.incarnation,
     });
-    for (const checker of this.checkers) checker.starting?.(copy);
+    for (const look of this.hooks.starting) look(copy);
     if (this.#liesLocally(copy.vm)) this.replicas.started(copy);
   }
 
@@ -323,7 +326,7 @@ export class World {
     const { writer } = this;
     for (const written of this.truth.take(commit, this.scheduler.now)) {
       if (written.name.kind === "event") this.#retell(written.value as Event);
-      for (const checker of this.checkers) checker.committed?.(written, writer);
+      for (const look of this.hooks.committed) look(written, writer);
     }
     for (const trap of this.traps) if (trap(commit, writer)) this.traps.delete(trap);
   }
@@ -357,7 +360,7 @@ export class World {
     if (after.size === 0) this.qemus.goOn(host);
     if (after.size === 0 && concerns) this.count("thaws");
     if (concerns) this.tell(host.id, after.size === 0 ? "thawed" : "frozen", { levels: [...after].join("") }, "S2");
-    for (const checker of this.checkers) checker.levels?.(host, before, after);
+    for (const look of this.hooks.levels) look(host, before, after);
   }
 
   /** A write that the kernel took before the freeze lands later although its process stands still; power-off ends it. */
@@ -373,7 +376,7 @@ export class World {
       this.scheduler.after(ms, () => {
         if (host.boots !== boots || !copy.alive) return;
         this.count("lateWrites");
-        for (const checker of this.checkers) checker.landed?.(copy);
+        for (const look of this.hooks.landed) look(copy);
       });
     }
   }

@@ -189,4 +189,13 @@ export const managingMutants: readonly Mutant[] = [
     find: "    round.say(vm.id, event(error.code, {",
     replace: "    if (vm.maxRelocate > 99) round.say(vm.id, event(error.code, {",
   },
+  {
+    id: "reset-of-a-lost-run-never-answered",
+    rule: "HM1",
+    what: "A wish to reset a run that is lost waits for an agent that does not have it.",
+    near: ["operator-reset"],
+    file: "src/core/decide-tasks.ts",
+    find: "  if (isHeld && fenceOf(view, owner.host, owner.incarnation) === undefined) return undefined;",
+    replace: "  if (isHeld || view.owners.size >= 0) return undefined;",
+  },
 ];

@@ -15,6 +15,7 @@ import { event } from "./decision.ts";
 import { mannerOf } from "./move-manner.ts";
 import { beginMove, stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
+import { mannerOfOrder } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { goBackTo } from "./point-return.ts";
 import { promoteCopies } from "./replication-promotion.ts";
@@ -105,7 +106,7 @@ function decideMove(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, v
 
 /** Only now: what waits costs no look at every host's room in each round, and its host may be fit again by then. */
 function carryOut(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
-  const why = round.whyUnfit(vm, order.to, order.kind === "migrate");
+  const why = round.whyUnfit(vm, order.to, mannerOfOrder(order.kind));
   if (why !== undefined) drop(round, stored, order, vm, why);
   else accept(round, stored, order, vm);
 }
@@ -210,7 +211,7 @@ function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], { kind, to }: 
     const why = whyNotLiveTo(round.view, one, to);
     if (why !== undefined) return why;
   }
-  return round.whyUnfitForAll([vm, ...team], to);
+  return round.whyUnfitForAll([vm, ...team], to, { live: true, ...mannerOfOrder(kind) });
 }
 
 function together(round: VmRound, vm: Vm, to: HostId): Vm[] {

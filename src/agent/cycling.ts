@@ -108,14 +108,18 @@ function purposeOf({ state }: Building, { run }: Pick<Here, "run">): Cycled["pur
   return local?.last?.stage === "ahead" ? "ahead" : "usual";
 }
 
-/** Of an agent that has begun none yet: as the record says, so that a new one does not begin them all at once. */
+/**
+ * Of an agent that has begun none yet: as the record says, so that a new one does not begin them all at once. A record from
+ * what this host's clock calls the future says nothing: the clock was set back, and would have to catch up first.
+ */
 function nextAt(building: Building, { run, cycled, to, everyMs }: Here): InstantMs {
   const { view, now, wall } = building.happened;
   const { begunAt, endedAt, failures } = cycled;
   if (begunAt !== null && endedAt !== null) return nextCycleAt(everyMs, { begunAt, endedAt, failures }) as InstantMs;
   const last = sealedCycle(view, run.vm, to);
   if (last === undefined) return now;
-  return later(now, Math.min(everyMs, Math.max(0, last.at + everyMs - wall)));
+  const sinceMs = wall - last.at;
+  return sinceMs < 0 ? now : later(now, Math.max(0, everyMs - sinceMs));
 }
 
 /** Never two of one run; of all runs a few, whoever waits longest. */

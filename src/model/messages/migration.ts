@@ -5,6 +5,12 @@ export const migrationMessages = {
     effect: "The VM goes on where it is; it did not stand still.",
     remedy: "Check the links between the two hosts and their firewalls; `holdfast host list` shows which host is up.",
   },
+  "move-links-cut": {
+    cause: "No link over which VM {vm} may be moved from host {from} to {host} connects now: {tried}.",
+    effect: "VM {vm} goes on where it is; nothing was begun.",
+    remedy:
+      "Check the cables, switches and firewalls of these links. Or let moves use others: `holdfast policy set --migration-links`; or stop, move and start the VM: `holdfast vm relocate`.",
+  },
   "move-no-common-link": {
     cause: "Hosts {from} and {host} have no link in common over which VM {vm} may be moved while it runs.",
     effect: "VM {vm} goes on where it is.",

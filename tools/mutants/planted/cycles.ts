@@ -82,4 +82,13 @@ export const cycleMutants: readonly Mutant[] = [
     find: 'state.whole === true && owner?.kind === "released"',
     replace: 'owner?.kind === "released"',
   },
+  {
+    id: "cycles-wait-for-the-clock-to-catch-up",
+    rule: "S25",
+    what: "A last cycle that lies in the future, by a clock that was set back, puts the next one off again and again.",
+    near: ["wall-jump"],
+    file: "src/agent/cycling.ts",
+    find: "return sinceMs < 0 ? now : later(",
+    replace: "return later(",
+  },
 ];

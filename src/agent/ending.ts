@@ -3,6 +3,7 @@ import { isDisarmed } from "../core/disarmed.ts";
 import { whyWithheld } from "../core/migration.ts";
 import { isMovedAway } from "../core/moves.ts";
 import { planChange } from "../core/plans.ts";
+import { isToGoBack } from "../core/point-return.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { HostMode } from "../model/host-records.ts";
 import type { HostId, VmId } from "../model/ids.ts";
@@ -17,11 +18,12 @@ import { withLocal } from "./locals.ts";
 import { type Local, runKey } from "./state.ts";
 
 /** Why a VM that runs here is to end here. `leaves`: its host does, and does not wait for it to be moved. */
-type Ending = "unwanted" | "moved" | "leaves";
+type Ending = "unwanted" | "moved" | "goes-back" | "leaves";
 
 export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | undefined {
   const requested = view.vms.get(id)?.value.requested;
   if (isMovedAway(view, id)) return "moved";
+  if (isToGoBack(view, id) && !isDisarmed(view)) return "goes-back";
   const mode = modeOf(view, self);
   if (mode === "shutdown" || mode === "restart") return "leaves";
   if (mode === "leaving" && (requested === "ignored" || isMoveGivenUp(view, id))) return "leaves";

@@ -17,7 +17,7 @@ import { beginMove, stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { mannerOfOrder } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
-import { goBackTo } from "./point-return.ts";
+import { goBackTo, isToGoBack } from "./point-return.ts";
 import { promoteCopies } from "./replication-promotion.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
@@ -55,7 +55,7 @@ function endPromotion(round: VmRound, stored: Stored<VmOrder>, vm: Vm, to: HostI
   const { view, known } = round;
   const owner = view.owners.get(vm.id)?.value;
   // Its host came back with it: nothing need be lost any more.
-  const isBack = owner?.kind === "held" && isUp(view, known, vm.id, owner);
+  const isBack = owner?.kind === "held" && isUp(view, known, vm.id, owner) && !isToGoBack(view, vm.id);
   const loss = acceptedLossOf(view, vm.id);
   // Out of an error there is one way alone (HM2), and it starts from what lies there.
   const isStuck = loss?.accepted.point !== undefined && vmError(view, vm.id) !== undefined;

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { facts, host, member, Records } from "../../test/support/records.ts";
 import { keys } from "../model/keys.ts";
-import { linkNames, linkOrder, moveLinks } from "./migration-links.ts";
+import { cutLinks, linkNames, linkOrder, moveLinks } from "./migration-links.ts";
 
 type Kind = "management" | "availability" | "migration";
 const on = (name: string, number: number, links: readonly (readonly [Kind, string])[]) =>
@@ -34,6 +34,16 @@ test("each link is a pair of addresses of one subnet, and says whether replicati
   const links = moveLinks(on("h1", 1, all), on("h2", 2, all), noOrder);
   expect(links[0]).toEqual({ subnet: "10.0.2.0/24", from: "10.0.2.1", to: "10.0.2.2", sharesReplication: false });
   expect(links.filter((link) => link.sharesReplication).map(({ subnet }) => subnet)).toEqual(["10.0.1.0/24"]);
+});
+
+test("a link is cut where the end that is asked does not answer; for a third host, where only one of both does", () => {
+  const links = moveLinks(on("h1", 1, all), on("h2", 2, all), noOrder);
+  const cut = (asker: Parameters<typeof cutLinks>[1], ...answers: readonly string[]) =>
+    nets(cutLinks(links, asker, new Set(answers)));
+  expect(cut("from", "10.0.0.2", "10.0.1.2")).toEqual(["10.0.2.0/24", "10.0.10.0/24"]);
+  expect(cut("to", "10.0.0.1", "10.0.1.1")).toEqual(["10.0.2.0/24", "10.0.10.0/24"]);
+  // Neither end answers at 10.0.10.0/24: the one who asks may be cut off there itself.
+  expect(cut("other", "10.0.0.1", "10.0.0.2", "10.0.1.1", "10.0.2.2")).toEqual(["10.0.2.0/24", "10.0.1.0/24"]);
 });
 
 test("the policy's order counts alone, also where it leaves links out", () => {

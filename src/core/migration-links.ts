@@ -53,6 +53,25 @@ export function moveLinks(from: Member, to: Member, { order, gateways }: LinkOrd
   return [...new Set(chosen)].map(({ link }) => link);
 }
 
+/** Which end of a move asks: what it can say of a link. */
+export type LinkAsker = "from" | "to" | "other";
+
+/**
+ * Those of the links that are known to be cut. `answers`: the addresses of both ends, but its own, that answered whoever asks. Where
+ * neither end answers somebody else, it is perhaps the one who asks that is cut off.
+ */
+export function cutLinks(
+  links: readonly MoveLink[],
+  asker: LinkAsker,
+  answers: ReadonlySet<string>,
+): readonly MoveLink[] {
+  return links.filter(({ from, to }) => {
+    const [here, there] = [answers.has(from), answers.has(to)];
+    if (asker === "other") return here !== there;
+    return asker === "from" ? !there : !here;
+  });
+}
+
 /**
  * The links between two hosts in the order in which writes are sent to a copy: those made for it first. `subnet` of the first is
  * where they go as long as it works.

@@ -2,7 +2,7 @@ import { assert, must } from "../base/assert.ts";
 import { type Epoch, type HostId, type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { GoBack } from "../model/point-records.ts";
-import type { HeldOwner, HostRegistration, Owner, Vm, VmExit } from "../model/records.ts";
+import type { HeldOwner, HostRegistration, Owner, ReleasedOwner, Vm, VmExit } from "../model/records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import { assertProves, type FenceProof } from "./fencing.ts";
@@ -179,12 +179,12 @@ export function forgetFailuresTransaction(
   also: readonly Compare[],
 ): Transaction | undefined {
   const owner = view.owners.get(vm.id);
-  const failed =
-    owner?.value.kind === "released" && (owner.value.failed !== null || owner.value.failedHosts.length > 0);
+  const left = owner?.value.kind === "released" ? owner.value : undefined;
+  const failed = left !== undefined && (left.failed !== null || left.failedHosts.length > 0) ? left : undefined;
   const plan = vm.requested === "disabled" ? planChange(view, vm.id, { error: null, failedMoves: null }) : noChange;
-  if (!failed && plan.writes.length === 0) return undefined;
+  if (failed === undefined && plan.writes.length === 0) return undefined;
   const compares = [unchanged(keys.owner(vm.id), owner), unchanged(keys.vm(vm.id), view.vms.get(vm.id)), ...also];
-  const writes = failed ? [put(keys.owner(vm.id), forgiven(owner.value, vm))] : [];
+  const writes = failed === undefined ? [] : [put(keys.owner(vm.id), forgiven(failed, vm))];
   return transaction([...compares, ...plan.compares], [...writes, ...plan.writes]);
 }
 
@@ -192,9 +192,9 @@ export function forgetFailuresTransaction(
  * Out of an error it starts from what lies there: the point that it was to go back to may be what it failed of. Not where what
  * lies there was never a moment, such as a copy that was half made (S20).
  */
-function forgiven({ back, ...owner }: Owner, { requested }: Vm): Owner {
+function forgiven({ back, ...owner }: ReleasedOwner, { requested }: Vm): ReleasedOwner {
   const still = back === undefined || (requested === "disabled" && back.keeps) ? {} : { back };
-  return { ...owner, ...still, failed: null, failedHosts: [] } as Owner;
+  return { ...owner, ...still, failed: null, failedHosts: [] };
 }
 
 /** Nobody may run the VM; it is said to belong to another host from now on, where its next start begins (HM1). */

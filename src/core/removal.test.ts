@@ -4,6 +4,7 @@ import { keys } from "../model/keys.ts";
 import { whyNoMajority } from "./admission.ts";
 import {
   isRemoved,
+  isToTakeOut,
   joinedStoreTransaction,
   joinsStore,
   leavingStore,
@@ -35,6 +36,16 @@ describe("votes of the store", () => {
     expect(whyNoMajority(records.view, isThere, new Set([h3, host("h2")]))).toMatchObject({
       params: { left: 1, votes: 3 },
     });
+  });
+
+  test("[HM7] a member is taken out by whoever manages, and only while the record says that it still has to leave", () => {
+    const records = three().put(keys.removedHost(h4), removal("voting"));
+    expect(isToTakeOut(records.view, h4, h3)).toBe(false);
+    records.put(keys.managerTerm, { schema: 1, term: 1, host: h3, at: 0 });
+    expect(isToTakeOut(records.view, h4, h3)).toBe(true);
+    expect(isToTakeOut(records.view, h4, host("h1"))).toBe(false);
+    records.put(keys.removedHost(h4), removal("left"));
+    expect(isToTakeOut(records.view, h4, h3)).toBe(false);
   });
 
   test("[HM7] that a member has left, and that it has joined, is said once", () => {

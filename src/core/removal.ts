@@ -27,6 +27,11 @@ export function leavingStore(view: ClusterView): readonly RemovedHost[] {
   return inKeyOrder(view.removals).flatMap(([, { value }]) => (value.store === "voting" ? [value] : []));
 }
 
+/** `self` manages, and is to take its member out of the store. */
+export function isToTakeOut(view: ClusterView, host: HostId, self: HostId): boolean {
+  return view.term?.value.host === self && view.removals.get(host)?.value.store === "voting";
+}
+
 /** Undefined: that is said already. */
 export function leftStoreTransaction(view: ClusterView, host: HostId): Transaction | undefined {
   const stored = view.removals.get(host);

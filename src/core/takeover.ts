@@ -224,8 +224,8 @@ function forgotten(replica: Replica): Replica {
 }
 
 /**
- * The store went on without this host, by force or because it was removed (HM7), which lives on as a later incarnation and is heard there: only then its member may put
- * its data aside and join (S23).
+ * The store went on without this host, by force or because it was removed (HM7), which lives on as a later incarnation and is
+ * heard there: only then its member may put its data aside and join (S23).
  */
 export function isToRejoin(view: ClusterView, self: HostId, role: "host" | "witness"): boolean {
   if (joinsStore(view, self)) return true;

@@ -13,6 +13,7 @@ import { fenceAgents } from "../adapters/fence/fence-agent.ts";
 import { readHostConfig } from "../adapters/host-config.ts";
 import { systemClock } from "../adapters/linux/clock.ts";
 import { openHeartLink } from "../adapters/linux/heart-socket.ts";
+import { openLinks } from "../adapters/linux/links.ts";
 import { openMachine } from "../adapters/linux/machine.ts";
 import { systemRandom } from "../adapters/linux/random.ts";
 import { openLinuxSensors } from "../adapters/linux/sensors.ts";
@@ -36,14 +37,15 @@ import type { Contacts } from "../core/contact.ts";
 import { shootsAfter } from "../core/duel.ts";
 import { hostChecks } from "../core/host-checks.ts";
 import { isWithoutDeadline, limits } from "../core/limits.ts";
-import { leavingStore, leftStoreTransaction } from "../core/removal.ts";
+import { isToTakeOut, leavingStore, leftStoreTransaction } from "../core/removal.ts";
 import { isToRejoin, rejoinedTransaction } from "../core/takeover.ts";
 import type { HostConfig } from "../model/config.ts";
-import type { HostId } from "../model/ids.ts";
+import { type HostId, noRevision, type StoreKey } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Params } from "../model/reason.ts";
 import { systemActor } from "../model/records.ts";
-import { type ClusterView, emptyView } from "../model/view.ts";
+import type { StoredValue } from "../model/transaction.ts";
+import { applyChanges, type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { VmRun, Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
@@ -130,7 +132,7 @@ async function run(
     standstill: () => daemon?.standstill(),
   };
   const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
-  const knows = { self, version, heard, storeAddresses, log: warn };
+  const knows = { self, version, heard, storeAddresses, links: openLinks(), log: warn };
   const takeover = takeoverMeans(config, etcd);
   const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
@@ -171,7 +173,7 @@ async function run(
   setInterval(() => store.snapshot(keys.cluster, () => undefined), askEveryMs).unref();
   trimEvents(store, clock, isMine);
   keepMember(config, etcd, view, commit);
-  keepOthersOut(etcd, view, commit, isMine);
+  keepOthersOut(etcd, view, commit, self);
   const dueAfter = () => (takeover.force.isOfThisBoot() ? 0 : shootsAfter(view(), self));
   keepMark(takeover.force);
   if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
@@ -225,10 +227,10 @@ function keepMember(config: HostConfig, etcd: EtcdStore, view: () => ClusterView
 
 /** HM7: members of the store whose hosts were removed from the cluster are taken out of it. */
 function keepOthersOut(
-  { membership }: EtcdStore,
+  { membership, snapshot }: EtcdStore,
   view: () => ClusterView,
   commit: CommitWithEvents,
-  isMine: () => boolean,
+  self: HostId,
 ): void {
   const left = (host: HostId): void => {
     const transaction = leftStoreTransaction(view(), host);
@@ -241,7 +243,23 @@ function keepOthersOut(
       host: member.id,
       addresses: member.links.map(({ address }) => address),
     }));
-  keepDeparting({ membership, isMine, due, left, log });
+  const isMine = () => view().term?.value.host === self;
+  const isStillDue = async (host: HostId): Promise<boolean> => {
+    const [term, removed] = await Promise.all([keys.managerTerm, keys.removedHost(host)].map(readNow));
+    if (term === undefined || removed === undefined) return false;
+    const now = emptyView();
+    applyChanges(
+      now,
+      [...term, ...removed].map((value) => ({ kind: "put", ...value })),
+      noRevision,
+    );
+    return isToTakeOut(now, host, self);
+  };
+  const readNow = (key: StoreKey) =>
+    new Promise<readonly StoredValue[] | undefined>((done) => {
+      snapshot(key, (end) => done(end.kind === "done" ? end.values : undefined));
+    });
+  keepDeparting({ membership, isMine, due, isStillDue, left, log });
 }
 
 /** The relay is a process of its own, which outlives this one; it becomes lean by itself. */

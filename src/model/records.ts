@@ -267,6 +267,7 @@ export const ownerSchema = z.discriminatedUnion("kind", [
 ]);
 export type Owner = z.infer<typeof ownerSchema>;
 export type HeldOwner = Extract<Owner, { kind: "held" }>;
+export type ReleasedOwner = Extract<Owner, { kind: "released" }>;
 
 /** `/vms/V/status/`: what the owner's agent last saw. Never a ground for a start: that is the owner record alone. */
 export const vmStatusSchema = z.object({

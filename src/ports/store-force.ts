@@ -1,9 +1,8 @@
+import type { Links } from "./links.ts";
 import type { SnapshotEnd } from "./store.ts";
 
 /** What a host can do about the store when most members are off (S23, S24). */
-export interface StoreForce {
-  /** Those of the addresses that answer anything at all; a connection that is refused is an answer. Ends within 3 s. */
-  answering(addresses: readonly string[], done: (found: readonly string[]) => void): void;
+export interface StoreForce extends Links {
   /** Everything as this host's own member has it; nobody else is asked, and it may be old. */
   peek(done: (end: SnapshotEnd) => void): void;
   /**

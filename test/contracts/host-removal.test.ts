@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
 import { removedSchema } from "../../src/api/contract/host-removal.ts";
+import { must } from "../../src/base/assert.ts";
 import { keys } from "../../src/model/keys.ts";
 import { type ApiHost, failure, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
@@ -89,6 +90,13 @@ test("[HM7] a silent host that holds nothing is fenced by the order, then remove
   await api.put(keys.disarm, { schema: 1, mode: "freeze", by: { name: "root", role: "admin", requestId: "" }, at: 0 });
   expect(await failure(client.host.remove({ host: "h3", accept: true }))).toMatchObject({ code: "cluster-disarmed" });
   await client.cluster.arm({});
+  // An earlier heartbeat of it promised a longer deadline, which its guards may still hold (S7).
+  const contact = must(contacts.get(h3), "h3 was heard");
+  contacts.set(h3, { ...contact, silentUntil: (performance.now() + 60_000) as never });
+  expect(await failure(client.host.remove({ host: "h3", accept: true }))).toMatchObject({
+    code: "host-remove-not-off",
+  });
+  contacts.set(h3, contact);
   const removing = client.host.remove({ host: "h3", accept: true });
   await leavesTheStore();
   expect(removedSchema.parse(await removing)).toEqual({ id: "h3", name: "h3", store: "left" });

@@ -58,6 +58,7 @@ export async function startApiHost(
     readonly create?: MakeVolume;
     readonly heard?: ApiOptions["heard"];
     readonly takeover?: ApiOptions["takeover"];
+    readonly links?: ApiOptions["links"];
     readonly storeAddresses?: ApiOptions["storeAddresses"];
   } = {},
 ): Promise<ApiHost> {
@@ -97,6 +98,7 @@ export async function startApiHost(
     heard: options.heard,
     storeAddresses: options.storeAddresses,
     takeover: options.takeover,
+    links: options.links,
     version: "0.0.0-test",
     ...(options.events === false
       ? {}

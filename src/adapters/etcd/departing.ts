@@ -10,6 +10,8 @@ export type Departing = {
   /** Only the active manager's host takes members out. */
   readonly isMine: () => boolean;
   readonly due: () => readonly Departure[];
+  /** As the store itself says at this moment: its member still has to leave, and this host manages. */
+  readonly isStillDue: (host: HostId) => Promise<boolean>;
   /** Its member is none any more. */
   readonly left: (host: HostId) => void;
   readonly log: (code: string, params: Params) => void;
@@ -33,12 +35,17 @@ export function keepDeparting(departing: Departing): () => void {
 }
 
 /** One look; exported for tests. */
-export async function departOnce({ membership, left, log }: Departing, departure: Departure): Promise<void> {
+export async function departOnce(
+  { membership, isStillDue, left, log }: Departing,
+  departure: Departure,
+): Promise<void> {
   const { host } = departure;
   const listed = await membership.list();
   if (listed.kind === "unknown") return log("store-member-not-removed", { host, cause: listed.cause });
   const own = listed.value.filter((member) => isOf(member, departure));
   for (const { id } of own) {
+    // Asked after the list: a member of a host that was taken back is either none of these, or the answer is no.
+    if (!(await isStillDue(host))) return;
     // Refused by the store itself where it would lose its majority by it.
     const end = await membership.remove(id);
     if (end.kind === "unknown") return log("store-member-not-removed", { host, cause: end.cause });

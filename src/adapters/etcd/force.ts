@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostConfig } from "../../model/config.ts";
 import { keys } from "../../model/keys.ts";
 import type { ForceEnd, StoreForce } from "../../ports/store-force.ts";
+import { answering } from "../linux/links.ts";
 import { forcedMark, memberDataDir, startOrders } from "./member.ts";
 import type { EtcdStore } from "./store.ts";
 
@@ -34,7 +34,7 @@ export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreFo
     isOfThisBoot: () => existsSync(mark) && existsSync(begun),
     finished,
     answering: (addresses, done) => {
-      void Promise.all(addresses.map(answers)).then((found) => done(addresses.filter((_, i) => found[i])));
+      void answering(addresses, { ports: knocked, limitMs: askMs }).then(done);
     },
     peek: (done) => store.peek(done),
     force: (done) => {
@@ -91,22 +91,4 @@ export function restartMember([file = "", ...args]: readonly string[]): void {
   // Told by the store, which does not come back as it was asked to.
   child.once("error", () => undefined);
   child.unref();
-}
-
-async function answers(address: string): Promise<boolean> {
-  const found = await Promise.all(knocked.map((port) => knock(address, port)));
-  return found.includes(true);
-}
-
-function knock(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const end = (isThere: boolean): void => {
-      socket.destroy();
-      resolve(isThere);
-    };
-    socket.setTimeout(askMs, () => end(false));
-    socket.once("connect", () => end(true));
-    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code === "ECONNREFUSED"));
-  });
 }

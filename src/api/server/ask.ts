@@ -46,8 +46,10 @@ export async function askForTask(
   procedure: string,
   input: WithRequestId,
   plan: (task: TaskId, asked: Asked) => Planned,
+  prepare?: Mutation["prepare"],
 ): Promise<Answer<TaskOutput>> {
-  const end = await ask(options, procedure, "task", input, (asked) => plan(freshTaskId(options.random), asked));
+  const planned = (asked: Asked): Planned => plan(freshTaskId(options.random), asked);
+  const end = await ask(options, procedure, "task", input, planned, prepare);
   if (end.kind !== "ok") return end;
   const task = options.view().tasks.get(end.value.task)?.value;
   if (task === undefined) return { kind: "unavailable", code: "task-not-seen-yet", params: { task: end.value.task } };

@@ -18,6 +18,7 @@ import type { ClusterView } from "../../model/view.ts";
 import type { GroupOutput, Losses } from "../contract/group.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, type WithRequestId } from "./ask.ts";
+import { linksFirst } from "./cut-links.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentGroup } from "./present-groups.ts";
 import type { Tracker } from "./tracker.ts";
@@ -78,8 +79,12 @@ async function switchover(
   for (const vm of found.vms) {
     const part = requestId === undefined ? {} : { requestId: `${requestId.slice(0, 60)}-${all.indexOf(vm)}` };
     const input = { vm, to: found.to, kind, ...part } as const;
-    const end = await askForTask(options, "group.switchover", input, (task, asked) =>
-      planMoveVm(options.view(), input, task, asked, sight),
+    const end = await askForTask(
+      options,
+      "group.switchover",
+      input,
+      (task, asked) => planMoveVm(options.view(), input, task, asked, sight),
+      kind === "migrate" ? linksFirst(options, input) : undefined,
     );
     if (end.kind !== "ok") return end;
     tasks.push(end.value);

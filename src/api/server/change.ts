@@ -7,6 +7,7 @@ import type { Sight } from "../../core/requests/sight.ts";
 import { refuse } from "../../model/reason.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
+import { linksFirst } from "./cut-links.ts";
 import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
 import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
@@ -84,7 +85,11 @@ function move(
   input: MoveInput,
 ): Promise<Answer<TaskOutput>> {
   const { vm, to, force } = input;
-  return askForTask(options, `vm.${kind}`, input, (task, asked) =>
-    planMoveVm(options.view(), { vm, to, kind, force }, task, asked, sight),
+  return askForTask(
+    options,
+    `vm.${kind}`,
+    input,
+    (task, asked) => planMoveVm(options.view(), { vm, to, kind, force }, task, asked, sight),
+    kind === "migrate" ? linksFirst(options, input) : undefined,
   );
 }

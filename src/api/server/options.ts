@@ -6,6 +6,7 @@ import type { Clock } from "../../ports/clock.ts";
 import type { CommitWithEvents } from "../../ports/committer.ts";
 import type { Volumes } from "../../ports/hypervisor.ts";
 import type { Journal } from "../../ports/journal.ts";
+import type { Links } from "../../ports/links.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Store } from "../../ports/store.ts";
 import type { TakeoverMeans } from "./takeover-means.ts";
@@ -35,6 +36,8 @@ export type ApiOptions = {
   readonly heard?: Heard | undefined;
   /** Without it this host cannot go on alone where most members are off. */
   readonly takeover?: TakeoverMeans | undefined;
+  /** Without it an order to move a guest is not held against how the links are. */
+  readonly links?: Links | undefined;
   /** The addresses of the members of the store that this host asks. */
   readonly storeAddresses?: readonly string[] | undefined;
   /** Gets one line for each failure that is this program's own mistake. */
@@ -56,6 +59,7 @@ export const apiLimits = {
   attempts: 5,
   /** For an agent to answer an intent. */
   intentMs: 20_000,
+  linksMs: 3_000,
   pollMs: 10,
   followMs: 150,
   trackMs: 500,

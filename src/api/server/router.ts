@@ -185,7 +185,7 @@ function whatifRouter(options: ApiOptions, tracker: Tracker, view: () => Cluster
   return api.router({
     hostLoss: api.hostLoss.handler(({ input }) => must(foresee.hostLoss(view(), input.host))),
     linkLoss: api.linkLoss.handler(({ input }) => must(foresee.linkLoss(view(), input.link))),
-    maintenance: api.maintenance.handler(({ input }) => must(foresee.maintenance(view(), input.host))),
+    maintenance: api.maintenance.handler(async ({ input }) => must(await foresee.maintenance(view(), input.host))),
   });
 }
 

@@ -80,11 +80,11 @@ export function trackContacts(
   heard: Heard | undefined = undefined,
 ): Tracker {
   const polled = heard === undefined ? pollView(view, clock) : undefined;
-  const seenOf = (host: HostId): { readonly at: InstantMs } | undefined => {
+  const seenOf = (host: HostId): { readonly at: InstantMs; readonly silentUntil?: InstantMs } | undefined => {
     if (heard === undefined) return polled?.beatOf(host);
     const contact = heard.contacts().get(host);
     const isCurrent = contact !== undefined && contact.incarnation === view().hosts.get(host)?.value.incarnation;
-    return isCurrent ? { at: contact.heardAt } : undefined;
+    return isCurrent ? { at: contact.heardAt, silentUntil: contact.silentUntil } : undefined;
   };
   const age = (seen: { readonly at: InstantMs } | null | undefined) => {
     return seen === null || seen === undefined ? null : Math.max(0, Math.round(clock.now() - seen.at));
@@ -104,8 +104,11 @@ export function trackContacts(
   const isOverdue = (host: HostId): boolean => {
     const current = view();
     const beat = heartbeatOf(current, host, current.hosts.get(host)?.value.incarnation ?? noIncarnation)?.value;
-    const ageMs = tracker.heartbeatAgeMs(host);
-    return beat !== undefined && ageMs !== null && ageMs > beat.deadlineMs + beat.marginMs + apiLimits.lostAfterMs;
+    const seen = seenOf(host);
+    if (beat === undefined || seen === undefined) return false;
+    // What an earlier heartbeat promised counts as well (S7); where nobody heard it, the last one's own word is all there is.
+    const silentUntil = Math.max(seen.silentUntil ?? 0, later(seen.at, beat.deadlineMs + beat.marginMs));
+    return clock.now() > silentUntil + apiLimits.lostAfterMs;
   };
   const isLost = (host: HostId) => contact(host) === "silent" && isOverdue(host);
   const tracker: Tracker = {

@@ -9,6 +9,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import { systemActor } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { ForecastOutput, ForeseenOutput } from "../contract/whatif.ts";
+import { withCutLinks } from "./cut-links.ts";
 import type { ApiOptions } from "./options.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -32,13 +33,14 @@ export function whatIf(options: ApiOptions, tracker: Tracker) {
       const store = { by: options.self, addresses: options.storeAddresses ?? [] };
       return answer(view, foreseeLinkLoss(presentOf(options, view, tracker), link, store));
     },
-    maintenance: (view: ClusterView, wanted: string): ForecastOutput | Refusal => {
+    maintenance: async (view: ClusterView, wanted: string): Promise<ForecastOutput | Refusal> => {
       const asked = { actor: systemActor, at: options.clock.wall() };
       const planned = planMaintenance(view, { host: wanted, reason: "" }, asked);
       if (planned.kind === "refused") return planned;
       if (planned.outcome.kind !== "host-changed") return refuse("host-unknown", { host: wanted, known: "" });
       const order = (ahead: Ahead): void => ahead.write(planned.transaction);
-      return answer(view, foreseeMaintenance(presentOf(options, view, tracker), planned.outcome.host, order));
+      const forecast = foreseeMaintenance(presentOf(options, view, tracker), planned.outcome.host, order);
+      return answer(view, { ...forecast, vms: await withCutLinks(options, view, forecast.vms) });
     },
   };
 }

@@ -6,11 +6,11 @@ import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { Member, Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { whyNotLiveTo } from "../cpu.ts";
-import { linkOrder, moveLinks } from "../migration-links.ts";
+import { linkOrder, type MoveLink, moveLinks } from "../migration-links.ts";
 import { movesLive } from "../moves.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { assign, openRound } from "../placement/round.ts";
-import { whyUnfit } from "../placement/select.ts";
+import { mannerOfOrder, whyUnfit } from "../placement/select.ts";
 import { ruleBook } from "../rules/rule-book.ts";
 import { hostName, networkName, poolName, refuseUnreadable } from "./find.ts";
 import type { Sight } from "./sight.ts";
@@ -34,7 +34,7 @@ export function refuseTarget(
   let alongMiB = 0;
   const all = [vm, ...comesAlong(view, vm, to)];
   for (const one of all) {
-    const why = whyUnfit(round, one, to, kind === "migrate");
+    const why = whyUnfit(round, one, to, mannerOfOrder(kind));
     if (why?.code === "host-memory-short") return refuseFull(vm, target, all, Number(why.params["freeMiB"]) + alongMiB);
     if (why !== undefined) return refusalOf(view, one, target, why);
     assign(round, one, to);
@@ -48,11 +48,21 @@ export function refuseTarget(
 
 /** A guest that runs has to get there over a link that both hosts have, and that the policy names. */
 function refuseUnlinked(view: ClusterView, vm: Vm, target: Member): Refusal | undefined {
+  const way = wayOfMove(view, vm, target);
+  if (way === undefined || way.links.length > 0) return undefined;
+  return refuse("move-no-common-link", { vm: vm.name, from: way.from.name, host: target.name });
+}
+
+/** Where a guest that runs would come from, and the links over which it would be sent; undefined: it is none, or does not. */
+export function wayOfMove(
+  view: ClusterView,
+  vm: Vm,
+  target: Member,
+): { readonly from: Member; readonly links: readonly MoveLink[] } | undefined {
   const owner = view.owners.get(vm.id)?.value;
   const from = owner === undefined ? undefined : view.members.get(owner.host)?.value;
   if (owner === undefined || from === undefined || !movesLive(view, vm, owner, "migrate", target.id)) return undefined;
-  if (moveLinks(from, target, linkOrder(view)).length > 0) return undefined;
-  return refuse("move-no-common-link", { vm: vm.name, from: from.name, host: target.name });
+  return { from, links: moveLinks(from, target, linkOrder(view)) };
 }
 
 type Wanted = { readonly vm: Vm; readonly kind: VmMove["kind"] };

@@ -53,6 +53,7 @@ describe("removing a host", () => {
     expect(compared(planned)).toEqual(
       expect.arrayContaining([keys.member(h4), keys.host(h4), keys.fence(h4, incarnation(3)), keys.removedHost(h4)]),
     );
+    expect(compared(planned)).toContain(keys.lastGroupEdit);
     // The fence of its last life stays, as that of any past one (S1).
     expect(written(planned, keys.fence(h4, incarnation(3)))).toBeUndefined();
   });

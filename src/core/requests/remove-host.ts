@@ -142,7 +142,7 @@ function whyNotOff(view: ClusterView, { id, name: host }: Member): Refusal | und
 function whyNoMajority(view: ClusterView, { id, name: host }: Member, { sight }: RemovalContext): Refusal | undefined {
   const votes = votesOf(view);
   const there = [...view.members.values()].filter(({ value }) => {
-    const isUp = value.role === "witness" || ["up", "unknown"].includes(sight(value.id));
+    const isUp = value.role === "witness" || sight(value.id) === "up";
     return value.id !== id && value.joinsStore !== true && isUp;
   }).length;
   if (there > votes / 2 && there > (votes - 1) / 2) return undefined;
@@ -214,6 +214,8 @@ function planRemoval(view: ClusterView, stored: Stored<Member>, ties: Ties, aske
         ...guarded.map(([key, one]) => unchanged(key, one)),
         ...(registration === undefined ? [] : [unchanged(keys.fence(id, incarnation), fenceOf(view, id, incarnation))]),
         unchanged(keys.removedHost(id), before),
+        // No group has come to count on the copies there.
+        unchanged(keys.lastGroupEdit, view.lastGroupEdit),
         ...rules.compares,
       ],
       [

@@ -5,6 +5,12 @@ export const migrationMessages = {
     effect: "The VM goes on where it is; it did not stand still.",
     remedy: "Check the links between the two hosts and their firewalls; `holdfast host list` shows which host is up.",
   },
+  "move-links-cut": {
+    cause: "No link over which VM {vm} may be moved from host {from} to {host} connects now: {tried}.",
+    effect: "VM {vm} goes on where it is; nothing was begun.",
+    remedy:
+      "Check the cables, switches and firewalls of these links. Or let moves use others: `holdfast policy set --migration-links`; or stop, move and start the VM: `holdfast vm relocate`.",
+  },
   "move-no-common-link": {
     cause: "Hosts {from} and {host} have no link in common over which VM {vm} may be moved while it runs.",
     effect: "VM {vm} goes on where it is.",
@@ -209,6 +215,11 @@ export const migrationMessages = {
     cause: "The copy of VM {vm} on host {host} does not have every write, or could not say that it has.",
     effect: "The VM was not handed over; it goes on where it is.",
     remedy: "Wait until its group is Normal again, then move it; see the group for what is in the way.",
+  },
+  "move-copy-not-reached": {
+    cause: "The copies of VM {vm}, which are made in cycles, could not be brought up to date before it was stopped.",
+    effect: "It was not stopped, and goes on at {host}.",
+    remedy: "See what is in the way of its group (`holdfast group show`), and ask again once it copies.",
   },
   "move-host-lost": {
     cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",

@@ -16,7 +16,7 @@ import { type Ask, ask } from "./operator.ts";
 const askAgainMs = 4_000;
 
 /** As with `--accept`, but for a rule that could not be followed any more; who is up is not looked at, where nobody says it: the store itself knows whether it has a majority. */
-export function removing(host: string, sight: Sight = () => "unknown"): Ask {
+export function removing(host: string, sight: Sight = () => "up"): Ask {
   return (view, event, asked) => {
     const context = { sight, self: event.host as HostId, silent: () => undefined };
     const { planned } = planRemoveHost(view, { host }, asked, context);

@@ -1,0 +1,81 @@
+import { afterEach, expect, test } from "vitest";
+import { keys } from "../../src/model/keys.ts";
+import { type ApiHost, startApiHost } from "../support/api-host.ts";
+import { begin } from "../support/cli-run.ts";
+import { held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
+
+// An order to move a guest that runs is held against how the links are at that moment (0005).
+
+let api: ApiHost;
+afterEach(() => api.close());
+
+const web = vmId("web");
+const link = (net: number, number: number) => {
+  return { kind: "migration" as const, address: `10.0.${net}.${number}`, subnet: `10.0.${net}.0/24` };
+};
+
+/** h1 is asked; web runs on `runsOn`, and `answering` of the addresses that are asked for answer. */
+async function cluster(runsOn: string, answering: readonly string[] | "never") {
+  const asked: string[][] = [];
+  api = await startApiHost({
+    links: {
+      answering: (addresses, done) => {
+        asked.push([...addresses]);
+        if (answering !== "never") done(addresses.filter((one) => answering.includes(one)));
+      },
+    },
+  });
+  for (const number of [1, 2])
+    await api.put(keys.member(host(`h${number}`)), member(`h${number}`, { links: [link(1, number), link(2, number)] }));
+  await api.put(keys.vm(web), vm("web"));
+  await api.put(keys.owner(web), held(runsOn, incarnation(1), 4));
+  await api.put(keys.vmStatus(web), status(runsOn, 1, 4, "running"));
+  return asked;
+}
+
+function holdfast(...line: readonly string[]) {
+  return begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
+}
+
+test("every link is cut: refused at once, with both ends of each, and nothing is recorded", async () => {
+  const asked = await cluster("h1", []);
+  const { code, out, err } = await holdfast("vm", "migrate", "web", "h2", "--no-wait");
+  expect([code, out]).toEqual([1, ""]);
+  expect(err).toMatch(/^Cause: {3}.+\nEffect: {2}.+\nRemedy: {2}.+\nCode: {4}move-links-cut\n$/u);
+  expect(err).toContain("10.0.1.1 to 10.0.1.2; 10.0.2.1 to 10.0.2.2");
+  expect(asked).toEqual([["10.0.1.2", "10.0.2.2"]]);
+  expect([...api.view().orders.keys(), ...api.view().tasks.keys()]).toEqual([]);
+  const json = await holdfast("vm", "migrate", "web", "h2", "--no-wait", "--json");
+  expect(json.code).toBe(1);
+  expect(JSON.parse(json.out === "" ? json.err : json.out)).toMatchObject({ code: "move-links-cut" });
+});
+
+test("asked on the target, the other end of each link is looked at", async () => {
+  const asked = await cluster("h2", []);
+  expect((await holdfast("vm", "migrate", "web", "h1", "--no-wait")).err).toContain("move-links-cut");
+  expect(asked).toEqual([["10.0.1.2", "10.0.2.2"]]);
+});
+
+test.each([
+  ["one link is left", ["10.0.2.2"]],
+  ["nothing is known in time", "never" as const],
+])("accepted where %s", async (_, answering) => {
+  await cluster("h1", answering);
+  expect(await holdfast("vm", "migrate", "web", "h2", "--no-wait")).toMatchObject({ code: 0, err: "" });
+  expect(api.view().orders.get(web)?.value.order).toMatchObject({ kind: "migrate", to: "h2" });
+});
+
+test("whoever stops the VM to start it there needs no link, and none is asked", async () => {
+  const asked = await cluster("h1", []);
+  expect(await holdfast("vm", "relocate", "web", "h2", "--no-wait")).toMatchObject({ code: 0, err: "" });
+  expect(asked).toEqual([]);
+});
+
+test("the plan of a host's maintenance says which guests could not be sent anywhere, and why", async () => {
+  await cluster("h1", []);
+  const { code, out } = await holdfast("host", "maintenance", "h1", "--dry-run");
+  expect(code).toBe(0);
+  expect(out).toContain("web cannot leave.");
+  expect(out).toContain("10.0.1.1 to 10.0.1.2; 10.0.2.1 to 10.0.2.2");
+  expect([...api.view().maintenances.keys()]).toEqual([]);
+});

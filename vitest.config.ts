@@ -1,7 +1,9 @@
 import { defineConfig } from "vitest/config";
 
 const setupFiles = ["test/fixed-seed.ts"];
-const quick = { testTimeout: 20_000, hookTimeout: 20_000, setupFiles };
+// What is pure leaves nothing behind: its files share their processes, which saves loading everything anew for each.
+// Two at a time, also where that is every core: by itself it would leave one free.
+const quick = { testTimeout: 20_000, hookTimeout: 20_000, setupFiles, isolate: false, maxWorkers: 2 };
 // Suites that drive real processes wait for conditions; the limits only end a test that hangs. A lab has the machine for itself:
 // two of them on two cores would measure each other. Contracts mostly wait, and each has folders and addresses of its own.
 const real = {

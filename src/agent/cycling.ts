@@ -10,6 +10,7 @@ import { keys } from "../model/keys.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
 import { type Building, isNamed } from "./building.ts";
+import { isHalted } from "./last-cycle.ts";
 import { replicaSubject } from "./mirroring.ts";
 import { nameOf } from "./move-parts.ts";
 import { withCycled, withoutCycled } from "./note-cycles.ts";
@@ -32,9 +33,10 @@ export function settleCycles(building: Building, incarnation: Incarnation): void
   if (!building.state.replicas.listed) return;
   const due: Due[] = [];
   for (const [key, cycled] of inKeyOrder(building.state.replicas.cycled)) settleLeft(building, key, cycled);
-  for (const [, { run, phase }] of inKeyOrder(building.state.locals)) {
+  for (const [, local] of inKeyOrder(building.state.locals)) {
+    const { run, phase } = local;
     if (run.incarnation !== incarnation || !isNamed(building.happened.view, building.state.self, run)) continue;
-    if (phase === "running" || phase === "paused") due.push(...settleRun(building, run));
+    if (phase === "running" || phase === "paused" || isHalted(local)) due.push(...settleRun(building, run));
   }
   beginDue(building, due);
 }
@@ -89,20 +91,35 @@ function dueOf(building: Building, here: Here): Due[] {
     if (made.kind === "commit") building.commit(replicaSubject(run.vm), made.transaction, []);
     return [];
   }
+  const purpose = purposeOf(building, here);
+  const wasAsked = here.cycled.purpose === purpose;
+  if (purpose !== "usual" && wasAsked && here.cycled.reached?.purpose === purpose) return [];
+  // Somebody waits for it: at once, and again as usual where it was broken.
+  if (purpose !== "usual" && !wasAsked) return [{ ...here, doors, dueAt: now }];
   const dueAt = nextAt(building, here);
   if (now >= dueAt) return [{ ...here, doors, dueAt }];
   building.wakeAt(dueAt);
   return [];
 }
 
-/** Of an agent that has begun none yet: as the record says, so that a new one does not begin them all at once. */
+function purposeOf({ state }: Building, { run }: Pick<Here, "run">): Cycled["purpose"] {
+  const local = state.locals.get(runKey(run));
+  if (local !== undefined && isHalted(local)) return "last";
+  return local?.last?.stage === "ahead" ? "ahead" : "usual";
+}
+
+/**
+ * Of an agent that has begun none yet: as the record says, so that a new one does not begin them all at once. A record from
+ * what this host's clock calls the future says nothing: the clock was set back, and would have to catch up first.
+ */
 function nextAt(building: Building, { run, cycled, to, everyMs }: Here): InstantMs {
   const { view, now, wall } = building.happened;
   const { begunAt, endedAt, failures } = cycled;
   if (begunAt !== null && endedAt !== null) return nextCycleAt(everyMs, { begunAt, endedAt, failures }) as InstantMs;
   const last = sealedCycle(view, run.vm, to);
   if (last === undefined) return now;
-  return later(now, Math.min(everyMs, Math.max(0, last.at + everyMs - wall)));
+  const sinceMs = wall - last.at;
+  return sinceMs < 0 ? now : later(now, Math.max(0, everyMs - sinceMs));
 }
 
 /** Never two of one run; of all runs a few, whoever waits longest. */
@@ -116,7 +133,10 @@ function beginDue(building: Building, due: readonly Due[]): void {
     const volumes = disks.map(({ volume, sizeMiB }) => ({ volume, sizeMiB }));
     const op = building.op({ kind: "cycle", runKey: runKey(run) });
     const { now } = building.happened;
-    building.state = withCycled(building.state, { ...cycled, stage: "under-way", begunAt: now });
+    const purpose = purposeOf(building, { run });
+    const failures = cycled.purpose === purpose ? cycled.failures : 0;
+    const begun = { stage: "under-way", begunAt: now, purpose, failures, reached: null } as const;
+    building.state = withCycled(building.state, { ...cycled, ...begun });
     building.effects.push({ kind: "cycle", op, run, request: { to, doors, tls: true, volumes, mibPerSecond: null } });
   }
 }

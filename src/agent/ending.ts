@@ -3,6 +3,7 @@ import { isDisarmed } from "../core/disarmed.ts";
 import { whyWithheld } from "../core/migration.ts";
 import { isMovedAway } from "../core/moves.ts";
 import { planChange } from "../core/plans.ts";
+import { isToGoBack } from "../core/point-return.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { HostMode } from "../model/host-records.ts";
 import type { HostId, VmId } from "../model/ids.ts";
@@ -12,15 +13,17 @@ import { defaultPolicy } from "../model/policy.ts";
 import type { Params } from "../model/reason.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { Building } from "./building.ts";
+import { endsWithLast, halt } from "./last-cycle.ts";
 import { withLocal } from "./locals.ts";
 import { type Local, runKey } from "./state.ts";
 
 /** Why a VM that runs here is to end here. `leaves`: its host does, and does not wait for it to be moved. */
-type Ending = "unwanted" | "moved" | "leaves";
+type Ending = "unwanted" | "moved" | "goes-back" | "leaves";
 
 export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | undefined {
   const requested = view.vms.get(id)?.value.requested;
   if (isMovedAway(view, id)) return "moved";
+  if (isToGoBack(view, id) && !isDisarmed(view)) return "goes-back";
   const mode = modeOf(view, self);
   if (mode === "shutdown" || mode === "restart") return "leaves";
   if (mode === "leaving" && (requested === "ignored" || isMoveGivenUp(view, id))) return "leaves";
@@ -61,15 +64,21 @@ export function endRun(building: Building, local: Local, ending: Ending): void {
     return;
   }
   if (local.stopsFailed > 0) recordError(building, local);
-  stop(building, local);
+  const how = ending === "moved" ? endsWithLast(building, local) : "no";
+  const params = { vm: nameOf(building.happened.view, local.run.vm), host: building.state.self };
+  if (how === "no") stop(building, local);
+  else if (how === "halts") halt(building, local, graceOf(building, local));
+  else if (how === "refused") answerMove(building, local, "move-copy-not-reached", params);
+}
+
+function graceOf({ happened: { view } }: Building, { run: { vm } }: Local): number {
+  const order = view.orders.get(vm)?.value.order;
+  const ordered = order?.kind === "stop" ? order.graceMs : undefined;
+  return ordered ?? view.vms.get(vm)?.value.stopGraceMs ?? 0;
 }
 
 function stop(building: Building, local: Local): void {
-  const { view } = building.happened;
-  const { vm } = local.run;
-  const order = view.orders.get(vm)?.value.order;
-  const ordered = order?.kind === "stop" ? order.graceMs : undefined;
-  const graceMs = ordered ?? view.vms.get(vm)?.value.stopGraceMs ?? 0;
+  const graceMs = graceOf(building, local);
   const op = building.op({ kind: "stop", runKey: runKey(local.run) });
   building.state = withLocal(building.state, { ...local, phase: "stopping" });
   building.effects.push({ kind: "stop", op, run: local.run, graceMs });

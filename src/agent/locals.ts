@@ -17,6 +17,7 @@ export function fresh(run: VmRun, phase: Local["phase"], since: WallMs): Local {
     stopsFailed: 0,
     since,
     moving: null,
+    last: null,
     neverRan: false,
   };
 }

@@ -29,7 +29,10 @@ export function noteCycle(state: AgentState, happened: AgentEvent & { kind: "cyc
   if (known === undefined) return next;
   const { end, now } = happened;
   const ended = { ...known, stage: "idle", endedAt: now } as const;
-  if (end.kind === "sealed") return withCycled(next, { ...ended, failures: 0, why: "", sealed: end.cycle });
+  if (end.kind === "sealed") {
+    const reached = { purpose: known.purpose, cycle: end.cycle };
+    return withCycled(next, { ...ended, failures: 0, why: "", sealed: end.cycle, reached });
+  }
   const why = end.kind === "unknown" ? end.cause : String(end.params["detail"] ?? end.code);
   return withCycled(next, { ...ended, failures: known.failures + 1, why });
 }

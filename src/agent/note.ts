@@ -3,6 +3,7 @@ import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type StoreKey, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { noteAlone, noteNotes } from "./alone.ts";
+import { halted } from "./last-cycle.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { noteCycle, noteCyclesEnded, noteFound } from "./note-cycles.ts";
 import { gone, isMoveOp, isWorking, noteMove, noteMoveOp, partSeen, takenOver } from "./note-moves.ts";
@@ -144,6 +145,7 @@ function noteOp(state: AgentState, id: number, end: HypervisorEnd, happened: Age
   if (isPointOp(op.kind)) return notePointOp(next, op, end, happened);
   if (isMoveOp(op.kind)) return noteMoveOp(next, { ...op, kind: op.kind }, end, wall, now);
   if (local === undefined || op.kind === "reset") return next;
+  if (op.kind === "halt") return withLocal(next, halted(local, end, now));
   if (end.kind === "unknown") return needList(withLocal(next, unclear(local, op)));
   return end.kind === "done" ? noteDone(next, op, local, wall) : noteRefused(next, op, local, end, wall);
 }

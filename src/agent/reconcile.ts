@@ -13,6 +13,7 @@ import {
   wentBackTransaction,
 } from "../core/ownership.ts";
 import { saidByHost } from "../core/replication.ts";
+import { saidWhole } from "../core/replication-cycles.ts";
 import { transaction } from "../core/transactions.ts";
 import { liesOn } from "../core/volume-place.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
@@ -27,6 +28,7 @@ import { takeProgress } from "./copying.ts";
 import { settleCycles } from "./cycling.ts";
 import { endRun, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
+import { forgetAhead, isHalted, settleHalted } from "./last-cycle.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { settleMirrors } from "./mirroring.ts";
 import { moveSubject } from "./move-parts.ts";
@@ -71,6 +73,7 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
 function settleLocal(building: Building, local: Local, incarnation: Incarnation): void {
   const { view } = building.happened;
   const { run } = local;
+  if (isHalted(local)) settleHalted(building, local, incarnation);
   if (isUnreadable(view, run.vm) || ["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
   const named = isNamed(view, building.state.self, run);
   if (local.phase === "gone") {
@@ -99,6 +102,7 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
   const ending = whyEnding(view, run.vm, building.state.self);
   if (run.incarnation !== incarnation) claim(building, local, incarnation);
   else if (ending !== undefined) endRun(building, local, ending);
+  else if (local.last?.stage === "ahead") forgetAhead(building, local);
   else if (local.stopsFailed > 0) building.state = withLocal(building.state, { ...local, stopsFailed: 0 });
   else moveOut(building, local, incarnation);
 }
@@ -281,5 +285,11 @@ function release(
   // S23: what its copies are worth from here on, nobody else could say.
   const since = noteOf(building.state, { vm: id, epoch: owner.value.epoch })?.at;
   const { compares, writes } = saidByHost(building.happened.view, id, owner.value.epoch, since);
-  building.commit(id, transaction([...write.compares, ...compares], [...write.writes, ...writes]), [told]);
+  const lastCycle = local?.last?.stage === "sealed" ? local.last.cycle : null;
+  const whole = saidWhole(building.happened.view, id, owner.value.epoch, lastCycle);
+  building.commit(
+    id,
+    transaction([...write.compares, ...compares, ...whole.compares], [...write.writes, ...writes, ...whole.writes]),
+    [told],
+  );
 }

@@ -1,6 +1,6 @@
 import type { LostCycles } from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
-import type { SealedCycle } from "../model/replication-cycle.ts";
+import type { CycleId, SealedCycle } from "../model/replication-cycle.ts";
 import type { AloneNote, FoundNotes } from "../ports/alone-notes.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
@@ -74,6 +74,10 @@ export type Cycled = {
   /** How many in a row were not sealed, and why the last one was not. */
   readonly failures: number;
   readonly why: string;
+  /** What the one that is under way, or was the last, was begun for: `ahead` of an end, or after its guest stood still for good. */
+  readonly purpose: "usual" | "ahead" | "last";
+  /** The last one, where it was sealed: what it was begun for. */
+  readonly reached: { readonly purpose: Cycled["purpose"]; readonly cycle: CycleId } | null;
   /** Sealed, and not on record yet. */
   readonly sealed: SealedCycle | null;
   /** It was told that its copy lags. */
@@ -131,8 +135,9 @@ export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door
 }
 
 export function newCycled(run: VmRun): Cycled {
-  const nothing = { begunAt: null, endedAt: null, failures: 0, why: "", sealed: null, toldLate: false };
-  return { run, stage: "idle", ...nothing };
+  const nothing = { begunAt: null, endedAt: null, failures: 0, why: "", toldLate: false };
+  const none = { purpose: "usual", reached: null, sealed: null } as const;
+  return { run, stage: "idle", ...nothing, ...none };
 }
 
 /** A step of replication (ports/replication.ts, replication-cycles.ts). */

@@ -2,6 +2,7 @@ import type { Epoch, HostId, InstantMs, IntentId, Revision, StoreKey, VmId, Wall
 import type { Copying } from "../model/move-records.ts";
 import type { Params } from "../model/reason.ts";
 import type { EventDraft, Pool, VmExit } from "../model/records.ts";
+import type { CycleId } from "../model/replication-cycle.ts";
 import type { CommitterEnd, Transaction } from "../model/transaction.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { AloneNotes, FoundNotes } from "../ports/alone-notes.ts";
@@ -48,9 +49,20 @@ export type Local = {
   readonly stopsFailed: number;
   readonly since: WallMs;
   readonly moving: Moving | null;
+  /** How far its end is with a last cycle for its copy (S25); null: none is sent. */
+  readonly last: LastCycle | null;
   /** Of what came for a live move and is gone: it never executed, for certain (S15). */
   readonly neverRan: boolean;
 };
+
+/**
+ * `ahead`: its guest runs, and most of what its copy lacks is sent before it stops. `halting`: the guest is being stopped. `halted`: it stands still for good, and what is sent from here on is all; not later than
+ * `until`. `given-up`: it could not be, or the copy did not get it: it ends without. `sealed`: its copy has everything by this cycle.
+ */
+export type LastCycle =
+  | { readonly stage: "ahead" | "halting" | "given-up" }
+  | { readonly stage: "halted"; readonly until: InstantMs }
+  | { readonly stage: "sealed"; readonly cycle: CycleId };
 
 /** A run's part in a live move, and how far this agent has brought it. */
 export type Moving = {
@@ -189,7 +201,7 @@ export type AgentPending = {
 };
 
 export type AgentOp = {
-  readonly kind: "start" | "stop" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp | ReplicaOp | PointOp;
+  readonly kind: "start" | "stop" | "halt" | "kill" | "adopt" | "reset" | "remove-image" | MoveOp | ReplicaOp | PointOp;
   /** Of `remove-image`: the key of the image's record. */
   readonly runKey: string;
   readonly intent?: IntentId;
@@ -235,7 +247,7 @@ export type AgentEffect =
       readonly events: readonly EventDraft[];
     }
   | { readonly kind: "start"; readonly op: number; readonly request: StartRequest }
-  | { readonly kind: "stop"; readonly op: number; readonly run: VmRun; readonly graceMs: number }
+  | { readonly kind: "stop" | "halt"; readonly op: number; readonly run: VmRun; readonly graceMs: number }
   | { readonly kind: "kill" | "reset"; readonly op: number; readonly run: VmRun }
   | { readonly kind: "adopt"; readonly op: number; readonly run: VmRun; readonly as: VmRun }
   | { readonly kind: "prepare"; readonly op: number; readonly request: IncomingRequest }

@@ -15,8 +15,9 @@ import { event } from "./decision.ts";
 import { mannerOf } from "./move-manner.ts";
 import { beginMove, stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
+import { mannerOfOrder } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
-import { goBackTo } from "./point-return.ts";
+import { goBackTo, isToGoBack } from "./point-return.ts";
 import { promoteCopies } from "./replication-promotion.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
@@ -54,7 +55,7 @@ function endPromotion(round: VmRound, stored: Stored<VmOrder>, vm: Vm, to: HostI
   const { view, known } = round;
   const owner = view.owners.get(vm.id)?.value;
   // Its host came back with it: nothing need be lost any more.
-  const isBack = owner?.kind === "held" && isUp(view, known, vm.id, owner);
+  const isBack = owner?.kind === "held" && isUp(view, known, vm.id, owner) && !isToGoBack(view, vm.id);
   const loss = acceptedLossOf(view, vm.id);
   // Out of an error there is one way alone (HM2), and it starts from what lies there.
   const isStuck = loss?.accepted.point !== undefined && vmError(view, vm.id) !== undefined;
@@ -105,7 +106,7 @@ function decideMove(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, v
 
 /** Only now: what waits costs no look at every host's room in each round, and its host may be fit again by then. */
 function carryOut(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
-  const why = round.whyUnfit(vm, order.to, order.kind === "migrate");
+  const why = round.whyUnfit(vm, order.to, mannerOfOrder(order.kind));
   if (why !== undefined) drop(round, stored, order, vm, why);
   else accept(round, stored, order, vm);
 }
@@ -210,7 +211,7 @@ function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], { kind, to }: 
     const why = whyNotLiveTo(round.view, one, to);
     if (why !== undefined) return why;
   }
-  return round.whyUnfitForAll([vm, ...team], to);
+  return round.whyUnfitForAll([vm, ...team], to, { live: true, ...mannerOfOrder(kind) });
 }
 
 function together(round: VmRound, vm: Vm, to: HostId): Vm[] {

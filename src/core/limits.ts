@@ -81,6 +81,8 @@ export const limits = {
   imageRetryMs: 10_000,
   /** A step of replication that was refused, or had no answer, is tried again after this. */
   replicaRetryMs: 2_000,
+  /** A guest that is down waits so long for its copy to get the rest, and then starts where its disks are (S25). */
+  lastCycleMs: 60_000,
   /** The same where a guest may be waiting for it (S16). */
   replicaPromptRetryMs: 200,
   /** As long as a copy is not in sync, its host looks so often whether what receives it still works. */

@@ -35,6 +35,15 @@ export function isAwaited(view: ClusterView, vm: VmId, point: string): boolean {
   return [view.owners.get(vm)?.value.back?.point, orderedPoint(view, vm)].includes(point);
 }
 
+/** S20: it runs, and a person wants it to go back: its host stops it in order. Not where the point cannot be started from any more. */
+export function isToGoBack(view: ClusterView, vm: VmId): boolean {
+  const order = view.orders.get(vm)?.value.order;
+  if (order?.kind !== "promote" || order.stops !== true || order.point === undefined) return false;
+  const known = view.vms.get(vm)?.value;
+  if (known === undefined || known.lock !== null || known.requested === "ignored") return false;
+  return pointToStartFrom(view, vm, order.to, order.point) !== undefined;
+}
+
 /** By its name; undefined: nobody ordered that, or it is done. */
 export function orderedPoint(view: ClusterView, vm: VmId): string | undefined {
   const order = view.orders.get(vm)?.value.order;

@@ -1,12 +1,13 @@
-import type { HostId, VmId, WallMs } from "../model/ids.ts";
+import type { Epoch, HostId, VmId, WallMs } from "../model/ids.ts";
 import { type Refusal, refuse } from "../model/reason.ts";
-import { isSameCycle, type SealedCycle } from "../model/replication-cycle.ts";
+import { type CycleId, isSameCycle, type SealedCycle } from "../model/replication-cycle.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
-import { copiesOn, type Run, recordCopies } from "./replication.ts";
-import { protectionOf } from "./replication-duty.ts";
+import { copiesOn, hostsWithCopies, type Run, recordCopies } from "./replication.ts";
+import { doorsTo, isWorking, protectionOf } from "./replication-duty.ts";
 import { type AcceptedLoss, lossToAccept } from "./replication-promotion.ts";
+import { put, unchanged } from "./transactions.ts";
 
 // What is recorded of copies that are brought up to date in cycles, and when such a copy may be promoted (S25).
 
@@ -37,6 +38,42 @@ export function sealedCycle(view: ClusterView, vm: VmId, host: HostId): SealedCy
   const [first] = states;
   if (first?.kind !== "sealed") return undefined;
   return states.every((state) => state?.kind === "sealed" && isSameCycle(state, first)) ? first : undefined;
+}
+
+/**
+ * The VM can be stopped here and started at `to` without a loss: its run ends in order, and what it wrote last is sent in one
+ * more cycle before that (S25). By the records; whether that cycle arrives nobody knows yet.
+ */
+export function sealsLast(view: ClusterView, vm: VmId, to: HostId): boolean {
+  const owner = view.owners.get(vm)?.value;
+  const protection = protectionOf(view, vm);
+  if (owner?.kind !== "held" || protection?.to !== to || protection.group.mode.kind !== "asynchronous") return false;
+  if (fenceOf(view, owner.host, owner.incarnation) !== undefined || !isWorking(view, protection.group)) return false;
+  const isOfThisRun = copiesOn(view, vm, to).every(({ record }) => record?.value.epoch === owner.epoch);
+  return isOfThisRun && sealedCycle(view, vm, to) !== undefined && doorsTo(view, vm, owner, to) !== undefined;
+}
+
+/**
+ * The part of a run's end by its own host that says that its copies have everything: `last` was begun after its guest stood still
+ * for good. Nothing, where they are not on record at that very cycle.
+ */
+export function saidWhole(view: ClusterView, vm: VmId, epoch: Epoch, last: CycleId | null) {
+  const copies = hostsWithCopies(view, vm).flatMap((host) => {
+    const known = sealedCycle(view, vm, host);
+    return last !== null && known !== undefined && isSameCycle(known, last) ? copiesOn(view, vm, host) : [];
+  });
+  const isOfIt = copies.every(({ record }) => record?.value.epoch === epoch);
+  return {
+    compares: copies.map(({ key, record }) => unchanged(key, record)),
+    writes: !isOfIt
+      ? []
+      : copies.flatMap(({ key, record }) => {
+          const state = record?.value.state;
+          return record === undefined || state?.kind !== "sealed"
+            ? []
+            : [put(key, { ...record.value, state: { ...state, whole: true as const } })];
+        }),
+  };
 }
 
 /** For how long what is written is not at the copy yet, in milliseconds; undefined: there is no sealed cycle. */

@@ -45,6 +45,9 @@ function usabilityOf({ record }: Copy, owner: Owner | undefined, view: ClusterVi
       if (!state.whole) return { kind: "unusable", code: "replica-incomplete" };
       return { kind: "lossy", code: "replica-stale", since: state.at };
     case "sealed":
+      // S25: the run that it was the last cycle of has ended, and no other one has begun.
+      if (state.whole === true && owner?.kind === "released" && record.value.epoch === owner.epoch)
+        return { kind: "whole" };
       return { kind: "lossy", code: "replica-behind", since: state.at };
     case "diverged":
       return { kind: "lossy", code: "replica-diverged", since: null };

@@ -12,7 +12,7 @@ import type { Wish } from "./placement/asked.ts";
 import { otherFigures, schedulerSubject } from "./placement/notice.ts";
 import { type BalanceState, decideRebalance, type Rebalance, type RebalanceOptions } from "./placement/rebalance.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
-import { type Placement, select, whereTo, whyUnfit, whyUnfitForAll } from "./placement/select.ts";
+import { type Manner, type Placement, select, whereTo, whyUnfit, whyUnfitForAll } from "./placement/select.ts";
 import { type RuleBook, ruleBook } from "./rules/rule-book.ts";
 import { type Turning, whoseTurn } from "./start-order.ts";
 import { unchanged } from "./transactions.ts";
@@ -144,13 +144,13 @@ export class VmRound {
   }
 
   /** Why this very host cannot run the VM now, whether or not another is better; undefined: it can. */
-  whyUnfit(vm: Vm, host: HostId, live = false): Reason | undefined {
-    return whyUnfit(this.#opened(), vm, host, live);
+  whyUnfit(vm: Vm, host: HostId, how: Manner = {}): Reason | undefined {
+    return whyUnfit(this.#opened(), vm, host, how);
   }
 
   /** Why this very host cannot run all of them now; undefined: it can. */
-  whyUnfitForAll(vms: readonly Vm[], host: HostId): Reason | undefined {
-    return whyUnfitForAll(this.#opened(), vms, host);
+  whyUnfitForAll(vms: readonly Vm[], host: HostId, how: Manner): Reason | undefined {
+    return whyUnfitForAll(this.#opened(), vms, host, how);
   }
 
   /** Of each host, whether it is there and takes VMs. */

@@ -25,6 +25,8 @@ export const vmOrderSchema = z.object({
       to: brandedText<HostId>(),
       seen: z.array(brandedNumber<Revision>()),
       point: pointIdSchema.optional(),
+      /** Given while it ran, and only with a point: its host stops it first. Otherwise it is void where its host is up with it. */
+      stops: z.literal(true).optional(),
     }),
     /** Comes with `requested: stopped`; the agent takes `graceMs` instead of the VM's own. */
     z.object({ kind: z.literal("stop"), graceMs: z.int().min(0) }),

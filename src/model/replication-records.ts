@@ -29,8 +29,11 @@ export const replicaStateSchema = z.discriminatedUnion("kind", [
     at: wallMs,
   }),
   z.object({ kind: z.literal("diverged"), at: wallMs, kept: z.boolean().default(true) }),
-  /** In cycles: everything until `at`, as the last cycle that is sealed there (S25); a later one may be on its way. */
-  sealedCycleSchema.extend({ kind: z.literal("sealed") }),
+  /**
+   * In cycles: everything until `at`, as the last cycle that is sealed there (S25); a later one may be on its way. `whole`: its run
+   * stood still before this cycle began, and never went on: nothing was written after it. Written with the end of that run.
+   */
+  sealedCycleSchema.extend({ kind: z.literal("sealed"), whole: z.literal(true).optional() }),
   z.object({ kind: z.literal("unknown") }),
   z.object({ kind: z.literal("surplus"), at: wallMs }),
 ]);

@@ -53,6 +53,12 @@ export interface Hypervisor {
   start(request: StartRequest, done: (end: HypervisorEnd) => void): void;
   /** Also what does not run is `done`. Asks the guest to power off, after `graceMs` ends QEMU, then kills; `done` once nothing of the run is left. */
   stop(run: VmRun, graceMs: number, done: (end: HypervisorEnd) => void): void;
+  /**
+   * Before an end of the run: its guest is asked to power off, and after `graceMs` stopped as it is. `done`: it stands still and never
+   * goes on, and its disks can be read through QEMU until `stop` or `kill`. Repeating it is harmless. A driver that finds such a
+   * run ends it, and tells that as an exit.
+   */
+  halt(run: VmRun, graceMs: number, done: (end: HypervisorEnd) => void): void;
   /** Kills the run's cgroup, also a frozen one, without thawing; `done` once `populated 0` was read and it is removed (S6). */
   kill(run: VmRun, done: (end: HypervisorEnd) => void): void;
   reset(run: VmRun, done: (end: HypervisorEnd) => void): void;

@@ -195,6 +195,9 @@ export function runDaemon(
       case "stop":
         ports.hypervisor.stop(effect.run, effect.graceMs, done);
         return;
+      case "halt":
+        ports.hypervisor.halt(effect.run, effect.graceMs, done);
+        return;
       case "kill":
         ports.hypervisor.kill(effect.run, done);
         return;

@@ -63,6 +63,7 @@ export function openSimHypervisor(
     accel,
     start: (request, done) => start(driver, request, done),
     stop: (run, graceMs, done) => stop(driver, run, graceMs, done),
+    halt: (run, graceMs, done) => halt(driver, run, graceMs, done),
     kill: (run, done) => kill(driver, run, done),
     reset: (run, done) => reset(driver, run, done),
     adopt: (run, as, done) => adopt(driver, run, as, done),
@@ -211,6 +212,20 @@ function stop({ machine, later }: Driver, run: VmRun, graceMs: number, done: Don
   later(waitMs + simTimes.endMs, () => {
     if (machine.isAlive(process)) machine.vanish(process);
     done({ kind: "done" });
+  });
+}
+
+function halt({ machine, later }: Driver, run: VmRun, graceMs: number, done: Done): void {
+  const process = machine.processes.get(runName(run));
+  if (process === undefined || machine.isFrozen(run.incarnation)) {
+    later(1, () => done(refuse("vm-unresponsive", { vm: run.vm })));
+    return;
+  }
+  later(Math.min(graceMs, simTimes.bootMs) + 1, () => {
+    // Told by the next driver that finds it.
+    process.state = "guest-down";
+    process.exit = "guest-shutdown";
+    done(machine.isAlive(process) ? { kind: "done" } : refuse("vm-unresponsive", { vm: run.vm }));
   });
 }
 

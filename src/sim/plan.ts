@@ -1,4 +1,4 @@
-import type { profiles } from "../core/limits.ts";
+import { profiles, withoutDeadline } from "../core/limits.ts";
 import type { GroupPoints } from "../model/point-records.ts";
 import type { Scheduler } from "../model/policy.ts";
 import type { Pool, RequestedState } from "../model/records.ts";
@@ -35,6 +35,10 @@ export type PlannedGroup = {
   readonly points?: GroupPoints | null;
 };
 
+/** Of all layouts: `two` is that of two hosts that vote, and of nobody else (S23). */
+export const planProfiles = { ...profiles, two: withoutDeadline } as const;
+export type ProfileName = keyof typeof planProfiles;
+
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */
 export type FaultEvent = {
   readonly atMs: number;
@@ -61,13 +65,13 @@ export type OutsideLimit = (typeof outsideLimits)[number];
 export type WorldPlan = {
   readonly schema: 1;
   readonly seed: string;
-  readonly profile: keyof typeof profiles;
+  readonly profile: ProfileName;
   /** Processors by host; of those that are not named nobody asked. */
   readonly hostCpus?: Readonly<Record<string, SimCpu>>;
   /** What guests run with on all hosts; by default emulation. */
   readonly accel?: "kvm" | "tcg";
   /** Hosts whose heart and guards hold to another profile (S7). */
-  readonly hostProfiles?: Readonly<Record<string, keyof typeof profiles>>;
+  readonly hostProfiles?: Readonly<Record<string, ProfileName>>;
   readonly hosts: number;
   /** Names of the hosts in their order, where they are not to be h1, h2, … */
   readonly hostNames?: readonly string[];

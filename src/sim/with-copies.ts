@@ -1,10 +1,9 @@
 import { type SeededRandom, seededRandom } from "../base/random.ts";
-import { profiles } from "../core/limits.ts";
 import type { GroupPoints } from "../model/point-records.ts";
 import { drawOne } from "./draw-events.ts";
 import type { DrawContext } from "./faults/fault.ts";
 import { copyingMenu } from "./faults/menu.ts";
-import type { PlannedGroup, PlannedVm, WorldPlan } from "./plan.ts";
+import { type PlannedGroup, type PlannedVm, planProfiles, type WorldPlan } from "./plan.ts";
 
 const eventsMin = 4;
 const eventsMax = 14;
@@ -33,7 +32,7 @@ export function withCopies(plan: WorldPlan): WorldPlan {
   if (cycles.chance(0.5)) drawn.push(drawCycled(cycles, workers));
   const events = drawn.flatMap(({ group }) => {
     const pair = [group.from, group.to];
-    const { deadlineMs } = profiles[plan.profile];
+    const { deadlineMs } = planProfiles[plan.profile];
     const context: DrawContext = { hosts: pair, workers: pair, vms: group.vms, deadlineMs };
     const faults = random.for(`faults ${group.name}`);
     const number = eventsMin + faults.below(eventsMax - eventsMin);

@@ -163,13 +163,32 @@ test("[S18] the replicas go with their group only by word, not what nobody else 
   expect(marks()).toEqual([undefined]);
 });
 
+test("[S20] a VM that runs goes back by an order that says that it is stopped for it", async () => {
+  await client.group.create(group);
+  const point = { schema: 1, vm: web, host: "h2", at: Date.now() - 90_000, origin: "hand", consistency: "crash" };
+  await api.put(keys.point(web, "p1"), { ...point, id: "p1", sizeMiB: 3, proof: null });
+  await copyIs({ kind: "copying" });
+  const order = { group: "office", to: "h2", vm: "web", point: "p1" };
+  expect((await client.group.losses(order)).vms).toMatchObject([
+    { stops: true, proof: "not-needed", accept: "web@p1" },
+  ]);
+  expect(await failure(client.group.failover({ ...order, accept: [] }))).toMatchObject({
+    code: "failover-not-accepted",
+  });
+  await client.group.failover({ ...order, accept: ["web@p1"] });
+  expect(api.view().orders.get(web)?.value.order).toMatchObject({ kind: "promote", point: "p1", stops: true });
+});
+
 test("[S20] one VM goes back to an earlier point where it does not run, with what that loses accepted", async () => {
   await client.group.create(group);
   const point = { schema: 1, vm: web, host: "h2", at: Date.now() - 90_000, origin: "schedule", consistency: "crash" };
   for (const [id, more] of Object.entries({ p1: {}, b1: { origin: "branch-kept" }, far: { host: "h1" } }))
     await api.put(keys.point(web, id), { ...point, id, sizeMiB: 3, proof: null, ...more });
   const losses = (id: string, to = "h2") => client.group.losses({ group: "office", to, point: id });
+  const web1 = api.view().vms.get(web)?.value;
+  await api.put(keys.vm(web), { ...web1, lock: { kind: "backup", at: 0 } });
   expect(await failure(losses("p1"))).toMatchObject({ code: "failover-vm-runs", params: { vm: "web", host: "h1" } });
+  await api.put(keys.vm(web), { ...web1, lock: null });
   const released = { schema: 1, kind: "released", host: "h1", epoch: 4, failed: null, failedHosts: [] };
   await api.put(keys.owner(web), released);
   expect(await failure(losses("nix"))).toMatchObject({ code: "point-unknown" });

@@ -86,6 +86,28 @@ export function hypervisorSuite(name: string, openRig: () => Promise<HypervisorR
       expect(rig.processExists(web)).toBe(false);
     });
 
+    test("[S25] one that is halted stands still for good: it is there until it is stopped, and a driver that finds it ends it", async () => {
+      const halt = (of: VmRun) => rig.end<HypervisorEnd>((end) => rig.hypervisor.halt(of, 20_000, end));
+      const web = run("web", 1);
+      await start(web);
+      await rig.until("the guest is up", () => rig.guestIsUp(web));
+      expect(await halt(web)).toEqual(done);
+      expect(rig.processExists(web)).toBe(true);
+      expect(await list()).toMatchObject([{ run: web, state: "paused" }]);
+      expect(await stop(web, 0)).toEqual(done);
+      expect(rig.processExists(web)).toBe(false);
+      expect(exits(web)).toEqual([]);
+      expect((await halt(web)).kind).toBe("refused");
+      const db = run("db", 1);
+      await start(db);
+      await rig.until("the guest is up", () => rig.guestIsUp(db));
+      expect(await halt(db)).toEqual(done);
+      await rig.reopen();
+      await untilExit(db);
+      expect(exits(db)).toEqual(["guest-shutdown"]);
+      expect(rig.processExists(db)).toBe(false);
+    });
+
     test("stop and kill of what does not run are done; reset is refused", async () => {
       const none = run("none", 1);
       expect(await kill(none)).toEqual(done);

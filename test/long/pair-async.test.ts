@@ -33,6 +33,23 @@ describe("two hosts with disks of their own, and copies in cycles", { timeout: 3
   }, 180_000);
   afterAll(() => lab?.close(), 60_000);
 
+  test("[S25] planned failover: it is stopped, what it wrote last is sent, and it starts there with every write; and back the same way", async () => {
+    const writer = writeNumbers(lab.world.reach, web.address, "planned");
+    await writer.goesOn();
+    for (const to of ["h2", "h1"]) {
+      const from = web.owner();
+      const order = await lab.holdfast("group", "failover", group, "--planned", "--json");
+      expect(order).toMatchObject({ code: 0 });
+      expect(web.owner()).toMatchObject({ host: to, epoch: from.epoch + 1 });
+      await writer.goesOn();
+      expect(writer.lost(() => web.disk())).toEqual([]);
+      await sealedAfter(Date.now());
+    }
+    await writer.stop();
+    const { events } = await lab.client().event.list({ vm: "web" });
+    expect(events.filter(({ type }) => type === "replica-promoted-behind")).toEqual([]);
+  });
+
   test("[S25] power-off of its host: it goes on from the last cycle, and lacks no more than is stated", async () => {
     const writer = writeNumbers(lab.world.reach, web.address, "client");
     await writer.goesOn();

@@ -148,14 +148,11 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
     await writer.goesOn();
     await writer.goesOn();
     const order = ["group", "failover", group, "--vm", "web", "--to-point", early?.id ?? ""];
-    expect((await lab.holdfast(...order)).err).toContain("failover-vm-runs");
-    expect((await lab.holdfast("vm", "stop", "web")).code).toBe(0);
     const later = writer.acknowledged.slice(taken + 1);
     const shown = await lab.holdfast(...order);
     expect([shown.code, shown.out]).toEqual([1, expect.stringMatching(/web +h1 +earlier-point/u)]);
     await done(...order, "--accept", `web@${early?.id}`);
-    expect((await lab.holdfast("vm", "start", "web")).code).toBe(0);
-    expect(web.owner().host).toBe("h1");
+    await waitFor("web to be back on h1", () => (web.owner().host === "h1" ? true : undefined));
     await writer.goesOn();
     const { records } = web.disk();
     expect(lostNumbers(records, "client", before)).toEqual([]);

@@ -44,7 +44,7 @@ export async function adoptRun(host: QemuHost, run: VmRun, as: VmRun): Promise<H
 
 function adoptedPhase(before: RunRecord["phase"] | undefined): RunRecord["phase"] {
   if (before === "leaving" || before === "handed") return "leaving";
-  return before === "arriving" ? "arriving" : "running";
+  return before === "arriving" || before === "halted" ? before : "running";
 }
 
 function moveAll(from: string, to: string): boolean {

@@ -18,7 +18,7 @@ import {
 import { abandonIncoming, completeIncoming, prepareIncoming } from "./move-in.ts";
 import { cancelOut, migrateOut, switchOver } from "./move-out.ts";
 import type { Qmp } from "./qmp.ts";
-import { readRunRecords } from "./run-folder.ts";
+import { readRunRecords, setPhase } from "./run-folder.ts";
 import { startRun } from "./start.ts";
 import { clearAway, follow, queryStatus, quit } from "./watch.ts";
 
@@ -61,6 +61,7 @@ export function openQemuHypervisor(options: QemuOptions): QemuHypervisor {
     accel: options.accel,
     start: (request, done) => answer(startRun(host, request), done),
     stop: (run, graceMs, done) => answer(stopRun(host, run, graceMs), done),
+    halt: (run, graceMs, done) => answer(haltRun(host, run, graceMs), done),
     kill: (run, done) => answer(killRun(host, run), done),
     reset: (run, done) => answer(resetRun(host, run), done),
     adopt: (run, as, done) => answer(adoptRun(host, run, as), done),
@@ -145,6 +146,20 @@ async function stopRun(host: QemuHost, run: VmRun, graceMs: number): Promise<Hyp
   if (live.qmp !== undefined && live.exit === undefined && graceMs > 0) await powerDown(live, graceMs);
   await quit(live);
   return ended(host, live);
+}
+
+async function haltRun(host: QemuHost, run: VmRun, graceMs: number): Promise<HypervisorEnd> {
+  const live = host.runs.get(runKey(run));
+  if (live?.qmp === undefined || live.exit !== undefined) return refuse("vm-unresponsive", { vm: run.vm });
+  if (live.phase !== "running" && live.phase !== "halted") return refuse("move-under-way", { vm: run.vm });
+  live.ending = true;
+  setPhase(live, "halted");
+  if (graceMs > 0) await powerDown(live, graceMs);
+  await live.qmp?.execute("stop");
+  const status = await queryStatus(live);
+  if (status === undefined || status === "running")
+    return { kind: "unknown", cause: `its guest is ${status ?? "silent"}` };
+  return { kind: "done" };
 }
 
 /** The guest may do what it likes with the request: the limit is what counts. */

@@ -114,7 +114,8 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
 /** A run that has no part in a move has none to tell. */
 export function movePart(live: LiveRun | undefined): { readonly move?: MovePart } {
   const { phase } = live ?? {};
-  return phase === undefined || phase === "starting" || phase === "running" ? {} : { move: phase };
+  if (phase === undefined || phase === "starting" || phase === "running" || phase === "halted") return {};
+  return { move: phase };
 }
 
 function parseRun(incarnation: number, name: string): VmRun[] {

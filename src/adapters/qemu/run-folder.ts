@@ -10,8 +10,11 @@ const runRecordSchema = z.object({
   vm: z.string().transform((id) => id as VmId),
   incarnation: z.int().transform((n) => n as Incarnation),
   epoch: z.int().transform((n) => n as Epoch),
-  /** `starting`: nobody has seen its guest execute yet. The others: its part in a move (ports/hypervisor.ts). */
-  phase: z.enum(["starting", "running", "incoming", "arriving", "leaving", "handed"]),
+  /**
+   * `starting`: nobody has seen its guest execute yet. `halted`: its guest never goes on. The others: its part in a move
+   * (ports/hypervisor.ts).
+   */
+  phase: z.enum(["starting", "running", "halted", "incoming", "arriving", "leaving", "handed"]),
   taps: z.array(z.string()),
 });
 export type RunRecord = z.infer<typeof runRecordSchema>;

@@ -69,6 +69,12 @@ export async function takeStatus(host: QemuHost, live: LiveRun): Promise<void> {
   const status = await queryStatus(live);
   if (live.phase === "handed" && status === "running") void live.qmp?.execute("stop");
   if (live.phase === "incoming" || live.phase === "handed") return;
+  // Whoever halted it is gone, and it must not go on.
+  if (live.phase === "halted") {
+    live.exit ??= "guest-shutdown";
+    void endOfRun(host, live);
+    return;
+  }
   if (status === "shutdown") guestDown(host, live, "guest-shutdown");
   else if (status === "guest-panicked") guestDown(host, live, "panicked");
   else if (live.phase === "running" && (status === "io-error" || status === "paused")) emitPaused(host, live, status);

@@ -104,6 +104,8 @@ const lossesSchema = z.object({
       accept: z.string(),
       /** The recovery point that it goes back to; not there: it goes on from what its copy has. */
       point: z.string().optional(),
+      /** It runs, and is stopped for it. */
+      stops: z.literal(true).optional(),
     }),
   ),
 });

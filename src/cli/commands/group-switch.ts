@@ -44,7 +44,7 @@ export function switchCommands(group: Parent, cli: Cli): void {
     .option("--planned", "stop them first: nothing is lost, because every copy has every write then")
     .option(
       "--to-point <point>",
-      "go back to this recovery point, which `holdfast point list` names (one VM, stopped or lost)",
+      "go back to this recovery point, which `holdfast point list` names (one VM; one that runs is stopped and started)",
     )
     .option("--accept <loss...>", "lose what their copies lack, as this command says it without it")
     .option("--to <host>", toHelp)
@@ -94,10 +94,18 @@ async function byHand(cli: Cli, name: string, options: ByHand): Promise<void> {
 }
 
 function lossesText({ vms }: Losses): string {
-  const rows = vms.map(({ name, to, code, since, lostMs, lostMiB, proof }) => {
+  const rows = vms.map(({ name, to, code, since, lostMs, lostMiB, proof, stops }) => {
     const lost = code === "whole" ? "nothing" : lostMs === null ? "nobody can say" : `${Math.ceil(lostMs / 1_000)} s`;
     const bytes = lostMiB === null ? "?" : `${lostMiB} MiB`;
-    return [name, to.name, code, since === null ? "-" : moment(since), lost, bytes, proof];
+    return [
+      name,
+      to.name,
+      code,
+      since === null ? "-" : moment(since),
+      lost,
+      bytes,
+      stops === true ? "is stopped first" : proof,
+    ];
   });
   return table(["VM", "TO", "COPY", "SINCE", "LOST", "", "PROOF"], rows);
 }

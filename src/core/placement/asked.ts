@@ -1,24 +1,20 @@
-import type { HostId, VmId, WallMs } from "../../model/ids.ts";
+import type { HostId, VmId } from "../../model/ids.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import { fenceOf } from "../../model/view.ts";
 import { reason } from "./fitness.ts";
-import { type LocalVolumes, localVolumes, whyVolumesNot } from "./local-volumes.ts";
+import { type Leaving, type LocalVolumes, localVolumes, whyVolumesNot } from "./local-volumes.ts";
 import { homeOf, lacksFor, type PlacementRound, type Slot } from "./round.ts";
 import { seatOf, seatsOf } from "./seats.ts";
 
-export type Wish = {
+export type Wish = Leaving & {
   /** `stay`: keep it where it is, where the rules let it. `best`: by the score. `try-next`: after a start that failed. */
   readonly preference: "stay" | "best" | "try-next";
   /** The host that is being left. */
   readonly without?: HostId | undefined;
   /** The host that it left for maintenance. */
   readonly returnTo?: HostId | undefined;
-  /** A guest that runs may take its local volumes along; anything else finds them only where they lie. */
-  readonly live?: boolean | undefined;
-  /** When the host that it ran on was lost, or is about to be: copies in cycles count as far as its group allows (S25). */
-  readonly lostAt?: WallMs | undefined;
 };
 
 /** One VM that looks for a host, with what the selection asks of it more than once. */
@@ -73,7 +69,7 @@ export function ask(round: PlacementRound, vm: Vm, wish: Wish): Asked {
     apart: ruled ? apartFrom(round, vm.id) : nowhere,
     seats: seatsOf(view, vm.id, round.aims.get(vm.id)),
     lacks: lacksFor(round, vm.spec),
-    local: localVolumes(view, vm, wish.live === true, wish.lostAt),
+    local: localVolumes(view, vm, wish),
   };
 }
 

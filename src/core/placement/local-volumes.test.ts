@@ -44,7 +44,7 @@ describe("a VM whose disks lie in a local pool", () => {
     const { view } = cluster({ h2: 499 });
     const round = roundOf(cluster({ h2: 499 }));
     const web = view.vms.get(vmId("web"));
-    expect(web && whyUnfit(round, web.value, host("h2"), true)).toMatchObject({
+    expect(web && whyUnfit(round, web.value, host("h2"), { live: true })).toMatchObject({
       code: "pool-short",
       params: { neededMiB: 500, freeMiB: 499, pool: "fast" },
     });

@@ -5,15 +5,26 @@ import { type ClusterView, fenceOf } from "../../model/view.ts";
 import { acceptedLossOf } from "../accepted-loss.ts";
 import { whyNotLiveTo } from "../cpu.ts";
 import { movesLive } from "../moves.ts";
-import { type PolicyLoss, policyLoss } from "../replication-cycles.ts";
+import { type PolicyLoss, policyLoss, sealsLast } from "../replication-cycles.ts";
+import { protectionOf } from "../replication-duty.ts";
 import { wholeCopies } from "../replication-usable.ts";
 import { liesOn, localNeeds } from "../volume-place.ts";
 import { reason } from "./fitness.ts";
 
+/** How it comes to leave where it is. */
+export type Leaving = {
+  /** A guest that runs may take its local volumes along; anything else finds them only where they lie. */
+  readonly live?: boolean | undefined;
+  /** It runs and is stopped for this: the host of its copies in cycles gets one more (S25). */
+  readonly stops?: boolean | undefined;
+  /** When the host that it ran on was lost, or is about to be: copies in cycles count as far as its group allows (S25). */
+  readonly lostAt?: WallMs | undefined;
+};
+
 /** A VM with volumes in local pools, as placement has to see it. */
 export type LocalVolumes = {
   readonly lies: HostId;
-  /** Hosts whose copies have every acknowledged write: from there it starts as from where it lies (S17). */
+  /** Hosts whose copies have every acknowledged write, or will have: from there it starts as from where it lies (S17, S25). */
   readonly copies: readonly HostId[];
   /** The host whose copy is of its last cycle, and what is lost by going on from it (S25). */
   readonly behind: PolicyLoss | undefined;
@@ -23,23 +34,25 @@ export type LocalVolumes = {
 };
 
 /**
- * Undefined: its disks can be seen from everywhere. `live`: its guest may take them along, where it runs. `lostAt`: when its
- * host was lost; undefined: it was not.
+ * Undefined: its disks can be seen from everywhere.
  */
-export function localVolumes(
-  view: ClusterView,
-  vm: Vm,
-  live: boolean,
-  lostAt: WallMs | undefined,
-): LocalVolumes | undefined {
+export function localVolumes(view: ClusterView, vm: Vm, { live, stops, lostAt }: Leaving): LocalVolumes | undefined {
   const lies = liesOn(view, vm);
   if (lies === undefined) return undefined;
   const owner = view.owners.get(vm.id)?.value;
   const runs = owner?.kind === "held" && fenceOf(view, owner.host, owner.incarnation) === undefined;
-  const moves = live && runs && movesLive(view, vm, owner, "migrate");
+  const moves = live === true && runs && movesLive(view, vm, owner, "migrate");
   const needs = moves ? localNeeds(view, vm) : undefined;
   const behind = lostAt === undefined ? undefined : policyLoss(view, vm.id, lostAt);
-  return { lies, copies: copiesToTake(view, vm), behind, needs, whyCpu: (to) => whyNotLiveTo(view, vm, to) };
+  const last = stops === true ? protectionOf(view, vm.id)?.to : undefined;
+  const sealed = last !== undefined && sealsLast(view, vm.id, last) ? [last] : [];
+  return {
+    lies,
+    copies: [...copiesToTake(view, vm), ...sealed],
+    behind,
+    needs,
+    whyCpu: (to) => whyNotLiveTo(view, vm, to),
+  };
 }
 
 /** Why its disks cannot be on `host`; undefined: they lie there, or have room there and can be taken along. */

@@ -48,23 +48,35 @@ function alikeTo({ vm, wish, ruled, failedHosts, seats, local }: Asked): string 
   return special ? undefined : `${vm.spec.memoryMiB} ${kindOf(vm.spec)}`;
 }
 
+export type Manner = Pick<Wish, "live" | "stops">;
+
+/** What an order to move a VM says of how it gets there. */
+export function mannerOfOrder(kind: "migrate" | "relocate"): Manner {
+  return kind === "migrate" ? { live: true } : { stops: true };
+}
+
 /**
  * Why this very host cannot take the VM now, classes and scores aside; undefined: it can (PL1, PL2). `live`: its guest runs,
- * and is to go there as it is.
+ * and is to go there as it is; `stops`: it is stopped for it by an order.
  */
-export function whyUnfit(round: PlacementRound, vm: Vm, host: HostId, live = false): Reason | undefined {
+export function whyUnfit(round: PlacementRound, vm: Vm, host: HostId, how: Manner = {}): Reason | undefined {
   const slot = round.slotOf.get(host);
   if (slot === undefined) return reason("PL1", "host-never-registered", { host });
-  return whyNot(round, ask(round, vm, { preference: "best", live }), slot);
+  return whyNot(round, ask(round, vm, { preference: "best", ...how }), slot);
 }
 
 /**
  * Why `host` cannot take all of them at once, as they are: for one of them alone, or for their memory together; undefined: it
  * can (PL1).
  */
-export function whyUnfitForAll(round: PlacementRound, vms: readonly Vm[], host: HostId): Reason | undefined {
+export function whyUnfitForAll(
+  round: PlacementRound,
+  vms: readonly Vm[],
+  host: HostId,
+  how: Manner,
+): Reason | undefined {
   for (const vm of vms) {
-    const why = whyUnfit(round, vm, host, true);
+    const why = whyUnfit(round, vm, host, how);
     if (why !== undefined) return why;
   }
   const coming = vms.filter(({ id }) => !seatsOf(round.view, id, round.aims.get(id)).includes(host));

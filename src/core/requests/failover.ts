@@ -14,6 +14,7 @@ import { put, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { findHost, hostName, refuseDisarmed } from "./find.ts";
 import { findGroup, vmsOf } from "./groups.ts";
+import { refuseTarget } from "./move-target.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { findPoint } from "./points.ts";
 import type { Sight } from "./sight.ts";
@@ -38,6 +39,8 @@ export type Loss = {
   readonly accept: string;
   /** The recovery point that it goes back to; not there: it goes on from what its copy has. */
   readonly point?: string;
+  /** It runs, and is stopped for it. */
+  readonly stops?: true;
 };
 type Losses = { readonly kind: "losses"; readonly losses: readonly Loss[] };
 
@@ -93,8 +96,9 @@ function lossToPoint(
   if (vm === undefined || owner === undefined) return refuse("group-vm-gone", { group, vm: id ?? "?" });
   if (vmError(view, vm.id) !== undefined) return refuse("vm-in-error", { vm: vm.name });
   const params = { vm: vm.name, host: hostName(view, host), point: wanted };
-  if (owner.kind === "held" && (owner.host === host || sight(owner.host) === "up"))
-    return refuse("failover-vm-runs", { ...params, host: hostName(view, owner.host) });
+  const runs = owner.kind === "held" && (owner.host === host || sight(owner.host) === "up");
+  const busy = runs ? whyNotStopped(view, vm, host, sight, at) : undefined;
+  if (busy !== undefined) return busy;
   const found = findPoint(view, vm, wanted);
   if ("kind" in found) return found;
   const point = pointToStartFrom(view, vm.id, host, found.value.id)?.value;
@@ -106,10 +110,25 @@ function lossToPoint(
   const loss: Loss = {
     ...{ vm: vm.id, name: vm.name, to: host, code: "earlier-point", since: point.at, lostMiB: null, point: point.id },
     lostMs: Math.max(0, (fence?.at ?? at) - point.at),
-    proof: owner.kind !== "held" ? "not-needed" : isProven === undefined || isProven === false ? "missing" : "there",
+    ...(runs ? { stops: true } : {}),
+    proof:
+      owner.kind !== "held" || runs ? "not-needed" : isProven === undefined || isProven === false ? "missing" : "there",
     accept: `${vm.name}@${point.id}`,
   };
   return { kind: "losses", losses: [loss] };
+}
+
+/** Nothing that runs is stopped for what is known to be in vain. */
+function whyNotStopped(view: ClusterView, vm: Vm, to: HostId, sight: Sight, at: WallMs): Refusal | undefined {
+  const owner = view.owners.get(vm.id)?.value;
+  const isMoved = view.moves.get(vm.id)?.value.answer.kind === "open";
+  if (owner === undefined || sight(owner.host) !== "up" || isMoved || vm.lock !== null || vm.requested === "ignored")
+    return refuse("failover-vm-runs", { vm: vm.name, host: hostName(view, owner?.host ?? to) });
+  const target = view.members.get(to)?.value;
+  if (to === owner.host || target === undefined) return undefined;
+  const unfit = refuseTarget(view, { vm, kind: "relocate" }, target, sight, at);
+  // Which of its disks it starts from is what the point says.
+  return unfit?.code === "move-disks-elsewhere" ? undefined : unfit;
 }
 
 function lossOf(view: ClusterView, vm: Vm, to: HostId, at: WallMs): Loss | undefined {
@@ -145,7 +164,8 @@ export function planFailover(view: ClusterView, loss: Loss, accept: readonly str
   if (disarmed !== undefined) return disarmed;
   if (!accept.includes(loss.accept)) return refuse("failover-not-accepted", params);
   const seen = revisionsOf(view, loss.vm, loss.to);
-  const point = loss.point === undefined ? {} : { point: loss.point };
+  const stops = loss.stops === undefined ? {} : { stops: loss.stops };
+  const point = loss.point === undefined ? {} : { point: loss.point, ...stops };
   const order: VmOrder = {
     ...{
       schema: 1,

@@ -10,7 +10,7 @@ import { linkOrder, type MoveLink, moveLinks } from "../migration-links.ts";
 import { movesLive } from "../moves.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { assign, openRound } from "../placement/round.ts";
-import { whyUnfit } from "../placement/select.ts";
+import { mannerOfOrder, whyUnfit } from "../placement/select.ts";
 import { ruleBook } from "../rules/rule-book.ts";
 import { hostName, networkName, poolName, refuseUnreadable } from "./find.ts";
 import type { Sight } from "./sight.ts";
@@ -34,7 +34,7 @@ export function refuseTarget(
   let alongMiB = 0;
   const all = [vm, ...comesAlong(view, vm, to)];
   for (const one of all) {
-    const why = whyUnfit(round, one, to, kind === "migrate");
+    const why = whyUnfit(round, one, to, mannerOfOrder(kind));
     if (why?.code === "host-memory-short") return refuseFull(vm, target, all, Number(why.params["freeMiB"]) + alongMiB);
     if (why !== undefined) return refusalOf(view, one, target, why);
     assign(round, one, to);

@@ -246,9 +246,10 @@ export const groupMessages = {
     remedy: "Choose a later point where there is one, or none.",
   },
   "failover-vm-runs": {
-    cause: "VM {vm} runs on host {host}, or belongs to it while that is up.",
+    cause:
+      "VM {vm} belongs to host {host} and cannot be stopped now: it is being moved, locked or ignored, or that host is not heard.",
     effect: "Nothing was done: a VM goes back to a recovery point only when it is started.",
-    remedy: "Stop it: `holdfast vm stop {vm}`; order it again; then `holdfast vm start {vm}`.",
+    remedy: "See `holdfast vm show {vm}`; order it again once that is over.",
   },
   "failover-point-not-there": {
     cause: "Recovery point {point} of VM {vm} is not among those on host {host} from which it could start.",

@@ -216,6 +216,11 @@ export const migrationMessages = {
     effect: "The VM was not handed over; it goes on where it is.",
     remedy: "Wait until its group is Normal again, then move it; see the group for what is in the way.",
   },
+  "move-copy-not-reached": {
+    cause: "The copies of VM {vm}, which are made in cycles, could not be brought up to date before it was stopped.",
+    effect: "It was not stopped, and goes on at {host}.",
+    remedy: "See what is in the way of its group (`holdfast group show`), and ask again once it copies.",
+  },
   "move-host-lost": {
     cause: "Host {host}, which takes part in the move of VM {vm}, is fenced or has started anew.",
     effect: "Nothing was handed over or taken back.",

@@ -64,7 +64,10 @@ export const copiesHaveOneWriter: CheckerKind = {
   },
 };
 
-/** S16: a guest is told that something is written which its copy lacks only once the store says so. */
+/**
+ * S16: a guest is told that something is written which its copy lacks only once the store says so; where two hosts vote, or once its
+ * host has noted it, of a copy of which the store says that this may be so (S23).
+ */
 export const staleBeforeAlone: CheckerKind = {
   rule: "S16",
   make: (world, fail) => {
@@ -75,6 +78,11 @@ export const staleBeforeAlone: CheckerKind = {
         return record.epoch === epoch && record.state.kind === "in-sync";
       });
       const owner = world.truth.owners.get(vm);
+      const byNote = records.every(([, value]) => {
+        const { epoch: of, state } = value as Replica;
+        return of !== epoch || state.kind !== "in-sync" || state.byHost === true;
+      });
+      if (owner !== undefined && byNote && world.replicas.isNoted(owner.host, { vm, epoch: owner.epoch })) return;
       if (counted && owner?.epoch === epoch)
         fail(`${vm} epoch ${epoch} goes on without a copy that the store calls in sync`);
     };

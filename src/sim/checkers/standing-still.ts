@@ -22,7 +22,8 @@ const latenessMs = 400;
 const deadlineSlackMs = 20;
 /** Clocks count whole milliseconds. */
 const roundingMs = 2;
-const stampsKept = 400;
+/** All of a night: a member of the store that stood still for minutes may hand on what it had been sent before. */
+const stampsKept = 2_500;
 
 /**
  * S2, S3, S4, S5: an own reckoning of deadlines, from the moments of stamping and the commits in the store alone. A level thaws

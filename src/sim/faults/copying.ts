@@ -94,7 +94,7 @@ function returnToPoint(world: World, event: FaultEvent, random: SeededRandom): H
   const hosts = random.chance(0.5) ? [group.to, group.from] : [group.from, group.to];
   for (const [i, to] of hosts.entries())
     world.scheduler.after(3_000 + random.below(15_000) + 2_000 * i, () =>
-      ask(world, event, random, goBack({ vm, hosts: [to] })),
+      ask(world, event, random, goBack("silent")({ vm, hosts: [to] })),
     );
   return () => want("started");
 }

@@ -107,6 +107,10 @@ export class ScriptedHypervisor implements Hypervisor, Migration {
     else this.#inner.stop(run, graceMs, ends);
   }
 
+  halt(run: VmRun, graceMs: number, done: (end: HypervisorEnd) => void): void {
+    this.#inner.halt(run, graceMs, done);
+  }
+
   kill(run: VmRun, done: (end: HypervisorEnd) => void): void {
     this.#inner.kill(run, done);
   }

@@ -265,7 +265,8 @@ function holder({ host, incarnation, epoch }: HeldOwner): Holder {
 }
 
 function ownerDecisions(vm: VmId, is: Owner | undefined, was: Owner | undefined, events: readonly Event[]): Decision[] {
-  if (is === undefined) return [];
+  // Written once more as it was, where two hosts vote: nothing is decided by that (S23).
+  if (is === undefined || JSON.stringify(is) === JSON.stringify(was)) return [];
   const isNew = is.back !== undefined && is.back.id !== was?.back?.id;
   const isSame = is.kind === was?.kind && is.host === was.host;
   const isDone = isSame && is.kind === "held" && is.back === undefined && was.back !== undefined;

@@ -1,8 +1,7 @@
-import { profiles } from "../../core/limits.ts";
 import { poolKindSchema, requestedStateSchema } from "../../model/records.ts";
-import { outsideLimits } from "../plan.ts";
+import { outsideLimits, type ProfileName, planProfiles } from "../plan.ts";
 import { isSimCpu, simCpus } from "../world/processors.ts";
-import type { ProfileName, StoryCluster, StoryVm } from "./scenario.ts";
+import type { StoryCluster, StoryVm } from "./scenario.ts";
 
 type Draft = { -readonly [K in keyof StoryCluster]: StoryCluster[K] } & { hostNames: readonly string[] };
 
@@ -124,15 +123,16 @@ function takeGroup(draft: Draft, value: string): string | undefined {
 }
 
 function isProfile(name: string): name is ProfileName {
-  return Object.hasOwn(profiles, name);
+  return Object.hasOwn(planProfiles, name);
 }
 
-/** `profile=fast` for all, `profile=h1:slow` for one host's guards and heart. */
+/** `profile=fast` for all, `profile=h1:slow` for one host's guards and heart; `profile=two`: two hosts vote, and no deadline holds. */
 function takeProfile(draft: Draft, value: string): string | undefined {
   const [name = "", host] = value.split(":").reverse();
   if (!isProfile(name)) return `there is no profile ${name}`;
   if (host === undefined) draft.profile = name;
   else draft.hostProfiles = { ...draft.hostProfiles, [host]: name };
+  if (name === "two") draft.voters = 2;
   return host === undefined || draft.hostNames.includes(host) ? undefined : `there is no host ${host}`;
 }
 

@@ -109,6 +109,7 @@ export const phrases = [
   "group delete RULE with its copies",
   "accept the loss of VM on HOST",
   "go back with VM on HOST",
+  "go back with running VM on HOST",
   "group set RULE every TIME",
   "group set RULE to each write",
   "points of RULE every TIME",

@@ -363,7 +363,8 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "group delete RULE": orderWith(deleteGroup("keep")),
   "group delete RULE with its copies": orderWith(deleteGroup("remove")),
   "accept the loss of VM on HOST": orderWith(acceptLoss),
-  "go back with VM on HOST": orderWith(goBack),
+  "go back with VM on HOST": orderWith(goBack("silent")),
+  "go back with running VM on HOST": orderWith(goBack("up")),
   "group set RULE every TIME": orderWith(({ rule, value }) => {
     const mode = { mode: "asynchronous", everyS: Math.round(value / 1_000), lossS: 60 } as const;
     return (view, _event, asked) => planSetGroup(view, { group: rule, ...mode }, asked);

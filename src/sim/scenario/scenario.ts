@@ -1,10 +1,7 @@
-import type { profiles } from "../../core/limits.ts";
 import type { Scheduler } from "../../model/policy.ts";
 import type { Pool, RequestedState } from "../../model/records.ts";
-import type { PlannedGroup, WorldPlan } from "../plan.ts";
+import type { PlannedGroup, ProfileName, WorldPlan } from "../plan.ts";
 import type { SimCpu } from "../world/processors.ts";
-
-export type ProfileName = keyof typeof profiles;
 
 /** A VM of a story: where it runs when the story begins; without a host the manager places it. */
 export type StoryVm = {

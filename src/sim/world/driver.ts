@@ -53,6 +53,8 @@ export class Driver implements Hypervisor, Migration {
         if (!host.copies.has(key) && !this.#starting.has(key)) record.exit ??= "start-failed";
         if (record.exit !== undefined) this.tellExit(record);
       }
+      // Whoever halted it is gone, and it must not go on.
+      for (const copy of host.copies.values()) if (copy.isHalted) qemus.kill(copy, "guest-shutdown", "driver");
     });
   }
 
@@ -182,6 +184,21 @@ export class Driver implements Hypervisor, Migration {
     const goesDownMs = hears ? Math.min(graceMs, this.#qemus.drawMs(100, 2_000)) : graceMs;
     // Without its monitor nobody can tell the guest: it is ended as it is.
     this.#life.after(this.#isAttached(copy) ? goesDownMs : 0, () => this.#end(run, done));
+  }
+
+  halt(run: VmRun, graceMs: number, done: Done): void {
+    const copy = this.#host.copies.get(runKey(run));
+    if (copy === undefined || !this.#isAttached(copy) || !this.#host.executes(copy)) {
+      this.#life.after(2, () => done(refuse("vm-unresponsive", { vm: run.vm })));
+      return;
+    }
+    const goesDownMs = this.#qemus.chance(0.8) ? Math.min(graceMs, this.#qemus.drawMs(100, 2_000)) : graceMs;
+    this.#life.after(goesDownMs + 2, () => {
+      if (!copy.alive || this.#host.isFrozen(copy.run)) return done({ kind: "unknown", cause: "it does not answer" });
+      copy.isHalted = true;
+      copy.moving.halted = true;
+      done({ kind: "done" });
+    });
   }
 
   kill(run: VmRun, done: Done): void {

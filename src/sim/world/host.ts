@@ -48,6 +48,8 @@ export type Copy = {
   alive: boolean;
   /** Its guest stands still by itself: a disk that failed. */
   paused: boolean;
+  /** It was halted for its end: it never goes on. */
+  isHalted: boolean;
   /** Signals do not end it before this moment: a thread in uninterruptible I/O. */
   diesNotBefore: number;
   /** Who ended it first: a driver that was told to, or a guard that could not freeze it (S5). */

@@ -97,6 +97,7 @@ export class Qemus {
       spawnedAt: host.scheduler.now,
       alive: true,
       paused: false,
+      isHalted: false,
       diesNotBefore: 0,
       killedBy: undefined,
       imagesOpen: false,

@@ -11,6 +11,7 @@ import { SimPointSource } from "../replica/point-source.ts";
 import { type SimPoint, SimReplicaHost } from "../replica/received.ts";
 import { nameOf, SimReplicaSource, SimReplicatedHost } from "../replica/source.ts";
 import { SimReplicaTarget } from "../replica/target.ts";
+import { type SimNotesFolder, simAloneNotes } from "./alone-notes.ts";
 import { runKey } from "./copy.ts";
 import { moveAddress } from "./driver-moves.ts";
 import type { Copy, SimHost } from "./host.ts";
@@ -80,10 +81,11 @@ export class GuestDisk {
   }
 }
 
-type Machine = { readonly source: SimReplicatedHost; readonly target: SimReplicaHost };
+type Machine = { readonly source: SimReplicatedHost; readonly target: SimReplicaHost; readonly notes: SimNotesFolder };
 
 /** What replication has in a world: disks that lie with one host, relays, storage daemons, and the doors between them. */
 export class ReplicaMachines {
+  readonly #isOfTwo: boolean;
   readonly #scheduler: Scheduler;
   readonly #world: ReplicaWorld;
   readonly #machines = new Map<HostId, Machine>();
@@ -99,7 +101,9 @@ export class ReplicaMachines {
   /** For whoever watches: a point is laid, or becomes one. */
   onPoint: (host: HostId, vm: VmId, point: SimPoint) => void = () => undefined;
 
-  constructor(scheduler: Scheduler, connects: (a: HostId, b: HostId) => boolean) {
+  /** `isOfTwo`: where nobody else votes, hosts note what no store can take (S23). */
+  constructor(scheduler: Scheduler, connects: (a: HostId, b: HostId) => boolean, isOfTwo = false) {
+    this.#isOfTwo = isOfTwo;
     this.#scheduler = scheduler;
     this.#world = {
       after: (ms, act) => scheduler.after(ms, act),
@@ -147,7 +151,8 @@ export class ReplicaMachines {
     const watch = source.watchReplicas.bind(source);
     source.watchReplicas = (listener) => watch((event) => life.post(() => listener(event)));
     const points = new SimPointSource(inLife, source);
-    return { source, cycles, target, points, prover: new SimProver(inLife, machine.target) };
+    const alone = this.#isOfTwo ? { alone: simAloneNotes(machine.notes, inLife.after) } : {};
+    return { source, cycles, target, points, prover: new SimProver(inLife, machine.target), ...alone };
   }
 
   /** A QEMU that waits for its guest: it knows its disks, and has none of them open. */
@@ -248,6 +253,11 @@ export class ReplicaMachines {
     for (const [name, one] of source.qemus) if (one === qemu) source.qemus.delete(name);
   }
 
+  /** Whether the host has noted that this run goes on without its copy (S23). */
+  isNoted(host: HostId, { vm, epoch }: Pick<VmRun, "vm" | "epoch">): boolean {
+    return this.#machines.get(host)?.notes.get(vm)?.run.epoch === epoch;
+  }
+
   /** Disks stay; processes and the run folder go. */
   powerOff(host: SimHost): void {
     const machine = this.#machines.get(host.id);
@@ -268,6 +278,7 @@ export class ReplicaMachines {
       machine = {
         source: new SimReplicatedHost(id, true),
         target: new SimReplicaHost(id, new Set([moveAddress(host)]), true),
+        notes: new Map(),
       };
       machine.target.onPoint = (vm, point) => this.onPoint(id, vm, point);
       this.#machines.set(id, machine);

@@ -1,6 +1,5 @@
 import { must } from "../../base/assert.ts";
 import { hashText, type SeededRandom, seededRandom } from "../../base/random.ts";
-import { profiles } from "../../core/limits.ts";
 import type { Profile } from "../../model/config.ts";
 import type { HostId, Revision } from "../../model/ids.ts";
 import type { Params } from "../../model/reason.ts";
@@ -25,7 +24,7 @@ import { add, type Counts, type OutcomeName } from "../counts.ts";
 import { goodMood, type SimDevice, simFencing } from "../fencing.ts";
 import { createMemoryStore, type MemoryStore } from "../memory-store.ts";
 import { MoveNetwork } from "../move/qemu.ts";
-import type { WorldPlan } from "../plan.ts";
+import { planProfiles, type WorldPlan } from "../plan.ts";
 import { HostClock } from "./clock.ts";
 import { type Commit, History } from "./history.ts";
 import type { Copy } from "./host.ts";
@@ -101,7 +100,7 @@ export class World {
   constructor(plan: WorldPlan, options: WorldOptions) {
     this.plan = plan;
     this.#boot = options.boot;
-    this.profile = profiles[plan.profile];
+    this.profile = planProfiles[plan.profile];
     this.random = options.random ?? seededRandom(plan.seed);
     const { scheduler } = this;
     this.story = new Story(() => scheduler.now, options.keepStory);
@@ -119,7 +118,7 @@ export class World {
     this.moves = new MoveNetwork((a, b) => this.#connects(a.id, b.id));
     this.moves.mirrored = (from, { machine }, volumes) =>
       this.replicas.mirrored(this.host(from.id), this.host(machine.id), volumes);
-    this.replicas = new ReplicaMachines(this.scheduler, (a, b) => this.#connects(a, b));
+    this.replicas = new ReplicaMachines(this.scheduler, (a, b) => this.#connects(a, b), plan.profile === "two");
     this.qemus = new Qemus(this.random.for("qemu"), {
       starting: (copy) => this.#starting(copy),
       adopting: (copy, as) => {
@@ -168,7 +167,7 @@ export class World {
   /** What a host's heart and guards hold to; the manager's own is `profile`. */
   profileOf(host: Pick<SimHost, "id">): Profile {
     const name = this.plan.hostProfiles?.[host.id];
-    return name === undefined ? this.profile : profiles[name];
+    return name === undefined ? this.profile : planProfiles[name];
   }
 
   /** Hosts that run VMs. */

@@ -67,7 +67,7 @@ export const moveDriverMutants: readonly Mutant[] = [
     rule: "S15",
     what: "The driver says that all is at the target while its disks are still being mirrored.",
     file: "src/adapters/qemu/move-out.ts",
-    find: "  return mirroring === undefined ? ready : (ended ?? endMirrors(live, mirroring, over.signal));",
+    find: "  return mirroring === undefined ? ready : (ending ?? endMirrors(live, mirroring, over.signal));",
     replace: "  return ready;",
     also: [
       {

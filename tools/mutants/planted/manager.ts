@@ -8,8 +8,8 @@ export const managerMutants: readonly Mutant[] = [
     what: "A fence by silence does not compare the last heartbeat's revision.",
     near: ["back-at-the-deadline"],
     file: "src/core/fencing.ts",
-    find: '  if (order.cause === "silence" && contact !== undefined) {\n    compares.push(',
-    replace: '  if (order.cause === "device" && contact !== undefined) {\n    compares.push(',
+    find: '  if ((order.cause === "silence" || order.cause === "order") && contact !== undefined) {\n    compares.push(',
+    replace: '  if (order.cause === "order" && contact !== undefined) {\n    compares.push(',
   },
   {
     id: "silence-over-the-managers-own-gap",
@@ -199,8 +199,8 @@ export const managerMutants: readonly Mutant[] = [
     what: "A host is fenced by order because its agent was restarting.",
     near: ["agent-stop", "agent-gone-at-placement"],
     file: "src/core/decide-fences.ts",
-    find: "if (agentSilentMs <= limits.agentSilentMs) return undefined;",
-    replace: "if (agentSilentMs <= limits.agentSilentMs / 10) return undefined;",
+    find: "if (agentSilenceMs(beat, contact, now) <= limits.agentSilentMs) return undefined;",
+    replace: "if (agentSilenceMs(beat, contact, now) <= limits.agentSilentMs / 10) return undefined;",
   },
   {
     id: "office-kept-on-a-frozen-host",

@@ -74,6 +74,14 @@ export const pointMutants: readonly Mutant[] = [
     find: "const isNew = known.doors === null && doors !== null;",
     replace: "const isNew = known.doors === null && doors !== null && now < 0;",
   },
+  {
+    id: "order-for-a-lost-host-stops-what-is-back",
+    rule: "S20",
+    what: "A VM whose host was silent when somebody had it go back is stopped for that once its host is back with it.",
+    file: "src/core/point-return.ts",
+    find: 'order?.kind !== "promote" || order.stops !== true || order.point',
+    replace: 'order?.kind !== "promote" || order.point',
+  },
 ];
 
 /** Found by the tests of what is decided of points. */

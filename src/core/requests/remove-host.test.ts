@@ -71,8 +71,10 @@ describe("removing a host", () => {
   });
 
   test("[HM7] is foreseen for one that is up, in maintenance and empty, which is refused all the same until it is off", () => {
-    const foreseen = (records: Records) => foreseeRemoval(records.view, { host: "h2" }, asked, up);
-    const records = cluster();
+    const allUp: RemovalContext = { ...up, sight: () => "up" };
+    const foreseen = (records: Records) => foreseeRemoval(records.view, { host: "h2" }, asked, allUp);
+    const records = new Records().put(keys.pool("shared" as PoolId), pool("shared", "shared-dir"));
+    for (const name of ["h1", "h2", "h3"]) records.host(name);
     expect(foreseen(records)).toBeUndefined();
     records.put(keys.maintenance(host("h2")), { schema: 1, by: asked.actor, reason: "", at: 0 });
     expect(foreseen(records)?.planned).toMatchObject({ kind: "plan" });

@@ -58,12 +58,19 @@ export function forgetAhead(building: Building, local: Local): void {
 
 export function halted(local: Local, end: HypervisorEnd, now: InstantMs): Local {
   if (end.kind === "done") return { ...local, last: { stage: "halted", until: later(now, limits.lastCycleMs) } };
-  // It may run, or stand still: what follows ends either.
+  // It may run, or stand still: ended in either case, whatever is wanted by now.
   return { ...local, phase: "running", last: { stage: "given-up" } };
 }
 
 export function isHalted({ phase, last }: Local): boolean {
   return phase === "stopping" && last?.stage === "halted";
+}
+
+/** Nobody knows whether its guest goes on: one that was to be halted is ended, so that nobody waits for it. True: it is. */
+export function endGivenUp(building: Building, local: Local): boolean {
+  if (local.phase !== "running" || local.last?.stage !== "given-up") return false;
+  end(building, local);
+  return true;
 }
 
 /** Once its copy has everything, or will not get it, the run ends. */

@@ -3,7 +3,7 @@ import { limits } from "../core/limits.ts";
 import { lostCycles } from "../core/replication-receiver.ts";
 import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
-import type { CeaseEnd, ReplicaEvent } from "../ports/replication.ts";
+import type { CeaseEnd, ReceiveEnd, ReplicaEvent } from "../ports/replication.ts";
 import { fresh, withLocal } from "./locals.ts";
 import { withoutFound } from "./note-points.ts";
 import { type Mirror, newMirror, type Receiving, type ReplicaNotes, type ReplicaOp } from "./replica-state.ts";
@@ -50,6 +50,12 @@ function retry(state: AgentState, key: string, at: InstantMs): AgentState {
   return withReplicas(state, { retries: new Map(state.replicas.retries).set(key, at) });
 }
 
+/** Told once: what is refused for the same cause again is no news. */
+function refusedBy({ refused: before }: Receiving, end: Exclude<ReceiveEnd, { kind: "ready" }>): Receiving["refused"] {
+  if (end.kind === "unknown" || end.code === before?.code) return before;
+  return { code: end.code, params: end.params, told: false };
+}
+
 type News = AgentEvent & { readonly kind: "received" | "ceased" | "replica" };
 
 export function noteReplica(state: AgentState, happened: News): AgentState {
@@ -67,7 +73,8 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       const isAsLeft = end.kind === "ready" && end.isAsLeft;
       const lost = end.kind === "ready" && known.inCycles ? lostCycles(known.promised, end.lastCycle) : null;
       const retryAt = later(now, waitMs);
-      const noted = withReceiving(next, vm, { ...known, doors, isAsLeft, lost: lost ?? known.lost, retryAt });
+      const refused = end.kind === "ready" ? null : refusedBy(known, end);
+      const noted = withReceiving(next, vm, { ...known, refused, doors, isAsLeft, lost: lost ?? known.lost, retryAt });
       const isNew = known.doors === null && doors !== null;
       return isNew ? withoutFound(noted, vm) : noted;
     }

@@ -6,6 +6,7 @@ import type { PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { SealedCycle } from "../model/replication-cycle.ts";
 import type { Replica } from "../model/replication-records.ts";
+import type { ReceiveEnd } from "../ports/replication.ts";
 
 const web = vmId("web");
 const run = runOf(4);
@@ -19,6 +20,10 @@ const [old, fresh] = [cycle("aaaaaaaaaaaa", 7), cycle("bbbbbbbbbbbb", 1)];
 
 /** h2 runs `web`, whose disk is copied to h1 in cycles; the record says that it is at `old`. */
 function agentThatReceives(lastCycle: SealedCycle | null): Agent {
+  return answered({ kind: "ready", doors, isAsLeft: false, lastCycle });
+}
+
+function answered(end: ReceiveEnd): Agent {
   const records = new Records().host("h1").host("h2");
   for (const [i, name] of ["h1", "h2"].entries()) {
     const links = [{ kind: "availability", address: `10.0.0.${i + 1}`, subnet: "10.0.0.0/24" }];
@@ -40,7 +45,8 @@ function agentThatReceives(lastCycle: SealedCycle | null): Agent {
   agent.lists();
   const asked = agent.take("receive");
   if (asked === undefined) throw new Error("it does not receive");
-  agent.tell({ kind: "received", op: asked.op, end: { kind: "ready", doors, isAsLeft: false, lastCycle } });
+  expect(asked.request.group).toEqual({ group: "office", name: "web" });
+  agent.tell({ kind: "received", op: asked.op, end });
   return agent;
 }
 
@@ -64,4 +70,28 @@ test("[S25] what lies here stays on record, and what was sealed since the driver
   agent.changes();
   agent.wait(limits.tickMs);
   expect(stateIn(agent)).toBeUndefined();
+});
+
+test("[S21] why its driver takes no copies is told once for each cause, and tried again", () => {
+  const refused = (code: string): ReceiveEnd => ({ kind: "refused", code, params: { group: "office" } });
+  const agent = answered(refused("group-folder-foreign"));
+  const told = () => {
+    const codes = agent.effects
+      .flatMap((one) => (one.kind === "commit" ? one.events : []))
+      .map(({ reason }) => reason?.code);
+    agent.answerAll();
+    return codes;
+  };
+  const again = (end: ReceiveEnd) => {
+    agent.wait(limits.replicaRetryMs);
+    const asked = agent.take("receive");
+    if (asked === undefined) throw new Error("it does not try again");
+    agent.tell({ kind: "received", op: asked.op, end });
+    return told();
+  };
+  expect(told()).toEqual(["group-folder-foreign"]);
+  expect(again(refused("group-folder-foreign"))).toEqual([]);
+  expect(again({ kind: "unknown", cause: "no answer" })).toEqual([]);
+  expect(again(refused("group-folder-foreign"))).toEqual([]);
+  expect(again(refused("pool-full"))).toEqual(["pool-full"]);
 });

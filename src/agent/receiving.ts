@@ -6,15 +6,16 @@ import { replicationLinks } from "../core/migration-links.ts";
 import { isBeingRemoved, mayBeRemoved } from "../core/replica-removal.ts";
 import { copiesOn } from "../core/replication.ts";
 import { sealedCycle } from "../core/replication-cycles.ts";
-import { copiesState, protectionOf, runToReceive } from "../core/replication-duty.ts";
+import { copiesState, groupOf, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import {
   forgetCopiesTransaction,
   isReceiverKnown,
   type Received,
   receiverTransaction,
 } from "../core/replication-receiver.ts";
-import { stillIn, transaction } from "../core/transactions.ts";
+import { stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
 import type { Vm } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
@@ -23,6 +24,7 @@ import type { ReceiveRequest, ReplicaVolume } from "../ports/replication.ts";
 import type { Building } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
 import { ceaseKey, isReplicaWorking, receiveKey, withReceiving, withReplicas } from "./note-replicas.ts";
+import type { Receiving } from "./replica-state.ts";
 import { runKey } from "./state.ts";
 
 // The host that receives copies: opens them for the run that its group protects, and closes them before anything of its own
@@ -71,6 +73,7 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   if (isThis && known.doors !== null && copiesState(view, vm, run, state.self) === "in-sync") return;
   // A cycle starts itself what it needs, and asking again would break it off (S25).
   if (isThis && known.doors !== null && inCycles) return;
+  if (isThis) tellRefused(building, vm, known);
   if (isThis && now < known.retryAt) {
     building.wakeAt(known.retryAt);
     return;
@@ -80,7 +83,13 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const op = building.op({ kind: "receive", runKey: receiveKey(vm) });
   const doors = isThis ? known.doors : null;
   const isAsLeft = isThis && known.isAsLeft;
-  const of = { epoch: run.epoch, from: run.host, incarnation, inCycles };
+  const of = {
+    epoch: run.epoch,
+    from: run.host,
+    incarnation,
+    inCycles,
+    refused: isThis ? refusedOf(building, vm) : null,
+  };
   const lost = isThis ? known.lost : null;
   const promised = sealedCycle(view, vm, state.self);
   const receiving = { ...of, doors, isAsLeft, promised, lost, retryAt: now };
@@ -90,6 +99,23 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   // Where somebody says which points stay, they are thinned out by that.
   const keepCycles = inCycles && run.group.points === null ? { keepCycles: limits.cyclesKept } : {};
   building.effects.push({ kind: "receive", op, request: { ...request, ...keepCycles }, inCycles });
+}
+
+function refusedOf({ state }: Building, vm: VmId): Receiving["refused"] {
+  return state.replicas.receiving.get(vm)?.refused ?? null;
+}
+
+/** Once for each cause: as long as it is so, there is no copy, and only this host knows why. */
+function tellRefused(building: Building, vm: VmId, receiving: Receiving): void {
+  const { view } = building.happened;
+  const { refused } = receiving;
+  const subject = `refused ${vm}`;
+  if (refused === null || refused.told || building.busy(subject)) return;
+  const params = { vm: nameOf(view, vm), host: building.state.self };
+  const why = { rule: "S21", code: refused.code, params: refused.params };
+  const told = event("copies-not-received", { vm, host: building.state.self }, params, why);
+  building.commit(subject, transaction([unchanged(keys.owner(vm), view.owners.get(vm))], []), [told]);
+  building.state = withReceiving(building.state, vm, { ...receiving, refused: { ...refused, told: true } });
 }
 
 /**
@@ -123,7 +149,9 @@ function requestFor(
   const volumes = volumesOf(view, view.vms.get(vm)?.value);
   if (there === undefined || here === undefined || volumes === undefined) return undefined;
   const links = replicationLinks(there, here);
-  return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true };
+  const group = groupOf(view, vm)?.name;
+  const whose = group === undefined ? {} : { group: { group, name: nameOf(view, vm) } };
+  return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true, ...whose };
 }
 
 /** Undefined: it has none, or a pool of them is not known. */

@@ -28,7 +28,7 @@ import { takeProgress } from "./copying.ts";
 import { settleCycles } from "./cycling.ts";
 import { endRun, isGoingDown, whyEnding } from "./ending.ts";
 import { answerIntents } from "./intents.ts";
-import { forgetAhead, isHalted, settleHalted } from "./last-cycle.ts";
+import { endGivenUp, forgetAhead, isHalted, settleHalted } from "./last-cycle.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { settleMirrors } from "./mirroring.ts";
 import { moveSubject } from "./move-parts.ts";
@@ -75,6 +75,7 @@ function settleLocal(building: Building, local: Local, incarnation: Incarnation)
   const { run } = local;
   if (isHalted(local)) settleHalted(building, local, incarnation);
   if (isUnreadable(view, run.vm) || ["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
+  if (endGivenUp(building, local)) return;
   const named = isNamed(view, building.state.self, run);
   if (local.phase === "gone") {
     if (!named && !isAwaitedByMove(building, local)) dropLocal(building, run);

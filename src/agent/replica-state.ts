@@ -1,5 +1,6 @@
 import type { LostCycles } from "../core/replication-receiver.ts";
 import type { Epoch, HostId, Incarnation, InstantMs, VmId } from "../model/ids.ts";
+import type { Params } from "../model/reason.ts";
 import type { CycleId, SealedCycle } from "../model/replication-cycle.ts";
 import type { AloneNote, FoundNotes } from "../ports/alone-notes.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
@@ -56,6 +57,8 @@ export type Receiving = {
   readonly doors: readonly Door[] | null;
   /** The images are what the run before left here. */
   readonly isAsLeft: boolean;
+  /** Why the driver takes none; null: it does, or was not asked yet. */
+  readonly refused: { readonly code: string; readonly params: Params; readonly told: boolean } | null;
   /** On record when the driver was asked. */
   readonly promised: SealedCycle | undefined;
   readonly lost: LostCycles | null;

@@ -30,6 +30,8 @@ export type ReceiveRequest = {
   readonly tls: boolean;
   /** In cycles: of the points that they leave only so many stay, the newest; not there: all. */
   readonly keepCycles?: number;
+  /** Whose copies they are: noted in the pool, for people; refused where something else is there in its place. */
+  readonly group?: { readonly group: string; readonly name: string };
 };
 export type ReceiveEnd =
   /**

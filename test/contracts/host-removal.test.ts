@@ -3,6 +3,7 @@ import { type Client, connectClient } from "../../src/api/client/index.ts";
 import { removedSchema } from "../../src/api/contract/host-removal.ts";
 import { must } from "../../src/base/assert.ts";
 import { keys } from "../../src/model/keys.ts";
+import type { ProofKind } from "../../src/model/records.ts";
 import { type ApiHost, failure, startApiHost, until } from "../support/api-host.ts";
 import { begin, type Ended } from "../support/cli-run.ts";
 import { fence, heartbeat, held, host, incarnation, member, vm, vmId } from "../support/records.ts";
@@ -101,6 +102,45 @@ test("[HM7] a silent host that holds nothing is fenced by the order, then remove
   await leavesTheStore();
   expect(removedSchema.parse(await removing)).toEqual({ id: "h3", name: "h3", store: "left" });
   expect(api.view().fences.get(h3)?.get(n1)?.value).toMatchObject({ cause: "silence", proofs: ["silence"] });
+});
+
+/** As h3's agent and heart do when it is told to go down; `proofs`: of its last word. */
+async function goesDown(proofs: ProofKind[]): Promise<void> {
+  await until(() => api.view().intents.size > 0, "the order to go down");
+  const [id, { value: intent }] = must([...api.view().intents][0], "an intent is there");
+  expect(intent).toMatchObject({ kind: "leave-host", host: "h3", next: "power-off" });
+  expect(api.view().members.has(h3)).toBe(true);
+  await api.put(keys.intent(id), { ...intent, answer: { kind: "done", at: 1 } });
+  await api.put(keys.fence(h3, n1), fence({ cause: "self", proofs: [] }));
+  await new Promise((soon) => setImmediate(soon));
+  expect(api.view().removals.size).toBe(0);
+  await api.put(keys.fence(h3, n1), fence({ cause: "self", proofs }));
+}
+
+test("[HM7] one that is up, empty and in maintenance is shut down by the order, and removed once its last word is there", async () => {
+  await client.host.maintenance({ host: "h3", reason: "" });
+  const plan = await holdfast("host", "remove", "h3", "--dry-run");
+  expect(plan.out).toMatch(
+    /^h3 is up, empty and in maintenance: it is shut down first\.\nThe store would have 2 members/u,
+  );
+  // What is in the way of the removal keeps it up.
+  expect(await failure(client.host.remove({ host: "h3" }))).toMatchObject({ code: "edit-store-bears-less" });
+  expect(api.view().intents.size).toBe(0);
+  const removing = holdfast("host", "remove", "h3", "--accept");
+  await goesDown(["last-word"]);
+  await leavesTheStore();
+  expect(await removing).toMatchObject({ code: 0, out: "h3 is removed; have it back with: holdfast host join h3\n" });
+});
+
+test("[HM7] in maintenance, but not empty: it is not told to go down", async () => {
+  await api.put(keys.vm(vmId("web")), vm("web"));
+  await api.put(keys.owner(vmId("web")), held("h3", 1, 1));
+  await client.host.maintenance({ host: "h3", reason: "" });
+  expect(await failure(client.host.remove({ host: "h3", accept: true }))).toMatchObject({
+    code: "host-remove-holds-vms",
+  });
+  expect((await client.host.removal({ host: "h3" })).refused).toMatchObject({ code: "host-remove-holds-vms" });
+  expect(api.view().intents.size).toBe(0);
 });
 
 const inTheWay: readonly (readonly [string, () => Promise<void>, string])[] = [

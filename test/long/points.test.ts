@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { lostNumbers } from "../../bench/failover/disk-check.ts";
@@ -179,12 +179,16 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
     const files = (): readonly string[] =>
       readdirSync(pool).filter((file) => file.startsWith(basename(web.image("h2"), ".raw")));
     expect(files().length).toBeGreaterThan(0);
+    // In the pool it is told whose they are, for as long as they are there.
+    const mark = join(pool, "groups", group, ".holdfast-group");
+    expect(JSON.parse(readFileSync(mark, "utf8"))).toMatchObject({ group });
     expect((await lab.holdfast("group", "delete", group)).err).toContain("group-replicas-unsaid");
     await waitFor("the branch to go", async () => {
       return !(await points()).some(({ host, origin }) => host.name === "h2" && origin === "branch-kept") || undefined;
     });
     await done("group", "delete", group, "--replicas", "remove");
     await waitFor("its images to go", () => (files().length === 0 ? true : undefined));
+    await waitFor("the folder of the group to go", () => !existsSync(dirname(mark)) || undefined);
     await waitFor(
       "their points to go",
       async () => (await points()).every(({ host }) => host.name === "h1") || undefined,

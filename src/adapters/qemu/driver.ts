@@ -150,11 +150,12 @@ async function stopRun(host: QemuHost, run: VmRun, graceMs: number): Promise<Hyp
 
 async function haltRun(host: QemuHost, run: VmRun, graceMs: number): Promise<HypervisorEnd> {
   const live = host.runs.get(runKey(run));
-  if (live?.qmp === undefined || live.exit !== undefined) return refuse("vm-unresponsive", { vm: run.vm });
+  const isDown = live?.exit !== undefined;
+  if (live?.qmp === undefined || (isDown && live.phase !== "halted")) return refuse("vm-unresponsive", { vm: run.vm });
   if (live.phase !== "running" && live.phase !== "halted") return refuse("move-under-way", { vm: run.vm });
   live.ending = true;
   setPhase(live, "halted");
-  if (graceMs > 0) await powerDown(live, graceMs);
+  if (graceMs > 0 && !isDown) await powerDown(live, graceMs);
   await live.qmp?.execute("stop");
   const status = await queryStatus(live);
   if (status === undefined || status === "running")

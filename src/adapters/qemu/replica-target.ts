@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterId, Epoch, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
@@ -7,6 +8,7 @@ import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } f
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
+import { claimGroupFolder } from "./group-folder.ts";
 import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
 import { clearProofs, provePoint } from "./point-prover.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
@@ -180,6 +182,8 @@ async function receive(
   if (there.kind === "unreadable" && there.epoch >= epoch) return unreadable(vm, there.volume);
   const known = readReceived(options.runDir, vm) ?? there.found;
   if (known !== undefined && known.epoch > epoch) return refuse("replica-epoch-old", { vm, epoch, known: known.epoch });
+  const foreign = claimFolders(options, request);
+  if (foreign !== undefined) return foreign;
   for (const one of request.volumes) {
     if (known?.volumes.some(({ volume }) => volume === one.volume) === true) continue;
     const refusal = await makeImage(options, one);
@@ -216,6 +220,20 @@ async function receive(
   for (const { folder, volume, counter } of volumes) writeIdentity(folder, { vm, volume, epoch, counter });
   writeReceived(options.runDir, received);
   return openFor(target, receiving, received);
+}
+
+/** In each of its pools, before anything is made there. */
+function claimFolders({ cluster, pools }: ReplicaTargetOptions, request: ReceiveRequest): Refusal | undefined {
+  const { vm, group, volumes } = request;
+  if (group === undefined) return undefined;
+  const folderOf = ({ pool }: (typeof volumes)[number]): string => poolFolder(pools, pool);
+  for (const folder of new Set(volumes.map(folderOf))) {
+    const here = volumes.filter((one) => folderOf(one) === folder).map(({ volume }) => volume);
+    // A pool that is not there is refused by whoever makes the image.
+    const refusal = existsSync(folder) ? claimGroupFolder(cluster, folder, { ...group, vm, volumes: here }) : undefined;
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
 }
 
 function layersOf(

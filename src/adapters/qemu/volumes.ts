@@ -19,6 +19,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Pool } from "../../model/records.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import { runCommand } from "../linux/command.ts";
+import { leaveGroupFolders } from "./group-folder.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
 
 export type VolumesOptions = {
@@ -92,6 +93,7 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
   }
   for (const name of images) rmSync(join(folder, name), { force: true });
   removeWhatItWas(folder, volume);
+  leaveGroupFolders(options.cluster, folder, volume);
   sync(folder);
   return { kind: "done" };
 }

@@ -10,6 +10,8 @@ export const removalSchema = z.object({
   refused: troubleSchema.nullable(),
   /** What it would take away from the others: needs `accept`. */
   breaks: z.array(troubleSchema),
+  /** It is up, in maintenance and empty: the order to remove it shuts it down first. */
+  shutsDown: z.boolean(),
   /** Members of the store that vote. */
   votes: z.object({ before: z.int(), after: z.int() }),
 });
@@ -30,7 +32,8 @@ export const removalContract = {
     .route({
       method: "DELETE",
       path: "/hosts/{host}",
-      summary: "Remove a host that is off from the cluster; asked again, it finishes what was cut off",
+      summary:
+        "Remove a host that is off, or that is empty and in maintenance, from the cluster; asked again, it finishes what was cut off",
     })
     .input(oneHost.extend({ accept: acceptSchema, requestId: requestIdSchema }))
     .output(removedSchema),

@@ -87,7 +87,7 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
   };
 }
 
-async function leave(
+export async function leave(
   options: ApiOptions,
   sight: Sight,
   next: LeaveRequest["next"],

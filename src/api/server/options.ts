@@ -59,6 +59,8 @@ export const apiLimits = {
   attempts: 5,
   /** For an agent to answer an intent. */
   intentMs: 20_000,
+  /** For a host without VMs to go down in order. */
+  lastWordMs: 30_000,
   linksMs: 3_000,
   pollMs: 10,
   followMs: 150,

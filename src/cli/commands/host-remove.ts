@@ -6,18 +6,16 @@ import { staleness } from "../text.ts";
 export function hostRemoveCommands(host: Parameters<Group>[0], cli: Cli): void {
   host
     .command("remove")
-    .description("take a host that is off out of the cluster for good; repeated, it finishes what was cut off")
+    .description(
+      "take a host that is off out of the cluster for good, or one in maintenance, which is shut down first; repeated, it finishes what was cut off",
+    )
     .argument("<host>", "name or id")
     .option("--accept", "also where the cluster bears less without it, or a rule or a copy goes with it")
     .option("--dry-run", "show what is in the way and what it would take away; nothing is changed")
     .option("--json", "print the answer as JSON; with --dry-run the plan")
     .addHelpText(
       "after",
-      examples(
-        "holdfast host remove h4 --dry-run",
-        "holdfast host maintenance h4 && holdfast host shutdown h4",
-        "holdfast host remove h4 --accept",
-      ),
+      examples("holdfast host remove h4 --dry-run", "holdfast host maintenance h4 && holdfast host remove h4 --accept"),
     )
     .action(async (name, { json, accept, dryRun }) => {
       const session = await cli.session();
@@ -52,12 +50,13 @@ export function hostRemoveCommands(host: Parameters<Group>[0], cli: Cli): void {
     });
 }
 
-function planText(host: string, { refused, breaks, votes }: RemovalOutput): string {
+function planText(host: string, { refused, breaks, votes, shutsDown }: RemovalOutput): string {
   if (refused !== null) {
     const { cause, remedy } = render(refused.code, refused.params);
     return `${host} cannot be removed now. ${cause}\n${remedy === null ? "" : `  ${remedy}\n`}`;
   }
-  const first = `The store would have ${votes.after} members instead of ${votes.before}.\n`;
+  const before = shutsDown ? `${host} is up, empty and in maintenance: it is shut down first.\n` : "";
+  const first = `${before}The store would have ${votes.after} members instead of ${votes.before}.\n`;
   if (breaks.length === 0) return `${first}Nothing else would be missed: holdfast host remove ${host}\n`;
   const lines = breaks.map(({ code, params }) => `  ${render(code, params).cause}\n`).join("");
   return `${first}${lines}To do it all the same: holdfast host remove ${host} --accept\n`;

@@ -16,7 +16,7 @@ import type { Epoch, GroupId, PoolId, RuleId, VolumeId } from "../../model/ids.t
 import { keys } from "../../model/keys.ts";
 import { hear } from "../contact.ts";
 import { votesOf } from "../removal.ts";
-import { planRemoveHost, planTakeBack, type RemovalContext } from "./remove-host.ts";
+import { foreseeRemoval, planRemoveHost, planTakeBack, type RemovalContext } from "./remove-host.ts";
 
 const h4 = host("h4");
 const up: RemovalContext = {
@@ -68,6 +68,20 @@ describe("removing a host", () => {
     const unread = cluster();
     unread.put(keys.rule("r" as RuleId), { schema: 9 } as never);
     expect(code(unread)).toBe("record-unreadable");
+  });
+
+  test("[HM7] is foreseen for one that is up, in maintenance and empty, which is refused all the same until it is off", () => {
+    const allUp: RemovalContext = { ...up, sight: () => "up" };
+    const foreseen = (records: Records) => foreseeRemoval(records.view, { host: "h2" }, asked, allUp);
+    const records = new Records().put(keys.pool("shared" as PoolId), pool("shared", "shared-dir"));
+    for (const name of ["h1", "h2", "h3"]) records.host(name);
+    expect(foreseen(records)).toBeUndefined();
+    records.put(keys.maintenance(host("h2")), { schema: 1, by: asked.actor, reason: "", at: 0 });
+    expect(foreseen(records)?.planned).toMatchObject({ kind: "plan" });
+    expect(code(records, "h2")).toBe("host-remove-not-off");
+    expect(foreseeRemoval(records.view, { host: "h2" }, asked, { ...up, sight: () => "silent" })).toBeUndefined();
+    records.put(keys.vm(vmId("web")), vm("web")).put(keys.owner(vmId("web")), held("h2", 1, 5));
+    expect(foreseen(records)?.planned).toMatchObject({ code: "host-remove-holds-vms" });
   });
 
   test("[HM7] is refused while VMs, disks, moves or groups need it", () => {

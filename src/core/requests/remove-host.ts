@@ -43,13 +43,44 @@ export function planRemoveHost(
   asked: Asked,
   context: RemovalContext,
 ): Removal {
+  return planOf(view, request, asked, context, { whyNot: whyNotOff, store: "voting" });
+}
+
+/** Why it may not go yet, and how its member of the store stands with it. */
+type Manner = { readonly whyNot: typeof whyNotOff; readonly store: RemovedHost["store"] };
+
+/**
+ * What removing it would take and be, once it has gone down in order: of one that is up, in maintenance, and that nothing needs any
+ * more. To be shown and held against what the cluster bears, never to be committed. Undefined: it is none of these.
+ */
+export function foreseeRemoval(
+  view: ClusterView,
+  request: RemoveHostRequest,
+  asked: Asked,
+  context: RemovalContext,
+): Removal | undefined {
+  const found = findHost(view, request.host);
+  if (found.kind === "refused") return undefined;
+  const { id } = found.stored.value;
+  const isUp = context.sight(id) === "up" && view.maintenances.has(id);
+  // With its member gone: until then the store bears less, as with any host that goes down.
+  return isUp ? planOf(view, request, asked, context, { whyNot: () => undefined, store: "left" }) : undefined;
+}
+
+function planOf(
+  view: ClusterView,
+  request: RemoveHostRequest,
+  asked: Asked,
+  context: RemovalContext,
+  { whyNot, store }: Manner,
+): Removal {
   const gone = findRemoved(view, request.host);
   if (gone !== undefined) return { planned: planAgain(gone), breaks: [] };
   const found = findHost(view, request.host);
   if (found.kind === "refused") return { planned: found, breaks: [] };
   const member = found.stored.value;
   const ties = tiesOf(view, member.id);
-  const notOff = whyNotOff(view, member);
+  const notOff = whyNot(view, member);
   const fence = notOff === undefined ? undefined : planFence(view, member, asked, context);
   const refused =
     whyNotNow(view, member, context) ??
@@ -57,7 +88,7 @@ export function planRemoveHost(
     (fence === undefined ? notOff : undefined) ??
     whyNoMajority(view, member, context);
   if (refused !== undefined) return { planned: refused, breaks: [] };
-  const planned = planRemoval(view, found.stored, ties, asked);
+  const planned = planRemoval(view, found.stored, ties, asked, store);
   return { planned, breaks: whatIsLost(view, member, ties), ...(fence === undefined ? {} : { fence }) };
 }
 
@@ -180,7 +211,13 @@ function whatIsLost(view: ClusterView, member: Member, ties: Ties): Reason[] {
 }
 
 /** All at once: whoever reads sees a member with all that it has, or none. Its fence stays, as that of any past life (S1). */
-function planRemoval(view: ClusterView, stored: Stored<Member>, ties: Ties, asked: Asked): Plan {
+function planRemoval(
+  view: ClusterView,
+  stored: Stored<Member>,
+  ties: Ties,
+  asked: Asked,
+  store: RemovedHost["store"],
+): Plan {
   const { joinsStore, ...member } = stored.value;
   const { id, name } = member;
   const registration = view.hosts.get(id);
@@ -192,7 +229,7 @@ function planRemoval(view: ClusterView, stored: Stored<Member>, ties: Ties, aske
     member,
     device: device?.value ?? null,
     incarnation,
-    store: "voting",
+    store,
     takenBackAt: null,
     by: asked.actor,
     at: asked.at,

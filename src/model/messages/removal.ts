@@ -55,7 +55,13 @@ export const removalMessages = {
     cause: "Host {host} is not known to be off.",
     effect: "Nothing was changed: what may still run something is not put out of the cluster.",
     remedy:
-      "`holdfast host maintenance {host}`, then `holdfast host shutdown {host}`: it leaves with its last word. One that is lost is fenced as soon as a VM of it is wanted elsewhere; else bring it up once.",
+      "`holdfast host maintenance {host}`; once it is empty, repeat this order: it shuts the host down and removes it. One that is lost is fenced as soon as a VM of it is wanted elsewhere; else bring it up once.",
+  },
+  "host-remove-still-goes-down": {
+    cause: "Host {host} was told to shut down, and its last word was not there after {seconds} s.",
+    effect: "It is still a member. What it was told stands.",
+    remedy:
+      "`holdfast host show {host}` says what it waits for. Repeat the order once it is off, or `holdfast host release {host}` to keep it.",
   },
   "host-remove-not-proven": {
     cause: "Host {host} is fenced ({cause}), but nothing proves yet that none of its VMs runs.",

@@ -62,6 +62,12 @@ export const replicationMessages = {
     effect: "The copies of VM {vm} cannot be reached.",
     remedy: "Correct the host's links in the cluster.",
   },
+  "group-folder-foreign": {
+    cause: "Where the folder of group {group} would be, {path}, lies something of {owner}.",
+    effect: "Nothing there was changed, and no copy is made; the VM goes on at its host.",
+    remedy: "See whose it is; move it away, or give the group another name. It is tried again by itself.",
+  },
+  "copies-not-received": "Host {host} does not take the copies of VM {vm}.",
   "replica-not-received": {
     cause: "This host receives no copies of VM {vm}.",
     effect: "Nothing was done.",

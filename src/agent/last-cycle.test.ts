@@ -1,0 +1,109 @@
+import { expect, test } from "vitest";
+import { Agent, web as runOf, seen } from "../../test/support/agent-rig.ts";
+import { held, host, incarnation, move, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { limits } from "../core/limits.ts";
+import type { PoolId, VolumeId, WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { SealedCycle } from "../model/replication-cycle.ts";
+import type { Replica } from "../model/replication-records.ts";
+import type { CycleEnd } from "../ports/replication-cycles.ts";
+
+const web = vmId("web");
+const run = runOf(1);
+const disk = { volume: "web-0" as VolumeId, pool: "local" as PoolId, sizeMiB: 64, format: "raw" as const };
+const doors = [{ address: "10.0.0.2", port: 49_216 }];
+const key = keys.replica(web, disk.volume, host("h2"));
+const cycle = (sequence: number): SealedCycle => ({
+  ...{ chain: "aaaaaaaaaaaa", sequence, at: 1_000 as WallMs, point: `a-${sequence}` },
+});
+const sealed = (sequence: number): CycleEnd => ({ kind: "sealed", cycle: cycle(sequence), sentMiB: 1, whole: false });
+const broken: CycleEnd = { kind: "broken", code: "cycle-broken", params: { vm: web, detail: "silent" } };
+
+/** h1 runs `web`, which is copied to h2 in cycles, and somebody wants it there. */
+function agentThatLetsGo(): Agent {
+  const records = new Records().host("h1").host("h2");
+  for (const [i, name] of ["h1", "h2"].entries()) {
+    const links = [{ kind: "availability", address: `10.0.0.${i + 1}`, subnet: "10.0.0.0/24" }];
+    records.put(keys.member(host(name)), { schema: 1, id: name, name, role: "host", links, joinedAt: 0 });
+  }
+  const known = vm("web");
+  records
+    .put(keys.pool("local" as PoolId), pool("local", "local-dir"))
+    .put(keys.vm(web), { ...known, spec: { ...known.spec, disks: [disk] } })
+    .put(keys.owner(web), held("h1", 1, run.epoch))
+    .put(keys.group("office" as never), {
+      ...{ schema: 1, name: "office", vms: [web], source: "h1", target: "h2", paused: [], createdAt: 0 },
+      mode: { kind: "asynchronous", everyS: 3_600, lossS: 60 },
+    })
+    .put(keys.vmMove(web), { ...move("web", "h1", "h2", { epoch: run.epoch }), kind: "relocate" });
+  const receiver = { incarnation: incarnation(1), epoch: run.epoch, doors, isAsLeft: false };
+  const about = { schema: 1, vm: web, volume: disk.volume, host: "h2", epoch: run.epoch };
+  records.put(key, { ...about, state: { kind: "sealed", ...cycle(1) }, receiver });
+  const agent = new Agent(records);
+  agent.lists();
+  agent.take("list");
+  agent.tell({ kind: "listed", runs: [seen(run)], attached: [] });
+  return agent;
+}
+
+function cycles(agent: Agent, end: CycleEnd): void {
+  const asked = agent.take("cycle");
+  if (asked === undefined) throw new Error("it begins no cycle");
+  agent.tell({ kind: "cycled", op: asked.op, end });
+  agent.settles();
+  agent.wait(1);
+}
+
+const kinds = (agent: Agent) =>
+  agent.effects.map(({ kind }) => kind).filter((kind) => ["halt", "stop", "kill", "cycle"].includes(kind));
+
+test("[S25] most of it is sent while the guest runs, the rest once it stands still; only then it ends, and its copy has everything", () => {
+  const agent = agentThatLetsGo();
+  expect(kinds(agent)).toEqual(["cycle"]);
+  cycles(agent, sealed(2));
+  expect(kinds(agent)).toEqual(["halt"]);
+  agent.ends("halt");
+  expect(kinds(agent)).toEqual(["cycle"]);
+  cycles(agent, sealed(3));
+  expect(kinds(agent)).toEqual(["stop"]);
+  agent.ends("stop");
+  expect((agent.written(key) as Replica | undefined)?.state).toMatchObject({
+    kind: "sealed",
+    sequence: 3,
+    whole: true,
+  });
+});
+
+test("[S25] a guest whose copy is not reached is not stopped for it", () => {
+  const agent = agentThatLetsGo();
+  for (let tries = 0; tries < 3; tries++) {
+    cycles(agent, broken);
+    agent.wait(limits.lastCycleMs);
+  }
+  expect(agent.records.view.moves.get(web)?.value.answer).toMatchObject({
+    kind: "failed",
+    code: "move-copy-not-reached",
+  });
+  expect(kinds(agent)).not.toContain("halt");
+});
+
+test("[S25] one that stands still ends also where its copy does not get the rest, and nothing is said of that", () => {
+  const agent = agentThatLetsGo();
+  cycles(agent, sealed(2));
+  agent.ends("halt");
+  for (let tries = 0; tries < 2; tries++) {
+    cycles(agent, broken);
+    agent.wait(10_000);
+  }
+  cycles(agent, broken);
+  agent.ends("stop");
+  expect((agent.written(key) as Replica | undefined)?.state).toBeUndefined();
+});
+
+test("[S25] one of which nobody knows whether it stands still is ended, whatever is wanted by then", () => {
+  const agent = agentThatLetsGo();
+  cycles(agent, sealed(2));
+  agent.records.remove(keys.vmMove(web));
+  agent.ends("halt", { kind: "unknown", cause: "its monitor" });
+  expect(kinds(agent)).toEqual(["stop"]);
+});

@@ -7,7 +7,15 @@ import type { Point } from "../model/point-records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ReplicaPoint } from "../ports/replication.ts";
 import { pointTroubles } from "./point-checks.ts";
-import { isScheduleDue, lastProof, lastToKeep, recordChanges, testDue, unwantedPoints } from "./points.ts";
+import {
+  isLastMoment,
+  isScheduleDue,
+  lastProof,
+  lastToKeep,
+  recordChanges,
+  testDue,
+  unwantedPoints,
+} from "./points.ts";
 
 const minute = 60_000;
 const group: Group = {
@@ -70,6 +78,24 @@ test("[S20] what no rule keeps goes, what was taken by hand stays, and the last 
   const recorded = [point("r1", 3, { origin: "resync" }), point("r2", 4, { origin: "resync" })];
   expect(unwanted(withPoints(...recorded))).toEqual(["r1", "r2", "p1", "p2"]);
   expect(unwanted(new ReplicaCluster().copies({ kind: "copying" }))).toEqual(["r1", "p1", "p2"]);
+});
+
+test("[S20] what a copy was before a resync stays until that is over, a branch as long as nothing else is there", () => {
+  const last = point("p1", 0, { origin: "resync" });
+  const branch = point("p2", 0, { origin: "branch" });
+  const [copying, inSync] = [{ kind: "copying" }, { kind: "in-sync" }] as const;
+  const half = { kind: "stale", cause: "silent", whole: false, at: at(5) } as const;
+  const isLast = (id: string, state: Parameters<ReplicaCluster["copies"]>[0], ...all: readonly Point[]) =>
+    isLastMoment(withPoints(...all).copies(state).view, web, there, id);
+  expect([isLast("p1", copying, last), isLast("p1", half, last), isLast("p1", inSync, last)]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  // From the moment at which it is made on: the copy is written over right after.
+  expect(isLast("p1", { ...half, whole: true }, last)).toBe(true);
+  expect([isLast("p2", copying, branch), isLast("p2", copying, branch, last)]).toEqual([true, false]);
+  expect(isLast("p3", copying, last, point("p3", 1))).toBe(false);
 });
 
 test("[S20] a point from which somebody ordered a start is not thinned out before it is done", () => {

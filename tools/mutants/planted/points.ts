@@ -26,6 +26,15 @@ export const pointMutants: readonly Mutant[] = [
     replace: '  const isAgain = state !== "none";',
   },
   {
+    id: "last-moment-dropped-by-hand",
+    rule: "S20",
+    what: "Whoever wants it dropped gets the point dropped that alone is left of a copy that is being written over.",
+    near: ["point-drop"],
+    file: "src/core/points.ts",
+    find: 'return states.some((state) => state?.kind === "copying" || state?.kind === "stale");',
+    replace: 'return states.some((state) => state?.kind === "surplus");',
+  },
+  {
     id: "points-by-hand-thinned-out",
     rule: "S20",
     what: "What somebody asked for goes like any other point.",
@@ -117,14 +126,5 @@ export const pointRuleMutants: readonly Mutant[] = [
     file: "src/core/points.ts",
     find: 'state?.kind === "stale" && state.whole ?',
     replace: 'state?.kind === "stale" ?',
-  },
-  {
-    id: "last-moment-dropped-by-hand",
-    rule: "S20",
-    what: "Whoever wants it dropped gets the point dropped that alone is left of a copy that is being written over.",
-    near: ["point-drop"],
-    file: "src/core/points.ts",
-    find: 'return states.some((state) => state?.kind === "copying" || state?.kind === "stale");',
-    replace: 'return states.some((state) => state?.kind === "surplus");',
   },
 ];

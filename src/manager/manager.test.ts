@@ -1,6 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { ManagerRig } from "../../test/support/manager-rig.ts";
-import { fence, held, host, incarnation, member, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import {
+  fence,
+  heartbeat,
+  held,
+  host,
+  incarnation,
+  member,
+  pool,
+  Records,
+  status,
+  vm,
+  vmId,
+} from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { PoolId, Revision } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -92,6 +104,34 @@ describe("a takeover that is half written", () => {
     manager.tell({ kind: "woke", isHeld: true });
     expect(manager.state.leadership.kind).toBe("standby");
     expect(manager.effects.map(({ kind }) => kind)).toEqual(["wake-at"]);
+  });
+});
+
+describe("a fence by order", () => {
+  test("[S9, S13] is decided on as soon as the heartbeat is heard that it rests on: the next one refuses it", () => {
+    const records = threeHosts()
+      .put(keys.pool("shared" as PoolId), pool("shared", "replicated"))
+      .put(keys.vm(vmId("web")), vm("web"))
+      .put(keys.owner(vmId("web")), held("h1", 1, 4))
+      .put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "failed"));
+    const beat = (agentAgeMs: number): void => {
+      const heartbeats = ["h1", "h2", "h3"].map((name) => {
+        const more = { seq: records.view.revision, agentAgeMs: name === "h1" ? agentAgeMs : 0 };
+        records.put(keys.heartbeat(host(name), incarnation(1)), heartbeat(more));
+        return { host: host(name), incarnation: incarnation(1), revision: records.view.revision };
+      });
+      const nothing = { tick: false, usages: false, others: false, vms: new Set<never>(), events: [] };
+      leader.tell({ kind: "changed", touched: { ...nothing, heartbeats } });
+    };
+    const leader = new ManagerRig(records).leads();
+    for (let i = 0; i < 40; i++) {
+      beat(limits.agentSilentMs);
+      leader.wait(250);
+    }
+    beat(limits.agentSilentMs);
+    expect(leader.written(keys.fence(host("h1"), incarnation(1)))).toBeUndefined();
+    beat(limits.agentSilentMs + 1);
+    expect(leader.written(keys.fence(host("h1"), incarnation(1)))).toMatchObject({ cause: "order" });
   });
 });
 

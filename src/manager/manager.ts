@@ -1,6 +1,6 @@
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder } from "../base/order.ts";
-import { type Contact, evidence, hasContact, hear } from "../core/contact.ts";
+import { agentSilenceMs, type Contact, evidence, hasContact, hear } from "../core/contact.ts";
 import { decideAsLeader } from "../core/decide-as-leader.ts";
 import { decideFences, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
@@ -63,7 +63,7 @@ export function stepManager(state: ManagerState, happened: ManagerEvent): Manage
 }
 
 /**
- * Heartbeats and ticks alone change no decision; their absence is noticed by the wake-up, and the end of a gap of this
+ * Heartbeats and ticks alone change no decision but an order to fence; their absence is noticed by the wake-up, and the end of a gap of this
  * process's own by its contact. Nor does the word that a transaction was committed, as long as the view does not show it:
  * that change comes as an event of its own; a tick shows nothing. Measured figures count for who leads, where they are
  * what hosts are compared by.
@@ -73,10 +73,23 @@ function isQuiet(before: ManagerState, noted: ManagerState, happened: ManagerEve
   if (happened.kind === "changed") {
     const { touched, view } = happened;
     const { mode } = (view.policy?.value ?? defaultPolicy).scheduler;
-    return !touched.others && !(touched.usages && mode === "dynamic" && noted.leadership.kind === "leading");
+    const ordersFence = touched.heartbeats.some(({ host }) => mayOrderFence(noted, happened, host));
+    const weighs = touched.usages && mode === "dynamic" && noted.leadership.kind === "leading";
+    return !touched.others && !ordersFence && !weighs;
   }
   if (happened.kind !== "commit-ended" || happened.end.kind !== "committed") return false;
   return happened.end.revision > happened.view.revision || before.pending.get(happened.id)?.kind === "tick";
+}
+
+/**
+ * An order rests on a heartbeat and is refused by the next one (S9): it is decided on as soon as that is heard, or a store that
+ * takes as long as two thirds of a period would refuse it again and again.
+ */
+function mayOrderFence({ contacts }: ManagerState, { view, now }: ManagerEvent, host: HostId): boolean {
+  const contact = contacts.get(host);
+  const beat = contact === undefined ? undefined : heartbeatOf(view, host, contact.incarnation)?.value;
+  if (contact === undefined || beat === undefined) return false;
+  return contact.frozenSince !== null || agentSilenceMs(beat, contact, now) > limits.agentSilentMs;
 }
 
 /** Many changes in a row, and answers that they were made, are decided upon together. */

@@ -1,8 +1,10 @@
 import { afterEach, expect, test } from "vitest";
+import { connectClient } from "../../src/api/client/index.ts";
+import type { PoolId, VolumeId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
-import { type ApiHost, startApiHost } from "../support/api-host.ts";
+import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
-import { held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
+import { facts, held, host, incarnation, member, pool, status, vm, vmId } from "../support/records.ts";
 
 // An order to move a guest that runs is held against how the links are at that moment (0005).
 
@@ -78,4 +80,24 @@ test("the plan of a host's maintenance says which guests could not be sent anywh
   expect(out).toContain("web cannot leave.");
   expect(out).toContain("10.0.1.1 to 10.0.1.2; 10.0.2.1 to 10.0.2.2");
   expect([...api.view().maintenances.keys()]).toEqual([]);
+});
+
+test("a group's switchover as it runs is refused in the same way", async () => {
+  await cluster("h1", []);
+  const local = "local" as PoolId;
+  const volume = "web-0" as VolumeId;
+  await api.put(keys.pool(local), pool("local", "local-dir"));
+  const pools = [{ pool: local, capacityMiB: 1_000, freeMiB: 500, unfit: null }];
+  for (const name of ["h1", "h2"]) await api.put(keys.hostFacts(host(name)), facts({ pools }));
+  const known = vm("web");
+  const disks = [{ volume, pool: local, sizeMiB: 64, format: "raw" as const }];
+  await api.put(keys.vm(web), { ...known, spec: { ...known.spec, disks } });
+  const client = connectClient(api.socket);
+  await client.group.create({ group: "office", from: "h1", to: "h2", vms: ["web"] });
+  const copy = { schema: 1, vm: web, volume, host: "h2", epoch: 4, receiver: null, state: { kind: "in-sync" } };
+  await api.put(keys.replica(web, volume, host("h2")), copy);
+  expect(await failure(client.group.switchover({ group: "office", to: "h2" }))).toMatchObject({
+    code: "move-links-cut",
+  });
+  expect(api.view().orders.size).toBe(0);
 });

@@ -50,7 +50,11 @@ export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreFo
         const votes = listed.kind === "done" ? listed.value.filter(({ learner }) => !learner).length : 0;
         // A forced store has one member, until all that has to follow is written (`isToRejoin`).
         const wasNever = votes > 1 && isQuiet();
-        if (wasNever) finished();
+        try {
+          if (wasNever) finished();
+        } catch {
+          return done(false); // the state disk takes nothing: the mark stays, and is looked at again
+        }
         done(wasNever);
       });
     },

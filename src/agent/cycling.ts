@@ -109,25 +109,27 @@ function purposeOf({ state }: Building, { run }: Pick<Here, "run">): Cycled["pur
 }
 
 /**
- * Of an agent that has begun none yet: as the record says, so that a new one does not begin them all at once. A record from
- * what this host's clock calls the future says nothing: the clock was set back, and would have to catch up first.
+ * Of an agent that has begun none yet: as the record says, so that a new one does not begin them all at once; whoever is late
+ * by it, or has none, comes before those that had their turn. A record from what this host's clock calls the future says
+ * nothing: the clock was set back, and would have to catch up first.
  */
 function nextAt(building: Building, { run, cycled, to, everyMs }: Here): InstantMs {
   const { view, now, wall } = building.happened;
   const { begunAt, endedAt, failures } = cycled;
   if (begunAt !== null && endedAt !== null) return nextCycleAt(everyMs, { begunAt, endedAt, failures }) as InstantMs;
   const last = sealedCycle(view, run.vm, to);
-  if (last === undefined) return now;
-  const sinceMs = wall - last.at;
-  return sinceMs < 0 ? now : later(now, Math.max(0, everyMs - sinceMs));
+  const sinceMs = last === undefined ? -1 : wall - last.at;
+  return (sinceMs < 0 ? 0 : now + everyMs - sinceMs) as InstantMs;
 }
 
-/** Never two of one run; of all runs a few, whoever waits longest. */
+/** Never two of one run; of all runs a few, whoever waits longest. One that somebody waits for takes nobody's turn, and waits for none. */
 function beginDue(building: Building, due: readonly Due[]): void {
   const { heart } = building.state;
   if (heart === "lost" || heart.frozen) return;
   const underWay = [...building.state.replicas.cycled.values()].filter(({ stage }) => stage === "under-way").length;
-  const next = [...due].sort((a, b) => a.dueAt - b.dueAt).slice(0, Math.max(0, limits.cyclesAtOnce - underWay));
+  const isAsked = (one: Due): boolean => purposeOf(building, one) !== "usual";
+  const usual = due.filter((one) => !isAsked(one)).sort((a, b) => a.dueAt - b.dueAt);
+  const next = [...due.filter(isAsked), ...usual.slice(0, Math.max(0, limits.cyclesAtOnce - underWay))];
   for (const { run, cycled, to, doors } of next) {
     const disks = building.happened.view.vms.get(run.vm)?.value.spec.disks ?? [];
     const volumes = disks.map(({ volume, sizeMiB }) => ({ volume, sizeMiB }));

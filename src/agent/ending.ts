@@ -13,7 +13,7 @@ import { defaultPolicy } from "../model/policy.ts";
 import type { Params } from "../model/reason.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { Building } from "./building.ts";
-import { endsWithLast, halt } from "./last-cycle.ts";
+import { halt, takeToLast } from "./last-cycle.ts";
 import { withLocal } from "./locals.ts";
 import { type Local, runKey } from "./state.ts";
 
@@ -25,11 +25,16 @@ export function whyEnding(view: ClusterView, id: VmId, self: HostId): Ending | u
   if (isMovedAway(view, id)) return "moved";
   if (isToGoBack(view, id) && !isDisarmed(view)) return "goes-back";
   const mode = modeOf(view, self);
-  if (mode === "shutdown" || mode === "restart") return "leaves";
+  if (isLeft(view, self)) return "leaves";
   if (mode === "leaving" && (requested === "ignored" || isMoveGivenUp(view, id))) return "leaves";
   // Whatever is wanted, nothing is done about it while the cluster is disarmed (HM5).
   if (requested === "started" || requested === "ignored" || isDisarmed(view)) return undefined;
   return "unwanted";
+}
+
+/** The host goes down and waits for no move of its VMs. */
+function isLeft(view: ClusterView, self: HostId): boolean {
+  return ["shutdown", "restart"].includes(modeOf(view, self));
 }
 
 /** In this life of it the host only goes down from here on, in one way or another. */
@@ -58,14 +63,15 @@ export function endRun(building: Building, local: Local, ending: Ending): void {
     answerMove(building, local, withheld.code, withheld.params);
     return;
   }
+  const params = { vm: nameOf(building.happened.view, local.run.vm), host: building.state.self };
   if (local.stopsFailed > 0 && ending === "moved") {
-    const params = { vm: nameOf(building.happened.view, local.run.vm), host: building.state.self };
     answerMove(building, local, "vm-did-not-stop", params);
     return;
   }
   if (local.stopsFailed > 0) recordError(building, local);
-  const how = ending === "moved" ? endsWithLast(building, local) : "no";
-  const params = { vm: nameOf(building.happened.view, local.run.vm), host: building.state.self };
+  // Whoever wants it stopped, or goes down, waits for no copy.
+  const goesOn = vm?.requested === "started" && !isLeft(building.happened.view, building.state.self);
+  const how = ending === "moved" && goesOn ? takeToLast(building, local) : "no";
   if (how === "no") stop(building, local);
   else if (how === "halts") halt(building, local, graceOf(building, local));
   else if (how === "refused") answerMove(building, local, "move-copy-not-reached", params);

@@ -19,30 +19,32 @@ const cycle = (sequence: number): SealedCycle => ({
 const sealed = (sequence: number): CycleEnd => ({ kind: "sealed", cycle: cycle(sequence), sentMiB: 1, whole: false });
 const broken: CycleEnd = { kind: "broken", code: "cycle-broken", params: { vm: web, detail: "silent" } };
 
-/** h1 runs `web`, which is copied to h2 in cycles, and somebody wants it there. */
-function agentThatLetsGo(): Agent {
+/** h1 runs `web` and others, which are copied to h2 in cycles, and somebody wants `web` there. */
+function agentThatLetsGo(others: readonly string[] = []): Agent {
   const records = new Records().host("h1").host("h2");
   for (const [i, name] of ["h1", "h2"].entries()) {
     const links = [{ kind: "availability", address: `10.0.0.${i + 1}`, subnet: "10.0.0.0/24" }];
     records.put(keys.member(host(name)), { schema: 1, id: name, name, role: "host", links, joinedAt: 0 });
   }
-  const known = vm("web");
-  records
-    .put(keys.pool("local" as PoolId), pool("local", "local-dir"))
-    .put(keys.vm(web), { ...known, spec: { ...known.spec, disks: [disk] } })
-    .put(keys.owner(web), held("h1", 1, run.epoch))
-    .put(keys.group("office" as never), {
-      ...{ schema: 1, name: "office", vms: [web], source: "h1", target: "h2", paused: [], createdAt: 0 },
-      mode: { kind: "asynchronous", everyS: 3_600, lossS: 60 },
-    })
-    .put(keys.vmMove(web), { ...move("web", "h1", "h2", { epoch: run.epoch }), kind: "relocate" });
+  const ids = ["web", ...others].map(vmId);
+  records.put(keys.pool("local" as PoolId), pool("local", "local-dir")).put(keys.group("office" as never), {
+    ...{ schema: 1, name: "office", vms: ids, source: "h1", target: "h2", paused: [], createdAt: 0 },
+    mode: { kind: "asynchronous", everyS: 3_600, lossS: 60 },
+  });
   const receiver = { incarnation: incarnation(1), epoch: run.epoch, doors, isAsLeft: false };
-  const about = { schema: 1, vm: web, volume: disk.volume, host: "h2", epoch: run.epoch };
-  records.put(key, { ...about, state: { kind: "sealed", ...cycle(1) }, receiver });
+  for (const name of ["web", ...others]) {
+    const [id, known, volume] = [vmId(name), vm(name), `${name}-0` as VolumeId];
+    const about = { schema: 1, vm: id, volume, host: "h2", epoch: run.epoch, receiver };
+    records
+      .put(keys.vm(id), { ...known, spec: { ...known.spec, disks: [{ ...disk, volume }] } })
+      .put(keys.owner(id), held("h1", 1, run.epoch))
+      .put(keys.replica(id, volume, host("h2")), { ...about, state: { kind: "sealed", ...cycle(1) } });
+  }
+  records.put(keys.vmMove(web), { ...move("web", "h1", "h2", { epoch: run.epoch }), kind: "relocate" });
   const agent = new Agent(records);
   agent.lists();
   agent.take("list");
-  agent.tell({ kind: "listed", runs: [seen(run)], attached: [] });
+  agent.tell({ kind: "listed", runs: ids.map((id) => seen({ ...run, vm: id })), attached: [] });
   return agent;
 }
 
@@ -106,4 +108,44 @@ test("[S25] one of which nobody knows whether it stands still is ended, whatever
   agent.records.remove(keys.vmMove(web));
   agent.ends("halt", { kind: "unknown", cause: "its monitor" });
   expect(kinds(agent)).toEqual(["stop"]);
+});
+
+test("[S25] one that is wanted stopped meanwhile waits for no copy", () => {
+  const agent = agentThatLetsGo();
+  agent.take("cycle");
+  agent.records.put(keys.vm(web), { ...agent.records.view.vms.get(web)?.value, requested: "stopped" });
+  agent.changes();
+  expect(kinds(agent)).toEqual(["stop"]);
+});
+
+test("[HM4] nor does one whose host goes down", () => {
+  const agent = agentThatLetsGo();
+  agent.take("cycle");
+  const mode = { schema: 1, mode: "shutdown", next: "power-off", incarnation: 1, by: { name: "root" }, at: 0 };
+  agent.records.put(keys.hostMode(host("h1")), mode);
+  agent.changes();
+  expect(kinds(agent)).toEqual(["stop"]);
+});
+
+test("[S25] one that could not be told to shut down was not touched, and is asked again", () => {
+  const agent = agentThatLetsGo();
+  cycles(agent, sealed(2));
+  agent.ends("halt", { kind: "refused", code: "vm-unresponsive", params: { vm: web } });
+  expect(kinds(agent)).toEqual(["cycle"]);
+  cycles(agent, sealed(3));
+  expect(kinds(agent)).toEqual(["halt"]);
+});
+
+test("[S25] one that stands still by itself stays where it is", () => {
+  const agent = agentThatLetsGo();
+  agent.take("cycle");
+  agent.tell({ kind: "vm", event: { kind: "paused", run, by: "storage-error" } });
+  expect(kinds(agent)).toEqual([]);
+  expect(agent.written(keys.vmMove(web))).toMatchObject({ answer: { code: "move-copy-not-reached" } });
+});
+
+test("[S25] it waits for nobody's turn", () => {
+  const agent = agentThatLetsGo(["a", "b", "c", "d", "e"]);
+  const begun = agent.effects.flatMap((effect) => (effect.kind === "cycle" ? [effect.run.vm] : []));
+  expect(begun).toEqual([web, ...["a", "b", "c", "d"].map(vmId)]);
 });

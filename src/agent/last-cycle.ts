@@ -17,18 +17,18 @@ import { type Local, runKey } from "./state.ts";
 const triesMax = 3;
 
 /**
- * Whether the end of a run, which is to go on where its copies are, waits for them: first for most of what they lack, while the guest
- * runs, then for the rest. `refused`: they are not reached, and it stays as it is.
+ * Brings the end of a run, which is to go on where its copies are, a step further: first most of what they lack is sent, while the
+ * guest runs, then the rest. `refused`: they are not reached, or it stands still, and it stays as it is. `no`: it just ends.
  */
-export function endsWithLast(building: Building, local: Local): "no" | "waits" | "halts" | "refused" {
+export function takeToLast(building: Building, local: Local): "no" | "waits" | "halts" | "refused" {
   const { run, last, phase } = local;
   const { view } = building.happened;
   const { group, to } = protectionOf(view, run.vm) ?? {};
-  if (last?.stage === "given-up" || phase !== "running") return "no";
+  if (last?.stage === "given-up") return "no";
   if (to === undefined || view.moves.get(run.vm)?.value.to !== to || group?.mode.kind !== "asynchronous") return "no";
   const cycled = building.state.replicas.cycled.get(runKey(run));
   const isTried = last !== null && cycled?.purpose === "ahead" && cycled.failures >= triesMax;
-  if (isTried || !sealsLast(view, run.vm, to)) {
+  if (isTried || phase !== "running" || !sealsLast(view, run.vm, to)) {
     building.state = withLocal(building.state, { ...local, last: null });
     return "refused";
   }
@@ -44,7 +44,7 @@ export function endsWithLast(building: Building, local: Local): "no" | "waits" |
 /** What came of one that somebody waited for earlier says nothing. */
 const asked = { purpose: "usual", failures: 0, reached: null } as const;
 
-/** It stands still for good from here on. */
+/** Told to shut down, it may still run for its grace; with the end of this it stands still for good. */
 export function halt(building: Building, local: Local, graceMs: number): void {
   const op = building.op({ kind: "halt", runKey: runKey(local.run) });
   building.state = withLocal(building.state, { ...local, phase: "stopping", last: { stage: "halting" } });
@@ -58,6 +58,8 @@ export function forgetAhead(building: Building, local: Local): void {
 
 export function halted(local: Local, end: HypervisorEnd, now: InstantMs): Local {
   if (end.kind === "done") return { ...local, last: { stage: "halted", until: later(now, limits.lastCycleMs) } };
+  // Nothing was done to it: its end is begun anew.
+  if (end.kind === "refused") return { ...local, phase: "running", last: null };
   // It may run, or stand still: ended in either case, whatever is wanted by now.
   return { ...local, phase: "running", last: { stage: "given-up" } };
 }
@@ -67,8 +69,9 @@ export function isHalted({ phase, last }: Local): boolean {
 }
 
 /** Nobody knows whether its guest goes on: one that was to be halted is ended, so that nobody waits for it. True: it is. */
-export function endGivenUp(building: Building, local: Local): boolean {
-  if (local.phase !== "running" || local.last?.stage !== "given-up") return false;
+export function endGivenUp(building: Building, local: Local, incarnation: Incarnation): boolean {
+  if (local.phase !== "running" || local.last?.stage !== "given-up" || local.run.incarnation !== incarnation)
+    return false;
   end(building, local);
   return true;
 }
@@ -77,13 +80,18 @@ export function endGivenUp(building: Building, local: Local): boolean {
 export function settleHalted(building: Building, local: Local, incarnation: Incarnation): void {
   const { last, run } = local;
   if (last?.stage !== "halted") return;
+  // One of an earlier life is claimed or ended as any other of it, and not before its device is done with (S11).
+  if (run.incarnation !== incarnation) {
+    building.state = withLocal(building.state, { ...local, phase: "running", last: { stage: "given-up" } });
+    return;
+  }
   const { view, now } = building.happened;
   const cycled = building.state.replicas.cycled.get(runKey(run));
   const to = protectionOf(view, run.vm)?.to;
   const known = to === undefined ? undefined : sealedCycle(view, run.vm, to);
   const { purpose, cycle } = cycled?.reached ?? {};
   const sealed = purpose === "last" ? cycle : undefined;
-  const isMine = run.incarnation === incarnation && isNamed(view, building.state.self, run);
+  const isMine = isNamed(view, building.state.self, run);
   if (isMine && sealed !== undefined && known !== undefined && isSameCycle(known, sealed)) {
     end(building, { ...local, last: { stage: "sealed", cycle: sealed } });
     return;

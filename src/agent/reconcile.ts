@@ -73,9 +73,12 @@ export function reconcile(building: Building, incarnation: Incarnation): void {
 function settleLocal(building: Building, local: Local, incarnation: Incarnation): void {
   const { view } = building.happened;
   const { run } = local;
-  if (isHalted(local)) settleHalted(building, local, incarnation);
+  if (isHalted(local)) {
+    settleHalted(building, local, incarnation);
+    return;
+  }
   if (isUnreadable(view, run.vm) || ["starting", "stopping", "killing", "adopting"].includes(local.phase)) return;
-  if (endGivenUp(building, local)) return;
+  if (endGivenUp(building, local, incarnation)) return;
   const named = isNamed(view, building.state.self, run);
   if (local.phase === "gone") {
     if (!named && !isAwaitedByMove(building, local)) dropLocal(building, run);

@@ -154,8 +154,9 @@ async function haltRun(host: QemuHost, run: VmRun, graceMs: number): Promise<Hyp
   if (live?.qmp === undefined || (isDown && live.phase !== "halted")) return refuse("vm-unresponsive", { vm: run.vm });
   if (live.phase !== "running" && live.phase !== "halted") return refuse("move-under-way", { vm: run.vm });
   live.ending = true;
-  setPhase(live, "halted");
   if (graceMs > 0 && !isDown) await powerDown(live, graceMs);
+  // Only now: an agent that begins in the midst of its grace lets it shut down, and asks anew.
+  setPhase(live, "halted");
   await live.qmp?.execute("stop");
   const status = await queryStatus(live);
   if (status === undefined || status === "running")

@@ -100,7 +100,7 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
       break;
     case "RESUME":
       // A guest that QEMU stopped by itself goes on by itself where the hand-over fails: not under this name (S15).
-      if (live.phase === "handed") void live.qmp?.execute("stop");
+      if (live.phase === "handed" || live.phase === "halted") void live.qmp?.execute("stop");
       if (!live.ending && !live.awaitsDisk && live.phase === "running") host.emit({ kind: "resumed", run: live.run });
       break;
     case "MIGRATION":
@@ -137,6 +137,8 @@ async function awaitDisk(host: QemuHost, live: LiveRun): Promise<void> {
     const before = await queryStatus(live);
     if (before === undefined) continue;
     if (before !== "io-error") break;
+    // It may have been halted meanwhile, and must never go on then (S25).
+    if (live.ending) break;
     await live.qmp?.execute("cont");
     await sleep(limits.diskSettleMs, undefined, { signal }).catch(() => undefined);
     const after = await queryStatus(live);

@@ -1,6 +1,18 @@
 import { expect, test } from "vitest";
 import { asked, codeOf, compared, written } from "../../../test/support/planned.ts";
-import { epoch, held, incarnation, move, Records, vm, vmId } from "../../../test/support/records.ts";
+import {
+  epoch,
+  held,
+  host,
+  incarnation,
+  move,
+  pool,
+  Records,
+  status,
+  vm,
+  vmId,
+} from "../../../test/support/records.ts";
+import type { GroupId, PoolId, VolumeId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
 import { planCancelMove } from "./cancel-move.ts";
@@ -39,4 +51,29 @@ test("[S15] once the VM has changed hands it is refused, and so is what is not t
   expect(codeOf(cancel(moving({})))).toBe("move-stops-already");
   expect(codeOf(cancel(moving({ epoch: epoch(2), live: { kind: "asked" } })))).toBe("vm-not-moving");
   expect(codeOf(cancel(cluster(), "nix"))).toBe("vm-unknown");
+});
+
+test("[S25] one that still runs, while its copy gets most of what it lacks, was not stopped yet", () => {
+  const disk = { volume: "db-0" as VolumeId, pool: "local" as PoolId, sizeMiB: 64, format: "raw" as const };
+  const doors = [{ address: "10.0.0.2", port: 49_216 }];
+  const cycle = { chain: "aaaaaaaaaaaa", sequence: 1, at: 0, point: "a-1" };
+  const records = moving({ kind: "relocate", epoch: epoch(4) })
+    .put(keys.pool("local" as PoolId), pool("local", "local-dir"))
+    .put(keys.vm(db), { ...vm("db"), spec: { ...vm("db").spec, disks: [disk] } })
+    .put(keys.group("office" as GroupId), {
+      ...{ schema: 1, name: "office", vms: [db], source: "h1", target: "h2", paused: [], createdAt: 0 },
+      mode: { kind: "asynchronous", everyS: 3_600, lossS: 60 },
+    })
+    .put(keys.replica(db, disk.volume, host("h2")), {
+      ...{ schema: 1, vm: db, volume: disk.volume, host: "h2", epoch: 4, state: { kind: "sealed", ...cycle } },
+      receiver: { incarnation: 1, epoch: 4, doors, isAsLeft: false },
+    });
+  for (const name of ["h1", "h2"]) {
+    const links = [{ kind: "availability", address: `10.0.0.${name.slice(1)}`, subnet: "10.0.0.0/24" }];
+    records.put(keys.member(host(name)), { schema: 1, id: name, name, role: "host", links, joinedAt: 0 });
+  }
+  records.put(keys.vmStatus(db), status("h1", 1, 4, "stopping"));
+  expect(codeOf(cancel(records))).toBe("move-stops-already");
+  records.put(keys.vmStatus(db), status("h1", 1, 4, "running"));
+  expect(written(cancel(records), keys.vmMove(db))).toMatchObject({ answer: { code: "move-cancelled" } });
 });

@@ -25,10 +25,11 @@ export const soundRules: CheckerKind = {
         if (gone !== undefined) fail(`rule ${rule.id} names ${gone}, which is gone`);
       }
       const is = value as Rule | undefined;
-      if (name.kind === "rule" && is?.kind === "vm-affinity" && is.vms.length < 2) {
+      // What is off is held against nothing before it is enabled.
+      if (name.kind === "rule" && is?.kind === "vm-affinity" && is.enabled && is.vms.length < 2) {
         // Only a deletion may leave one.
         const was = before as Rule | undefined;
-        if (was === undefined || (was.vms.length > 1 && was.vms.every((vm) => vms.has(vm))))
+        if (was?.enabled !== true || (was.vms.length > 1 && was.vms.every((vm) => vms.has(vm))))
           fail(`rule ${is.id} has a single VM, and nobody deleted another`);
       }
       const why = new Closure(rules.values()).contradiction(world.workers().length);

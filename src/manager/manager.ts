@@ -89,7 +89,9 @@ function mayOrderFence({ contacts }: ManagerState, { view, now }: ManagerEvent, 
   const contact = contacts.get(host);
   const beat = contact === undefined ? undefined : heartbeatOf(view, host, contact.incarnation)?.value;
   if (contact === undefined || beat === undefined) return false;
-  return contact.frozenSince !== null || agentSilenceMs(beat, contact, now) > limits.agentSilentMs;
+  const frozenMs = contact.frozenSince === null ? 0 : now - contact.frozenSince;
+  const isFrozenLong = frozenMs > limits.frozenDeadlinesMax * beat.deadlineMs;
+  return isFrozenLong || agentSilenceMs(beat, contact, now) > limits.agentSilentMs;
 }
 
 /** Many changes in a row, and answers that they were made, are decided upon together. */

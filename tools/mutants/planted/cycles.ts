@@ -88,7 +88,7 @@ export const cycleMutants: readonly Mutant[] = [
     what: "A last cycle that lies in the future, by a clock that was set back, puts the next one off again and again.",
     near: ["wall-jump"],
     file: "src/agent/cycling.ts",
-    find: "return sinceMs < 0 ? now : later(",
-    replace: "return later(",
+    find: "return (sinceMs < 0 ? 0 : now + everyMs - sinceMs) as InstantMs;",
+    replace: "return (now + Math.min(everyMs, everyMs - sinceMs)) as InstantMs;",
   },
 ];

@@ -8,7 +8,14 @@ import { SimRelay } from "./relay.ts";
 
 type Done = (end: HypervisorEnd) => void;
 /** What the driver knows of one run: `since` as in src/adapters/qemu/replica-source.ts. */
-type Attached = { relay: SimRelay; since: number | undefined; copied: boolean; told: string };
+type Attached = {
+  relay: SimRelay;
+  since: number | undefined;
+  copied: boolean;
+  told: string;
+  /** What its relay was told, and has not answered. */
+  readonly orders: Set<Done>;
+};
 
 /** What a host whose VMs are replicated has, whichever agent is there. */
 export class SimReplicatedHost {
@@ -129,13 +136,14 @@ export class SimReplicaSource implements ReplicaSource {
       if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
       if (qemu.relay === undefined) return end(refuse("replica-job-gone", { vm: run.vm }));
       const { relay } = attached;
+      const over = ordered(attached, end);
       relay.connect(doors, (isConnected) => {
         if (!this.isOpen) return;
-        if (!isConnected) return end(refuse("replica-resync-ended", { vm: run.vm, detail: "overtaken" }));
+        if (!isConnected) return over(refuse("replica-resync-ended", { vm: run.vm, detail: "overtaken" }));
         attached.since = relay.refused;
         attached.copied = false;
         qemu.resume();
-        end(done);
+        over(done);
       });
     });
   }
@@ -150,7 +158,10 @@ export class SimReplicaSource implements ReplicaSource {
   }
 
   bar(run: VmRun, end: Done): void {
-    this.#withRun(run, end, ({ relay }) => relay.bar((isDrained) => end(barEnd(run, isDrained))));
+    this.#withRun(run, end, (attached) => {
+      const over = ordered(attached, end);
+      attached.relay.bar((isDrained) => over(barEnd(run, isDrained)));
+    });
   }
 
   unbar(run: VmRun, end: Done): void {
@@ -186,7 +197,7 @@ export class SimReplicaSource implements ReplicaSource {
   }
 
   #keep(run: VmRun, relay: SimRelay): Attached {
-    const attached: Attached = { relay, since: undefined, copied: false, told: "" };
+    const attached: Attached = { relay, since: undefined, copied: false, told: "", orders: new Set() };
     this.#runs.set(nameOf(run), attached);
     this.#listen(run, attached);
     if (!this.#looks) this.#world.after(lookMs, () => this.#look());
@@ -239,6 +250,7 @@ export class SimReplicaSource implements ReplicaSource {
   /** Another relay for one that is gone: in hold, and it knows nothing of what the one before it refused. */
   #replace(run: VmRun, attached: Attached): void {
     if (!this.isOpen || attached.relay.isAlive || this.#runs.get(nameOf(run)) !== attached) return;
+    for (const over of [...attached.orders]) over({ kind: "unknown", cause: "its relay does not answer" });
     attached.relay = new SimRelay(this.#outside, attached.relay.config);
     attached.since = undefined;
     attached.told = "";
@@ -270,6 +282,15 @@ export class SimReplicaSource implements ReplicaSource {
       if (this.isOpen) act();
     });
   }
+}
+
+/** What a relay was told to do ends with it, if not before. */
+function ordered({ orders }: Attached, end: Done): Done {
+  const over: Done = (how) => {
+    if (orders.delete(over)) end(how);
+  };
+  orders.add(over);
+  return over;
 }
 
 function barEnd(run: VmRun, held: boolean): HypervisorEnd {

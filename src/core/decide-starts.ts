@@ -176,11 +176,11 @@ export function goesBack({ id, name }: Vm, { host, id: point, at }: Point): Even
   return event("vm-set-back", { vm: id, host }, { vm: name, host, point, at });
 }
 
-/** S20: whoever chose a point there starts from nothing else. Undefined: nobody did. */
+/** S20: whoever chose a point there starts from nothing else, and so also where that host is in quarantine. Undefined: nobody did. */
 export function placeOfPoint(round: VmRound, vm: Vm): Placement | undefined {
   const ordered = acceptedLossOf(round.view, vm.id);
   if (ordered?.accepted.point === undefined) return undefined;
-  const why = round.whyUnfit(vm, ordered.to);
+  const why = round.whyUnfit(vm, ordered.to, { orNowhere: true });
   if (why === undefined) return { kind: "place", on: ordered.to, alternatives: [] };
   return { kind: "nowhere", alternatives: [{ option: ordered.to, why }] };
 }

@@ -48,7 +48,10 @@ function alikeTo({ vm, wish, ruled, failedHosts, seats, local }: Asked): string 
   return special ? undefined : `${vm.spec.memoryMiB} ${kindOf(vm.spec)}`;
 }
 
-export type Manner = Pick<Wish, "live" | "stops">;
+export type Manner = Pick<Wish, "live" | "stops"> & {
+  /** There or nowhere: also where it is in quarantine. */
+  readonly orNowhere?: boolean;
+};
 
 /** What an order to move a VM says of how it gets there. */
 export function mannerOfOrder(kind: "migrate" | "relocate"): Manner {
@@ -59,10 +62,15 @@ export function mannerOfOrder(kind: "migrate" | "relocate"): Manner {
  * Why this very host cannot take the VM now, classes and scores aside; undefined: it can (PL1, PL2). `live`: its guest runs,
  * and is to go there as it is; `stops`: it is stopped for it by an order.
  */
-export function whyUnfit(round: PlacementRound, vm: Vm, host: HostId, how: Manner = {}): Reason | undefined {
+export function whyUnfit(
+  round: PlacementRound,
+  vm: Vm,
+  host: HostId,
+  { orNowhere = false, ...how }: Manner = {},
+): Reason | undefined {
   const slot = round.slotOf.get(host);
   if (slot === undefined) return reason("PL1", "host-never-registered", { host });
-  return whyNot(round, ask(round, vm, { preference: "best", ...how }), slot);
+  return whyNot(round, { ...ask(round, vm, { preference: "best", ...how }), lastResort: orNowhere }, slot);
 }
 
 /**

@@ -107,7 +107,10 @@ export function trackContacts(
     const seen = seenOf(host);
     if (beat === undefined || seen === undefined) return false;
     // What an earlier heartbeat promised counts as well (S7); where nobody heard it, the last one's own word is all there is.
-    const silentUntil = Math.max(seen.silentUntil ?? 0, later(seen.at, beat.deadlineMs + beat.marginMs));
+    const silentUntil = Math.max(
+      seen.silentUntil ?? Number.NEGATIVE_INFINITY,
+      later(seen.at, beat.deadlineMs + beat.marginMs),
+    );
     return clock.now() > silentUntil + apiLimits.lostAfterMs;
   };
   const isLost = (host: HostId) => contact(host) === "silent" && isOverdue(host);

@@ -38,6 +38,7 @@ export class SimCycleSource implements CycleSource {
         this.#host.cycleRelays.delete(nameOf(run));
         done(end);
       });
+      this.#host.cycleFolders.set(nameOf(run), run);
       this.#underWay.set(nameOf(run), attempt);
       this.#host.cycleRelays.set(nameOf(run), () => attempt.loseRelay());
       attempt.go();
@@ -46,18 +47,18 @@ export class SimCycleSource implements CycleSource {
 
   endCycles(run: VmRun, done: (end: HypervisorEnd) => void): void {
     this.#later(() => {
+      if (!this.#host.cycleFolders.has(nameOf(run))) return done({ kind: "done" });
       if (this.#underWay.has(nameOf(run))) return done(refuse("cycle-under-way", { vm: run.vm }));
       if (this.#qemu(run) !== undefined && this.#world.answers?.(run) === false)
         return done({ kind: "unknown", cause: "QEMU does not answer" });
       for (const { noted } of this.#qemu(run)?.volumes ?? []) noted.clear();
+      this.#host.cycleFolders.delete(nameOf(run));
       done({ kind: "done" });
     });
   }
 
   cycled(): readonly VmRun[] {
-    return [...this.#host.qemus.values()].flatMap(({ run, volumes }) =>
-      volumes.some(({ noted }) => noted.size > 0) ? [run] : [],
-    );
+    return [...this.#host.cycleFolders.values()];
   }
 
   #qemu(run: VmRun): SimMirrorQemu | undefined {

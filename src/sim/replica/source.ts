@@ -25,6 +25,8 @@ export class SimReplicatedHost {
   /** It has certificates, so that TLS can be asked for. */
   /** By the run's name, where a cycle is under way: its relay is killed. */
   readonly cycleRelays = new Map<string, () => void>();
+  /** The folder of each run whose cycles were begun, until they are ended: by the name that the run had then. */
+  readonly cycleFolders = new Map<string, VmRun>();
   readonly isCertified: boolean;
 
   constructor(id: HostId, isCertified = false) {

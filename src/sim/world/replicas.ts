@@ -267,6 +267,7 @@ export class ReplicaMachines {
     for (const qemu of source.qemus.values()) qemu.isAlive = false;
     source.relays.clear();
     source.qemus.clear();
+    source.cycleFolders.clear();
     target.powerOff();
     for (const [door, { host: of }] of this.#doors) if (of === host.id) this.#doors.delete(door);
   }

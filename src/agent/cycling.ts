@@ -72,6 +72,8 @@ function settleRun(building: Building, run: VmRun): Due[] {
   // A relay that each write still waits for goes first: QEMU's disks are sent by one of both.
   const isMirrored = [...replicas.mirrors.values()].some((mirror) => mirror.run.vm === run.vm);
   if (isMirrored || !isWorking(view, protection.group)) return [];
+  // So do the cycles under an earlier name of it (S11): what QEMU notes for one is what it notes for the other.
+  if ([...replicas.cycled.values()].some((other) => other.run.vm === run.vm && runKey(other.run) !== key)) return [];
   const told = { ...here, cycled: tellLate(building, here) };
   return cycled.stage === "idle" ? dueOf(building, told) : [];
 }

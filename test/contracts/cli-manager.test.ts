@@ -251,6 +251,7 @@ test.each<[number, string, string[]]>([
   [1, "policy-rebalance-needs-figures", ["policy", "set", "--auto-rebalance", "on"]],
   [1, "policy-losses-impossible", ["policy", "set", "--wanted-host-losses", "2"]],
   [1, "policy-link-unknown", ["policy", "set", "--migration-links", "migration,10.9.9.0/24"]],
+  [1, "policy-link-twice", ["policy", "set", "--migration-links", "migration,migration"]],
   [1, "policy-reserve-too-large", ["policy", "set", "--host-reserve", "9999999"]],
 ])("exit %i, %s: %j", async (code, name, line) => {
   await createdWeb();

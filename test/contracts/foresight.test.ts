@@ -123,6 +123,19 @@ describe("what if", () => {
     expect(late.err).toContain("Code:    maintenance-not-done");
   });
 
+  test("[FC1] a move that failed once keeps nothing from leaving; who waits is told that the host was released meanwhile", async () => {
+    const failedMoves = { count: 1, to: "h2", code: "move-cancelled", params: { vm: "web" } };
+    await api.put(keys.vmPlan(vmId("web")), { schema: 1, error: null, returnTo: null, failedMoves });
+    const { vms } = await foreseen("maintenance", "h1");
+    expect(vms.map(({ name, becomes }) => [name, becomes])).toContainEqual(["web", "moves"]);
+    const asked = holdfast("host", "maintenance", "h1");
+    await until(() => api.view().maintenances.size > 0, "the order");
+    expect((await holdfast("host", "release", "h1")).code).toBe(0);
+    const { code, err } = await asked;
+    expect(code).toBe(3);
+    expect(err).toContain("Code:    maintenance-ended-meanwhile");
+  });
+
   test("what cannot be asked is refused", async () => {
     const refused = async (code: string, ...line: readonly string[]) => {
       const end = await whatIf(...line);

@@ -71,6 +71,8 @@ async function watchLeaving(
     // Deleted meanwhile: it has left as well.
     for (const id of leaving) if (!vms.some((vm) => vm.id === id)) leaving.delete(id);
     if (leaving.size === 0) break;
+    const { host: now } = await session.call((client) => client.host.show({ host }));
+    if (now.maintenance === null) throw fail("maintenance-ended-meanwhile", { host, left: leaving.size }, 3);
     if (signal.aborted) throw fail("maintenance-not-done", { host, left: leaving.size, seconds }, 3);
     await pause(lookEveryMs, undefined, { signal }).catch(() => undefined);
   }

@@ -63,8 +63,9 @@ export class Ahead {
     this.view = copyView(present.view);
     this.durations = present.durations;
     for (const [host, fences] of this.view.fences) for (const n of fences.keys()) this.#sawFence(fenceKey(host, n), 0);
+    // No record says when a move failed: most have long been waited for.
     for (const [vm, plan] of this.view.plans)
-      if (plan.value.failedMoves !== null) this.#failuresSeenAt.set(failureKey(vm, plan), beginAt);
+      if (plan.value.failedMoves !== null) this.#failuresSeenAt.set(failureKey(vm, plan), 0 as InstantMs);
   }
 
   get elapsedMs(): number {

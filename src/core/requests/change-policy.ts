@@ -74,6 +74,8 @@ function refuseContradiction(view: ClusterView, policy: Policy, changed: Readonl
   const unknown = changed.has("migration.links") && policy.migration.links.find((link) => !known.includes(link));
   if (typeof unknown === "string")
     return refuse("policy-link-unknown", { link: unknown, known: known.join(", ") || "none" });
+  const twice = policy.migration.links.find((link, i) => policy.migration.links.indexOf(link) < i);
+  if (changed.has("migration.links") && twice !== undefined) return refuse("policy-link-twice", { link: twice });
   for (const [host, facts] of changed.has("hostReserveMiB") ? inKeyOrder(view.facts) : []) {
     const { memoryMiB } = facts.value;
     if (policy.hostReserveMiB >= memoryMiB) {

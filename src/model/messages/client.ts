@@ -93,6 +93,11 @@ export const clientMessages = {
     effect: "The host stays in maintenance: they leave as soon as they can.",
     remedy: "See what keeps them: `holdfast host show {host}`, then `holdfast explain VM`.",
   },
+  "maintenance-ended-meanwhile": {
+    cause: "{host} was released; of its VMs {left} had not left it by then.",
+    effect: "They stay, or come back. Moves that had begun go on.",
+    remedy: "`holdfast host maintenance {host}` begins anew.",
+  },
   "task-still-open": {
     cause: "VM {vm} has not come to the end of it within {seconds} s.",
     effect: "It goes on in the background as task {task}.",

@@ -245,6 +245,11 @@ const cluster = {
     effect: "Nothing was changed.",
     remedy: "Want at most {most}, or add hosts.",
   },
+  "policy-link-twice": {
+    cause: "Link {link} is named twice.",
+    effect: "Nothing was changed.",
+    remedy: "Name each link once, in the order in which they are to be tried.",
+  },
   "policy-link-unknown": {
     cause: "No host has a link {link}. Known: {known}.",
     effect: "Nothing was changed.",

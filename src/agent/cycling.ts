@@ -27,7 +27,11 @@ type Here = {
   readonly everyMs: number;
   readonly protection: Protection;
 };
-type Due = Here & { readonly doors: readonly Door[]; readonly dueAt: InstantMs };
+type Due = Here & {
+  readonly doors: readonly Door[];
+  readonly dueAt: InstantMs;
+  readonly purpose: Cycled["purpose"];
+};
 
 export function settleCycles(building: Building, incarnation: Incarnation): void {
   if (!building.state.replicas.listed) return;
@@ -93,18 +97,19 @@ function dueOf(building: Building, here: Here): Due[] {
     if (made.kind === "commit") building.commit(replicaSubject(run.vm), made.transaction, []);
     return [];
   }
-  const purpose = purposeOf(building, here);
-  const wasAsked = here.cycled.purpose === purpose;
-  if (purpose !== "usual" && wasAsked && here.cycled.reached?.purpose === purpose) return [];
-  // Somebody waits for it: at once, and again as usual where it was broken.
-  if (purpose !== "usual" && !wasAsked) return [{ ...here, doors, dueAt: now }];
+  const purpose = purposeOf(building, run);
+  if (purpose !== "usual") {
+    // Somebody waits for it: at once, and again as usual where it was broken.
+    if (here.cycled.purpose !== purpose) return [{ ...here, doors, dueAt: now, purpose }];
+    if (here.cycled.reached?.purpose === purpose) return [];
+  }
   const dueAt = nextAt(building, here);
-  if (now >= dueAt) return [{ ...here, doors, dueAt }];
+  if (now >= dueAt) return [{ ...here, doors, dueAt, purpose }];
   building.wakeAt(dueAt);
   return [];
 }
 
-function purposeOf({ state }: Building, { run }: Pick<Here, "run">): Cycled["purpose"] {
+function purposeOf({ state }: Building, run: VmRun): Cycled["purpose"] {
   const local = state.locals.get(runKey(run));
   if (local !== undefined && isHalted(local)) return "last";
   return local?.last?.stage === "ahead" ? "ahead" : "usual";
@@ -124,20 +129,22 @@ function nextAt(building: Building, { run, cycled, to, everyMs }: Here): Instant
   return (sinceMs < 0 ? 0 : now + everyMs - sinceMs) as InstantMs;
 }
 
-/** Never two of one run; of all runs a few, whoever waits longest. One that somebody waits for takes nobody's turn, and waits for none. */
+/**
+ * Never two of one run; of all runs a few, whoever waits longest. One that somebody waits for takes nobody's turn, and waits for
+ * none.
+ */
 function beginDue(building: Building, due: readonly Due[]): void {
   const { heart } = building.state;
   if (heart === "lost" || heart.frozen) return;
   const underWay = [...building.state.replicas.cycled.values()].filter(({ stage }) => stage === "under-way").length;
-  const isAsked = (one: Due): boolean => purposeOf(building, one) !== "usual";
-  const usual = due.filter((one) => !isAsked(one)).sort((a, b) => a.dueAt - b.dueAt);
-  const next = [...due.filter(isAsked), ...usual.slice(0, Math.max(0, limits.cyclesAtOnce - underWay))];
-  for (const { run, cycled, to, doors } of next) {
+  const asked = due.filter(({ purpose }) => purpose !== "usual");
+  const usual = due.filter(({ purpose }) => purpose === "usual").sort((a, b) => a.dueAt - b.dueAt);
+  const next = [...asked, ...usual.slice(0, Math.max(0, limits.cyclesAtOnce - underWay))];
+  for (const { run, cycled, to, doors, purpose } of next) {
     const disks = building.happened.view.vms.get(run.vm)?.value.spec.disks ?? [];
     const volumes = disks.map(({ volume, sizeMiB }) => ({ volume, sizeMiB }));
     const op = building.op({ kind: "cycle", runKey: runKey(run) });
     const { now } = building.happened;
-    const purpose = purposeOf(building, { run });
     const failures = cycled.purpose === purpose ? cycled.failures : 0;
     const begun = { stage: "under-way", begunAt: now, purpose, failures, reached: null } as const;
     building.state = withCycled(building.state, { ...cycled, ...begun });

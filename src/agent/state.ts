@@ -56,8 +56,9 @@ export type Local = {
 };
 
 /**
- * `ahead`: its guest runs, and most of what its copy lacks is sent before it stops. `halting`: the guest is being stopped. `halted`: it stands still for good, and what is sent from here on is all; not later than
- * `until`. `given-up`: it could not be, or the copy did not get it: it ends without. `sealed`: its copy has everything by this cycle.
+ * `ahead`: its guest runs, and most of what its copy lacks is sent before it stops. `halting`: the guest is being stopped.
+ * `halted`: it stands still for good, and what is sent from here on is all; not later than `until`. `given-up`: it could not be,
+ * or the copy did not get it: it ends without. `sealed`: its copy has everything by this cycle.
  */
 export type LastCycle =
   | { readonly stage: "ahead" | "halting" | "given-up" }

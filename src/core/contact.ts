@@ -66,6 +66,21 @@ export function agentSilenceMs({ agentAgeMs }: Heartbeat, { agentLivedAt }: Cont
   return agentAgeMs ?? now - agentLivedAt;
 }
 
+/** S13: how long its VMs have stood frozen, where that is longer than a host that beats has any reason to. */
+export function frozenTooLongMs(
+  { deadlineMs }: Heartbeat,
+  { frozenSince }: Contact,
+  now: InstantMs,
+): number | undefined {
+  const frozenMs = frozenSince === null ? 0 : now - frozenSince;
+  return frozenMs > limits.frozenDeadlinesMax * deadlineMs ? frozenMs : undefined;
+}
+
+/** S13: by its last heartbeat its agent is gone. */
+export function isAgentGone(beat: Heartbeat, contact: Contact, now: InstantMs): boolean {
+  return agentSilenceMs(beat, contact, now) > limits.agentSilentMs;
+}
+
 /**
  * Whether this process itself has contact: silence of others counts only while it does (S8). `lastAt`: the newest
  * proof of a quorum commit that this process received. In a gap, and for a grace after it, nobody is fenced.

@@ -5,7 +5,7 @@ import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../model/view.ts";
-import { agentSilenceMs, type Contact, type OwnContact, silenceOf, waitFor } from "./contact.ts";
+import { type Contact, frozenTooLongMs, isAgentGone, type OwnContact, silenceOf, waitFor } from "./contact.ts";
 import { type Decided, type Decision, event, fenceKey, type ManagerKnowledge, type Notice } from "./decision.ts";
 import { isDisarmed } from "./disarmed.ts";
 import { fenceTransaction, needsDevice, poolsOf, proofsAcceptedBy, proofTransaction, proveGone } from "./fencing.ts";
@@ -232,11 +232,9 @@ function whyOrdered(view: ClusterView, host: HostId, contact: Contact, now: Inst
   const stored = heartbeatOf(view, host, contact.incarnation);
   if (stored === undefined) return undefined;
   const beat = stored.value;
-  const frozenMs = contact.frozenSince === null ? 0 : now - contact.frozenSince;
-  if (frozenMs > limits.frozenDeadlinesMax * beat.deadlineMs) {
-    return { rule: "S13", code: "host-keeps-vms-frozen", params: { host, frozenMs } };
-  }
-  if (agentSilenceMs(beat, contact, now) <= limits.agentSilentMs) return undefined;
+  const frozenMs = frozenTooLongMs(beat, contact, now);
+  if (frozenMs !== undefined) return { rule: "S13", code: "host-keeps-vms-frozen", params: { host, frozenMs } };
+  if (!isAgentGone(beat, contact, now)) return undefined;
   const down = vmKnownDown(view, host, contact.incarnation, stored.revision);
   return down === undefined ? undefined : { rule: "S13", code: "agent-gone-vm-down", params: { host, vm: down } };
 }

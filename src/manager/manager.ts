@@ -1,6 +1,6 @@
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder } from "../base/order.ts";
-import { agentSilenceMs, type Contact, evidence, hasContact, hear } from "../core/contact.ts";
+import { type Contact, evidence, frozenTooLongMs, hasContact, hear, isAgentGone } from "../core/contact.ts";
 import { decideAsLeader } from "../core/decide-as-leader.ts";
 import { decideFences, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
@@ -89,9 +89,7 @@ function mayOrderFence({ contacts }: ManagerState, { view, now }: ManagerEvent, 
   const contact = contacts.get(host);
   const beat = contact === undefined ? undefined : heartbeatOf(view, host, contact.incarnation)?.value;
   if (contact === undefined || beat === undefined) return false;
-  const frozenMs = contact.frozenSince === null ? 0 : now - contact.frozenSince;
-  const isFrozenLong = frozenMs > limits.frozenDeadlinesMax * beat.deadlineMs;
-  return isFrozenLong || agentSilenceMs(beat, contact, now) > limits.agentSilentMs;
+  return frozenTooLongMs(beat, contact, now) !== undefined || isAgentGone(beat, contact, now);
 }
 
 /** Many changes in a row, and answers that they were made, are decided upon together. */

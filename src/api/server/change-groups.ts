@@ -84,7 +84,7 @@ async function switchover(
       "group.switchover",
       input,
       (task, asked) => planMoveVm(options.view(), input, task, asked, sight),
-      kind === "migrate" ? linksFirst(options, input) : undefined,
+      linksFirst(options, kind, input),
     );
     if (end.kind !== "ok") return end;
     tasks.push(end.value);

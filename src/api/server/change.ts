@@ -90,6 +90,6 @@ function move(
     `vm.${kind}`,
     input,
     (task, asked) => planMoveVm(options.view(), { vm, to, kind, force }, task, asked, sight),
-    kind === "migrate" ? linksFirst(options, input) : undefined,
+    linksFirst(options, kind, input),
   );
 }

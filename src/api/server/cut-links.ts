@@ -12,11 +12,13 @@ import { answered } from "./wait.ts";
 
 const code = "move-links-cut";
 
-/** For an order to move a guest while it runs: looked at when nothing else speaks against it, before it is recorded. */
+/** A guest that moves while it runs needs a link: looked at when nothing else speaks against the order, before it is recorded. */
 export function linksFirst(
   options: ApiOptions,
+  kind: "migrate" | "relocate",
   wanted: { readonly vm: string; readonly to: string },
-): NonNullable<Mutation["prepare"]> {
+): Mutation["prepare"] {
+  if (kind !== "migrate") return undefined;
   const make = async () => {
     const view = options.view();
     const [vm, target] = [findVm(view, wanted.vm), findHost(view, wanted.to)];

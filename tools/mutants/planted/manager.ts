@@ -198,9 +198,9 @@ export const managerMutants: readonly Mutant[] = [
     rule: "S13",
     what: "A host is fenced by order because its agent was restarting.",
     near: ["agent-stop", "agent-gone-at-placement"],
-    file: "src/core/decide-fences.ts",
-    find: "if (agentSilenceMs(beat, contact, now) <= limits.agentSilentMs) return undefined;",
-    replace: "if (agentSilenceMs(beat, contact, now) <= limits.agentSilentMs / 10) return undefined;",
+    file: "src/core/contact.ts",
+    find: "agentSilenceMs(beat, contact, now) > limits.agentSilentMs;",
+    replace: "agentSilenceMs(beat, contact, now) > limits.agentSilentMs / 10;",
   },
   {
     id: "office-kept-on-a-frozen-host",

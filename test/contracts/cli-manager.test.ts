@@ -224,9 +224,10 @@ describe("what people ask of the manager", () => {
     );
     const waiting = { kind: "waiting", incarnation: incarnation(1), doors: [], tls: true } as const;
     await api.put(keys.vmMove(id), { ...going, live: waiting });
-    const copying = { percent: 60, mibPerSecond: 80.4, remainingMiB: 32, expectedDowntimeMs: 350, link: "10.0.1.2" };
+    const speed = { percent: 60, mibPerSecond: 80.4, remainingMiB: 32, expectedDowntimeMs: 350 };
+    const copying = { ...speed, link: "10.0.1.2", guest: "runs" };
     await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying });
-    const how = "60 % copied, 80 MiB/s over 10.0.1.2, 32 MiB left, pause about 0.3 s";
+    const how = "60 % copied, 80 MiB/s over 10.0.1.2, 32 MiB left (about 0.4 s), pause about 0.3 s";
     for (const line of [
       ["task", "list"],
       ["cluster", "status"],
@@ -235,8 +236,38 @@ describe("what people ask of the manager", () => {
       expect(await done(...line)).toContain(how);
     const task = JSON.parse(await done("task", "list", "--json")).tasks.find((one: TaskOutput) => one.vm === id);
     expect(task).toMatchObject({ id: `move-of-${id}`, percent: 53, copying, queue: null, reason });
+    expect(task.copying.remainingMs).toBe(399);
+    expect(await done("vm", "list")).toMatch(/^web .* running +h1/mu);
     await api.put(keys.vmStatus(id), { ...status("h1", 1, 3, "running"), copying });
-    expect(await done("task", "list")).not.toContain("copied");
+    expect(await done("task", "list")).not.toContain("% copied");
+  });
+
+  test("[S15] a guest that its host runs without KVM: told with the order that it is stopped first, and where it stands still", async () => {
+    const id = await createdWeb();
+    await api.put(keys.vm(id), { ...api.view().vms.get(id)?.value, requested: "started" });
+    await api.put(keys.owner(id), held("h1", 1, 4));
+    await api.put(keys.vmStatus(id), status("h1", 1, 4, "running"));
+    const first = "Host h1 runs VM web without KVM: its guest is stopped before its memory is copied.";
+    expect(await done("vm", "migrate", "web", "h2", "--no-wait")).toContain(`\n${first} It stands still until`);
+    const waiting = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
+    await api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live: waiting }), vm: id });
+    const course = "its guest is to stand still while its memory is copied";
+    for (const line of [
+      ["task", "list"],
+      ["vm", "show", "web"],
+      ["explain", "web"],
+    ])
+      expect(await done(...line)).toContain(course);
+    const speed = { percent: 60, mibPerSecond: 80.4, remainingMiB: 32, expectedDowntimeMs: 1_350 };
+    const copying = { ...speed, link: "10.0.1.2", guest: "stopped" };
+    await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying });
+    expect(await done("vm", "list")).toMatch(/^web .* paused by its move +h1/mu);
+    expect(await done("vm", "show", "web")).toMatch(/^State +paused by its move$/mu);
+    expect(await done("explain", "web")).toContain("it is paused by its move on h1");
+    expect(await done("task", "list")).toContain("pause about 1.4 s; its guest stands still meanwhile");
+    await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), accel: "kvm" });
+    const [task] = JSON.parse(await done("task", "list", "--json")).tasks as TaskOutput[];
+    expect(task).toMatchObject({ vm: id, stoppedFirst: null });
   });
 });
 

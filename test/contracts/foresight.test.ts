@@ -90,14 +90,20 @@ describe("what if", () => {
       ["big", "stays", "h1"],
       ["web", "moves", "h2"],
     ]);
-    expect(vms[1]).toMatchObject({ loses: null, afterMs: 10_000, downMs: 1_000 });
+    // Its host runs it without KVM: what stands for the pause, never measured here, is the whole copying.
+    expect(vms[1]).toMatchObject({ loses: null, afterMs: 10_000, downMs: 10_000 });
+    expect(vms.map(({ stoppedFirst }) => stoppedFirst?.code)).toEqual([undefined, "move-stops-guest-first"]);
+    await api.put(keys.vmStatus(vmId("web")), { ...status("h1", 1, 4, "running"), accel: "kvm" });
+    const [, kvm] = (await foreseen("maintenance", "h1")).vms;
+    expect(kvm).toMatchObject({ becomes: "moves", downMs: 1_000, stoppedFirst: null });
     expect(api.view().maintenances.size + api.view().moves.size).toBe(0);
   });
 
   test("[FC1] the order shows its plan first, and with --dry-run nothing else", async () => {
     const dry = await holdfast("host", "maintenance", "h1", "--dry-run");
     expect(dry).toMatchObject({ code: 0, err: "" });
-    expect(dry.out).toMatch(/^web +h1 +h2 +moves +10\.0 s +1\.0 s$/mu);
+    expect(dry.out).toMatch(/^web +h1 +h2 +moves +10\.0 s +10\.0 s$/mu);
+    expect(dry.out).toContain("\nStopped before their memory is copied, for h1 runs guests without KVM: web.\n");
     expect(dry.out).toMatch(/^big cannot leave\.\n {2}because .+\n {2}but .+$/mu);
     expect(api.view().maintenances.size).toBe(0);
     const done = await holdfast("host", "maintenance", "h1", "--no-wait");

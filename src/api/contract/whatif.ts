@@ -21,6 +21,8 @@ const foreseenSchema = z.object({
   afterMs: z.int().nullable(),
   /** For how long of these it does not execute; null: not known. */
   downMs: z.int().nullable(),
+  /** Of one that moves while it runs: why its guest is stopped before its memory is copied; null: it is not. */
+  stoppedFirst: reasonSchema.nullable(),
   /** Steps of that time that this cluster never measured: a usual figure stands for them. */
   guessed: z.array(stepSchema),
   /** What is lost with it; null: nothing. */

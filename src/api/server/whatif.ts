@@ -4,6 +4,7 @@ import { type Forecast, type Foreseen, foreseeHostLoss, foreseeMaintenance } fro
 import { foreseeLinkLoss } from "../../core/foresee/link.ts";
 import { planMaintenance } from "../../core/requests/change-host.ts";
 import { findHost, hostName, vmName } from "../../core/requests/find.ts";
+import { whyStoppedFirst } from "../../core/stopped-first.ts";
 import type { HostId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import { systemActor } from "../../model/records.ts";
@@ -79,6 +80,7 @@ function presentForeseen(
     afterMs: round(afterMs),
     downMs: round(downMs),
     guessed: [...guessed],
+    stoppedFirst: rest.becomes === "moves" && rest.loses === null ? (whyStoppedFirst(view, vm) ?? null) : null,
     ...rest,
   };
 }

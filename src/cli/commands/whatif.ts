@@ -76,9 +76,17 @@ export function forecastText({ course, vms, steps }: ForecastOutput): string {
     told,
     table(["VM", "FROM", "TO", "WHAT", "AFTER", "DOWN"], rows),
     ...reasons,
+    stoppedFirstText(vms),
     ...(lost.size === 0 ? [] : ["\nLost:\n", ...lost]),
     vms.some(({ afterMs }) => afterMs !== null) ? `\n${basisText(steps)}` : "",
   ].join("");
+}
+
+function stoppedFirstText(vms: readonly ForeseenOutput[]): string {
+  const stopped = vms.filter(({ stoppedFirst }) => stoppedFirst !== null);
+  if (stopped.length === 0) return "";
+  const hosts = [...new Set(stopped.map(({ from }) => orNone(from)))].join(", ");
+  return `\nStopped before their memory is copied, for ${hosts} runs guests without KVM: ${stopped.map(({ name }) => name).join(", ")}.\n`;
 }
 
 function troubleText({ name, becomes, why, fix }: ForeseenOutput): string {

@@ -1,4 +1,5 @@
 import type { HostId, VmId } from "../../model/ids.ts";
+import { whyStoppedFirst } from "../stopped-first.ts";
 import { lostVms, vmIndex } from "../vm-index.ts";
 import { Ahead, type Present } from "./ahead.ts";
 import { durationOf, type Step } from "./durations.ts";
@@ -77,7 +78,9 @@ class Courses {
     if (step === "stop") course.stoppedMs ??= this.#ahead.elapsedMs;
     if (step !== "live-move") return;
     const pause = durationOf(this.#ahead.durations, "pause", vm);
-    course.pauseMs = (course.pauseMs ?? 0) + pause.ms;
+    // Never measured, and it stands still while its memory is copied: for about as long as the move takes.
+    const isLong = pause.samples === 0 && whyStoppedFirst(this.#ahead.view, vm) !== undefined;
+    course.pauseMs = (course.pauseMs ?? 0) + (isLong ? takes.ms : pause.ms);
     if (pause.samples === 0) course.guessed.add("pause");
   }
 

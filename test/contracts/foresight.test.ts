@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { forecastSchema } from "../../src/api/contract/whatif.ts";
 import { keys } from "../../src/model/keys.ts";
+import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
 import { facts, heartbeat, held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
@@ -140,6 +141,22 @@ describe("what if", () => {
     const { code, err } = await asked;
     expect(code).toBe(3);
     expect(err).toContain("Code:    maintenance-ended-meanwhile");
+  });
+
+  test("[HM5] a cluster that is disarmed: arming it is what helps, for those that would find a host then", async () => {
+    await api.put(keys.disarm, { schema: 1, mode: "freeze", by: systemActor, at: 0 });
+    const { vms } = await foreseen("host-loss", "h1");
+    expect(vms.map(({ name, becomes, fix }) => [name, becomes, fix?.code])).toEqual([
+      ["big", "waits", undefined],
+      ["web", "waits", "fix-arm"],
+    ]);
+  });
+
+  test("[FC1] times follow the limit of moves that is in force, and say so", async () => {
+    expect((await holdfast("policy", "set", "--migration-bandwidth", "4")).code).toBe(0);
+    const { vms, bandwidthMiBps } = await foreseen("maintenance", "h1");
+    expect([vms[1]?.afterMs, vms[1]?.downMs, bandwidthMiBps]).toEqual([20_000, 20_000, 4]);
+    expect((await whatIf("maintenance", "h1")).out).toContain("No move is faster than the policy's 4 MiB/s allow.");
   });
 
   test("what cannot be asked is refused", async () => {

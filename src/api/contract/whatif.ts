@@ -42,6 +42,8 @@ export const forecastSchema = z.object({
   vms: z.array(foreseenSchema),
   /** How long each step usually takes here; `samples` 0: never measured, a default. */
   steps: z.array(z.object({ step: stepSchema, ms: z.int(), samples: z.int() })),
+  /** MiB a second that the policy allows each move: none takes less than what it sends takes so; null: no bound. */
+  bandwidthMiBps: z.int().nullable(),
 });
 export type ForecastOutput = z.infer<typeof forecastSchema>;
 

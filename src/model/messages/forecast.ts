@@ -9,6 +9,11 @@ export const forecastMessages = {
     "No host reaches the store: all VMs stand still at their deadlines, nobody is fenced, and they go on when the store is back.",
   "forecast-link-carries-no-store":
     "Link {link} does not carry the store: no VM stands still, stops or moves because of it.",
+  "forecast-no-link-for-moves":
+    "Without link {link} no guest that runs can be moved between {between}: maintenance, returns and balance wait there.",
+  "fix-arm": "The cluster is armed again: `holdfast cluster arm`.",
+  "fix-move-links":
+    "Moves may use {links} as well: `holdfast policy set --migration-links default`, or a list with it.",
   "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",
   "loses-its-memory":
     "What VM {vm} holds in memory alone is lost with its host, and it boots afresh; each write that was acknowledged stays.",

@@ -23,7 +23,7 @@ describe("hosts", () => {
     const shown = (await client.host.list()).hosts.map(({ maintenance }) => maintenance);
     expect(shown).toMatchObject([null, { reason: "new memory", by: { name: "root" } }]);
     expect(await failure(client.host.maintenance({ host: "h2" }))).toMatchObject({ code: "maintenance-already" });
-    expect(await client.host.release({ host: "h2" })).toEqual({ id: "h2", name: "h2" });
+    expect(await client.host.release({ host: "h2" })).toEqual({ id: "h2", name: "h2", calledOff: [] });
     expect((await client.host.show({ host: "h2" })).host.maintenance).toBeNull();
     const { events } = await client.event.list({ host: "h2" });
     expect(events.map((event) => event.type)).toEqual(["maintenance-requested", "maintenance-ended"]);
@@ -57,7 +57,7 @@ test("a release that takes an order to go down back waits for the agent's answer
   if (id === undefined) throw new Error("no intent");
   await api.put(keys.hostMode(host("h2")), { ...mode, mode: "active", next: "nothing" });
   await api.put(keys.intent(id), { ...open(), answer: { kind: "done", at: 1 } });
-  expect(await released).toEqual({ id: "h2", name: "h2" });
+  expect(await released).toEqual({ id: "h2", name: "h2", calledOff: [] });
 });
 
 test("a shutdown waits for the agent's answer, and a refused one is told", async () => {

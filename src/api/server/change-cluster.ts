@@ -41,18 +41,18 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
       const vms = owners.filter(({ value }) => value.kind === "held" && value.host === host).length;
       return { kind: "ok", value: { id: host, name, vms } };
     },
-    release: async (input: OneHost): Promise<Answer<Named>> => {
+    release: async (input: OneHost): Promise<Answer<Named & { readonly calledOff: string[] }>> => {
       const intent = freshIntentId(options.random);
       const end = await ask(options, "host.release", "host-changed", input, (asked) =>
         planRelease(options.view(), input.host, intent, asked),
       );
       if (end.kind !== "ok") return end;
-      const { host: id, name } = end.value;
+      const { host: id, name, calledOff = [] } = end.value;
       // It was about to go down: its agent says whether it stays.
       const isAsked = options.view().intents.has(intent);
       const unanswered = { code: "release-not-answered", params: { host: name } };
       const refused = isAsked ? await awaitIntent(options, intent, unanswered) : undefined;
-      return refused ?? { kind: "ok", value: { id, name } };
+      return refused ?? { kind: "ok", value: { id, name, calledOff } };
     },
     shutdown: (input: Acceptable & OneHost) => leave(options, sight, "power-off", input),
     reboot: (input: Acceptable & OneHost) => leave(options, sight, "reboot", input),

@@ -179,6 +179,11 @@ export const migrationMessages = {
     effect: "The VM goes on where it is.",
     remedy: "Nothing to do: it is moved elsewhere where it has to be.",
   },
+  "move-maintenance-over": {
+    cause: "The maintenance of host {host} ended before VM {vm} had left it.",
+    effect: "The VM goes on where it is.",
+    remedy: "Nothing to do.",
+  },
   "move-target-silent": {
     cause: "Host {host}, where VM {vm} was to go, has not been heard of for too long.",
     effect: "The VM goes on where it is.",

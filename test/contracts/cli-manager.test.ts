@@ -164,17 +164,9 @@ describe("what people ask of the manager", () => {
 
   test("the policy", async () => {
     const set = ["--scheduler", "dynamic", "--auto-rebalance", "on", "--threshold", "0.2", "--hold", "60"];
-    const text = await done(
-      "policy",
-      "set",
-      ...set,
-      "--quarantine-losses",
-      "0",
-      "--return-after-maintenance",
-      "always",
-      "--host-reserve",
-      "64",
-    );
+    const more = ["--quarantine-losses", "0", "--return-after-maintenance", "always", "--host-reserve", "64"];
+    const { code, out: text } = await holdfast("policy", "set", ...set, ...more);
+    expect(code).toBe(0);
     expect(text).toMatch(/Auto-rebalance +on; bruteforce, threshold 0\.2, hold 60 s, margin 0\.1/u);
     expect(text).toMatch(/Quarantine +never/u);
     expect(await done("policy", "show")).toBe(text);

@@ -203,6 +203,16 @@ test("[FC2] an edit that breaks what is borne is answered with what it would bre
   expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
 });
 
+test("[FC2] a reserve is no reserve where a host's configuration names its memory for VMs: that is said, and of nothing else", async () => {
+  await api.put(keys.hostFacts(host("h3")), facts({ memoryForVmsMiB: 4_096 }));
+  const set = await holdfast("policy", "set", "--host-reserve", "1000");
+  expect(set).toMatchObject({
+    code: 0,
+    err: "The reserve changes nothing on h1, h2: the configuration there names the memory for VMs.\n",
+  });
+  expect((await holdfast("policy", "set", "--moves-per-host", "1")).err).toBe("");
+});
+
 test("[FC2] so are a VM that would fit nowhere any more, and a pool that would hold less than its disks may grow to", async () => {
   await api.put(keys.vm(vmId("spare")), vm("spare", { requested: "stopped" }));
   const edits = [

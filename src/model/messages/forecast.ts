@@ -48,6 +48,13 @@ export const forecastMessages = {
     remedy:
       "Remove or move disks first, or repeat it with --accept: no disk is made or moved there then, and what is there may grow.",
   },
+  "edit-no-link-for-moves": {
+    cause:
+      "Hosts {host} and {other} would have no link over which guests that run may move (pairs of hosts beside them: {pairs}). {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Name a link that both have, or `default`, or repeat it with --accept: maintenance and balance then wait there.",
+  },
   "vm-size-while-held": {
     cause: "VM {vm} is held by {host}: its size is what it was started with.",
     effect: "Nothing was changed.",

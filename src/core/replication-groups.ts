@@ -26,7 +26,7 @@ export function groupState(
   now: WallMs,
 ): GroupState {
   const found: (readonly [GroupWord, Reason])[] = [
-    ...group.paused.map((code) => ["Paused", reason("S17", "group-paused", { why: code })] as const),
+    ...group.paused.map((code) => ["Paused", reason("S17", "group-paused", { group: group.name, why: code })] as const),
     ...versionTrouble(view, group),
     ...clockTrouble(view, group),
     ...(isHeard(group.target)
@@ -118,7 +118,7 @@ function waitsForOrder(
 function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
   const { source, target, mode } = group;
   const wanted = view.vms.get(vm)?.value;
-  if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm })]];
+  if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm, group: group.name })]];
   const name = wanted.name;
   // After a failover the roles are the other way round.
   const owner = view.owners.get(vm)?.value;
@@ -141,5 +141,7 @@ function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [Gro
   const code = use.kind === "lossy" && use.code === "replica-stale" ? "group-vm-stale" : "group-vm-unusable";
   if (code === "group-vm-stale" && waitsForResume(view, vm, to, group))
     return [["Warning", reason("S17", "group-waits-for-resume", { vm: name, host: to, group: group.name })]];
-  return [[code === "group-vm-stale" ? "Warning" : "Error", reason("S17", code, { vm: name, host: to })]];
+  return [
+    [code === "group-vm-stale" ? "Warning" : "Error", reason("S17", code, { vm: name, host: to, group: group.name })],
+  ];
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { actorSchema } from "../../model/branded.ts";
 import { moveKindSchema } from "../../model/move-records.ts";
-import { alternativeSchema, reasonSchema } from "../../model/reason.ts";
+import { alternativeSchema, paramsSchema, reasonSchema } from "../../model/reason.ts";
 import { requestedStateSchema, vmExitSchema, vmLockKindSchema } from "../../model/records.ts";
 import {
   acceptSchema,
@@ -119,7 +119,15 @@ export const vmDetailSchema = vmSummarySchema.extend({
   /** The host that it left for maintenance, and goes back to. */
   returnTo: z.string().nullable(),
   /** Moves that failed in a row, and the last one's aim and cause. */
-  failedMoves: z.object({ count: z.int(), to: z.string(), code: z.string() }).nullable(),
+  failedMoves: z
+    .object({
+      count: z.int(),
+      to: z.string(),
+      code: z.string(),
+      /** Of `code`; null: not remembered. */
+      params: paramsSchema.nullable(),
+    })
+    .nullable(),
   /** Rules that bind it. */
   rules: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),

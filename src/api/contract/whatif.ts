@@ -17,6 +17,8 @@ const foreseenSchema = z.object({
   from: z.string().nullable(),
   /** Null: nowhere. */
   to: z.string().nullable(),
+  /** The host that it is on its way to now, and comes back from, so that `to` is where it is; null: none. */
+  via: z.string().nullable(),
   /** Milliseconds until it executes there, from now; null: it does not, or nobody knows when. */
   afterMs: z.int().nullable(),
   /** For how long of these it does not execute; null: not known. */

@@ -66,7 +66,7 @@ export function forecastText({ course, vms, steps, bandwidthMiBps }: ForecastOut
     vm.name,
     orNone(vm.from),
     orNone(vm.to),
-    vm.becomes,
+    vm.via === null ? vm.becomes : `${vm.becomes} on from ${vm.via}`,
     seconds(vm.afterMs),
     seconds(vm.downMs),
   ]);

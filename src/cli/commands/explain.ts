@@ -33,10 +33,12 @@ export const explainCommands: Group = (program, cli) => {
 function decisionText(event: EventOutput): string {
   const told = render(event.type, localTimes(event.params));
   const lines = [`\n${moment(event.at)}  ${told.cause}`];
-  if (event.reason !== null)
-    lines.push(`  because  ${render(event.reason.code, event.reason.params).cause} (${event.reason.rule})`);
-  if (told.effect !== null) lines.push(`  effect   ${told.effect}`);
-  if (told.remedy !== null) lines.push(`  remedy   ${told.remedy}`);
+  const why = event.reason === null ? null : render(event.reason.code, event.reason.params);
+  if (why !== null) lines.push(`  because  ${why.cause} (${event.reason?.rule})`);
+  // What happened says it itself, or what it happened for does.
+  const [effect, remedy] = [told.effect ?? why?.effect ?? null, told.remedy ?? why?.remedy ?? null];
+  if (effect !== null) lines.push(`  effect   ${effect}`);
+  if (remedy !== null) lines.push(`  remedy   ${remedy}`);
   for (const other of event.alternatives) lines.push(`  ${alternativeText(other)} (${other.why.rule})`);
   return `${lines.join("\n")}\n`;
 }

@@ -29,6 +29,8 @@ const foreseenSchema = z.object({
   guessed: z.array(stepSchema),
   /** What is lost with it; null: nothing. */
   loses: reasonSchema.nullable(),
+  /** Of one that moves while it runs: why the host that answers does not know whether a link connects; null: it does. */
+  unseen: reasonSchema.nullable(),
   /** Why it goes there, or why it does not. */
   why: reasonSchema.nullable(),
   /** One change with which it would start or leave, tried out; null: none is needed, or none was found. */

@@ -40,6 +40,8 @@ export type Foreseen = {
   /** Steps of that time that were never measured in this cluster: a usual figure stands for them. */
   readonly guessed: readonly Step[];
   readonly loses: Reason | null;
+  /** Why nobody knows here whether it can be sent there. */
+  readonly unseen?: Reason;
   /** Why it goes there, or why it starts nowhere. */
   readonly why: Reason | null;
   /** One change with which it would start or leave, tried out; null: none is needed, or none was found. */

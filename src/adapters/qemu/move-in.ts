@@ -62,6 +62,7 @@ function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts 
       from: request.from,
       expects: { cluster: host.options.cluster, vm, epoch },
       tries: incomingPorts,
+      within: incomingPorts,
       open: async (address) => {
         await getReady;
         const listening = await listenAt(live, address);

@@ -10,8 +10,11 @@ import { createToFill, openVolumes } from "./volumes.ts";
 
 // The target's side of disks that a guest takes along: images that are made for it, and what its source fills them by.
 
-/** The convention of this field for guests that come in and their disks, so that firewalls know them. */
-export const incomingPorts = { first: 49_152, last: 49_215 } as const;
+/**
+ * The convention of this field for guests that come in and their disks, so that firewalls know them; doors are opened among them as
+ * well, from the last one down. The one behind them (adapters/linux/links.ts) stays free for whoever looks at a link.
+ */
+export const incomingPorts = { first: 49_152, last: 49_214 } as const;
 
 const done: HypervisorEnd = { kind: "done" };
 

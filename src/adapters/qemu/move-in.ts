@@ -67,6 +67,7 @@ function launchIncoming(
       from: request.from,
       expects: { cluster: host.options.cluster, vm, epoch },
       tries: incomingPorts,
+      within: incomingPorts,
       open: async (address) => {
         await getReady;
         const listening = await listenAt(live, address);

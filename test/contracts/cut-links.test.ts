@@ -2,6 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { connectClient } from "../../src/api/client/index.ts";
 import type { PoolId, VolumeId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
+import { defaultPolicy } from "../../src/model/policy.ts";
 import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
 import { facts, held, host, incarnation, member, pool, status, vm, vmId } from "../support/records.ts";
@@ -80,6 +81,24 @@ test("the plan of a host's maintenance says which guests could not be sent anywh
   expect(out).toContain("web cannot leave.");
   expect(out).toContain("10.0.1.1 to 10.0.1.2; 10.0.2.1 to 10.0.2.2");
   expect([...api.view().maintenances.keys()]).toEqual([]);
+});
+
+test("a plan names the links that the policy leaves out and that would do; without any link in common as well", async () => {
+  await cluster("h1", ["10.0.2.2"]);
+  const plan = async () => (await holdfast("host", "maintenance", "h1", "--dry-run")).out;
+  const only = (links: string[]) =>
+    api.put(keys.policy, { ...defaultPolicy, migration: { ...defaultPolicy.migration, links } });
+  expect(await plan()).toMatch(/^web +h1 +h2 +moves/mu);
+  await only(["10.0.1.0/24"]);
+  expect(await plan()).toContain(
+    "  but      Moves may use 10.0.2.0/24 as well: `holdfast policy set --migration-links default`",
+  );
+  await only(["availability"]);
+  expect(await plan()).toMatch(
+    /^web cannot leave\.\n {2}because .+\n {2}but {6}Moves may use 10\.0\.2\.0\/24 as well/mu,
+  );
+  await only(["10.0.2.0/24"]);
+  expect(await plan()).toMatch(/^web +h1 +h2 +moves/mu);
 });
 
 test("a group's switchover as it runs is refused in the same way", async () => {

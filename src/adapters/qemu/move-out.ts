@@ -96,12 +96,13 @@ async function copyOut(
   if (set.kind !== "done") return moveRefused(live, set);
   const mirroring = mirroringOf(found, request);
   if (mirroring !== undefined && "code" in mirroring) return mirroring;
-  const course: DiskCourse = { beganAt: performance.now(), percent: 0, memoryBytes: 0 };
+  const stopsFirst = host.options.accel === "tcg";
+  const course: DiskCourse = { beganAt: performance.now(), percent: 0, memoryBytes: 0, stopsFirst };
   if (mirroring !== undefined) {
     const copied = await copyDisks(host, live, mirroring, course, signal);
     if (copied.kind !== "done") return copied;
   }
-  const stoppedAt = host.options.accel === "tcg" ? performance.now() : 0;
+  const stoppedAt = stopsFirst ? performance.now() : 0;
   // Without KVM QEMU misses memory that a running guest dirties (one guest of ten): it is stopped first.
   if (stoppedAt > 0 && !signal.aborted) {
     const stopped = await stopGuest(live, request.copied ?? []);

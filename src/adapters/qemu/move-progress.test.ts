@@ -60,7 +60,7 @@ test("[S15] a running guest is stopped once the rest fits the downtime, but not 
 });
 
 test("disks that go along and the memory that follows are one piece of work; what is told never falls between them", () => {
-  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib };
+  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: false };
   const told = diskProgress({ doneBytes: 150 * mib, leftBytes: 150 * mib }, course, "10.0.1.2", 1_500);
   expect(told).toEqual({
     percent: 37,
@@ -70,6 +70,10 @@ test("disks that go along and the memory that follows are one piece of work; wha
     link: "10.0.1.2",
     guest: "runs",
   });
+  const stops = { ...course, stopsFirst: true };
+  const half = { doneBytes: 150 * mib, leftBytes: 150 * mib };
+  expect(diskProgress(half, stops, "", 1_500).expectedDowntimeMs).toBe(1_000);
+  expect(diskProgress({ doneBytes: 0, leftBytes: 0 }, stops, "", 1).expectedDowntimeMs).toBe(null);
   expect(diskProgress({ doneBytes: 0, leftBytes: 0 }, { ...course, percent: 40 }, "", 1).percent).toBe(40);
   expect(progressOf(info(100), { ...stopped, percent: 75, from: 75 }).percent).toBe(75);
   expect(progressOf(info(50), { ...stopped, percent: 75, from: 75 }).percent).toBe(87);

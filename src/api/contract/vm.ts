@@ -65,6 +65,8 @@ export const vmSummarySchema = z.object({
   cpus: z.int(),
   memoryMiB: z.int(),
   since: wallMsSchema.nullable(),
+  /** What keeps a guest that is `paused` from going on; `move`: it stands still while its memory is copied. */
+  pausedBy: z.array(z.string()),
   /** Not null where `state` is `frozen`. */
   standstill: standstillSchema.nullable(),
 });
@@ -122,7 +124,6 @@ export const vmDetailSchema = vmSummarySchema.extend({
   rules: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
   usage: usageSchema,
-  pausedBy: z.array(z.string()),
   restarts: z.int(),
   lastExit: vmExitSchema.nullable(),
   detail: z.string().nullable(),

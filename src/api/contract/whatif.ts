@@ -21,6 +21,8 @@ const foreseenSchema = z.object({
   afterMs: z.int().nullable(),
   /** For how long of these it does not execute; null: not known. */
   downMs: z.int().nullable(),
+  /** Of one that moves while it runs: why its guest is stopped before its memory is copied; null: it is not. */
+  stoppedFirst: reasonSchema.nullable(),
   /** Steps of that time that this cluster never measured: a usual figure stands for them. */
   guessed: z.array(stepSchema),
   /** What is lost with it; null: nothing. */
@@ -40,6 +42,8 @@ export const forecastSchema = z.object({
   vms: z.array(foreseenSchema),
   /** How long each step usually takes here; `samples` 0: never measured, a default. */
   steps: z.array(z.object({ step: stepSchema, ms: z.int(), samples: z.int() })),
+  /** MiB a second that the policy allows each move: none takes less than what it sends takes so; null: no bound. */
+  bandwidthMiBps: z.int().nullable(),
 });
 export type ForecastOutput = z.infer<typeof forecastSchema>;
 

@@ -27,8 +27,12 @@ function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
 type Signs = Pick<Tracker, "sign" | "lost" | "standstill">;
 
 export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }: Signs): VmSummary {
-  const state = vmState(view, vm.id, sign);
+  const seen = vmState(view, vm.id, sign);
   const owner = view.owners.get(vm.id)?.value;
+  const status = currentStatus(view, vm);
+  // Its run is whole, and it executes nothing until it has arrived (S15).
+  const isStopped = seen === "running" && status?.copying?.guest === "stopped";
+  const state = isStopped ? "paused" : seen;
   return {
     id: vm.id,
     name: vm.name,
@@ -39,7 +43,8 @@ export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }:
     epoch: owner?.epoch ?? null,
     cpus: vm.spec.cpus,
     memoryMiB: vm.spec.memoryMiB,
-    since: currentStatus(view, vm)?.since ?? null,
+    since: status?.since ?? null,
+    pausedBy: isStopped ? ["move"] : (status?.pausedBy ?? []),
     standstill: state === "frozen" && owner !== undefined ? presentStandstill(standstill(owner.host)) : null,
   };
 }
@@ -85,7 +90,6 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     rules: [...ruleBook(view).rulesOf(vm.id)],
     accel: status?.accel ?? null,
     usage: owner?.kind === "held" ? presentUsage(view, owner.host, vm.id) : null,
-    pausedBy: status?.pausedBy ?? [],
     restarts: status?.restarts ?? 0,
     lastExit: status?.lastExit ?? null,
     detail: status?.detail ?? null,

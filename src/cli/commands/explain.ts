@@ -3,7 +3,7 @@ import { render } from "../../model/messages/index.ts";
 import { wholeNumber } from "../numbers.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
 import { alternativeText, fields, localTimes, moment, staleness } from "../text.ts";
-import { openTasks, standing } from "./vm-show.ts";
+import { openTasks, standing, stateText } from "./vm-show.ts";
 
 export const explainCommands: Group = (program, cli) => {
   program
@@ -21,7 +21,7 @@ export const explainCommands: Group = (program, cli) => {
       }
       const { vm, decisions } = answer;
       const where = vm.host === null ? "" : ` on ${vm.host}`;
-      cli.io.out(`${staleness(answer.asOfMs)}${vm.name} is wanted ${vm.requested}; it is ${vm.state}${where}.\n`);
+      cli.io.out(`${staleness(answer.asOfMs)}${vm.name} is wanted ${vm.requested}; it is ${stateText(vm)}${where}.\n`);
       const more = [...standing(vm), ...openTasks(vm)];
       if (more.length > 0) cli.io.out(fields(more));
       cli.io.out(

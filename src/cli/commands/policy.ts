@@ -94,15 +94,20 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
       ),
     )
     .action(async ({ json, accept, ...options }) => {
-      const patch = patchFrom(options);
-      const session = await cli.session();
+      const [patch, session] = [patchFrom(options), await cli.session()];
       const answer = await session.change((client, requestId) => client.policy.set({ ...patch, accept, requestId }));
-      if (json === true) cli.json(answer);
-      else cli.io.out(policyText(answer));
-      if (json === true || patch.migration === undefined) return;
+      if (json === true) return cli.json(answer);
+      cli.io.out(policyText(answer));
+      cli.io.err(reserveText(answer));
+      if (patch.migration === undefined) return;
       const { warnings } = await session.call((client) => client.policy.show());
       cli.io.err(checksText(warnings));
     });
+}
+
+function reserveText({ reserveIgnoredBy: hosts }: { readonly reserveIgnoredBy: readonly string[] }): string {
+  if (hosts.length === 0) return "";
+  return `The reserve changes nothing on ${hosts.join(", ")}: the configuration there names the memory for VMs.\n`;
 }
 
 type Options = {

@@ -12,13 +12,19 @@ export function vmTable(vms: readonly VmSummary[]): string {
       vm.name,
       vm.id,
       vm.requested,
-      vm.state,
+      stateText(vm),
       orDash(vm.host),
       orDash(vm.epoch),
       String(vm.cpus),
       String(vm.memoryMiB),
     ]),
   );
+}
+
+/** `paused by io-error`; `paused by its move`: its guest stands still while its memory is copied. */
+export function stateText({ state, pausedBy }: Pick<VmSummary, "state" | "pausedBy">): string {
+  const by = pausedBy.map((one) => (one === "move" ? "its move" : one));
+  return by.length === 0 ? state : `${state} by ${by.join(", ")}`;
 }
 
 export function vmText(vm: VmDetail): string {
@@ -28,7 +34,7 @@ export function vmText(vm: VmDetail): string {
   const pairs: [string, string][] = [
     ["VM", `${vm.name} (${vm.id})`],
     ["Wanted", vm.requested],
-    ["State", vm.pausedBy.length === 0 ? vm.state : `${vm.state} by ${vm.pausedBy.join(", ")}`],
+    ["State", stateText(vm)],
     ["Service", serviceText(vm)],
     [
       "Host",

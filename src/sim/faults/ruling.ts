@@ -1,8 +1,8 @@
 import { compareText } from "../../base/order.ts";
 import type { SeededRandom } from "../../base/random.ts";
-import { planDeleteVm } from "../../core/requests/change-vm.ts";
+import { planDeleteVm, planSetVm } from "../../core/requests/change-vm.ts";
 import { type AddRuleRequest, planAddRule, planRemoveRule, planSetRule } from "../../core/requests/rules.ts";
-import type { HostId } from "../../model/ids.ts";
+import type { HostId, VmId } from "../../model/ids.ts";
 import type { FaultEvent } from "../plan.ts";
 import type { World } from "../world/world.ts";
 import type { DrawContext, FaultKind } from "./fault.ts";
@@ -10,6 +10,10 @@ import { quarantine } from "./managing.ts";
 import { type Ask, ask } from "./operator.ts";
 
 // What people say of where VMs may run, at any time; what cannot be followed is refused, as it would be to them.
+
+/** How long somebody waits for a VM that was told to stop, and how often that is looked at. */
+const stopsInMs = 20_000;
+const stopLookMs = 250;
 
 /** `NAME strict|prefer|together|apart VM,VM H:P,H:P`: a rule as a plan's text has it. */
 function requestOf(text: string): AddRuleRequest {
@@ -108,7 +112,7 @@ const rulesAtOdds: FaultKind = {
   },
 };
 
-/** Somebody deletes a VM while somebody else says where it may run. */
+/** Somebody deletes a VM while somebody else says where it may run: it is stopped first, as nobody deletes one that runs. */
 const deletedWhileRuled: FaultKind = {
   name: "rule-and-delete",
   weight: 3,
@@ -118,11 +122,17 @@ const deletedWhileRuled: FaultKind = {
     return { host, other: second, vm, text: `d${random.hex(4)} apart ${vm},${other}`, value: random.below(60) };
   },
   happens: (world, event, random) => {
-    const remove: Ask = (view, { vm = "" }, asked) => planDeleteVm(view, vm, asked);
-    ask(world, event, random, remove);
-    const { other } = event;
-    if (other !== undefined)
-      world.scheduler.after(event.value ?? 0, () => add(world, { ...event, host: other }, random, event.text ?? ""));
+    const { other, vm = "" } = event;
+    const until = Math.min(world.scheduler.now + stopsInMs, world.plan.healAtMs);
+    const whenStopped = (): void => {
+      if (world.truth.owners.get(`vm:${vm}` as VmId)?.kind !== "held") {
+        ask(world, event, random, (view, _event, asked) => planDeleteVm(view, vm, asked));
+        if (other === undefined) return;
+        world.scheduler.after(event.value ?? 0, () => add(world, { ...event, host: other }, random, event.text ?? ""));
+      } else if (world.scheduler.now < until) world.scheduler.after(stopLookMs, whenStopped);
+    };
+    ask(world, event, random, (view, _event, asked) => planSetVm(view, { vm, requested: "stopped" }, asked));
+    world.scheduler.after(stopLookMs, whenStopped);
     return undefined;
   },
 };

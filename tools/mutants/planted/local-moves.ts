@@ -15,7 +15,7 @@ export const localMoveMutants: readonly Mutant[] = [
     file: "src/agent/moving.ts",
     find: 'else if (moving.stage === "ready" && !building.busy(vm) && isConfirmed(',
     replace:
-      'else if ((moving.stage === "ready" || copiedDisks(view, vm).copied !== undefined) && !building.busy(vm) && isConfirmed(',
+      'else if ((moving.stage === "ready" || copiedDisks(view, move.value).copied !== undefined) && !building.busy(vm) && isConfirmed(',
   },
   {
     id: "old-disks-given-up-at-the-hand-over",

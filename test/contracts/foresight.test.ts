@@ -5,7 +5,7 @@ import { keys } from "../../src/model/keys.ts";
 import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
-import { facts, heartbeat, held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
+import { facts, heartbeat, held, host, incarnation, member, move, status, vm, vmId } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(() => open());
@@ -141,6 +141,15 @@ describe("what if", () => {
     const { code, err } = await asked;
     expect(code).toBe(3);
     expect(err).toContain("Code:    maintenance-ended-meanwhile");
+  });
+
+  test("[FC1] a VM that is on its way to the host already goes on from there: where it is now is no place that it comes from", async () => {
+    const live = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
+    await api.put(keys.vmMove(vmId("db")), move("db", "h2", "h1", { live }));
+    const { vms } = await foreseen("maintenance", "h1");
+    const db = vms.find(({ name }) => name === "db");
+    expect(db).toMatchObject({ becomes: "moves", from: "h2", to: "h2", via: "h1", downMs: 20_000 });
+    expect((await whatIf("maintenance", "h1")).out).toMatch(/^db +h2 +h2 +moves on from h1 +20\.0 s/mu);
   });
 
   test("[HM5] a cluster that is disarmed: arming it is what helps, for those that would find a host then", async () => {

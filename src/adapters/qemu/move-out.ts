@@ -16,6 +16,7 @@ import {
   type MigrateInfo,
   moveRefused,
   queryMigrate,
+  whatBroke,
 } from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { noteLeft } from "./replica-left.ts";
@@ -295,10 +296,7 @@ function courseOf({ link, stoppedAt }: Copying) {
 async function brokenOff(live: LiveRun): Promise<HypervisorEnd> {
   const { vm } = live.run;
   const detail = (await queryMigrate(live))?.["error-desc"];
-  return refuse("move-broke-off", {
-    vm,
-    detail: detail === undefined || detail === "" ? "the target went away" : detail,
-  });
+  return refuse("move-broke-off", { vm, detail: whatBroke(detail) });
 }
 
 /** The owner record names the target: what is here never goes on under this name (S15). Harmless when repeated. */

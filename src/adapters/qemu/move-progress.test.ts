@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
-import type { MigrateInfo } from "./move-qmp.ts";
+import { type MigrateInfo, whatBroke } from "./move-qmp.ts";
 
 const mib = 1024 * 1024;
 /** 839 megabits a second are 100 MiB. */
@@ -77,4 +77,12 @@ test("disks that go along and the memory that follows are one piece of work; wha
   expect(diskProgress({ doneBytes: 0, leftBytes: 0 }, { ...course, percent: 40 }, "", 1).percent).toBe(40);
   expect(progressOf(info(100), { ...stopped, percent: 75, from: 75 }).percent).toBe(75);
   expect(progressOf(info(50), { ...stopped, percent: 75, from: 75 }).percent).toBe(87);
+});
+
+test("a connection that has lost its other end is told as that, with QEMU's words beside it; what else QEMU says stands", () => {
+  const gone = /^the connection to the target ended: .+ \(QEMU says: /u;
+  expect(whatBroke("Cannot write to TLS channel: Input/output error")).toMatch(gone);
+  expect(whatBroke("Unable to write to socket: Broken pipe")).toMatch(gone);
+  expect(whatBroke("State blocked by non-migratable device")).toBe("State blocked by non-migratable device");
+  expect([whatBroke(undefined), whatBroke("")]).toEqual(["the target went away", "the target went away"]);
 });

@@ -17,6 +17,8 @@ const foreseenSchema = z.object({
   from: z.string().nullable(),
   /** Null: nowhere. */
   to: z.string().nullable(),
+  /** The host that it is on its way to now, and comes back from, so that `to` is where it is; null: none. */
+  via: z.string().nullable(),
   /** Milliseconds until it executes there, from now; null: it does not, or nobody knows when. */
   afterMs: z.int().nullable(),
   /** For how long of these it does not execute; null: not known. */
@@ -27,6 +29,8 @@ const foreseenSchema = z.object({
   guessed: z.array(stepSchema),
   /** What is lost with it; null: nothing. */
   loses: reasonSchema.nullable(),
+  /** Of one that moves while it runs: why the host that answers does not know whether a link connects; null: it does. */
+  unseen: reasonSchema.nullable(),
   /** Why it goes there, or why it does not. */
   why: reasonSchema.nullable(),
   /** One change with which it would start or leave, tried out; null: none is needed, or none was found. */

@@ -1,6 +1,6 @@
 import type { Fix } from "../../core/admission-fix.ts";
 import type { Foreseen } from "../../core/foresee/forecast.ts";
-import { cutLinks, linkOrder, type MoveLink, moveLinks } from "../../core/migration-links.ts";
+import { cutLinks, linkOrder, type MoveLink, moveLinks, unseenLinks } from "../../core/migration-links.ts";
 import { reason } from "../../core/placement/fitness.ts";
 import { findHost, findVm, hostName, vmName } from "../../core/requests/find.ts";
 import { wayOfMove } from "../../core/requests/move-target.ts";
@@ -30,6 +30,21 @@ export function linksFirst(
   return { make, undo: async () => undefined };
 }
 
+/**
+ * Of a move that is recorded: why nobody knows here whether a link connects. It stands all the same, for a host that is cut off
+ * itself must not keep others from moving what they can.
+ */
+export async function linksUnseen(
+  options: ApiOptions,
+  kind: "migrate" | "relocate",
+  wanted: { readonly vm: string; readonly to: string },
+): Promise<Reason | null> {
+  const view = options.view();
+  const [vm, target] = [findVm(view, wanted.vm), findHost(view, wanted.to)];
+  if (kind !== "migrate" || vm.kind === "refused" || target.kind === "refused") return null;
+  return (await whyUnseen(options, view, vm.stored.value.id, target.stored.value.id)) ?? null;
+}
+
 /** What was foreseen without a look at the links: a guest that could not be sent stays where it is. */
 export async function withCutLinks(
   options: ApiOptions,
@@ -38,10 +53,11 @@ export async function withCutLinks(
 ): Promise<readonly Foreseen[]> {
   return Promise.all(
     vms.map(async (foreseen): Promise<Foreseen> => {
-      const { vm, from, to, becomes, loses } = foreseen;
-      if (becomes !== "moves" || loses !== null || to === null) return foreseen;
+      const { vm, from, to, becomes, loses, via } = foreseen;
+      if (becomes !== "moves" || loses !== null || to === null || via !== undefined) return foreseen;
       const why = await whyNotSent(options, view, vm, to);
-      if (why === undefined) return foreseen;
+      const unseen = why === undefined ? await whyUnseen(options, view, vm, to) : undefined;
+      if (why === undefined) return unseen === undefined ? foreseen : { ...foreseen, unseen };
       const fix = await otherLinks(options, view, vm, to);
       return { ...foreseen, becomes: "stays", to: from, afterMs: null, downMs: null, guessed: [], why, fix };
     }),
@@ -67,8 +83,9 @@ async function otherLinks(options: ApiOptions, view: ClusterView, id: VmId, to: 
   const named = new Set(way.links.map(({ subnet }) => subnet));
   const all = moveLinks(way.from, host, { ...linkOrder(view), order: [] });
   const others = all.filter(({ subnet }) => !named.has(subnet));
-  const cut = await cutOf(options, { ...way, links: others }, to);
-  const left = others.filter((link) => cut?.includes(link) === false).map(({ subnet }) => subnet);
+  const seen = await look(options, { ...way, links: others }, to);
+  const bad = [...(seen?.cut ?? others), ...(seen?.unseen ?? [])];
+  const left = others.filter((link) => !bad.includes(link)).map(({ subnet }) => subnet);
   return left.length === 0 ? null : reason("HM4", "fix-move-links", { links: left.join(", ") });
 }
 
@@ -85,27 +102,43 @@ type Way = NonNullable<ReturnType<typeof wayOfMove>>;
  */
 async function whyCut(options: ApiOptions, view: ClusterView, id: VmId, to: HostId): Promise<Params | undefined> {
   const way = wayTo(view, id, to);
-  if (way === undefined || way.links.length === 0) return undefined;
-  const cut = await cutOf(options, way, to);
-  if (cut === undefined || cut.length < way.links.length) return undefined;
-  const tried = way.links.map((link) => `${link.from} to ${link.to}`).join("; ");
-  return { vm: vmName(view, id), from: way.from.name, host: hostName(view, to), tried };
+  const seen = way === undefined || way.links.length === 0 ? undefined : await look(options, way, to);
+  if (way === undefined || seen === undefined || seen.cut.length < way.links.length) return undefined;
+  return told(view, id, way, to);
 }
 
+/** Each link is known to be cut, or nothing of it is seen from here. */
+async function whyUnseen(options: ApiOptions, view: ClusterView, id: VmId, to: HostId): Promise<Reason | undefined> {
+  const way = wayTo(view, id, to);
+  const seen = way === undefined || way.links.length === 0 ? undefined : await look(options, way, to);
+  if (way === undefined || seen === undefined || seen.unseen.length === 0) return undefined;
+  if (seen.cut.length + seen.unseen.length < way.links.length) return undefined;
+  return reason("HM4", "move-links-unseen", { ...told(view, id, way, to), by: hostName(view, options.self) });
+}
+
+function told(view: ClusterView, id: VmId, { from, links }: Way, to: HostId): Params {
+  const tried = links.map((link) => `${link.from} to ${link.to}`).join("; ");
+  return { vm: vmName(view, id), from: from.name, host: hostName(view, to), tried };
+}
+
+type Seen = { readonly cut: readonly MoveLink[]; readonly unseen: readonly MoveLink[] };
+
 /** Undefined: nobody looks here, or not in time; then none of them counts as cut. */
-async function cutOf(
-  { clock, self, links: look }: ApiOptions,
+async function look(
+  { clock, self, links: eyes }: ApiOptions,
   { from, links }: Way,
   to: HostId,
-): Promise<readonly MoveLink[] | undefined> {
-  if (look === undefined) return undefined;
+): Promise<Seen | undefined> {
+  if (eyes === undefined) return undefined;
   const asker = self === from.id ? "from" : self === to ? "to" : "other";
   const asked = links.flatMap((link) => [
     ...(asker === "from" ? [] : [link.from]),
     ...(asker === "to" ? [] : [link.to]),
   ]);
-  const answers = await answered<readonly string[] | undefined>(clock, apiLimits.linksMs, undefined, (done) =>
-    look.answering(asked, done),
+  const found = await answered<readonly string[] | undefined>(clock, apiLimits.linksMs, undefined, (done) =>
+    eyes.answering(asked, done),
   );
-  return answers === undefined ? undefined : cutLinks(links, asker, new Set(answers));
+  if (found === undefined) return undefined;
+  const answers = new Set(found);
+  return { cut: cutLinks(links, asker, answers), unseen: unseenLinks(links, asker, answers) };
 }

@@ -107,7 +107,7 @@ function presentMoves(view: ClusterView, vm: Vm): Pick<VmDetail, "order" | "move
     order: order === undefined ? null : presentOrder(view, order),
     move: move === undefined ? null : presentMove(view, move),
     returnTo: plan === undefined || plan.returnTo === null ? null : hostName(view, plan.returnTo),
-    failedMoves: failed === null ? null : { count: failed.count, code: failed.code, to: hostName(view, failed.to) },
+    failedMoves: failed === null ? null : { ...failed, params: failed.params ?? null, to: hostName(view, failed.to) },
   };
 }
 

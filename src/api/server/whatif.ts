@@ -72,7 +72,7 @@ function rounded({ ms, samples }: { readonly ms: number; readonly samples: numbe
 
 function presentForeseen(
   view: ClusterView,
-  { vm, from, to, afterMs, downMs, guessed, ...rest }: Foreseen,
+  { vm, from, to, via, unseen, afterMs, downMs, guessed, ...rest }: Foreseen,
 ): ForeseenOutput {
   const name = (host: HostId | null) => (host === null ? null : hostName(view, host));
   const round = (ms: number | null) => (ms === null ? null : Math.round(ms));
@@ -81,6 +81,8 @@ function presentForeseen(
     name: vmName(view, vm),
     from: name(from),
     to: name(to),
+    via: name(via ?? null),
+    unseen: unseen ?? null,
     afterMs: round(afterMs),
     downMs: round(downMs),
     guessed: [...guessed],

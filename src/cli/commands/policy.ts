@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { PolicyOutput, PolicyPatchInput } from "../../api/contract/policy.ts";
 import { decimal, secondsToMs, wholeNumber } from "../numbers.ts";
 import { acceptOption, type Cli, examples, type Group, jsonOption } from "../program.ts";
-import { checksText, fields, staleness } from "../text.ts";
+import { checksText, counted, fields, staleness } from "../text.ts";
 
 export const policyCommands: Group = (program, cli) => {
   const policy = program.command("policy").description("what holds for the whole cluster");
@@ -184,7 +184,7 @@ function policyText(policy: PolicyOutput): string {
   const { links, bandwidthMiBps, downtimeMs, tls } = policy.migration;
   const word = (on: boolean) => (on ? "on" : "off");
   const rebalancing = `${word(autoRebalance.enabled)}; ${autoRebalance.method}, threshold ${autoRebalance.threshold}, hold ${autoRebalance.holdMs / 1_000} s, margin ${autoRebalance.margin}`;
-  const quarantine = `after ${losses} losses within ${windowMs / 1_000} s, for ${holdMs / 1_000} s`;
+  const quarantine = `after ${counted(losses, "loss", "losses")} within ${windowMs / 1_000} s, for ${holdMs / 1_000} s`;
   return fields([
     ["Shutdown policy", policy.shutdownPolicy],
     ["Scheduler", mode],

@@ -1,5 +1,6 @@
 import type { TaskOutput } from "../../api/contract/task.ts";
 import { render } from "../../model/messages/index.ts";
+import type { Reason } from "../../model/reason.ts";
 import type { Cli } from "../program.ts";
 import type { Session } from "../session.ts";
 import { fail } from "../trouble.ts";
@@ -27,8 +28,12 @@ export async function followTask(cli: Cli, session: Session, task: TaskOutput, o
 
 /** Said before it happens; nothing where its guest runs on to the last moment. */
 function stoppedFirstText({ stoppedFirst }: TaskOutput): string {
-  if (stoppedFirst === null) return "";
-  const { cause, effect } = render(stoppedFirst.code, stoppedFirst.params);
+  return stoppedFirst === null ? "" : noteText(stoppedFirst);
+}
+
+/** What is said beside an order that stands. */
+export function noteText({ code, params }: Reason): string {
+  const { cause, effect } = render(code, params);
   return `${cause} ${effect ?? ""}\n`;
 }
 

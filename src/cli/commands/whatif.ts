@@ -66,7 +66,7 @@ export function forecastText({ course, vms, steps, bandwidthMiBps }: ForecastOut
     vm.name,
     orNone(vm.from),
     orNone(vm.to),
-    vm.becomes,
+    vm.via === null ? vm.becomes : `${vm.becomes} on from ${vm.via}`,
     seconds(vm.afterMs),
     seconds(vm.downMs),
   ]);
@@ -77,6 +77,7 @@ export function forecastText({ course, vms, steps, bandwidthMiBps }: ForecastOut
     table(["VM", "FROM", "TO", "WHAT", "AFTER", "DOWN"], rows),
     ...reasons,
     stoppedFirstText(vms),
+    ...vms.flatMap(({ unseen }) => (unseen === null ? [] : [`\n${sentence(unseen)}\n`])),
     ...(lost.size === 0 ? [] : ["\nLost:\n", ...lost]),
     vms.some(({ afterMs }) => afterMs !== null) ? `\n${basisText({ steps, bandwidthMiBps })}` : "",
   ].join("");

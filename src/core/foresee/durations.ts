@@ -45,7 +45,7 @@ const longestMs = 600_000;
 
 /**
  * Medians of the history, oldest event first. Times are of several hosts' wall clocks: good for people, for nothing else.
- * `limit`: MiB a second for each move, as it is now. What a narrower one slowed down says nothing of how it goes now.
+ * `limit`: MiB a second for each move, as it is now. What a narrower one slowed down is not how it goes now.
  */
 export function measureDurations(history: readonly StoredEvent[], limit: number | null = null): Durations {
   const open = new Map<string, number>();
@@ -64,7 +64,12 @@ export function measureDurations(history: readonly StoredEvent[], limit: number 
     }
     for (const { step, key } of beginsOf(event)) open.set(`${step} ${key}`, event.at);
   }
-  const all = seen.filter(({ step, limit: of }) => !moving.has(step) || of === null || (limit !== null && of >= limit));
+  const all = seen.flatMap((sample): Sample[] => {
+    const { step, ms, limit: of } = sample;
+    if (!moving.has(step) || of === null || (limit !== null && of >= limit)) return [sample];
+    // By how much it is wider: what was slow for its sake is as much quicker. What the link bears nobody knows.
+    return limit === null ? [] : [{ ...sample, ms: Math.ceil((ms * of) / limit) }];
+  });
   const ofStep = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
   const usual = Object.fromEntries(steps.map((step) => [step, ofStep(step)])) as Durations["usual"];
   return { usual, ofVm: ownFigures(all) };

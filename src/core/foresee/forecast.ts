@@ -31,6 +31,8 @@ export type Foreseen = {
   readonly from: HostId | null;
   /** Null: nowhere. */
   readonly to: HostId | null;
+  /** It was on its way there when it was asked, and comes back from there: `to` is where it is now. */
+  readonly via?: HostId;
   /** Milliseconds until it executes there; null: it does not, or nobody knows when. */
   readonly afterMs: number | null;
   /** For how long of these it does not execute; of one that moves live its pause. Null: nobody knows. */
@@ -38,6 +40,8 @@ export type Foreseen = {
   /** Steps of that time that were never measured in this cluster: a usual figure stands for them. */
   readonly guessed: readonly Step[];
   readonly loses: Reason | null;
+  /** Why nobody knows here whether it can be sent there. */
+  readonly unseen?: Reason;
   /** Why it goes there, or why it starts nowhere. */
   readonly why: Reason | null;
   /** One change with which it would start or leave, tried out; null: none is needed, or none was found. */
@@ -135,8 +139,10 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   const why = told.findLast((event) => event.reason !== null)?.reason ?? null;
   const to = after?.host ?? null;
   const nothing = { afterMs: null, downMs: null, loses: null, fix: null };
+  const move = present.view.moves.get(vm.id)?.value;
+  const via = move !== undefined && course?.on === from && move.to !== from ? { via: move.to } : {};
   if (course !== undefined && course.on !== null)
-    return { ...base, to: course.on, why, fix: null, ...timesOf(present, vm, before !== undefined, course) };
+    return { ...base, ...via, to: course.on, why, fix: null, ...timesOf(present, vm, before !== undefined, course) };
   if (vm.requested !== "started")
     return isSame ? undefined : { ...base, ...nothing, becomes: "lies-elsewhere", to, why };
   const help = whyNot(ahead, vm, host);

@@ -118,7 +118,7 @@ export const groupMessages = {
     remedy: "Name a VM, or delete the group: `holdfast group delete {group}`.",
   },
   "group-too-large": {
-    cause: "A group has {most} VMs at most.",
+    cause: "A group has {most VM|VMs} at most.",
     effect: "Group {group} was not changed.",
     remedy: "Create a second group.",
   },
@@ -235,7 +235,7 @@ export const groupMessages = {
     remedy: "Take some of its VMs out first: `holdfast group set {group} --remove-vm VM`.",
   },
   "failover-point-of-one": {
-    cause: "Each VM has recovery points of its own, and group {group} has {count} VMs.",
+    cause: "Each VM has recovery points of its own, and group {group} has {count VM|VMs}.",
     effect: "Nothing was done.",
     remedy: "Name one of them: `--vm VM`.",
   },

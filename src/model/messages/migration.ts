@@ -179,6 +179,12 @@ export const migrationMessages = {
     effect: "The VM goes on where it is.",
     remedy: "Nothing to do: it is moved elsewhere where it has to be.",
   },
+  "move-links-unseen": {
+    cause:
+      "Host {by}, which was asked, sees neither end of any link that is left between {from} and {host} ({tried}): whether VM {vm} can be sent over one is not known here.",
+    effect: "Where none connects the move fails, and the VM goes on where it is.",
+    remedy: "Ask on {from} or {host}, which see their own links, and look after those of {by}.",
+  },
   "move-maintenance-over": {
     cause: "The maintenance of host {host} ended before VM {vm} had left it.",
     effect: "The VM goes on where it is.",

@@ -21,6 +21,7 @@ export const outcomeNames = [
   "copiesLeftBehind",
   "promotions",
   "removals",
+  "forcedStores",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 

@@ -2,6 +2,7 @@ import { type SeededRandom, seededRandom } from "../base/random.ts";
 import { profiles } from "../core/limits.ts";
 import type { Scheduler } from "../model/policy.ts";
 import { drawOne, healAtMs, quietStartMs } from "./draw-events.ts";
+import { drawTwo } from "./draw-two.ts";
 import type { DrawContext } from "./faults/fault.ts";
 import {
   faultKind,
@@ -24,11 +25,14 @@ type Recipe = (random: SeededRandom, context: DrawContext, atMs: number) => Faul
 
 /** How many of the worlds have VMs whose disks are copied. */
 const copiedShare = 0.2;
+/** How many of all worlds are of two hosts that vote, and nobody else (S23). */
+const twoShare = 0.1;
 /** How many of them run guests with KVM: those do not stand still while they move. */
 const kvmShare = 0.25;
 
 /** The world of a seed. Draws are split by subject: one more fault kind reshuffles no layout. */
 export function drawPlan(seed: string): WorldPlan {
+  if (seededRandom(`two ${seed}`).chance(twoShare)) return drawTwo(seed);
   const plan = drawUncopied(seed);
   return seededRandom(`copied ${seed}`).chance(copiedShare) ? withCopies(plan) : plan;
 }

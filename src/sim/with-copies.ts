@@ -32,7 +32,7 @@ export function withCopies(plan: WorldPlan): WorldPlan {
   if (cycles.chance(0.5)) drawn.push(drawCycled(cycles, workers));
   const events = drawn.flatMap(({ group }) => {
     const pair = [group.from, group.to];
-    const { deadlineMs } = planProfiles[plan.profile];
+    const { deadlineMs } = planProfiles[plan.profile === "two" ? "default" : plan.profile];
     const context: DrawContext = { hosts: pair, workers: pair, vms: group.vms, deadlineMs };
     const faults = random.for(`faults ${group.name}`);
     const number = eventsMin + faults.below(eventsMax - eventsMin);

@@ -17,6 +17,7 @@ import { pointMutants } from "./planted/points.ts";
 import { removalMutants } from "./planted/removal.ts";
 import { ruleMutants } from "./planted/rules.ts";
 import { switchingMutants } from "./planted/switching.ts";
+import { twoHostMutants } from "./planted/two-hosts.ts";
 
 /** Every bug that the simulator has to find. */
 export const planted: readonly Mutant[] = [
@@ -38,4 +39,5 @@ export const planted: readonly Mutant[] = [
   ...balancingMutants,
   ...ruleMutants,
   ...removalMutants,
+  ...twoHostMutants,
 ];

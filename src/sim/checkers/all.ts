@@ -28,6 +28,7 @@ import { comesToRest } from "./rest.ts";
 import { bestClass, failedLast, forbiddenHosts, quarantine, soundRules } from "./rules.ts";
 import { rulesHold } from "./rules-at-rest.ts";
 import { deadlines, fencedStandsStill } from "./standing-still.ts";
+import { takeoversAreWhole } from "./takeovers.ts";
 import { waitsAreTold } from "./told.ts";
 
 /** Everything that watches a world; `checkers/steps.ts` looks at the decisions besides. */
@@ -83,6 +84,7 @@ export const allCheckers: readonly CheckerKind[] = [
   evensOut,
   rulesHold,
   removedStayOut,
+  takeoversAreWhole,
   comesToRest,
   waitsAreTold,
 ];

@@ -1,9 +1,10 @@
 import type { VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmOrder } from "../../model/move-records.ts";
-import type { Owner } from "../../model/records.ts";
+import type { Cluster, Owner } from "../../model/records.ts";
 import type { Group, Replica } from "../../model/replication-records.ts";
 import type { OutcomeName } from "../counts.ts";
+import type { Written } from "../world/truth.ts";
 import type { World } from "../world/world.ts";
 import { statedLosses } from "./cycles.ts";
 import { goneBack } from "./going-back.ts";
@@ -25,8 +26,10 @@ export const nothingLost: CheckerKind = {
     const accepted = new Map<VmId, number>();
     const stated = statedLosses(world);
     const returns = goneBack();
+    const taken = takenByWord(world);
     return {
       committed: (written, writer) => {
+        taken.committed(written);
         stated.committed(written, writer);
         returns.note(written);
         const { name, value, before } = written;
@@ -45,7 +48,7 @@ export const nothingLost: CheckerKind = {
         const goesBack = returns.of(copy);
         const guest = world.replicas.guests.get(vm);
         if (guest === undefined || accepted.get(vm) === epoch || stated.of(vm) !== undefined) return;
-        if (goesBack !== undefined) return;
+        if (goesBack !== undefined || taken.starts(vm)) return;
         const lost = copy.vm.spec.disks.flatMap(
           ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
         );
@@ -55,6 +58,24 @@ export const nothingLost: CheckerKind = {
     };
   },
 };
+
+/**
+ * S23: where the host of a run had noted that it goes on without its copy, and was lost with that, an order to go on without that
+ * host states what its copy lacks: for the first start after it.
+ */
+function takenByWord({ truth, replicas }: World) {
+  const stated = new Set<VmId>();
+  return {
+    committed: ({ name, value, before }: Written): void => {
+      if (name.kind !== "owner") return;
+      const [was, is] = [before as Owner | undefined, value as Owner | undefined];
+      const cluster = truth.values.get(keys.cluster) as Cluster | undefined;
+      if (cluster?.forced?.open !== true || was?.kind !== "held" || is?.host !== was.host) return;
+      if (replicas.isNoted(was.host, { vm: name.vm, epoch: was.epoch })) stated.add(name.vm);
+    },
+    starts: (vm: VmId): boolean => stated.delete(vm),
+  };
+}
 
 /** S19: no connection of an earlier epoch writes a copy that a guest runs from. */
 export const copiesHaveOneWriter: CheckerKind = {

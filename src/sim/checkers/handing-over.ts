@@ -8,6 +8,7 @@ import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { Fail } from "./checker.ts";
 import type { CheckerKind } from "./kind.ts";
+import { isLeap } from "./of-takeover.ts";
 
 type Held = Extract<Owner, { kind: "held" }>;
 /** How a live move changes an owner record: to its target, or back to its source. */
@@ -66,6 +67,7 @@ export const handsChangeOnce: CheckerKind = {
           const source = between.get(name.vm)?.from;
           if (
             source !== undefined &&
+            !isLeap(world, before, value) &&
             !isLetGo(before as Owner | undefined, value as Owner | undefined, ran.get(name.vm))
           )
             fail(`the owner of ${name.vm} changes, although ${source} has not quit`);

@@ -9,6 +9,7 @@ import type { World } from "../world/world.ts";
 import { isAwaited } from "./awaited.ts";
 import type { Fail, Writer } from "./checker.ts";
 import type { CheckerKind } from "./kind.ts";
+import { isOfTakeover } from "./of-takeover.ts";
 
 /** Clocks may be slow by 500 ppm and count whole milliseconds. */
 const rateSlack = 0.999;
@@ -23,6 +24,7 @@ export const standbys: CheckerKind = {
       if (writer?.process !== "daemon" || writer.host.id === world.truth.term?.host) return;
       // A host's own last word is nobody's judgement: `leaves` looks at it (HM4).
       if ((value as FenceRecord).cause === "self" && writer.host.id === name.host) return;
+      if (isOfTakeover(world, writer, name.host)) return;
       const who = `${name.host}/${name.incarnation}`;
       const { deadlineMs, marginMs } = world.profile;
       if ((value as FenceRecord).cause !== "silence")
@@ -57,7 +59,7 @@ export const reasons: CheckerKind = {
           leftAt.set(name.host, world.scheduler.now);
         if (name.kind !== "fence" || before !== undefined || value === undefined || writer === null) return;
         const { cause } = value as FenceRecord;
-        if (cause === "self") return;
+        if (cause === "self" || isOfTakeover(world, writer, name.host)) return;
         const who = `${name.host}/${name.incarnation}`;
         const sinceMs = world.scheduler.now - Math.max(leftAt.get(who) ?? 0, leftAt.get(name.host) ?? 0);
         if (!holdsWanted(world, name.host, name.incarnation) && sinceMs > staleMs) {

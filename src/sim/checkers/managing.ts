@@ -8,7 +8,9 @@ import { defaultPolicy } from "../../model/policy.ts";
 import type { FenceRecord, Owner } from "../../model/records.ts";
 import type { World } from "../world/world.ts";
 import { isAwaited } from "./awaited.ts";
+import { handingOf } from "./handing-over.ts";
 import type { CheckerKind } from "./kind.ts";
+import { isLeap, isOfTakeover } from "./of-takeover.ts";
 
 /** What may become of an order to move a VM, as the events say it. */
 const ends = [
@@ -82,6 +84,8 @@ export const maintenanceIsKept: CheckerKind = {
         const is = value as Owner | undefined;
         const was = before as Owner | undefined;
         if (is?.kind !== "held" || (was?.kind === "held" && was.host === is.host)) return;
+        // Given back by a target where it never ran, it comes to nobody new (S15).
+        if (handingOf(world, name, before, value) === "back") return;
         const ms = world.scheduler.now - (since.get(is.host) ?? world.scheduler.now);
         if (ms > behindMs) fail(`${name.vm} is given to ${is.host}, in maintenance for ${Math.floor(ms)} ms`);
       },
@@ -149,7 +153,7 @@ export const waits: CheckerKind = {
 };
 
 /**
- * HM5: while the cluster is disarmed no host is fenced, no move begins, no VM is restarted, and none gets a host but to end
+ * HM5: while the cluster is disarmed no host is fenced but by a person who goes on without it (S23), no move begins, no VM is restarted, and none gets a host but to end
  * what had begun before: a move, or the recovery from a fence that somebody else wrote.
  */
 export const disarmed: CheckerKind = {
@@ -161,10 +165,13 @@ export const disarmed: CheckerKind = {
         const { now } = world.scheduler;
         if (name.kind === "vm-move") movedAt.set(name.vm, now);
         if (writer?.process !== "daemon" || value === undefined || !world.truth.values.has(keys.disarm)) return;
-        if (name.kind === "fence" && before === undefined && (value as FenceRecord).cause !== "self")
+        const isWanted = name.kind === "fence" && isOfTakeover(world, writer, name.host);
+        if (name.kind === "fence" && before === undefined && (value as FenceRecord).cause !== "self" && !isWanted)
           fail(`${name.host}/${name.incarnation} is fenced in a disarmed cluster`);
         if (name.kind === "vm-move" && before === undefined) fail(`${name.vm} begins to move in a disarmed cluster`);
-        if (name.kind !== "owner" || (value as Owner).kind !== "held") return;
+        if (name.kind !== "owner" || (value as Owner).kind !== "held" || isLeap(world, before, value)) return;
+        // Written once more as it is, where two hosts vote (S23).
+        if (JSON.stringify(before) === JSON.stringify(value)) return;
         const { vm } = name;
         const was = before as Owner | undefined;
         const fence = was?.kind === "held" ? world.truth.fences.get(`${was.host}/${was.incarnation}`) : undefined;

@@ -5,6 +5,7 @@ import type { VmMove } from "../../model/move-records.ts";
 import type { FenceRecord, Heartbeat, Owner, VmStatus } from "../../model/records.ts";
 import type { World } from "../world/world.ts";
 import type { CheckerKind } from "./kind.ts";
+import { isOfTakeover } from "./of-takeover.ts";
 
 /** Whole milliseconds, and the agent's own beat to the heart once a second. */
 const slackMs = 1_500;
@@ -50,13 +51,13 @@ export const orders: CheckerKind = {
         fail(`${by} orders the fence of ${host}, whose agent is gone, but whose VMs all ran at its last heartbeat`);
     };
     return {
-      committed: ({ name, value, before }) => {
+      committed: ({ name, value, before }, writer) => {
         if (name.kind === "host") known.delete(name.host);
         if (value === undefined) return;
         if (name.kind === "heartbeat") take(name.host, name.incarnation, value as Heartbeat);
         if (name.kind === "fence" && before === undefined) {
           const record = value as FenceRecord;
-          if (record.cause === "order") checkOrder(name.host, record.by);
+          if (record.cause === "order" && !isOfTakeover(world, writer, name.host)) checkOrder(name.host, record.by);
         }
         if (name.kind !== "owner") return;
         const [was, is] = [before as Owner | undefined, value as Owner];

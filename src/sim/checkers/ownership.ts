@@ -6,6 +6,7 @@ import type { World } from "../world/world.ts";
 import type { Checker, Fail } from "./checker.ts";
 import { handingOf } from "./handing-over.ts";
 import type { CheckerKind } from "./kind.ts";
+import { isOfTakeover } from "./of-takeover.ts";
 
 type Held = Extract<Owner, { kind: "held" }>;
 
@@ -61,6 +62,7 @@ export const leaders: CheckerKind = {
     committed: ({ name, value, before }, writer) => {
       if (writer === null || writer.process !== "daemon" || !isLeadersAlone(name.kind, before, value)) return;
       if (handingOf(world, name, before, value) !== undefined) return;
+      if (name.kind === "fence" && isOfTakeover(world, writer, name.host)) return;
       const leader = world.truth.term?.host;
       if (writer.host.id !== leader) fail(`${writer.host.id} writes ${name.kind} as a leader; ${leader} leads`);
     },

@@ -12,6 +12,7 @@ import { freezeSticks, rareFaults, thawFails } from "./rare.ts";
 import { hostLeaves } from "./removing.ts";
 import { rulingFaults } from "./ruling.ts";
 import { storeFaults } from "./store.ts";
+import { takeovers } from "./takeover.ts";
 
 /** Everything that goes wrong in worlds within the guarantee. */
 export const faultMenu: readonly FaultKind[] = [
@@ -81,9 +82,12 @@ export const lateMenu: readonly FaultKind[] = [qmpLate];
 /** Hosts that leave the cluster for a while; drawn by itself. */
 export const removalMenu: readonly FaultKind[] = [hostLeaves];
 
+/** Of two hosts, one goes on without the other; drawn in worlds of two (S23). */
+export const takeoverMenu: readonly FaultKind[] = [takeovers([...faultMenu])];
+
 const drawn = [
   ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
-  ...[rulingMenu, movingMenu, copyingMenu, lastMenu, lateMenu, removalMenu],
+  ...[rulingMenu, movingMenu, copyingMenu, lastMenu, lateMenu, removalMenu, takeoverMenu],
 ].flat();
 /** Every kind that seeds draw: a count of each is held against zero. */
 export const drawnKinds: readonly string[] = [...new Set(drawn.map((kind) => kind.name))];

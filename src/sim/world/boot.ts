@@ -158,7 +158,12 @@ function startDaemon(world: World, host: SimHost): void {
   const life = process.begin(host.clock);
   const random = world.random.for(`daemon ${host.id} ${world.scheduler.executed}`);
   const daemon = runDaemon(
-    { self: host.id, profile: world.profile, role: world.isWitness(host) ? "witness" : "host" },
+    {
+      self: host.id,
+      profile: world.profile,
+      role: world.isWitness(host) ? "witness" : "host",
+      isHeld: () => host.takeoverUnfinished,
+    },
     {
       store: storeClient(world, host, life, "daemon"),
       clock: life.clock,
@@ -237,8 +242,9 @@ function heartLink(host: SimHost, life: Life): HeartLink {
   };
 }
 
-function storeClient(world: World, host: SimHost, life: Life, process: ProcessName): StoreClient {
+export function storeClient(world: World, host: SimHost, life: Life, process: ProcessName): StoreClient {
   const writer = { host, process, life };
+  const atStart = world.voters();
   return new StoreClient({
     host: host.number,
     life,
@@ -247,7 +253,10 @@ function storeClient(world: World, host: SimHost, life: Life, process: ProcessNa
     members: world.members,
     memory: world.memory,
     history: world.history,
-    voters: world.voters(),
+    // Both endpoints stand in the configuration of each of two hosts, whichever of them votes when it is read (S23).
+    get voters() {
+      return world.plan.profile === "two" ? world.voters() : atStart;
+    },
     works: (number) => world.memberWorks(number),
     watchLagMs: () => host.trouble.watchLagMs,
     blocked: () => process === "daemon" && host.trouble.storeBlocked,

@@ -112,6 +112,8 @@ export class SimHost {
   poweredOffAt = -1;
   tree: SimTree = createTree();
   incarnationFile: OwnIncarnation | null = null;
+  /** The mark beside its member's data: the store was forced here, and not all that follows is written; outlives the power (S24). */
+  takeoverUnfinished = false;
   /** Set by a fault that acts between a heart's choice of a number and its registration. */
   whenIncarnationWritten: ((own: OwnIncarnation) => void) | undefined;
   /** D and M with which its guards are started. */

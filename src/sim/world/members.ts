@@ -80,6 +80,14 @@ export class Members {
     return true;
   }
 
+  /** It was started by force with its own data, as a store of one (S23): what the others say is nobody's word from then on. */
+  force(host: number): void {
+    for (const other of this.#voters) if (other !== host) this.#left.add(other);
+    this.#voters = [host];
+    this.#left.delete(host);
+    this.refresh();
+  }
+
   /** A member that could lead, or that follows the leader, sees a majority both ways. */
   seesQuorum(host: number): boolean {
     const { works, network } = this.#deps;

@@ -1,0 +1,64 @@
+import type { Mutant } from "../mutant.ts";
+
+const file = "src/core/takeover.ts";
+const near = ["takeover"];
+
+/** Bugs of two hosts that vote, and of going on without the other one: found by seeds (those of `takeover.ts` by unit tests). */
+export const twoHostMutants: readonly Mutant[] = [
+  {
+    id: "lost-host-fenced-before-its-vms-leap",
+    rule: "S24",
+    what: "Who goes on without the other host fences it first: its VMs may start with epochs that it used.",
+    near,
+    file,
+    find: '    say("cluster", { ...forced, open: true }),\n',
+    replace:
+      '    say("cluster", { ...forced, open: true }),\n    ...[...lost].flatMap(([host, proof]) => fenceOff(view, host, proof, takeover)),\n',
+  },
+  {
+    id: "copies-left-behind-are-taken-along",
+    rule: "S21",
+    what: "Who goes on without the other host takes copies of its VMs for whole that the records call stale.",
+    near,
+    file,
+    find: "isInSync(view, vm, self) && !(byItself === true && isUnsaid);",
+    replace: "!(byItself === true && isUnsaid);",
+  },
+  {
+    id: "managers-decide-in-the-midst-of-a-takeover",
+    rule: "S24",
+    what: "A manager goes on while a takeover of its host is not written to its end.",
+    near,
+    file: "src/manager/manager.ts",
+    find: "if (happened.isHeld === true || isHalfTakenOver(happened.view)) {",
+    replace: "if (happened.isHeld === undefined && isHalfTakenOver(happened.view)) {",
+  },
+  {
+    id: "votes-again-as-the-life-that-was-fenced",
+    rule: "S23",
+    what: "A host joins the store that went on without it before it has registered there anew.",
+    near,
+    file,
+    find: `  if (incarnation === undefined || fenceOf(view, self, incarnation) !== undefined) return false;
+  return heartbeatOf(view, self, incarnation) !== undefined;`,
+    replace: "  return incarnation !== undefined;",
+  },
+  {
+    id: "next-agent-knows-no-note",
+    rule: "S23",
+    what: "An agent brings the copy of a run up to date that an earlier one let go on alone by a note, as if it lacked nothing.",
+    near,
+    file: "src/agent/mirroring.ts",
+    find: 'mirror.told === "alone" || noteOf(building.state, mirror.run)?.isThere === true;',
+    replace: 'mirror.told === "alone";',
+  },
+  {
+    id: "copy-of-two-taken-without-its-hosts-word",
+    rule: "S23",
+    what: "A copy that its host may have gone on without, by a note of its own, is taken by itself once that host is fenced.",
+    near,
+    file: "src/core/replication-usable.ts",
+    find: "state.byHost !== true || owner?.kind",
+    replace: "state.byHost === true || owner?.kind",
+  },
+];

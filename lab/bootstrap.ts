@@ -5,7 +5,7 @@ import { type Client, connectClient } from "../src/api/client/index.ts";
 import { createClusterTransaction } from "../src/core/cluster-creation.ts";
 import type { WallMs } from "../src/model/ids.ts";
 import { type Cluster, labKernel, labNetwork, labPool } from "./cluster.ts";
-import { guestAppend, guestMemoryMiB } from "./guest/append.ts";
+import { type GuestArguments, guestAppend, guestMemoryMiB } from "./guest/append.ts";
 import type { HostPlan } from "./host.ts";
 import type { HostProgram } from "./host-init.ts";
 import { LabError } from "./lab-error.ts";
@@ -83,6 +83,7 @@ export async function startGuest(
   address: string,
   tickMs: number | null,
   pool = labPool,
+  more: Pick<GuestArguments, "pairMs" | "agent"> = {},
 ): Promise<void> {
   await client.vm.create({
     name,
@@ -93,8 +94,9 @@ export async function startGuest(
     networks: [labNetwork],
     kernel: {
       ...labKernel,
-      append: guestAppend({ name, address: `${address}/24`, tickMs }),
+      append: guestAppend({ name, address: `${address}/24`, tickMs, ...more }),
     },
+    guestAgent: true,
     maxRestart: 3,
   });
   await client.vm.start({ vm: name });

@@ -4,6 +4,10 @@ export type GuestArguments = {
   readonly address: string;
   /** The guest appends a record by itself every so many milliseconds; null: never. */
   readonly tickMs: number | null;
+  /** What it appends by itself takes two records (`pair-open`, `pair-close`), so many milliseconds apart; absent: one. */
+  readonly pairMs?: number | undefined;
+  /** False: its agent answers nobody. */
+  readonly agent?: boolean | undefined;
 };
 
 /**
@@ -17,7 +21,10 @@ const quick =
 /** The kernel's command line for a VM spec; the driver fills in `{epoch}` at each start. */
 export function guestAppend(guest: GuestArguments): string {
   const tick = guest.tickMs === null ? "" : ` holdfast.tick=${guest.tickMs}`;
-  return `${quick} holdfast.name=${guest.name} holdfast.ip=${guest.address} holdfast.epoch={epoch}${tick}`;
+  const pair = guest.pairMs === undefined ? "" : ` holdfast.pair=${guest.pairMs}`;
+  const agent = guest.agent === false ? " holdfast.agent=off" : "";
+  const more = `${tick}${pair}${agent}`;
+  return `${quick} holdfast.name=${guest.name} holdfast.ip=${guest.address} holdfast.epoch={epoch}${more}`;
 }
 
 /** MiB of guest memory: 64 is not enough for Debian's kernel. */

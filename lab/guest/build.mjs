@@ -20,14 +20,14 @@ const here = import.meta.dirname;
 const out = join(here, "../../.build/guest");
 const modules = [
   ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"],
-  ["failover", "net_failover", "virtio_net", "pvpanic", "pvpanic-pci", "evdev", "button"],
+  ["failover", "net_failover", "virtio_net", "pvpanic", "pvpanic-pci", "evdev", "button", "virtio_console"],
 ].flat();
 
 // A newer kernel in the archive is no reason to build again: asking apt costs half a second at each command.
-const stamp = createHash("sha256")
-  .update(readFileSync(join(here, "build.mjs")))
-  .update(readFileSync(join(here, "holdfast-guest.c")))
-  .digest("hex");
+const sources = ["holdfast-guest.c", "guest-agent.c"];
+const hash = createHash("sha256");
+for (const file of ["build.mjs", "guest-agent.h", ...sources]) hash.update(readFileSync(join(here, file)));
+const stamp = hash.digest("hex");
 if (readStamp() === stamp) process.exit(0);
 const kernelPackage = findKernelPackage();
 build();
@@ -54,9 +54,8 @@ function build() {
     const deb = readdirSync(work).find((name) => name.endsWith(".deb"));
     execFileSync("dpkg", ["-x", join(work, deb), join(work, "x")]);
     const init = join(work, "init");
-    execFileSync("cc", ["-static", "-O2", "-s", "-Wall", "-Wextra", "-o", init, join(here, "holdfast-guest.c")], {
-      stdio: "inherit",
-    });
+    const options = ["-static", "-O2", "-s", "-Wall", "-Wextra", "-o", init];
+    execFileSync("cc", [...options, ...sources.map((file) => join(here, file))], { stdio: "inherit" });
     const version = kernelPackage.replace("linux-image-", "");
     writeFileSync(join(work, "initrd.gz"), initrd(init, join(work, "x/lib/modules", version, "kernel")));
     writeFileSync(join(work, "vmlinuz"), readFileSync(join(work, "x/boot", `vmlinuz-${version}`)));

@@ -3,7 +3,8 @@
  * modules, brings up eth0, and serves HTTP on port 80 over a log of numbered records on /dev/vda.
  * A write is answered only after its record is on the disk, so that whoever asked may count on it for ever:
  * that is what "no acknowledged write is lost" is measured against. No shell, no libc modules, no forks:
- * every exec costs tens of milliseconds under TCG, and service time after a failover is what users feel.
+ * every exec costs tens of milliseconds under TCG, and service time after a failover is what users feel. What a host may
+ * ask of it over virtio-serial is in guest-agent.c.
  *
  * Disk: sector 0 is the superblock, sector 1 + i holds record i (layouts below, little-endian, read by disk.ts).
  */
@@ -33,7 +34,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { sector = 512, connections = 48, request_max = 2048, inputs = 8, announcements = 5 };
+#include "guest-agent.h"
+
+enum { sector = 512, connections = 48, request_max = 2048, inputs = 8, announcements = 5, agent_tries = 100 };
 
 struct superblock {
   char magic[8]; /* "HFGUEST1" */
@@ -65,8 +68,9 @@ struct connection {
 
 static int disk = -1;
 static uint64_t capacity, records, last_number, boots, epoch;
-static char name[64] = "guest", address[64] = "", then[16] = "";
-static long tick_ms;
+static char name[64] = "guest", address[64] = "", then[16] = "", agent[8] = "";
+static long tick_ms, pair_ms;
+static int is_half_done;
 static struct connection served[connections];
 static uint8_t block[sector] __attribute__((aligned(4096)));
 
@@ -169,6 +173,23 @@ static int64_t append(uint64_t number, const char *client) {
   if (write_sector(1 + records) != 0) return -1;
   last_number = next.last;
   return records++;
+}
+
+/*
+ * With `holdfast.pair=MS` what the guest notes by itself takes two records, the second one so long after the first: who
+ * reads the disk at any moment finds a thing half done, except where the guest was asked to come to its end first.
+ */
+static void finish_pair(void) {
+  if (is_half_done) append(0, "pair-close");
+  is_half_done = 0;
+}
+
+/* Returns after how many milliseconds the next one is due. */
+static long tick(void) {
+  if (pair_ms == 0) return append(0, "tick"), tick_ms;
+  if (is_half_done) return finish_pair(), tick_ms;
+  is_half_done = append(0, "pair-open") >= 0;
+  return pair_ms;
 }
 
 /* HTTP ------------------------------------------------------------------------------------------------------------ */
@@ -402,11 +423,15 @@ static void read_arguments(void) {
   number[0] = 0;
   argument(line, "holdfast.tick=", number, sizeof number);
   tick_ms = atol(number);
+  number[0] = 0;
+  argument(line, "holdfast.pair=", number, sizeof number);
+  pair_ms = atol(number);
+  argument(line, "holdfast.agent=", agent, sizeof agent);
 }
 
-/* What nobody waits for comes after the first answer: the panic device and the power button. */
+/* What nobody waits for comes after the first answer: the panic device, the power button, and the host's channel. */
 static int load_late(struct pollfd *into) {
-  static const char *const late[] = {"pvpanic", "pvpanic-pci", "evdev", "button"};
+  static const char *const late[] = {"pvpanic", "pvpanic-pci", "evdev", "button", "virtio_console"};
   for (size_t i = 0; i < sizeof late / sizeof *late; i++) load_module(late[i]);
   int opened = 0;
   for (int i = 0; i < inputs; i++) {
@@ -432,33 +457,43 @@ static void do_then(void) {
 }
 
 static void serve(int listener) {
-  struct pollfd polled[1 + inputs + connections];
-  int buttons = -1, announced = 0;
+  struct pollfd polled[2 + inputs + connections];
+  int buttons = -1, announced = 0, channel = -1, tries = 0;
   uint64_t next_announcement = uptime_ms();
   uint64_t next_tick = uptime_ms() + tick_ms;
   for (;;) {
-    int before = buttons < 0 ? 1 : 1 + buttons;
+    int before = buttons < 0 ? 2 : 2 + buttons;
     int count = before;
-    polled[0] = (struct pollfd){.fd = listener, .events = POLLIN};
-    for (int i = 0; i < connections; i++) polled[count++] = (struct pollfd){.fd = served[i].fd, .events = POLLIN};
-    int64_t wait = tick_ms > 0 ? (int64_t)(next_tick - uptime_ms()) : -1;
-    if (tick_ms > 0 && wait < 0) wait = 0;
+    /* Who stands still neither writes nor takes on what would have to be written. */
+    int is_still = agent_is_frozen();
+    polled[0] = (struct pollfd){.fd = is_still ? -1 : listener, .events = POLLIN};
+    polled[1] = (struct pollfd){.fd = channel, .events = POLLIN};
+    for (int i = 0; i < connections; i++)
+      polled[count++] = (struct pollfd){.fd = is_still ? -1 : served[i].fd, .events = POLLIN};
+    int64_t wait = tick_ms > 0 && !is_still ? (int64_t)(next_tick - uptime_ms()) : -1;
+    if (tick_ms > 0 && !is_still && wait < 0) wait = 0;
     if (announced < announcements) {
       if (uptime_ms() >= next_announcement) announce(), next_announcement = uptime_ms() + (100 << announced++);
       int64_t left = (int64_t)(next_announcement - uptime_ms());
       if (wait < 0 || left < wait) wait = left < 0 ? 0 : left;
     }
+    /* The channel appears a moment after its module was loaded, or never. */
+    if (buttons >= 0 && channel < 0 && tries < agent_tries && strcmp(agent, "off") != 0) {
+      channel = agent_open(finish_pair), tries++;
+      if (wait < 0 || wait > 20) wait = 20;
+    }
     if (buttons < 0) wait = 0;
     int ready = poll(polled, count, wait);
-    if (ready == 0 && buttons < 0) buttons = load_late(polled + 1), do_then();
-    if (tick_ms > 0 && uptime_ms() >= next_tick) append(0, "tick"), next_tick = uptime_ms() + tick_ms;
+    if (ready == 0 && buttons < 0) buttons = load_late(polled + 2), do_then();
+    if (tick_ms > 0 && !agent_is_frozen() && uptime_ms() >= next_tick) next_tick = uptime_ms() + tick();
     if (ready <= 0) continue;
-    for (int i = 1; i < before; i++)
+    for (int i = 2; i < before; i++)
       if (polled[i].revents != 0) read_button(polled[i].fd);
     for (int i = 0; i < connections; i++)
       if (served[i].fd >= 0 && polled[before + i].fd == served[i].fd && polled[before + i].revents != 0)
         read_connection(&served[i]);
     if (polled[0].revents != 0) accept_connection(listener);
+    if (channel >= 0 && polled[1].revents != 0) agent_serve();
   }
 }
 

@@ -93,7 +93,7 @@ function forgetCaughtUp(state: AgentState, happened: AgentEvent): AgentState {
   const over = ({ until }: AgentPending) =>
     (until.kind === "answered" && until.revision <= happened.view.revision) ||
     (until.kind === "unclear" && until.freeAt <= happened.now);
-  if (![...state.pending.values()].some(over)) return state;
+  if (state.pending.size === 0 || ![...state.pending.values()].some(over)) return state;
   return { ...state, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
 }
 

@@ -16,9 +16,8 @@ export function takeProgress(building: Building): void {
     building.state = { ...state, copying: new Map(left), pauses: new Map(untold) };
   if (state.progress.size === 0 || happened.now < state.progressAt) return;
   const copying = new Map(left);
-  for (const [vm, { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link }] of state.progress) {
-    if (isLeaving(state, vm) && percent < 100)
-      copying.set(vm, { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link });
+  for (const [vm, progress] of state.progress) {
+    if (isLeaving(state, vm) && progress.percent < 100) copying.set(vm, progress);
   }
   const progressAt = later(happened.now, limits.agentWakeMs);
   building.state = { ...building.state, copying, progress: new Map(), progressAt };

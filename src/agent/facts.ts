@@ -1,5 +1,7 @@
+import { inKeyOrder } from "../base/order.ts";
 import { isSame } from "../base/same.ts";
 import { event } from "../core/decision.ts";
+import { protectionOf } from "../core/replication-duty.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -20,7 +22,11 @@ export function decideFacts(building: Building, incarnation: Incarnation): void 
   if (state.reading === undefined || building.busy(subject)) return;
   const before = happened.view.facts.get(state.self);
   const registration = happened.view.hosts.get(state.self);
-  const next: HostFacts = { ...state.reading, schema: 1, incarnation, accel: state.accel, at: happened.wall };
+  const refused = copiesRefused(building);
+  const next: HostFacts = {
+    ...{ ...state.reading, schema: 1, incarnation, accel: state.accel, at: happened.wall },
+    ...(refused.length === 0 ? {} : { copiesRefused: refused }),
+  };
   if (registration === undefined || (before !== undefined && sameFacts(before.value, next))) return;
   const key = keys.hostFacts(state.self);
   const joined = before?.value.incarnation !== incarnation;
@@ -32,6 +38,14 @@ export function decideFacts(building: Building, incarnation: Incarnation): void 
     transaction([unchanged(key, before), ...stillIn(state.self, registration)], [put(key, next)]),
     told,
   );
+}
+
+/** S21: as long as it is so, only this host knows why there is no copy. */
+function copiesRefused({ state, happened: { view } }: Building): NonNullable<HostFacts["copiesRefused"]> {
+  return inKeyOrder(state.replicas.receiving).flatMap(([vm, { refused }]) => {
+    if (refused === null || protectionOf(view, vm)?.to !== state.self) return [];
+    return [{ vm, code: refused.code, params: refused.params }];
+  });
 }
 
 /** A pool that was made after the last reading: VMs may be waiting for a host that has it. */

@@ -5,6 +5,7 @@ import { keys } from "../model/keys.ts";
 import type { Intent, ResetIntent } from "../model/records.ts";
 import type { Stored } from "../model/view.ts";
 import { type Building, isNamed } from "./building.ts";
+import { nameOf } from "./move-parts.ts";
 import { runKey } from "./state.ts";
 
 /**
@@ -31,8 +32,8 @@ export function answerIntents(building: Building, incarnation: Incarnation): voi
     if (local?.phase !== "running" || !isNamed(view, building.state.self, run) || owner.epoch !== intent.value.epoch) {
       answer(building, intent, {
         kind: "refused",
-        code: "vm-not-running",
-        params: { vm: intent.value.vm },
+        code: local?.phase === "moving" ? "vm-between-hosts" : "vm-not-running",
+        params: { vm: nameOf(view, intent.value.vm), host: view.moves.get(intent.value.vm)?.value.to ?? "" },
         at: building.happened.wall,
       });
       continue;

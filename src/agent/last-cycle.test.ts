@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Agent, web as runOf, seen } from "../../test/support/agent-rig.ts";
-import { held, host, incarnation, move, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { fence, held, host, incarnation, move, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -148,4 +148,49 @@ test("[S25] it waits for nobody's turn", () => {
   const agent = agentThatLetsGo(["a", "b", "c", "d", "e"]);
   const begun = agent.effects.flatMap((effect) => (effect.kind === "cycle" ? [effect.run.vm] : []));
   expect(begun).toEqual([web, ...["a", "b", "c", "d"].map(vmId)]);
+});
+
+/** h1 was fenced, with its power perhaps about to go, and lives on as its next life. */
+function livesOn(agent: Agent, device: "begun" | "not-needed", state: "running" | "paused"): void {
+  const { records } = agent;
+  records.host("h1", 2).put(keys.fence(host("h1"), incarnation(1)), fence({ device, proofs: [] }));
+  agent.changes();
+  agent.beats(2);
+  agent.take("list");
+  agent.tell({ kind: "listed", runs: [seen(run, state)], attached: [] });
+}
+
+test("[S11, S25] one that an earlier life of its host halted is not ended while the power may go, and never goes on", () => {
+  const agent = agentThatLetsGo();
+  cycles(agent, sealed(2));
+  agent.ends("halt");
+  agent.take("cycle");
+  livesOn(agent, "begun", "paused");
+  agent.wait(limits.lastCycleMs);
+  expect(kinds(agent)).toEqual([]);
+  agent.records.put(keys.fence(host("h1"), incarnation(1)), fence({ device: "not-needed", proofs: [] }));
+  agent.changes();
+  agent.settles();
+  agent.ends("adopt");
+  expect(kinds(agent)).toEqual(["stop"]);
+});
+
+test("[S11, S25] the cycles of a run that was claimed back wait until those under its earlier name are ended", () => {
+  const agent = agentThatLetsGo();
+  agent.records.remove(keys.vmMove(web));
+  const cycled = agent.take("cycle");
+  livesOn(agent, "not-needed", "running");
+  agent.settles();
+  agent.ends("adopt");
+  const receiver = { incarnation: incarnation(1), epoch: 2, doors, isAsLeft: false };
+  const about = { schema: 1, vm: web, volume: disk.volume, host: "h2", epoch: 2, receiver };
+  agent.records.put(key, { ...about, state: { kind: "copying" } });
+  agent.changes();
+  agent.wait(limits.tickMs);
+  expect(kinds(agent)).toEqual([]);
+  agent.tell({ kind: "cycled", op: cycled?.op ?? 0, end: broken });
+  agent.ends("end-cycles");
+  agent.wait(limits.tickMs);
+  const begun = agent.effects.flatMap((effect) => (effect.kind === "cycle" ? [effect.run] : []));
+  expect(begun).toEqual([{ ...run, incarnation: 2, epoch: 2 }]);
 });

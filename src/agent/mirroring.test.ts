@@ -122,10 +122,32 @@ describe("the host whose VM is copied", () => {
     expect(left.take("attach")).toBeDefined();
   });
 
+  test("[S16, S17] a group is paused: its copy is recorded as left behind, the relay stays, and only what was written is sent later", () => {
+    const records = cluster({ kind: "in-sync" });
+    const [group] = [...records.view.groups.values()];
+    records.put(keys.group("office" as never), { ...group?.value, paused: ["asked"] });
+    const agent = new Agent(records);
+    agent.lists();
+    agent.take("list");
+    agent.tell({ kind: "listed", runs: [seen(run)], attached: [run] });
+    expect([stateIn(agent), agent.take("go-on-alone")]).toEqual(["stale", undefined]);
+    agent.settles();
+    agent.ends("go-on-alone");
+    agent.wait(limits.replicaRetryMs);
+    const told = agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.events : []));
+    expect(told.map(({ type }) => type)).not.toContain("replica-left-behind");
+    const after = ["detach", "reach", "resync", "attach"] as const;
+    expect(after.map((kind) => agent.take(kind))).toEqual(after.map(() => undefined));
+    records.put(keys.group("office" as never), { ...group?.value });
+    agent.changes();
+    agent.ends("reach");
+    expect(agent.take("take-point")).toBeDefined();
+  });
+
   test("[S16] a relay that was to let go, and may have, is never told to send again: it is only detached", () => {
     const records = cluster(stale);
     const [group] = [...records.view.groups.values()];
-    records.put(keys.group("office" as never), { ...group?.value, paused: ["asked"] });
+    records.put(keys.group("office" as never), { ...group?.value, mode: { kind: "asynchronous", everyS: 5 } });
     const agent = new Agent(records);
     agent.lists();
     agent.take("list");

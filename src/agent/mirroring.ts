@@ -70,7 +70,10 @@ function settleLeft(building: Building, mirror: Mirror): void {
 type Here = {
   readonly local: Local;
   readonly to: HostId;
+  /** Undefined: no write is copied now. */
   readonly protection: Protection | undefined;
+  /** Each write is to be copied again once its group goes on. */
+  readonly isPaused: boolean;
   readonly copies: CopiesState;
   readonly doors: readonly Door[] | undefined;
 };
@@ -81,8 +84,8 @@ function settleRun(building: Building, local: Local): void {
   const key = runKey(run);
   const mirror = building.state.replicas.mirrors.get(key);
   const protection = protectionOf(view, run.vm);
-  const isMirrored = protection?.group.mode.kind === "synchronous" && isWorking(view, protection.group);
-  const works = isMirrored ? protection : undefined;
+  const isMirrored = protection?.group.mode.kind === "synchronous";
+  const works = isMirrored && isWorking(view, protection.group) ? protection : undefined;
   const to = protection?.to ?? hostsWithCopies(view, run.vm).find((host) => host !== building.state.self);
   // While the record of it is on its way, for as long as nobody takes it.
   if (mirror !== undefined && to !== undefined) goByHost(building, mirror, to);
@@ -96,6 +99,7 @@ function settleRun(building: Building, local: Local): void {
     local,
     to,
     protection: works,
+    isPaused: isMirrored && works === undefined,
     copies: copiesState(view, run.vm, run, to),
     doors: works === undefined ? undefined : doorsTo(view, run.vm, run, to),
   };
@@ -145,10 +149,12 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
     keepsBranch(record?.value),
   );
   const isCounted = copies !== "stale" && copies !== "none" && !isBranch;
-  tellLeft(building, here, mirror);
+  if (!here.isPaused) tellLeft(building, here, mirror);
   if (isCounted) forgetAlone(building, mirror.run.vm);
   if (mirror.ended || protection === undefined || isBranch) {
     if (isCounted) record(building, here, mirror.ended ? "failed" : "order");
+    // What is written meanwhile is noted, as over a link that was cut, and nothing else has to be copied later (S16).
+    else if (here.isPaused && copies === "stale" && !mirror.ended && !isBranch) stayAlone(building, here, mirror);
     // What it was told to do lasts until it is gone.
     else if (!isReplicaWorking(building.state, key, "resync") && isDue(building, mirror) && mayLeave(building, here))
       step(building, "detach", mirror);
@@ -165,6 +171,13 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
   else if (copies === "copying") catchUp(building, here, mirror);
   // Told by an earlier agent: from here on this one knows that each write waits for the copy.
   else if (copies === "in-sync" && mirror.told === "unknown") sendOn(building, mirror, doors);
+}
+
+function stayAlone(building: Building, here: Here, mirror: Mirror): void {
+  // By order: nobody has to be told that its copy does not answer.
+  if (mirror.told === "alone" && mirror.untold)
+    building.state = withMirror(building.state, { ...mirror, untold: false });
+  else if (mirror.told !== "alone") goOnAlone(building, here, mirror);
 }
 
 /** S16: only with the stale record in the view; asserted here again, because nothing after it asks. */

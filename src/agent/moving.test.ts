@@ -52,12 +52,10 @@ describe("the source", () => {
   test("tells how the copying goes in the VM's status, now and then, and nothing of it afterwards", () => {
     const agent = agentOf(source(), seen(run(1)));
     const out = agent.take("migrate-out");
-    const told = { mibPerSecond: 80, remainingMiB: 40, expectedDowntimeMs: 300, link: "10.0.1.2" };
+    const guest = "stopped" as const;
+    const told = { mibPerSecond: 80, remainingMiB: 40, expectedDowntimeMs: 300, link: "10.0.1.2", guest };
     const hear = (percent: number): void =>
-      agent.tell({
-        kind: "move",
-        event: { kind: "progress", run: run(1), progress: { ...told, percent, guest: "stopped" } },
-      });
+      agent.tell({ kind: "move", event: { kind: "progress", run: run(1), progress: { ...told, percent } } });
     const copying = () => (agent.written(keys.vmStatus(web)) as VmStatus | undefined)?.copying;
     agent.settles();
     hear(20);

@@ -100,7 +100,9 @@ function noteTaken(
   const { taken, kept, unkept } = answered.points;
   const told = new Map(unkept);
   told.delete(vm);
-  const point = draft === undefined ? undefined : { ...draft, at: end.at, consistency: end.consistency };
+  const { at, consistency, whyCrash } = end;
+  const why = whyCrash === undefined ? {} : { whyCrash };
+  const point = draft === undefined ? undefined : { ...draft, at, consistency, ...why };
   return withPoints(answered, {
     ...(point === undefined ? {} : { taken: new Map(taken).set(vm, point) }),
     ...(keeps === undefined ? {} : { kept: new Map(kept).set(vm, keeps), unkept: told }),

@@ -178,7 +178,9 @@ function noteDone(state: AgentState, op: AgentOp, local: Local, wall: WallMs): A
       const locals = new Map(state.locals);
       locals.delete(op.runKey);
       const moving = local.moving === null ? null : takenOver(local.moving);
-      const next = { ...fresh(as, moving === null ? "running" : "moving", wall), moving };
+      // Whoever stands still for good does so under each of its names (S25).
+      const last = local.last?.stage === "given-up" ? local.last : null;
+      const next = { ...fresh(as, moving === null ? "running" : "moving", wall), moving, last };
       return withLocal({ ...state, locals }, next);
     }
     default:

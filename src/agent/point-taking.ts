@@ -1,5 +1,6 @@
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
+import { reason } from "../core/placement/fitness.ts";
 import { isScheduleDue, lastToKeep, takenTransaction } from "../core/points.ts";
 import { copiesState, doorsTo, isWorking, protectionOf } from "../core/replication-duty.ts";
 import { transaction, unchanged } from "../core/transactions.ts";
@@ -159,7 +160,9 @@ function recordTaken(building: Building, incarnation: Incarnation): void {
       // What is fenced records nothing any more: its host finds the point.
       if (fenceOf(view, self, registration.value.incarnation) !== undefined) continue;
       const params = { vm: nameOf(view, vm), point: point.id, host: point.host, consistency: point.consistency };
-      const told = event("point-taken", { vm, host: self }, params);
+      const { whyCrash } = point;
+      const why = whyCrash === undefined ? null : reason("S20", whyCrash.code, { ...whyCrash.params, vm: params.vm });
+      const told = event("point-taken", { vm, host: self }, params, why);
       building.commit(`taken ${vm}`, takenTransaction(point, owner as Stored<HeldOwner>, registration), [told]);
     }
   }

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { Agent, web as runOf } from "../../test/support/agent-rig.ts";
-import { held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { facts, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import type { HostFacts } from "../model/records.ts";
 import type { SealedCycle } from "../model/replication-cycle.ts";
 import type { Replica } from "../model/replication-records.ts";
 import type { ReceiveEnd } from "../ports/replication.ts";
@@ -94,4 +95,18 @@ test("[S21] why its driver takes no copies is told once for each cause, and trie
   expect(again({ kind: "unknown", cause: "no answer" })).toEqual([]);
   expect(again(refused("group-folder-foreign"))).toEqual([]);
   expect(again(refused("pool-full"))).toEqual(["pool-full"]);
+});
+
+test("[S21] as long as its driver takes no copies, the facts of the host say why", () => {
+  const agent = answered({ kind: "refused", code: "pool-full", params: { pool: "local" } });
+  const { schema: _, incarnation: __, accel: ___, at: ____, ...reading } = facts();
+  agent.tell({ kind: "read", reading });
+  const key = keys.hostFacts(host("h1"));
+  const said = () => (agent.written(key) as HostFacts | undefined)?.copiesRefused;
+  expect(said()).toEqual([{ vm: web, code: "pool-full", params: { pool: "local" } }]);
+  agent.settles();
+  agent.wait(limits.replicaRetryMs);
+  const asked = agent.take("receive");
+  agent.tell({ kind: "received", op: asked?.op ?? 0, end: { kind: "ready", doors, isAsLeft: false, lastCycle: null } });
+  expect([agent.written(key) !== undefined, said()]).toEqual([true, undefined]);
 });

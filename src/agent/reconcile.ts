@@ -1,4 +1,4 @@
-import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
+import { compareText, valuesInKeyOrder } from "../base/order.ts";
 import { cpuModelAtStart } from "../core/cpu.ts";
 import { event } from "../core/decision.ts";
 import { isDisarmed } from "../core/disarmed.ts";
@@ -15,6 +15,7 @@ import {
 import { saidByHost } from "../core/replication.ts";
 import { saidWhole } from "../core/replication-cycles.ts";
 import { transaction } from "../core/transactions.ts";
+import { vmIndex } from "../core/vm-index.ts";
 import { liesOn } from "../core/volume-place.ts";
 import { type Incarnation, later, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -48,9 +49,9 @@ import { reportStatus, statusChange } from "./status.ts";
 export function reconcile(building: Building, incarnation: Incarnation): void {
   const { view } = building.happened;
   for (const local of valuesInKeyOrder(building.state.locals)) settleLocal(building, local, incarnation);
-  for (const [id, owner] of inKeyOrder(view.owners)) {
-    if (owner.value.kind !== "held" || owner.value.host !== building.state.self) continue;
-    settleOwned(building, id, owner as Stored<HeldOwner>, incarnation);
+  for (const id of [...(vmIndex(view).heldBy.get(building.state.self) ?? [])].sort(compareText)) {
+    const owner = view.owners.get(id);
+    if (owner?.value.kind === "held") settleOwned(building, id, owner as Stored<HeldOwner>, incarnation);
   }
   settleMirrors(building, incarnation);
   settleCycles(building, incarnation);

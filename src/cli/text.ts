@@ -94,3 +94,8 @@ export function alternativeText({ option, why }: EventOutput["alternatives"][num
   const rest = cause.startsWith(`${host} `) ? cause.slice(host.length + 1) : cause;
   return `${why.code.startsWith("fix-") ? "but" : "not"} ${option}: ${rest}`;
 }
+
+/** `1 VM`, `2 VMs`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

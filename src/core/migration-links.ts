@@ -72,6 +72,15 @@ export function cutLinks(
   });
 }
 
+/** Those of which somebody else than their two hosts sees nothing: neither end answers. */
+export function unseenLinks(
+  links: readonly MoveLink[],
+  asker: LinkAsker,
+  answers: ReadonlySet<string>,
+): readonly MoveLink[] {
+  return asker === "other" ? links.filter(({ from, to }) => !answers.has(from) && !answers.has(to)) : [];
+}
+
 /**
  * The links between two hosts in the order in which writes are sent to a copy: those made for it first. `subnet` of the first is
  * where they go as long as it works.

@@ -10,6 +10,7 @@ import type { VmRound } from "./vm-round.ts";
 /** Of moves that ended by what somebody wants of the VM or of its target: nothing of them has failed (HM2). */
 const calledOff: ReadonlySet<string> = new Set([
   ...["move-cancelled", "move-not-wanted", "move-vm-locked", "move-target-leaves", "move-target-in-maintenance"],
+  "move-maintenance-over",
 ]);
 
 export function isCalledOff(code: string): boolean {

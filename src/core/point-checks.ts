@@ -28,6 +28,9 @@ export function pointTroubles(view: ClusterView, group: Group, id: VmId, now: Wa
     found.push(
       reason("S20", "group-points-late", { vm, forS: secondsOf(now - since), everyS: secondsOf(points.everyMs) }),
     );
+  const whyCrash = newest?.value.whyCrash;
+  if (points.consistency === "application" && whyCrash !== undefined)
+    found.push(reason("S20", whyCrash.code, { ...whyCrash.params, vm }));
   const proof = lastProof(view, id);
   if (points.test === null) return found;
   const { everyMs } = points.test;

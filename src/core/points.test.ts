@@ -153,3 +153,16 @@ test("[S20] a test is due at its time, and one that is late or failed is told", 
   expect(codes(tested, 200 * minute)).toEqual(["group-points-late", "group-test-late"]);
   expect(codes(withPoints(point("p1", 0, { proof: proof(1, false) })), minute)).toEqual(["group-test-failed"]);
 });
+
+test("[S20] where a guest was to stand still for its newest point and did not, the group says why; the record keeps it", () => {
+  const whyCrash = { code: "freeze-no-agent", params: { vm: web } };
+  const asked: Group = { ...group, points: { everyMs: 15 * minute, keep: [], consistency: "application", test: null } };
+  const early = point("p1", 0, { whyCrash });
+  const reasons = (...all: readonly Point[]) => pointTroubles(withPoints(...all).view, asked, web, at(minute));
+  expect(reasons(early)).toEqual([{ rule: "S20", code: "freeze-no-agent", params: { vm: "web" } }]);
+  expect(reasons(early, point("p2", 1, { consistency: "application" }))).toEqual([]);
+  expect(pointTroubles(withPoints(early).view, group, web, at(minute))).toEqual([]);
+  const { view } = withPoints(early);
+  const [change] = recordChanges(view, web, there, [listed("p1", 0), listed("p2", 1)], view.revision);
+  expect(change?.after).toMatchObject({ id: "p1", sizeMiB: 3, whyCrash });
+});

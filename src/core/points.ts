@@ -164,6 +164,8 @@ export function recordChanges(
     const after: Point = {
       ...{ schema: 1, vm, id, host: self, at: at as WallMs, origin, consistency, sizeMiB: size },
       proof: before?.value.proof ?? null,
+      // What lies there does not tell it.
+      ...(before?.value.whyCrash === undefined ? {} : { whyCrash: before.value.whyCrash }),
     };
     const isSame = before?.value.sizeMiB === size && before.value.host === self;
     if (!isSame) changes.push({ before, after });

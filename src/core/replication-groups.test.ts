@@ -32,6 +32,23 @@ test("one word, and why", () => {
   expect(wordOf(new ReplicaCluster().copies({ kind: "unknown" }))).toEqual(["Error", "group-vm-unusable"]);
 });
 
+test("[S21] where the host of the copies does not take them its own word says why, as long as it lives", () => {
+  const says = (cluster: ReplicaCluster, life: number) =>
+    cluster.put(keys.hostFacts(there), {
+      ...facts({ incarnation: incarnation(life) }),
+      copiesRefused: [{ vm: web, code: "pool-full", params: { pool: "local", vm: web } }],
+    });
+  const stale = { kind: "stale", cause: "silent", whole: true, at: 0 as WallMs } as const;
+  const why = ["copies-not-received", "pool-full"];
+  expect(wordOf(says(new ReplicaCluster(), 7))).toEqual(["Error", "group-vm-unprotected", ...why]);
+  expect(wordOf(says(new ReplicaCluster().copies({ kind: "copying" }), 7))).toEqual(["Error", ...why]);
+  expect(wordOf(says(new ReplicaCluster().copies(stale), 7))).toEqual(["Warning", "group-vm-stale", ...why]);
+  expect(wordOf(says(new ReplicaCluster().copies({ kind: "in-sync" }), 7))).toEqual(["Normal"]);
+  expect(wordOf(says(new ReplicaCluster().copies(stale), 6))).toEqual(["Warning", "group-vm-stale"]);
+  const { reasons } = groupState(says(new ReplicaCluster(), 7).view, group, heard, 100_000 as WallMs);
+  expect(reasons.map(({ params }) => params["vm"])).toEqual(["web", "web", "web"]);
+});
+
 test("the gravest is shown, with its reasons alone", () => {
   const cluster = new ReplicaCluster().copies({ kind: "copying" });
   expect(wordOf(cluster, group, () => false)).toEqual(["Warning", "group-target-silent"]);

@@ -26,13 +26,14 @@ export function groupState(
   now: WallMs,
 ): GroupState {
   const found: (readonly [GroupWord, Reason])[] = [
-    ...group.paused.map((code) => ["Paused", reason("S17", "group-paused", { why: code })] as const),
+    ...group.paused.map((code) => ["Paused", reason("S17", "group-paused", { group: group.name, why: code })] as const),
     ...versionTrouble(view, group),
     ...clockTrouble(view, group),
     ...(isHeard(group.target)
       ? []
       : [["Warning", reason("S16", "group-target-silent", { host: group.target })] as const]),
     ...group.vms.flatMap((vm) => [...vmTrouble(view, group, vm, now), ...linkTrouble(view, vm)]),
+    ...group.vms.flatMap((vm) => roomTrouble(view, group, vm)),
     ...group.vms.flatMap((vm) => waitsForOrder(view, group, vm, isHeard, now)),
     ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
     ...memoryTrouble(view, group),
@@ -115,14 +116,53 @@ function waitsForOrder(
   return [["Error", reason("S25", "group-vm-waits-for-order", { ...params, limitS: limitS ?? "none" })]];
 }
 
+/** What is the matter with its copy, and, where its host does not take it, why. */
 function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
-  const { source, target, mode } = group;
+  const found = copyTrouble(view, group, vm, now);
+  const to = copyHost(view, group, vm);
+  const [first] = found;
+  const facts = view.facts.get(to)?.value;
+  const refused = facts?.copiesRefused?.find((one) => one.vm === vm);
+  if (first === undefined || refused === undefined) return found;
+  // What an earlier life of that host said is over.
+  if (facts?.incarnation !== view.hosts.get(to)?.value.incarnation) return found;
+  const [word] = first;
+  const params = { ...refused.params, vm: view.vms.get(vm)?.value.name ?? vm };
+  const why = [reason("S21", "copies-not-received", { ...params, host: to }), reason("S21", refused.code, params)];
+  // Nothing is on its way as long as that is so.
+  const isNoProgress = word === "Synchronizing";
+  return [
+    ...(isNoProgress ? [] : found),
+    ...why.map((one) => [isNoProgress ? "Error" : word, one] as [GroupWord, Reason]),
+  ];
+}
+
+/** A copy has so much under way at a time (MiB): where less is free it is about to stop, or has. */
+const roomLeastMiB = 16;
+
+/** By the last look of the copies' host. A disk that is full answers no write, which is told as silence (S16). */
+function roomTrouble(view: ClusterView, group: Group, id: VmId): [GroupWord, Reason][] {
+  const vm = view.vms.get(id)?.value;
+  const host = copyHost(view, group, id);
+  const pools = new Set(vm?.spec.disks.map(({ pool }) => pool));
+  return (view.facts.get(host)?.value.pools ?? []).flatMap(({ pool, freeMiB }): [GroupWord, Reason][] => {
+    if (vm === undefined || !pools.has(pool) || freeMiB >= roomLeastMiB) return [];
+    const params = { vm: vm.name, host, pool: view.pools.get(pool)?.value.name ?? pool, freeMiB };
+    return [["Warning", reason("S16", "group-pool-full", params)]];
+  });
+}
+
+/** After a failover the roles are the other way round. */
+function copyHost(view: ClusterView, { source, target }: Group, vm: VmId): HostId {
+  return view.owners.get(vm)?.value.host === target ? source : target;
+}
+
+function copyTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
+  const { mode } = group;
   const wanted = view.vms.get(vm)?.value;
-  if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm })]];
+  if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm, group: group.name })]];
   const name = wanted.name;
-  // After a failover the roles are the other way round.
-  const owner = view.owners.get(vm)?.value;
-  const to = owner?.host === target ? source : target;
+  const to = copyHost(view, group, vm);
   const all = copiesOn(view, vm, to);
   if (all.some(({ record }) => keepsBranch(record?.value)))
     return [["Error", reason("S18", "group-vm-branch", { vm: name, host: to })]];
@@ -141,5 +181,7 @@ function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [Gro
   const code = use.kind === "lossy" && use.code === "replica-stale" ? "group-vm-stale" : "group-vm-unusable";
   if (code === "group-vm-stale" && waitsForResume(view, vm, to, group))
     return [["Warning", reason("S17", "group-waits-for-resume", { vm: name, host: to, group: group.name })]];
-  return [[code === "group-vm-stale" ? "Warning" : "Error", reason("S17", code, { vm: name, host: to })]];
+  return [
+    [code === "group-vm-stale" ? "Warning" : "Error", reason("S17", code, { vm: name, host: to, group: group.name })],
+  ];
 }

@@ -28,6 +28,7 @@ export function copiesOn(view: ClusterView, vm: VmId, host: HostId): readonly Co
 
 /** Hosts of which anything is recorded as having a copy, in the order of their ids. */
 export function hostsWithCopies(view: ClusterView, vm: VmId): readonly HostId[] {
+  if (view.replicas.size === 0) return [];
   return [...view.members.keys()]
     .filter((host) => copiesOn(view, vm, host).some(({ record }) => record !== undefined))
     .sort(compareText);

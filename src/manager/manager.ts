@@ -215,7 +215,7 @@ function forgetCaughtUp(state: ManagerState, happened: ManagerEvent): ManagerSta
     (until.kind === "answered" && until.revision <= happened.view.revision) ||
     (until.kind === "unclear" && until.freeAt <= happened.now);
   const doubts = seenThrough(state.doubts, happened.view.revision);
-  if (doubts === state.doubts && ![...state.pending.values()].some(over)) return state;
+  if (doubts === state.doubts && (state.pending.size === 0 || ![...state.pending.values()].some(over))) return state;
   return { ...state, doubts, pending: new Map([...state.pending].filter(([, entry]) => !over(entry))) };
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { actorSchema, brandedNumber, schema1, wallMs } from "./branded.ts";
-import type { Incarnation } from "./ids.ts";
+import { actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
+import type { Incarnation, PoolId, VmId } from "./ids.ts";
+import { paramsSchema } from "./reason.ts";
 
 /**
  * `/hosts/H/mode/`: what the host's agent is about to do, written by it alone. `active`: its work. `restart`: it or its
@@ -47,6 +48,23 @@ export type Usage = z.infer<typeof usageSchema>;
 
 /** Own addresses on the cluster's links out of which a default route leads. Absent: not read. */
 export const routedAddressesSchema = z.array(z.string()).optional();
+
+/** The pools that it has a folder for. */
+export const hostPoolsSchema = z.array(
+  z.object({
+    pool: brandedText<PoolId>(),
+    capacityMiB: z.int(),
+    freeMiB: z.int(),
+    unfit: z.string().nullable(),
+    /** On a device that somebody can pull out. Absent: it is not. */
+    removable: z.boolean().optional(),
+  }),
+);
+
+/** VMs whose copies it is to take and does not, and why: codes of `messages`. For people; nothing rests on it. */
+export const copiesRefusedSchema = z.array(
+  z.object({ vm: brandedText<VmId>(), code: z.string(), params: paramsSchema }),
+);
 
 /** Of a run whose VM's model is `compatible`: what that was at its start. A move keeps it (PL8). */
 export const runCpuModelSchema = z.string().optional();

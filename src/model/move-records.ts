@@ -89,6 +89,8 @@ export const copyingSchema = z.object({
   expectedDowntimeMs: z.number().nullable(),
   /** The target's address on the link that is used. */
   link: z.string(),
+  /** `stopped`: it stands still until the move has ended; without KVM from before its memory is copied. */
+  guest: z.enum(["runs", "stopped"]).default("runs"),
 });
 export type Copying = z.infer<typeof copyingSchema>;
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
 import type { Epoch, HostId, VmId } from "./ids.ts";
 import { pointProofSchema, proofCheckSchema } from "./point-proof.ts";
+import { paramsSchema } from "./reason.ts";
 
 /** The name of a recovery point, of one VM: given by whoever took it, and never used for another one of it. */
 export const pointIdSchema = z.string().regex(/^[A-Za-z0-9-]{1,80}$/u);
@@ -23,6 +24,10 @@ export function isBranch(origin: PointOrigin): boolean {
 export const consistencySchema = z.enum(["crash", "application"]);
 export type Consistency = z.infer<typeof consistencySchema>;
 
+/** Why the guest did not stand still where it was to: a code of `messages`. */
+const whyCrashSchema = z.object({ code: z.string(), params: paramsSchema });
+export type WhyCrash = z.infer<typeof whyCrashSchema>;
+
 /**
  * `/points/V/ID/`: a moment of all disks of VM V, as it lies at a host of its copies (S20). Written by the agent that took it, or
  * that found it at its host; removed by the agent of its host once it is no point there any more.
@@ -36,6 +41,8 @@ export const pointSchema = z.object({
   at: wallMs,
   origin: pointOriginSchema,
   consistency: consistencySchema,
+  /** Where `application` was asked for and it is not. */
+  whyCrash: whyCrashSchema.optional(),
   /** What was written between it and the next one; null: that is not over, or nobody has looked yet. */
   sizeMiB: z.int().min(0).nullable(),
   /** Of the last test failover from it; null: there was none. */

@@ -1,6 +1,12 @@
 import { z } from "zod";
 import { type Actor, actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
-import { guestCpuSchema, routedAddressesSchema, runCpuModelSchema } from "./host-records.ts";
+import {
+  copiesRefusedSchema,
+  guestCpuSchema,
+  hostPoolsSchema,
+  routedAddressesSchema,
+  runCpuModelSchema,
+} from "./host-records.ts";
 import type {
   ClusterId,
   Epoch,
@@ -83,17 +89,9 @@ export const hostFactsSchema = z.object({
   clockOffsetMs: z.number().nullable(),
   routedAddresses: routedAddressesSchema,
   networks: z.array(z.object({ network: brandedText<NetworkId>(), bridge: z.string(), unfit: z.string().nullable() })),
-  pools: z.array(
-    z.object({
-      pool: brandedText<PoolId>(),
-      capacityMiB: z.int(),
-      freeMiB: z.int(),
-      unfit: z.string().nullable(),
-      /** On a device that somebody can pull out. Absent: it is not. */
-      removable: z.boolean().optional(),
-    }),
-  ),
+  pools: hostPoolsSchema,
   checks: z.array(checkSchema),
+  copiesRefused: copiesRefusedSchema.optional(),
   at: wallMs,
 });
 export type HostFacts = z.infer<typeof hostFactsSchema>;

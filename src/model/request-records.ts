@@ -12,7 +12,13 @@ const outcomeSchema = z.discriminatedUnion("kind", [
     name: z.string(),
     disks: z.array(z.object({ volume: brandedText<VolumeId>(), pool: brandedText<PoolId>() })),
   }),
-  z.object({ kind: z.literal("host-changed"), host: brandedText<HostId>(), name: z.string() }),
+  z.object({
+    kind: z.literal("host-changed"),
+    host: brandedText<HostId>(),
+    name: z.string(),
+    /** Names of VMs whose moves it called off. */
+    calledOff: z.array(z.string()).optional(),
+  }),
   z.object({ kind: z.literal("cluster-changed") }),
   z.object({ kind: z.literal("task"), vm: brandedText<VmId>(), task: brandedText<TaskId>() }),
   z.object({ kind: z.literal("rule-written"), rule: brandedText<RuleId>() }),

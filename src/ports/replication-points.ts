@@ -1,5 +1,5 @@
 import type { HostId, WallMs } from "../model/ids.ts";
-import type { Consistency, PointOrigin } from "../model/point-records.ts";
+import type { Consistency, PointOrigin, WhyCrash } from "../model/point-records.ts";
 import type { Params } from "../model/reason.ts";
 import type { VmRun } from "./hypervisor.ts";
 import type { Door } from "./migration.ts";
@@ -18,11 +18,17 @@ export type PointRequest = {
 };
 
 /**
- * `taken`: it is a point, at the clock of its host; `stoodMs`: for how long writes waited for it. Refused: there is no such
- * point. `unknown`: there may be one; its host says.
+ * `taken`: it is a point, at the clock of its host; `stoodMs`: for how long writes waited for it; `whyCrash`: see `Point`. Refused: there
+ * is no such point. `unknown`: there may be one; its host says.
  */
 export type PointEnd =
-  | { readonly kind: "taken"; readonly at: WallMs; readonly consistency: Consistency; readonly stoodMs: number }
+  | {
+      readonly kind: "taken";
+      readonly at: WallMs;
+      readonly consistency: Consistency;
+      readonly stoodMs: number;
+      readonly whyCrash?: WhyCrash | undefined;
+    }
   | { readonly kind: "refused"; readonly code: string; readonly params: Params }
   | { readonly kind: "unknown"; readonly cause: string };
 

@@ -7,6 +7,7 @@ import type { HeartSays } from "../ports/heart.ts";
 import type { AgentLine, IncarnationFile } from "../ports/heart-host.ts";
 import type { Random } from "../ports/random.ts";
 import type { Store } from "../ports/store.ts";
+import { singleTimer } from "./single-timer.ts";
 
 export type HeartPorts = {
   readonly clock: Clock;
@@ -33,7 +34,7 @@ export function runHeart(config: HeartConfig, ports: HeartPorts): RunningHeart {
   let state = start(config, ports.file.read(), ports.random.hex(32), clock.now());
   let stopped = false;
   let busy = true; // until everything is wired
-  let cancelWake = (): void => {};
+  const wake = singleTimer(clock, () => take({ kind: "tick" }));
   const waiting: Unstamped[] = [];
 
   // A port may answer from within the call: its event waits until the effects before it are begun.
@@ -73,8 +74,7 @@ export function runHeart(config: HeartConfig, ports: HeartPorts): RunningHeart {
         ports.agents.tell(effect.says);
         break;
       case "wake-at":
-        cancelWake();
-        cancelWake = clock.wakeAt(effect.at, () => take({ kind: "tick" }));
+        wake(effect.at);
         break;
     }
   };
@@ -85,7 +85,7 @@ export function runHeart(config: HeartConfig, ports: HeartPorts): RunningHeart {
   return {
     stop: () => {
       stopped = true;
-      cancelWake();
+      wake(undefined);
     },
     says: () => state.told?.says ?? null,
   };

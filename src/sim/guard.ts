@@ -1,47 +1,10 @@
 import { type Incarnation, type InstantMs, later } from "../model/ids.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Guard, GuardListener, GuardName, GuardSays } from "../ports/guard.ts";
+import type { SimTree } from "./guard-tree.ts";
 
 // A guard on virtual ports: guard/holdfast-guard.c as the simulator needs it, held to the same contract suite
 // (test/contracts/guard-suite.ts). One clock stands for the two of S3.
-
-/** The VM cgroups of one host, and the guards' files: ground truth that outlives every guard. A boot makes a new one. */
-export interface SimTree {
-  readonly frozenLevels: Set<GuardName>;
-  readonly folders: Map<Incarnation, { frozen: boolean; readonly runs: Set<string> }>;
-  readonly files: Map<GuardName, DeadlineFile>;
-  /** Stacked faults: while above zero no freeze comes to its end, and what is below goes on. */
-  stuck: number;
-  /** Stacked faults: while above zero no level is opened. */
-  shut: number;
-}
-export type DeadlineFile = { readonly incarnation: Incarnation; readonly deadline: InstantMs | null };
-
-/** `thawing` is told of each level that is opened, at that very moment: a thaw that ends at once is one, too. */
-export function createTree(thawing: (name: GuardName) => void = () => {}): SimTree {
-  return { frozenLevels: new WatchedLevels(thawing), folders: new Map(), files: new Map(), stuck: 0, shut: 0 };
-}
-
-class WatchedLevels extends Set<GuardName> {
-  readonly #thawing: (name: GuardName) => void;
-
-  constructor(thawing: (name: GuardName) => void) {
-    super();
-    this.#thawing = thawing;
-  }
-
-  override delete(name: GuardName): boolean {
-    const had = super.delete(name);
-    if (had) this.#thawing(name);
-    return had;
-  }
-}
-
-/** Whether a run could execute now: no level above it and not its incarnation's folder is frozen. */
-export function mayExecute(tree: SimTree, run: string): boolean {
-  if (tree.frozenLevels.size > 0) return false;
-  return [...tree.folders.values()].some((folder) => folder.runs.has(run) && !folder.frozen);
-}
 
 export type SimGuardOptions = {
   readonly name: GuardName;
@@ -93,6 +56,9 @@ class SimGuardProcess implements SimGuard {
   #verifying = false;
   #held: (() => void)[] = [];
   #connection: Connection | null = null;
+  /** When the freeze is due, and the timer that looks for it: never later. */
+  #freezeAt: InstantMs | undefined;
+  #watchesAt: InstantMs | undefined;
   #cancelWake = (): void => {};
 
   constructor(options: SimGuardOptions) {
@@ -122,7 +88,7 @@ class SimGuardProcess implements SimGuard {
     this.#paused = false;
     this.#verifying = false;
     this.#held = [];
-    this.#cancelWake();
+    this.#unwatch();
     this.#disconnect();
   }
 
@@ -262,11 +228,32 @@ class SimGuardProcess implements SimGuard {
     return stuck === 0 || [...folders.values()].every((folder) => folder.runs.size === 0);
   }
 
+  /** A deadline moves on with each heartbeat: the timer stays, and looks again when it is over. */
   #watchDeadline(memory: Memory): void {
-    const { clock, freezeMs } = this.#options;
+    if (memory.deadline === null || this.#isFrozen()) {
+      this.#unwatch();
+      return;
+    }
+    const due = later(memory.deadline, this.#options.freezeMs());
+    this.#freezeAt = due;
+    if (this.#watchesAt === undefined || this.#watchesAt > due) this.#watch(memory, due);
+  }
+
+  #watch(memory: Memory, at: InstantMs): void {
     this.#cancelWake();
-    if (memory.deadline === null || this.#isFrozen()) return;
-    this.#cancelWake = clock.wakeAt(later(memory.deadline, freezeMs()), () => this.#doNow(() => this.#expire(memory)));
+    this.#watchesAt = at;
+    const { clock } = this.#options;
+    this.#cancelWake = clock.wakeAt(at, () => {
+      this.#watchesAt = undefined;
+      if (this.#freezeAt !== undefined && clock.now() < this.#freezeAt) this.#watch(memory, this.#freezeAt);
+      else this.#doNow(() => this.#expire(memory));
+    });
+  }
+
+  #unwatch(): void {
+    this.#freezeAt = undefined;
+    this.#watchesAt = undefined;
+    this.#cancelWake();
   }
 
   #expire(memory: Memory): void {
@@ -334,7 +321,10 @@ class SimGuardProcess implements SimGuard {
     memory.lastStamp = stamp;
     memory.stamps.set(stamp, this.#options.clock.now());
     this.#options.stamped?.(stamp);
-    for (const old of memory.stamps.keys()) if (memory.stamps.size > stampsMax) memory.stamps.delete(old);
+    for (const old of memory.stamps.keys()) {
+      if (memory.stamps.size <= stampsMax) break;
+      memory.stamps.delete(old);
+    }
     this.#say({ kind: "stamped", stamp });
   }
 

@@ -23,7 +23,7 @@ describe("hosts", () => {
     const shown = (await client.host.list()).hosts.map(({ maintenance }) => maintenance);
     expect(shown).toMatchObject([null, { reason: "new memory", by: { name: "root" } }]);
     expect(await failure(client.host.maintenance({ host: "h2" }))).toMatchObject({ code: "maintenance-already" });
-    expect(await client.host.release({ host: "h2" })).toEqual({ id: "h2", name: "h2" });
+    expect(await client.host.release({ host: "h2" })).toEqual({ id: "h2", name: "h2", calledOff: [] });
     expect((await client.host.show({ host: "h2" })).host.maintenance).toBeNull();
     const { events } = await client.event.list({ host: "h2" });
     expect(events.map((event) => event.type)).toEqual(["maintenance-requested", "maintenance-ended"]);
@@ -57,7 +57,7 @@ test("a release that takes an order to go down back waits for the agent's answer
   if (id === undefined) throw new Error("no intent");
   await api.put(keys.hostMode(host("h2")), { ...mode, mode: "active", next: "nothing" });
   await api.put(keys.intent(id), { ...open(), answer: { kind: "done", at: 1 } });
-  expect(await released).toEqual({ id: "h2", name: "h2" });
+  expect(await released).toEqual({ id: "h2", name: "h2", calledOff: [] });
 });
 
 test("a shutdown waits for the agent's answer, and a refused one is told", async () => {
@@ -157,7 +157,7 @@ test("the policy: defaults, a change, a contradiction that changes nothing", asy
   expect(changed).toMatchObject({ shutdownPolicy: "migrate", quarantine: { losses: 0, holdMs: 7_200_000 } });
   const both = { returnAfterMaintenance: "as-failback", scheduler: { autoRebalance: { enabled: true } } } as const;
   expect(await failure(client.policy.set(both))).toMatchObject({ code: "policy-rebalance-needs-figures" });
-  expect((await client.policy.show()).policy).toEqual(changed);
+  expect((await client.policy.show()).policy).toEqual({ ...changed, reserveIgnoredBy: undefined });
   const typo = { scheduler: { modus: "static" } } as never;
   expect(await failure(client.policy.set(typo))).toMatchObject({ kind: "refused" });
 });

@@ -5,7 +5,7 @@ import type { IntentId, Revision, TaskId, VmId, WallMs } from "../../src/model/i
 import { keys } from "../../src/model/keys.ts";
 import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, digest, failure, webSpec as spec, startApiHost, until } from "../support/api-host.ts";
-import { fence, heartbeat, held, host, incarnation, member, status } from "../support/records.ts";
+import { fence, heartbeat, held, host, incarnation, member, move, status } from "../support/records.ts";
 
 let api: ApiHost;
 let client: Client;
@@ -216,6 +216,10 @@ describe("changing", () => {
       { id, name: "web" },
       { kind: "refused", code: "vm-not-running", params: { vm: "web" } },
     ]);
+    const live = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
+    await api.put(keys.vmMove(id as VmId), { ...move("web", "h1", "h2", { live }), vm: id as VmId });
+    const between = { code: "vm-between-hosts", params: { vm: "web", host: "h2" } };
+    expect(await failure(client.vm.reset({ vm: "web" }))).toMatchObject(between);
   });
 
   test("set changes what is wanted", async () => {

@@ -2,9 +2,11 @@ import { afterEach, expect, test } from "vitest";
 import { connectClient } from "../../src/api/client/index.ts";
 import type { PoolId, VolumeId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
+import { defaultPolicy } from "../../src/model/policy.ts";
+import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
-import { facts, held, host, incarnation, member, pool, status, vm, vmId } from "../support/records.ts";
+import { facts, heartbeat, held, host, incarnation, member, pool, status, vm, vmId } from "../support/records.ts";
 
 // An order to move a guest that runs is held against how the links are at that moment (0005).
 
@@ -67,6 +69,23 @@ test.each([
   expect(api.view().orders.get(web)?.value.order).toMatchObject({ kind: "migrate", to: "h2" });
 });
 
+test("asked on a third host that sees no link: the order stands, and it is said that nobody knows here whether it can be carried out", async () => {
+  await cluster("h2", []);
+  await api.put(keys.member(host("h3")), member("h3", { links: [link(1, 3), link(2, 3)] }));
+  await api.put(keys.host(host("h3")), { schema: 1, incarnation: 1, nonce: "n3", machine: "h3", registeredAt: 0 });
+  await api.put(keys.hostFacts(host("h3")), facts());
+  await api.put(keys.heartbeat(host("h3"), incarnation(1)), heartbeat({ deadlineMs: 600_000 }));
+  await api.put(keys.maintenance(host("h1")), { schema: 1, by: systemActor, reason: "", at: 0 });
+  const plan = await holdfast("host", "maintenance", "h2", "--dry-run");
+  expect(plan.out).toMatch(/^web +h2 +h3 +moves/mu);
+  const unseen = "Host h1, which was asked, sees neither end of any link that is left between h2 and h3";
+  expect(plan.out).toContain(`\n${unseen} (10.0.1.2 to 10.0.1.3; 10.0.2.2 to 10.0.2.3)`);
+  const { code, err } = await holdfast("vm", "migrate", "web", "h3", "--no-wait");
+  expect([code, err]).toEqual([0, expect.stringContaining(unseen)]);
+  const json = await holdfast("vm", "migrate", "web", "h3", "--no-wait", "--json");
+  expect(JSON.parse(json.out).unseen).toMatchObject({ code: "move-links-unseen" });
+});
+
 test("whoever stops the VM to start it there needs no link, and none is asked", async () => {
   const asked = await cluster("h1", []);
   expect(await holdfast("vm", "relocate", "web", "h2", "--no-wait")).toMatchObject({ code: 0, err: "" });
@@ -80,6 +99,24 @@ test("the plan of a host's maintenance says which guests could not be sent anywh
   expect(out).toContain("web cannot leave.");
   expect(out).toContain("10.0.1.1 to 10.0.1.2; 10.0.2.1 to 10.0.2.2");
   expect([...api.view().maintenances.keys()]).toEqual([]);
+});
+
+test("a plan names the links that the policy leaves out and that would do; without any link in common as well", async () => {
+  await cluster("h1", ["10.0.2.2"]);
+  const plan = async () => (await holdfast("host", "maintenance", "h1", "--dry-run")).out;
+  const only = (links: string[]) =>
+    api.put(keys.policy, { ...defaultPolicy, migration: { ...defaultPolicy.migration, links } });
+  expect(await plan()).toMatch(/^web +h1 +h2 +moves/mu);
+  await only(["10.0.1.0/24"]);
+  expect(await plan()).toContain(
+    "  but      Moves may use 10.0.2.0/24 as well: `holdfast policy set --migration-links default`",
+  );
+  await only(["availability"]);
+  expect(await plan()).toMatch(
+    /^web cannot leave\.\n {2}because .+\n {2}but {6}Moves may use 10\.0\.2\.0\/24 as well/mu,
+  );
+  await only(["10.0.2.0/24"]);
+  expect(await plan()).toMatch(/^web +h1 +h2 +moves/mu);
 });
 
 test("a group's switchover as it runs is refused in the same way", async () => {

@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { forecastSchema } from "../../src/api/contract/whatif.ts";
 import { keys } from "../../src/model/keys.ts";
+import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
-import { facts, heartbeat, held, host, incarnation, member, status, vm, vmId } from "../support/records.ts";
+import { facts, heartbeat, held, host, incarnation, member, move, status, vm, vmId } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(() => open());
@@ -90,14 +91,20 @@ describe("what if", () => {
       ["big", "stays", "h1"],
       ["web", "moves", "h2"],
     ]);
-    expect(vms[1]).toMatchObject({ loses: null, afterMs: 10_000, downMs: 1_000 });
+    // Its host runs it without KVM: what stands for the pause, never measured here, is the whole copying.
+    expect(vms[1]).toMatchObject({ loses: null, afterMs: 10_000, downMs: 10_000 });
+    expect(vms.map(({ stoppedFirst }) => stoppedFirst?.code)).toEqual([undefined, "move-stops-guest-first"]);
+    await api.put(keys.vmStatus(vmId("web")), { ...status("h1", 1, 4, "running"), accel: "kvm" });
+    const [, kvm] = (await foreseen("maintenance", "h1")).vms;
+    expect(kvm).toMatchObject({ becomes: "moves", downMs: 1_000, stoppedFirst: null });
     expect(api.view().maintenances.size + api.view().moves.size).toBe(0);
   });
 
   test("[FC1] the order shows its plan first, and with --dry-run nothing else", async () => {
     const dry = await holdfast("host", "maintenance", "h1", "--dry-run");
     expect(dry).toMatchObject({ code: 0, err: "" });
-    expect(dry.out).toMatch(/^web +h1 +h2 +moves +10\.0 s +1\.0 s$/mu);
+    expect(dry.out).toMatch(/^web +h1 +h2 +moves +10\.0 s +10\.0 s$/mu);
+    expect(dry.out).toContain("\nStopped before their memory is copied, for h1 runs guests without KVM: web.\n");
     expect(dry.out).toMatch(/^big cannot leave\.\n {2}because .+\n {2}but .+$/mu);
     expect(api.view().maintenances.size).toBe(0);
     const done = await holdfast("host", "maintenance", "h1", "--no-wait");
@@ -134,6 +141,31 @@ describe("what if", () => {
     const { code, err } = await asked;
     expect(code).toBe(3);
     expect(err).toContain("Code:    maintenance-ended-meanwhile");
+  });
+
+  test("[FC1] a VM that is on its way to the host already goes on from there: where it is now is no place that it comes from", async () => {
+    const live = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
+    await api.put(keys.vmMove(vmId("db")), move("db", "h2", "h1", { live }));
+    const { vms } = await foreseen("maintenance", "h1");
+    const db = vms.find(({ name }) => name === "db");
+    expect(db).toMatchObject({ becomes: "moves", from: "h2", to: "h2", via: "h1", downMs: 20_000 });
+    expect((await whatIf("maintenance", "h1")).out).toMatch(/^db +h2 +h2 +moves on from h1 +20\.0 s/mu);
+  });
+
+  test("[HM5] a cluster that is disarmed: arming it is what helps, for those that would find a host then", async () => {
+    await api.put(keys.disarm, { schema: 1, mode: "freeze", by: systemActor, at: 0 });
+    const { vms } = await foreseen("host-loss", "h1");
+    expect(vms.map(({ name, becomes, fix }) => [name, becomes, fix?.code])).toEqual([
+      ["big", "waits", undefined],
+      ["web", "waits", "fix-arm"],
+    ]);
+  });
+
+  test("[FC1] times follow the limit of moves that is in force, and say so", async () => {
+    expect((await holdfast("policy", "set", "--migration-bandwidth", "4")).code).toBe(0);
+    const { vms, bandwidthMiBps } = await foreseen("maintenance", "h1");
+    expect([vms[1]?.afterMs, vms[1]?.downMs, bandwidthMiBps]).toEqual([20_000, 20_000, 4]);
+    expect((await whatIf("maintenance", "h1")).out).toContain("No move is faster than the policy's 4 MiB/s allow.");
   });
 
   test("what cannot be asked is refused", async () => {
@@ -178,6 +210,16 @@ test("[FC2] an edit that breaks what is borne is answered with what it would bre
     /What rule add would break was accepted \(1 in all\)\. \[FC2: The cluster bears the loss of 1 of its hosts now/u,
   );
   expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
+});
+
+test("[FC2] a reserve is no reserve where a host's configuration names its memory for VMs: that is said, and of nothing else", async () => {
+  await api.put(keys.hostFacts(host("h3")), facts({ memoryForVmsMiB: 4_096 }));
+  const set = await holdfast("policy", "set", "--host-reserve", "1000");
+  expect(set).toMatchObject({
+    code: 0,
+    err: "The reserve changes nothing on h1, h2: the configuration there names the memory for VMs.\n",
+  });
+  expect((await holdfast("policy", "set", "--moves-per-host", "1")).err).toBe("");
 });
 
 test("[FC2] so are a VM that would fit nowhere any more, and a pool that would hold less than its disks may grow to", async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { type Incarnation, later } from "../../src/model/ids.ts";
 import type { GuardName, GuardSays } from "../../src/ports/guard.ts";
-import { createSimGuards, createTree, mayExecute } from "../../src/sim/guard.ts";
+import { createSimGuards } from "../../src/sim/guard.ts";
+import { createTree, mayExecute } from "../../src/sim/guard-tree.ts";
 import { virtualClock } from "../support/virtual-clock.ts";
 import { type GuardWorld, guardContract } from "./guard-suite.ts";
 

@@ -191,3 +191,16 @@ test("[HM7] on a removed host every order is refused, and its status says why", 
   expect((await client.cluster.status()).checks.map(({ id }) => id)).toContain("answered-by-removed-host");
   expect(await failure(client.host.maintenance({ host: "h2" }))).toMatchObject({ code: "asked-of-removed-host" });
 });
+
+test("[HM7] a plan of what cannot be done is a refusal: cause, effect, remedy, and no success", async () => {
+  for (const [code, name] of [
+    ["host-unknown", "h9"],
+    ["host-remove-not-off", "h2"],
+  ] as const) {
+    const plan = await holdfast("host", "remove", name, "--dry-run");
+    expect(plan).toMatchObject({ code: 1, out: "" });
+    expect(plan.err).toContain(`Code:    ${code}\n`);
+    const json = await holdfast("host", "remove", name, "--dry-run", "--json");
+    expect([json.code, JSON.parse(json.err).code]).toEqual([1, code]);
+  }
+});

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readGuestDisk } from "../../lab/guest/disk.ts";
 import { runCommand } from "../../src/adapters/linux/command.ts";
 import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
 import type { ClusterId, Epoch, Incarnation, PoolId, VmId, WallMs } from "../../src/model/ids.ts";
@@ -89,6 +90,51 @@ test(
     }
   },
 );
+
+describe("a guest that stands still because its disk is full", limit, () => {
+  const run: VmRun = { vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
+  let rig: Awaited<ReturnType<typeof openRealRig>>;
+  const pool = (): string => join(rig.runDir, "pool");
+  const makeRoom = (): void => rmSync(join(pool(), "filler"));
+  const boots = (): number => readGuestDisk(join(pool(), "web.raw")).boots;
+  const halt = (graceMs: number) => rig.end<HypervisorEnd>((end) => rig.hypervisor.halt(run, graceMs, end));
+  const exits = () => rig.events.filter(({ kind }) => kind === "exited");
+
+  beforeEach(async () => {
+    rig = await openRealRig();
+    await runCommand("mount", ["-t", "tmpfs", "-o", "size=64k", "holdfast-test", pool()], { limitMs: 5_000 });
+    rig.openIncarnation(run.incarnation);
+    const request = rig.request(run, { act: "stay", disk: "web", ticks: true });
+    writeFileSync(join(pool(), "filler"), Buffer.alloc(64 * 1024));
+    expect(await rig.end<HypervisorEnd>((end) => rig.hypervisor.start(request, end))).toEqual(done);
+    await rig.until("the guest is paused", () => rig.events.length > 0);
+    expect(rig.events).toEqual([{ kind: "paused", run, by: "storage-error" }]);
+  });
+  afterEach(async () => {
+    await rig.end<HypervisorEnd>((end) => rig.hypervisor.kill(run, end));
+    await runCommand("umount", [pool()], { limitMs: 5_000 });
+    await rig.close();
+  });
+
+  test("[S25] once it is halted it is not let go on, whatever becomes of the disk", async () => {
+    expect(await halt(0)).toEqual(done);
+    makeRoom();
+    // It was let go on every second or two before: a guest that went on for a moment would have written.
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    expect(boots()).toBe(0);
+    expect(rig.processExists(run)).toBe(true);
+    expect(rig.events).toHaveLength(1);
+  });
+
+  test("[S25] whoever asked it to shut down is gone before it stood still for good: the next one lets it go on", async () => {
+    void halt(60_000);
+    await rig.reopen();
+    makeRoom();
+    await rig.until("the guest goes on", () => rig.events.some(({ kind }) => kind === "resumed"));
+    await rig.until("it has written", () => boots() === 1);
+    expect(exits()).toEqual([]);
+  });
+});
 
 describe("volumes", () => {
   let folder: string;

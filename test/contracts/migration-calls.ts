@@ -24,6 +24,8 @@ export interface MigrationRig {
   readonly target: MoveHost;
   /** One of the target's own, one of the source's own, and one that neither has. */
   readonly address: string;
+  /** What is heard of its guests' agent. */
+  readonly agent: "absent" | "answers";
   readonly homeAddress: string;
   readonly foreignAddress: string;
   /** Nobody answers there. */

@@ -178,7 +178,7 @@ test(
 );
 
 test(
-  "a firewall that lets the knock through and QEMU's connection not: the next link is taken; else the guest goes on",
+  "a firewall that lets the knock through and QEMU's connection not: the next link is taken; else the guest goes on; moves alone: enough",
   limit,
   async () => {
     const probe = join(import.meta.dirname, "migration-firewall-probe.ts");
@@ -193,6 +193,8 @@ test(
       again: { kind: "refused", code: "move-under-way" },
       events: [],
     });
+    const alone = await behind("moves-alone");
+    expect(JSON.parse(alone.stdout)).toMatchObject({ seen: ["127.0.0.1"], end: done, link: "127.0.0.1" });
     const next = await behind("first-link");
     expect(JSON.parse(next.stdout)).toMatchObject({ end: done, states: ["4 paused leaving"], link: "127.0.0.2" });
   },

@@ -32,7 +32,7 @@ export function migrationSuite(name: string, openRig: () => Promise<MigrationRig
       expect(await complete()).toEqual(done);
       await rig.untilWorks(disk);
       expect(await list("target")).toEqual(running(there));
-      expect(await health("target", there)).toEqual({ executes: true, agent: "absent" });
+      expect(await health("target", there)).toEqual({ executes: true, agent: rig.agent });
       expect(await kill("source", here)).toEqual(done);
       expect([rig.source.events, rig.target.events, lost()]).toEqual([[], [], []]);
       const told = progress();

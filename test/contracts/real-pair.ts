@@ -18,6 +18,7 @@ export async function openRealPair(
     source,
     target,
     address: "127.0.0.1",
+    agent: "answers",
     homeAddress: "127.0.0.1",
     foreignAddress: "192.0.2.1",
     deadDoor: { address: "127.0.0.2", port: 1 },

@@ -25,6 +25,7 @@ export async function openSimPair(): Promise<MigrationRig> {
     source,
     target,
     address: "10.0.1.2",
+    agent: "absent",
     homeAddress: "10.0.1.1",
     foreignAddress: "192.0.2.1",
     deadDoor: { address: "10.0.2.2", port: 1 },

@@ -59,6 +59,7 @@ export async function openWorldPair(): Promise<MigrationRig> {
     source,
     target,
     address: moveAddress(target.host),
+    agent: "absent",
     homeAddress: moveAddress(source.host),
     foreignAddress: "192.0.2.1",
     deadDoor: { address: "10.0.2.2", port: 1 },

@@ -7,7 +7,8 @@ import { type GuardName, guardNames } from "../../src/ports/guard.ts";
 import type { HeartSays } from "../../src/ports/heart.ts";
 import type { OwnIncarnation } from "../../src/ports/heart-host.ts";
 import { type RunningHeart, runHeart } from "../../src/runtime/heart.ts";
-import { createSimGuards, createTree, mayExecute, type SimGuard, type SimTree } from "../../src/sim/guard.ts";
+import { createSimGuards, type SimGuard } from "../../src/sim/guard.ts";
+import { createTree, mayExecute, type SimTree } from "../../src/sim/guard-tree.ts";
 import { type FaultyStore, faultyStore } from "./faulty-store.ts";
 import { type VirtualClock, virtualClock } from "./virtual-clock.ts";
 

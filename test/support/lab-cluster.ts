@@ -38,7 +38,13 @@ export interface TestLab {
   client(host?: string): Client;
   fault(fault: string, where?: Omit<FaultRequest, "fault">): Promise<string>;
   /** Ends once its page answers. `tickMs`: how often the guest writes by itself; null: never. */
-  guest(name: string, last: number, tickMs?: number | null, pool?: string): Promise<TestVm>;
+  guest(
+    name: string,
+    last: number,
+    tickMs?: number | null,
+    pool?: string,
+    more?: Parameters<typeof startGuest>[5],
+  ): Promise<TestVm>;
   /** Undoes every fault, boots what is off, and waits until all hosts are in and all wanted VMs execute. */
   settle(): Promise<void>;
   /** ./holdfast as a process of its own, told which lab is meant. */
@@ -117,9 +123,9 @@ async function populate(cluster: Cluster, control: boolean, said: readonly strin
     host: (name) => world.host(name),
     client: (host) => clientOf(cluster, host ?? world.hosts.find((one) => one.isOn)?.name ?? "h1"),
     fault: (fault, where = {}) => applyFault(world, { fault, ...where }),
-    guest: async (name, last, tickMs = 100, pool = labPool) => {
+    guest: async (name, last, tickMs = 100, pool = labPool, more = {}) => {
       const address = `10.93.0.${last}`;
-      await startGuest(lab.client(), name, address, tickMs, pool);
+      await startGuest(lab.client(), name, address, tickMs, pool, more);
       const vm = testVm(lab, name, address);
       vms.push(vm);
       await vm.answers();

@@ -69,3 +69,31 @@ test("whoever can, tries a port at each address before it is let in there; whoev
   expect(tried[0]).toBeGreaterThanOrEqual(49_300);
   expect(JSON.parse(answered)).toEqual({ no: "its ports do not connect" });
 });
+
+test("doors are opened among the ports that a firewall lets through, the last free one first; none is left: at any", async () => {
+  const within = { first: 49_320, last: 49_321 };
+  const open = () =>
+    openDoors({
+      addresses: ["127.0.0.1"],
+      tls: null,
+      from: "h1" as never,
+      expects: knock,
+      within,
+      open: async () => ({ port: 49_152 }),
+    });
+  const opened = [await open(), await open(), await open()];
+  const ports = opened.map(({ doors }) => doors[0]?.port ?? 0);
+  expect(ports.slice(0, 2)).toEqual([49_321, 49_320]);
+  expect(ports[2]).toBeGreaterThan(0);
+  expect([49_320, 49_321]).not.toContain(ports[2]);
+  const nowhere = await openDoors({
+    addresses: ["203.0.113.7"],
+    tls: null,
+    from: "h1" as never,
+    expects: knock,
+    within,
+    open: async () => ({ port: 49_152 }),
+  });
+  expect(nowhere.doors).toEqual([]);
+  for (const { close } of opened) close();
+});

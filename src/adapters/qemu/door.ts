@@ -77,6 +77,8 @@ type DoorOptions = {
   readonly again?: boolean;
   /** By address, where those who knock know them already; a port that is taken is replaced. Default: any. */
   readonly ports?: Readonly<Record<string, number>>;
+  /** The last one of these that is free, where a firewall may let through nothing else; none is: any. */
+  readonly within?: { readonly first: number; readonly last: number };
 };
 type OpenDoors = { readonly doors: readonly Door[]; readonly close: () => void };
 
@@ -124,7 +126,7 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
 
 /** Undefined: this host does not have the address. */
 function listen(
-  { tls, from, ports }: DoorOptions,
+  { tls, from, ports, within }: DoorOptions,
   address: string,
   closers: (() => void)[],
   onKnock: OnKnock,
@@ -148,17 +150,17 @@ function listen(
     for (const socket of sockets) socket.destroy();
   });
   return new Promise((resolve) => {
-    const listenAt = (port: number): void => void server.listen({ host: address, port, exclusive: true });
-    let port = ports?.[address] ?? 0;
-    server.on("error", () => {
-      if (port === 0) resolve(undefined);
-      else {
-        port = 0;
-        listenAt(port);
-      }
+    const first = within?.first ?? 0;
+    let port = ports?.[address] ?? within?.last ?? 0;
+    const listenThere = (): void => void server.listen({ host: address, port, exclusive: true });
+    server.on("error", (error: NodeJS.ErrnoException) => {
+      if (port === 0) return resolve(undefined);
+      const isNext = within !== undefined && error.code === "EADDRINUSE" && port > first;
+      port = isNext ? port - 1 : 0;
+      listenThere();
     });
     server.on("listening", () => resolve({ address, port: (server.address() as AddressInfo).port }));
-    listenAt(port);
+    listenThere();
   });
 }
 

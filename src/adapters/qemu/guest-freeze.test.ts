@@ -12,11 +12,16 @@ let folder: string;
 let server: Server;
 let freezer: QemuGuestFreezer | undefined;
 /** A guest with an agent: what it was told, and how it answers to a freeze. */
-const guest = { told: [] as string[], frozen: 0, onFreeze: "stands" as "stands" | "refuses" | "is silent" };
+const guest = {
+  told: [] as string[],
+  frozen: 0,
+  onFreeze: "stands" as "stands" | "refuses" | "is silent",
+  isDeaf: false,
+};
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "hf-freeze-"));
-  Object.assign(guest, { told: [], frozen: 0, onFreeze: "stands" });
+  Object.assign(guest, { told: [], frozen: 0, onFreeze: "stands", isDeaf: false });
   server = createServer(serveGuest);
   await new Promise<void>((listening) => server.listen(channel(), listening));
 });
@@ -36,7 +41,10 @@ const marks = (): readonly string[] => readdirSync(join(folder, "standing-still"
 
 function serveGuest(socket: Socket): void {
   socket.setEncoding("utf8").on("data", (text: string) => {
-    for (const line of text.trim().split("\n")) {
+    // Of a real agent 0xff begins anew, and what it breaks off may be told as an error.
+    if (text.startsWith("\u{fffd}")) socket.write(`${JSON.stringify({ error: { desc: "Invalid JSON syntax" } })}\n`);
+    for (const line of text.replace("\u{fffd}", "").trim().split("\n")) {
+      if (guest.isDeaf || line === "") return;
       const { execute, arguments: args } = JSON.parse(line) as { execute: string; arguments?: { id: number } };
       guest.told.push(execute);
       if (execute === "guest-fsfreeze-freeze" && guest.onFreeze === "is silent") return;
@@ -82,6 +90,20 @@ test("[S20] a guest that an earlier agent left standing still goes on as soon as
   guest.frozen = 2;
   open();
   await vi.waitUntil(() => guest.frozen === 0 && marks().length === 0);
+});
+
+test("[S20] one that does not listen at first is asked again until it goes on", async () => {
+  mkdirSync(join(folder, "standing-still"));
+  writeFileSync(join(folder, "standing-still", "1.web.4"), channel());
+  Object.assign(guest, { frozen: 2, isDeaf: true });
+  const connections: Socket[] = [];
+  server.on("connection", (socket) => connections.push(socket));
+  open();
+  await vi.waitUntil(() => connections.length > 0);
+  await vi.waitUntil(() => connections[0]?.closed, { timeout: 10_000 });
+  expect([guest.frozen, marks()]).toEqual([2, ["1.web.4"]]);
+  guest.isDeaf = false;
+  await vi.waitUntil(() => guest.frozen === 0 && marks().length === 0, { timeout: 10_000 });
 });
 
 test("without an agent nothing stands still", async () => {

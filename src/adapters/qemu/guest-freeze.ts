@@ -18,22 +18,28 @@ export interface QemuGuestFreezer extends GuestFreezer {
   close(): Promise<void>;
 }
 
-const limits = { answerMs: 1_000, thawMs: 10_000 } as const;
+const limits = { answerMs: 1_000, thawMs: 10_000, againMs: 1_000 } as const;
 const done: HypervisorEnd = { kind: "done" };
 
 /** A guest that stands still. `held`: nobody let it go on yet. */
 type Frozen = { readonly agent: Agent; readonly limit: NodeJS.Timeout; held: boolean };
-type Freezer = { readonly options: GuestFreezerOptions; readonly frozen: Map<string, Frozen> };
+type Freezer = {
+  readonly options: GuestFreezerOptions;
+  readonly frozen: Map<string, Frozen>;
+  /** Guests of which nobody knows whether they go on: asked again then. */
+  readonly again: Map<string, NodeJS.Timeout>;
+};
 
-/** Guests that an earlier agent left standing still go on at once. */
+/** Guests that an earlier agent left standing still go on at once, or as soon as they listen. */
 export function openGuestFreezer(options: GuestFreezerOptions): QemuGuestFreezer {
-  const freezer: Freezer = { options, frozen: new Map() };
-  letAllGoOn(options.runDir);
+  const freezer: Freezer = { options, frozen: new Map(), again: new Map() };
+  for (const name of markedIn(options.runDir)) void letMarkedGoOn(freezer, name);
   return {
     freeze: (run, limitMs, end) => answer(freeze(freezer, run, limitMs), end),
     thaw: (run, end) => answer(thaw(freezer, run), end),
     close: async () => {
       for (const name of [...freezer.frozen.keys()]) await letGoOn(freezer, name);
+      for (const timer of freezer.again.values()) clearTimeout(timer);
     },
   };
 }
@@ -71,7 +77,8 @@ async function thaw(freezer: Freezer, run: VmRun): Promise<HypervisorEnd> {
 }
 
 /** False: it had gone on before, or whether it stood still until now is not known. */
-async function letGoOn({ options, frozen }: Freezer, name: string): Promise<boolean> {
+async function letGoOn(freezer: Freezer, name: string): Promise<boolean> {
+  const { options, frozen } = freezer;
   const found = frozen.get(name);
   if (found === undefined || !found.held) return false;
   found.held = false;
@@ -79,22 +86,35 @@ async function letGoOn({ options, frozen }: Freezer, name: string): Promise<bool
   const end = await found.agent.ask("guest-fsfreeze-thaw", limits.thawMs);
   found.agent.close();
   frozen.delete(name);
-  // Otherwise it stays for the next agent.
   if (end.kind === "returned") rmSync(markFile(options.runDir, name), { force: true });
+  else tryAgain(freezer, name);
   return end.kind === "returned" && end.value > 0;
 }
 
-function letAllGoOn(runDir: string): void {
+/** S20: a guest must not stand still because nobody in it listened once. Until it says that it goes on, or is gone. */
+async function letMarkedGoOn(freezer: Freezer, name: string): Promise<void> {
+  if (freezer.frozen.has(name)) return tryAgain(freezer, name);
+  const mark = markFile(freezer.options.runDir, name);
+  if (!existsSync(mark)) return;
+  const path = readFileSync(mark, "utf8");
+  const agent = await Agent.open(path, limits.answerMs);
+  const end = await agent?.ask("guest-fsfreeze-thaw", limits.thawMs);
+  agent?.close();
+  if (end?.kind === "returned" || !existsSync(path)) rmSync(mark, { force: true });
+  else tryAgain(freezer, name);
+}
+
+function tryAgain(freezer: Freezer, name: string): void {
+  clearTimeout(freezer.again.get(name));
+  freezer.again.set(
+    name,
+    setTimeout(() => void letMarkedGoOn(freezer, name), limits.againMs),
+  );
+}
+
+function markedIn(runDir: string): readonly string[] {
   const root = join(runDir, "standing-still");
-  if (!existsSync(root)) return;
-  for (const name of readdirSync(root)) {
-    const path = readFileSync(join(root, name), "utf8");
-    void Agent.open(path, limits.answerMs).then(async (agent) => {
-      const end = await agent?.ask("guest-fsfreeze-thaw", limits.thawMs);
-      agent?.close();
-      if (end?.kind === "returned" || !existsSync(path)) rmSync(join(root, name), { force: true });
-    });
-  }
+  return existsSync(root) ? readdirSync(root) : [];
 }
 
 function markFile(runDir: string, name: string): string {
@@ -110,6 +130,7 @@ const saysSchema = z.object({
   return: z.unknown().optional(),
   error: z.object({ desc: z.string().optional() }).optional(),
 });
+type Says = z.infer<typeof saysSchema>;
 type AgentEnd =
   | { readonly kind: "returned"; readonly value: number }
   | { readonly kind: "refused"; readonly why: string }
@@ -138,42 +159,42 @@ class Agent {
   static async open(path: string, limitMs: number): Promise<Agent | undefined> {
     const agent = new Agent(createConnection({ path }));
     const token = Math.floor(performance.now() * 1_000);
-    const end = await agent.#askFor((says) => says.return === token, "guest-sync", limitMs, { id: token });
+    // What somebody else left unfinished ends with this byte, and may be answered with an error that means nothing here.
+    agent.#socket.write(Buffer.of(0xff));
+    const isIt = (says: Says): boolean => says.return === token;
+    const end = await agent.#askFor(isIt, "guest-sync", limitMs, { id: token });
     if (end.kind === "returned") return agent;
     agent.close();
     return undefined;
   }
 
   ask(execute: string, limitMs: number): Promise<AgentEnd> {
-    return this.#askFor(() => true, execute, limitMs);
+    return this.#askFor((says) => says.return !== undefined || says.error !== undefined, execute, limitMs);
   }
 
   close(): void {
     this.#socket.destroy();
   }
 
-  #askFor(
-    isIt: (says: z.infer<typeof saysSchema>) => boolean,
-    execute: string,
-    limitMs: number,
-    args?: object,
-  ): Promise<AgentEnd> {
+  #askFor(isIt: (says: Says) => boolean, execute: string, limitMs: number, args?: object): Promise<AgentEnd> {
     return new Promise((resolve) => {
       const finish = (end: AgentEnd): void => {
         clearTimeout(limit);
         this.#socket.off("close", onClose);
-        this.#hear = () => undefined;
+        // A later question may have been put meanwhile, and its answer is not to be missed.
+        if (this.#hear === hear) this.#hear = () => undefined;
         resolve(end);
       };
       const onClose = (): void => finish({ kind: "silent" });
       const limit = setTimeout(onClose, limitMs);
       this.#socket.once("close", onClose);
-      this.#hear = (line) => {
+      const hear = (line: string): void => {
         const says = saysSchema.safeParse(parseJson(line));
-        if (!says.success || !(isIt(says.data) || says.data.error !== undefined)) return;
+        if (!says.success || !isIt(says.data)) return;
         if (says.data.error !== undefined) finish({ kind: "refused", why: says.data.error.desc ?? "" });
         else finish({ kind: "returned", value: Number(says.data.return) });
       };
+      this.#hear = hear;
       this.#socket.write(`${JSON.stringify({ execute, ...(args && { arguments: args }) })}\n`);
     });
   }

@@ -6,12 +6,15 @@ import type { LiveRun, QemuHost } from "./host.ts";
 import { executeAll } from "./move-qmp.ts";
 import { tlsId } from "./move-tls.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
-import { openVolumes } from "./volumes.ts";
+import { createToFill, openVolumes } from "./volumes.ts";
 
 // The target's side of disks that a guest takes along: images that are made for it, and what its source fills them by.
 
-/** The convention of this field for guests that come in and their disks, so that firewalls know them. */
-export const incomingPorts = { first: 49_152, last: 49_215 } as const;
+/**
+ * The convention of this field for guests that come in and their disks, so that firewalls know them; doors are opened among them as
+ * well, from the last one down. The one behind them (adapters/linux/links.ts) stays free for whoever looks at a link.
+ */
+export const incomingPorts = { first: 49_152, last: 49_214 } as const;
 
 const done: HypervisorEnd = { kind: "done" };
 
@@ -20,25 +23,37 @@ export function exportName(run: VmRun, disk: number): string {
   return `${run.vm}.${run.epoch}.${disk}`;
 }
 
+type Made = {
+  readonly end: HypervisorEnd;
+  /** When all of them are sure to be there after a power loss: nobody waits for it before a guest is to be sent. */
+  readonly onDisk: Promise<HypervisorEnd>;
+};
+
 /** Empty and new, all or none; one that is there already is nobody's copy, and is not touched. */
-export async function makeImages(host: QemuHost, request: IncomingRequest): Promise<HypervisorEnd> {
-  const volumes = openVolumes(host.options);
+export async function makeImages(host: QemuHost, request: IncomingRequest): Promise<Made> {
   const made: number[] = [];
+  const syncs: Promise<HypervisorEnd>[] = [];
   for (const i of request.copied ?? []) {
-    const { disk, pool } = diskAt(request, i);
-    if (disk === undefined || pool === undefined) return refuse("pool-not-in-cluster", { pool: disk?.pool ?? "" });
-    const path = imagePath(poolFolder(host.options.pools, pool), disk.volume, disk.format);
-    const { volume, sizeMiB, format } = disk;
-    const end = existsSync(path)
-      ? refuse("move-image-exists", { vm: request.vm.name, path })
-      : await new Promise<HypervisorEnd>((over) => volumes.create(pool, volume, sizeMiB, format, over));
+    const { end, onDisk } = await makeImage(host, request, i);
+    syncs.push(onDisk);
     if (end.kind === "done") made.push(i);
     else {
+      await Promise.all(syncs);
       await removeImages(host, { ...request, copied: made });
-      return end;
+      return { end, onDisk };
     }
   }
-  return done;
+  return { end: done, onDisk: Promise.all(syncs).then((ends) => ends.find(({ kind }) => kind !== "done") ?? done) };
+}
+
+async function makeImage(host: QemuHost, request: IncomingRequest, i: number): Promise<Made> {
+  const { disk, pool } = diskAt(request, i);
+  const refused = (end: HypervisorEnd): Made => ({ end, onDisk: Promise.resolve(end) });
+  if (disk === undefined || pool === undefined)
+    return refused(refuse("pool-not-in-cluster", { pool: disk?.pool ?? "" }));
+  const path = imagePath(poolFolder(host.options.pools, pool), disk.volume, disk.format);
+  if (existsSync(path)) return refused(refuse("move-image-exists", { vm: request.vm.name, path }));
+  return createToFill(host.options, { ...disk, pool });
 }
 
 /** Of a run that never came to wait. */

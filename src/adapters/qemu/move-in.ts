@@ -34,13 +34,18 @@ export async function prepareIncoming(host: QemuHost, request: IncomingRequest):
   const tls = request.tls ? readTlsTexts(host.options) : null;
   if (tls === undefined) return refuse("move-no-certificate", { vm: request.vm.name });
   const images = await makeImages(host, request);
-  if (images.kind !== "done") return images;
-  const end = await launchIncoming(host, request, tls);
+  if (images.end.kind !== "done") return images.end;
+  const end = await launchIncoming(host, request, tls, images.onDisk);
   if (end.kind === "refused") await removeImages(host, request);
   return end;
 }
 
-function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts | null): Promise<IncomingEnd> {
+function launchIncoming(
+  host: QemuHost,
+  request: IncomingRequest,
+  tls: TlsTexts | null,
+  imagesOnDisk: Promise<HypervisorEnd>,
+): Promise<IncomingEnd> {
   const { copied = [] } = request;
   return launchRun<IncomingEnd>(host, request, "incoming", async (live) => {
     live.exports = false;
@@ -62,6 +67,7 @@ function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts 
       from: request.from,
       expects: { cluster: host.options.cluster, vm, epoch },
       tries: incomingPorts,
+      within: incomingPorts,
       open: async (address) => {
         await getReady;
         const listening = await listenAt(live, address);
@@ -69,8 +75,9 @@ function launchIncoming(host: QemuHost, request: IncomingRequest, tls: TlsTexts 
         return { ...listening, ...(await openExports(live, address, { copied, tls: tls !== null })) };
       },
     });
-    const [ready, { doors, close }] = await Promise.all([getReady, opening]);
+    const [ready, { doors, close }, onDisk] = await Promise.all([getReady, opening, imagesOnDisk]);
     live.closeDoors = close;
+    if (onDisk.kind !== "done") return onDisk;
     if (ready.kind !== "done") return moveRefused(live, ready);
     if (doors.length === 0)
       return refuse("move-no-address", { vm: request.vm.name, addresses: request.addresses.join(", ") });

@@ -16,6 +16,7 @@ import {
   type MigrateInfo,
   moveRefused,
   queryMigrate,
+  whatBroke,
 } from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { noteLeft } from "./replica-left.ts";
@@ -96,12 +97,13 @@ async function copyOut(
   if (set.kind !== "done") return moveRefused(live, set);
   const mirroring = mirroringOf(found, request);
   if (mirroring !== undefined && "code" in mirroring) return mirroring;
-  const course: DiskCourse = { beganAt: performance.now(), percent: 0, memoryBytes: 0 };
+  const stopsFirst = host.options.accel === "tcg";
+  const course: DiskCourse = { beganAt: performance.now(), percent: 0, memoryBytes: 0, stopsFirst };
   if (mirroring !== undefined) {
     const copied = await copyDisks(host, live, mirroring, course, signal);
     if (copied.kind !== "done") return copied;
   }
-  const stoppedAt = host.options.accel === "tcg" ? performance.now() : 0;
+  const stoppedAt = stopsFirst ? performance.now() : 0;
   // Without KVM QEMU misses memory that a running guest dirties (one guest of ten): it is stopped first.
   if (stoppedAt > 0 && !signal.aborted) {
     const stopped = await stopGuest(live, request.copied ?? []);
@@ -294,10 +296,7 @@ function courseOf({ link, stoppedAt }: Copying) {
 async function brokenOff(live: LiveRun): Promise<HypervisorEnd> {
   const { vm } = live.run;
   const detail = (await queryMigrate(live))?.["error-desc"];
-  return refuse("move-broke-off", {
-    vm,
-    detail: detail === undefined || detail === "" ? "the target went away" : detail,
-  });
+  return refuse("move-broke-off", { vm, detail: whatBroke(detail) });
 }
 
 /** The owner record names the target: what is here never goes on under this name (S15). Harmless when repeated. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
-import type { MigrateInfo } from "./move-qmp.ts";
+import { type MigrateInfo, whatBroke } from "./move-qmp.ts";
 
 const mib = 1024 * 1024;
 /** 839 megabits a second are 100 MiB. */
@@ -60,7 +60,7 @@ test("[S15] a running guest is stopped once the rest fits the downtime, but not 
 });
 
 test("disks that go along and the memory that follows are one piece of work; what is told never falls between them", () => {
-  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib };
+  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: false };
   const told = diskProgress({ doneBytes: 150 * mib, leftBytes: 150 * mib }, course, "10.0.1.2", 1_500);
   expect(told).toEqual({
     percent: 37,
@@ -70,7 +70,19 @@ test("disks that go along and the memory that follows are one piece of work; wha
     link: "10.0.1.2",
     guest: "runs",
   });
+  const stops = { ...course, stopsFirst: true };
+  const half = { doneBytes: 150 * mib, leftBytes: 150 * mib };
+  expect(diskProgress(half, stops, "", 1_500).expectedDowntimeMs).toBe(1_000);
+  expect(diskProgress({ doneBytes: 0, leftBytes: 0 }, stops, "", 1).expectedDowntimeMs).toBe(null);
   expect(diskProgress({ doneBytes: 0, leftBytes: 0 }, { ...course, percent: 40 }, "", 1).percent).toBe(40);
   expect(progressOf(info(100), { ...stopped, percent: 75, from: 75 }).percent).toBe(75);
   expect(progressOf(info(50), { ...stopped, percent: 75, from: 75 }).percent).toBe(87);
+});
+
+test("a connection that has lost its other end is told as that, with QEMU's words beside it; what else QEMU says stands", () => {
+  const gone = /^the connection to the target ended: .+ \(QEMU says: /u;
+  expect(whatBroke("Cannot write to TLS channel: Input/output error")).toMatch(gone);
+  expect(whatBroke("Unable to write to socket: Broken pipe")).toMatch(gone);
+  expect(whatBroke("State blocked by non-migratable device")).toBe("State blocked by non-migratable device");
+  expect([whatBroke(undefined), whatBroke("")]).toEqual(["the target went away", "the target went away"]);
 });

@@ -14,22 +14,29 @@ export type Course = {
   readonly from?: number;
 };
 
-export type DiskCourse = { readonly beganAt: number; percent: number; memoryBytes: number };
+export type DiskCourse = {
+  readonly beganAt: number;
+  percent: number;
+  memoryBytes: number;
+  /** The guest is stopped once the disks are there: it stands for as long as its memory takes. */
+  readonly stopsFirst: boolean;
+};
 
 /** Of a guest whose disks are copied while it runs: they and its memory are one piece of work. */
 export function diskProgress(
   { doneBytes, leftBytes }: { readonly doneBytes: number; readonly leftBytes: number },
-  { beganAt, percent, memoryBytes }: DiskCourse,
+  { beganAt, percent, memoryBytes, stopsFirst }: DiskCourse,
   link: string,
   now: number,
 ): MoveProgress {
   const all = doneBytes + leftBytes + memoryBytes;
   const done = all === 0 ? 0 : Math.floor((100 * doneBytes) / all);
+  const bytesPerMs = doneBytes / Math.max(1, now - beganAt);
   return {
     percent: Math.max(percent, Math.min(99, done)),
-    mibPerSecond: Math.round((doneBytes / mib / Math.max(1, now - beganAt)) * 1_000),
+    mibPerSecond: Math.round((bytesPerMs / mib) * 1_000),
     remainingMiB: Math.ceil((leftBytes + memoryBytes) / mib),
-    expectedDowntimeMs: null,
+    expectedDowntimeMs: stopsFirst && bytesPerMs > 0 ? Math.ceil(memoryBytes / bytesPerMs) : null,
     link,
     guest: "runs",
   };

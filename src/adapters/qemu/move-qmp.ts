@@ -137,3 +137,13 @@ export function nextWord(hearers: Set<() => void>, limitMs: number, signal?: Abo
     signal?.addEventListener("abort", hear);
   });
 }
+
+/** QEMU's words for a connection that has lost its other end, with or without TLS. */
+const otherEndGone = /tls channel|broken pipe|reset by peer|input\/output error|connection|socket|yank/iu;
+
+/** Why a move broke off, for people: QEMU says of a target that is gone only that it cannot write to it. */
+export function whatBroke(detail: string | undefined): string {
+  if (detail === undefined || detail === "") return "the target went away";
+  if (!otherEndGone.test(detail)) return detail;
+  return `the connection to the target ended: its QEMU is gone, or the link broke (QEMU says: ${detail})`;
+}

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ClusterId, WallMs } from "../../model/ids.ts";
-import { type Consistency, isBranch } from "../../model/point-records.ts";
+import { type Consistency, isBranch, type WhyCrash } from "../../model/point-records.ts";
 import { refuse } from "../../model/reason.ts";
 import type { GuestFreezer } from "../../ports/guest-freeze.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
@@ -32,6 +32,9 @@ const limits = {
 type Told =
   | { readonly kind: "done"; readonly at: number | null }
   | { readonly kind: "no" | "silent"; readonly why: string };
+
+/** Whether the guest stood still all the while; an object: it was to, and did not. */
+type Stood = "stood" | "unasked" | WhyCrash;
 
 /** Points by the word of the host of the run, which holds the writes meanwhile (S20). */
 export function openPointSource(options: PointSourceOptions): PointSource {
@@ -83,14 +86,14 @@ class Attempt {
     if (before === undefined) return refuse("replica-not-attached", { vm: run.vm });
     const prepared = await this.#order("prepare", "crash", limits.prepareMs);
     if (prepared.kind !== "done") return this.#refused(prepared.why);
-    const stands = this.#request.consistency === "application" && (await this.#freeze());
+    const whyNot = await this.#freeze();
     const held = await this.#whileHeld(before);
-    const stood = stands && (await this.#thaw());
+    const whyCrash = whyNot ?? (await this.#thaw());
     if (typeof held === "string") {
       await this.#order("drop", "crash", limits.keepMs);
       return this.#refused(held);
     }
-    return this.#keep(stood ? "application" : "crash", held.stoodMs);
+    return this.#keep(whyCrash, held.stoodMs);
   }
 
   /** A text: it is no point, and why. */
@@ -108,11 +111,13 @@ class Attempt {
   }
 
   /** From the first answer on that it is kept it is a point; without any it may be one. */
-  async #keep(consistency: Consistency, stoodMs: number): Promise<PointEnd> {
+  async #keep(whyCrash: Stood, stoodMs: number): Promise<PointEnd> {
+    const consistency: Consistency = whyCrash === "stood" ? "application" : "crash";
+    const told = typeof whyCrash === "object" ? { whyCrash } : {};
     let why = "";
     for (let left = limits.keepTries; left > 0; left--) {
       const end = await this.#order("keep", consistency, limits.keepMs);
-      if (end.kind === "done") return { kind: "taken", at: (end.at ?? 0) as WallMs, consistency, stoodMs };
+      if (end.kind === "done") return { kind: "taken", at: (end.at ?? 0) as WallMs, consistency, stoodMs, ...told };
       if (end.kind === "no") return this.#refused(end.why);
       ({ why } = end);
       await sleep(limits.keepRetryMs);
@@ -120,14 +125,21 @@ class Attempt {
     return { kind: "unknown", cause: why };
   }
 
-  async #freeze(): Promise<boolean> {
-    const end = await told((done) => this.#options.freezer.freeze(this.#run, limits.freezeMs, done));
-    return end.kind === "done";
+  /** Undefined: it stands still. */
+  async #freeze(): Promise<"unasked" | WhyCrash | undefined> {
+    if (this.#request.consistency === "crash") return "unasked";
+    return this.#whyNot(await told((done) => this.#options.freezer.freeze(this.#run, limits.freezeMs, done)));
   }
 
-  async #thaw(): Promise<boolean> {
-    const end = await told((done) => this.#options.freezer.thaw(this.#run, done));
-    return end.kind === "done";
+  async #thaw(): Promise<"stood" | WhyCrash> {
+    return this.#whyNot(await told((done) => this.#options.freezer.thaw(this.#run, done))) ?? "stood";
+  }
+
+  #whyNot(end: HypervisorEnd): WhyCrash | undefined {
+    if (end.kind === "done") return undefined;
+    return end.kind === "refused"
+      ? { code: end.code, params: end.params }
+      : { code: "freeze-unanswered", params: { vm: this.#run.vm } };
   }
 
   /** At the first door that answers. */

@@ -1,7 +1,6 @@
 import {
   closeSync,
   existsSync,
-  fsyncSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -13,6 +12,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
+import { open } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import type { ClusterId, PoolId } from "../../model/ids.ts";
@@ -38,26 +38,58 @@ const markSchema = z.object({ schema: z.literal(1), cluster: z.string(), pool: z
 /** Disk images as files of a pool's folder: sparse, never more of them than the folder has room for when all are full. */
 export function openVolumes(options: VolumesOptions): Volumes {
   return {
-    create: (pool, volume, sizeMiB, format, done) =>
-      answer(create(options, pool, imagePath(poolFolder(options.pools, pool), volume, format), sizeMiB, format), done),
+    create: (pool, volume, sizeMiB, format, done) => answer(create(options, { pool, volume, sizeMiB, format }), done),
     remove: (pool, volume, done) => answer(remove(options, pool, volume), done),
   };
 }
 
 function answer(work: Promise<HypervisorEnd>, done: (end: HypervisorEnd) => void): void {
-  void work
-    .catch((error: unknown): HypervisorEnd => ({ kind: "unknown", cause: String(error) }))
-    .then((end) => done(end));
+  void work.catch(unknown).then((end) => done(end));
 }
 
-async function create(
+function unknown(error: unknown): HypervisorEnd {
+  return { kind: "unknown", cause: String(error) };
+}
+
+export type NewVolume = {
+  readonly pool: Pool;
+  readonly volume: string;
+  readonly sizeMiB: number;
+  readonly format: "raw" | "qcow2";
+};
+
+async function create(options: VolumesOptions, wanted: NewVolume): Promise<HypervisorEnd> {
+  const folder = poolFolder(options.pools, wanted.pool);
+  // Under its own name only when it is whole and on the disk.
+  const end = await createAs(options, wanted, async (part, path) => {
+    await sync(part);
+    renameSync(part, path);
+  });
+  if (end.kind === "done") await sync(folder);
+  return end;
+}
+
+/** One that is nobody's yet, and is to be filled: it is there at once, and `onDisk` says when a power loss would leave it there. */
+export async function createToFill(
   options: VolumesOptions,
-  pool: Pool,
-  path: string,
-  sizeMiB: number,
-  format: "raw" | "qcow2",
+  wanted: NewVolume,
+): Promise<{ readonly end: HypervisorEnd; readonly onDisk: Promise<HypervisorEnd> }> {
+  const folder = poolFolder(options.pools, wanted.pool);
+  const path = imagePath(folder, wanted.volume, wanted.format);
+  const end = await createAs(options, wanted, async (part) => renameSync(part, path)).catch(unknown);
+  if (end.kind !== "done") return { end, onDisk: Promise.resolve(end) };
+  const lost = (error: unknown): HypervisorEnd =>
+    refuse("volume-create-failed", { pool: wanted.pool.name, path, detail: String(error) });
+  return { end, onDisk: Promise.all([sync(path), sync(folder)]).then(() => end, lost) };
+}
+
+async function createAs(
+  options: VolumesOptions,
+  { pool, volume, sizeMiB, format }: NewVolume,
+  name: (part: string, path: string) => Promise<void>,
 ): Promise<HypervisorEnd> {
   const folder = poolFolder(options.pools, pool);
+  const path = imagePath(folder, volume, format);
   const refusal = checkFolder(options, pool, folder);
   if (refusal !== undefined) return refusal;
   if (existsSync(path)) return { kind: "done" };
@@ -66,16 +98,13 @@ async function create(
   if (!existsSync(join(folder, markFile))) writeMark(options, pool, folder);
   // Of one that was there before, and that somebody took away: the new one lies on nothing.
   removeWhatItWas(folder, volumeOf(path));
-  // Under its own name only when it is whole and on the disk.
   const part = `${path}.${process.pid}.part`;
   const trouble = await createEmpty(part, sizeMiB, format);
   if (trouble !== undefined) {
     rmSync(part, { force: true });
     return refuse("volume-create-failed", { pool: pool.name, path, detail: trouble });
   }
-  sync(part);
-  renameSync(part, path);
-  sync(folder);
+  await name(part, path);
   return { kind: "done" };
 }
 
@@ -110,7 +139,7 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
   for (const name of images) rmSync(join(folder, name), { force: true });
   removeWhatItWas(folder, volume);
   leaveGroupFolders(options.cluster, folder, volume);
-  sync(folder);
+  await sync(folder);
   return { kind: "done" };
 }
 
@@ -174,10 +203,13 @@ function qcow2Bytes(path: string): number {
   return got === 32 && header.toString("latin1", 0, 3) === "QFI" ? Number(header.readBigUInt64BE(24)) : 0;
 }
 
-function sync(path: string): void {
-  const file = openSync(path, "r");
-  fsyncSync(file);
-  closeSync(file);
+async function sync(path: string): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 function parseJson(text: string): unknown {

@@ -119,7 +119,12 @@ export const hostContract = {
       summary: "End maintenance and quarantine of a host, take back its order to go down",
     })
     .input(z.object({ host: nameOrIdSchema, requestId: requestIdSchema }))
-    .output(hostAnswer),
+    .output(
+      hostAnswer.extend({
+        /** VMs on their way from it for its maintenance: their moves are called off, and they go on there. */
+        calledOff: z.array(z.string()),
+      }),
+    ),
   shutdown: base
     .route({
       method: "POST",

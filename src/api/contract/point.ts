@@ -22,6 +22,8 @@ export const pointOutputSchema = z.object({
   ageMs: z.int().min(0),
   origin: pointOriginSchema,
   consistency: consistencySchema,
+  /** Why it is as after a power cut where more was asked for; null: it was not, or it is not so. */
+  whyCrash: troubleSchema.nullable(),
   /** What was written between it and the next one; null: that is not over. */
   sizeMiB: z.int().min(0).nullable(),
   /** Of the last test failover from it. */

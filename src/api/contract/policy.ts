@@ -68,5 +68,10 @@ export const policyContract = {
   set: base
     .route({ method: "PATCH", path: "/policy", summary: "Change what holds for the whole cluster" })
     .input(policyPatchSchema.extend({ accept: acceptSchema, requestId: requestIdSchema }))
-    .output(policyOutputSchema),
+    .output(
+      policyOutputSchema.extend({
+        /** Where a reserve was set: hosts whose configuration names their memory for VMs, so that it changes nothing there. */
+        reserveIgnoredBy: z.array(z.string()),
+      }),
+    ),
 };

@@ -5,6 +5,11 @@ import { copyingSchema } from "../../model/move-records.ts";
 import { reasonSchema } from "../../model/reason.ts";
 import { asOfMsSchema, base, troubleSchema, wallMsSchema } from "./base.ts";
 
+const taskCopyingSchema = copyingSchema.extend({
+  /** How long the copying still takes at the speed of now; null: not known yet. */
+  remainingMs: z.int().nullable(),
+});
+
 export const taskSchema = z.object({
   id: z.string(),
   kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm"]),
@@ -17,7 +22,9 @@ export const taskSchema = z.object({
   /** Of a guest that moves while it runs: how many moves of the same hosts it waits for, itself counted; null: for none. */
   queue: z.int().nullable(),
   /** Of a guest that moves while it runs: how its copying goes; null: nothing is being copied. */
-  copying: copyingSchema.nullable(),
+  copying: taskCopyingSchema.nullable(),
+  /** Of a guest that moves while it runs: why it is stopped before its memory is copied; null: it is not. */
+  stoppedFirst: reasonSchema.nullable(),
   /** Null while it runs. */
   end: z
     .discriminatedUnion("kind", [

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { actorSchema } from "../../model/branded.ts";
 import { moveKindSchema } from "../../model/move-records.ts";
-import { alternativeSchema, reasonSchema } from "../../model/reason.ts";
+import { alternativeSchema, paramsSchema, reasonSchema } from "../../model/reason.ts";
 import { requestedStateSchema, vmExitSchema, vmLockKindSchema } from "../../model/records.ts";
 import {
   acceptSchema,
@@ -65,6 +65,8 @@ export const vmSummarySchema = z.object({
   cpus: z.int(),
   memoryMiB: z.int(),
   since: wallMsSchema.nullable(),
+  /** What keeps a guest that is `paused` from going on; `move`: it stands still while its memory is copied. */
+  pausedBy: z.array(z.string()),
   /** Not null where `state` is `frozen`. */
   standstill: standstillSchema.nullable(),
 });
@@ -117,12 +119,19 @@ export const vmDetailSchema = vmSummarySchema.extend({
   /** The host that it left for maintenance, and goes back to. */
   returnTo: z.string().nullable(),
   /** Moves that failed in a row, and the last one's aim and cause. */
-  failedMoves: z.object({ count: z.int(), to: z.string(), code: z.string() }).nullable(),
+  failedMoves: z
+    .object({
+      count: z.int(),
+      to: z.string(),
+      code: z.string(),
+      /** Of `code`; null: not remembered. */
+      params: paramsSchema.nullable(),
+    })
+    .nullable(),
   /** Rules that bind it. */
   rules: z.array(z.string()),
   accel: z.enum(["kvm", "tcg"]).nullable(),
   usage: usageSchema,
-  pausedBy: z.array(z.string()),
   restarts: z.int(),
   lastExit: vmExitSchema.nullable(),
   detail: z.string().nullable(),
@@ -203,6 +212,10 @@ const moveInput = vmChange.extend({
   /** Also to a host that its rules would have it leave at once. */
   force: z.boolean().default(false),
 });
+const movedSchema = taskSchema.extend({
+  /** Why the host that answers does not know whether a link connects: the task may fail for it; null: it does, or none is needed. */
+  unseen: reasonSchema.nullable(),
+});
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {
@@ -233,11 +246,11 @@ export const vmContract = {
   migrate: base
     .route({ method: "POST", path: "/vms/{vm}/migrate", summary: "Move a VM to a host, running if that can be done" })
     .input(moveInput)
-    .output(taskSchema),
+    .output(movedSchema),
   relocate: base
     .route({ method: "POST", path: "/vms/{vm}/relocate", summary: "Stop a VM and start it on another host" })
     .input(moveInput)
-    .output(taskSchema),
+    .output(movedSchema),
   cancelMove: base
     .route({ method: "POST", path: "/vms/{vm}/cancel-move", summary: "Call a VM's move off; it goes on where it is" })
     .input(vmChange)

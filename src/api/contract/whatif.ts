@@ -17,14 +17,20 @@ const foreseenSchema = z.object({
   from: z.string().nullable(),
   /** Null: nowhere. */
   to: z.string().nullable(),
+  /** The host that it is on its way to now, and comes back from, so that `to` is where it is; null: none. */
+  via: z.string().nullable(),
   /** Milliseconds until it executes there, from now; null: it does not, or nobody knows when. */
   afterMs: z.int().nullable(),
   /** For how long of these it does not execute; null: not known. */
   downMs: z.int().nullable(),
+  /** Of one that moves while it runs: why its guest is stopped before its memory is copied; null: it is not. */
+  stoppedFirst: reasonSchema.nullable(),
   /** Steps of that time that this cluster never measured: a usual figure stands for them. */
   guessed: z.array(stepSchema),
   /** What is lost with it; null: nothing. */
   loses: reasonSchema.nullable(),
+  /** Of one that moves while it runs: why the host that answers does not know whether a link connects; null: it does. */
+  unseen: reasonSchema.nullable(),
   /** Why it goes there, or why it does not. */
   why: reasonSchema.nullable(),
   /** One change with which it would start or leave, tried out; null: none is needed, or none was found. */
@@ -40,6 +46,8 @@ export const forecastSchema = z.object({
   vms: z.array(foreseenSchema),
   /** How long each step usually takes here; `samples` 0: never measured, a default. */
   steps: z.array(z.object({ step: stepSchema, ms: z.int(), samples: z.int() })),
+  /** MiB a second that the policy allows each move: none takes less than what it sends takes so; null: no bound. */
+  bandwidthMiBps: z.int().nullable(),
 });
 export type ForecastOutput = z.infer<typeof forecastSchema>;
 

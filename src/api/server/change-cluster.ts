@@ -1,4 +1,6 @@
 import { must } from "../../base/assert.ts";
+import { inKeyOrder } from "../../base/order.ts";
+import { hasOwnFigure } from "../../core/foresee/guard.ts";
 import {
   type LeaveRequest,
   type MaintenanceRequest,
@@ -9,8 +11,10 @@ import {
 import { type PolicyPatch, planSetPolicy } from "../../core/requests/change-policy.ts";
 import { planSetPool, type SetPoolRequest } from "../../core/requests/change-pool.ts";
 import { planArm, planDisarm } from "../../core/requests/disarm.ts";
+import { hostName } from "../../core/requests/find.ts";
 import type { Sight } from "../../core/requests/sight.ts";
 import type { Disarm, ShutdownPolicy } from "../../model/policy.ts";
+import type { ClusterView } from "../../model/view.ts";
 import type { ClusterStatus } from "../contract/cluster.ts";
 import type { PolicyOutput } from "../contract/policy.ts";
 import type { PoolSummary } from "../contract/pool.ts";
@@ -41,18 +45,18 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
       const vms = owners.filter(({ value }) => value.kind === "held" && value.host === host).length;
       return { kind: "ok", value: { id: host, name, vms } };
     },
-    release: async (input: OneHost): Promise<Answer<Named>> => {
+    release: async (input: OneHost): Promise<Answer<Named & { readonly calledOff: string[] }>> => {
       const intent = freshIntentId(options.random);
       const end = await ask(options, "host.release", "host-changed", input, (asked) =>
         planRelease(options.view(), input.host, intent, asked),
       );
       if (end.kind !== "ok") return end;
-      const { host: id, name } = end.value;
+      const { host: id, name, calledOff = [] } = end.value;
       // It was about to go down: its agent says whether it stays.
       const isAsked = options.view().intents.has(intent);
       const unanswered = { code: "release-not-answered", params: { host: name } };
       const refused = isAsked ? await awaitIntent(options, intent, unanswered) : undefined;
-      return refused ?? { kind: "ok", value: { id, name } };
+      return refused ?? { kind: "ok", value: { id, name, calledOff } };
     },
     shutdown: (input: Acceptable & OneHost) => leave(options, sight, "power-off", input),
     reboot: (input: Acceptable & OneHost) => leave(options, sight, "reboot", input),
@@ -68,12 +72,16 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
       );
       return end.kind === "ok" ? disarmed() : end;
     },
-    setPolicy: async (input: PolicyPatch & Acceptable): Promise<Answer<PolicyOutput>> => {
+    setPolicy: async (
+      input: PolicyPatch & Acceptable,
+    ): Promise<Answer<PolicyOutput & { readonly reserveIgnoredBy: string[] }>> => {
       const { requestId, accept, ...patch } = input;
+      const reserveIgnoredBy = patch.hostReserveMiB === undefined ? [] : hostsWithOwnFigure(options.view());
       const end = await ask(options, "policy.set", "cluster-changed", input, (asked) =>
         guarded(options, sight, "policy set", input, asked, planSetPolicy(options.view(), patch, asked)),
       );
-      return end.kind === "ok" ? { kind: "ok", value: presentPolicy(options.view()) } : end;
+      if (end.kind !== "ok") return end;
+      return { kind: "ok", value: { ...presentPolicy(options.view()), reserveIgnoredBy } };
     },
     setPool: async (input: SetPoolRequest & Acceptable): Promise<Answer<PoolSummary>> => {
       const end = await ask(options, "pool.set", "cluster-changed", input, (asked) =>
@@ -85,6 +93,14 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
       return { kind: "ok", value: must(pools.find(named), () => `Cannot show pool ${input.pool}: it is gone`) };
     },
   };
+}
+
+/** Names of hosts whose configuration says how much memory VMs may have there: the policy's reserve is nothing to them. */
+function hostsWithOwnFigure(view: ClusterView): string[] {
+  const { hostReserveMiB } = presentPolicy(view);
+  return inKeyOrder(view.facts).flatMap(([host, { value }]) =>
+    hasOwnFigure(value, hostReserveMiB) ? [hostName(view, host)] : [],
+  );
 }
 
 export async function leave(

@@ -4,10 +4,10 @@ import { type CreateVmRequest, planCreateVm } from "../../core/requests/create-v
 import { type MoveRequest, planMoveVm } from "../../core/requests/move.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
 import type { Sight } from "../../core/requests/sight.ts";
-import { refuse } from "../../model/reason.ts";
+import { type Reason, refuse } from "../../model/reason.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
-import { linksFirst } from "./cut-links.ts";
+import { linksFirst, linksUnseen } from "./cut-links.ts";
 import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
 import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
@@ -78,18 +78,20 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
   };
 }
 
-function move(
+async function move(
   options: ApiOptions,
   sight: Sight,
   kind: MoveRequest["kind"],
   input: MoveInput,
-): Promise<Answer<TaskOutput>> {
+): Promise<Answer<TaskOutput & { readonly unseen: Reason | null }>> {
   const { vm, to, force } = input;
-  return askForTask(
+  const end = await askForTask(
     options,
     `vm.${kind}`,
     input,
     (task, asked) => planMoveVm(options.view(), { vm, to, kind, force }, task, asked, sight),
     linksFirst(options, kind, input),
   );
+  if (end.kind !== "ok") return end;
+  return { kind: "ok", value: { ...end.value, unseen: await linksUnseen(options, kind, input) } };
 }

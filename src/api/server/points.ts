@@ -37,7 +37,14 @@ function presentPoint(view: ClusterView, { value }: Stored<Point>, now: number):
     vm: { id: vm, name: view.vms.get(vm)?.value.name ?? vm },
     host: pointHost(view, value),
     ageMs: Math.max(0, now - value.at),
+    whyCrash: whyCrashOf(view, value),
   };
+}
+
+/** In the words of people: VMs by name. */
+function whyCrashOf(view: ClusterView, { whyCrash, vm }: Point): PointOutput["whyCrash"] {
+  if (whyCrash === undefined) return null;
+  return { code: whyCrash.code, params: { ...whyCrash.params, vm: view.vms.get(vm)?.value.name ?? vm } };
 }
 
 export function presentWish(view: ClusterView, id: string): WishOutput | Refusal {

@@ -1,8 +1,9 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
 import { moveTurns } from "../../core/move-turns.ts";
 import { hostName, vmName } from "../../core/requests/find.ts";
+import { whyMoveStopsFirst } from "../../core/stopped-first.ts";
 import type { VmId } from "../../model/ids.ts";
-import type { Copying, VmMove } from "../../model/move-records.ts";
+import type { VmMove } from "../../model/move-records.ts";
 import type { Reason } from "../../model/reason.ts";
 import { systemActor, type Task } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
@@ -38,7 +39,9 @@ function presentWith(view: ClusterView, task: Task, turns: Turns): TaskOutput {
   const isMoving = kind === "move-vm" && end === null && move?.to === to;
   const course = isMoving ? courseOf(view, move, turns) : { percent, copying: null, queue: null };
   const reason = isMoving ? move.reason : whyWaits(view, task);
-  return { id, kind, vm, to, ...names, end, actor, reason, at, ...course, percent: Math.max(percent, course.percent) };
+  const stoppedFirst = kind === "move-vm" && end === null ? (whyMoveStopsFirst(view, vm, to) ?? null) : null;
+  const told = { id, kind, vm, to, ...names, end, actor, reason, at, stoppedFirst };
+  return { ...told, ...course, percent: Math.max(percent, course.percent) };
 }
 
 /** HM5: what was wanted before or meanwhile is carried out once the cluster is armed. */
@@ -58,6 +61,7 @@ function presentMoveAsTask(view: ClusterView, move: VmMove, turns: Turns): TaskO
     vmName: vmName(view, vm),
     toName: hostName(view, to),
     ...courseOf(view, move, turns),
+    stoppedFirst: whyMoveStopsFirst(view, vm, to) ?? null,
     end: null,
     actor: systemActor,
     reason,
@@ -76,7 +80,10 @@ function courseOf(view: ClusterView, move: VmMove, turns: Turns): Pick<TaskOutpu
 }
 
 /** What the status of the run that is moved says of it. */
-function copyingOf(view: ClusterView, { vm, epoch }: VmMove): Copying | null {
+function copyingOf(view: ClusterView, { vm, epoch }: VmMove): TaskOutput["copying"] {
   const status = view.statuses.get(vm)?.value;
-  return status?.epoch === epoch ? (status?.copying ?? null) : null;
+  const copying = status?.epoch === epoch ? status?.copying : undefined;
+  if (copying === undefined) return null;
+  const { mibPerSecond, remainingMiB } = copying;
+  return { ...copying, remainingMs: mibPerSecond > 0 ? Math.ceil((remainingMiB / mibPerSecond) * 1_000) : null };
 }

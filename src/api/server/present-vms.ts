@@ -27,8 +27,12 @@ function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
 type Signs = Pick<Tracker, "sign" | "lost" | "standstill">;
 
 export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }: Signs): VmSummary {
-  const state = vmState(view, vm.id, sign);
+  const seen = vmState(view, vm.id, sign);
   const owner = view.owners.get(vm.id)?.value;
+  const status = currentStatus(view, vm);
+  // Its run is whole, and it executes nothing until it has arrived (S15).
+  const isStopped = seen === "running" && status?.copying?.guest === "stopped";
+  const state = isStopped ? "paused" : seen;
   return {
     id: vm.id,
     name: vm.name,
@@ -39,7 +43,8 @@ export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }:
     epoch: owner?.epoch ?? null,
     cpus: vm.spec.cpus,
     memoryMiB: vm.spec.memoryMiB,
-    since: currentStatus(view, vm)?.since ?? null,
+    since: status?.since ?? null,
+    pausedBy: isStopped ? ["move"] : (status?.pausedBy ?? []),
     standstill: state === "frozen" && owner !== undefined ? presentStandstill(standstill(owner.host)) : null,
   };
 }
@@ -85,7 +90,6 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     rules: [...ruleBook(view).rulesOf(vm.id)],
     accel: status?.accel ?? null,
     usage: owner?.kind === "held" ? presentUsage(view, owner.host, vm.id) : null,
-    pausedBy: status?.pausedBy ?? [],
     restarts: status?.restarts ?? 0,
     lastExit: status?.lastExit ?? null,
     detail: status?.detail ?? null,
@@ -103,7 +107,7 @@ function presentMoves(view: ClusterView, vm: Vm): Pick<VmDetail, "order" | "move
     order: order === undefined ? null : presentOrder(view, order),
     move: move === undefined ? null : presentMove(view, move),
     returnTo: plan === undefined || plan.returnTo === null ? null : hostName(view, plan.returnTo),
-    failedMoves: failed === null ? null : { count: failed.count, code: failed.code, to: hostName(view, failed.to) },
+    failedMoves: failed === null ? null : { ...failed, params: failed.params ?? null, to: hostName(view, failed.to) },
   };
 }
 

@@ -2,8 +2,10 @@ import type { Ahead, Present } from "../../core/foresee/ahead.ts";
 import { measureDurations, measuredBy, type Step } from "../../core/foresee/durations.ts";
 import { type Forecast, type Foreseen, foreseeHostLoss, foreseeMaintenance } from "../../core/foresee/forecast.ts";
 import { foreseeLinkLoss } from "../../core/foresee/link.ts";
+import { moveLimit } from "../../core/foresee/move-time.ts";
 import { planMaintenance } from "../../core/requests/change-host.ts";
 import { findHost, hostName, vmName } from "../../core/requests/find.ts";
+import { whyStoppedFirst } from "../../core/stopped-first.ts";
 import type { HostId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import { systemActor } from "../../model/records.ts";
@@ -52,13 +54,16 @@ function presentOf(options: ApiOptions, view: ClusterView, tracker: Tracker): Pr
     if (agoMs !== null) heardAgoMs.set(host, agoMs);
   }
   const history = measuredBy.flatMap((type) => options.journal.read({ type, limit: historyMax }));
-  const durations = measureDurations(history.sort((a, b) => a.revision - b.revision || a.event.seq - b.event.seq));
+  const durations = measureDurations(
+    history.sort((a, b) => a.revision - b.revision || a.event.seq - b.event.seq),
+    moveLimit(view),
+  );
   return { view, wall: options.clock.wall(), heardAgoMs, durations };
 }
 
-function presentForecast(view: ClusterView, { course, vms, usual }: Forecast): Omit<ForecastOutput, "asOfMs"> {
+function presentForecast(view: ClusterView, { course, vms, usual, limit }: Forecast): Omit<ForecastOutput, "asOfMs"> {
   const steps = (Object.keys(usual) as Step[]).map((step) => ({ step, ...rounded(usual[step]) }));
-  return { course: [...course], vms: vms.map((vm) => presentForeseen(view, vm)), steps };
+  return { course: [...course], vms: vms.map((vm) => presentForeseen(view, vm)), steps, bandwidthMiBps: limit };
 }
 
 function rounded({ ms, samples }: { readonly ms: number; readonly samples: number }) {
@@ -67,7 +72,7 @@ function rounded({ ms, samples }: { readonly ms: number; readonly samples: numbe
 
 function presentForeseen(
   view: ClusterView,
-  { vm, from, to, afterMs, downMs, guessed, ...rest }: Foreseen,
+  { vm, from, to, via, unseen, afterMs, downMs, guessed, ...rest }: Foreseen,
 ): ForeseenOutput {
   const name = (host: HostId | null) => (host === null ? null : hostName(view, host));
   const round = (ms: number | null) => (ms === null ? null : Math.round(ms));
@@ -76,9 +81,12 @@ function presentForeseen(
     name: vmName(view, vm),
     from: name(from),
     to: name(to),
+    via: name(via ?? null),
+    unseen: unseen ?? null,
     afterMs: round(afterMs),
     downMs: round(downMs),
     guessed: [...guessed],
+    stoppedFirst: rest.becomes === "moves" && rest.loses === null ? (whyStoppedFirst(view, vm) ?? null) : null,
     ...rest,
   };
 }

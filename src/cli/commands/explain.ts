@@ -3,7 +3,7 @@ import { render } from "../../model/messages/index.ts";
 import { wholeNumber } from "../numbers.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
 import { alternativeText, fields, localTimes, moment, staleness } from "../text.ts";
-import { openTasks, standing } from "./vm-show.ts";
+import { openTasks, standing, stateText } from "./vm-show.ts";
 
 export const explainCommands: Group = (program, cli) => {
   program
@@ -21,7 +21,7 @@ export const explainCommands: Group = (program, cli) => {
       }
       const { vm, decisions } = answer;
       const where = vm.host === null ? "" : ` on ${vm.host}`;
-      cli.io.out(`${staleness(answer.asOfMs)}${vm.name} is wanted ${vm.requested}; it is ${vm.state}${where}.\n`);
+      cli.io.out(`${staleness(answer.asOfMs)}${vm.name} is wanted ${vm.requested}; it is ${stateText(vm)}${where}.\n`);
       const more = [...standing(vm), ...openTasks(vm)];
       if (more.length > 0) cli.io.out(fields(more));
       cli.io.out(
@@ -33,10 +33,12 @@ export const explainCommands: Group = (program, cli) => {
 function decisionText(event: EventOutput): string {
   const told = render(event.type, localTimes(event.params));
   const lines = [`\n${moment(event.at)}  ${told.cause}`];
-  if (event.reason !== null)
-    lines.push(`  because  ${render(event.reason.code, event.reason.params).cause} (${event.reason.rule})`);
-  if (told.effect !== null) lines.push(`  effect   ${told.effect}`);
-  if (told.remedy !== null) lines.push(`  remedy   ${told.remedy}`);
+  const why = event.reason === null ? null : render(event.reason.code, event.reason.params);
+  if (why !== null) lines.push(`  because  ${why.cause} (${event.reason?.rule})`);
+  // What happened says it itself, or what it happened for does.
+  const [effect, remedy] = [told.effect ?? why?.effect ?? null, told.remedy ?? why?.remedy ?? null];
+  if (effect !== null) lines.push(`  effect   ${effect}`);
+  if (remedy !== null) lines.push(`  remedy   ${remedy}`);
   for (const other of event.alternatives) lines.push(`  ${alternativeText(other)} (${other.why.rule})`);
   return `${lines.join("\n")}\n`;
 }

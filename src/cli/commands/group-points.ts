@@ -19,8 +19,8 @@ const testLimitMs = 180_000;
 /** When a group's VMs get recovery points, how long those stay, and how they are tested. */
 export function withPoints<A extends unknown[], O extends Record<string, unknown>, G extends Record<string, unknown>>(
   command: Command<A, O, G>,
-) {
-  return command
+): Command<A, O & PointOptions, G> {
+  const more = command
     .option(
       "--points-every <time>",
       "a recovery point of each VM in this time, such as 15m; never: by hand alone",
@@ -46,6 +46,8 @@ export function withPoints<A extends unknown[], O extends Record<string, unknown
     .option("--test-http-address <address>", "with this address of its own, such as 10.0.0.5/24")
     .option("--test-agent", "in such a test its guest agent answers")
     .option("--test-screen", "in such a test its screen is not of one colour");
+  // Named: to write down what these options infer takes the compiler minutes.
+  return more as unknown as Command<A, O & PointOptions, G>;
 }
 
 export function pointsOf({ pointsEvery, keep, consistency, testEvery, ...test }: PointOptions) {

@@ -12,7 +12,10 @@ export function groupsText(groups: readonly GroupOutput[]): string {
     const some = names.length <= 6 ? names.join(", ") : `${names.slice(0, 6).join(", ")}, … (${names.length} in all)`;
     return [name, status, `${from.name} to ${to.name}`, lag, some];
   });
-  return table(["GROUP", "STATUS", "DIRECTION", "BEHIND", "VMS"], rows) + groups.map(whyText).join("");
+  return (
+    table(["GROUP", "STATUS", "DIRECTION", "BEHIND", "VMS"], rows) +
+    groups.map((group) => whyText(group, false)).join("")
+  );
 }
 
 export function groupText(group: GroupOutput): string {
@@ -33,7 +36,7 @@ export function groupText(group: GroupOutput): string {
     const ends = [vm.name, vm.on?.name ?? "-", vm.copyOn?.name ?? "-"];
     return [...ends, vm.copy, linkOf(vm), pointsText(vm.points), figuresOf(vm)];
   });
-  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", "POINTS", ""], rows)}${whyText(group)}`;
+  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", "POINTS", ""], rows)}${whyText(group, true)}`;
 }
 
 function pointsText({ count, newestAt, proof }: ProtectedVm["points"]): string {
@@ -66,8 +69,13 @@ function figuresOf({ copying, aloneMs, atRiskMiB, lagMs, copyAt }: ProtectedVm):
   return `alone for ${Math.round(aloneMs / 1_000)} s${risk}`;
 }
 
-function whyText({ name, status, reasons }: GroupOutput): string {
+/** `whole`: with what follows from each, and what helps. */
+function whyText({ name, status, reasons }: GroupOutput, whole: boolean): string {
   if (status === "Normal") return "";
-  const lines = reasons.map(({ code, params, rule }) => `  ${render(code, params).cause} [${rule}]\n`);
+  const lines = reasons.map(({ code, params, rule }) => {
+    const { cause, effect, remedy } = render(code, params);
+    const rest = whole ? [effect, remedy].flatMap((text) => (text === null ? [] : `      ${text}\n`)) : [];
+    return `  ${cause} [${rule}]\n${rest.join("")}`;
+  });
   return `\n${name}: ${status}\n${lines.join("")}`;
 }

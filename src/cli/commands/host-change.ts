@@ -17,11 +17,15 @@ export function hostChangeCommands(host: Parent, cli: Cli): void {
         client.host.release({ host: name, requestId }),
       );
       if (json === true) cli.json(answer);
-      else cli.io.out(`${answer.name} takes VMs again.\n`);
+      else cli.io.out(`${answer.name} takes VMs again.\n${calledOffText(answer)}`);
     });
   leaveCommand(host, cli, "shutdown", "switch a host off in order; the shutdown policy says what becomes of its VMs");
   leaveCommand(host, cli, "reboot", "reboot a host in order; the shutdown policy says what becomes of its VMs");
   hostRemoveCommands(host, cli);
+}
+
+function calledOffText({ name, calledOff }: { readonly name: string; readonly calledOff: readonly string[] }): string {
+  return calledOff.length === 0 ? "" : `Called off, what was on its way goes on at ${name}: ${calledOff.join(", ")}.\n`;
 }
 
 function leaveCommand(host: Parent, cli: Cli, verb: "shutdown" | "reboot", description: string): void {

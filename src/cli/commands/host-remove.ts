@@ -1,7 +1,8 @@
 import type { RemovalOutput } from "../../api/contract/host-removal.ts";
 import { render } from "../../model/messages/index.ts";
 import { type Cli, examples, type Group } from "../program.ts";
-import { staleness } from "../text.ts";
+import { counted, staleness } from "../text.ts";
+import { fail } from "../trouble.ts";
 
 export function hostRemoveCommands(host: Parameters<Group>[0], cli: Cli): void {
   host
@@ -21,6 +22,7 @@ export function hostRemoveCommands(host: Parameters<Group>[0], cli: Cli): void {
       const session = await cli.session();
       if (dryRun === true) {
         const plan = await session.call((client) => client.host.removal({ host: name }));
+        if (plan.refused !== null) throw fail(plan.refused.code, plan.refused.params, 1);
         if (json === true) cli.json(plan);
         else cli.io.out(staleness(plan.asOfMs) + planText(name, plan));
         return;
@@ -50,13 +52,9 @@ export function hostRemoveCommands(host: Parameters<Group>[0], cli: Cli): void {
     });
 }
 
-function planText(host: string, { refused, breaks, votes, shutsDown }: RemovalOutput): string {
-  if (refused !== null) {
-    const { cause, remedy } = render(refused.code, refused.params);
-    return `${host} cannot be removed now. ${cause}\n${remedy === null ? "" : `  ${remedy}\n`}`;
-  }
+function planText(host: string, { breaks, votes, shutsDown }: RemovalOutput): string {
   const before = shutsDown ? `${host} is up, empty and in maintenance: it is shut down first.\n` : "";
-  const first = `${before}The store would have ${votes.after} members instead of ${votes.before}.\n`;
+  const first = `${before}The store would have ${counted(votes.after, "member")} instead of ${votes.before}.\n`;
   if (breaks.length === 0) return `${first}Nothing else would be missed: holdfast host remove ${host}\n`;
   const lines = breaks.map(({ code, params }) => `  ${render(code, params).cause}\n`).join("");
   return `${first}${lines}To do it all the same: holdfast host remove ${host} --accept\n`;

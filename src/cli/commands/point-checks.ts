@@ -15,8 +15,8 @@ export type CheckOptions = {
 /** What a guest that was booted from a point has to show. */
 export function withChecks<A extends unknown[], O extends Record<string, unknown>, G extends Record<string, unknown>>(
   command: Command<A, O, G>,
-) {
-  return command
+): Command<A, O & CheckOptions, G> {
+  const more = command
     .option("--http <path>", "it answers HTTP at this path, with a status below 400")
     .option("--http-port <port>", "at this port (default: 80)", wholeNumber)
     .option(
@@ -26,6 +26,8 @@ export function withChecks<A extends unknown[], O extends Record<string, unknown
     .option("--http-text <text>", "with this text in the answer")
     .option("--agent", "its guest agent answers")
     .option("--screen", "its screen is not of one colour");
+  // Named: to write down what these options infer takes the compiler minutes.
+  return more as unknown as Command<A, O & CheckOptions, G>;
 }
 
 export function checksOf({ http, httpPort, httpAddress, httpText, agent, screen }: CheckOptions): ProofCheck[] {

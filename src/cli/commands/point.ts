@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PointOutput, WishOutput } from "../../api/contract/point.ts";
+import { render } from "../../model/messages/index.ts";
 import { durationText } from "../durations.ts";
 import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
@@ -73,7 +74,10 @@ function takeCommand(point: Parent, cli: Cli): void {
 function takenText({ vm, host }: WishOutput, taken: PointOutput | undefined, application: boolean): string {
   if (taken === undefined) return `A point of ${vm.name} was taken.\n`;
   const less = application && taken.consistency === "crash";
-  const but = less ? " The guest did not stand still: it is as after a power cut." : "";
+  const { whyCrash } = taken;
+  const words = whyCrash === null ? undefined : render(whyCrash.code, whyCrash.params);
+  const why = words === undefined ? "The guest did not stand still." : `${words.cause} ${words.remedy ?? ""}`;
+  const but = less ? ` It is as after a power cut: ${why.trim()}` : "";
   return `${vm.name}: point ${taken.id} lies on ${taken.host.name}; taken by ${host.name}, ${taken.consistency}-consistent.${but}\n`;
 }
 

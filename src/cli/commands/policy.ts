@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { PolicyOutput, PolicyPatchInput } from "../../api/contract/policy.ts";
 import { decimal, secondsToMs, wholeNumber } from "../numbers.ts";
 import { acceptOption, type Cli, examples, type Group, jsonOption } from "../program.ts";
-import { checksText, fields, staleness } from "../text.ts";
+import { checksText, counted, fields, staleness } from "../text.ts";
 
 export const policyCommands: Group = (program, cli) => {
   const policy = program.command("policy").description("what holds for the whole cluster");
@@ -94,15 +94,20 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
       ),
     )
     .action(async ({ json, accept, ...options }) => {
-      const patch = patchFrom(options);
-      const session = await cli.session();
+      const [patch, session] = [patchFrom(options), await cli.session()];
       const answer = await session.change((client, requestId) => client.policy.set({ ...patch, accept, requestId }));
-      if (json === true) cli.json(answer);
-      else cli.io.out(policyText(answer));
-      if (json === true || patch.migration === undefined) return;
+      if (json === true) return cli.json(answer);
+      cli.io.out(policyText(answer));
+      cli.io.err(reserveText(answer));
+      if (patch.migration === undefined) return;
       const { warnings } = await session.call((client) => client.policy.show());
       cli.io.err(checksText(warnings));
     });
+}
+
+function reserveText({ reserveIgnoredBy: hosts }: { readonly reserveIgnoredBy: readonly string[] }): string {
+  if (hosts.length === 0) return "";
+  return `The reserve changes nothing on ${hosts.join(", ")}: the configuration there names the memory for VMs.\n`;
 }
 
 type Options = {
@@ -179,7 +184,7 @@ function policyText(policy: PolicyOutput): string {
   const { links, bandwidthMiBps, downtimeMs, tls } = policy.migration;
   const word = (on: boolean) => (on ? "on" : "off");
   const rebalancing = `${word(autoRebalance.enabled)}; ${autoRebalance.method}, threshold ${autoRebalance.threshold}, hold ${autoRebalance.holdMs / 1_000} s, margin ${autoRebalance.margin}`;
-  const quarantine = `after ${losses} losses within ${windowMs / 1_000} s, for ${holdMs / 1_000} s`;
+  const quarantine = `after ${counted(losses, "loss", "losses")} within ${windowMs / 1_000} s, for ${holdMs / 1_000} s`;
   return fields([
     ["Shutdown policy", policy.shutdownPolicy],
     ["Scheduler", mode],

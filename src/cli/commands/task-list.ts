@@ -35,11 +35,22 @@ export function taskTable(tasks: readonly TaskOutput[]): string {
 }
 
 /** Of a guest that moves while it runs: what it waits for, or how its copying goes. */
-export function courseText({ copying, queue, reason }: Pick<TaskOutput, "copying" | "queue" | "reason">): string {
+export function courseText({
+  copying,
+  queue,
+  reason,
+  stoppedFirst,
+}: Pick<TaskOutput, "copying" | "queue" | "reason" | "stoppedFirst">): string {
   if (reason?.code === "disarmed") return `waits: ${render(reason.code, reason.params).cause}`;
   if (queue !== null) return `waits for its turn (number ${queue} of its hosts)`;
-  if (copying === null) return "";
-  const { percent, mibPerSecond, remainingMiB, expectedDowntimeMs, link } = copying;
-  const pause = expectedDowntimeMs === null ? "" : `, pause about ${(expectedDowntimeMs / 1_000).toFixed(1)} s`;
-  return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${pause}`;
+  if (copying === null) return stoppedFirst === null ? "" : "its guest is to stand still while its memory is copied";
+  const { percent, mibPerSecond, remainingMiB, remainingMs, expectedDowntimeMs, link, guest } = copying;
+  const rest = remainingMs === null ? "" : ` (about ${seconds(remainingMs)})`;
+  const pause = expectedDowntimeMs === null ? "" : `, pause about ${seconds(expectedDowntimeMs)}`;
+  const stands = guest === "stopped" ? "; its guest stands still meanwhile" : "";
+  return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${rest}${pause}${stands}`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
 }

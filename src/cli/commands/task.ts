@@ -1,9 +1,12 @@
 import type { TaskOutput } from "../../api/contract/task.ts";
+import { render } from "../../model/messages/index.ts";
+import type { Reason } from "../../model/reason.ts";
 import type { Cli } from "../program.ts";
 import type { Session } from "../session.ts";
 import { fail } from "../trouble.ts";
 import { taskEnd } from "./task-end.ts";
 import { courseText } from "./task-list.ts";
+import { stateText } from "./vm-show.ts";
 
 export type FollowOptions = {
   readonly name: string;
@@ -17,9 +20,21 @@ export type FollowOptions = {
 export async function followTask(cli: Cli, session: Session, task: TaskOutput, options: FollowOptions): Promise<void> {
   const { name, verb, wait, timeout: seconds } = options;
   const quiet = options.json === true;
+  if (wait && !quiet) cli.io.err(stoppedFirstText(task));
   const last = wait ? await watchTask(cli, session, task, name, { seconds, quiet }) : task;
   if (quiet) cli.json(last);
-  else if (!wait) cli.io.out(`${name}: ${verb} is recorded as ${task.id}.\n`);
+  else if (!wait) cli.io.out(`${name}: ${verb} is recorded as ${task.id}.\n${stoppedFirstText(task)}`);
+}
+
+/** Said before it happens; nothing where its guest runs on to the last moment. */
+function stoppedFirstText({ stoppedFirst }: TaskOutput): string {
+  return stoppedFirst === null ? "" : noteText(stoppedFirst);
+}
+
+/** What is said beside an order that stands. */
+export function noteText({ code, params }: Reason): string {
+  const { cause, effect } = render(code, params);
+  return `${cause} ${effect ?? ""}\n`;
 }
 
 /** Shows a task's progress until its end. Ends the command where it fails, or does not end in time. */
@@ -43,7 +58,7 @@ export async function watchTask(
         if (now.end === null) {
           const on = vm.host === null ? "" : ` on ${vm.host}`;
           const course = courseText(now);
-          show(`${name}: ${vm.state}${on} (${now.percent} %)${course === "" ? "" : `: ${course}`}`);
+          show(`${name}: ${stateText(vm)}${on} (${now.percent} %)${course === "" ? "" : `: ${course}`}`);
         } else show("");
         if (now.end?.kind !== "done" || limits.quiet) continue;
         cli.io.out(`${taskEnd(now.kind, vm, now.toName)}\n`);

@@ -2,7 +2,7 @@ import type { VmDetail, VmSummary } from "../../api/contract/vm.ts";
 import { parseJson } from "../../model/json.ts";
 import { render } from "../../model/messages/index.ts";
 import { paramsSchema } from "../../model/reason.ts";
-import { fields, moment, orDash, standstillText, table, usageText } from "../text.ts";
+import { counted, fields, moment, orDash, standstillText, table, usageText } from "../text.ts";
 import { courseText } from "./task-list.ts";
 
 export function vmTable(vms: readonly VmSummary[]): string {
@@ -12,7 +12,7 @@ export function vmTable(vms: readonly VmSummary[]): string {
       vm.name,
       vm.id,
       vm.requested,
-      vm.state,
+      stateText(vm),
       orDash(vm.host),
       orDash(vm.epoch),
       String(vm.cpus),
@@ -21,14 +21,20 @@ export function vmTable(vms: readonly VmSummary[]): string {
   );
 }
 
+/** `paused by io-error`; `paused by its move`: its guest stands still while its memory is copied. */
+export function stateText({ state, pausedBy }: Pick<VmSummary, "state" | "pausedBy">): string {
+  const by = pausedBy.map((one) => (one === "move" ? "its move" : one));
+  return by.length === 0 ? state : `${state} by ${by.join(", ")}`;
+}
+
 export function vmText(vm: VmDetail): string {
   const disks = vm.disks.map((disk) => `${disk.volume} (${disk.sizeMiB} MiB ${disk.format} in ${disk.pool})`);
   const nics = vm.nics.map((nic) => `${nic.network} ${nic.mac}`);
-  const limits = `${vm.maxRestart} restarts in place, then ${vm.maxRelocate} other hosts; ${vm.stopGraceMs / 1_000} s to stop`;
+  const limits = `${counted(vm.maxRestart, "restart")} in place, then ${counted(vm.maxRelocate, "other host")}; ${vm.stopGraceMs / 1_000} s to stop`;
   const pairs: [string, string][] = [
     ["VM", `${vm.name} (${vm.id})`],
     ["Wanted", vm.requested],
-    ["State", vm.pausedBy.length === 0 ? vm.state : `${vm.state} by ${vm.pausedBy.join(", ")}`],
+    ["State", stateText(vm)],
     ["Service", serviceText(vm)],
     [
       "Host",
@@ -88,7 +94,9 @@ export function standing(vm: VmDetail): [string, string][] {
   }
   if (returnTo !== null) pairs.push(["Returns to", `${returnTo}, after its maintenance`]);
   if (failedMoves !== null && failedMoves.count > 0) {
-    pairs.push(["Failed moves", `${failedMoves.count} in a row, last to ${failedMoves.to} (${failedMoves.code})`]);
+    const { count, to, code, params } = failedMoves;
+    const why = params === null ? code : render(code, params).cause;
+    pairs.push(["Failed moves", `${count} in a row, last to ${to} (${why})`]);
   }
   return pairs;
 }

@@ -2,7 +2,7 @@ import { render } from "../../model/messages/index.ts";
 import { secondsToMs, wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
-import { followTask } from "./task.ts";
+import { followTask, noteText } from "./task.ts";
 import { vmCreateCommand } from "./vm-create.ts";
 import { vmSetCommand } from "./vm-set.ts";
 import { vmTable, vmText } from "./vm-show.ts";
@@ -95,6 +95,7 @@ function moveCommand(vm: Parent, cli: Cli, verb: "migrate" | "relocate", descrip
       const task = await session.change((client, requestId) =>
         client.vm[verb]({ vm: name, to: host, force, requestId }),
       );
+      if (task.unseen !== null && options.json !== true) cli.io.err(noteText(task.unseen));
       await followTask(cli, session, task, { ...options, name, verb });
     });
 }

@@ -59,14 +59,14 @@ function question(whatif: Parameters<Group>[0], cli: Cli, { name, argument, desc
 }
 
 /** What happens to the cluster, to each VM, and on what its seconds rest. */
-export function forecastText({ course, vms, steps }: ForecastOutput): string {
+export function forecastText({ course, vms, steps, bandwidthMiBps }: ForecastOutput): string {
   const told = course.map((why) => `${sentence(why)}\n`).join("");
   if (vms.length === 0) return `${told}Nothing happens to any VM.\n`;
   const rows = vms.map((vm) => [
     vm.name,
     orNone(vm.from),
     orNone(vm.to),
-    vm.becomes,
+    vm.via === null ? vm.becomes : `${vm.becomes} on from ${vm.via}`,
     seconds(vm.afterMs),
     seconds(vm.downMs),
   ]);
@@ -76,9 +76,18 @@ export function forecastText({ course, vms, steps }: ForecastOutput): string {
     told,
     table(["VM", "FROM", "TO", "WHAT", "AFTER", "DOWN"], rows),
     ...reasons,
+    stoppedFirstText(vms),
+    ...vms.flatMap(({ unseen }) => (unseen === null ? [] : [`\n${sentence(unseen)}\n`])),
     ...(lost.size === 0 ? [] : ["\nLost:\n", ...lost]),
-    vms.some(({ afterMs }) => afterMs !== null) ? `\n${basisText(steps)}` : "",
+    vms.some(({ afterMs }) => afterMs !== null) ? `\n${basisText({ steps, bandwidthMiBps })}` : "",
   ].join("");
+}
+
+function stoppedFirstText(vms: readonly ForeseenOutput[]): string {
+  const stopped = vms.filter(({ stoppedFirst }) => stoppedFirst !== null);
+  if (stopped.length === 0) return "";
+  const hosts = [...new Set(stopped.map(({ from }) => orNone(from)))].join(", ");
+  return `\nStopped before their memory is copied, for ${hosts} runs guests without KVM: ${stopped.map(({ name }) => name).join(", ")}.\n`;
 }
 
 function troubleText({ name, becomes, why, fix }: ForeseenOutput): string {
@@ -89,11 +98,12 @@ function troubleText({ name, becomes, why, fix }: ForeseenOutput): string {
 }
 
 /** Said openly where a figure is none of this cluster's own. */
-function basisText(steps: ForecastOutput["steps"]): string {
+function basisText({ steps, bandwidthMiBps }: Pick<ForecastOutput, "steps" | "bandwidthMiBps">): string {
   const told = steps.map(({ step, ms, samples }) => {
     return `${step} ${seconds(ms)} (${samples === 0 ? "a default, never measured here" : `median of ${samples} here`})`;
   });
-  return `Times rest on: ${told.join(", ")}. A guest's own boot comes on top.\n`;
+  const limit = bandwidthMiBps === null ? "" : ` No move is faster than the policy's ${bandwidthMiBps} MiB/s allow.`;
+  return `Times rest on: ${told.join(", ")}.${limit} A guest's own boot comes on top.\n`;
 }
 
 function sentence({ code, params }: Reason): string {

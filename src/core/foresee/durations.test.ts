@@ -62,3 +62,25 @@ test("[FC1] a clock that was set back, and what took ten minutes, is no measurem
   ];
   expect(measureDurations(history).usual.start.samples).toBe(0);
 });
+
+test("[FC1] what a narrower limit of moves slowed down says nothing once it is wider; starts are none of its business", () => {
+  const limited = (to: string, at: number) => told("policy-changed", at, { to });
+  const moved = (at: number, ms: number) => [
+    told("vm-moved", at, { tookMs: ms }),
+    told("vm-left", at + 1, { pauseMs: ms / 2 }),
+  ];
+  const started = [told("vm-placed", 50, { epoch: 1 }), told("vm-running", 90, { epoch: 1 })];
+  const history = [
+    ...moved(10, 800),
+    limited("migration.bandwidthMiBps 5", 20),
+    ...moved(30, 16_000),
+    ...moved(35, 17_000),
+    ...started,
+    limited("wantedHostLosses 0, migration.bandwidthMiBps null", 100),
+  ];
+  const usual = (limit: number | null) => measureDurations(history, limit).usual;
+  expect(usual(null)).toMatchObject({ "live-move": { ms: 800, samples: 1 }, pause: { ms: 400, samples: 1 } });
+  // Ten times as wide: a tenth of 16 s and 17 s.
+  expect(usual(50)).toMatchObject({ "live-move": { ms: 1_600, samples: 3 }, start: { ms: 40, samples: 1 } });
+  expect(usual(5)).toMatchObject({ "live-move": { ms: 16_000, samples: 3 }, pause: { samples: 3 } });
+});

@@ -25,6 +25,7 @@ export const measuredBy = [
   "vm-running",
   "vm-moved",
   "vm-left",
+  "policy-changed",
 ] as const;
 
 /** Where nothing of the kind has happened yet. */
@@ -42,11 +43,18 @@ const ownSamplesMin = 3;
 /** What took longer was in the way of something else; clocks of two hosts may also have been set. */
 const longestMs = 600_000;
 
-/** Medians of the history, oldest event first. Times are of several hosts' wall clocks: good for people, for nothing else. */
-export function measureDurations(history: readonly StoredEvent[]): Durations {
+/**
+ * Medians of the history, oldest event first. Times are of several hosts' wall clocks: good for people, for nothing else.
+ * `limit`: MiB a second for each move, as it is now. What a narrower one slowed down is not how it goes now.
+ */
+export function measureDurations(history: readonly StoredEvent[], limit: number | null = null): Durations {
   const open = new Map<string, number>();
-  const all: Sample[] = [];
+  const seen: (Sample & { readonly limit: number | null })[] = [];
+  let then: number | null = null;
   for (const { event } of history) {
+    const told = limitTold(event);
+    if (told !== undefined) then = told;
+    const all = { push: (...samples: Sample[]) => seen.push(...samples.map((one) => ({ ...one, limit: then }))) };
     all.push(...measuredBefore(event));
     for (const { step, key } of endsOf(event)) {
       const since = open.get(`${step} ${key}`);
@@ -56,6 +64,12 @@ export function measureDurations(history: readonly StoredEvent[]): Durations {
     }
     for (const { step, key } of beginsOf(event)) open.set(`${step} ${key}`, event.at);
   }
+  const all = seen.flatMap((sample): Sample[] => {
+    const { step, ms, limit: of } = sample;
+    if (!moving.has(step) || of === null || (limit !== null && of >= limit)) return [sample];
+    // By how much it is wider: what was slow for its sake is as much quicker. What the link bears nobody knows.
+    return limit === null ? [] : [{ ...sample, ms: Math.ceil((ms * of) / limit) }];
+  });
   const ofStep = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
   const usual = Object.fromEntries(steps.map((step) => [step, ofStep(step)])) as Durations["usual"];
   return { usual, ofVm: ownFigures(all) };
@@ -64,6 +78,15 @@ export function measureDurations(history: readonly StoredEvent[]): Durations {
 /** How long `step` takes for this VM. */
 export function durationOf({ usual, ofVm }: Durations, step: Step, vm: VmId): Duration {
   return ofVm.get(vm)?.[step] ?? usual[step];
+}
+
+const moving: ReadonlySet<Step> = new Set(["live-move", "pause"]);
+
+/** What the event says that the limit of each move is from then on; undefined: nothing. */
+function limitTold({ type, params }: Told): number | null | undefined {
+  if (type !== "policy-changed") return undefined;
+  const told = /migration\.bandwidthMiBps (\d+|null)/u.exec(String(params["to"]))?.[1];
+  return told === undefined ? undefined : told === "null" ? null : Number(told);
 }
 
 type Sample = { readonly step: Step; readonly vm: VmId | undefined; readonly ms: number };

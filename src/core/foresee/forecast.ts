@@ -3,6 +3,7 @@ import type { HostId, VmId } from "../../model/ids.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { EventDraft, Vm } from "../../model/records.ts";
 import { fenceOf } from "../../model/view.ts";
+import { copyView } from "../../model/view-copy.ts";
 import { mainReason, whyNoMajority, whyNoProof } from "../admission.ts";
 import { type Fix, fixFor } from "../admission-fix.ts";
 import { limits } from "../limits.ts";
@@ -13,6 +14,7 @@ import { usability } from "../replication-usable.ts";
 import type { Ahead, Present } from "./ahead.ts";
 import type { Duration, Step } from "./durations.ts";
 import { runsOn } from "./hosts.ts";
+import { moveLimit } from "./move-time.ts";
 import { type Course, type Played, playForward } from "./play.ts";
 
 /**
@@ -29,6 +31,8 @@ export type Foreseen = {
   readonly from: HostId | null;
   /** Null: nowhere. */
   readonly to: HostId | null;
+  /** It was on its way there when it was asked, and comes back from there: `to` is where it is now. */
+  readonly via?: HostId;
   /** Milliseconds until it executes there; null: it does not, or nobody knows when. */
   readonly afterMs: number | null;
   /** For how long of these it does not execute; of one that moves live its pause. Null: nobody knows. */
@@ -36,6 +40,8 @@ export type Foreseen = {
   /** Steps of that time that were never measured in this cluster: a usual figure stands for them. */
   readonly guessed: readonly Step[];
   readonly loses: Reason | null;
+  /** Why nobody knows here whether it can be sent there. */
+  readonly unseen?: Reason;
   /** Why it goes there, or why it starts nowhere. */
   readonly why: Reason | null;
   /** One change with which it would start or leave, tried out; null: none is needed, or none was found. */
@@ -48,6 +54,8 @@ export type Forecast = {
   /** Only VMs to which something happens, in the order of their ids. */
   readonly vms: readonly Foreseen[];
   readonly usual: Readonly<Record<Step, Duration>>;
+  /** MiB a second that the policy allows each move; null: what the link bears. */
+  readonly limit: number | null;
 };
 
 /** The host's power fails now, or it is cut off from everything: that is the same to all others (S8). */
@@ -55,7 +63,8 @@ export function foreseeHostLoss(present: Present, host: HostId): Forecast {
   const isThere = (other: HostId): boolean => other !== host && isHeardNow(present, other);
   const noMajority = whyNoMajority(present.view, isThere, new Set([host]));
   if (noMajority !== undefined) return standStill(present, [noMajority], host);
-  const played = playForward(present, (ahead) => ahead.silence(host));
+  const begin = (ahead: Ahead): void => ahead.silence(host);
+  const played = playForward(present, begin);
   const { ahead } = played;
   const fenced = ahead.said.find(({ event }) => event.type === "host-fenced" && event.subjects.host === host);
   const params = { host };
@@ -63,14 +72,14 @@ export function foreseeHostLoss(present: Present, host: HostId): Forecast {
     fenced === undefined
       ? [reason("S8", "forecast-host-not-fenced", params)]
       : [reason("S8", "forecast-host-fenced", { ...params, afterMs: fenced.afterMs })];
-  return tell(present, played, course, host);
+  return tell(present, { ...played, begin }, course, host);
 }
 
 /** All VMs are to leave the host: `order` writes what a person would. */
 export function foreseeMaintenance(present: Present, host: HostId, order: (ahead: Ahead) => void): Forecast {
   // Nobody is there who could decide: what is asked for is refused by the store, and until then nothing happens.
   if (![...present.heardAgoMs.keys()].some((one) => isHeardNow(present, one))) return foreseeOutage(present);
-  return tell(present, playForward(present, order), [], host);
+  return tell(present, { ...playForward(present, order), begin: order }, [], host);
 }
 
 function isHeardNow({ heardAgoMs }: Present, host: HostId): boolean {
@@ -94,12 +103,27 @@ function standStill({ view, durations }: Present, course: readonly Reason[], los
     if (gone) vms.push({ ...still, becomes: "waits", to: null, loses: memoryOf(vm) });
     else vms.push({ ...still, becomes: "stands-still", to: on, loses: null });
   }
-  return { course, vms, usual: durations.usual };
+  return { course, vms, usual: durations.usual, limit: moveLimit(view) };
 }
 
-function tell(present: Present, played: Played, course: readonly Reason[], host: HostId): Forecast {
-  const vms = valuesInKeyOrder(present.view.vms).flatMap(({ value: vm }) => foresee(present, played, vm, host) ?? []);
-  return { course, vms, usual: present.durations.usual };
+type Told = Played & { readonly begin: (ahead: Ahead) => void };
+
+function tell(present: Present, played: Told, course: readonly Reason[], host: HostId): Forecast {
+  const armed = playArmed(present, played);
+  const vms = valuesInKeyOrder(present.view.vms)
+    .flatMap(({ value: vm }) => foresee(present, played, vm, host) ?? [])
+    .map((foreseen) => (goesIn(armed, foreseen) ? { ...foreseen, fix: reason("HM5", "fix-arm", {}) } : foreseen));
+  return { course, vms, usual: present.durations.usual, limit: moveLimit(present.view) };
+}
+
+/** HM5: the same in a cluster that is armed; undefined: it is. */
+function playArmed(present: Present, { begin }: Told): Played | undefined {
+  if (present.view.disarm === undefined) return undefined;
+  return playForward({ ...present, view: { ...copyView(present.view), disarm: undefined } }, begin);
+}
+
+function goesIn(armed: Played | undefined, { vm, becomes }: Foreseen): boolean {
+  return (becomes === "waits" || becomes === "stays") && typeof armed?.courses.get(vm)?.on === "string";
 }
 
 function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: HostId): Foreseen | undefined {
@@ -115,8 +139,10 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   const why = told.findLast((event) => event.reason !== null)?.reason ?? null;
   const to = after?.host ?? null;
   const nothing = { afterMs: null, downMs: null, loses: null, fix: null };
+  const move = present.view.moves.get(vm.id)?.value;
+  const via = move !== undefined && course?.on === from && move.to !== from ? { via: move.to } : {};
   if (course !== undefined && course.on !== null)
-    return { ...base, to: course.on, why, fix: null, ...timesOf(present, vm, before !== undefined, course) };
+    return { ...base, ...via, to: course.on, why, fix: null, ...timesOf(present, vm, before !== undefined, course) };
   if (vm.requested !== "started")
     return isSame ? undefined : { ...base, ...nothing, becomes: "lies-elsewhere", to, why };
   const help = whyNot(ahead, vm, host);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { facts, held, host, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
+import { facts, held, host, member, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
 import type { PoolId, RuleId, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { systemActor } from "../../model/records.ts";
@@ -68,6 +68,24 @@ describe("[FC2] an edit that would break what the cluster bears", () => {
     for (const name of ["h1", "h2", "h3"])
       records.put(keys.hostFacts(host(name)), facts({ memoryMiB: 2_048, memoryForVmsMiB: 1_400 }));
     expect(guarded(records, plan()).kind).toBe("plan");
+  });
+
+  test("[S15] links for moves of which two hosts have none in common: which hosts, and how many pairs beside them", () => {
+    const records = cluster();
+    const link = (kind: "migration" | "management", net: number, id: number) => {
+      return { kind, address: `10.0.${net}.${id}`, subnet: `10.0.${net}.0/24` };
+    };
+    for (const id of [1, 2, 3]) {
+      const links = [link("management", 1, id), ...(id < 3 ? [link("migration", 2, id)] : [])];
+      records.put(keys.member(host(`h${id}`)), member(`h${id}`, { links }));
+    }
+    const only = (...links: string[]) => planSetPolicy(records.view, { migration: { links } }, asked);
+    expect(guarded(records, only("migration"))).toMatchObject({
+      code: "edit-no-link-for-moves",
+      params: { host: "h1", other: "h3", pairs: 1, more: 0 },
+    });
+    expect(guarded(records, only("migration"), true).kind).toBe("plan");
+    expect(guarded(records, only("migration", "management")).kind).toBe("plan");
   });
 
   test("that fewer losses are asked for breaks nothing", () => {

@@ -8,6 +8,7 @@ import type { Change, Transaction, Write } from "../../model/transaction.ts";
 import { applyChanges, type ClusterView } from "../../model/view.ts";
 import { copyView } from "../../model/view-copy.ts";
 import { admissionOf, mainReason } from "../admission.ts";
+import { linkOrder, moveLinks } from "../migration-links.ts";
 import { reason } from "../placement/fitness.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { openRound, type PlacementRound } from "../placement/round.ts";
@@ -58,7 +59,10 @@ export function guardEdit(
   return { ...planned, events: [...planned.events, accepted] };
 }
 
-/** The worst first: losses that are not borne any more, VMs that fit nowhere any more, rules that fail, pools that are too small. */
+/**
+ * The worst first: losses that are not borne any more, VMs that fit nowhere any more, rules that fail, pools that are too
+ * small, hosts between which no guest could be moved any more.
+ */
 export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
   const after = viewAfter(view, edit.writes);
   return [
@@ -66,6 +70,7 @@ export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet
     ...fitNowhere(view, after, edit, up, wall),
     ...failing(view, after),
     ...promisedMore(view, after),
+    ...noLinksLeft(view, after),
   ];
 }
 
@@ -85,11 +90,19 @@ function apply(view: ClusterView, writes: readonly Write[]): void {
 
 /** What agents will say once they have read the new reserve; a host with a figure of its own keeps that. */
 function factsAfter(view: ClusterView, beforeMiB: number, afterMiB: number): Write[] {
-  const roomOf = (facts: HostFacts, reserveMiB: number): number => Math.max(0, facts.memoryMiB - reserveMiB);
   return inKeyOrder(view.facts).flatMap(([host, { value }]) => {
-    if (value.memoryForVmsMiB !== roomOf(value, beforeMiB)) return [];
+    if (hasOwnFigure(value, beforeMiB)) return [];
     return [put(keys.hostFacts(host), { ...value, memoryForVmsMiB: roomOf(value, afterMiB) })];
   });
+}
+
+/** Its configuration names the memory for VMs: it is not what the policy's reserve leaves. */
+export function hasOwnFigure(facts: HostFacts, reserveMiB: number): boolean {
+  return facts.memoryForVmsMiB !== roomOf(facts, reserveMiB);
+}
+
+function roomOf({ memoryMiB }: HostFacts, reserveMiB: number): number {
+  return Math.max(0, memoryMiB - reserveMiB);
 }
 
 function lossesNotBorne(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
@@ -147,4 +160,20 @@ function promisedMore(view: ClusterView, after: ClusterView): Reason[] {
     if (pool.quotaMiB === null || promised <= pool.quotaMiB || !wasKept) return [];
     return [reason("FC2", "edit-pool-too-small", { pool: pool.name, promisedMiB: promised, quotaMiB: pool.quotaMiB })];
   });
+}
+
+/** By what the policy says of links; a host that leaves the cluster takes its own along. */
+function noLinksLeft(view: ClusterView, after: ClusterView): Reason[] {
+  const [order, orderAfter] = [linkOrder(view), linkOrder(after)];
+  if (order.order.join(" ") === orderAfter.order.join(" ")) return [];
+  const hosts = inKeyOrder(after.members).flatMap(([, { value }]) => (value.role === "host" ? [value] : []));
+  const parted = hosts.flatMap((from, i) =>
+    hosts.slice(i + 1).flatMap((to) => {
+      const isLost = moveLinks(from, to, orderAfter).length === 0 && moveLinks(from, to, order).length > 0;
+      return isLost ? [{ host: from.name, other: to.name }] : [];
+    }),
+  );
+  const [first, ...rest] = parted;
+  if (first === undefined) return [];
+  return [reason("FC2", "edit-no-link-for-moves", { ...first, pairs: rest.length })];
 }

@@ -11,6 +11,7 @@ import { releaseTransaction } from "../ownership.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import type { Ahead } from "./ahead.ts";
 import { type Duration, durationOf, type Step } from "./durations.ts";
+import { moveTime } from "./move-time.ts";
 
 /** What a host or a power controller does because of what the records say, and when it is done. */
 export type Deed = {
@@ -49,7 +50,8 @@ function deedOfHolder(ahead: Ahead, vm: Vm, owner: Stored<HeldOwner>, turns: Tur
   const { view, durations } = ahead;
   const deed = (step: Step, end: Deed["end"]): Deed => {
     const key = `${step} ${vm.id}.${owner.value.epoch}`;
-    return { key, step, vm: vm.id, takes: durationOf(durations, step, vm.id), end };
+    const takes = step === "live-move" ? moveTime(view, durations, vm.id).takes : durationOf(durations, step, vm.id);
+    return { key, step, vm: vm.id, takes, end };
   };
   const move = view.moves.get(vm.id)?.value;
   const isLive = move?.live !== undefined && ["waits", "switched"].includes(stageOf(view, move));

@@ -13,6 +13,8 @@ import {
 } from "../../../test/support/records.ts";
 import type { PoolId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import { defaultPolicy } from "../../model/policy.ts";
+import { applyChanges } from "../../model/view.ts";
 import type { Present } from "./ahead.ts";
 import { measureDurations } from "./durations.ts";
 import { foreseeMaintenance } from "./forecast.ts";
@@ -65,4 +67,26 @@ test("[FC1] any other link: nothing", () => {
       vms: [],
     });
   expect(foreseeLinkLoss(present(), "moon", store)).toMatchObject({ code: "whatif-link-unknown" });
+});
+
+test("[S15] the last link over which guests move: between which hosts none can any more; with another one left nothing is said", () => {
+  const codes = (now: Present, link: string) => {
+    const found = foreseeLinkLoss(now, link, store);
+    return "kind" in found ? found : found.course.map(({ code, params }) => [code, params["between"]]);
+  };
+  const nothing = ["forecast-link-carries-no-store", undefined];
+  expect(codes(present(), "availability")).toEqual([nothing]);
+  const only = (links: readonly string[]): Present => {
+    const now = present();
+    const migration = { ...defaultPolicy.migration, links };
+    const change = { kind: "put" as const, key: keys.policy, text: JSON.stringify({ ...defaultPolicy, migration }) };
+    applyChanges(now.view, [{ ...change, revision: now.view.revision }], now.view.revision);
+    return now;
+  };
+  const named = only(["availability"]);
+  expect(codes(named, "availability")).toEqual([
+    nothing,
+    ["forecast-no-link-for-moves", "h1 and h2, h1 and h3, h2 and h3"],
+  ]);
+  expect(codes(named, "h2:10.92.0.0/24")).toEqual([nothing, ["forecast-no-link-for-moves", "h1 and h2, h2 and h3"]]);
 });

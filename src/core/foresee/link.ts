@@ -1,12 +1,14 @@
-import { compareText } from "../../base/order.ts";
+import { compareText, valuesInKeyOrder } from "../../base/order.ts";
 import type { HostId } from "../../model/ids.ts";
-import { type Refusal, refuse } from "../../model/reason.ts";
+import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { Member } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
+import { linkOrder, moveLinks } from "../migration-links.ts";
 import { reason } from "../placement/fitness.ts";
 import { findHost } from "../requests/find.ts";
 import type { Present } from "./ahead.ts";
 import { type Forecast, foreseeHostLoss, foreseeOutage } from "./forecast.ts";
+import { moveLimit } from "./move-time.ts";
 
 /** Who asks: a host, and at which addresses it finds the store. */
 export type StoreSeen = { readonly by: HostId; readonly addresses: readonly string[] };
@@ -29,13 +31,31 @@ export function foreseeLinkLoss(present: Present, wanted: string, store: StoreSe
   const carrier = storeLink(view, store);
   if (carrier === undefined) return refuse("whatif-store-link-unknown", { host: store.by, link: wanted });
   if (!named.some(({ kind, subnet }) => kind === carrier.kind && subnet === carrier.subnet)) {
-    const course = [reason("S8", "forecast-link-carries-no-store", { link: wanted })];
-    return { course, vms: [], usual: present.durations.usual };
+    const course = [
+      reason("S8", "forecast-link-carries-no-store", { link: wanted }),
+      ...whatMovesLose(view, named, wanted),
+    ];
+    return { course, vms: [], usual: present.durations.usual, limit: moveLimit(view) };
   }
   return found === undefined ? foreseeOutage(present) : foreseeHostLoss(present, found.stored.value.id);
 }
 
 type Link = Member["links"][number];
+
+/** Guests that run could not go from one of these hosts to the other any more; those that had no link before are not named. */
+function whatMovesLose(view: ClusterView, lost: readonly Link[], link: string): Reason[] {
+  const hosts = valuesInKeyOrder(view.members).flatMap(({ value }) => (value.role === "host" ? [value] : []));
+  const order = linkOrder(view);
+  const without = (one: Member): Member => ({ ...one, links: one.links.filter((other) => !lost.includes(other)) });
+  const pairs = hosts.flatMap((from, i) => hosts.slice(i + 1).map((to) => ({ from, to })));
+  const parted = pairs.filter(
+    ({ from, to }) =>
+      moveLinks(from, to, order).length > 0 && moveLinks(without(from), without(to), order).length === 0,
+  );
+  if (parted.length === 0) return [];
+  const between = parted.map(({ from, to }) => `${from.name} and ${to.name}`).join(", ");
+  return [reason("S15", "forecast-no-link-for-moves", { link, between })];
+}
 
 function isCalled(name: string): (link: Link) => boolean {
   return ({ kind, subnet }) => kind === name || subnet === name;

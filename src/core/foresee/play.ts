@@ -1,8 +1,9 @@
 import type { HostId, VmId } from "../../model/ids.ts";
 import { lostVms, vmIndex } from "../vm-index.ts";
 import { Ahead, type Present } from "./ahead.ts";
-import { durationOf, type Step } from "./durations.ts";
+import type { Step } from "./durations.ts";
 import { type Deed, deedsOf, runsOn } from "./hosts.ts";
+import { moveTime } from "./move-time.ts";
 
 /** One VM's way, in milliseconds from the beginning. */
 export type Course = {
@@ -76,7 +77,7 @@ class Courses {
     if (takes.samples === 0) course.guessed.add(step);
     if (step === "stop") course.stoppedMs ??= this.#ahead.elapsedMs;
     if (step !== "live-move") return;
-    const pause = durationOf(this.#ahead.durations, "pause", vm);
+    const { pause } = moveTime(this.#ahead.view, this.#ahead.durations, vm);
     course.pauseMs = (course.pauseMs ?? 0) + pause.ms;
     if (pause.samples === 0) course.guessed.add("pause");
   }

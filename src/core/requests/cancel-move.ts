@@ -1,19 +1,17 @@
 import { keys } from "../../model/keys.ts";
-import type { VmMove } from "../../model/move-records.ts";
 import { refuse } from "../../model/reason.ts";
 import type { Compare, Write } from "../../model/transaction.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { stageOf } from "../moves.ts";
-import { sealsLast } from "../replication-cycles.ts";
-import { put, remove, transaction, unchanged } from "../transactions.ts";
+import { remove, transaction, unchanged } from "../transactions.ts";
+import { callOff, canBeCalledOff } from "./call-off.ts";
 import { findVm, hostName } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { told } from "./power.ts";
 
 /**
  * Calls a move off: an order that waits is taken back, and a guest that is being copied goes on where it is. Refused once
- * the VM has changed hands (S15), and where it was stopped for its move already. One that still runs while most of what its copy
- * lacks is sent was not (S25).
+ * the VM has changed hands (S15), and where it was stopped for its move already.
  */
 export function planCancelMove(view: ClusterView, wanted: string, asked: Asked): Planned {
   const found = findVm(view, wanted);
@@ -28,18 +26,18 @@ export function planCancelMove(view: ClusterView, wanted: string, asked: Asked):
     const params = { vm: vm.name, host: move === undefined ? "" : hostName(view, move.value.to) };
     return refuse(stage === "switched" ? "move-too-late-to-cancel" : "vm-not-moving", params);
   }
-  const isHeldUp = isOpen && waitsForCopies(view, move.value);
-  if (!isOrdered && move?.value.live === undefined && !isHeldUp) return refuse("move-stops-already", { vm: vm.name });
+  const isOff = isOpen && canBeCalledOff(view, move);
+  if (!isOrdered && !isOff) return refuse("move-stops-already", { vm: vm.name });
   const compares: Compare[] = [unchanged(keys.vm(vm.id), found.stored)];
   const writes: Write[] = [];
   if (isOrdered) {
     compares.push(unchanged(keys.vmOrder(vm.id), order));
     writes.push(remove(keys.vmOrder(vm.id)));
   }
-  if (isOpen && (move.value.live !== undefined || isHeldUp)) {
-    const answer = { kind: "failed" as const, code: "move-cancelled", params: { vm: vm.name } };
-    compares.push(unchanged(keys.vmMove(vm.id), move));
-    writes.push(put(keys.vmMove(vm.id), { ...move.value, answer } satisfies VmMove));
+  if (isOff) {
+    const off = callOff(move, "move-cancelled", { vm: vm.name });
+    compares.push(...off.compares);
+    writes.push(...off.writes);
   }
   return {
     kind: "plan",
@@ -47,8 +45,4 @@ export function planCancelMove(view: ClusterView, wanted: string, asked: Asked):
     outcome: { kind: "vm-changed", vm: vm.id, name: vm.name },
     events: [told("vm-move-cancel-requested", vm, asked)],
   };
-}
-
-function waitsForCopies(view: ClusterView, { vm, to }: VmMove): boolean {
-  return view.statuses.get(vm)?.value.phase === "running" && sealsLast(view, vm, to);
 }

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { asked, codeOf, compared, written } from "../../../test/support/planned.ts";
-import { host, member, Records } from "../../../test/support/records.ts";
+import { held, host, incarnation, member, move, Records, vm, vmId } from "../../../test/support/records.ts";
 import type { IntentId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import type { VmMove } from "../../model/move-records.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { isQuarantined, planMaintenance, planRelease } from "./change-host.ts";
 import { planSetPolicy } from "./change-policy.ts";
@@ -33,6 +34,34 @@ describe("maintenance", () => {
     const released = planRelease(records.view, "h1", intent, asked);
     expect(written(released, keys.maintenance(h1))).toBe("delete");
     expect(released).toMatchObject({ events: [{ type: "maintenance-ended" }] });
+  });
+
+  test("[HM3] ends with the moves for it called off that have not changed hands, and with no other", () => {
+    const records = cluster();
+    records.put(keys.maintenance(h1), { schema: 1, by: asked.actor, reason: "", at: asked.at });
+    const reason = { rule: "HM3", code: "host-in-maintenance", params: { host: "h1" } };
+    const asks = { kind: "asked" } as const;
+    const switched = { kind: "switched", incarnation: incarnation(1) } as const;
+    const runs = [
+      ["waits", { reason, live: asks }],
+      ["ordered", { live: asks }],
+      ["stops", { reason }],
+      ["gone", { reason, live: switched }],
+      ["away", { reason, live: asks, answer: { kind: "failed", code: "move-broke-off", params: {} } }],
+    ] as const;
+    for (const [name, more] of runs) {
+      const owner = name === "gone" ? held("h2", 1, 5) : held("h1", 1, 4);
+      records.put(keys.vm(vmId(name)), vm(name)).put(keys.owner(vmId(name)), owner);
+      records.put(keys.vmMove(vmId(name)), move(name, "h1", "h2", more as Partial<VmMove>));
+    }
+    const released = planRelease(records.view, "h1", intent, asked);
+    expect(released).toMatchObject({ outcome: { kind: "host-changed", calledOff: ["waits"] } });
+    const writes = released.kind === "plan" ? released.transaction.writes.map(({ key }) => key) : [];
+    expect(writes).toEqual([keys.vmMove(vmId("waits")), keys.maintenance(h1)]);
+    expect(compared(released)).toContain(keys.vmMove(vmId("waits")));
+    expect(written(released, keys.vmMove(vmId("waits")))).toMatchObject({
+      answer: { kind: "failed", code: "move-maintenance-over", params: { vm: "waits", host: "h1" } },
+    });
   });
 
   test("is refused for what is no host, and while nothing would leave", () => {

@@ -8,7 +8,8 @@ import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import { whyNoMajority } from "../admission.ts";
 import { limits } from "../limits.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
-import { findHost, refuseDisarmed, refuseUnreadable } from "./find.ts";
+import { callOff, movesForMaintenance } from "./call-off.ts";
+import { findHost, refuseDisarmed, refuseUnreadable, vmName } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
 import type { Sight } from "./sight.ts";
 
@@ -42,8 +43,11 @@ export function planMaintenance(view: ClusterView, request: MaintenanceRequest, 
   };
 }
 
+/** A transaction bears no more: what is under way beyond them arrives, and comes back. */
+const calledOffMax = 32;
+
 /**
- * Takes a host back: ends its maintenance, and a quarantine with the losses that led to it, and takes back the order to go
+ * Takes a host back: ends its maintenance, calls off the moves for it that have not changed hands (HM3), ends a quarantine with the losses that led to it, and takes back the order to go
  * down as long as it has not given its last word: `intent` then asks its agent.
  */
 export function planRelease(view: ClusterView, wanted: string, intent: IntentId, asked: Asked): Planned {
@@ -63,19 +67,30 @@ export function planRelease(view: ClusterView, wanted: string, intent: IntentId,
   if (maintenance === undefined && quarantined === undefined && taken === undefined) {
     return refuse("host-not-held-back", { host: member.name });
   }
+  const moves = maintenance === undefined ? [] : movesForMaintenance(view, member.id).slice(0, calledOffMax);
+  const off = moves.map((move) => {
+    const params = { vm: vmName(view, move.value.vm), host: member.name };
+    return { ...callOff(move, "move-maintenance-over", params), name: params.vm };
+  });
   return {
     kind: "plan",
     transaction: transaction(
-      [unchanged(maintenanceKey, maintenance), unchanged(lossesKey, losses), ...(taken?.compares ?? [])],
+      [
+        unchanged(maintenanceKey, maintenance),
+        unchanged(lossesKey, losses),
+        ...(taken?.compares ?? []),
+        ...off.flatMap(({ compares }) => compares),
+      ],
       [
         ...(taken?.writes ?? []),
+        ...off.flatMap(({ writes }) => writes),
         ...(maintenance === undefined ? [] : [remove(maintenanceKey)]),
         ...(quarantined === undefined
           ? []
           : [put<HostLosses>(lossesKey, { ...quarantined.value, at: [], quarantinedUntil: null })]),
       ],
     ),
-    outcome: { kind: "host-changed", host: member.id, name: member.name },
+    outcome: { kind: "host-changed", host: member.id, name: member.name, calledOff: off.map(({ name }) => name) },
     events: [
       ...(maintenance === undefined ? [] : [toldOfHost("maintenance-ended", member, asked)]),
       ...(quarantined === undefined ? [] : [toldOfHost("quarantine-lifted", member, asked)]),

@@ -1,6 +1,7 @@
 import type { HostId, VmId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
+import { whyNotLiveTo } from "../cpu.ts";
 import { sealsLast } from "../replication-cycles.ts";
 import { isWorking } from "../replication-duty.ts";
 import { usability } from "../replication-usable.ts";
@@ -44,6 +45,8 @@ export function vmsToSwitch(
     if (vm === undefined) return refuse("group-vm-gone", { group: value.name, vm: id });
     const runs = view.owners.get(id)?.value.kind === "held";
     // What runs and is copied in cycles gets a last one once it is stopped (S25).
+    const processor = manner === "live" && runs ? whyNotLiveTo(view, vm, host) : undefined;
+    if (processor !== undefined) return refuse(`move-${processor.code}`, { ...processor.params, vm: vm.name });
     const isWhole = usability(view, id, host).kind === "whole" || sealsLast(view, id, host);
     if (manner === "live" && runs ? !switchesOver(view, vm, host) : !isWhole)
       return refuse("group-switch-copy-behind", { group: value.name, vm: vm.name, host: name });

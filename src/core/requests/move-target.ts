@@ -113,6 +113,8 @@ const codes: ReadonlyMap<string, string> = new Map([
   ["host-not-heard", "move-host-silent"],
   ["host-is-silent", "move-host-silent"],
   ["agent-is-silent", "move-host-agent-silent"],
+  ["agent-not-heard-yet", "move-host-agent-starting"],
+  ["host-record-unreadable", "move-host-record-unreadable"],
   ["host-in-maintenance", "move-host-in-maintenance"],
   ["host-mode-not-active", "move-host-leaving"],
   ["host-quarantined", "move-host-in-quarantine"],

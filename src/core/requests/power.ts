@@ -126,6 +126,9 @@ export function planResetVm(view: ClusterView, wanted: string, intent: IntentId,
   if (owner === undefined || owner.value.kind !== "held" || !isRunning(view, vm.id)) {
     return refuse("vm-not-running", { vm: vm.name });
   }
+  const move = view.moves.get(vm.id)?.value;
+  const isCopied = move?.answer.kind === "open" && (move.live?.kind === "waiting" || move.live?.kind === "switched");
+  if (isCopied) return refuse("vm-between-hosts", { vm: vm.name, host: hostName(view, move.to) });
   const record: Intent = {
     schema: 1,
     id: intent,

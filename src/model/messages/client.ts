@@ -89,13 +89,13 @@ export const clientMessages = {
     remedy: "Correct the file at that place; the format is ha-scenario/1.",
   },
   "maintenance-not-done": {
-    cause: "After {seconds} s {left} VMs have not left {host} yet.",
+    cause: "After {seconds} s {left VM has|VMs have} not left {host} yet.",
     effect: "The host stays in maintenance: they leave as soon as they can.",
     remedy: "See what keeps them: `holdfast host show {host}`, then `holdfast explain VM`.",
   },
   "maintenance-ended-meanwhile": {
     cause: "{host} was released; of its VMs {left} had not left it by then.",
-    effect: "They stay, or come back. Moves that had begun go on.",
+    effect: "They stay, or come back; moves that had not changed hands were called off.",
     remedy: "`holdfast host maintenance {host}` begins anew.",
   },
   "task-still-open": {

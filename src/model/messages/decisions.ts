@@ -27,7 +27,7 @@ const events = {
   "host-fenced":
     "Host {host} (incarnation {incarnation}) is fenced because of {cause}: none of its VMs may run there any more.",
   "host-silent-not-fenced":
-    "Host {host} has been silent for {silentMs} ms; it is not fenced, because none of its {vms} VMs could start elsewhere.",
+    "Host {host} has been silent for {silentMs} ms; it is not fenced, because none of its {vms VM|VMs} could start elsewhere.",
   "fence-proof": "It is proven that nothing of host {host} (incarnation {incarnation}) runs any more: {proof}.",
   "fence-device-begun": "The power of host {host} (incarnation {incarnation}) is being cut.",
   "fence-device-failed": "The power of host {host} could not be cut: {cause}. It is tried again.",
@@ -64,7 +64,7 @@ const reasons = {
   "host-is-lost": "{host} is the host that was lost.",
   "place-is-lost": "It lay on {host}, which is lost.",
   "host-later-in-order": "{host} would do as well as the chosen one; the order of names decided.",
-  "host-has-more-vms": "{host} has {vms} VMs, the chosen one {best}.",
+  "host-has-more-vms": "{host} has {vms VM|VMs}, the chosen one {best}.",
   "host-scores-less": "{host} scores {score}, the chosen one {best} ({mode}).",
   "host-scores-alike": "{host} scores {score} like the chosen one ({mode}); the order of names decided.",
   "host-size-unknown": "{host} has not said how many cores and how much memory it has.",

@@ -47,6 +47,16 @@ const moves = {
     effect: "Nothing was changed.",
     remedy: "It is restarted by its supervisor; try again in a minute, or name another host.",
   },
+  "move-host-agent-starting": {
+    cause: "Host {host} beats, and its agent has not said yet that it is at work there.",
+    effect: "Nothing was changed.",
+    remedy: "Try again in some seconds: a host that has just come back is not ready at once.",
+  },
+  "move-host-record-unreadable": {
+    cause: "Host {host} has a record of its mode or maintenance that this version cannot read.",
+    effect: "Nothing was changed.",
+    remedy: "Ask on a host of the newer version, or name another host.",
+  },
   "move-host-in-maintenance": {
     cause: "Host {host} is in maintenance: no VM is placed there.",
     effect: "Nothing was changed.",
@@ -241,7 +251,7 @@ const cluster = {
       "Give `--scheduler static` or `--scheduler dynamic` with `--auto-rebalance on`, or switch it off with `--auto-rebalance off`.",
   },
   "policy-losses-impossible": {
-    cause: "A cluster of {hosts} hosts cannot bear the loss of {wanted}.",
+    cause: "A cluster of {hosts host|hosts} cannot bear the loss of {wanted}.",
     effect: "Nothing was changed.",
     remedy: "Want at most {most}, or add hosts.",
   },

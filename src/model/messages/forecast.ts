@@ -9,6 +9,11 @@ export const forecastMessages = {
     "No host reaches the store: all VMs stand still at their deadlines, nobody is fenced, and they go on when the store is back.",
   "forecast-link-carries-no-store":
     "Link {link} does not carry the store: no VM stands still, stops or moves because of it.",
+  "forecast-no-link-for-moves":
+    "Without link {link} no guest that runs can be moved between {between}: maintenance, returns and balance wait there.",
+  "fix-arm": "The cluster is armed again: `holdfast cluster arm`.",
+  "fix-move-links":
+    "Moves may use {links} as well: `holdfast policy set --migration-links default`, or a list with it.",
   "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",
   "loses-its-memory":
     "What VM {vm} holds in memory alone is lost with its host, and it boots afresh; each write that was acknowledged stays.",
@@ -42,6 +47,13 @@ export const forecastMessages = {
     effect: "Nothing was changed.",
     remedy:
       "Remove or move disks first, or repeat it with --accept: no disk is made or moved there then, and what is there may grow.",
+  },
+  "edit-no-link-for-moves": {
+    cause:
+      "Hosts {host} and {other} would have no link over which guests that run may move (pairs of hosts beside them: {pairs}). {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Name a link that both have, or `default`, or repeat it with --accept: maintenance and balance then wait there.",
   },
   "vm-size-while-held": {
     cause: "VM {vm} is held by {host}: its size is what it was started with.",

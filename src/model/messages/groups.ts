@@ -118,7 +118,7 @@ export const groupMessages = {
     remedy: "Name a VM, or delete the group: `holdfast group delete {group}`.",
   },
   "group-too-large": {
-    cause: "A group has {most} VMs at most.",
+    cause: "A group has {most VM|VMs} at most.",
     effect: "Group {group} was not changed.",
     remedy: "Create a second group.",
   },
@@ -163,8 +163,7 @@ export const groupMessages = {
     remedy: "Nothing to do.",
   },
   "group-switch-copy-behind": {
-    cause:
-      "VM {vm} of group {group} cannot go on at host {host} without a loss: its copy there lacks something, or its processor does.",
+    cause: "VM {vm} of group {group} cannot go on at host {host} without a loss: its copy there lacks something.",
     effect: "No VM of the group was moved.",
     remedy: "Wait until the group is Normal: `holdfast group show {group}`.",
   },
@@ -236,7 +235,7 @@ export const groupMessages = {
     remedy: "Take some of its VMs out first: `holdfast group set {group} --remove-vm VM`.",
   },
   "failover-point-of-one": {
-    cause: "Each VM has recovery points of its own, and group {group} has {count} VMs.",
+    cause: "Each VM has recovery points of its own, and group {group} has {count VM|VMs}.",
     effect: "Nothing was done.",
     remedy: "Name one of them: `--vm VM`.",
   },
@@ -278,6 +277,11 @@ export const groupMessages = {
     remedy: "What the lost host has of them stays there as a branch; save from it what is needed once it is back.",
   },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
+  "group-pool-full": {
+    cause: "Pool {pool} of host {host}, which has the copies of VM {vm}, has {freeMiB} MiB free.",
+    effect: "What has no place there is not copied: the VM goes on without its copy, and that is lost with its host.",
+    remedy: "Make room in the pool on {host}, or drop recovery points; what is missing is then copied by itself.",
+  },
   "group-link-late": {
     cause: "Host {host} answers in {ms} ms at best over the link of replication; it should be {most} ms or less.",
     effect: "Each write of the group's VMs waits for as long.",

@@ -86,7 +86,8 @@ export const hostMessages = {
     remedy: "Let a time daemon (chrony) set the clocks of all hosts from the same source.",
   },
   "heartbeats-too-many": {
-    cause: "{hosts} hosts send {perSecond} heartbeats a second; the store is meant to bear {most}.",
+    cause:
+      "{hosts host sends|hosts send} {perSecond heartbeat|heartbeats} a second; the store is meant to bear {most}.",
     effect: "Heartbeats may commit late, and healthy hosts' VMs stand still.",
     remedy: "Use a profile with a longer time between heartbeats on every host, or make two clusters.",
   },

@@ -73,5 +73,8 @@ export function render(code: string, params: Params): Rendered {
 }
 
 function fill(text: string, params: Params): string {
-  return text.replace(/\{([A-Za-z]+)\}/gu, (_, name: string) => String(params[name] ?? "?"));
+  return text.replace(/\{([A-Za-z]+)(?: ([^|}]+)\|([^}]+))?\}/gu, (_, name: string, one?: string, many?: string) => {
+    const value = String(params[name] ?? "?");
+    return one === undefined || many === undefined ? value : `${value} ${value === "1" ? one : many}`;
+  });
 }

@@ -20,8 +20,8 @@ const events = {
   "vm-waits-its-turn":
     "VM {vm} (start priority {priority}) starts after those of priority {turn}, which are coming up.",
   "host-flaps": {
-    cause: "Host {host} was lost {losses} times within {windowMin} minutes.",
-    effect: "It gets no new VMs for {holdMin} minutes; what runs there stays.",
+    cause: "Host {host} was lost {losses time|times} within {windowMin minute|minutes}.",
+    effect: "It gets no new VMs for {holdMin minute|minutes}; what runs there stays.",
     remedy: "Find out why (`holdfast log --host {host}`); `holdfast host release {host}` ends it at once.",
   },
   "vm-order-served": "VM {vm} is on {to}, where it was ordered: nothing is left to do.",
@@ -31,7 +31,7 @@ const events = {
     remedy: "The reason says what is in the way; give the order again once that is gone.",
   },
   "vm-move-given-up": {
-    cause: "VM {vm} could not be moved to {to}, {count} times in a row.",
+    cause: "VM {vm} could not be moved to {to}, {count time|times} in a row.",
     effect: "It stays where it is, and is not tried again by itself. A host that goes down stops it instead.",
     remedy: "Remove what is in the way, then order the move, or change the host or the rule that asks for it.",
   },
@@ -85,7 +85,7 @@ const reasons = {
   "vm-is-in-error": "VM {vm} is in error; only disabling it leads out.",
   "vm-is-locked": "VM {vm} is locked by unfinished work ({lock}).",
   "team-too-large-to-move":
-    "{count} VMs are kept together with VM {vm}; no more than {most} are ordered away at once. Change the rule that keeps them, or move its preferred host.",
+    "{count VM is|VMs are} kept together with VM {vm}; no more than {most} are ordered away at once. Change the rule that keeps them, or move its preferred host.",
 } satisfies Catalogue;
 
 export const managementMessages = { ...events, ...reasons } satisfies Catalogue;

@@ -1,4 +1,4 @@
-/** What a person is told about a refusal, a check or a failure. `{name}` is filled from the parameters. */
+/** What a person is told about a refusal, a check or a failure. `{name}` is filled from the parameters, `{count VM|VMs}` with the word that fits. */
 export type Trouble = { readonly cause: string; readonly effect: string; readonly remedy: string };
 
 /** A sentence for what happened or why it was decided; or the three parts for what needs somebody's attention. */

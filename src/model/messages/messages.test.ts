@@ -52,6 +52,18 @@ test("blanks are filled, and what is missing is shown as missing", () => {
   expect(render("vm-running", { vm: "web" }).cause).toBe("VM web runs as epoch ?.");
 });
 
+test("one and many have the word that fits", () => {
+  const cause = (left: number) => render("maintenance-not-done", { host: "h1", left, seconds: 5 }).cause;
+  expect([cause(1), cause(2)]).toEqual([
+    "After 5 s 1 VM has not left h1 yet.",
+    "After 5 s 2 VMs have not left h1 yet.",
+  ]);
+  for (const [code, message] of messages) {
+    const texts = typeof message === "string" ? [message] : [message.cause, message.effect, message.remedy];
+    for (const text of texts) expect(text, code).not.toMatch(/\} (?:VMs(?! apart)|hosts|moves|times|minutes)\b/u);
+  }
+});
+
 test("a code of a later version is shown as it came", () => {
   expect(render("from-the-future", { a: 1 })).toEqual({
     code: "from-the-future",

@@ -151,8 +151,13 @@ export const migrationMessages = {
   },
   "vm-moved": {
     cause: "VM {vm} goes on on host {host} as epoch {epoch}: it was moved while it ran.",
-    effect: "Its guest noticed a short pause.",
+    effect: "Its guest stood still meanwhile for as long as the event of its leaving says.",
     remedy: "Nothing to do.",
+  },
+  "move-stops-guest-first": {
+    cause: "Host {host} runs VM {vm} without KVM: its guest is stopped before its memory is copied.",
+    effect: "It stands still until it has arrived, or goes on where it was if the move fails.",
+    remedy: "Nothing to do; with KVM on both hosts it would run until the last moment (`holdfast host show {host}`).",
   },
   "vm-left": {
     cause: "VM {vm} has left for host {to}; its guest stood still for {pauseMs} ms.",
@@ -173,6 +178,17 @@ export const migrationMessages = {
     cause: "A maintenance began on host {host} before VM {vm} had its turn to move there.",
     effect: "The VM goes on where it is.",
     remedy: "Nothing to do: it is moved elsewhere where it has to be.",
+  },
+  "move-links-unseen": {
+    cause:
+      "Host {by}, which was asked, sees neither end of any link that is left between {from} and {host} ({tried}): whether VM {vm} can be sent over one is not known here.",
+    effect: "Where none connects the move fails, and the VM goes on where it is.",
+    remedy: "Ask on {from} or {host}, which see their own links, and look after those of {by}.",
+  },
+  "move-maintenance-over": {
+    cause: "The maintenance of host {host} ended before VM {vm} had left it.",
+    effect: "The VM goes on where it is.",
+    remedy: "Nothing to do.",
   },
   "move-target-silent": {
     cause: "Host {host}, where VM {vm} was to go, has not been heard of for too long.",

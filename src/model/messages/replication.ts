@@ -116,6 +116,11 @@ export const replicationMessages = {
     effect: "They go on: a point is as after a power cut.",
     remedy: "Look into the guest: its agent may not be allowed to, or one of its programs refuses.",
   },
+  "freeze-unanswered": {
+    cause: "The guest agent of VM {vm} did not answer in time when its file systems were to stop.",
+    effect: "They were let go on at once: a point is as after a power cut.",
+    remedy: "Look into the guest: its agent may hang, or have too little processor time.",
+  },
   "freeze-under-way": {
     cause: "The file systems of VM {vm} stand still already.",
     effect: "Nothing was done.",
@@ -255,13 +260,45 @@ export const replicationMessages = {
     remedy:
       "Bring back {lost}; or accept the loss: `holdfast group set {group} --allow-loss {seconds}s`, with some seconds more than is shown.",
   },
-  "group-paused": "The group is paused ({why}).",
-  "group-versions-differ":
-    "Hosts {source} and {target} have different versions ({here}, {there}): it goes on once they are equal.",
-  "group-target-silent": "Host {host}, which has the copies, is silent.",
-  "group-vm-gone": "VM {vm} of the group does not exist any more.",
-  "group-vm-unprotected": "VM {vm} has no copy of all its disks on host {host}.",
-  "group-vm-copying": "VM {vm} is being copied to host {host}.",
-  "group-vm-stale": "VM {vm} goes on without its copy on host {host}: what is written meanwhile is at risk.",
-  "group-vm-unusable": "The copy of VM {vm} on host {host} is of no use for a failover by itself.",
+  "group-paused": {
+    cause: "Group {group} is paused: somebody asked for it.",
+    effect: "Nothing is copied; what its VMs write meanwhile is lost with their host.",
+    remedy: "Once what it was paused for is over: `holdfast group resume {group}`.",
+  },
+  "group-versions-differ": {
+    cause: "Hosts {source} and {target} have different versions of Holdfast ({here}, {there}).",
+    effect: "Nothing is copied between them; what is written meanwhile is lost with its host.",
+    remedy: "Bring both to one version; it goes on by itself.",
+  },
+  "group-target-silent": {
+    cause: "Host {host}, which has the copies, is silent.",
+    effect: "A VM that writes goes on without its copy; what it writes meanwhile is lost with its host.",
+    remedy: "Bring {host} back, or its link; what is missing is then copied by itself.",
+  },
+  "group-vm-gone": {
+    cause: "VM {vm} of the group does not exist any more.",
+    effect: "Nothing is copied for it.",
+    remedy: "Take it out: `holdfast group set {group} --remove-vm {vm}`.",
+  },
+  "group-vm-unprotected": {
+    cause: "VM {vm} has no copy of all its disks on host {host}.",
+    effect: "If its host were lost, it would not start elsewhere.",
+    remedy: "It is copied by itself as soon as it runs, and {host} takes its copies: see what else is said here.",
+  },
+  "group-vm-copying": {
+    cause: "VM {vm} is being copied to host {host}.",
+    effect: "Until all of it is there it would not start from its copy.",
+    remedy: "Nothing to do: it becomes Normal by itself.",
+  },
+  "group-vm-stale": {
+    cause: "VM {vm} goes on without its copy on host {host}.",
+    effect: "What is written meanwhile is lost with its host.",
+    remedy: "Nothing to do where {host} or its link is back soon: what is missing is then copied by itself.",
+  },
+  "group-vm-unusable": {
+    cause: "The copy of VM {vm} on host {host} is of no use for a failover by itself.",
+    effect: "If its host were lost, it would wait for it, or for an order.",
+    remedy:
+      "Have it run, so that it is copied anew; or see what an order would lose: `holdfast group failover {group}`.",
+  },
 } satisfies Catalogue;

@@ -92,6 +92,12 @@ export const requestMessages = {
     effect: "Nothing was done with it.",
     remedy: "See `holdfast vm show {vm}` for its state; start it with `holdfast vm start {vm}`.",
   },
+  "vm-between-hosts": {
+    cause: "VM {vm} is being moved to host {host} at this moment.",
+    effect: "Nothing was done with it.",
+    remedy:
+      "Try again once it has arrived (`holdfast task list`), or call the move off: `holdfast vm cancel-move {vm}`.",
+  },
   "vm-not-stopped": {
     cause: "VM {vm} is held by host {host}.",
     effect: "It was not deleted.",
@@ -114,7 +120,7 @@ export const requestMessages = {
     remedy: "Use a new id for each request; repeat an id only with exactly the same request.",
   },
   "request-always-overtaken": {
-    cause: "What the request is about was changed by somebody else at the same time, {attempts} times in a row.",
+    cause: "What the request is about was changed by somebody else at the same time, {attempts time|times} in a row.",
     effect: "Nothing was changed by this request.",
     remedy: "Look at the present state and try again.",
   },

@@ -13,9 +13,9 @@ const failing = {
     remedy: "Add another VM (`holdfast rule set {rule} --add-vm VM`), or remove the rule.",
   },
   "rule-more-vms-than-hosts": {
-    cause: "Rule {rule} keeps {vms} VMs apart, each on a host of its own; the cluster has {hosts} hosts.",
+    cause: "Rule {rule} keeps {vms} VMs apart, each on a host of its own; the cluster has {hosts host|hosts}.",
     effect: "The rule is not followed at all, not even for some of its VMs; an edit that leads here is refused.",
-    remedy: "Keep at most {hosts} VMs in the rule (`holdfast rule set {rule} --remove-vm VM`), or add hosts.",
+    remedy: "Keep at most {hosts VM|VMs} in the rule (`holdfast rule set {rule} --remove-vm VM`), or add hosts.",
   },
   "rule-together-and-apart": {
     cause: "VMs {vm} and {other} have to be on one host by {together}, and not on one host by {apart}.",

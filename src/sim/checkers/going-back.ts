@@ -1,10 +1,12 @@
 import type { Epoch, HostId, VmId } from "../../model/ids.ts";
 import type { Owner } from "../../model/records.ts";
+import type { Copy } from "../world/host.ts";
 import type { Written } from "../world/truth.ts";
 import type { CheckerKind } from "./kind.ts";
 import { sameDisk } from "./points.ts";
 
-type Return = { readonly epoch: Epoch; readonly host: HostId; readonly point: string };
+/** `startedAs`: the first run since; undefined: its host may have been lost before, and the disks are as they were left then. */
+type Return = { readonly epoch: Epoch; readonly host: HostId; readonly point: string; startedAs?: Epoch };
 
 /** Which runs start from a point, by the records: the last word of it is that the disks went back (S20). */
 export function goneBack() {
@@ -17,9 +19,12 @@ export function goneBack() {
       if (is.kind === "held" && is.epoch === was.epoch + 1)
         returns.set(name.vm, { epoch: is.epoch, host: is.host, point: was.back.point });
     },
-    of: (vm: VmId, epoch: Epoch): Return | undefined => {
+    /** Of a run that starts now. */
+    of: ({ run: { vm, epoch }, host }: Copy): Return | undefined => {
       const found = returns.get(vm);
-      return found?.epoch === epoch ? found : undefined;
+      if (found === undefined || found.host !== host.id || found.epoch > epoch) return undefined;
+      found.startedAs ??= epoch;
+      return found.startedAs === epoch ? found : undefined;
     },
   };
 }
@@ -35,7 +40,7 @@ export const pointsAreStartedFrom: CheckerKind = {
         const { vm, epoch } = copy.run;
         const name = `${vm} epoch ${epoch}`;
         if (world.truth.owners.get(vm)?.back !== undefined) fail(`${name} starts, and has not gone back to its point`);
-        const back = returns.of(vm, epoch);
+        const back = returns.of(copy);
         if (back === undefined) return;
         const point = [...world.replicas.allPoints()].find(([host, of, { id }]) => {
           return host === copy.host.id && of === vm && id === back.point;

@@ -97,7 +97,7 @@ function openIn(world: World, givenUp: ReadonlyMap<VmId, GivenUp>): Map<string, 
     open.set(`the start of ${id}${why}`, { about: id, givenUp: lost });
   }
   for (const [key, value] of world.truth.values) {
-    if (!key.startsWith("/vms/")) continue;
+    if (!key.startsWith("/vms/") || !(key.endsWith("/order/") || key.endsWith("/move/"))) continue;
     const name = parseKey(key);
     if (name.kind === "vm-order")
       open.set(`the order ${(value as VmOrder).at} for ${name.vm}`, { about: name.vm, givenUp: undefined });

@@ -39,6 +39,8 @@ const refusals: Readonly<Partial<Record<KeyName["kind"], Refusal>>> = {
   "manager-term": { by: "manager", what: "its claim of the office is refused", rule: "S12" },
 };
 const refusalsFoldMs = 5_000;
+/** After a host could be called silent. */
+const lookAfterMs = 100;
 
 /** The same finding with other numbers is the same loss. */
 export function kindOfLoss(rule: string, text: string): string {
@@ -155,8 +157,12 @@ export class Chronicle {
       value: change.kind === "put" ? parseJson(change.text) : undefined,
       before: truth.values.get(change.key),
     }));
-    for (const { name, value } of changes)
-      if (name.kind === "heartbeat" && value !== undefined) this.#beatAt.set(name.host, scheduler.now);
+    for (const { name, value } of changes) {
+      if (name.kind !== "heartbeat" || value === undefined) continue;
+      this.#beatAt.set(name.host, scheduler.now);
+      // Silence is no event, and where all stand still there is none.
+      scheduler.after(limits.aliveMs + lookAfterMs, () => {});
+    }
     for (const decision of decisionsOf(changes)) {
       const { what, rule } = tellDecision(decision, nameOf);
       this.#tell(actorOf(decision, writer), what, rule, decision);

@@ -1,9 +1,10 @@
-import { parseKey } from "../../model/keys.ts";
 import type { Member } from "../../model/records.ts";
 import type { RemovedHost } from "../../model/removal-records.ts";
 import type { World } from "./world.ts";
 
 const lookEveryMs = 1_000;
+/** Removals, members and heartbeats. */
+const concerned = /^\/(?:hb|members|hosts\/[^/]+\/removed)\//u;
 
 /**
  * What adapters/etcd does about the store's members, as far as a world can feel it: those of removed hosts leave, those of hosts
@@ -16,8 +17,7 @@ export function keepMembership(world: World): void {
     if (looking) world.scheduler.after(lookEveryMs, look);
   };
   world.history.onCommit(({ changes }) => {
-    const concerns = changes.some(({ key }) => ["removed-host", "member", "heartbeat"].includes(parseKey(key).kind));
-    if (looking || !concerns || !isOpen(world)) return;
+    if (looking || !changes.some(({ key }) => concerned.test(key)) || !isOpen(world)) return;
     looking = true;
     world.scheduler.after(lookEveryMs, look);
   });

@@ -1,6 +1,7 @@
 import type { HostId, Incarnation, RuleId, StoreKey, VmId } from "../../model/ids.ts";
 import { parseJson } from "../../model/json.ts";
-import { type KeyName, parseKey } from "../../model/keys.ts";
+import type { KeyName } from "../../model/keys.ts";
+import { parseChange } from "../../model/parse-change.ts";
 import type {
   Event,
   FenceRecord,
@@ -70,7 +71,7 @@ export class Truth {
 
   take(commit: Commit, now: number): Written[] {
     return commit.changes.map((change) => {
-      const name = parseKey(change.key);
+      const { name } = parseChange(change);
       const before = this.values.get(change.key);
       const value = change.kind === "put" ? parseJson(change.text) : undefined;
       if (name.kind !== "event") {

@@ -340,6 +340,8 @@ export class World {
   #lookAtLevels(): void {
     for (const host of this.hosts) {
       const levels = host.tree.frozenLevels;
+      if (!levels.touched) continue;
+      levels.touched = false;
       const now = (levels.has("a") ? 1 : 0) | (levels.has("b") ? 2 : 0);
       const before = this.#levels[host.number] ?? 0;
       if (now === before) continue;

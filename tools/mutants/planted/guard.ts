@@ -60,8 +60,9 @@ export const guardMutants: readonly Mutant[] = [
       },
       {
         file,
-        find: "clock.wakeAt(later(memory.deadline, freezeMs()), () =>",
-        replace: "clock.wakeAt(later(clock.now(), memory.deadline - clock.wall() + freezeMs()), () =>",
+        find: "later(memory.deadline, this.#options.freezeMs())",
+        replace:
+          "later(this.#options.clock.now(), memory.deadline - this.#options.clock.wall() + this.#options.freezeMs())",
       },
     ],
   },
@@ -79,8 +80,8 @@ export const guardMutants: readonly Mutant[] = [
     rule: "S2",
     what: "A guard freezes up to a second after its deadline.",
     file,
-    find: "clock.wakeAt(later(memory.deadline, freezeMs()), () =>",
-    replace: "clock.wakeAt(later(memory.deadline, 1_000 - (memory.deadline % 1_000) + freezeMs()), () =>",
+    find: "later(memory.deadline, this.#options.freezeMs())",
+    replace: "later(memory.deadline, 1_000 - (memory.deadline % 1_000) + this.#options.freezeMs())",
   },
   {
     id: "order-to-freeze-taken-for-the-deed",

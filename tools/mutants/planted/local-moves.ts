@@ -82,7 +82,7 @@ export const moveDriverMutants: readonly Mutant[] = [
     rule: "S15",
     what: "A target takes an image that it finds for the one that it is to make.",
     file: "src/adapters/qemu/move-images.ts",
-    find: "    const end = existsSync(path)\n",
-    replace: '    const end = existsSync(String(path).concat(".never"))\n',
+    find: "  if (existsSync(path)) return refused(",
+    replace: '  if (existsSync(String(path).concat(".never"))) return refused(',
   },
 ];

@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { held, host, incarnation, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
+import type { PoolId } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { defaultPolicy } from "../../model/policy.ts";
+import { type Durations, measureDurations } from "./durations.ts";
+import { moveLimit, moveTime } from "./move-time.ts";
+
+const web = vmId("web");
+
+function cluster(
+  kind: "shared-dir" | "local-dir",
+  bandwidthMiBps: number | null,
+  accel: "kvm" | "tcg" = "tcg",
+): Records {
+  const migration = { ...defaultPolicy.migration, bandwidthMiBps };
+  return new Records()
+    .host("h1")
+    .put(keys.policy, { ...defaultPolicy, migration })
+    .put(keys.pool("shared" as PoolId), pool("shared", kind))
+    .put(keys.vm(web), vm("web"))
+    .put(keys.owner(web), held("h1", 1, 4))
+    .put(keys.vmStatus(web), { ...status("h1", 1, 4, "running"), accel });
+}
+
+/** `of`: milliseconds of a move and of its pause; null: neither was ever measured. */
+function times({ view }: Records, of: readonly [number, number] | null) {
+  const none = measureDurations([]);
+  const [ms, pauseMs] = of ?? [0, 0];
+  const usual = { ...none.usual, "live-move": { ms, samples: 1 }, pause: { ms: pauseMs, samples: 1 } };
+  const durations: Durations = of === null ? none : { ...none, usual };
+  const { takes, pause } = moveTime(view, durations, web);
+  return [takes.ms, pause.ms];
+}
+
+test("[FC1] as it was before, and no less than what there is to send takes at the limit in force", () => {
+  expect(times(cluster("shared-dir", null), [800, 500])).toEqual([800, 500]);
+  expect(times(cluster("shared-dir", 5), [800, 500])).toEqual([16_000, 16_000]);
+  expect(times(cluster("shared-dir", 5, "kvm"), [800, 50])).toEqual([16_000, 50]);
+  expect(times(cluster("shared-dir", 100), [900, 850])).toEqual([900, 850]);
+  expect(moveLimit(cluster("shared-dir", 5).view)).toBe(5);
+});
+
+test("[FC1] disks of a local pool go along while the guest runs; what it has of its memory counts, where that was measured", () => {
+  expect(times(cluster("local-dir", 8), [800, 500])).toEqual([18_000, 10_000]);
+  const usage = { cores: 1, memoryMiB: 40 };
+  const measured = { schema: 1, incarnation: incarnation(1), host: usage, vms: { [web]: usage }, at: 0 };
+  const records = cluster("local-dir", 8).put(keys.hostUsage(host("h1")), measured);
+  expect(times(records, [800, 500])).toEqual([13_000, 5_000]);
+});
+
+test("[FC1] where nothing was measured a guest without KVM stands for as long as the move takes", () => {
+  expect(times(cluster("shared-dir", null), null)).toEqual([10_000, 10_000]);
+  expect(times(cluster("shared-dir", 4), null)).toEqual([20_000, 20_000]);
+  expect(times(cluster("shared-dir", 4, "kvm"), null)).toEqual([20_000, 1_000]);
+});

@@ -1,0 +1,110 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { TaskOutput } from "../../src/api/contract/task.ts";
+import type { VmId } from "../../src/model/ids.ts";
+import { keys } from "../../src/model/keys.ts";
+import { defaultPolicy } from "../../src/model/policy.ts";
+import { type ApiHost, startApiHost } from "../support/api-host.ts";
+import { begin, type Ended } from "../support/cli-run.ts";
+import { held, incarnation, move, status, vmId } from "../support/records.ts";
+
+// What the commands tell of moves that are under way.
+
+let api: ApiHost;
+beforeEach(async () => {
+  api = await startApiHost();
+});
+afterEach(async () => {
+  await api.close();
+});
+
+function holdfast(...line: readonly string[]): Promise<Ended> {
+  return begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
+}
+
+async function done(...line: readonly string[]): Promise<string> {
+  const { code, out, err } = await holdfast(...line);
+  expect({ line, code, err }).toEqual({ line, code: 0, err: "" });
+  return out;
+}
+
+async function createdWeb(): Promise<VmId> {
+  const size = ["--memory", "80", "--pool", "shared", "--disk", "64", "--network", "lan"];
+  await done("vm", "create", "--name", "web", ...size);
+  const [id] = api.view().vms.keys();
+  if (id === undefined) throw new Error("no VM");
+  return id;
+}
+
+test("[HM3] a host that is released while a guest is on its way from it says whose move was called off", async () => {
+  const id = await createdWeb();
+  expect(await done("host", "maintenance", "h1", "--no-wait")).toContain("in maintenance");
+  await api.put(keys.owner(id), held("h1", 1, 4));
+  const reason = { rule: "HM3", code: "host-in-maintenance", params: { host: "h1" } };
+  await api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { reason, live: { kind: "asked" } }), vm: id });
+  expect(await done("host", "release", "h1")).toBe(
+    "h1 takes VMs again.\nCalled off, what was on its way goes on at h1: web.\n",
+  );
+  expect(api.view().moves.get(id)?.value.answer).toMatchObject({ kind: "failed", code: "move-maintenance-over" });
+  await done("host", "maintenance", "h1", "--no-wait");
+  expect(JSON.parse(await done("host", "release", "h1", "--json"))).toMatchObject({ name: "h1", calledOff: [] });
+});
+
+test("what is under way, with or without an order: its turn, its copying, why it moves", async () => {
+  const id = await createdWeb();
+  await api.put(keys.vm(id), { ...api.view().vms.get(id)?.value, requested: "started" });
+  await api.put(keys.owner(id), held("h1", 1, 4));
+  expect(await done("task", "list")).toBe("Nothing is under way.\n");
+  const reason = { rule: "HM1", code: "host-in-maintenance", params: { host: "h1" } };
+  const going = { ...move("web", "h1", "h2", { reason, live: { kind: "asked" } }), vm: id };
+  await api.put(keys.policy, { ...defaultPolicy, movesPerHostMax: 1 });
+  const first = vmId("first");
+  await api.put(keys.vmMove(first), move("first", "h2", "h1", { live: { kind: "asked" } }));
+  await api.put(keys.vmMove(id), going);
+  expect(await done("task", "list")).toMatch(/^web +move-vm +h2 +33 % +waits for its turn \(number 1 .+\) +.*maint/mu);
+  const waiting = { kind: "waiting", incarnation: incarnation(1), doors: [], tls: true } as const;
+  await api.put(keys.vmMove(id), { ...going, live: waiting });
+  const speed = { percent: 60, mibPerSecond: 80.4, remainingMiB: 32, expectedDowntimeMs: 350 };
+  const copying = { ...speed, link: "10.0.1.2", guest: "runs" };
+  await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying });
+  const how = "60 % copied, 80 MiB/s over 10.0.1.2, 32 MiB left (about 0.4 s), pause about 0.3 s";
+  for (const line of [
+    ["task", "list"],
+    ["cluster", "status"],
+    ["vm", "show", "web"],
+  ])
+    expect(await done(...line)).toContain(how);
+  const task = JSON.parse(await done("task", "list", "--json")).tasks.find((one: TaskOutput) => one.vm === id);
+  expect(task).toMatchObject({ id: `move-of-${id}`, percent: 53, copying, queue: null, reason });
+  expect(task.copying.remainingMs).toBe(399);
+  expect(await done("vm", "list")).toMatch(/^web .* running +h1/mu);
+  await api.put(keys.vmStatus(id), { ...status("h1", 1, 3, "running"), copying });
+  expect(await done("task", "list")).not.toContain("% copied");
+});
+
+test("[S15] a guest that its host runs without KVM: told with the order that it is stopped first, and where it stands still", async () => {
+  const id = await createdWeb();
+  await api.put(keys.vm(id), { ...api.view().vms.get(id)?.value, requested: "started" });
+  await api.put(keys.owner(id), held("h1", 1, 4));
+  await api.put(keys.vmStatus(id), status("h1", 1, 4, "running"));
+  const first = "Host h1 runs VM web without KVM: its guest is stopped before its memory is copied.";
+  expect(await done("vm", "migrate", "web", "h2", "--no-wait")).toContain(`\n${first} It stands still until`);
+  const waiting = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
+  await api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live: waiting }), vm: id });
+  const course = "its guest is to stand still while its memory is copied";
+  for (const line of [
+    ["task", "list"],
+    ["vm", "show", "web"],
+    ["explain", "web"],
+  ])
+    expect(await done(...line)).toContain(course);
+  const speed = { percent: 60, mibPerSecond: 80.4, remainingMiB: 32, expectedDowntimeMs: 1_350 };
+  const copying = { ...speed, link: "10.0.1.2", guest: "stopped" };
+  await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying });
+  expect(await done("vm", "list")).toMatch(/^web .* paused by its move +h1/mu);
+  expect(await done("vm", "show", "web")).toMatch(/^State +paused by its move$/mu);
+  expect(await done("explain", "web")).toContain("it is paused by its move on h1");
+  expect(await done("task", "list")).toContain("pause about 1.4 s; its guest stands still meanwhile");
+  await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), accel: "kvm" });
+  const [task] = JSON.parse(await done("task", "list", "--json")).tasks as TaskOutput[];
+  expect(task).toMatchObject({ vm: id, stoppedFirst: null });
+});

@@ -40,12 +40,16 @@ export function decideFacts(building: Building, incarnation: Incarnation): void 
   );
 }
 
-/** S21: as long as it is so, only this host knows why there is no copy. */
+/** S21: as long as it is so, only this host knows why it takes, or sends, no copy. */
 function copiesRefused({ state, happened: { view } }: Building): NonNullable<HostFacts["copiesRefused"]> {
-  return inKeyOrder(state.replicas.receiving).flatMap(([vm, { refused }]) => {
+  const untaken = inKeyOrder(state.replicas.receiving).flatMap(([vm, { refused }]) => {
     if (refused === null || protectionOf(view, vm)?.to !== state.self) return [];
     return [{ vm, code: refused.code, params: refused.params }];
   });
+  const unsent = inKeyOrder(state.replicas.unsent).flatMap(([vm, { code, params }]) => {
+    return protectionOf(view, vm)?.from === state.self ? [{ vm, code, params }] : [];
+  });
+  return [...untaken, ...unsent];
 }
 
 /** A pool that was made after the last reading: VMs may be waiting for a host that has it. */

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { Agent, web as runOf, seen } from "../../test/support/agent-rig.ts";
-import { held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { facts, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import type { HostFacts } from "../model/records.ts";
 import type { Replica, ReplicaState } from "../model/replication-records.ts";
 
 const web = vmId("web");
@@ -120,6 +121,20 @@ describe("the host whose VM is copied", () => {
     expect(left.take("attach")).toBeUndefined();
     left.ends("detach");
     expect(left.take("attach")).toBeDefined();
+  });
+
+  test("[S17] as long as its driver does not begin to copy, the facts of the host say why", () => {
+    const agent = agentWith({ kind: "copying" }, false);
+    const { schema: _, incarnation: __, accel: ___, at: ____, ...reading } = facts();
+    agent.tell({ kind: "read", reading });
+    agent.settles();
+    agent.ends("attach", { kind: "refused", code: "replica-no-certificate", params: { vm: web } });
+    const said = () => (agent.written(keys.hostFacts(host("h1"))) as HostFacts | undefined)?.copiesRefused;
+    expect(said()).toEqual([{ vm: web, code: "replica-no-certificate", params: { vm: web } }]);
+    agent.settles();
+    agent.wait(limits.replicaRetryMs);
+    agent.ends("attach");
+    expect([agent.written(keys.hostFacts(host("h1"))) !== undefined, said()]).toEqual([true, undefined]);
   });
 
   test("[S16, S17] a group is paused: its copy is recorded as left behind, the relay stays, and only what was written is sent later", () => {

@@ -3,10 +3,11 @@ import { type Agent, hostWith, web as run, seen } from "../../test/support/agent
 import { agentOf, doors, moveOf, one, ownerOf, part, switched, waiting } from "../../test/support/moving-rig.ts";
 import { epoch, held, host, move, status, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
+import type { IntentId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy } from "../model/policy.ts";
-import type { VmStatus } from "../model/records.ts";
+import { systemActor, type VmStatus } from "../model/records.ts";
 
 const web = vmId("web");
 
@@ -47,6 +48,18 @@ describe("the source", () => {
     agent.ends("kill");
     const removed = agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.transaction.writes : []));
     expect(removed).toContainEqual({ kind: "delete", key: keys.vmMove(web) });
+  });
+
+  test("a reset that comes while the guest is copied is refused by the VM's name, and the copying goes on", () => {
+    const agent = agentOf(source(), seen(run(1)));
+    const key = keys.intent("i1" as IntentId);
+    const intent = { schema: 1, id: "i1", actor: systemActor, kind: "reset-vm", vm: web, epoch: 1 };
+    agent.records.put(key, { ...intent, answer: { kind: "open" }, at: 0 });
+    agent.changes();
+    const params = { vm: "web", host: "h2" };
+    expect(agent.written(key)).toMatchObject({ answer: { kind: "refused", code: "vm-between-hosts", params } });
+    expect(agent.take("reset")).toBeUndefined();
+    expect(moveOf(agent)?.answer).toBeUndefined();
   });
 
   test("tells how the copying goes in the VM's status, now and then, and nothing of it afterwards", () => {

@@ -218,8 +218,12 @@ function noteBegin(state: AgentState, mirror: Mirror, end: HypervisorEnd, now: I
   return withMirror(state, { ...mirror, told, begun: true, ended: end.kind !== "done" });
 }
 
-function noteAttach(state: AgentState, mirror: Mirror, end: HypervisorEnd, now: InstantMs): AgentState {
+function noteAttach(before: AgentState, mirror: Mirror, end: HypervisorEnd, now: InstantMs): AgentState {
   const key = runKey(mirror.run);
+  const unsent = new Map(before.replicas.unsent);
+  if (end.kind === "refused" && end.code !== "replica-attached") unsent.set(mirror.run.vm, end);
+  else unsent.delete(mirror.run.vm);
+  const state = withReplicas(before, { unsent });
   const isPrepared = state.locals.get(key)?.moving?.part === "incoming";
   if (end.kind === "done") return withMirror(state, { ...mirror, told: isPrepared ? "prepared" : "mirror" });
   // There is one already, or may be: it is asked what it does.

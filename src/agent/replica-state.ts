@@ -95,6 +95,8 @@ export type ReplicaNotes = {
   /** By `runKey`. */
   readonly cycled: ReadonlyMap<string, Cycled>;
   readonly receiving: ReadonlyMap<VmId, Receiving>;
+  /** VMs whose writes the driver does not begin to copy, and why. */
+  readonly unsent: ReadonlyMap<VmId, { readonly code: string; readonly params: Params }>;
   /** By VM, the `runKey` of the start before which nothing writes its disks any more (S19). */
   readonly ceased: ReadonlyMap<VmId, string>;
   /** By `runKey`, or VM: not before this. */
@@ -114,6 +116,7 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
     mirrors: new Map(),
     cycled: new Map(),
     receiving: new Map(),
+    unsent: new Map(),
     ceased: new Map(),
     retries: new Map(),
     progressAt: now,

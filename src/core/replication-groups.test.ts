@@ -45,6 +45,11 @@ test("[S21] where the host of the copies does not take them its own word says wh
   expect(wordOf(says(new ReplicaCluster().copies(stale), 7))).toEqual(["Warning", "group-vm-stale", ...why]);
   expect(wordOf(says(new ReplicaCluster().copies({ kind: "in-sync" }), 7))).toEqual(["Normal"]);
   expect(wordOf(says(new ReplicaCluster().copies(stale), 6))).toEqual(["Warning", "group-vm-stale"]);
+  const unsent = new ReplicaCluster().copies({ kind: "copying" }).put(keys.hostFacts(host("h1")), {
+    ...facts({ incarnation: incarnation(3) }),
+    copiesRefused: [{ vm: web, code: "replica-no-certificate", params: { vm: web } }],
+  });
+  expect(wordOf(unsent)).toEqual(["Error", "copies-not-sent", "replica-no-certificate"]);
   const { reasons } = groupState(says(new ReplicaCluster(), 7).view, group, heard, 100_000 as WallMs);
   expect(reasons.map(({ params }) => params["vm"])).toEqual(["web", "web", "web"]);
 });

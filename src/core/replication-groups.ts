@@ -116,25 +116,30 @@ function waitsForOrder(
   return [["Error", reason("S25", "group-vm-waits-for-order", { ...params, limitS: limitS ?? "none" })]];
 }
 
-/** What is the matter with its copy, and, where its host does not take it, why. */
+/** What is the matter with its copy, and why, where one of both hosts does not take or send it. */
 function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
   const found = copyTrouble(view, group, vm, now);
-  const to = copyHost(view, group, vm);
   const [first] = found;
-  const facts = view.facts.get(to)?.value;
-  const refused = facts?.copiesRefused?.find((one) => one.vm === vm);
-  if (first === undefined || refused === undefined) return found;
-  // What an earlier life of that host said is over.
-  if (facts?.incarnation !== view.hosts.get(to)?.value.incarnation) return found;
+  const to = copyHost(view, group, vm);
+  const from = to === group.target ? group.source : group.target;
+  const why = [...whyRefused(view, vm, to, "copies-not-received"), ...whyRefused(view, vm, from, "copies-not-sent")];
+  if (first === undefined || why.length === 0) return found;
   const [word] = first;
-  const params = { ...refused.params, vm: view.vms.get(vm)?.value.name ?? vm };
-  const why = [reason("S21", "copies-not-received", { ...params, host: to }), reason("S21", refused.code, params)];
   // Nothing is on its way as long as that is so.
   const isNoProgress = word === "Synchronizing";
   return [
     ...(isNoProgress ? [] : found),
     ...why.map((one) => [isNoProgress ? "Error" : word, one] as [GroupWord, Reason]),
   ];
+}
+
+/** By that host's own word; what an earlier life of it said is over. */
+function whyRefused(view: ClusterView, vm: VmId, host: HostId, code: string): readonly Reason[] {
+  const facts = view.facts.get(host)?.value;
+  const refused = facts?.copiesRefused?.find((one) => one.vm === vm);
+  if (refused === undefined || facts?.incarnation !== view.hosts.get(host)?.value.incarnation) return [];
+  const params = { ...refused.params, vm: view.vms.get(vm)?.value.name ?? vm };
+  return [reason("S21", code, { ...params, host }), reason("S21", refused.code, params)];
 }
 
 /** A copy has so much under way at a time (MiB): where less is free it is about to stop, or has. */

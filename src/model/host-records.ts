@@ -61,7 +61,7 @@ export const hostPoolsSchema = z.array(
   }),
 );
 
-/** VMs whose copies it is to take and does not, and why: codes of `messages`. For people; nothing rests on it. */
+/** VMs whose copies it is to take, or to send, and does not, and why: codes of `messages`. For people; nothing rests on it. */
 export const copiesRefusedSchema = z.array(
   z.object({ vm: brandedText<VmId>(), code: z.string(), params: paramsSchema }),
 );

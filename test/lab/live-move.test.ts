@@ -80,8 +80,14 @@ describe("A VM moves while it runs", () => {
     await lab.fault("heal");
     expect((await lab.holdfast("policy", "set", "--migration-bandwidth", "5")).code).toBe(0);
     const slow = lab.holdfast("vm", "migrate", "web", to);
-    const line = /^web +move-vm +\S+ +\d+ % +\d+ % copied, \d+ MiB\/s over 10\.92\.\S+ \d+ MiB left.* ordered by /mu;
+    const line =
+      /^web +move-vm +\S+ +\d+ % +\d+ % copied, \d+ MiB\/s over 10\.92\.\S+ \d+ MiB left \(about \d+\.\d s\).* ordered by /mu;
     await waitFor("the copying to show", async () => line.test((await lab.holdfast("task", "list")).out) || undefined);
+    const { host: runsOn } = await lab.client(from).host.show({ host: from });
+    // Without KVM it is stopped first, and that is said.
+    const state = runsOn.accel === "tcg" ? "paused by its move" : "running";
+    expect((await lab.holdfast("vm", "list")).out).toMatch(new RegExp(`^web .* ${state} +${from} `, "mu"));
+    expect((await lab.holdfast("vm", "reset", "web")).err).toContain("vm-between-hosts");
     expect((await lab.holdfast("vm", "migrate", "web", other)).err).toContain("move-under-way");
     expect((await lab.holdfast("vm", "cancel-move", "web")).code).toBe(0);
     expect((await slow).err).toContain("move-cancelled");

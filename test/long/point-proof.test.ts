@@ -67,7 +67,7 @@ describe("a test failover", () => {
       const doors = await doorsFor();
       await write(1, 3, 10);
       const first = (await sealed(doors)).cycle.point;
-      const proving = prove(first, [page, { kind: "screen" }]);
+      const proving = prove(first, [page, { kind: "screen" }, { kind: "agent" }], 60_000, web({ guestAgent: true }));
       // Writes and cycles go on meanwhile; what is dropped meanwhile is merged afterwards.
       await write(1, 3, 11);
       const second = (await sealed(doors)).cycle.point;

@@ -11,7 +11,7 @@ import {
   vm,
   vmId,
 } from "../../../test/support/records.ts";
-import type { PoolId, WallMs } from "../../model/ids.ts";
+import type { GroupId, PoolId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { applyChanges } from "../../model/view.ts";
@@ -89,4 +89,30 @@ test("[S15] the last link over which guests move: between which hosts none can a
     ["forecast-no-link-for-moves", "h1 and h2, h1 and h3, h2 and h3"],
   ]);
   expect(codes(named, "h2:10.92.0.0/24")).toEqual([nothing, ["forecast-no-link-for-moves", "h1 and h2, h2 and h3"]]);
+});
+
+test("[S17] a link that carries the writes of a group: they go over the next one, or the copies are left behind", () => {
+  const now = present();
+  const mode = { kind: "synchronous", boundMs: 2_000 };
+  const group = { schema: 1, name: "office", vms: [vmId("web")], source: "h1", target: "h2", mode, paused: [] };
+  const put = (key: Parameters<typeof keys.group>[0], record: object) => {
+    const change = { kind: "put" as const, key: keys.group(key), text: JSON.stringify(record) };
+    applyChanges(now.view, [{ ...change, revision: now.view.revision }], now.view.revision);
+  };
+  put("office" as GroupId, group);
+  const told = () => {
+    const found = foreseeLinkLoss(now, "availability", store);
+    return "kind" in found ? found : found.course.slice(1).map(({ code, params }) => [code, params["next"]]);
+  };
+  expect(told()).toEqual([["forecast-copies-other-link", "10.91.0.0/24"]]);
+  for (const name of ["h1", "h2"]) {
+    const known = now.view.members.get(host(name))?.value;
+    const links = known?.links.filter(({ kind }) => name === "h2" || kind === "availability");
+    const change = { kind: "put" as const, key: keys.member(host(name)), text: JSON.stringify({ ...known, links }) };
+    applyChanges(now.view, [{ ...change, revision: now.view.revision }], now.view.revision);
+  }
+  expect(told()).toEqual([
+    ["forecast-no-link-for-moves", undefined],
+    ["forecast-copies-left-behind", undefined],
+  ]);
 });

@@ -3,7 +3,7 @@ import type { HostId } from "../../model/ids.ts";
 import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { Member } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
-import { linkOrder, moveLinks } from "../migration-links.ts";
+import { linkOrder, moveLinks, replicationLinks } from "../migration-links.ts";
 import { reason } from "../placement/fitness.ts";
 import { findHost } from "../requests/find.ts";
 import type { Present } from "./ahead.ts";
@@ -34,6 +34,7 @@ export function foreseeLinkLoss(present: Present, wanted: string, store: StoreSe
     const course = [
       reason("S8", "forecast-link-carries-no-store", { link: wanted }),
       ...whatMovesLose(view, named, wanted),
+      ...whatCopiesLose(view, named, wanted),
     ];
     return { course, vms: [], usual: present.durations.usual, limit: moveLimit(view) };
   }
@@ -46,15 +47,35 @@ type Link = Member["links"][number];
 function whatMovesLose(view: ClusterView, lost: readonly Link[], link: string): Reason[] {
   const hosts = valuesInKeyOrder(view.members).flatMap(({ value }) => (value.role === "host" ? [value] : []));
   const order = linkOrder(view);
-  const without = (one: Member): Member => ({ ...one, links: one.links.filter((other) => !lost.includes(other)) });
   const pairs = hosts.flatMap((from, i) => hosts.slice(i + 1).map((to) => ({ from, to })));
   const parted = pairs.filter(
     ({ from, to }) =>
-      moveLinks(from, to, order).length > 0 && moveLinks(without(from), without(to), order).length === 0,
+      moveLinks(from, to, order).length > 0 && moveLinks(without(from, lost), without(to, lost), order).length === 0,
   );
   if (parted.length === 0) return [];
-  const between = parted.map(({ from, to }) => `${from.name} and ${to.name}`).join(", ");
-  return [reason("S15", "forecast-no-link-for-moves", { link, between })];
+  const named = parted.slice(0, pairsNamedMax).map(({ from, to }) => `${from.name} and ${to.name}`);
+  const more = parted.length > named.length ? [`${parted.length - named.length} more`] : [];
+  return [reason("S15", "forecast-no-link-for-moves", { link, between: [...named, ...more].join(", ") })];
+}
+
+/** Writes of protected VMs go over the next link, or to their copies no more: then those are left behind (S17). */
+function whatCopiesLose(view: ClusterView, lost: readonly Link[], link: string): Reason[] {
+  return valuesInKeyOrder(view.groups).flatMap(({ value: { name, source, target } }) => {
+    const [from, to] = [view.members.get(source)?.value, view.members.get(target)?.value];
+    if (from === undefined || to === undefined) return [];
+    const [first] = replicationLinks(from, to);
+    const [next] = replicationLinks(without(from, lost), without(to, lost));
+    if (first === undefined || first.subnet === next?.subnet) return [];
+    const params = { link, group: name, from: from.name, host: to.name };
+    if (next === undefined) return [reason("S17", "forecast-copies-left-behind", params)];
+    return [reason("S17", "forecast-copies-other-link", { ...params, next: next.subnet })];
+  });
+}
+
+const pairsNamedMax = 6;
+
+function without(member: Member, lost: readonly Link[]): Member {
+  return { ...member, links: member.links.filter((one) => !lost.includes(one)) };
 }
 
 function isCalled(name: string): (link: Link) => boolean {

@@ -11,6 +11,10 @@ export const forecastMessages = {
     "Link {link} does not carry the store: no VM stands still, stops or moves because of it.",
   "forecast-no-link-for-moves":
     "Without link {link} no guest that runs can be moved between {between}: maintenance, returns and balance wait there.",
+  "forecast-copies-left-behind":
+    "Without link {link} nothing gets from {from} to {host}: the copies of group {group} are left behind there, its VMs go on, and are not started from them by themselves.",
+  "forecast-copies-other-link":
+    "The writes of group {group} go from {from} to {host} over {next} instead of link {link}.",
   "fix-arm": "The cluster is armed again: `holdfast cluster arm`.",
   "fix-move-links":
     "Moves may use {links} as well: `holdfast policy set --migration-links default`, or a list with it.",

@@ -67,6 +67,7 @@ export const replicationMessages = {
     effect: "Nothing there was changed, and no copy is made; the VM goes on at its host.",
     remedy: "See whose it is; move it away, or give the group another name. It is tried again by itself.",
   },
+  "copies-not-sent": "Host {host} does not send the writes of VM {vm} to its copies.",
   "copies-not-received": "Host {host} does not take the copies of VM {vm}.",
   "replica-not-received": {
     cause: "This host receives no copies of VM {vm}.",

@@ -31,7 +31,7 @@ export type Takeover = {
   readonly byItself?: boolean;
 };
 
-/** As they are registered; to be read before anybody can register in the store that goes on. */
+/** As they are registered; to be read before the store is forced: right after it anybody who booted may register. */
 export function livesOf({ hosts }: ClusterView, lost: readonly HostId[]): ReadonlyMap<HostId, Incarnation> {
   const lives = new Map<HostId, Incarnation>();
   for (const host of lost) {

@@ -89,8 +89,8 @@ async function takeOverOnce(
   if (trouble !== undefined) return trouble;
   const view = await viewOf(options, readAll);
   if ("kind" in view) return view;
-  // A host that booted meanwhile may register while this is written: its proof is of the life before.
-  const lives = livesOf(isForced ? before : view, lost);
+  // A host that booted meanwhile may have registered, as soon as the store serves: its proof is of the life before.
+  const lives = livesOf(before, lost);
   const failed = await writeAll(options, view, { lost: proofs, lives }, input);
   if (failed === undefined) means.force.finished();
   return failed ?? ok(view, self, proofs, true);

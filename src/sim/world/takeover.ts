@@ -74,23 +74,25 @@ function begin(order: Order, served: SnapshotEnd): void {
   else
     proveOff(order, view, peer, (proof) => {
       if (proof === undefined) end(order, "takeover-word-missing");
-      else confirm(order, peer, proof, isForced ? view : undefined);
+      else confirm(order, { peer, proof, isForced, lives: livesOf(view, [peer]) });
     });
 }
 
+type Proven = {
+  readonly peer: HostId;
+  readonly proof: OffProof;
+  readonly isForced: boolean;
+  readonly lives: ReadonlyMap<HostId, Incarnation>;
+};
+
 /** Devices take their time: whoever is back meanwhile is not off, and a store that serves again is left alone. */
-function confirm(order: Order, peer: HostId, proof: OffProof, forced: ClusterView | undefined): void {
+function confirm(order: Order, { peer, proof, isForced, lives }: Proven): void {
   const { world, self, store } = order;
   store.snapshot("/" as StoreKey, (served) => {
-    if (forced === undefined && served.kind === "done") end(order, "takeover-not-needed");
+    if (!isForced && served.kind === "done") end(order, "takeover-not-needed");
     else if (answers(world, self, world.host(peer))) end(order, "takeover-peer-answers");
-    else if (forced !== undefined) writeAll(order, new Map([[peer, proof]]), livesOf(forced, [peer]));
-    else
-      force(order, () =>
-        store.snapshot("/" as StoreKey, (now) =>
-          writeAll(order, new Map([[peer, proof]]), livesOf(viewOf(now.kind === "done" ? now : peek(world)), [peer])),
-        ),
-      );
+    else if (isForced) writeAll(order, new Map([[peer, proof]]), lives);
+    else force(order, () => writeAll(order, new Map([[peer, proof]]), lives));
   });
 }
 

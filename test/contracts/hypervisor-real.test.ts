@@ -179,6 +179,21 @@ describe("volumes", () => {
     });
   });
 
+  test.each(["raw", "qcow2"] as const)(
+    "the last room of a pool is given once, whoever asks at the same time: %s",
+    async (format) => {
+      const ends = await Promise.all(["v1", "v2", "v3"].map((name) => create(pool(100), name, 60, format)));
+      expect(ends.map(({ kind }) => kind)).toEqual(["done", "refused", "refused"]);
+      expect(readdirSync(folder)).toEqual([".holdfast-pool", `v1.${format}`]);
+    },
+  );
+
+  test("what is given up while it is made does not appear later, and what was never finished goes", async () => {
+    writeFileSync(join(folder, "v1.raw.99999999.part"), "");
+    expect(await Promise.all([create(pool(), "v1", 1), remove(pool(), "v1")])).toEqual([done, done]);
+    expect(readdirSync(folder)).toEqual([".holdfast-pool"]);
+  });
+
   test("a disk larger than what the pool has room for is refused, promises of other disks included", async () => {
     expect(await create(pool(), "huge", 1024 ** 3)).toMatchObject({ kind: "refused", code: "pool-full" });
     writeFileSync(join(folder, "other.raw"), "");

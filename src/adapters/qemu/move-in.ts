@@ -75,8 +75,9 @@ function launchIncoming(
         return { ...listening, ...(await openExports(live, address, { copied, tls: tls !== null })) };
       },
     });
-    const [ready, { doors, close }, onDisk] = await Promise.all([getReady, opening, imagesOnDisk]);
+    const { doors, close } = await opening;
     live.closeDoors = close;
+    const [ready, onDisk] = await Promise.all([getReady, imagesOnDisk]);
     if (onDisk.kind !== "done") return onDisk;
     if (ready.kind !== "done") return moveRefused(live, ready);
     if (doors.length === 0)

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import type { ClusterId, PoolId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
@@ -31,6 +32,8 @@ export type VolumesOptions = {
 
 const mebibyte = 1024 * 1024;
 const commandLimitMs = 60_000;
+/** A storage that takes longer hangs. */
+const syncLimitMs = 30_000;
 /** Says whose pool a folder is: two clusters, or two pools, never share one. */
 const markFile = ".holdfast-pool";
 const markSchema = z.object({ schema: z.literal(1), cluster: z.string(), pool: z.string() });
@@ -39,8 +42,21 @@ const markSchema = z.object({ schema: z.literal(1), cluster: z.string(), pool: z
 export function openVolumes(options: VolumesOptions): Volumes {
   return {
     create: (pool, volume, sizeMiB, format, done) => answer(create(options, { pool, volume, sizeMiB, format }), done),
-    remove: (pool, volume, done) => answer(remove(options, pool, volume), done),
+    remove: (pool, volume, done) =>
+      answer(
+        inTurn(poolFolder(options.pools, pool), () => remove(options, pool, volume)),
+        done,
+      ),
   };
+}
+
+const turns = new Map<string, Promise<unknown>>();
+
+/** What changes a folder waits its turn: room is counted and taken in one go, and nothing appears after it was given up. */
+function inTurn<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const mine = (turns.get(folder) ?? Promise.resolve()).then(work, work);
+  turns.set(folder, mine);
+  return mine;
 }
 
 function answer(work: Promise<HypervisorEnd>, done: (end: HypervisorEnd) => void): void {
@@ -80,15 +96,28 @@ export async function createToFill(
   if (end.kind !== "done") return { end, onDisk: Promise.resolve(end) };
   const lost = (error: unknown): HypervisorEnd =>
     refuse("volume-create-failed", { pool: wanted.pool.name, path, detail: String(error) });
-  return { end, onDisk: Promise.all([sync(path), sync(folder)]).then(() => end, lost) };
+  // Who waits for it is waited for in turn.
+  const late = sleep(syncLimitMs, undefined, { ref: false }).then(() =>
+    lost(`not on the disk within ${syncLimitMs} ms`),
+  );
+  return { end, onDisk: Promise.race([late, Promise.all([sync(path), sync(folder)]).then(() => end, lost)]) };
 }
 
-async function createAs(
+function createAs(
+  options: VolumesOptions,
+  wanted: NewVolume,
+  name: (part: string, path: string) => Promise<void>,
+): Promise<HypervisorEnd> {
+  const folder = poolFolder(options.pools, wanted.pool);
+  return inTurn(folder, () => createIn(folder, options, wanted, name));
+}
+
+async function createIn(
+  folder: string,
   options: VolumesOptions,
   { pool, volume, sizeMiB, format }: NewVolume,
   name: (part: string, path: string) => Promise<void>,
 ): Promise<HypervisorEnd> {
-  const folder = poolFolder(options.pools, pool);
   const path = imagePath(folder, volume, format);
   const refusal = checkFolder(options, pool, folder);
   if (refusal !== undefined) return refusal;
@@ -143,12 +172,12 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
   return { kind: "done" };
 }
 
-/** Layers that were received, what they are, and whose: each bears the volume's name and a dot. */
+/** Layers that were received, what they are, and whose, and what was never finished: each bears the volume's name and a dot. */
 function removeWhatItWas(folder: string, volume: string): void {
   for (const name of readdirSync(folder))
     if (
       name.startsWith(`${volume}.`) &&
-      /^\.(?:\d+\.qcow2|replica|layers|proof|.*\.left)$/u.test(name.slice(volume.length))
+      /^\.(?:\d+\.qcow2|replica|layers|proof|.*\.left|.*\.part)$/u.test(name.slice(volume.length))
     )
       rmSync(join(folder, name), { force: true });
 }

@@ -147,7 +147,7 @@ const otherEndGone = new RegExp(
     "no route to host",
     "network is unreachable",
     "end-of-file before",
-    "tls channel: (?:input/output error|error in the (?:push|pull) function)",
+    "tls channel: (?:input/output error|error in the (?:push|pull) function|the tls connection was)",
     "tls connection was non-properly terminated",
   ].join("|"),
   "iu",

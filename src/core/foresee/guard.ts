@@ -98,7 +98,8 @@ function factsAfter(view: ClusterView, beforeMiB: number, afterMiB: number): Wri
 
 /** Its configuration names the memory for VMs: it is not what the policy's reserve leaves. */
 export function hasOwnFigure(facts: HostFacts, reserveMiB: number): boolean {
-  return facts.memoryForVmsMiB !== roomOf(facts, reserveMiB);
+  // Without a word of it: guessed, for facts may be older than the policy.
+  return facts.memoryIsConfigured ?? facts.memoryForVmsMiB !== roomOf(facts, reserveMiB);
 }
 
 function roomOf({ memoryMiB }: HostFacts, reserveMiB: number): number {

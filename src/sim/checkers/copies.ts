@@ -48,7 +48,7 @@ export const nothingLost: CheckerKind = {
         const goesBack = returns.of(copy);
         const guest = world.replicas.guests.get(vm);
         if (guest === undefined || accepted.get(vm) === epoch || stated.of(vm) !== undefined) return;
-        if (goesBack !== undefined || taken.starts(vm)) return;
+        if (taken.starts(vm) || goesBack !== undefined) return;
         const lost = copy.vm.spec.disks.flatMap(
           ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
         );

@@ -67,6 +67,15 @@ export const copyMutants: readonly Mutant[] = [
     replace: "  if (lies !== undefined) return undefined;",
   },
   {
+    id: "paused-group-copies-all-the-same",
+    rule: "S17",
+    what: "What a paused group's VM writes is brought to its copy as soon as that is reached, as over a link that was cut.",
+    file: "src/agent/mirroring.ts",
+    find: 'if (mirror.told === "alone" && mirror.untold)',
+    replace:
+      'if (mirror.told === "alone") comeBack(building, { ...here, doors: mirror.doors ?? undefined }, mirror);\n  else if (mirror.told === "alone" && mirror.untold)',
+  },
+  {
     id: "resumed-though-by-hand",
     rule: "S17",
     what: "A copy that was left behind is brought up to date at once, although somebody is to say so first.",

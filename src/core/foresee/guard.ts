@@ -13,6 +13,9 @@ import { reason } from "../placement/fitness.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { openRound, type PlacementRound } from "../placement/round.ts";
 import { whereTo } from "../placement/select.ts";
+import { policyLoss } from "../replication-cycles.ts";
+import { groupOf, protectionOf } from "../replication-duty.ts";
+import { wholeCopies } from "../replication-usable.ts";
 import { promisedMiB } from "../requests/create-vm.ts";
 import { hostName } from "../requests/find.ts";
 import type { Asked, Planned } from "../requests/plan.ts";
@@ -60,12 +63,13 @@ export function guardEdit(
 }
 
 /**
- * The worst first: losses that are not borne any more, VMs that fit nowhere any more, rules that fail, pools that are too
+ * The worst first: VMs without the copy that would take over, losses that are not borne any more, VMs that fit nowhere any more, rules that fail, pools that are too
  * small, hosts between which no guest could be moved any more.
  */
 export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
   const after = viewAfter(view, edit.writes);
   return [
+    ...noCopyLeft(view, after, up, wall),
     ...lossesNotBorne(view, after, up, wall),
     ...fitNowhere(view, after, edit, up, wall),
     ...failing(view, after),
@@ -104,6 +108,20 @@ export function hasOwnFigure(facts: HostFacts, reserveMiB: number): boolean {
 
 function roomOf({ memoryMiB }: HostFacts, reserveMiB: number): number {
   return Math.max(0, memoryMiB - reserveMiB);
+}
+
+/** VMs that go out of their group, though they would be started from their copies if their host were lost now (S17, S25). */
+function noCopyLeft(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
+  const vms = inKeyOrder(view.groups).flatMap(([, { value }]) => value.vms);
+  return vms.flatMap((id) => {
+    const [vm, protection] = [view.vms.get(id)?.value, protectionOf(view, id)];
+    if (vm?.requested !== "started" || protection === undefined || groupOf(after, id) !== undefined) return [];
+    const { group, from, to } = protection;
+    const takesOver = wholeCopies(view, id).includes(to) || policyLoss(view, id, wall)?.accepted !== undefined;
+    if (!takesOver || !up.has(to)) return [];
+    const params = { vm: vm.name, group: group.name, host: hostName(view, from), copy: hostName(view, to) };
+    return [reason("FC2", "edit-group-protects", params)];
+  });
 }
 
 function lossesNotBorne(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {

@@ -18,7 +18,7 @@ import type { ClusterView } from "../../model/view.ts";
 import type { GroupOutput, Losses } from "../contract/group.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, type WithRequestId } from "./ask.ts";
-import { linksFirst } from "./cut-links.ts";
+import { linkCheck } from "./cut-links.ts";
 import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentGroup } from "./present-groups.ts";
@@ -87,7 +87,7 @@ async function switchover(
       "group.switchover",
       input,
       (task, asked) => planMoveVm(options.view(), input, task, asked, sight),
-      linksFirst(options, kind, input),
+      linkCheck(options, kind, input).first,
     );
     if (end.kind !== "ok") return end;
     tasks.push(end.value);

@@ -182,6 +182,10 @@ test("[FC2] what a copy would take over at a loss is not given away unseen, neit
   await api.put(keys.vm(db), { ...vm("db"), spec: { ...vm("db").spec, disks: [{ ...disk, volume: "db-0" }] } });
   await api.put(keys.owner(db), held("h1", 1, 4));
   await client.group.create({ ...group, vms: ["web", "db"] });
+  const cycles = ["group", "set", "office", "--mode", "async", "--every", "5s"];
+  expect((await holdfast(...cycles)).err).toContain("edit-group-protects");
+  expect((await holdfast(...cycles, "--allow-loss", "60s")).err).toBe("");
+  expect((await holdfast("group", "set", "office", "--mode", "sync")).err).toBe("");
   const out = ["group", "set", "office", "--remove-vm", "web"];
   expect((await holdfast(...out)).err).toContain("edit-group-protects");
   expect((await holdfast("group", "set", "office", "--remove-vm", "db")).err).toBe("");
@@ -281,7 +285,12 @@ test("[S25] a group in cycles says how often, what it may lose, and how far each
   expect((await client.cluster.status()).checks).toContainEqual(
     expect.objectContaining({ id: "group-vm-lags", subject: "office", level: "warn" }),
   );
-  expect((await holdfast("group", "set", "office", "--allow-loss", "none")).out).toContain("only by order");
+  // 40 s behind and 60 s allowed: its host's loss would be answered now (FC2).
+  expect((await holdfast("group", "set", "office", "--allow-loss", "10s")).err).toContain("edit-group-protects");
+  const byOrder = ["group", "set", "office", "--allow-loss", "none"];
+  expect((await holdfast(...byOrder)).err).toContain("edit-group-protects");
+  expect((await holdfast("group", "set", "office", "--allow-loss", "50s")).err).toBe("");
+  expect((await holdfast(...byOrder, "--accept")).out).toContain("only by order");
   expect((await holdfast("group", "set", "office", "--bound-ms", "500")).err).toContain("group-in-cycles");
   expect((await holdfast("group", "set", "office", "--mode", "sync")).out).toContain("a write waits 2000 ms at most");
   expect((await holdfast("group", "set", "office", "--every", "5s")).err).toContain("group-not-in-cycles");

@@ -1,5 +1,5 @@
 import { inKeyOrder } from "../../base/order.ts";
-import type { HostId, Revision, WallMs } from "../../model/ids.ts";
+import type { HostId, Revision, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { type Reason, refuse } from "../../model/reason.ts";
@@ -110,18 +110,27 @@ function roomOf({ memoryMiB }: HostFacts, reserveMiB: number): number {
   return Math.max(0, memoryMiB - reserveMiB);
 }
 
-/** VMs that go out of their group, though they would be started from their copies if their host were lost now (S17, S25). */
+/**
+ * VMs that would be started from their copies if their host were lost now (S17, S25), and would not be any more: they go out of
+ * their group, or it allows less to be lost.
+ */
 function noCopyLeft(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
   const vms = inKeyOrder(view.groups).flatMap(([, { value }]) => value.vms);
   return vms.flatMap((id) => {
     const [vm, protection] = [view.vms.get(id)?.value, protectionOf(view, id)];
-    if (vm?.requested !== "started" || protection === undefined || groupOf(after, id) !== undefined) return [];
+    if (vm?.requested !== "started" || protection === undefined || !up.has(protection.to)) return [];
     const { group, from, to } = protection;
-    const takesOver = wholeCopies(view, id).includes(to) || policyLoss(view, id, wall)?.accepted !== undefined;
-    if (!takesOver || !up.has(to)) return [];
+    const mode = groupOf(after, id)?.mode;
+    // In cycles a copy that is whole now soon lacks something; one that is to have each write is brought to that.
+    const isKept = mode?.kind === "synchronous" || (mode?.lossS != null && takesOver(after, id, to, wall));
+    if (isKept || !takesOver(view, id, to, wall)) return [];
     const params = { vm: vm.name, group: group.name, host: hostName(view, from), copy: hostName(view, to) };
     return [reason("FC2", "edit-group-protects", params)];
   });
+}
+
+function takesOver(view: ClusterView, vm: VmId, to: HostId, wall: WallMs): boolean {
+  return wholeCopies(view, vm).includes(to) || policyLoss(view, vm, wall)?.accepted !== undefined;
 }
 
 function lossesNotBorne(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {

@@ -36,7 +36,7 @@ export const forecastMessages = {
   },
   "edit-group-protects": {
     cause:
-      "VM {vm} would start nowhere once host {host} is lost: now its copy on host {copy} would take over, by group {group}. {more} more would break.",
+      "VM {vm} would start nowhere by itself once host {host} is lost: now its copy on host {copy} would take over, by group {group}. {more} more would break.",
     effect: "Nothing was changed.",
     remedy: "Repeat it with --accept if {vm} may be down until {host} is back.",
   },

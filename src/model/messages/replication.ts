@@ -27,6 +27,12 @@ export const replicationMessages = {
     effect: "What the replica misses is not known any more.",
     remedy: "Check the disk at the source; then all of it is copied anew.",
   },
+  "replica-copy-other": {
+    cause:
+      "What lies at the host of VM {vm}'s replica is not what was copied to before: it was made anew, or an older state was put back.",
+    effect: "The VM goes on without it; nothing of it is counted on.",
+    remedy: "Nothing has to be done: all of it is copied anew. Find out who changed that host's disk.",
+  },
   "replica-resync-ended": {
     cause: "The replica of VM {vm} was not reached: {detail}",
     effect: "The VM goes on without it.",

@@ -143,7 +143,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
 }
 
 function openPoints(folder: string, source: QemuReplicaSource) {
-  const freezer = openGuestFreezer({ runDir: join(folder, "a"), channel: () => undefined });
+  const freezer = openGuestFreezer({ runDir: join(folder, "a"), cgroup: folder });
   return openPointSource({ cluster, source, freezer });
 }
 

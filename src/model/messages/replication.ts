@@ -128,6 +128,11 @@ export const replicationMessages = {
     effect: "They were let go on at once: a point is as after a power cut.",
     remedy: "Look into the guest: its agent may hang, or have too little processor time.",
   },
+  "freeze-not-executing": {
+    cause: "VM {vm} is being moved, or stands frozen, at this moment.",
+    effect: "Its file systems were not stopped: a point is as after a power cut.",
+    remedy: "Nothing to do: it is tried again at the next time.",
+  },
   "freeze-under-way": {
     cause: "The file systems of VM {vm} stand still already.",
     effect: "Nothing was done.",

@@ -187,7 +187,11 @@ describe("a takeover", () => {
 
   test("[S23] takes by a person's order what only the lost host could vouch for, and never by itself", () => {
     const byHost = clusterWith({ kind: "in-sync", byHost: true });
-    expect(foreseeTakeover(byHost.view, there, [lost])).toMatchObject([{ why: null }]);
+    expect(foreseeTakeover(byHost.view, there, [lost])).toMatchObject([
+      { why: null, loss: { code: "takeover-may-lack" } },
+    ]);
+    const recorded = clusterWith({ kind: "in-sync" });
+    expect(foreseeTakeover(recorded.view, there, [lost])).toMatchObject([{ why: null, loss: null }]);
     takeOver(byHost);
     expect(wholeCopies(byHost.view, web)).toEqual([there]);
     const byItself = clusterWith({ kind: "in-sync", byHost: true });

@@ -56,8 +56,17 @@ export function wordFor(names: readonly string[]): string {
   return `${names.join("-and-")}-off`;
 }
 
-/** A VM of a lost host, and what becomes of it; `why`: what is in its way, null: it starts. */
-export type TakenVm = { readonly vm: VmId; readonly name: string; readonly from: HostId; readonly why: Reason | null };
+/**
+ * A VM of a lost host, and what becomes of it; `why`: what is in its way, null: it starts. `loss`: what it may then lack, for
+ * somebody to accept; null: nothing that was acknowledged.
+ */
+export type TakenVm = {
+  readonly vm: VmId;
+  readonly name: string;
+  readonly from: HostId;
+  readonly why: Reason | null;
+  readonly loss: Reason | null;
+};
 
 /**
  * S21, S24: of more than two members a majority needs nobody in particular. So the others may have decided anything without this
@@ -70,7 +79,11 @@ function mayLackDecisions({ members }: ClusterView): boolean {
 /** By the records as they are here, each wanted VM of a lost host in the order of names. */
 export function foreseeTakeover(view: ClusterView, self: HostId, lost: readonly HostId[]): readonly TakenVm[] {
   return lostVms(view, lost)
-    .map(({ vm, owner }) => ({ vm: vm.id, name: vm.name, from: owner.value.host, why: whyNot(view, vm, self) }))
+    .map(({ vm, owner }) => {
+      const why = whyNot(view, vm, self);
+      const loss = why === null ? mayLack(view, vm, self) : null;
+      return { vm: vm.id, name: vm.name, from: owner.value.host, why, loss };
+    })
     .sort((a, b) => compareText(a.name, b.name));
 }
 
@@ -81,6 +94,13 @@ function whyNot(view: ClusterView, vm: Vm, self: HostId): Reason | null {
   const use = usability(view, vm.id, self);
   if (isInSync(view, vm.id, self)) return mayLackDecisions(view) ? reason("replica-unknown") : null;
   return use.kind === "whole" ? null : reason(use.code);
+}
+
+/** S23: only the lost host could say whether its guest went on without this copy, and it cannot be asked. */
+function mayLack(view: ClusterView, vm: Vm, self: HostId): Reason | null {
+  const use = usability(view, vm.id, self);
+  if (use.kind !== "lossy" || use.code !== "replica-by-host") return null;
+  return { rule: "S23", code: "takeover-may-lack", params: { vm: vm.name } };
 }
 
 function isByHost({ state }: Replica): boolean {

@@ -31,7 +31,7 @@ describe("two hosts with disks of their own, and no witness", { timeout: 300_000
   /** At the host that is not lost here. */
   const socketOf = (name: string) => ["--socket", join(lab.host(name).plan.dirs.run, "api.sock")];
   const takeOver = (...more: readonly string[]) =>
-    lab.holdfast(...socketOf(survivor), "cluster", "takeover", "--peer-is-off", "--json", ...more);
+    lab.holdfast(...socketOf(survivor), "cluster", "takeover", "--peer-is-off", "--accept", "--json", ...more);
 
   beforeAll(async () => {
     lab = await openTestLab(false, "two");
@@ -121,8 +121,10 @@ describe("two hosts with disks of their own, and no witness", { timeout: 300_000
     for (let writes = 0; writes < 3; writes++) await writer.goesOn();
     await lab.fault("power-off", { host: survivor });
     await lab.fault("heal");
-    const ends = await lab.holdfast(...socketOf(lost), "cluster", "takeover", "--peer-is-off", "--json");
-    expect(ends).toMatchObject({ code: 0 });
+    const ask = (...more: readonly string[]) =>
+      lab.holdfast(...socketOf(lost), "cluster", "takeover", "--peer-is-off", "--json", ...more);
+    expect(await ask()).toMatchObject({ code: 1, err: expect.stringContaining("takeover-loss") });
+    expect(await ask("--accept")).toMatchObject({ code: 0 });
     await waitFor("web to be on the other host", () => (web.owner().host === lost ? true : undefined));
     await writer.goesOn();
     const alone = writer.lost(() => web.disk());

@@ -29,6 +29,7 @@ import { answered, sleep } from "./wait.ts";
 export type TakeoverInput = WithRequestId & {
   readonly claim: Claim;
   readonly word?: string | undefined;
+  readonly accept?: boolean | undefined;
   readonly dryRun?: boolean | undefined;
   /** By the daemon, without anybody's order. */
   readonly byItself?: true;
@@ -78,6 +79,9 @@ async function takeOverOnce(
   const talks = await whoAnswers(options, means, before, lost);
   if (talks !== undefined) return talks;
   if (input.dryRun === true) return ok(before, self, new Map(lost.map((host) => [host, null])), false);
+  const lossy = input.accept === true || input.byItself === true ? [] : namesOfLossy(before, self, lost);
+  // Before any device is asked: nobody's power is cut for what is refused.
+  if (lossy.length > 0) return refuse("takeover-loss", { vms: lossy.join(", ") });
   const proofs = await proveOff(options, means, before, lost, input.word);
   if ("kind" in proofs) return proofs;
   await sleep(clock, [...proofs.values()].includes("word") ? means.waitMs : 0);
@@ -94,6 +98,10 @@ async function takeOverOnce(
   const failed = await writeAll(options, view, { lost: proofs, lives }, input);
   if (failed === undefined) means.force.finished();
   return failed ?? ok(view, self, proofs, true);
+}
+
+function namesOfLossy(view: ClusterView, self: HostId, lost: readonly HostId[]): readonly string[] {
+  return foreseeTakeover(view, self, lost).flatMap(({ name, loss }) => (loss === null ? [] : [name]));
 }
 
 type Read = (done: (end: SnapshotEnd) => void) => void;
@@ -213,12 +221,14 @@ function ok(
   lost: ReadonlyMap<HostId, OffProof | null>,
   done: boolean,
 ): Answer<TakeoverOutput> {
-  const vms = foreseeTakeover(view, self, [...lost.keys()]).map(({ vm, name, from, why }) => ({
+  const vms = foreseeTakeover(view, self, [...lost.keys()]).map(({ vm, name, from, why, loss }) => ({
     ...{ id: vm, name },
     from: { id: from, name: nameOf(view, from) },
-    why,
+    ...{ why, loss },
   }));
-  const members = [...lost].map(([id, proof]) => ({ id, name: nameOf(view, id), proof }));
+  const members = [...lost].map(([id, proof]) => {
+    return { id, name: nameOf(view, id), proof, device: view.devices.has(id) };
+  });
   return { kind: "ok", value: { lost: members, vms, done } };
 }
 

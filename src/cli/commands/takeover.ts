@@ -11,6 +11,7 @@ export function takeoverCommand(cluster: Parameters<Group>[0], cli: Cli): void {
     .option("--peer-is-off", "of a cluster of two: the other host is off")
     .option("--others-are-off", "of a larger one: all other members are off")
     .option("--word <word>", "typed where no power controller confirms it: NAME-off, or NAME-and-NAME-off")
+    .option("--accept", "you have seen what the VMs that start here may lack")
     .option("--dry-run", "show what would start and what would not; nothing is changed")
     .option("--json", "print the answer as JSON")
     .addHelpText(
@@ -18,16 +19,17 @@ export function takeoverCommand(cluster: Parameters<Group>[0], cli: Cli): void {
       examples(
         "holdfast cluster takeover --peer-is-off --dry-run",
         "holdfast cluster takeover --peer-is-off",
+        "holdfast cluster takeover --peer-is-off --accept",
         "holdfast cluster takeover --peer-is-off --word h1-off",
         "holdfast cluster takeover --others-are-off --word h1-and-h3-off",
       ),
     )
-    .action(async ({ json, peerIsOff, othersAreOff, word, dryRun }) => {
+    .action(async ({ json, peerIsOff, othersAreOff, word, accept, dryRun }) => {
       if ((peerIsOff === true) === (othersAreOff === true)) throw fail("takeover-claim-missing", {}, 2);
       const claim = peerIsOff === true ? "peer-is-off" : "others-are-off";
       // Not repeated by itself: each attempt may cut somebody's power.
       const session = await cli.session();
-      const answer = await session.call((client) => client.cluster.takeover({ claim, word, dryRun }));
+      const answer = await session.call((client) => client.cluster.takeover({ claim, word, accept, dryRun }));
       if (json === true) cli.json(answer);
       else cli.io.out(takeoverText(answer));
     });
@@ -36,13 +38,14 @@ export function takeoverCommand(cluster: Parameters<Group>[0], cli: Cli): void {
 function takeoverText({ lost, vms, done }: TakeoverOutput): string {
   const names = lost.map(({ name }) => name).join(" and ");
   const head = done ? `The store goes on without ${names}.` : `The store would go on without ${names}.`;
-  const how = lost.map(({ name, proof }) =>
-    proof === null ? "" : `  ${name} is off: ${proof === "word" ? "by your word" : "its power controller says so"}\n`,
-  );
+  const how = lost.map(({ name, proof, device }) => `  ${name} ${howOff(proof, device)}\n`);
   const starts = vms.filter(({ why }) => why === null);
   const stays = vms.filter(({ why }) => why !== null);
   const lines = [
-    ...starts.map(({ name, from }) => `  ${name} (${from.name}) starts here`),
+    ...starts.map(({ name, from, loss }) => {
+      const lacks = loss === null ? "" : `: ${wordsOf(loss)}`;
+      return `  ${name} (${from.name}) starts here${lacks}`;
+    }),
     ...stays.map(({ name, from, why }) => `  ${name} (${from.name}) does not: ${why === null ? "" : wordsOf(why)}`),
   ];
   const risk =
@@ -58,6 +61,14 @@ function takeoverText({ lost, vms, done }: TakeoverOutput): string {
   return [head, "\n", ...how, lines.length === 0 ? "  No VM was there.\n" : `${lines.join("\n")}\n`, risk, apart].join(
     "",
   );
+}
+
+function howOff(proof: TakeoverOutput["lost"][number]["proof"], device: boolean): string {
+  if (proof === "word") return "is off: by your word";
+  if (proof === "power-off") return "is off: its power controller has switched it off, and says so";
+  return device
+    ? "would be switched off first, by its power controller"
+    : "has no power controller: your word is asked for";
 }
 
 function wordsOf(why: NonNullable<TakeoverOutput["vms"][number]["why"]>): string {

@@ -73,6 +73,15 @@ export const takeoverMessages = {
     effect: "Nothing has changed. If it is on and only cut off, its VMs run twice, and writes on one side are lost.",
     remedy: "Go there and see that the power is off; then say so: `--word {word}`.",
   },
+  "takeover-loss": {
+    cause:
+      "What these VMs were answered after both hosts lost sight of each other may not be here, because a guest may go on alone: {vms}.",
+    effect: "Nothing has changed.",
+    remedy:
+      "Best bring the other host back: nothing is lost then. Else say `--accept`: what it wrote alone stays there as a branch (`holdfast branch list`, once it is back).",
+  },
+  "takeover-may-lack":
+    "VM {vm} may lack what it was answered after both hosts lost sight of each other: its guest may have gone on alone.",
   "takeover-store-failed": {
     cause: "The store could not be started with this host alone: {cause}.",
     effect: "No VM was taken; a copy of the store's data is beside them (etcd.before).",

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { heartbeat, incarnation } from "../../test/support/records.ts";
 import type { InstantMs, Revision } from "../model/ids.ts";
-import { agentSilenceMs, evidence, hasContact, hear, silenceOf } from "./contact.ts";
+import { agentSilenceMs, evidence, hasContact, hear, mayHaveWaited, silenceOf } from "./contact.ts";
 import { limits } from "./limits.ts";
 
 const at = (ms: number): InstantMs => ms as InstantMs;
@@ -101,12 +101,29 @@ describe("this process's own contact", () => {
 
   test("[S8] after a gap nobody is fenced for 3 s, after one longer than D for 10 s", () => {
     expect(evidence(steady(10_000), 5_000, at(12_000))).toEqual({ lastAt: 12_000, since: 12_000, graceUntil: 15_000 });
-    expect(evidence(steady(10_000), 5_000, at(30_000))).toEqual({ lastAt: 30_000, since: 30_000, graceUntil: 40_000 });
+    expect(evidence(steady(10_000), 5_000, at(30_000))).toMatchObject({ lastAt: 30_000, graceUntil: 40_000 });
   });
 
   test("[S8] a short gap never shortens the grace of a long one", () => {
     const long = evidence(steady(10_000), 5_000, at(30_000));
     expect(evidence(long, 5_000, at(32_000)).graceUntil).toBe(40_000);
+  });
+
+  test("[PL1] what arrives right after a long gap may have waited since before it, and tells of no life until a later word", () => {
+    const short = evidence(steady(10_000), 5_000, at(12_000));
+    expect(mayHaveWaited(short, at(12_000))).toBe(false);
+    const long = evidence(steady(10_000), 5_000, at(30_000));
+    expect(mayHaveWaited(long, at(30_000 + limits.waitedWordsMs - 1))).toBe(true);
+    expect(mayHaveWaited(evidence(long, 5_000, at(30_400)), at(30_000 + limits.waitedWordsMs))).toBe(false);
+    const said = (revision: number) => ({
+      incarnation: incarnation(1),
+      revision: revision as Revision,
+      heartbeat: heartbeat({}),
+    });
+    const waited = hear(heardAt(9_000, 1)(undefined), said(2), ownWaitMs, at(30_000), true, true);
+    expect(waited).toMatchObject({ heardAt: 30_000, live: true, waited: true });
+    expect(hear(waited, said(2), ownWaitMs, at(31_000), true).waited).toBe(true);
+    expect(hear(waited, said(3), ownWaitMs, at(31_000), true).waited).toBeUndefined();
   });
 
   test("[S8] a fence that became due during the gap waits for the end of the grace", () => {

@@ -16,6 +16,8 @@ export type Contact = {
   readonly since: InstantMs;
   /** True once a heartbeat arrived while this process watched, not only in its first snapshot (S8). */
   readonly live: boolean;
+  /** Heard among what had waited for this process, which had been away for long: it may be of long ago, and tells of no life now (PL1). */
+  readonly waited?: true;
   /** D+M that counts for this host: the larger of its own word and ours (S7). */
   readonly waitMs: number;
   /** Never before this moment: heard + D+M, and what an earlier heartbeat with a longer D had promised (S7). */
@@ -40,6 +42,7 @@ export function hear(
   ownWaitMs: number,
   now: InstantMs,
   live: boolean,
+  waited = false,
 ): Contact {
   if (known !== undefined && known.revision >= heard.revision) return known;
   const waitMs = waitFor(heard.heartbeat, ownWaitMs);
@@ -53,6 +56,7 @@ export function hear(
     heardAt: now,
     since: before?.since ?? now,
     live: live || (before?.live ?? false),
+    ...(waited ? { waited } : {}),
     waitMs,
     silentUntil: silentUntil as InstantMs,
     // Each incarnation begins frozen: what the one before it did not manage is not held against it.
@@ -90,6 +94,8 @@ export type OwnContact = {
   /** When the present stretch without a gap began. */
   readonly since: InstantMs;
   readonly graceUntil: InstantMs;
+  /** Until then what arrives may have waited for this process since before a long gap of its own. */
+  readonly waitedUntil?: InstantMs;
 };
 
 export function hasContact(own: OwnContact, now: InstantMs): boolean {
@@ -100,7 +106,14 @@ export function evidence(own: OwnContact, deadlineMs: number, now: InstantMs): O
   const gapMs = now - own.lastAt;
   if (gapMs <= limits.ownGapMaxMs) return { ...own, lastAt: now };
   const graceMs = gapMs > deadlineMs ? limits.graceAfterLongGapMs : limits.graceMs;
-  return { lastAt: now, since: now, graceUntil: Math.max(later(now, graceMs), own.graceUntil) as InstantMs };
+  const graceUntil = Math.max(later(now, graceMs), own.graceUntil) as InstantMs;
+  const waited = gapMs > limits.ownGapLongMs ? { waitedUntil: later(now, limits.waitedWordsMs) } : {};
+  return { lastAt: now, since: now, graceUntil, ...waited };
+}
+
+/** Whether what arrives now may have waited for this process: one that stood still hears at once what was said all that time. */
+export function mayHaveWaited({ waitedUntil }: OwnContact, now: InstantMs): boolean {
+  return waitedUntil !== undefined && now < waitedUntil;
 }
 
 export type Silence =

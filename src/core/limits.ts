@@ -20,6 +20,9 @@ export const limits = {
   ownGapMaxMs: 1_000,
   graceMs: 3_000,
   graceAfterLongGapMs: 10_000,
+  /** After so long a gap of its own, what a manager hears in its first moment back says nothing of who is alive now (PL1). */
+  ownGapLongMs: 5_000,
+  waitedWordsMs: 500,
   /** A host that this process never heard is not fenced by silence before this age: the whole cluster may be starting (S8). */
   unheardMs: 180_000,
   /** Standbys leave a due fence to the leader for this long (S12). */

@@ -1,6 +1,14 @@
 import { backoffMs } from "../base/backoff.ts";
 import { inKeyOrder } from "../base/order.ts";
-import { type Contact, evidence, frozenTooLongMs, hasContact, hear, isAgentGone } from "../core/contact.ts";
+import {
+  type Contact,
+  evidence,
+  frozenTooLongMs,
+  hasContact,
+  hear,
+  isAgentGone,
+  mayHaveWaited,
+} from "../core/contact.ts";
 import { decideAsLeader } from "../core/decide-as-leader.ts";
 import { decideFences, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
@@ -136,7 +144,7 @@ function noteTick(state: ManagerState, happened: ManagerEvent): ManagerState {
 function noteBeats(state: ManagerState, { touched, view, now }: ManagerEvent & { kind: "changed" }): ManagerState {
   if (touched.heartbeats.length === 0) return state;
   const contacts = new Map(state.contacts);
-  for (const { host } of touched.heartbeats) noteContact(contacts, host, view, state.profile, now, true);
+  for (const { host } of touched.heartbeats) noteContact(contacts, host, view, state, now, true);
   return { ...state, contacts };
 }
 
@@ -144,7 +152,7 @@ function noteContact(
   contacts: Map<HostId, Contact>,
   host: HostId,
   view: ClusterView,
-  profile: Profile,
+  { profile, own }: ManagerState,
   now: InstantMs,
   live: boolean,
 ): void {
@@ -152,7 +160,7 @@ function noteContact(
   const heartbeat = incarnation === undefined ? undefined : heartbeatOf(view, host, incarnation);
   if (incarnation === undefined || heartbeat === undefined) return;
   const heard = { incarnation, revision: heartbeat.revision, heartbeat: heartbeat.value };
-  contacts.set(host, hear(contacts.get(host), heard, ownWaitMs(profile), now, live));
+  contacts.set(host, hear(contacts.get(host), heard, ownWaitMs(profile), now, live, mayHaveWaited(own, now)));
 }
 
 /** Restarts the timer of each host at the receipt of its newest heartbeat, and of each fence record at its receipt. */
@@ -160,7 +168,7 @@ function noteContacts(state: ManagerState, happened: ManagerEvent, live: boolean
   const { view, now } = happened;
   const contacts = new Map(state.contacts);
   const fencesSeenAt = new Map<string, number>();
-  for (const host of view.hosts.keys()) noteContact(contacts, host, view, state.profile, now, live);
+  for (const host of view.hosts.keys()) noteContact(contacts, host, view, state, now, live);
   for (const [host, fences] of view.fences) {
     for (const incarnation of fences.keys()) {
       const key = fenceKey(host, incarnation);

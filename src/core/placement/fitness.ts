@@ -27,8 +27,9 @@ function whyNotAlive(view: ClusterView, host: HostId, known: Knowledge): Reason 
     if (device === "begun" && !proofs.includes("power-off")) return reason("S9", "host-power-being-cut", { host });
   }
   const contact = known.contacts.get(host);
-  // What stood in this process's first snapshot may be of long ago: only a heartbeat that came since tells of life.
-  if (contact === undefined || contact.incarnation !== registration.incarnation || !contact.live) {
+  // What stood in this process's first snapshot may be of long ago: only a heartbeat that came since tells of life. So may what
+  // had waited for it when it came back.
+  if (contact === undefined || contact.incarnation !== registration.incarnation || !contact.live || contact.waited) {
     return reason("PL1", "host-not-heard", { host });
   }
   const silentMs = known.now - contact.heardAt;

@@ -94,7 +94,7 @@ const reasons = {
   "host-never-registered": "{host} has never joined.",
   "host-power-being-cut": "The power of {host} is being cut for an earlier incarnation of it.",
   "host-is-fenced": "{host} is fenced.",
-  "host-not-heard": "{host} has not been heard since the manager started.",
+  "host-not-heard": "{host} has not been heard since the manager started, or came back to the store.",
   "host-is-silent": "{host} has been silent for {silentMs} ms.",
   "agent-not-heard-yet": "{host} beats, and its agent is not at work there yet.",
   "agent-is-silent": "{host} beats, but its agent does not answer.",

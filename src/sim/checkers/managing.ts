@@ -11,6 +11,7 @@ import { isAwaited } from "./awaited.ts";
 import { handingOf } from "./handing-over.ts";
 import type { CheckerKind } from "./kind.ts";
 import { isLeap, isOfTakeover } from "./of-takeover.ts";
+import { Reached } from "./reached.ts";
 
 /** What may become of an order to move a VM, as the events say it. */
 const ends = [
@@ -66,19 +67,21 @@ export const movesBackOff: CheckerKind = {
   },
 };
 
-/** What the view of whoever places may lie behind the store, and its transaction be under way. */
+/** What the view of whoever places may lie behind the store, and its transaction be under way, while anybody reaches the store. */
 const behindMs = 12_000;
 
 /** HM3: no VM is given to a host in maintenance. */
 export const maintenanceIsKept: CheckerKind = {
   rule: "HM3",
   make: (world, fail) => {
+    const reached = new Reached(world);
     const since = new Map<string, number>();
     return {
       committed: ({ name, value, before }, writer) => {
+        if (name.kind === "heartbeat" && value !== undefined) reached.beat();
         if (name.kind === "maintenance") {
           if (value === undefined) since.delete(name.host);
-          else since.set(name.host, world.scheduler.now);
+          else since.set(name.host, reached.ms());
         }
         if (name.kind !== "owner" || writer === null) return;
         const is = value as Owner | undefined;
@@ -86,7 +89,7 @@ export const maintenanceIsKept: CheckerKind = {
         if (is?.kind !== "held" || (was?.kind === "held" && was.host === is.host)) return;
         // Given back by a target where it never ran, it comes to nobody new (S15).
         if (handingOf(world, name, before, value) === "back") return;
-        const ms = world.scheduler.now - (since.get(is.host) ?? world.scheduler.now);
+        const ms = reached.ms() - (since.get(is.host) ?? reached.ms());
         if (ms > behindMs) fail(`${name.vm} is given to ${is.host}, in maintenance for ${Math.floor(ms)} ms`);
       },
     };

@@ -7,6 +7,7 @@ import type { Checker, Fail } from "./checker.ts";
 import { handingOf } from "./handing-over.ts";
 import type { CheckerKind } from "./kind.ts";
 import { isOfTakeover } from "./of-takeover.ts";
+import { Reached } from "./reached.ts";
 
 type Held = Extract<Owner, { kind: "held" }>;
 
@@ -104,9 +105,6 @@ export const claims: CheckerKind = {
 /** A bound for what a placement rests on: heard within 2 s, by a watch that may lag, over a store that may be slow. */
 const placementMs = 12_000;
 
-/** Between two heartbeats of anybody: beyond this nobody reaches the store. */
-const nobodyBeatsMs = 2_000;
-
 /**
  * PL1: a VM is given to a host only while that host beats. What counts is the time in which somebody got through: while nobody
  * reached the store, silence says nothing of a host (S8), and a hand-over that waits for it can be called off by nobody.
@@ -114,22 +112,19 @@ const nobodyBeatsMs = 2_000;
 export const placements: CheckerKind = {
   rule: "PL1",
   make: (world, fail) => {
-    let newestAt = 0;
-    let reachedMs = 0;
+    const reached = new Reached(world);
     /** How long somebody had got through, in sum, when each host beat last. */
     const beatAt = new Map<HostId, number>();
-    const reached = (): number => reachedMs + Math.min(world.scheduler.now - newestAt, nobodyBeatsMs);
     const committed: Checker["committed"] = ({ name, value, before }, writer) => {
       if (name.kind === "heartbeat" && value !== undefined) {
-        reachedMs = reached();
-        newestAt = world.scheduler.now;
-        beatAt.set(name.host, reachedMs);
+        reached.beat();
+        beatAt.set(name.host, reached.ms());
       }
       if (name.kind !== "owner" || writer === null || !isLeadersAlone(name.kind, before, value)) return;
       // Given back, it comes to nobody new: what its source is, it was before (S15).
       if (handingOf(world, name, before, value) === "back") return;
       const { host, incarnation } = value as Held;
-      const silentMs = reached() - (beatAt.get(host) ?? 0);
+      const silentMs = reached.ms() - (beatAt.get(host) ?? 0);
       if (silentMs > placementMs) {
         fail(`${name.vm} was given to ${host}/${incarnation}, which has not beaten for ${Math.floor(silentMs)} ms`);
       }

@@ -26,8 +26,8 @@ export const managerMutants: readonly Mutant[] = [
     what: "Right after a gap of its own a manager fences those whose heartbeats have not come through yet.",
     near: ["network-outage"],
     file: "src/core/contact.ts",
-    find: "graceUntil: Math.max(later(now, graceMs), own.graceUntil) as InstantMs };",
-    replace: "graceUntil: Math.max(later(now, 0 * graceMs), own.graceUntil) as InstantMs };",
+    find: "const graceUntil = Math.max(later(now, graceMs), own.graceUntil) as InstantMs;",
+    replace: "const graceUntil = Math.max(later(now, 0 * graceMs), own.graceUntil) as InstantMs;",
   },
   {
     id: "short-grace-after-a-long-gap",

@@ -24,6 +24,15 @@ export const placementMutants: readonly Mutant[] = [
     replace: "  return seatsOf(view, vm, aims.size < 0 ? aims.get(vm) : undefined);",
   },
   {
+    id: "waited-words-tell-of-life",
+    rule: "PL1",
+    what: "A manager that stood still counts what had waited for it as heard now, and places VMs on hosts that are silent.",
+    near: ["agent-stop"],
+    file: "src/core/placement/fitness.ts",
+    find: " || contact.waited)",
+    replace: ")",
+  },
+  {
     id: "waits-for-what-merely-lies-there",
     rule: "PL2",
     what: "Of two VMs that are kept apart and lie on the only host that could take them each waits for the other.",

@@ -104,7 +104,7 @@ export async function openOurs(rig: Rig): Promise<Ours> {
 }
 
 async function takePoint(rig: Rig, source: QemuReplicaSource, doors: readonly Door[], id: string): Promise<void> {
-  const freezer = openGuestFreezer({ runDir: join(rig.folder, "a"), channel: () => undefined });
+  const freezer = openGuestFreezer({ runDir: join(rig.folder, "a"), cgroup: rig.folder });
   const points = openPointSource({ cluster, source, freezer });
   const ground = { origin: "schedule", consistency: "crash" } as const;
   const request = { to: "b" as HostId, doors, tls: false, id, ...ground };

@@ -109,6 +109,21 @@ describe("the host whose VM is copied", () => {
     expect(agent.take("resync")).toBeDefined();
   });
 
+  test("[S18, S21] another image lies there: its copy is given up on record, let go, and copied as a whole", () => {
+    const agent = agentWith({ kind: "copying" });
+    agent.ends("resync", { kind: "refused", code: "replica-copy-other", params: { vm: web } });
+    expect([stateIn(agent), agent.take("detach")]).toEqual(["stale", undefined]);
+    agent.settles();
+    agent.wait(limits.replicaRetryMs);
+    expect(agent.take("resync")).toBeUndefined();
+    agent.ends("detach");
+    agent.wait(limits.replicaRetryMs);
+    expect([stateIn(agent), agent.take("resync")]).toEqual(["copying", undefined]);
+    agent.settles();
+    agent.wait(limits.replicaRetryMs);
+    expect(agent.take("attach")?.request.isEqual).not.toBe(true);
+  });
+
   test("[S14] nothing is attached before it is recorded, nor while an earlier run's relay is there", () => {
     const agent = agentWith({ kind: "in-sync" }, false);
     expect([stateIn(agent), agent.take("attach")]).toEqual(["stale", undefined]);

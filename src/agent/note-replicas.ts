@@ -184,12 +184,12 @@ export function noteReplicaOp(
       if (!isDone) return withMirror(state, next);
       return withMirror(state, { ...alone(next), retryAt: waitFrom(now) });
     case "resync":
-      if (!isDone) return withMirror(state, isJobGone(end) ? { ...next, ended: true } : next);
+      if (!isDone) return withMirror(state, isLost(end) ? { ...next, ended: true } : next);
       return withMirror(state, { ...next, ...fromAnew, told: "mirror" });
     case "reach":
       return withMirror(state, { ...next, reached: isDone });
     case "confirm":
-      if (!isDone) return withMirror(state, isJobGone(end) ? { ...next, ended: true } : next);
+      if (!isDone) return withMirror(state, isLost(end) ? { ...next, ended: true } : next);
       return withMirror(state, { ...next, confirmed: mirror.told === "mirror" && !mirror.ended });
     case "detach":
       // S16: its relay may have let go by then, and acknowledge into nowhere: from here on it is only detached again.
@@ -205,8 +205,9 @@ function alone(mirror: Mirror): Mirror {
   return { ...mirror, ...fromAnew, told: "alone", untold: true };
 }
 
-function isJobGone(end: HypervisorEnd): boolean {
-  return end.kind === "refused" && end.code === "replica-job-gone";
+/** What it misses is not known any more, or is more than what was noted: only all of it makes a copy (S18, S21). */
+function isLost(end: HypervisorEnd): boolean {
+  return end.kind === "refused" && (end.code === "replica-job-gone" || end.code === "replica-copy-other");
 }
 
 /** A relay that was replaced since it was prepared holds, and is told again once the guest goes on. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openAloneNotes } from "../adapters/alone-notes.ts";
@@ -26,7 +26,6 @@ import { openCycleSource } from "../adapters/qemu/replica-cycle-source.ts";
 import { openPointSource } from "../adapters/qemu/replica-point-source.ts";
 import { openReplicaSource } from "../adapters/qemu/replica-source.ts";
 import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
-import { runPaths } from "../adapters/qemu/run-folder.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { type Api, createApi } from "../api/server/index.ts";
@@ -47,7 +46,7 @@ import { systemActor } from "../model/records.ts";
 import type { StoredValue } from "../model/transaction.ts";
 import { applyChanges, type ClusterView, emptyView } from "../model/view.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
-import type { VmRun, Volumes } from "../ports/hypervisor.ts";
+import type { Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
 import type { StoreForce } from "../ports/store-force.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
@@ -274,11 +273,11 @@ function openReplicas(
   const options = { cluster, runDir, certificates, relay, qmp, isHere };
   const source = openReplicaSource(options);
   const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel });
-  const channel = (run: VmRun): string | undefined => {
-    const { agent } = runPaths(runDir, run);
-    return existsSync(agent) ? agent : undefined;
-  };
-  const points = openPointSource({ cluster, certificates, source, freezer: openGuestFreezer({ runDir, channel }) });
+  const freezer = openGuestFreezer(config);
+  // An orderly end: no guest stands still for as long as this host has no agent.
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.once(signal, () => void freezer.close().finally(() => process.kill(process.pid, signal)));
+  const points = openPointSource({ cluster, certificates, source, freezer });
   // S23: where a host takes over by itself, what the other one noted would be lost without anybody's word; there it waits.
   const isNoted = isWithoutDeadline(config.profile) && config.takeover === "order";
   const alone = openAloneNotes(config.stateDir, isNoted, log);

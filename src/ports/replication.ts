@@ -183,7 +183,8 @@ export interface ReplicaSource {
   reach(run: VmRun, doors: readonly Door[], done: (end: HypervisorEnd) => void): void;
   /**
    * Reaches the replica again and copies what it misses. `done`: it is reached, and from now on writes wait for it again;
-   * until then they do not. It waits for as long as the replica is away; `goOnAlone` ends that as refused.
+   * until then they do not. It waits for as long as the replica is away; `goOnAlone` ends that as refused. So does
+   * `replica-copy-other`, for good: what lies there is not what was copied to before, and only a new `attach` is of use (S21).
    */
   resync(run: VmRun, doors: readonly Door[], done: (end: HypervisorEnd) => void): void;
   /**

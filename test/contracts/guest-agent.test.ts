@@ -40,9 +40,8 @@ async function boot({ agent = true } = {}): Promise<void> {
   await goesOn();
 }
 
-const channel = (): string => join(rig.runDir, "vms", "web.1", "agent.sock");
 const open = (): QemuGuestFreezer => {
-  freezer = openGuestFreezer({ runDir: rig.runDir, channel });
+  freezer = openGuestFreezer(rig);
   return freezer;
 };
 const freeze = (limitMs: number) => rig.end<HypervisorEnd>((end) => must(freezer, "open").freeze(run, limitMs, end));
@@ -84,7 +83,7 @@ test("[S20] whoever had it stand still was killed: the next one lets it go on", 
   const adapter = resolve(import.meta.dirname, "../../src/adapters/qemu/guest-freeze.ts");
   const text = `
     import { openGuestFreezer } from ${JSON.stringify(adapter)};
-    const freezer = openGuestFreezer({ runDir: ${JSON.stringify(rig.runDir)}, channel: () => ${JSON.stringify(channel())} });
+    const freezer = openGuestFreezer(${JSON.stringify({ runDir: rig.runDir, cgroup: rig.cgroup })});
     const again = () => freezer.freeze(${JSON.stringify(run)}, 600_000, (end) =>
       end.kind === "done" ? console.log("frozen") : setTimeout(again, 50));
     again();

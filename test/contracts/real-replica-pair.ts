@@ -125,7 +125,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       await until("it is taken up", () => inCycles || events.length > 0);
     },
     reopenTarget,
-    rebootTarget: () => reopenTarget(faults.loseRunFolder),
+    ...lossesIn(folder, faults.loseRunFolder, reopenTarget),
     end: (call) => new Promise((done) => call(done)),
     until,
     whileLater: () => sleep(laterMs),
@@ -143,7 +143,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
 }
 
 function openPoints(folder: string, source: QemuReplicaSource) {
-  const freezer = openGuestFreezer({ runDir: join(folder, "a"), channel: () => undefined });
+  const freezer = openGuestFreezer({ runDir: join(folder, "a"), cgroup: folder });
   return openPointSource({ cluster, source, freezer });
 }
 
@@ -217,6 +217,18 @@ async function endRun(machines: Machines, run: VmRun, by: NodeJS.Signals): Promi
   await gone;
   for (const guest of guests) guest.close();
   machines.current = undefined;
+}
+
+function lossesIn(folder: string, loseRunFolder: () => Promise<void>, reopenTarget: CycleRig["reopenTarget"]) {
+  return {
+    rebootTarget: () => reopenTarget(loseRunFolder),
+    renewTarget: () =>
+      reopenTarget(async () => {
+        await loseRunFolder();
+        const pool = join(folder, "pool-b");
+        for (const file of readdirSync(pool)) rmSync(join(pool, file), { recursive: true });
+      }),
+  };
 }
 
 /** A table of its own in the firewall, for one address that nobody else has. */

@@ -42,6 +42,7 @@ export type RealRigOptions = Partial<Pick<QemuOptions, "networks" | "certificate
 
 type RealHost = MoveHost & {
   readonly runDir: string;
+  readonly cgroup: string;
   readonly poolFolder: string;
   /** Of a run's QEMU. */
   pids(run: VmRun): readonly number[];
@@ -81,6 +82,7 @@ export async function openRealRig({ poolFolder: shared, ...wanted }: RealRigOpti
   };
   return {
     runDir,
+    cgroup,
     poolFolder,
     pids: (run) => cgroupPids(folder(run)),
     moves,

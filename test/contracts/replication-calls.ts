@@ -58,6 +58,8 @@ export interface ReplicationRig {
    * there, or an older state; or replaces the image that is written by a copy of it, or writes into a sealed layer.
    */
   spoil(how: Spoilt): Promise<void>;
+  /** Its host gets another disk while it is off: nothing that was received there is left. */
+  renewTarget(): Promise<void>;
   /** The agent of one host is away; `meanwhile`, then another one is there. */
   reopenSource(meanwhile?: () => Promise<void>): Promise<void>;
   reopenTarget(meanwhile?: () => Promise<void>): Promise<void>;

@@ -14,7 +14,7 @@ import { done, type ReplicationRig, receiveRequest, replicasOf, run4, run5 } fro
 const limit = { timeout: 60_000 };
 let folder: string;
 let rig: ReplicationRig;
-const { doorsFor, attach, inSync, write, copies, expectSame, told, attached, receive } = replicasOf(() => rig);
+const { doorsFor, attach, inSync, write, copies, expectSame, told, attached, receive, resync } = replicasOf(() => rig);
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "hf-rep-tls-"));
@@ -236,5 +236,24 @@ describe("a replica that went back in time with everything beside it", () => {
     });
     await rig.whileLater();
     expect(waits.isAcknowledged).toBe(false);
+    // The next relay knows it as well, and nobody waits for it without end.
+    await rig.killRelay();
+    await rig.until("another relay is there", () => told("holds").length > 0);
+    expect(await resync(await doorsFor())).toMatchObject({ kind: "refused", code: "replica-copy-other" });
+    expect(waits.isAcknowledged).toBe(false);
+  });
+
+  test("[S21] nor is one that was made anew, however many connections it has had since", limit, async () => {
+    rig = await openRealReplicaPair();
+    await attached();
+    await rig.renewTarget();
+    await doorsFor();
+    await rig.reopenTarget(async () => {
+      const root = dirname(rig.exportFolder);
+      const beside = ["web-0.replica", "web-1.replica", "web-0.layers"].map((file) => join(root, "pool-b", file));
+      for (const file of [...beside, join(root, "b", "received", run4.vm, "received.json")])
+        writeFileSync(file, readFileSync(file, "utf8").replaceAll(/"counter":\d+/gu, '"counter":9'));
+    });
+    expect(await resync(await doorsFor())).toMatchObject({ kind: "refused", code: "replica-copy-other" });
   });
 });

@@ -269,6 +269,34 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       expect(await receive({ epoch: run5.epoch })).toMatchObject({ kind: "ready" });
     });
 
+    test.each([false, true])(
+      "[S18, S21] an image that was made anew is not brought up to date, only copied as a whole; another relay: %s",
+      async (isAnotherRelay) => {
+        await rig.startRun(run4);
+        await write(0, 3, 10);
+        expect(await attach(await doorsFor(), run4)).toEqual(done);
+        await inSync();
+        await alone();
+        await write(1, 33, 190);
+        await rig.renewTarget();
+        if (isAnotherRelay) {
+          await rig.killRelay();
+          await rig.until("another relay is there", () => told("holds").length > 0);
+          expect(await goOnAlone()).toEqual(done);
+        }
+        await rig.cut(false);
+        const doors = await doorsFor();
+        const other = { kind: "refused", code: "replica-copy-other" };
+        expect([await resync(doors), await resync(doors)]).toMatchObject([other, other]);
+        const goesOn = rig.write(0, 34, 191);
+        await rig.until("the write is acknowledged", () => goesOn.isAcknowledged);
+        expect(await detach()).toEqual(done);
+        expect(await attach(doors, run4)).toEqual(done);
+        await inSync();
+        await expectSame(await copies());
+      },
+    );
+
     test("detached, also while the replica is away, the guest goes on without a trace of it", async () => {
       await attached();
       await rig.cut(true);

@@ -61,7 +61,7 @@ export async function openSimReplicaPair(): Promise<SimReplicaPair> {
     ...guestsOf(here, world),
     // Its connections, while one is under way.
     hasSent: async () => there.exports.size > 0,
-    rebootTarget: () => reopenTarget(async () => there.powerOff()),
+    ...lossesOf(there, reopenTarget),
     readCopy: async ({ volume }, block) => there.copies.get(volume)?.disk.get(block) ?? 0,
     exportFolder: "/exports",
     readImage: async (path, block) => there.images.get(path)?.get(block) ?? 0,
@@ -131,6 +131,18 @@ function writeTo(qemu: SimMirrorQemu | undefined, disk: number, block: number, v
     write.isAcknowledged = true;
   });
   return write;
+}
+
+function lossesOf(there: SimReplicaHost, reopenTarget: CycleRig["reopenTarget"]) {
+  return {
+    rebootTarget: () => reopenTarget(async () => there.powerOff()),
+    renewTarget: () =>
+      reopenTarget(async () => {
+        there.powerOff();
+        there.copies.clear();
+        there.beside.clear();
+      }),
+  };
 }
 
 function faultsOf(here: SimReplicatedHost, there: SimReplicaHost) {

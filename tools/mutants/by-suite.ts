@@ -22,7 +22,7 @@ export const suites = {
       ...["src/core/takeover.test.ts", "src/heart/registering.test.ts", "src/agent/second-commit.test.ts"],
       ...["src/agent/mirroring.test.ts", "src/agent/receiving.test.ts", "src/agent/alone.test.ts"],
       ...["test/contracts/takeover.test.ts", "src/core/point", "src/manager/manager.test.ts"],
-      ...["src/adapters/nbd/spent-chunks.test.ts"],
+      ...["src/adapters/nbd/spent-chunks.test.ts", "src/adapters/qemu/guest-freeze.test.ts"],
     ],
   },
   /** The driver and the relay with real QEMUs. Needs root. */

@@ -26,6 +26,8 @@ export const relayConfigSchema = z.object({
    * (S25). It begins so, and connects by order, again and again.
    */
   letsGo: z.boolean().default(false),
+  /** Nothing is copied at first: the replica has to have all of it, by the word of its own host (S15). */
+  isEqual: z.boolean().default(false),
 });
 export type RelayConfig = z.infer<typeof relayConfigSchema>;
 
@@ -66,6 +68,8 @@ export const relayStateSchema = z.object({
   connected: z.boolean(),
   /** A request has waited for `waitMs` or longer, and the peer said nothing meanwhile. */
   waits: z.boolean(),
+  /** What lies there is not what was copied to before: only all of it makes a replica (S21). */
+  behind: z.boolean().default(false),
   /** What keeps a volume from being connected, or its requests from being answered; null: nothing. */
   trouble: z.string().nullable(),
   /** The address of the peer that was last connected. */

@@ -3,7 +3,8 @@ import { backoffMs } from "../../base/backoff.ts";
 import { type Greeting, greet, hello } from "./greet.ts";
 import { Backlog } from "./relay-backlog.ts";
 import type { RelayConfig } from "./relay-control.ts";
-import { openLink } from "./relay-link.ts";
+import { type Opened, openLink } from "./relay-link.ts";
+import type { KnownCopy, RelayMemory } from "./relay-memory.ts";
 import { Payload, SpentChunks } from "./spent-chunks.ts";
 import {
   ByteQueue,
@@ -22,7 +23,7 @@ import {
 
 /** Beyond this it is no request of QEMU's. */
 const requestBytesMax = blockSizes.most * 16;
-const behind = { kind: "no", why: "an older state of the replica was put back" } as const;
+const behind = "it is not what was copied to: an older state of the replica was put back, or it was made anew";
 const limits = { retryFirstMs: 20, retryMaxMs: 500 } as const;
 
 /** What a request waits for: the replica's word, and nothing else, unless the mode is stale (S16). */
@@ -74,16 +75,21 @@ export class RelayLane {
   #taken = 0;
   #backlog = new Backlog();
   readonly #spent = new SpentChunks();
-  /** Of the replica's image, when it was last connected. */
-  #counter = 0;
-  /** S21: what it answered earlier is not in there; it would be, seemingly, after some more connections. */
-  #isBehind = false;
+  readonly #memory: RelayMemory;
+  #isBehind: boolean;
   #ended = false;
 
-  constructor(volume: string, config: () => RelayConfig, events: LaneEvents) {
+  constructor(volume: string, config: () => RelayConfig, memory: RelayMemory, events: LaneEvents) {
     this.volume = volume;
     this.#config = config;
+    this.#memory = memory;
+    this.#isBehind = memory.isUnreadable;
     this.#events = events;
+  }
+
+  /** S21: what it answered earlier is not in there; it would be, seemingly, after some more connections. */
+  get isBehind(): boolean {
+    return this.#isBehind;
   }
 
   get isConnected(): boolean {
@@ -208,26 +214,45 @@ export class RelayLane {
     this.#queue(null, { flags: 0, command: commands.flush, cookie: 0n, offset: 0n, length: 0 }, []);
   }
 
-  /** Tries until it is connected, or until nobody wants it any more. */
+  /** Tries until it is connected, or until nobody wants it any more, or it is found to be of no use. */
   async connect(): Promise<void> {
     if (this.#opening !== undefined || this.#up !== undefined) return;
     const opening = new AbortController();
     this.#opening = opening;
-    for (let attempt = 0; !opening.signal.aborted && !this.#ended; attempt++) {
-      const opened = this.#isBehind ? behind : await openLink(this.#config(), this.volume, opening.signal);
-      if (opened.kind === "open" && opened.counter <= this.#counter) this.#isBehind = true;
-      else if (opened.kind === "open" && !opening.signal.aborted) {
+    for (let attempt = 0; !opening.signal.aborted && !this.#ended && !this.#isBehind; attempt++) {
+      const known = this.#config().letsGo ? undefined : this.#memory.of(this.volume);
+      const opened = await openLink(this.#config(), this.volume, known, opening.signal);
+      const trouble = this.#troubleOf(opened, known);
+      if (opened.kind === "open" && trouble === undefined && !opening.signal.aborted) {
         this.#opening = undefined;
-        this.#counter = opened.counter;
         this.#connected(opened.socket, opened.address);
         return;
       }
       if (opened.kind === "open") opened.socket.destroy();
-      else this.#say(opened.why);
+      if (trouble !== undefined) this.#say(trouble);
+      if (this.#isBehind) break;
       const waitMs = backoffMs(attempt, limits.retryFirstMs, limits.retryMaxMs);
       await new Promise<void>((resolve) => setTimeout(resolve, waitMs));
     }
     if (this.#opening === opening) this.#opening = undefined;
+  }
+
+  /** Undefined: what was opened may be written to, and it is noted which image that is. */
+  #troubleOf(opened: Opened, known: KnownCopy | undefined): string | undefined {
+    if (opened.kind === "no") return opened.why;
+    const { letsGo, isEqual } = this.#config();
+    // S25: of a cycle the copies' own word which cycle they hold says what may be built upon them.
+    if (opened.kind === "open" && letsGo) return undefined;
+    if (opened.kind === "other" || !isKnown(opened, known, isEqual)) {
+      this.#isBehind = true;
+      return behind;
+    }
+    try {
+      this.#memory.note(this.volume, { image: opened.image, counter: opened.counter });
+      return undefined;
+    } catch (error) {
+      return `what is copied to cannot be noted: ${String(error)}`;
+    }
   }
 
   /** The peer is silent: another link, or a new connection, may do. */
@@ -314,6 +339,11 @@ export class RelayLane {
     this.trouble = why;
     this.#events.changed();
   }
+}
+
+function isKnown(opened: Opened & { kind: "open" }, known: KnownCopy | undefined, isEqual: boolean): boolean {
+  if (known === undefined) return opened.isAsLeft || !isEqual;
+  return opened.image === known.image && opened.counter > known.counter;
 }
 
 /** Greets QEMU; `open` once it has named its volume. */

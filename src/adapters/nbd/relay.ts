@@ -11,6 +11,7 @@ import {
 } from "./relay-control.ts";
 import { LinkMeter } from "./relay-figures.ts";
 import { greetQemu, RelayLane } from "./relay-lane.ts";
+import { RelayMemory } from "./relay-memory.ts";
 
 const limits = {
   lookMs: 50,
@@ -79,7 +80,8 @@ class RelayProcess {
       countTaken: (bytes: number) => this.#meter.taken(bytes),
       answered: (ms: number) => this.#meter.answered(ms),
     };
-    this.#lanes = config.volumes.map(({ volume }) => new RelayLane(volume, () => this.#config, events));
+    const memory = new RelayMemory(config.control);
+    this.#lanes = config.volumes.map(({ volume }) => new RelayLane(volume, () => this.#config, memory, events));
   }
 
   async open(): Promise<Relay> {
@@ -198,10 +200,16 @@ class RelayProcess {
     if (doors !== null) this.#config = { ...this.#config, doors };
     this.#connecting = true;
     this.#once(
-      () => !this.#connecting || this.#isConnected(),
+      () => !this.#connecting || this.#isConnected() || this.#isBehind(),
       () => {
-        if (this.#connecting) this.#mode = "hold";
-        done(this.#connecting ? null : "overtaken by another order");
+        if (!this.#connecting) done("overtaken by another order");
+        else if (this.#isBehind()) {
+          this.#connecting = this.#mode === "hold";
+          done("what lies there is not what was copied to");
+        } else {
+          this.#mode = "hold";
+          done(null);
+        }
       },
     );
   }
@@ -260,6 +268,10 @@ class RelayProcess {
     return this.#lanes.every((lane) => lane.isConnected);
   }
 
+  #isBehind(): boolean {
+    return this.#lanes.some((lane) => lane.isBehind);
+  }
+
   #state(): RelayState {
     const now = performance.now();
     const troubles = this.#lanes.flatMap(({ volume, trouble }) => (trouble === null ? [] : [`${volume}: ${trouble}`]));
@@ -272,6 +284,7 @@ class RelayProcess {
       sentBytes: this.#sentBytes,
       connected: this.#isConnected(),
       waits: this.#mode === "hold" && this.#lanes.some((lane) => lane.unansweredMs(now) >= this.#config.waitMs),
+      behind: this.#isBehind(),
       trouble: troubles.length === 0 ? null : troubles.join("; "),
       link: this.#lanes.find(({ link }) => link !== null)?.link ?? null,
       figures: this.#meter.figures,

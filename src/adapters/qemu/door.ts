@@ -34,6 +34,8 @@ const knockSchema = z.object({
   vm: z.string(),
   epoch: z.int(),
   volume: z.string().optional(),
+  /** The volume's image as the one who knocks knows it: another one, or an older state of it, is not opened (S21). */
+  known: z.object({ image: z.string(), counter: z.int() }).optional(),
   /** What is wanted of a cycle; without it, of a connection. `at`: milliseconds since 1970, of the one who knocks. */
   cycle: cycleOrderSchema.optional(),
   /** What is wanted of a recovery point. */
@@ -41,12 +43,19 @@ const knockSchema = z.object({
   /** It tries a port that it is told before its own connection comes there. An older source does not. */
   tries: z.boolean().optional(),
 });
-type Knock = z.infer<typeof knockSchema>;
-/** `name`: of the export that was opened for this knock alone. `counter`: of its volume's image, as it then is (S21). */
+export type Knock = z.infer<typeof knockSchema>;
+/** Of the export that was opened for one knock alone: its name, and its volume's image as it then is (S15, S21). */
+const exportSchema = z.object({
+  name: z.string().optional(),
+  image: z.string().optional(),
+  counter: z.int().optional(),
+  isAsLeft: z.boolean().optional(),
+});
 const answerSchema = z.union([
   /** `nbd`: where the disks of a guest that comes in are written to. */
-  z.object({ port: z.int(), name: z.string().optional(), counter: z.int().optional(), nbd: z.int().optional() }),
-  z.object({ no: z.string() }),
+  exportSchema.extend({ port: z.int(), nbd: z.int().optional() }),
+  /** `other`: what lies here is not what is known of it. */
+  z.object({ no: z.string(), other: z.literal(true).optional() }),
   /** What came of an order about a cycle. `problem` null: it is carried out. `last`: the last one that is sealed here. */
   z.object({ problem: z.string().nullable(), last: sealedCycleSchema.nullable() }),
   /** What came of an order about a point. `at`: its moment, by the clock here. */
@@ -68,7 +77,7 @@ type DoorOptions = {
   /** Before it opens: a port among these is tried by whoever knocks, since a firewall may let through the knock alone. */
   readonly tries?: { readonly first: number; readonly last: number };
   /** `address`: where it came. */
-  readonly open: (address: string, volume: string | undefined) => Promise<KnockAnswer>;
+  readonly open: (address: string, volume: string | undefined, known: Knock["known"]) => Promise<KnockAnswer>;
   /** Default: no cycles are received. */
   readonly cycle?: (order: CycleOrder) => Promise<KnockAnswer>;
   /** Default: nothing is known of points. */
@@ -114,7 +123,7 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
     taken = true;
     const isShut =
       options.tries !== undefined && knock.tries === true && !(await isReached(address, options.tries, reaches));
-    const answer = isShut ? { no: "its ports do not connect" } : await options.open(address, knock.volume);
+    const answer = isShut ? { no: "its ports do not connect" } : await options.open(address, knock.volume, knock.known);
     // Whoever could not be let in on this address may knock at another one.
     if ("no" in answer) taken = false;
     return answer;

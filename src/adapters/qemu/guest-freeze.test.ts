@@ -1,11 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Epoch, Incarnation, VmId } from "../../model/ids.ts";
 import type { HypervisorEnd } from "../../ports/hypervisor.ts";
+import { standsStill, writeMark } from "./freeze-marks.ts";
 import { openGuestFreezer, type QemuGuestFreezer } from "./guest-freeze.ts";
+import { moveRunFolder, type RunRecord, runPaths, writeRunRecord } from "./run-folder.ts";
 
 const run = { vm: "web" as VmId, incarnation: 1 as Incarnation, epoch: 4 as Epoch };
 let folder: string;
@@ -15,14 +17,17 @@ let freezer: QemuGuestFreezer | undefined;
 const guest = {
   told: [] as string[],
   frozen: 0,
-  onFreeze: "stands" as "stands" | "refuses" | "is silent",
+  onFreeze: "stands" as "stands" | "refuses" | "is silent" | "is late",
   isDeaf: false,
+  isDeafToThaw: false,
+  owed: "",
 };
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "hf-freeze-"));
-  Object.assign(guest, { told: [], frozen: 0, onFreeze: "stands", isDeaf: false });
+  Object.assign(guest, { told: [], frozen: 0, onFreeze: "stands", isDeaf: false, isDeafToThaw: false, owed: "" });
   server = createServer(serveGuest);
+  begin("running");
   await new Promise<void>((listening) => server.listen(channel(), listening));
 });
 afterEach(async () => {
@@ -31,12 +36,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const channel = (): string => join(folder, "agent.sock");
+const channel = (): string => runPaths(folder, run).agent;
+const begin = (phase: RunRecord["phase"]): void =>
+  writeRunRecord(runPaths(folder, run), { schema: 1, ...run, phase, taps: [] });
 const open = (): QemuGuestFreezer => {
-  freezer = openGuestFreezer({ runDir: folder, channel });
+  freezer = openGuestFreezer({ runDir: folder, cgroup: folder });
   return freezer;
 };
 const ended = (call: (end: (end: HypervisorEnd) => void) => void) => new Promise<HypervisorEnd>(call);
+const mark = (): void => writeMark(folder, "1.web.4", channel());
 const marks = (): readonly string[] => readdirSync(join(folder, "standing-still"));
 
 function serveGuest(socket: Socket): void {
@@ -52,7 +60,15 @@ function serveGuest(socket: Socket): void {
       const thawed = guest.frozen;
       if (execute === "guest-fsfreeze-freeze" && !isRefused) guest.frozen = 2;
       if (execute === "guest-fsfreeze-thaw") guest.frozen = 0;
+      if (execute === "guest-fsfreeze-freeze" && guest.onFreeze === "is late") {
+        // Nothing else is answered before.
+        guest.owed = `${JSON.stringify({ return: 2 })}\n`;
+        continue;
+      }
       const value = execute === "guest-fsfreeze-thaw" ? thawed : (args?.id ?? guest.frozen);
+      socket.write(guest.owed);
+      guest.owed = "";
+      if (guest.isDeafToThaw && execute === "guest-fsfreeze-thaw") continue;
       socket.write(`${JSON.stringify(isRefused ? { error: { desc: "not allowed" } } : { return: value })}\n`);
     }
   });
@@ -70,7 +86,7 @@ test("[S20] a guest stands still from the freeze to the thaw, and goes on", asyn
 
 test("[S20] for its limit at most: then it goes on by itself, and the thaw says so", async () => {
   const { freeze, thaw } = open();
-  expect(await ended((end) => freeze(run, 30, end))).toEqual({ kind: "done" });
+  expect(await ended((end) => freeze(run, 300, end))).toEqual({ kind: "done" });
   await vi.waitUntil(() => guest.told.includes("guest-fsfreeze-thaw") && guest.frozen === 0);
   expect(await ended((end) => thaw(run, end))).toMatchObject({ kind: "refused", code: "freeze-not-held" });
 });
@@ -85,16 +101,14 @@ test("[S20] one that refuses, or does not answer in time, is let go on", async (
 });
 
 test("[S20] a guest that an earlier agent left standing still goes on as soon as there is another", async () => {
-  mkdirSync(join(folder, "standing-still"));
-  writeFileSync(join(folder, "standing-still", "1.web.4"), channel());
+  mark();
   guest.frozen = 2;
   open();
   await vi.waitUntil(() => guest.frozen === 0 && marks().length === 0);
 });
 
 test("[S20] one that does not listen at first is asked again until it goes on", async () => {
-  mkdirSync(join(folder, "standing-still"));
-  writeFileSync(join(folder, "standing-still", "1.web.4"), channel());
+  mark();
   Object.assign(guest, { frozen: 2, isDeaf: true });
   const connections: Socket[] = [];
   server.on("connection", (socket) => connections.push(socket));
@@ -106,8 +120,58 @@ test("[S20] one that does not listen at first is asked again until it goes on", 
   await vi.waitUntil(() => guest.frozen === 0 && marks().length === 0, { timeout: 10_000 });
 });
 
+test("[S20] a freeze that is answered late is not the answer to the thaw: the mark stays until that has one", async () => {
+  const { freeze } = open();
+  const connections: Socket[] = [];
+  server.on("connection", (socket) => connections.push(socket));
+  Object.assign(guest, { onFreeze: "is late", isDeafToThaw: true });
+  const end = ended((done) => freeze(run, 50, done));
+  await vi.waitUntil(() => guest.told.includes("guest-fsfreeze-thaw"));
+  for (const connection of connections) connection.destroy();
+  expect(await end).toMatchObject({ kind: "unknown" });
+  expect(marks()).toEqual(["1.web.4"]);
+  guest.isDeafToThaw = false;
+  await vi.waitUntil(() => marks().length === 0, { timeout: 10_000 });
+});
+
+test("[S11, S20] its run was claimed back meanwhile, and bears another name: it goes on all the same", async () => {
+  const as = { ...run, epoch: 5 as Epoch };
+  mark();
+  guest.frozen = 2;
+  moveRunFolder(runPaths(folder, run), runPaths(folder, as));
+  // As long as it stands still in between, it is told nothing.
+  writeRunRecord(runPaths(folder, as), { schema: 1, ...as, phase: "leaving", taps: [] });
+  open();
+  expect([guest.told, marks(), standsStill(folder, run.vm)]).toEqual([[], ["1.web.4"], true]);
+  writeRunRecord(runPaths(folder, as), { schema: 1, ...as, phase: "running", taps: [] });
+  await vi.waitUntil(() => guest.frozen === 0 && marks().length === 0, { timeout: 10_000 });
+});
+
+test("[S20] the mark of a guest whose QEMU is gone goes, also where another run of its VM is here", async () => {
+  mark();
+  rmSync(channel());
+  expect(standsStill(folder, run.vm)).toBe(true);
+  open();
+  expect([marks(), standsStill(folder, run.vm), standsStill(folder, "we" as VmId)]).toEqual([[], false, false]);
+});
+
+test("[S15, S20] a guest that is being moved does not stand still: where it goes on nobody would know of it", async () => {
+  begin("leaving");
+  const { freeze } = open();
+  expect(await ended((end) => freeze(run, 1_000, end))).toMatchObject({ code: "freeze-not-executing" });
+  expect(guest.told).toEqual(["guest-sync"]);
+});
+
+test("[S20] once it is closed nothing is begun any more, and what stands still goes on", async () => {
+  const { freeze, close } = open();
+  expect(await ended((end) => freeze(run, 10_000, end))).toEqual({ kind: "done" });
+  await close();
+  expect([guest.frozen, marks()]).toEqual([0, []]);
+  expect(await ended((end) => freeze(run, 10_000, end))).toMatchObject({ kind: "refused" });
+});
+
 test("without an agent nothing stands still", async () => {
-  freezer = openGuestFreezer({ runDir: folder, channel: () => undefined });
-  const { freeze } = freezer;
+  rmSync(channel());
+  const { freeze } = open();
   expect(await ended((end) => freeze(run, 1_000, end))).toMatchObject({ kind: "refused", code: "freeze-no-agent" });
 });

@@ -4,6 +4,7 @@ import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import type { MoveProgress, OutgoingRequest } from "../../ports/migration.ts";
 import { readCgroupEvents } from "../linux/cgroup.ts";
 import { knockAt, type TlsTexts } from "./door.ts";
+import { standsStill } from "./freeze-marks.ts";
 import { type LiveRun, type QemuHost, runKey } from "./host.ts";
 import { awaitMirrors, dropMirrors, endMirrors, type Mirroring, startMirrors, stopGuest } from "./move-disks.ts";
 import { type DiskCourse, diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
@@ -57,6 +58,8 @@ export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRe
   if (earlier !== undefined && !over.includes(earlier)) return refuse("move-under-way", { vm: run.vm });
   const tls = request.tls ? readTlsTexts(host.options) : null;
   if (tls === undefined) return refuse("move-no-certificate", { vm: run.vm });
+  // S20: the other host knows nothing of it, and nobody would let it go on there.
+  if (standsStill(host.options.runDir, run.vm)) return refuse("move-file-systems-stand", { vm: run.vm });
   setPhase(live, "leaving");
   const giveUp = new AbortController();
   const settled = attempt(host, live, request, tls, giveUp.signal);

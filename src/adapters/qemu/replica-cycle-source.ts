@@ -107,6 +107,7 @@ async function keep({ options, runs }: Source, run: VmRun, request: CycleRequest
     volumes: request.volumes.map(({ volume, sizeMiB }) => ({ volume, sizeBytes: sizeMiB * mebibyte })),
     waitMs: limits.connectMs,
     letsGo: true,
+    isEqual: false,
   };
   const known = runs.get(nameOf(run)) ?? recovered(options, run);
   if (known !== undefined && JSON.stringify(known.config) === JSON.stringify(config)) {

@@ -66,6 +66,8 @@ const receivedSchema = z.object({
       volume: z.string().transform((id) => id as VolumeId),
       sizeMiB: z.int(),
       folder: z.string(),
+      /** A random word for what was made, or found, here: no bitmap of another image fits it (S18, S21). */
+      image: z.string().default(""),
       /** As beside its image (S21); kept here as well, so that one that was put back is found out. */
       counter: z.int().default(0),
       /** From the oldest to the one that is written; each but the first is an overlay of the one before. */

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,6 +12,7 @@ import {
   relayConfigSchema,
   relaySaysSchema,
 } from "../nbd/relay-control.ts";
+import { memoryFile } from "../nbd/relay-memory.ts";
 
 const limits = { startMs: 10_000, pollMs: 10, orderMs: 2_000, restartMs: 100 } as const;
 
@@ -31,8 +32,10 @@ export function relayFolder(runDir: string, name: string): string {
   return join(runDir, "relays", name);
 }
 
+/** Of a relay that has copied nothing yet. */
 export function writeRelayConfig(folder: string, config: RelayConfig): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  rmSync(memoryFile(config.control), { force: true });
   const file = join(folder, "relay.json");
   writeFileSync(`${file}.new`, JSON.stringify(config), { mode: 0o600 });
   renameSync(`${file}.new`, file);

@@ -202,6 +202,7 @@ async function attach(source: Source, run: VmRun, request: AttachRequest): Promi
     volumes: request.volumes.map(({ volume, sizeMiB }) => ({ volume, sizeBytes: sizeMiB * mebibyte })),
     waitMs: request.waitMs,
     letsGo: false,
+    isEqual: request.isEqual === true,
   };
   writeRelayConfig(folder, config);
   const attached = keep(source, run, config);
@@ -289,6 +290,7 @@ async function resync(source: Source, attached: Attached, doors: readonly Door[]
   if (jobs?.length !== attached.disks)
     return jobs === undefined ? unanswered : refuse("replica-job-gone", { vm: run.vm });
   const end = await attached.keeper.order({ kind: "connect", doors: [...doors] }, null);
+  if (end.kind === "no" && attached.keeper.state?.behind === true) return refuse("replica-copy-other", { vm: run.vm });
   if (end.kind === "no") return refuse("replica-resync-ended", { vm: run.vm, detail: end.why });
   if (end.kind === "silent") return { kind: "unknown", cause: "its relay does not answer" };
   note(attached);

@@ -7,7 +7,7 @@ import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
-import { openDoors, type TlsTexts } from "./door.ts";
+import { type Knock, type KnockAnswer, openDoors, type TlsTexts } from "./door.ts";
 import { claimGroupFolder } from "./group-folder.ts";
 import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
 import { clearProofs, provePoint } from "./point-prover.ts";
@@ -250,6 +250,7 @@ function layersOf(
     volume,
     sizeMiB,
     folder,
+    image: randomUUID(),
     counter,
     layers: [{ file: imagePath("", volume, format), format, node: `v${index}l0` }],
   };
@@ -281,10 +282,10 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
     tls,
     from: received.from as HostId,
     expects: { cluster: options.cluster, vm, epoch },
-    open: (address, volume) =>
-      inTurn(target, vm, () => letIn(options, receiving, received.epoch, address, volume)).catch((error: unknown) => ({
-        no: String(error),
-      })),
+    open: (address, volume, known) =>
+      inTurn(target, vm, () => letIn(options, receiving, received.epoch, address, volume, known)).catch(
+        (error: unknown) => ({ no: String(error) }),
+      ),
     cycle: (order) =>
       inTurn(target, vm, () => {
         const ready = (of: Received): Promise<boolean> => daemonFor(options, receiving, of, tls);
@@ -351,11 +352,15 @@ async function letIn(
   epoch: Epoch | number,
   address: string,
   volume: string | undefined,
-): Promise<{ port: number; name: string; counter: number } | { no: string }> {
+  known: Knock["known"],
+): Promise<KnockAnswer> {
   const received = readReceived(options.runDir, vm);
   const index = received?.volumes.findIndex((one) => one.volume === volume) ?? -1;
   const copy = received?.volumes[index];
   if (received === undefined || copy === undefined) return { no: "there is no copy of this volume" };
+  // Before its counter grows: otherwise a word that was lost on its way would hide that it is an older one.
+  if (known !== undefined && (copy.image !== known.image || copy.counter < known.counter))
+    return { no: "it is not what was copied to before", other: true };
   if (daemon === undefined || daemon.isOver || received.epoch !== epoch) return { no: "nothing is received here" };
   if (received.cycles?.open === null || received.laying)
     return { no: "no cycle is under way, or a point is half laid" };
@@ -382,5 +387,8 @@ async function letIn(
     // all of it is, when it is sealed.
     writethrough: received.cycles === null,
   });
-  return end.kind === "done" ? { port, name, counter } : { no: "its storage daemon refuses" };
+  const { isAsLeft } = received;
+  return end.kind === "done"
+    ? { port, name, image: copy.image, counter, isAsLeft }
+    : { no: "its storage daemon refuses" };
 }

@@ -76,6 +76,22 @@ export function readRunRecords(runDir: string): readonly RunRecord[] {
   return readdirSync(vms).flatMap((name) => readRecord(join(vms, name, "run.json")));
 }
 
+/** By the folders' own names: an adoption that was interrupted left the earlier one in the record. */
+export function foldersOf(
+  runDir: string,
+  vm: VmId,
+): readonly { readonly epoch: number; readonly paths: RunPaths; readonly record: RunRecord | undefined }[] {
+  const vms = join(runDir, "vms");
+  if (!existsSync(vms)) return [];
+  return readdirSync(vms).flatMap((name) => {
+    const epoch = Number(name.slice(name.lastIndexOf(".") + 1));
+    if (name !== `${vm}.${epoch}`) return [];
+    const paths = pathsIn(join(vms, name));
+    const [record] = readRecord(join(paths.folder, "run.json"));
+    return [{ epoch, paths, record }];
+  });
+}
+
 export function moveRunFolder(from: RunPaths, to: RunPaths): void {
   // Done already by an adoption that was interrupted.
   if (existsSync(to.folder) || !existsSync(from.folder)) return;

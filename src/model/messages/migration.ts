@@ -43,6 +43,11 @@ export const migrationMessages = {
     effect: "It was not moved.",
     remedy: "Mend what keeps it from running, or stop it and start it on the other host.",
   },
+  "move-file-systems-stand": {
+    cause: "The file systems of VM {vm} stand still for a recovery point, or nobody has heard yet that they go on.",
+    effect: "It was not moved.",
+    remedy: "They go on within seconds, and the move is tried again; otherwise look whether its guest agent answers.",
+  },
   "move-cancelled": {
     cause: "The move of VM {vm} was called off by a person.",
     effect: "The VM goes on where it is.",

@@ -27,6 +27,12 @@ export const replicationMessages = {
     effect: "What the replica misses is not known any more.",
     remedy: "Check the disk at the source; then all of it is copied anew.",
   },
+  "replica-copy-other": {
+    cause:
+      "What lies at the host of VM {vm}'s replica is not what was copied to before: it was made anew, or an older state was put back.",
+    effect: "The VM goes on without it; nothing of it is counted on.",
+    remedy: "Nothing has to be done: all of it is copied anew. Find out who changed that host's disk.",
+  },
   "replica-resync-ended": {
     cause: "The replica of VM {vm} was not reached: {detail}",
     effect: "The VM goes on without it.",
@@ -121,6 +127,11 @@ export const replicationMessages = {
     cause: "The guest agent of VM {vm} did not answer in time when its file systems were to stop.",
     effect: "They were let go on at once: a point is as after a power cut.",
     remedy: "Look into the guest: its agent may hang, or have too little processor time.",
+  },
+  "freeze-not-executing": {
+    cause: "VM {vm} is being moved, or stands frozen, at this moment.",
+    effect: "Its file systems were not stopped: a point is as after a power cut.",
+    remedy: "Nothing to do: it is tried again at the next time.",
   },
   "freeze-under-way": {
     cause: "The file systems of VM {vm} stand still already.",

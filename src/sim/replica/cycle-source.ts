@@ -203,7 +203,8 @@ class Attempt {
 
   #connect(volume: VolumeId): SimExport | undefined {
     const { vm, epoch } = this.#run;
-    return this.#connects() ? this.#door()?.doorkeeper(this.#host.id, vm, epoch, volume) : undefined;
+    const open = this.#connects() ? this.#door()?.doorkeeper(this.#host.id, vm, epoch, volume) : undefined;
+    return open === "other" ? undefined : open;
   }
 
   #door(): ReturnType<ReplicaWorld["find"]> {

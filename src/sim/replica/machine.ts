@@ -52,8 +52,16 @@ export type SimCycleOrder = {
 export type SimCycleAnswer = { readonly problem: string | null; readonly last: SealedCycle | null };
 export type CycleKeeper = (from: HostId, vm: VmId, epoch: number, order: SimCycleOrder) => SimCycleAnswer | undefined;
 
-/** Lets one connection at a time in, to one volume; undefined: not this one, or not now. */
-export type Doorkeeper = (from: HostId, vm: VmId, epoch: number, volume: VolumeId) => SimExport | undefined;
+/** A volume's image as the one who knocks knows it; "as-left": only as the run before left it; undefined: any (S15, S21). */
+export type SimKnown = { readonly image: number; readonly counter: number } | "as-left" | undefined;
+/** Lets one connection at a time in, to one volume; "other": not what is known; undefined: not this one, or not now. */
+export type Doorkeeper = (
+  from: HostId,
+  vm: VmId,
+  epoch: number,
+  volume: VolumeId,
+  known?: SimKnown,
+) => SimExport | "other" | undefined;
 
 /** A disk by blocks of 64 KiB; what was never written is 0. */
 export type SimDisk = Map<number, number>;
@@ -61,12 +69,15 @@ export type SimDisk = Map<number, number>;
 /** A connection to one copy. From its removal on nothing of it lands any more (S19). */
 export class SimExport {
   readonly host: HostId;
+  /** Of its image, as it is with this connection. */
+  readonly known: Exclude<SimKnown, string | undefined>;
   isRemoved = false;
   readonly #daemon: SimDaemon;
   readonly #disk: SimDisk;
 
-  constructor(host: HostId, daemon: SimDaemon, disk: SimDisk) {
+  constructor(host: HostId, daemon: SimDaemon, disk: SimDisk, known: SimExport["known"]) {
     this.host = host;
+    this.known = known;
     this.#daemon = daemon;
     this.#disk = disk;
   }

@@ -13,6 +13,8 @@ export type Received = {
   readonly volumes: readonly VolumeId[];
   /** As this host knows them, besides what lies beside the images. */
   readonly counters: Map<VolumeId, number>;
+  /** Another number for each image that was made, or found, here (S21). */
+  readonly images: ReadonlyMap<VolumeId, number>;
   /** Of the points that cycles leave so many stay; undefined: all. */
   readonly keepCycles: number | undefined;
   /** What lay here then was what the run before had left. */

@@ -17,6 +17,10 @@ export type SimRelayConfig = {
   readonly doors: readonly Door[];
   readonly volumes: readonly VolumeId[];
   readonly waitMs: number;
+  /** Only what the run before left is of use at first (S15). */
+  readonly isEqual: boolean;
+  /** What the relays of this run copied to: it outlives each of them. */
+  readonly known: Map<VolumeId, SimExport["known"]>;
 };
 
 type Waiting = {
@@ -57,6 +61,8 @@ export class SimRelay implements SimRelayPort {
   #bar: number | undefined;
   #barBroken = false;
   #connecting = true;
+  /** S21: what lies there is not what was copied to. */
+  #isBehind = false;
 
   constructor(world: ReplicaWorld, config: SimRelayConfig) {
     this.config = config;
@@ -105,15 +111,15 @@ export class SimRelay implements SimRelayPort {
     this.#settle();
   }
 
-  /** `done` false: another order came in between. */
-  connect(doors: readonly Door[], done: (isConnected: boolean) => void): void {
+  connect(doors: readonly Door[], done: (how: "connected" | "overtaken" | "other") => void): void {
     this.config = { ...this.config, doors };
     this.#connecting = this.mode !== "gone";
     this.#toDo.push({
-      holds: () => !this.#connecting || this.isConnected,
+      holds: () => !this.#connecting || this.isConnected || this.#isBehind,
       act: () => {
-        if (this.#connecting) this.mode = "hold";
-        done(this.#connecting);
+        const how = this.#isBehind ? "other" : "connected";
+        if (this.#connecting && how === "connected") this.mode = "hold";
+        done(this.#connecting ? how : "overtaken");
       },
     });
     this.#settle();
@@ -199,7 +205,7 @@ export class SimRelay implements SimRelayPort {
       const isGone =
         lane.up?.isRemoved === true || (lane.up !== undefined && this.#waited(lane, lane.heardAt) > silentMs);
       if (isGone) lane.up = undefined;
-      if (lane.up === undefined && this.#connecting) this.#open(lane);
+      if (lane.up === undefined && this.#connecting && !this.#isBehind) this.#open(lane);
       if (lane.up !== undefined && lane.waiting.size === 0 && now - lane.heardAt > idleMs) this.#ask(lane, lane.up);
     }
     this.#settle();
@@ -210,11 +216,18 @@ export class SimRelay implements SimRelayPort {
     for (const door of this.config.doors) {
       const found = this.#world.find(door);
       if (found === undefined || !this.#world.connects(this.config.host, found.host)) continue;
-      const { host, vm, epoch } = this.config;
-      lane.up = found.doorkeeper(host, vm, epoch, lane.volume);
-      if (lane.up !== undefined) break;
+      const { host, vm, epoch, known, isEqual } = this.config;
+      const open = found.doorkeeper(
+        ...([host, vm, epoch, lane.volume] as const),
+        known.get(lane.volume) ?? (isEqual ? "as-left" : undefined),
+      );
+      if (open === undefined) continue;
+      this.#isBehind = open === "other";
+      lane.up = open === "other" ? undefined : open;
+      break;
     }
     if (lane.up === undefined) return;
+    this.config.known.set(lane.volume, lane.up.known);
     lane.heardAt = this.#world.now();
     for (const waiting of lane.waiting) waiting.sent = false;
     this.#world.after(retryMs, () => this.#send(lane));

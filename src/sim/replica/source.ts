@@ -74,11 +74,13 @@ export class SimReplicaSource implements ReplicaSource {
       if (request.tls && !this.#host.isCertified) return end(refuse("replica-no-certificate", { vm }));
       const { to, doors, waitMs } = request;
       const volumes = request.volumes.map(({ volume }) => volume);
-      const config = { host: this.#host.id, to, vm, epoch: run.epoch, doors, volumes, waitMs };
+      const isEqual = request.isEqual === true;
+      const known = new Map();
+      const config = { host: this.#host.id, to, vm, epoch: run.epoch, doors, volumes, waitMs, isEqual, known };
       const relay = new SimRelay(this.#outside, config);
       this.#host.relays.set(nameOf(run), { run, relay });
       const attached = this.#keep(run, relay);
-      if (request.isEqual === true) relay.answerFromNowOn("stale");
+      if (isEqual) relay.answerFromNowOn("stale");
       else {
         attached.since = relay.refused;
         qemu.mirror(relay);
@@ -139,9 +141,10 @@ export class SimReplicaSource implements ReplicaSource {
       if (qemu.relay === undefined) return end(refuse("replica-job-gone", { vm: run.vm }));
       const { relay } = attached;
       const over = ordered(attached, end);
-      relay.connect(doors, (isConnected) => {
+      relay.connect(doors, (how) => {
         if (!this.isOpen) return;
-        if (!isConnected) return over(refuse("replica-resync-ended", { vm: run.vm, detail: "overtaken" }));
+        if (how === "other") return over(refuse("replica-copy-other", { vm: run.vm }));
+        if (how === "overtaken") return over(refuse("replica-resync-ended", { vm: run.vm, detail: "overtaken" }));
         attached.since = relay.refused;
         attached.copied = false;
         qemu.resume();

@@ -1,4 +1,4 @@
-import type { HostId, VmId, VolumeId } from "../../model/ids.ts";
+import type { VmId, VolumeId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import { identityTrouble } from "../../model/replica-identity.ts";
 import type { SealedCycle } from "../../model/replication-cycle.ts";
@@ -16,11 +16,16 @@ import type {
 } from "../../ports/replication.ts";
 import type { CycleTarget, GoBack } from "../../ports/replication-cycles.ts";
 import { obeyCycle } from "./cycle-target.ts";
-import { type ReplicaWorld, SimDaemon, SimExport } from "./machine.ts";
+import { type Doorkeeper, type ReplicaWorld, SimDaemon, SimExport } from "./machine.ts";
 import { obeyPoint } from "./point-target.ts";
 import { addPoint, type Received, type SimReplicaHost, setAside } from "./received.ts";
 
 const stepMs = 2;
+let lastImage = 0;
+function nextImage(): number {
+  lastImage += 1;
+  return lastImage;
+}
 
 /** The agent's side at a host that receives. */
 export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
@@ -146,6 +151,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
     if (trouble !== undefined && !inCycles && known?.epoch === epoch) return trouble;
     const last = trouble === undefined ? (known?.cycles?.last ?? null) : null;
     const counters = new Map<VolumeId, number>();
+    const images = new Map<VolumeId, number>();
     const untouched = volumes.every(({ volume }) => host.copies.get(volume)?.left === epoch - 1);
     const before = host.received.get(vm);
     const isAsLeft = before?.epoch === epoch ? before.isAsLeft : untouched && !inCycles;
@@ -158,6 +164,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       };
       const counter = known?.counters.get(volume) ?? copy.identity?.counter ?? 0;
       counters.set(volume, counter);
+      images.set(volume, known?.images.get(volume) ?? nextImage());
       host.copies.set(volume, { ...copy, identity: { vm, volume, epoch, counter }, left: undefined });
       if (known?.epoch !== epoch) this.#remove(volume);
     }
@@ -180,6 +187,7 @@ export class SimReplicaTarget implements ReplicaTarget, CycleTarget {
       from,
       volumes: volumes.map(({ volume }) => volume),
       counters,
+      images,
       keepCycles,
       isAsLeft,
       cycles: inCycles ? { last, open: null } : null,
@@ -254,18 +262,28 @@ function troubleOf(host: SimReplicaHost, { vm, epoch, volumes, counters }: Recei
 }
 
 /** One who knocks gets an export of its own; the one before it is removed first (S19). */
-function letIn(host: SimReplicaHost, from: HostId, vm: VmId, epoch: number, volume: VolumeId): SimExport | undefined {
+function letIn(
+  host: SimReplicaHost,
+  ...[from, vm, epoch, volume, known]: Parameters<Doorkeeper>
+): ReturnType<Doorkeeper> {
   const received = host.received.get(vm);
   const copy = host.copies.get(volume);
   const daemon = host.daemons.get(vm);
   if (received?.epoch !== epoch || received.from !== from || copy === undefined) return undefined;
   if (daemon === undefined || !daemon.isAlive || daemon.hangs || received.cycles?.open === null) return undefined;
+  const image = received.images.get(volume) ?? 0;
+  if (known === "as-left" && !received.isAsLeft) return "other";
+  if (typeof known === "object" && !isKnown(known, image, received.counters.get(volume) ?? 0)) return "other";
   const earlier = host.exports.get(volume);
   if (earlier !== undefined) earlier.isRemoved = true;
   const counter = (received.counters.get(volume) ?? 0) + 1;
   received.counters.set(volume, counter);
   copy.identity = { vm, volume, epoch: received.epoch, counter };
-  const open = new SimExport(host.id, daemon, copy.disk);
+  const open = new SimExport(host.id, daemon, copy.disk, { image, counter });
   host.exports.set(volume, open);
   return open;
+}
+
+function isKnown(known: SimExport["known"], image: number, counter: number): boolean {
+  return known.image === image && counter >= known.counter;
 }

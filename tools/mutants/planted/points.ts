@@ -96,6 +96,23 @@ export const pointMutants: readonly Mutant[] = [
 /** Found by the tests of what is decided of points. */
 export const pointRuleMutants: readonly Mutant[] = [
   {
+    id: "late-freeze-passes-for-the-thaw",
+    rule: "S20",
+    what: "What a guest answers late to the freeze is taken for its word that it goes on.",
+    file: "src/adapters/qemu/guest-freeze.ts",
+    find: "  if (!isAnswered && !(await agent.sync(limitMs))) return undefined;\n",
+    replace: "",
+  },
+  {
+    id: "mark-lost-with-the-name-of-its-run",
+    rule: "S20",
+    what: "A guest whose file systems stand still is forgotten once its run was claimed back under another name.",
+    file: "src/adapters/qemu/freeze-marks.ts",
+    find: "const found = runsOf(options, vmOf(name)).find(\n    ({ channel }) =>",
+    replace:
+      "const found = runsOf(options, vmOf(name)).find(\n    ({ channel, epoch }) => name.endsWith(String(epoch)) &&",
+  },
+  {
     id: "newest-point-goes-too",
     rule: "S20",
     what: "Where no rule keeps it the newest point goes as well.",

@@ -133,6 +133,14 @@ export const replicationMutants: readonly Mutant[] = [
     replace: "found.epoch < epoch",
   },
   {
+    id: "another-image-is-asked-again",
+    rule: "S21",
+    what: "Where another image lies than the one that was copied to, the same is asked of the relay for ever.",
+    file: "src/agent/note-replicas.ts",
+    find: ' || end.code === "replica-copy-other");',
+    replace: ");",
+  },
+  {
     id: "image-of-another-run-passes",
     rule: "S21",
     what: "An image of an earlier run passes for the copy of this one.",
@@ -247,6 +255,14 @@ export const relayMutants: readonly Mutant[] = [
     file: "src/adapters/nbd/relay.ts",
     find: '  #mode: RelayState["mode"] = "hold";',
     replace: '  #mode: RelayState["mode"] = "stale";',
+  },
+  {
+    id: "next-relay-knows-no-image",
+    rule: "S21",
+    what: "A relay that is started anew takes any image for the one that the bitmaps fit.",
+    file: "src/adapters/nbd/relay-memory.ts",
+    find: "Object.entries(found ?? {})",
+    replace: "[]",
   },
   {
     id: "relay-passes-on-the-close",

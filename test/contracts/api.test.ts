@@ -5,7 +5,7 @@ import type { IntentId, Revision, TaskId, VmId, WallMs } from "../../src/model/i
 import { keys } from "../../src/model/keys.ts";
 import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, digest, failure, webSpec as spec, startApiHost, until } from "../support/api-host.ts";
-import { fence, heartbeat, held, host, incarnation, member, move, status } from "../support/records.ts";
+import { epoch, fence, heartbeat, held, host, incarnation, member, move, status } from "../support/records.ts";
 
 let api: ApiHost;
 let client: Client;
@@ -19,9 +19,9 @@ afterEach(async () => {
 });
 
 /** Makes the VM run, as manager and agent would. */
-async function run(id: string, epoch = 1): Promise<void> {
-  await api.put(keys.owner(id as VmId), held("h1", 1, epoch));
-  await api.put(keys.vmStatus(id as VmId), status("h1", 1, epoch, "running"));
+async function run(id: string, n = 1): Promise<void> {
+  await api.put(keys.owner(id as VmId), held("h1", 1, n));
+  await api.put(keys.vmStatus(id as VmId), status("h1", 1, n, "running"));
 }
 
 async function endTask(id: string, end: object): Promise<void> {
@@ -217,7 +217,7 @@ describe("changing", () => {
       { kind: "refused", code: "vm-not-running", params: { vm: "web" } },
     ]);
     const live = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
-    await api.put(keys.vmMove(id as VmId), { ...move("web", "h1", "h2", { live }), vm: id as VmId });
+    await api.put(keys.vmMove(id as VmId), { ...move("web", "h1", "h2", { epoch: epoch(1), live }), vm: id as VmId });
     const between = { code: "vm-between-hosts", params: { vm: "web", host: "h2" } };
     expect(await failure(client.vm.reset({ vm: "web" }))).toMatchObject(between);
   });

@@ -185,6 +185,9 @@ test("[FC2] what a copy would take over at a loss is not given away unseen, neit
   const cycles = ["group", "set", "office", "--mode", "async", "--every", "5s"];
   expect((await holdfast(...cycles)).err).toContain("edit-group-protects");
   expect((await holdfast(...cycles, "--allow-loss", "60s")).err).toBe("");
+  expect((await holdfast("group", "set", "office", "--allow-loss", "none", "--accept")).err).toBe("");
+  // Nothing is given up by what does not touch it, whatever the group allows.
+  expect((await holdfast("group", "set", "office", "--quota", "1G")).err).toBe("");
   expect((await holdfast("group", "set", "office", "--mode", "sync")).err).toBe("");
   const out = ["group", "set", "office", "--remove-vm", "web"];
   expect((await holdfast(...out)).err).toContain("edit-group-protects");

@@ -1,4 +1,5 @@
 import { inKeyOrder } from "../../base/order.ts";
+import { isSame } from "../../base/same.ts";
 import type { HostId, Revision, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
@@ -123,7 +124,7 @@ function noCopyLeft(view: ClusterView, after: ClusterView, up: ReadonlySet<HostI
     const mode = groupOf(after, id)?.mode;
     // In cycles a copy that is whole now soon lacks something; one that is to have each write is brought to that.
     const isKept = mode?.kind === "synchronous" || (mode?.lossS != null && takesOver(after, id, to, wall));
-    if (isKept || !takesOver(view, id, to, wall)) return [];
+    if (isKept || isSame(mode, group.mode) || !takesOver(view, id, to, wall)) return [];
     const params = { vm: vm.name, group: group.name, host: hostName(view, from), copy: hostName(view, to) };
     return [reason("FC2", "edit-group-protects", params)];
   });

@@ -1,4 +1,5 @@
 import { inKeyOrder } from "../base/order.ts";
+import { hostName } from "../core/requests/find.ts";
 import { put, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -30,12 +31,14 @@ export function answerIntents(building: Building, incarnation: Incarnation): voi
       continue;
     }
     if (local?.phase !== "running" || !isNamed(view, building.state.self, run) || owner.epoch !== intent.value.epoch) {
-      answer(building, intent, {
-        kind: "refused",
-        code: local?.phase === "moving" ? "vm-between-hosts" : "vm-not-running",
-        params: { vm: nameOf(view, intent.value.vm), host: view.moves.get(intent.value.vm)?.value.to ?? "" },
-        at: building.happened.wall,
-      });
+      // A guest that is let go on after a move may stand still longer than the record of that move.
+      const move = local?.phase === "moving" ? view.moves.get(intent.value.vm)?.value : undefined;
+      const vm = nameOf(view, intent.value.vm);
+      const why =
+        move === undefined
+          ? { code: "vm-not-running", params: { vm } }
+          : { code: "vm-between-hosts", params: { vm, host: hostName(view, move.to) } };
+      answer(building, intent, { kind: "refused", ...why, at: building.happened.wall });
       continue;
     }
     const op = building.op({ kind: "reset", runKey: runKey(run), intent: id });

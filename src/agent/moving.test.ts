@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { type Agent, hostWith, web as run, seen } from "../../test/support/agent-rig.ts";
 import { agentOf, doors, moveOf, one, ownerOf, part, switched, waiting } from "../../test/support/moving-rig.ts";
-import { epoch, held, host, move, status, vm, vmId } from "../../test/support/records.ts";
+import { epoch, held, host, member, move, status, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { IntentId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { defaultPolicy } from "../model/policy.ts";
-import { systemActor, type VmStatus } from "../model/records.ts";
+import { type Intent, systemActor, type VmStatus } from "../model/records.ts";
 
 const web = vmId("web");
 
@@ -50,16 +50,33 @@ describe("the source", () => {
     expect(removed).toContainEqual({ kind: "delete", key: keys.vmMove(web) });
   });
 
-  test("a reset that comes while the guest is copied is refused by the VM's name, and the copying goes on", () => {
-    const agent = agentOf(source(), seen(run(1)));
-    const key = keys.intent("i1" as IntentId);
+  const key = keys.intent("i1" as IntentId);
+
+  function resets(agent: Agent): void {
     const intent = { schema: 1, id: "i1", actor: systemActor, kind: "reset-vm", vm: web, epoch: 1 };
     agent.records.put(key, { ...intent, answer: { kind: "open" }, at: 0 });
     agent.changes();
-    const params = { vm: "web", host: "h2" };
+  }
+
+  test("a reset that comes while the guest is copied is refused by the names of VM and target, and the copying goes on", () => {
+    const agent = agentOf(source().put(keys.member(host("h2")), { ...member("h2"), name: "east" }), seen(run(1)));
+    resets(agent);
+    const params = { vm: "web", host: "east" };
     expect(agent.written(key)).toMatchObject({ answer: { kind: "refused", code: "vm-between-hosts", params } });
     expect(agent.take("reset")).toBeUndefined();
     expect(moveOf(agent)?.answer).toBeUndefined();
+  });
+
+  test("a reset of a guest that is let go on, of a move that is gone already, names no target", () => {
+    const agent = agentOf(source(), seen(run(1)));
+    agent.take("migrate-out");
+    agent.records.remove(keys.vmMove(web));
+    agent.changes();
+    expect(agent.take("cancel-out")?.run).toEqual(run(1));
+    resets(agent);
+    const answer = { kind: "refused", code: "vm-not-running", params: { vm: "web" } };
+    expect((agent.written(key) as Intent | undefined)?.answer).toEqual({ ...answer, at: expect.anything() });
+    expect(agent.take("reset")).toBeUndefined();
   });
 
   test("tells how the copying goes in the VM's status, now and then, and nothing of it afterwards", () => {

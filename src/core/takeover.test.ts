@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { fence, held, host } from "../../test/support/records.ts";
 import { ReplicaCluster, replica, run, there, volumes, web } from "../../test/support/replicas.ts";
 import { must } from "../base/assert.ts";
-import type { HostId, VolumeId, WallMs } from "../model/ids.ts";
+import type { HostId, Incarnation, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { ReplicaState } from "../model/replication-records.ts";
 import { fenceOf } from "../model/view.ts";
@@ -15,6 +15,7 @@ import {
   isHalfTakenOver,
   isToRejoin,
   leftUnfenced,
+  livesOf,
   type OffProof,
   othersOf,
   rejoinedTransaction,
@@ -84,6 +85,19 @@ describe("a takeover", () => {
     expect([isHalfTakenOver(cluster.view), leftUnfenced(cluster.view, there)]).toEqual([true, [lost]]);
     takeOver(cluster);
     expect([isHalfTakenOver(cluster.view), leftUnfenced(cluster.view, there)]).toEqual([false, []]);
+  });
+
+  test("[S1, S9] whoever is back as a later life meanwhile is not ended by the proof of the one before", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    const lives = livesOf(cluster.view, [lost]);
+    const registration = must(cluster.view.hosts.get(lost), "a registration").value;
+    const incarnation = (registration.incarnation + 1) as Incarnation;
+    cluster.put(keys.fence(lost, registration.incarnation), fence({ cause: "self", proofs: ["last-word"] }));
+    cluster.put(keys.host(lost), { ...registration, incarnation });
+    const steps = takeoverSteps(cluster.view, { self: there, lost: new Map([[lost, "power-off"]]), lives, at });
+    expect(steps.map(({ subject }) => subject)).not.toContain(lost);
+    const unknown = takeoverSteps(cluster.view, { self: there, lost: new Map([[lost, "power-off"]]), at });
+    expect(unknown.map(({ subject }) => subject)).toContain(lost);
   });
 
   test("[S23] adds its proof to a fence that stands already", () => {

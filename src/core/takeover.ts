@@ -1,5 +1,5 @@
 import { compareText } from "../base/order.ts";
-import type { Epoch, HostId, VmId, WallMs } from "../model/ids.ts";
+import type { Epoch, HostId, Incarnation, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { type Reason, type Refusal, refuse } from "../model/reason.ts";
 import type { Cluster, FenceRecord, HeldOwner, Owner, ProofKind, Vm } from "../model/records.ts";
@@ -25,9 +25,21 @@ export type Takeover = {
   readonly self: HostId;
   readonly lost: ReadonlyMap<HostId, OffProof>;
   readonly at: WallMs;
+  /** The lives of which that was proven; not there: those that are registered. One that came since is nobody's to end (S1, S9). */
+  readonly lives?: ReadonlyMap<HostId, Incarnation>;
   /** Nobody has ordered it: what only its lost host could vouch for is not taken (S23). */
   readonly byItself?: boolean;
 };
+
+/** As they are registered; to be read before the store is forced: right after it anybody who booted may register. */
+export function livesOf({ hosts }: ClusterView, lost: readonly HostId[]): ReadonlyMap<HostId, Incarnation> {
+  const lives = new Map<HostId, Incarnation>();
+  for (const host of lost) {
+    const registration = hosts.get(host);
+    if (registration !== undefined) lives.set(host, registration.value.incarnation);
+  }
+  return lives;
+}
 
 export type Claim = "peer-is-off" | "others-are-off";
 
@@ -167,10 +179,17 @@ export function leftUnfenced(view: ClusterView, self: HostId): readonly HostId[]
 }
 
 /** A witness, or a host that never joined, has nothing that could be fenced. */
-function fenceOff(view: ClusterView, host: HostId, proof: OffProof, { self, at }: Takeover): readonly TakeoverStep[] {
+function fenceOff(
+  view: ClusterView,
+  host: HostId,
+  proof: OffProof,
+  { self, at, lives }: Takeover,
+): readonly TakeoverStep[] {
   const registration = view.hosts.get(host);
   if (registration === undefined) return [];
   const { incarnation } = registration.value;
+  // It is back meanwhile, and ended the life before by itself.
+  if (lives !== undefined && lives.get(host) !== incarnation) return [];
   const before = fenceOf(view, host, incarnation);
   const record: FenceRecord = {
     schema: 1,

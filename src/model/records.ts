@@ -84,6 +84,8 @@ export const hostFactsSchema = z.object({
   memoryMiB: z.int(),
   /** What VMs may use in all; the rest is the host's own. */
   memoryForVmsMiB: z.int(),
+  /** False: that is what the policy leaves. Absent: an older version wrote it. */
+  memoryIsConfigured: z.boolean().optional(),
   accel: z.enum(["kvm", "tcg"]),
   versions: z.record(z.string(), z.string()),
   clockOffsetMs: z.number().nullable(),

@@ -10,6 +10,7 @@ export type HostReading = Pick<
   | "cores"
   | "memoryMiB"
   | "memoryForVmsMiB"
+  | "memoryIsConfigured"
   | "versions"
   | "clockOffsetMs"
   | "routedAddresses"

@@ -14,7 +14,7 @@ export function drawTwo(seed: string): WorldPlan {
   const random = seededRandom(`two hosts ${seed}`);
   const layout = random.for("layout");
   const workers = ["h1", "h2"];
-  const vms = Array.from({ length: 3 + layout.below(3) }, (_, i): PlannedVm => {
+  const vms = Array.from({ length: 5 + layout.below(3) }, (_, i): PlannedVm => {
     const requested = layout.chance(0.9) ? "started" : "stopped";
     const pool = i % 2 === 0 ? "shared" : "replicated";
     return { name: `vm${i + 1}`, pool, memoryMiB: 80, requested, maxRestart: layout.below(4), maxRelocate: 1 };

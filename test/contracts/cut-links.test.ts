@@ -70,7 +70,7 @@ test.each([
 });
 
 test("asked on a third host that sees no link: the order stands, and it is said that nobody knows here whether it can be carried out", async () => {
-  await cluster("h2", []);
+  const asked = await cluster("h2", []);
   await api.put(keys.member(host("h3")), member("h3", { links: [link(1, 3), link(2, 3)] }));
   await api.put(keys.host(host("h3")), { schema: 1, incarnation: 1, nonce: "n3", machine: "h3", registeredAt: 0 });
   await api.put(keys.hostFacts(host("h3")), facts());
@@ -80,7 +80,11 @@ test("asked on a third host that sees no link: the order stands, and it is said 
   expect(plan.out).toMatch(/^web +h2 +h3 +moves/mu);
   const unseen = "Host h1, which was asked, sees neither end of any link that is left between h2 and h3";
   expect(plan.out).toContain(`\n${unseen} (10.0.1.2 to 10.0.1.3; 10.0.2.2 to 10.0.2.3)`);
+  const both = ["10.0.1.2", "10.0.1.3", "10.0.2.2", "10.0.2.3"];
+  expect(asked.splice(0)).toEqual([both]);
   const { code, err } = await holdfast("vm", "migrate", "web", "h3", "--no-wait");
+  // What was seen before it was recorded is also what is told of it.
+  expect(asked.splice(0)).toEqual([both]);
   expect([code, err]).toEqual([0, expect.stringContaining(unseen)]);
   const json = await holdfast("vm", "migrate", "web", "h3", "--no-wait", "--json");
   expect(JSON.parse(json.out).unseen).toMatchObject({ code: "move-links-unseen" });

@@ -220,6 +220,9 @@ test("[FC2] a reserve is no reserve where a host's configuration names its memor
     err: "The reserve changes nothing on h1, h2: the configuration there names the memory for VMs.\n",
   });
   expect((await holdfast("policy", "set", "--moves-per-host", "1")).err).toBe("");
+  // Read before the last change: it says itself that the reserve counts there.
+  await api.put(keys.hostFacts(host("h2")), facts({ memoryForVmsMiB: 4_096, memoryIsConfigured: false }));
+  expect((await holdfast("policy", "set", "--host-reserve", "1001")).err).toContain("nothing on h1, h3:");
 });
 
 test("[FC2] so are a VM that would fit nowhere any more, and a pool that would hold less than its disks may grow to", async () => {

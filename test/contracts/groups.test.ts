@@ -155,12 +155,42 @@ test("[S18] the replicas go with their group only by word, not what nobody else 
   await api.put(keys.owner(web), held("h9", 1, 4));
   expect(await remove()).toMatchObject({ code: "group-replicas-needed", params: { vm: "web", lost: "h9" } });
   await api.put(keys.owner(web), held("h1", 1, 4));
-  await client.group.delete({ group: "office", replicas: "remove" });
+  await client.group.delete({ group: "office", replicas: "remove", accept: true });
   const marks = () => [...api.view().replicas.values()].map(({ value }) => value.toRemove);
   expect(marks()).toEqual([true]);
   await client.group.create(group);
-  await client.group.delete({ group: "office", replicas: "keep" });
+  await client.group.delete({ group: "office", replicas: "keep", accept: true });
   expect(marks()).toEqual([undefined]);
+});
+
+test("[FC2] what a copy would take over at a loss is not given away unseen, neither with its group nor alone; what it would not already, is", async () => {
+  await client.group.create(group);
+  await copyIs({ kind: "in-sync" });
+  const end = (accept?: boolean) => failure(client.group.delete({ group: "office", replicas: "keep", accept }));
+  const params = { vm: "web", group: "office", host: "h1", copy: "h2", more: 0 };
+  expect(await end()).toMatchObject({ code: "edit-group-protects", params });
+  expect((await client.group.list()).groups).toHaveLength(1);
+  await copyIs({ kind: "stale", cause: "silent", whole: true, at: 5 as WallMs });
+  expect(await end()).toEqual({ name: "office" });
+  await client.group.create(group);
+  await copyIs({ kind: "in-sync" });
+  const refused = await holdfast("group", "delete", "office", "--replicas", "keep");
+  expect([refused.code, refused.err]).toEqual([1, expect.stringMatching(/--accept[\s\S]+edit-group-protects/u)]);
+  expect(await end(true)).toEqual({ name: "office" });
+  expect((await holdfast("log")).out).toContain("What group delete would break was accepted (1 in all)");
+  const db = vmId("db");
+  await api.put(keys.vm(db), { ...vm("db"), spec: { ...vm("db").spec, disks: [{ ...disk, volume: "db-0" }] } });
+  await api.put(keys.owner(db), held("h1", 1, 4));
+  await client.group.create({ ...group, vms: ["web", "db"] });
+  const cycles = ["group", "set", "office", "--mode", "async", "--every", "5s"];
+  expect((await holdfast(...cycles)).err).toContain("edit-group-protects");
+  expect((await holdfast(...cycles, "--allow-loss", "60s")).err).toBe("");
+  expect((await holdfast("group", "set", "office", "--mode", "sync")).err).toBe("");
+  const out = ["group", "set", "office", "--remove-vm", "web"];
+  expect((await holdfast(...out)).err).toContain("edit-group-protects");
+  expect((await holdfast("group", "set", "office", "--remove-vm", "db")).err).toBe("");
+  await client.group.set({ group: "office", addVms: ["db"] });
+  expect((await holdfast(...out, "--accept")).err).toBe("");
 });
 
 test("[S20] a VM that runs goes back by an order that says that it is stopped for it", async () => {
@@ -235,7 +265,7 @@ test("the command: create, list, show, set, pause, resume and delete", async () 
   expect((await holdfast("vm", "delete", "web")).code).toBe(1);
   expect((await holdfast("group", "delete", "office")).err).toContain("group-replicas-unsaid");
   expect((await holdfast("group", "delete", "office", "--replicas", "some")).code).toBe(2);
-  const deleted = await holdfast("group", "delete", "office", "--replicas", "keep");
+  const deleted = await holdfast("group", "delete", "office", "--replicas", "keep", "--accept");
   expect(deleted.out).toMatch(/^Group office was deleted/u);
   expect((await holdfast("log")).out).toContain("Availability group office was deleted");
 });
@@ -255,7 +285,12 @@ test("[S25] a group in cycles says how often, what it may lose, and how far each
   expect((await client.cluster.status()).checks).toContainEqual(
     expect.objectContaining({ id: "group-vm-lags", subject: "office", level: "warn" }),
   );
-  expect((await holdfast("group", "set", "office", "--allow-loss", "none")).out).toContain("only by order");
+  // 40 s behind and 60 s allowed: its host's loss would be answered now (FC2).
+  expect((await holdfast("group", "set", "office", "--allow-loss", "10s")).err).toContain("edit-group-protects");
+  const byOrder = ["group", "set", "office", "--allow-loss", "none"];
+  expect((await holdfast(...byOrder)).err).toContain("edit-group-protects");
+  expect((await holdfast("group", "set", "office", "--allow-loss", "50s")).err).toBe("");
+  expect((await holdfast(...byOrder, "--accept")).out).toContain("only by order");
   expect((await holdfast("group", "set", "office", "--bound-ms", "500")).err).toContain("group-in-cycles");
   expect((await holdfast("group", "set", "office", "--mode", "sync")).out).toContain("a write waits 2000 ms at most");
   expect((await holdfast("group", "set", "office", "--every", "5s")).err).toContain("group-not-in-cycles");

@@ -202,5 +202,7 @@ test("[HM7] a plan of what cannot be done is a refusal: cause, effect, remedy, a
     expect(plan.err).toContain(`Code:    ${code}\n`);
     const json = await holdfast("host", "remove", name, "--dry-run", "--json");
     expect([json.code, JSON.parse(json.err).code]).toEqual([1, code]);
+    // What is in the way, and what else it would take away, as the contract describes it.
+    if (code === "host-remove-not-off") expect(JSON.parse(json.out)).toMatchObject({ refused: { code }, votes: {} });
   }
 });

@@ -186,7 +186,7 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
     await waitFor("the branch to go", async () => {
       return !(await points()).some(({ host, origin }) => host.name === "h2" && origin === "branch-kept") || undefined;
     });
-    await done("group", "delete", group, "--replicas", "remove");
+    await done("group", "delete", group, "--replicas", "remove", "--accept");
     await waitFor("its images to go", () => (files().length === 0 ? true : undefined));
     await waitFor("the folder of the group to go", () => !existsSync(dirname(mark)) || undefined);
     await waitFor(

@@ -29,7 +29,7 @@ test("a plan is at least as rough as it should be", () => {
     // Two hosts that vote, and nobody else, are worlds of their own (S23).
     const isTwo = plan.profile === "two";
     expect(isTwo ? [2] : [3, 4, 5]).toContain(plan.hosts);
-    expect(plan.vms.length).toBeGreaterThanOrEqual(isTwo ? 3 : 6);
+    expect(plan.vms.length).toBeGreaterThanOrEqual(6);
     expect(plan.events.filter((event) => !event.kind.startsWith("operator")).length).toBeGreaterThanOrEqual(5);
     const copied = plan.groups?.flatMap(({ vms }) => vms) ?? [];
     const others = plan.vms.filter(({ name }) => !copied.includes(name));

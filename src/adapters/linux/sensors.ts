@@ -103,6 +103,7 @@ async function readAll(
   return {
     ...base,
     memoryForVmsMiB: config.memoryForVmsMiB ?? Math.max(0, base.memoryMiB - reserveMiB),
+    memoryIsConfigured: config.memoryForVmsMiB !== null,
     clockOffsetMs: null,
     ...(routed === undefined ? {} : { routedAddresses: routed.filter((address) => links.has(address)).sort() }),
     networks,

@@ -5,7 +5,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { OutgoingRequest } from "../../ports/migration.ts";
 import type { LiveRun } from "./host.ts";
 import { exportName } from "./move-images.ts";
-import { executeAll, executeTogether, moveRefused, nextWord, whatBroke } from "./move-qmp.ts";
+import { executeAll, executeTogether, moveRefused, nextWord, whatEndedCopy } from "./move-qmp.ts";
 import { tlsId } from "./move-tls.ts";
 import type { QmpEnd } from "./qmp.ts";
 import { queryStatus } from "./watch.ts";
@@ -171,7 +171,7 @@ function unsettled(live: LiveRun, { doneBytes, leftBytes }: DiskCopy): Refusal {
 }
 
 function brokenOff(live: LiveRun, detail: string): Refusal {
-  return refuse("move-broke-off", { vm: live.run.vm, detail: whatBroke(detail) });
+  return refuse("move-broke-off", { vm: live.run.vm, detail: whatEndedCopy(detail) });
 }
 
 /** Stops the guest. Where a copy hangs on a link that is cut, QEMU would wait for it: then its connections are cut as well. */

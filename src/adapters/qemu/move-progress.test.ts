@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
-import { type MigrateInfo, whatBroke } from "./move-qmp.ts";
+import { type MigrateInfo, whatBroke, whatEndedCopy } from "./move-qmp.ts";
 
 const mib = 1024 * 1024;
 /** 839 megabits a second are 100 MiB. */
@@ -84,5 +84,21 @@ test("a connection that has lost its other end is told as that, with QEMU's word
   expect(whatBroke("Cannot write to TLS channel: Input/output error")).toMatch(gone);
   expect(whatBroke("Unable to write to socket: Broken pipe")).toMatch(gone);
   expect(whatBroke("State blocked by non-migratable device")).toBe("State blocked by non-migratable device");
+  expect(whatBroke("Unable to read from socket: Connection reset by peer")).toMatch(gone);
+  expect(whatBroke("Failed to connect to '10.0.1.2:49152': Connection refused")).toMatch(gone);
+  for (const certificate of [
+    "Certificate does not match the hostname h2",
+    "TLS handshake failed: Error in the certificate verification.",
+    "Cannot read from TLS channel: A TLS fatal alert has been received.",
+    "Unable to create server socket for TLS connection",
+  ])
+    expect(whatBroke(certificate)).toBe(certificate);
   expect([whatBroke(undefined), whatBroke("")]).toEqual(["the target went away", "the target went away"]);
+});
+
+test("a copy of a disk that ends with an input/output error may have met one of the disk's own: the link is not said to have broken", () => {
+  const told = whatEndedCopy("Input/output error");
+  expect(told).toMatch(/^its own disk could not be read, or the connection to the target ended \(QEMU says: /u);
+  expect(whatEndedCopy("No space left on device")).toBe("No space left on device");
+  expect(whatEndedCopy("Broken pipe")).toMatch(/^the connection to the target ended: /u);
 });

@@ -138,12 +138,31 @@ export function nextWord(hearers: Set<() => void>, limitMs: number, signal?: Abo
   });
 }
 
-/** QEMU's words for a connection that has lost its other end, with or without TLS. */
-const otherEndGone = /tls channel|broken pipe|reset by peer|input\/output error|connection|socket|yank/iu;
+/** QEMU's words for a connection that has lost its other end, with or without TLS; what certificates lack is none of that. */
+const otherEndGone = new RegExp(
+  [
+    "broken pipe",
+    "reset by peer",
+    "connection (?:refused|closed|timed out|aborted)",
+    "no route to host",
+    "network is unreachable",
+    "end-of-file before",
+    "tls channel: (?:input/output error|error in the (?:push|pull) function|the tls connection was)",
+    "tls connection was non-properly terminated",
+  ].join("|"),
+  "iu",
+);
+const inputOutput = /^(?:channel error: )?input\/output error$/iu;
 
 /** Why a move broke off, for people: QEMU says of a target that is gone only that it cannot write to it. */
 export function whatBroke(detail: string | undefined): string {
   if (detail === undefined || detail === "") return "the target went away";
-  if (!otherEndGone.test(detail)) return detail;
+  if (!otherEndGone.test(detail) && !inputOutput.test(detail)) return detail;
   return `the connection to the target ended: its QEMU is gone, or the link broke (QEMU says: ${detail})`;
+}
+
+/** Why a copy of a disk ended. A job says the same of a disk that it cannot read as of a target that it cannot write to. */
+export function whatEndedCopy(detail: string): string {
+  if (!inputOutput.test(detail)) return whatBroke(detail);
+  return `its own disk could not be read, or the connection to the target ended (QEMU says: ${detail})`;
 }

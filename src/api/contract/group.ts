@@ -2,7 +2,7 @@ import { z } from "zod";
 import { pointProofSchema } from "../../model/point-proof.ts";
 import { groupPointsSchema } from "../../model/point-records.ts";
 import { reasonSchema } from "../../model/reason.ts";
-import { asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import { acceptSchema, asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
 import { taskSchema } from "./task.ts";
 
 const named = z.object({ id: z.string(), name: z.string() });
@@ -142,6 +142,7 @@ export const groupContract = {
         ...modeInput,
         points: groupPointsSchema.partial().optional(),
         ...optionsInput,
+        accept: acceptSchema,
       }),
     )
     .output(groupAnswer),
@@ -186,6 +187,7 @@ export const groupContract = {
       groupChange.extend({
         /** `remove`: with their recovery points, as soon as their host is there. Has to be said where there are copies. */
         replicas: z.enum(["keep", "remove"]).optional(),
+        accept: acceptSchema,
       }),
     )
     .output(z.object({ name: z.string() })),

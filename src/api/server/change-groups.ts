@@ -18,7 +18,8 @@ import type { ClusterView } from "../../model/view.ts";
 import type { GroupOutput, Losses } from "../contract/group.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, type WithRequestId } from "./ask.ts";
-import { linksFirst } from "./cut-links.ts";
+import { linkCheck } from "./cut-links.ts";
+import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentGroup } from "./present-groups.ts";
 import type { Tracker } from "./tracker.ts";
@@ -41,8 +42,10 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
   return {
     create: (input: CreateGroupRequest & WithRequestId) =>
       change("group.create", input, (asked) => planCreateGroup(options.view(), input, asked)),
-    set: (input: SetGroupRequest & WithRequestId) =>
-      change("group.set", input, (asked) => planSetGroup(options.view(), input, asked)),
+    set: (input: SetGroupRequest & Acceptable) =>
+      change("group.set", input, (asked) =>
+        guarded(options, sight, "group set", input, asked, planSetGroup(options.view(), input, asked)),
+      ),
     pause: (input: OneGroup) =>
       change("group.pause", input, (asked) => planPauseGroup(options.view(), input.group, true, asked)),
     resume: (input: OneGroup) =>
@@ -54,10 +57,10 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
     failover: (input: FailoverInput) => failover(options, sight, input),
     switchover: (input: GroupMove & WithRequestId) => switchover(options, sight, input),
     delete: async (
-      input: OneGroup & { readonly replicas?: Replicas | undefined },
+      input: Acceptable & OneGroup & { readonly replicas?: Replicas | undefined },
     ): Promise<Answer<{ readonly name: string }>> => {
       const end = await ask(options, "group.delete", "cluster-changed", input, (asked) =>
-        planDeleteGroup(options.view(), input, asked, sight),
+        guarded(options, sight, "group delete", input, asked, planDeleteGroup(options.view(), input, asked, sight)),
       );
       return end.kind === "ok" ? { kind: "ok", value: { name: input.group } } : end;
     },
@@ -84,7 +87,7 @@ async function switchover(
       "group.switchover",
       input,
       (task, asked) => planMoveVm(options.view(), input, task, asked, sight),
-      linksFirst(options, kind, input),
+      linkCheck(options, kind, input).first,
     );
     if (end.kind !== "ok") return end;
     tasks.push(end.value);

@@ -7,7 +7,7 @@ import type { Sight } from "../../core/requests/sight.ts";
 import { type Reason, refuse } from "../../model/reason.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
-import { linksFirst, linksUnseen } from "./cut-links.ts";
+import { linkCheck } from "./cut-links.ts";
 import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
 import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
@@ -85,13 +85,14 @@ async function move(
   input: MoveInput,
 ): Promise<Answer<TaskOutput & { readonly unseen: Reason | null }>> {
   const { vm, to, force } = input;
+  const links = linkCheck(options, kind, input);
   const end = await askForTask(
     options,
     `vm.${kind}`,
     input,
     (task, asked) => planMoveVm(options.view(), { vm, to, kind, force }, task, asked, sight),
-    linksFirst(options, kind, input),
+    links.first,
   );
   if (end.kind !== "ok") return end;
-  return { kind: "ok", value: { ...end.value, unseen: await linksUnseen(options, kind, input) } };
+  return { kind: "ok", value: { ...end.value, unseen: await links.unseen() } };
 }

@@ -13,36 +13,37 @@ import { answered } from "./wait.ts";
 
 const code = "move-links-cut";
 
-/** A guest that moves while it runs needs a link: looked at when nothing else speaks against the order, before it is recorded. */
-export function linksFirst(
+/** One look at the links of a move: what it refuses, and what it leaves open. */
+type LinkCheck = {
+  /** A guest that moves while it runs needs a link: looked at when nothing else speaks against the order, before it is recorded. */
+  readonly first: Mutation["prepare"];
+  /**
+   * Of a move that is recorded: why nobody knows here whether a link connects. It stands all the same, for a host that is cut off
+   * itself must not keep others from moving what they can.
+   */
+  readonly unseen: () => Promise<Reason | null>;
+};
+
+export function linkCheck(
   options: ApiOptions,
   kind: "migrate" | "relocate",
   wanted: { readonly vm: string; readonly to: string },
-): Mutation["prepare"] {
-  if (kind !== "migrate") return undefined;
-  const make = async () => {
+): LinkCheck {
+  if (kind !== "migrate") return { first: undefined, unseen: async () => null };
+  let judged: Judged | undefined;
+  const judge = async (): Promise<Judged> => {
     const view = options.view();
     const [vm, target] = [findVm(view, wanted.vm), findHost(view, wanted.to)];
-    if (vm.kind === "refused" || target.kind === "refused") return undefined;
-    const cut = await whyCut(options, view, vm.stored.value.id, target.stored.value.id);
-    return cut === undefined ? undefined : refuse(code, cut);
+    if (vm.kind === "refused" || target.kind === "refused") return {};
+    return judgeLinks(options, view, vm.stored.value.id, target.stored.value.id);
   };
-  return { make, undo: async () => undefined };
-}
-
-/**
- * Of a move that is recorded: why nobody knows here whether a link connects. It stands all the same, for a host that is cut off
- * itself must not keep others from moving what they can.
- */
-export async function linksUnseen(
-  options: ApiOptions,
-  kind: "migrate" | "relocate",
-  wanted: { readonly vm: string; readonly to: string },
-): Promise<Reason | null> {
-  const view = options.view();
-  const [vm, target] = [findVm(view, wanted.vm), findHost(view, wanted.to)];
-  if (kind !== "migrate" || vm.kind === "refused" || target.kind === "refused") return null;
-  return (await whyUnseen(options, view, vm.stored.value.id, target.stored.value.id)) ?? null;
+  const make = async () => {
+    judged = await judge();
+    return judged.cut === undefined ? undefined : refuse(code, judged.cut);
+  };
+  // An order that was given before comes here without a first look.
+  const unseen = async () => (judged ?? (await judge())).unseen ?? null;
+  return { first: { make, undo: async () => undefined }, unseen };
 }
 
 /** What was foreseen without a look at the links: a guest that could not be sent stays where it is. */
@@ -55,8 +56,7 @@ export async function withCutLinks(
     vms.map(async (foreseen): Promise<Foreseen> => {
       const { vm, from, to, becomes, loses, via } = foreseen;
       if (becomes !== "moves" || loses !== null || to === null || via !== undefined) return foreseen;
-      const why = await whyNotSent(options, view, vm, to);
-      const unseen = why === undefined ? await whyUnseen(options, view, vm, to) : undefined;
+      const { why, unseen } = await whyNotSent(options, view, vm, to);
       if (why === undefined) return unseen === undefined ? foreseen : { ...foreseen, unseen };
       const fix = await otherLinks(options, view, vm, to);
       return { ...foreseen, becomes: "stays", to: from, afterMs: null, downMs: null, guessed: [], why, fix };
@@ -64,16 +64,19 @@ export async function withCutLinks(
   );
 }
 
-async function whyNotSent(options: ApiOptions, view: ClusterView, id: VmId, to: HostId): Promise<Reason | undefined> {
+async function whyNotSent(
+  options: ApiOptions,
+  view: ClusterView,
+  id: VmId,
+  to: HostId,
+): Promise<{ readonly why?: Reason; readonly unseen?: Reason }> {
   const way = wayTo(view, id, to);
-  if (way?.links.length === 0)
-    return reason("HM4", "move-no-common-link", {
-      vm: vmName(view, id),
-      from: way.from.name,
-      host: hostName(view, to),
-    });
-  const cut = await whyCut(options, view, id, to);
-  return cut === undefined ? undefined : reason("HM4", code, cut);
+  if (way?.links.length === 0) {
+    const params = { vm: vmName(view, id), from: way.from.name, host: hostName(view, to) };
+    return { why: reason("HM4", "move-no-common-link", params) };
+  }
+  const { cut, ...seen } = await judgeLinks(options, view, id, to);
+  return cut === undefined ? seen : { why: reason("HM4", code, cut) };
 }
 
 /** Links that the policy leaves out, and that are not known to be cut: with them the guest could be sent. */
@@ -96,24 +99,22 @@ function wayTo(view: ClusterView, id: VmId, to: HostId): Way | undefined {
 
 type Way = NonNullable<ReturnType<typeof wayOfMove>>;
 
-/**
- * Every link over which the guest would be sent is cut, as far as this host can see at this moment. The target's agent and the
- * source's look again: this only says at once what would be in vain.
- */
-async function whyCut(options: ApiOptions, view: ClusterView, id: VmId, to: HostId): Promise<Params | undefined> {
-  const way = wayTo(view, id, to);
-  const seen = way === undefined || way.links.length === 0 ? undefined : await look(options, way, to);
-  if (way === undefined || seen === undefined || seen.cut.length < way.links.length) return undefined;
-  return told(view, id, way, to);
-}
+/** At most one of them. */
+type Judged = { readonly cut?: Params; readonly unseen?: Reason };
 
-/** Each link is known to be cut, or nothing of it is seen from here. */
-async function whyUnseen(options: ApiOptions, view: ClusterView, id: VmId, to: HostId): Promise<Reason | undefined> {
+/**
+ * `cut`: every link over which the guest would be sent is, as far as this host can see at this moment. `unseen`: each is known to be
+ * cut, or nothing of it is seen from here. The target's agent and the source's look again: this only says at once what would be in
+ * vain.
+ */
+async function judgeLinks(options: ApiOptions, view: ClusterView, id: VmId, to: HostId): Promise<Judged> {
   const way = wayTo(view, id, to);
   const seen = way === undefined || way.links.length === 0 ? undefined : await look(options, way, to);
-  if (way === undefined || seen === undefined || seen.unseen.length === 0) return undefined;
-  if (seen.cut.length + seen.unseen.length < way.links.length) return undefined;
-  return reason("HM4", "move-links-unseen", { ...told(view, id, way, to), by: hostName(view, options.self) });
+  if (way === undefined || seen === undefined) return {};
+  const params = told(view, id, way, to);
+  if (seen.cut.length >= way.links.length) return { cut: params };
+  if (seen.cut.length + seen.unseen.length < way.links.length) return {};
+  return { unseen: reason("HM4", "move-links-unseen", { ...params, by: hostName(view, options.self) }) };
 }
 
 function told(view: ClusterView, id: VmId, { from, links }: Way, to: HostId): Params {

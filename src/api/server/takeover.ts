@@ -3,8 +3,10 @@ import {
   type Claim,
   foreseeTakeover,
   leftUnfenced,
+  livesOf,
   type OffProof,
   othersOf,
+  type Takeover,
   takeoverSteps,
   wordFor,
 } from "../../core/takeover.ts";
@@ -87,7 +89,9 @@ async function takeOverOnce(
   if (trouble !== undefined) return trouble;
   const view = await viewOf(options, readAll);
   if ("kind" in view) return view;
-  const failed = await writeAll(options, view, proofs, input);
+  // A host that booted meanwhile may have registered, as soon as the store serves: its proof is of the life before.
+  const lives = livesOf(before, lost);
+  const failed = await writeAll(options, view, { lost: proofs, lives }, input);
   if (failed === undefined) means.force.finished();
   return failed ?? ok(view, self, proofs, true);
 }
@@ -166,15 +170,16 @@ async function proveOff(
 async function writeAll(
   options: ApiOptions,
   view: ClusterView,
-  lost: ReadonlyMap<HostId, OffProof>,
+  { lost, lives }: Required<Pick<Takeover, "lost" | "lives">>,
   input: TakeoverInput,
 ): Promise<Unavailable | undefined> {
   const at = options.clock.wall();
+  const order = { self: options.self, lost, lives, at, byItself: input.byItself === true };
   const actor = { name: "root", role: "admin" as const, requestId: input.requestId ?? options.random.hex(24) };
   const names = [...lost.keys()].map((host) => nameOf(view, host)).join(", ");
   const told = toldOfCluster("cluster-taken-over", { by: options.self, without: names }, { actor, at });
   const done = new Set<string>();
-  let rest = takeoverSteps(view, { self: options.self, lost, at, byItself: input.byItself === true });
+  let rest = takeoverSteps(view, order);
   for (let round = 0; round < roundsMax; round++) {
     for (const { subject, transaction } of rest) {
       const end = await commit(options, transaction, done.size === 0 ? [told] : []);
@@ -184,9 +189,7 @@ async function writeAll(
     }
     const now = await viewOf(options, (read) => options.store.snapshot("/" as typeof keys.cluster, read));
     if ("kind" in now) return now;
-    rest = takeoverSteps(now, { self: options.self, lost, at, byItself: input.byItself === true }).filter(
-      ({ subject }) => !done.has(subject),
-    );
+    rest = takeoverSteps(now, order).filter(({ subject }) => !done.has(subject));
     if (rest.length === 0) return undefined;
   }
   return { kind: "unavailable", code: "takeover-not-written", params: { done: done.size, left: rest.length } };

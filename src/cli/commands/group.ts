@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { GroupOutput } from "../../api/contract/group.ts";
 import { duration } from "../durations.ts";
 import { wholeNumber } from "../numbers.ts";
-import { type Cli, examples, type Group, jsonOption } from "../program.ts";
+import { acceptOption, type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
 import { chosenOptions, withOptions } from "./group-options.ts";
 import { pointsOf, withPoints } from "./group-points.ts";
@@ -134,11 +134,13 @@ function setCommand(group: Parent, cli: Cli): void {
     .option("--every <time>", everyHelp, duration)
     .option("--allow-loss <time>", lossHelp, lossNamed);
   withOptions(withPoints(command))
+    .option(...acceptOption)
     .option(...jsonOption)
     .addHelpText(
       "after",
       examples(
         "holdfast group set office --add-vm mail",
+        "holdfast group set office --remove-vm mail --accept",
         "holdfast group set office --mode async --every 15m",
         "holdfast group set office --points-every 15m --keep 24x1h,7x1d",
         "holdfast group set office --test-every 1d --test-http /",
@@ -151,6 +153,7 @@ function setCommand(group: Parent, cli: Cli): void {
         group: name,
         ...(addVms === undefined ? {} : { addVms }),
         ...(removeVms === undefined ? {} : { removeVms }),
+        accept: options.accept,
         ...modeOf(options),
         ...pointsOf(options),
         ...chosenOptions(options),
@@ -193,13 +196,17 @@ function deleteCommand(group: Parent, cli: Cli): void {
         "keep their images in the pool, or remove them with their recovery points",
       ).choices(["keep", "remove"] as const),
     )
+    .option(...acceptOption)
     .option(...jsonOption)
     .addHelpText(
       "after",
-      examples("holdfast group delete office --replicas keep", "holdfast group delete office --replicas remove"),
+      examples(
+        "holdfast group delete office --replicas keep",
+        "holdfast group delete office --replicas remove --accept",
+      ),
     )
-    .action(async (name, { replicas, json }) => {
-      const input = { group: name, ...(replicas === undefined ? {} : { replicas }) };
+    .action(async (name, { replicas, accept, json }) => {
+      const input = { group: name, accept, ...(replicas === undefined ? {} : { replicas }) };
       const answer = await (await cli.session()).change((client, requestId) =>
         client.group.delete({ ...input, requestId }),
       );

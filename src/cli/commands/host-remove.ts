@@ -22,9 +22,9 @@ export function hostRemoveCommands(host: Parameters<Group>[0], cli: Cli): void {
       const session = await cli.session();
       if (dryRun === true) {
         const plan = await session.call((client) => client.host.removal({ host: name }));
-        if (plan.refused !== null) throw fail(plan.refused.code, plan.refused.params, 1);
         if (json === true) cli.json(plan);
-        else cli.io.out(staleness(plan.asOfMs) + planText(name, plan));
+        if (plan.refused !== null) throw fail(plan.refused.code, plan.refused.params, 1);
+        if (json !== true) cli.io.out(staleness(plan.asOfMs) + planText(name, plan));
         return;
       }
       const answer = await session.change((client, requestId) => client.host.remove({ host: name, accept, requestId }));

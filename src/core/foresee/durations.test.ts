@@ -1,9 +1,11 @@
 import { expect, test } from "vitest";
-import { vmId } from "../../../test/support/records.ts";
+import { asked } from "../../../test/support/planned.ts";
+import { Records, vmId } from "../../../test/support/records.ts";
 import type { HostId, Revision, WallMs } from "../../model/ids.ts";
 import type { Params } from "../../model/reason.ts";
 import { systemActor } from "../../model/records.ts";
 import type { StoredEvent } from "../../ports/journal.ts";
+import { type PolicyPatch, planSetPolicy } from "../requests/change-policy.ts";
 import { durationOf, measureDurations } from "./durations.ts";
 
 const web = vmId("web");
@@ -64,7 +66,15 @@ test("[FC1] a clock that was set back, and what took ten minutes, is no measurem
 });
 
 test("[FC1] what a narrower limit of moves slowed down says nothing once it is wider; starts are none of its business", () => {
-  const limited = (to: string, at: number) => told("policy-changed", at, { to });
+  const records = new Records();
+  const limited = (patch: PolicyPatch, at: number) => {
+    const planned = planSetPolicy(records.view, patch, asked);
+    if (planned.kind === "refused") throw new Error(planned.code);
+    for (const write of planned.transaction.writes)
+      if (write.kind === "put") records.put(write.key, JSON.parse(write.text));
+    const [event] = planned.events;
+    return told(event?.type ?? "", at, event?.params ?? {});
+  };
   const moved = (at: number, ms: number) => [
     told("vm-moved", at, { tookMs: ms }),
     told("vm-left", at + 1, { pauseMs: ms / 2 }),
@@ -72,11 +82,12 @@ test("[FC1] what a narrower limit of moves slowed down says nothing once it is w
   const started = [told("vm-placed", 50, { epoch: 1 }), told("vm-running", 90, { epoch: 1 })];
   const history = [
     ...moved(10, 800),
-    limited("migration.bandwidthMiBps 5", 20),
+    limited({ migration: { bandwidthMiBps: 5 } }, 20),
     ...moved(30, 16_000),
     ...moved(35, 17_000),
     ...started,
-    limited("wantedHostLosses 0, migration.bandwidthMiBps null", 100),
+    limited({ wantedHostLosses: 0 }, 90),
+    limited({ shutdownPolicy: "migrate", migration: { bandwidthMiBps: null } }, 100),
   ];
   const usual = (limit: number | null) => measureDurations(history, limit).usual;
   expect(usual(null)).toMatchObject({ "live-move": { ms: 800, samples: 1 }, pause: { ms: 400, samples: 1 } });

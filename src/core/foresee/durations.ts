@@ -48,23 +48,7 @@ const longestMs = 600_000;
  * `limit`: MiB a second for each move, as it is now. What a narrower one slowed down is not how it goes now.
  */
 export function measureDurations(history: readonly StoredEvent[], limit: number | null = null): Durations {
-  const open = new Map<string, number>();
-  const seen: (Sample & { readonly limit: number | null })[] = [];
-  let then: number | null = null;
-  for (const { event } of history) {
-    const told = limitTold(event);
-    if (told !== undefined) then = told;
-    const all = { push: (...samples: Sample[]) => seen.push(...samples.map((one) => ({ ...one, limit: then }))) };
-    all.push(...measuredBefore(event));
-    for (const { step, key } of endsOf(event)) {
-      const since = open.get(`${step} ${key}`);
-      open.delete(`${step} ${key}`);
-      const ms = since === undefined ? -1 : event.at - since;
-      if (ms >= 0 && ms <= longestMs) all.push({ step, vm: event.subjects.vm, ms });
-    }
-    for (const { step, key } of beginsOf(event)) open.set(`${step} ${key}`, event.at);
-  }
-  const all = seen.flatMap((sample): Sample[] => {
+  const all = samplesOf(history).flatMap((sample): Sample[] => {
     const { step, ms, limit: of } = sample;
     if (!moving.has(step) || of === null || (limit !== null && of >= limit)) return [sample];
     // By how much it is wider: what was slow for its sake is as much quicker. What the link bears nobody knows.
@@ -73,6 +57,29 @@ export function measureDurations(history: readonly StoredEvent[], limit: number 
   const ofStep = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
   const usual = Object.fromEntries(steps.map((step) => [step, ofStep(step)])) as Durations["usual"];
   return { usual, ofVm: ownFigures(all) };
+}
+
+/** Each measurement of the history, with the limit of moves at that time. */
+function samplesOf(history: readonly StoredEvent[]): LimitedSample[] {
+  const begun = new Map<string, number>();
+  let limit: number | null = null;
+  return history.flatMap(({ event }) => {
+    const told = limitTold(event);
+    if (told !== undefined) limit = told;
+    const samples = [...measuredBefore(event), ...ended(event, begun)];
+    for (const { step, key } of beginsOf(event)) begun.set(`${step} ${key}`, event.at);
+    return samples.map((sample) => ({ ...sample, limit }));
+  });
+}
+
+/** `begun`: when each step that is under way began; what ends is taken out. */
+function ended(event: Told, begun: Map<string, number>): Sample[] {
+  return endsOf(event).flatMap(({ step, key }) => {
+    const since = begun.get(`${step} ${key}`);
+    begun.delete(`${step} ${key}`);
+    const ms = since === undefined ? -1 : event.at - since;
+    return ms >= 0 && ms <= longestMs ? [{ step, vm: event.subjects.vm, ms }] : [];
+  });
 }
 
 /** How long `step` takes for this VM. */
@@ -84,12 +91,13 @@ const moving: ReadonlySet<Step> = new Set(["live-move", "pause"]);
 
 /** What the event says that the limit of each move is from then on; undefined: nothing. */
 function limitTold({ type, params }: Told): number | null | undefined {
-  if (type !== "policy-changed") return undefined;
-  const told = /migration\.bandwidthMiBps (\d+|null)/u.exec(String(params["to"]))?.[1];
-  return told === undefined ? undefined : told === "null" ? null : Number(told);
+  const told = type === "policy-changed" ? params["moveLimitMiBps"] : undefined;
+  if (told === "none") return null;
+  return typeof told === "number" ? told : undefined;
 }
 
 type Sample = { readonly step: Step; readonly vm: VmId | undefined; readonly ms: number };
+type LimitedSample = Sample & { readonly limit: number | null };
 type Edge = { readonly step: Step; readonly key: string };
 type Told = StoredEvent["event"];
 

@@ -70,6 +70,24 @@ describe("[FC2] an edit that would break what the cluster bears", () => {
     expect(guarded(records, plan()).kind).toBe("plan");
   });
 
+  test("facts that were read before the last change of the reserve say themselves whose figure it is", () => {
+    const records = cluster();
+    const say = (memoryIsConfigured: boolean) => {
+      for (const name of ["h1", "h2", "h3"])
+        records.put(
+          keys.hostFacts(host(name)),
+          facts({ memoryMiB: 2_048, memoryForVmsMiB: 1_536, memoryIsConfigured }),
+        );
+    };
+    const plan = () => planSetPolicy(records.view, { hostReserveMiB: 1_024 }, asked);
+    // By chance what the reserve leaves.
+    say(true);
+    expect(guarded(records, plan()).kind).toBe("plan");
+    records.put(keys.policy, { schema: 1, hostReserveMiB: 500 });
+    say(false);
+    expect(guarded(records, plan())).toMatchObject({ code: "edit-bears-less", params: { before: 1, after: 0 } });
+  });
+
   test("[S15] links for moves of which two hosts have none in common: which hosts, and how many pairs beside them", () => {
     const records = cluster();
     const link = (kind: "migration" | "management", net: number, id: number) => {

@@ -1,5 +1,5 @@
 import { inKeyOrder } from "../../base/order.ts";
-import type { HostId, Revision, WallMs } from "../../model/ids.ts";
+import type { HostId, Revision, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { type Reason, refuse } from "../../model/reason.ts";
@@ -13,6 +13,9 @@ import { reason } from "../placement/fitness.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { openRound, type PlacementRound } from "../placement/round.ts";
 import { whereTo } from "../placement/select.ts";
+import { policyLoss } from "../replication-cycles.ts";
+import { groupOf, protectionOf } from "../replication-duty.ts";
+import { wholeCopies } from "../replication-usable.ts";
 import { promisedMiB } from "../requests/create-vm.ts";
 import { hostName } from "../requests/find.ts";
 import type { Asked, Planned } from "../requests/plan.ts";
@@ -60,12 +63,13 @@ export function guardEdit(
 }
 
 /**
- * The worst first: losses that are not borne any more, VMs that fit nowhere any more, rules that fail, pools that are too
+ * The worst first: VMs without the copy that would take over, losses that are not borne any more, VMs that fit nowhere any more, rules that fail, pools that are too
  * small, hosts between which no guest could be moved any more.
  */
 export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
   const after = viewAfter(view, edit.writes);
   return [
+    ...noCopyLeft(view, after, up, wall),
     ...lossesNotBorne(view, after, up, wall),
     ...fitNowhere(view, after, edit, up, wall),
     ...failing(view, after),
@@ -98,11 +102,35 @@ function factsAfter(view: ClusterView, beforeMiB: number, afterMiB: number): Wri
 
 /** Its configuration names the memory for VMs: it is not what the policy's reserve leaves. */
 export function hasOwnFigure(facts: HostFacts, reserveMiB: number): boolean {
-  return facts.memoryForVmsMiB !== roomOf(facts, reserveMiB);
+  // Without a word of it: guessed, for facts may be older than the policy.
+  return facts.memoryIsConfigured ?? facts.memoryForVmsMiB !== roomOf(facts, reserveMiB);
 }
 
 function roomOf({ memoryMiB }: HostFacts, reserveMiB: number): number {
   return Math.max(0, memoryMiB - reserveMiB);
+}
+
+/**
+ * VMs that would be started from their copies if their host were lost now (S17, S25), and would not be any more: they go out of
+ * their group, or it allows less to be lost.
+ */
+function noCopyLeft(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
+  const vms = inKeyOrder(view.groups).flatMap(([, { value }]) => value.vms);
+  return vms.flatMap((id) => {
+    const [vm, protection] = [view.vms.get(id)?.value, protectionOf(view, id)];
+    if (vm?.requested !== "started" || protection === undefined || !up.has(protection.to)) return [];
+    const { group, from, to } = protection;
+    const mode = groupOf(after, id)?.mode;
+    // In cycles a copy that is whole now soon lacks something; one that is to have each write is brought to that.
+    const isKept = mode?.kind === "synchronous" || (mode?.lossS != null && takesOver(after, id, to, wall));
+    if (isKept || !takesOver(view, id, to, wall)) return [];
+    const params = { vm: vm.name, group: group.name, host: hostName(view, from), copy: hostName(view, to) };
+    return [reason("FC2", "edit-group-protects", params)];
+  });
+}
+
+function takesOver(view: ClusterView, vm: VmId, to: HostId, wall: WallMs): boolean {
+  return wholeCopies(view, vm).includes(to) || policyLoss(view, vm, wall)?.accepted !== undefined;
 }
 
 function lossesNotBorne(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {

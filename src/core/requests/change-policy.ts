@@ -1,7 +1,7 @@
 import { inKeyOrder, valuesInKeyOrder } from "../../base/order.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy, type Policy } from "../../model/policy.ts";
-import { type Refusal, refuse } from "../../model/reason.ts";
+import { type Params, type Refusal, refuse } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { linkNames } from "../migration-links.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
@@ -42,8 +42,14 @@ export function planSetPolicy(view: ClusterView, patch: PolicyPatch, asked: Aske
     kind: "plan",
     transaction: transaction([unchanged(keys.policy, view.policy)], [put(keys.policy, policy)]),
     outcome: { kind: "cluster-changed" },
-    events: [toldOfCluster("policy-changed", { to }, asked)],
+    events: [toldOfCluster("policy-changed", { to, ...moveLimit(old, policy) }, asked)],
   };
+}
+
+/** What later figures of moves are held against (FC1); "none": no limit. */
+function moveLimit(old: Policy, { migration }: Policy): Params {
+  if (migration.bandwidthMiBps === old.migration.bandwidthMiBps) return {};
+  return { moveLimitMiBps: migration.bandwidthMiBps ?? "none" };
 }
 
 /** Fields that are named without a value are not named. */

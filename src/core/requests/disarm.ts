@@ -1,6 +1,6 @@
 import { keys } from "../../model/keys.ts";
 import type { Disarm } from "../../model/policy.ts";
-import { refuse } from "../../model/reason.ts";
+import { type Params, refuse } from "../../model/reason.ts";
 import type { EventDraft } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
@@ -34,6 +34,6 @@ export function planArm(view: ClusterView, asked: Asked): Planned {
   };
 }
 
-export function toldOfCluster(type: string, params: Record<string, string>, asked: Asked): EventDraft {
+export function toldOfCluster(type: string, params: Params, asked: Asked): EventDraft {
   return { type, subjects: {}, params, reason: null, alternatives: [], actor: asked.actor };
 }

@@ -1,14 +1,15 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
 import type { IntentId, TaskId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
-import type { VmOrder } from "../../model/move-records.ts";
+import type { VmMove, VmOrder } from "../../model/move-records.ts";
 import { refuse } from "../../model/reason.ts";
 import type { EventDraft, Intent, Task, Vm } from "../../model/records.ts";
 import type { Compare, Write } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
+import { stageOf } from "../moves.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
-import { isRunning } from "../vm-state.ts";
+import { isRunning, vmState } from "../vm-state.ts";
 import { findVm, hostName, refuseDisarmed } from "./find.ts";
 import { forgive } from "./forgive.ts";
 import type { Asked, Planned } from "./plan.ts";
@@ -123,12 +124,12 @@ export function planResetVm(view: ClusterView, wanted: string, intent: IntentId,
   if (found.kind === "refused") return found;
   const vm = found.stored.value;
   const owner = view.owners.get(vm.id);
+  const move = view.moves.get(vm.id)?.value;
+  if (move !== undefined && isBetweenHosts(view, move))
+    return refuse("vm-between-hosts", { vm: vm.name, host: hostName(view, move.to) });
   if (owner === undefined || owner.value.kind !== "held" || !isRunning(view, vm.id)) {
     return refuse("vm-not-running", { vm: vm.name });
   }
-  const move = view.moves.get(vm.id)?.value;
-  const isCopied = move?.answer.kind === "open" && (move.live?.kind === "waiting" || move.live?.kind === "switched");
-  if (isCopied) return refuse("vm-between-hosts", { vm: vm.name, host: hostName(view, move.to) });
   const record: Intent = {
     schema: 1,
     id: intent,
@@ -148,6 +149,13 @@ export function planResetVm(view: ClusterView, wanted: string, intent: IntentId,
     outcome: { kind: "intent", vm: vm.id, name: vm.name, intent },
     events: [told("vm-reset-requested", vm, asked)],
   };
+}
+
+/** Its guest is being copied, or its target owns it and has not said yet that it goes on there: no agent can reset it (S15). */
+function isBetweenHosts(view: ClusterView, move: VmMove): boolean {
+  const stage = stageOf(view, move);
+  if (stage === "waits") return move.live?.kind === "waiting";
+  return stage === "switched" && vmState(view, move.vm, () => undefined) === "starting";
 }
 
 export function told(type: string, vm: Vm, asked: Asked): EventDraft {

@@ -1,8 +1,21 @@
 import { expect, test } from "vitest";
 import { asked, codeOf, newTaskId as task, written } from "../../../test/support/planned.ts";
-import { epoch, held, host, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
+import {
+  epoch,
+  held,
+  host,
+  incarnation,
+  move,
+  pool,
+  Records,
+  status,
+  vm,
+  vmId,
+} from "../../../test/support/records.ts";
 import type { IntentId, NetworkId, PoolId, TaskId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
+import type { VmMove } from "../../model/move-records.ts";
+import type { Owner } from "../../model/records.ts";
 import { planDeleteVm, planSetVm } from "./change-vm.ts";
 import { type CreateVmRequest, planCreateVm } from "./create-vm.ts";
 import { planResetVm, planStartVm, planStopVm } from "./power.ts";
@@ -169,6 +182,30 @@ test("a reset is for the epoch that runs, and no other", () => {
     .put(keys.owner(vmId("db")), held("h1", 1, 8))
     .put(keys.vmStatus(vmId("db")), status("h1", 1, 7, "running"));
   expect(codeOf(planResetVm(old.view, "db", "intent-1" as IntentId, asked))).toBe("vm-not-running");
+});
+
+test("[S15] a reset is refused while the guest is copied or changes hands, and not once it runs at its target", () => {
+  const waiting = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
+  const switched = { kind: "switched" as const, incarnation: incarnation(1) };
+  const reset = (of: Partial<VmMove>, owner: Owner, ...seen: Parameters<typeof status>) => {
+    const records = cluster()
+      .put(keys.vm(vmId("db")), vm("db"))
+      .put(keys.owner(vmId("db")), owner)
+      .put(keys.vmStatus(vmId("db")), status(...seen))
+      .put(keys.vmMove(vmId("db")), move("db", "h1", "h2", { epoch: epoch(7), ...of }));
+    const planned = planResetVm(records.view, "db", "intent-1" as IntentId, asked);
+    return planned.kind === "refused" ? [planned.code, planned.params["host"]] : [planned.kind];
+  };
+  const between = ["vm-between-hosts", "h2"];
+  expect(reset({ live: waiting }, held("h1", 1, 7), "h1", 1, 7, "running")).toEqual(between);
+  expect(reset({ live: switched }, held("h2", 1, 8), "h1", 1, 7, "running")).toEqual(between);
+  expect(reset({ live: switched }, held("h2", 1, 8), "h2", 1, 8, "starting")).toEqual(between);
+  // Its source was lost before it said that it has quit: the guest runs all the same, and its agent can press the button.
+  expect(reset({ live: switched }, held("h2", 1, 8), "h2", 1, 8, "running")).toEqual(["plan"]);
+  // Of a run that the VM has left behind, or that was called off: nobody removed the record yet.
+  expect(reset({ live: waiting }, held("h1", 1, 9), "h1", 1, 9, "running")).toEqual(["plan"]);
+  const failed = { kind: "failed" as const, code: "move-cancelled", params: {} };
+  expect(reset({ live: waiting, answer: failed }, held("h1", 1, 7), "h1", 1, 7, "running")).toEqual(["plan"]);
 });
 
 test("a deletion compares the owner record, so that a placement a moment before wins", () => {

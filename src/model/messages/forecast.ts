@@ -34,6 +34,12 @@ export const forecastMessages = {
     remedy:
       "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",
   },
+  "edit-group-protects": {
+    cause:
+      "VM {vm} would start nowhere by itself once host {host} is lost: now its copy on host {copy} would take over, by group {group}. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy: "Repeat it with --accept if {vm} may be down until {host} is back.",
+  },
   "edit-vm-fits-nowhere": {
     cause: "VM {vm} would fit on no host any more; {host} comes closest. {more} more would break.",
     effect: "Nothing was changed.",

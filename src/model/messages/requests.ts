@@ -96,7 +96,7 @@ export const requestMessages = {
     cause: "VM {vm} is being moved to host {host} at this moment.",
     effect: "Nothing was done with it.",
     remedy:
-      "Try again once it has arrived (`holdfast task list`), or call the move off: `holdfast vm cancel-move {vm}`.",
+      "Try again once it has arrived (`holdfast task list`); before it changes hands `holdfast vm cancel-move {vm}` calls the move off.",
   },
   "vm-not-stopped": {
     cause: "VM {vm} is held by host {host}.",

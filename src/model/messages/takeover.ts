@@ -16,7 +16,7 @@ export const takeoverMessages = {
     cause: "A takeover was begun at host {host}, and is not written to its end.",
     effect: "Where this host has the manager nothing is decided: no VM is started, moved or recovered.",
     remedy:
-      "Where the others are off, ask at {host} once more: `holdfast cluster takeover --help`. Where they vote again, this ends by itself within a minute.",
+      "Where the others are off, ask at {host} once more: `holdfast cluster takeover --help`. Where they vote again, this ends by itself within a minute. One that is up and does not vote has to be switched off first.",
   },
   "takeover-never-came":
     "A takeover was begun here, and the store was never forced: its members vote as before. The mark of it is taken away.",

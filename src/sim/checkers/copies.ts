@@ -46,9 +46,10 @@ export const nothingLost: CheckerKind = {
       starting: (copy) => {
         const { vm, epoch } = copy.run;
         const goesBack = returns.of(copy);
+        const isTaken = taken.starts(vm);
         const guest = world.replicas.guests.get(vm);
         if (guest === undefined || accepted.get(vm) === epoch || stated.of(vm) !== undefined) return;
-        if (goesBack !== undefined || taken.starts(vm)) return;
+        if (isTaken || goesBack !== undefined) return;
         const lost = copy.vm.spec.disks.flatMap(
           ({ volume }, i) => guest[i]?.lostOn(world.replicas.diskOn(copy.host, volume) ?? new Map()) ?? [],
         );

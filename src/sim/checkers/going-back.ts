@@ -22,7 +22,12 @@ export function goneBack() {
     /** Of a run that starts now. */
     of: ({ run: { vm, epoch }, host }: Copy): Return | undefined => {
       const found = returns.get(vm);
-      if (found === undefined || found.host !== host.id || found.epoch > epoch) return undefined;
+      if (found === undefined || found.epoch > epoch) return undefined;
+      // What it has written elsewhere meanwhile is not what it went back to.
+      if (found.host !== host.id) {
+        returns.delete(vm);
+        return undefined;
+      }
       found.startedAs ??= epoch;
       return found.startedAs === epoch ? found : undefined;
     },

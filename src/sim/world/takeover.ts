@@ -3,13 +3,14 @@ import { event } from "../../core/decision.ts";
 import {
   isToRejoin,
   leftUnfenced,
+  livesOf,
   type OffProof,
   othersOf,
   rejoinedTransaction,
   type TakeoverStep,
   takeoverSteps,
 } from "../../core/takeover.ts";
-import { type HostId, noRevision, type StoreKey } from "../../model/ids.ts";
+import { type HostId, type Incarnation, noRevision, type StoreKey } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { Cluster } from "../../model/records.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
@@ -73,18 +74,25 @@ function begin(order: Order, served: SnapshotEnd): void {
   else
     proveOff(order, view, peer, (proof) => {
       if (proof === undefined) end(order, "takeover-word-missing");
-      else confirm(order, peer, proof, isForced);
+      else confirm(order, { peer, proof, isForced, lives: livesOf(view, [peer]) });
     });
 }
 
+type Proven = {
+  readonly peer: HostId;
+  readonly proof: OffProof;
+  readonly isForced: boolean;
+  readonly lives: ReadonlyMap<HostId, Incarnation>;
+};
+
 /** Devices take their time: whoever is back meanwhile is not off, and a store that serves again is left alone. */
-function confirm(order: Order, peer: HostId, proof: OffProof, isForced: boolean): void {
+function confirm(order: Order, { peer, proof, isForced, lives }: Proven): void {
   const { world, self, store } = order;
   store.snapshot("/" as StoreKey, (served) => {
     if (!isForced && served.kind === "done") end(order, "takeover-not-needed");
     else if (answers(world, self, world.host(peer))) end(order, "takeover-peer-answers");
-    else if (isForced) writeAll(order, new Map([[peer, proof]]));
-    else force(order, () => writeAll(order, new Map([[peer, proof]])));
+    else if (isForced) writeAll(order, new Map([[peer, proof]]), lives);
+    else force(order, () => writeAll(order, new Map([[peer, proof]]), lives));
   });
 }
 
@@ -158,7 +166,7 @@ function force(order: Order, done: () => void): void {
   life.after(ms + servesAgainMs, look);
 }
 
-function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>): void {
+function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>, lives: ReadonlyMap<HostId, Incarnation>): void {
   const { self, daemon, store } = order;
   const at = self.clock.wall();
   const done = new Set<string>();
@@ -167,7 +175,7 @@ function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>): void {
     rounds += 1;
     store.snapshot("/" as StoreKey, (read) => {
       if (read.kind !== "done") return end(order, "takeover-no-data");
-      const steps = takeoverSteps(viewOf(read), { self: self.id, lost, at }).filter(
+      const steps = takeoverSteps(viewOf(read), { self: self.id, lost, lives, at }).filter(
         ({ subject }) => !done.has(subject),
       );
       if (steps.length === 0) {

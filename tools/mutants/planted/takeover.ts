@@ -149,6 +149,14 @@ export const takeoverMutants: readonly Mutant[] = [
     replace: "if (registration !== undefined) return [];",
   },
   {
+    id: "later-life-ended-by-an-earlier-proof",
+    rule: "S9",
+    what: "A host that came back while a takeover was written is fenced as proven off, by what was proven of its life before.",
+    file,
+    find: "if (lives !== undefined && lives.get(host) !== incarnation) return [];",
+    replace: "",
+  },
+  {
     id: "two-by-the-claim-of-many",
     rule: "S23",
     what: "A claim about the other of two is taken for one about all others.",

@@ -36,7 +36,7 @@
 
 #include "guest-agent.h"
 
-enum { sector = 512, connections = 48, request_max = 2048, inputs = 8, announcements = 5, agent_tries = 100 };
+enum { sector = 512, connections = 48, request_max = 2048, inputs = 8, announcements = 5, agent_wait_ms = 5000 };
 
 struct superblock {
   char magic[8]; /* "HFGUEST1" */
@@ -458,9 +458,9 @@ static void do_then(void) {
 
 static void serve(int listener) {
   struct pollfd polled[2 + inputs + connections];
-  int buttons = -1, announced = 0, channel = -1, tries = 0;
+  int buttons = -1, announced = 0, channel = -1;
   uint64_t next_announcement = uptime_ms();
-  uint64_t next_tick = uptime_ms() + tick_ms;
+  uint64_t next_tick = uptime_ms() + tick_ms, agent_until = 0;
   for (;;) {
     int before = buttons < 0 ? 2 : 2 + buttons;
     int count = before;
@@ -478,13 +478,16 @@ static void serve(int listener) {
       if (wait < 0 || left < wait) wait = left < 0 ? 0 : left;
     }
     /* The channel appears a moment after its module was loaded, or never. */
-    if (buttons >= 0 && channel < 0 && tries < agent_tries && strcmp(agent, "off") != 0) {
-      channel = agent_open(finish_pair), tries++;
+    if (buttons >= 0 && channel < 0 && uptime_ms() < agent_until && strcmp(agent, "off") != 0) {
+      channel = agent_open(finish_pair);
       if (wait < 0 || wait > 20) wait = 20;
     }
     if (buttons < 0) wait = 0;
     int ready = poll(polled, count, wait);
-    if (ready == 0 && buttons < 0) buttons = load_late(polled + 2), do_then();
+    if (ready == 0 && buttons < 0) {
+      buttons = load_late(polled + 2), do_then();
+      agent_until = uptime_ms() + agent_wait_ms;
+    }
     if (tick_ms > 0 && !agent_is_frozen() && uptime_ms() >= next_tick) next_tick = uptime_ms() + tick();
     if (ready <= 0) continue;
     for (int i = 2; i < before; i++)

@@ -1,12 +1,13 @@
 import { inKeyOrder } from "../base/order.ts";
 import { isSame } from "../base/same.ts";
 import { event } from "../core/decision.ts";
-import { protectionOf } from "../core/replication-duty.ts";
+import { isWorking, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import { put, stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HostFacts } from "../model/records.ts";
-import type { Building } from "./building.ts";
+import { type Building, isNamed } from "./building.ts";
+import { runKey } from "./state.ts";
 
 const readEveryMs = 10_000;
 const subject = "facts";
@@ -42,12 +43,15 @@ export function decideFacts(building: Building, incarnation: Incarnation): void 
 
 /** S21: as long as it is so, only this host knows why it takes, or sends, no copy. */
 function copiesRefused({ state, happened: { view } }: Building): NonNullable<HostFacts["copiesRefused"]> {
-  const untaken = inKeyOrder(state.replicas.receiving).flatMap(([vm, { refused }]) => {
-    if (refused === null || protectionOf(view, vm)?.to !== state.self) return [];
+  const untaken = inKeyOrder(state.replicas.receiving).flatMap(([vm, { refused, epoch }]) => {
+    if (refused === null || runToReceive(view, vm, state.self)?.epoch !== epoch) return [];
     return [{ vm, code: refused.code, params: refused.params }];
   });
-  const unsent = inKeyOrder(state.replicas.unsent).flatMap(([vm, { code, params }]) => {
-    return protectionOf(view, vm)?.from === state.self ? [{ vm, code, params }] : [];
+  const unsent = inKeyOrder(state.replicas.unsent).flatMap(([vm, { run, code, params }]) => {
+    const protection = protectionOf(view, vm);
+    const isMirrored = protection?.group.mode.kind === "synchronous" && isWorking(view, protection.group);
+    const isHere = (state.locals.get(runKey(run))?.phase ?? "gone") !== "gone" && isNamed(view, state.self, run);
+    return isMirrored && isHere ? [{ vm, code, params }] : [];
   });
   return [...untaken, ...unsent];
 }

@@ -145,7 +145,23 @@ describe("the host whose VM is copied", () => {
     agent.settles();
     agent.ends("attach", { kind: "refused", code: "replica-no-certificate", params: { vm: web } });
     const said = () => (agent.written(keys.hostFacts(host("h1"))) as HostFacts | undefined)?.copiesRefused;
-    expect(said()).toEqual([{ vm: web, code: "replica-no-certificate", params: { vm: web } }]);
+    const first = [{ vm: web, code: "replica-no-certificate", params: { vm: web } }];
+    expect(said()).toEqual(first);
+    agent.settles();
+    // The same cause in other words is no news.
+    agent.wait(limits.replicaRetryMs);
+    const params = { vm: web, detail: "another" };
+    agent.ends("attach", { kind: "refused", code: "replica-no-certificate", params });
+    expect(agent.written(keys.hostFacts(host("h1")))).toBeUndefined();
+    // Nobody wants it copied as long as its group is paused.
+    const [group] = [...agent.records.view.groups.values()];
+    agent.records.put(keys.group("office" as never), { ...group?.value, paused: ["asked"] });
+    agent.changes();
+    expect([agent.written(keys.hostFacts(host("h1"))) !== undefined, said()]).toEqual([true, undefined]);
+    agent.settles();
+    agent.records.put(keys.group("office" as never), { ...group?.value });
+    agent.changes();
+    expect(said()).toEqual(first);
     agent.settles();
     agent.wait(limits.replicaRetryMs);
     agent.ends("attach");
@@ -172,6 +188,33 @@ describe("the host whose VM is copied", () => {
     agent.changes();
     agent.ends("reach");
     expect(agent.take("take-point")).toBeDefined();
+  });
+
+  test("[S17, S20] a host that answered before a pause is asked again after it, and that it does not is told", () => {
+    const records = cluster(stale);
+    const [group] = [...records.view.groups.values()];
+    const agent = new Agent(records);
+    agent.lists();
+    agent.take("list");
+    agent.tell({ kind: "listed", runs: [seen(run)], attached: [run] });
+    agent.ends("go-on-alone");
+    agent.wait(limits.replicaRetryMs);
+    agent.ends("reach");
+    const kept = agent.take("take-point");
+    records.put(keys.group("office" as never), { ...group?.value, paused: ["asked"] });
+    agent.changes();
+    agent.tell({ kind: "point-taken", op: kept?.op ?? 0, end: { kind: "unknown", cause: "it is off" } });
+    agent.settles();
+    const leftTold = (): number =>
+      agent.effects
+        .flatMap((effect) => (effect.kind === "commit" ? effect.events : []))
+        .filter(({ type }) => type === "replica-left-behind").length;
+    expect(leftTold()).toBe(0);
+    records.put(keys.group("office" as never), { ...group?.value });
+    agent.wait(limits.replicaRetryMs);
+    expect([stateIn(agent), agent.take("take-point"), leftTold()]).toEqual([undefined, undefined, 0]);
+    agent.ends("reach", { kind: "refused", code: "replica-resync-ended", params: { vm: web, detail: "" } });
+    expect([stateIn(agent), leftTold()]).toEqual([undefined, 1]);
   });
 
   test("[S16] a relay that was to let go, and may have, is never told to send again: it is only detached", () => {

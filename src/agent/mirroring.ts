@@ -33,7 +33,7 @@ import { forgetNotes, goByHost, noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
 import { attachRequest } from "./mirror-request.ts";
 import { nameOf } from "./move-parts.ts";
-import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
+import { isReplicaWorking, leftInVain, withMirror, withReplicas } from "./note-replicas.ts";
 import { isLastKept } from "./point-taking.ts";
 import { type Mirror, newMirror } from "./replica-state.ts";
 import { forgetAlone, isLeftForBoth, votesByTwo } from "./second-commit.ts";
@@ -174,10 +174,14 @@ function settleMirror(building: Building, here: Here, mirror: Mirror): void {
 }
 
 function stayAlone(building: Building, here: Here, mirror: Mirror): void {
-  // By order: nobody has to be told that its copy does not answer.
-  if (mirror.told === "alone" && mirror.untold)
-    building.state = withMirror(building.state, { ...mirror, untold: false });
-  else if (mirror.told !== "alone") goOnAlone(building, here, mirror);
+  if (mirror.told !== "alone") {
+    goOnAlone(building, here, mirror);
+    return;
+  }
+  // By order: nobody has to be told that its copy does not answer; and whether it does is asked anew once that is over.
+  const isNoted = mirror.byOrder && !mirror.untold && !mirror.reached;
+  if (!isNoted)
+    building.state = withMirror(building.state, { ...mirror, untold: false, reached: false, byOrder: true });
 }
 
 /** S16: only with the stale record in the view; asserted here again, because nothing after it asks. */
@@ -200,6 +204,7 @@ function mayLeave(building: Building, here: Here): boolean {
 /** The copy's host answers: from the commit on the copy is of no use until it has everything again (S17). */
 function comeBack(building: Building, here: Here, mirror: Mirror): void {
   const { doors, protection } = here;
+  if (doors === undefined && mirror.byOrder) building.state = withMirror(building.state, leftInVain(mirror));
   if (doors === undefined || isReplicaWorking(building.state, runKey(mirror.run)) || !isDue(building, mirror)) return;
   const { view } = building.happened;
   if (protection !== undefined && waitsForResume(view, mirror.run.vm, here.to, protection.group)) return;

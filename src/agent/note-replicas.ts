@@ -185,9 +185,9 @@ export function noteReplicaOp(
       return withMirror(state, { ...alone(next), retryAt: waitFrom(now) });
     case "resync":
       if (!isDone) return withMirror(state, isLost(end) ? { ...next, ended: true } : next);
-      return withMirror(state, { ...next, ...fromAnew, told: "mirror" });
+      return withMirror(state, { ...next, ...fromAnew, told: "mirror", byOrder: false });
     case "reach":
-      return withMirror(state, { ...next, reached: isDone });
+      return withMirror(state, isDone ? { ...next, reached: true } : leftInVain({ ...next, reached: false }));
     case "confirm":
       if (!isDone) return withMirror(state, isLost(end) ? { ...next, ended: true } : next);
       return withMirror(state, { ...next, confirmed: mirror.told === "mirror" && !mirror.ended });
@@ -203,6 +203,11 @@ const fromAnew = { waits: false, copied: false, confirmed: false, reached: false
 
 function alone(mirror: Mirror): Mirror {
   return { ...mirror, ...fromAnew, told: "alone", untold: true };
+}
+
+/** Its group goes on, and its copy does not. */
+export function leftInVain(mirror: Mirror): Mirror {
+  return mirror.byOrder ? { ...mirror, untold: true, byOrder: false } : mirror;
 }
 
 /** What it misses is not known any more, or is more than what was noted: only all of it makes a copy (S18, S21). */
@@ -222,8 +227,12 @@ function noteBegin(state: AgentState, mirror: Mirror, end: HypervisorEnd, now: I
 function noteAttach(before: AgentState, mirror: Mirror, end: HypervisorEnd, now: InstantMs): AgentState {
   const key = runKey(mirror.run);
   const unsent = new Map(before.replicas.unsent);
-  if (end.kind === "refused" && end.code !== "replica-attached") unsent.set(mirror.run.vm, end);
-  else unsent.delete(mirror.run.vm);
+  const { run } = mirror;
+  const known = unsent.get(run.vm);
+  if (end.kind !== "refused" || end.code === "replica-attached") unsent.delete(run.vm);
+  // The first words of one cause stay: the facts of the host would change with each attempt.
+  else if (known?.code === end.code) unsent.set(run.vm, { ...known, run });
+  else unsent.set(run.vm, { run, code: end.code, params: end.params });
   const state = withReplicas(before, { unsent });
   const isPrepared = state.locals.get(key)?.moving?.part === "incoming";
   if (end.kind === "done") return withMirror(state, { ...mirror, told: isPrepared ? "prepared" : "mirror" });

@@ -41,6 +41,8 @@ export type Mirror = {
   readonly reached: boolean;
   /** It was left behind, and nobody was told yet. */
   readonly untold: boolean;
+  /** It was left behind by an order, of which nobody has to be told, as long as its copy is not tried in vain after that. */
+  readonly byOrder: boolean;
   readonly progress: CopyProgress | null;
   readonly link: LinkFigures;
   readonly retryAt: InstantMs | null;
@@ -95,8 +97,8 @@ export type ReplicaNotes = {
   /** By `runKey`. */
   readonly cycled: ReadonlyMap<string, Cycled>;
   readonly receiving: ReadonlyMap<VmId, Receiving>;
-  /** VMs whose writes the driver does not begin to copy, and why. */
-  readonly unsent: ReadonlyMap<VmId, { readonly code: string; readonly params: Params }>;
+  /** VMs whose writes the driver does not begin to copy: of which run, and why. */
+  readonly unsent: ReadonlyMap<VmId, { readonly run: VmRun; readonly code: string; readonly params: Params }>;
   /** By VM, the `runKey` of the start before which nothing writes its disks any more (S19). */
   readonly ceased: ReadonlyMap<VmId, string>;
   /** By `runKey`, or VM: not before this. */
@@ -127,7 +129,15 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
 }
 
 export function newMirror(run: VmRun, told: Mirror["told"], doors: readonly Door[] | null): Mirror {
-  const nothing = { waits: false, copied: false, confirmed: false, ended: false, reached: false, untold: false };
+  const nothing = {
+    waits: false,
+    copied: false,
+    confirmed: false,
+    ended: false,
+    reached: false,
+    untold: false,
+    byOrder: false,
+  };
   return {
     run,
     told,

@@ -34,8 +34,12 @@ export type Protection = { readonly group: Group; readonly from: HostId; readonl
  */
 export function protectionOf(view: ClusterView, vm: VmId): Protection | undefined {
   const group = groupOf(view, vm);
+  return group === undefined || view.unreadable.has(keys.group(group.name)) ? undefined : sidesOf(view, group, vm);
+}
+
+/** The same for one of this very group. */
+export function sidesOf(view: ClusterView, group: Group, vm: VmId): Protection | undefined {
   const at = view.owners.get(vm)?.value.host;
-  if (group === undefined || at === undefined || view.unreadable.has(keys.group(group.name))) return undefined;
   if (at === group.source) return { group, from: at, to: group.target };
   return at === group.target ? { group, from: at, to: group.source } : undefined;
 }

@@ -115,6 +115,15 @@ test("after a failover the copy at the old source is what counts", () => {
   expect(wordOf(cluster)).toEqual(["Error", "group-vm-unprotected"]);
 });
 
+test("of a VM on neither host of its group nothing counts that they say of it", () => {
+  const cluster = new ReplicaCluster().copies({ kind: "in-sync" }).put(keys.owner(web), held("h3", 1, 4));
+  cluster.put(keys.hostFacts(there), {
+    ...facts({ incarnation: incarnation(7) }),
+    copiesRefused: [{ vm: web, code: "pool-full", params: { pool: "local", vm: web } }],
+  });
+  expect(wordOf(cluster)).toEqual(["Error", "group-vm-unprotected"]);
+});
+
 test("[S25] in cycles: a copy that lags for more than two intervals, and a VM that waits for an order", () => {
   const cycles: Group = { ...group, mode: { kind: "asynchronous", everyS: 5, lossS: null } };
   const sealedAt = (at: number) =>

@@ -1,6 +1,7 @@
 import { isSame } from "../base/same.ts";
 import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
+import type { HostFacts } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { limits } from "./limits.ts";
@@ -8,7 +9,7 @@ import { reason } from "./placement/fitness.ts";
 import { pointTroubles, quotaTrouble } from "./point-checks.ts";
 import { copiesOn } from "./replication.ts";
 import { hostLostAt, isLate, lagNow, policyLoss } from "./replication-cycles.ts";
-import { keepsBranch, protectionOf, versionOf, waitsForResume } from "./replication-duty.ts";
+import { keepsBranch, protectionOf, sidesOf, versionOf, waitsForResume } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
 import { vmIndex } from "./vm-index.ts";
 
@@ -26,7 +27,7 @@ export function groupState(
   now: WallMs,
 ): GroupState {
   const found: (readonly [GroupWord, Reason])[] = [
-    ...group.paused.map((code) => ["Paused", reason("S17", "group-paused", { group: group.name, why: code })] as const),
+    ...(group.paused.length === 0 ? [] : [["Paused", reason("S17", "group-paused", { group: group.name })] as const]),
     ...versionTrouble(view, group),
     ...clockTrouble(view, group),
     ...(isHeard(group.target)
@@ -120,10 +121,11 @@ function waitsForOrder(
 function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
   const found = copyTrouble(view, group, vm, now);
   const [first] = found;
-  const to = copyHost(view, group, vm);
-  const from = to === group.target ? group.source : group.target;
+  const sides = sidesOf(view, group, vm);
+  if (first === undefined || sides === undefined) return found;
+  const { from, to } = sides;
   const why = [...whyRefused(view, vm, to, "copies-not-received"), ...whyRefused(view, vm, from, "copies-not-sent")];
-  if (first === undefined || why.length === 0) return found;
+  if (why.length === 0) return found;
   const [word] = first;
   // Nothing is on its way as long as that is so.
   const isNoProgress = word === "Synchronizing";
@@ -133,11 +135,10 @@ function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [Gro
   ];
 }
 
-/** By that host's own word; what an earlier life of it said is over. */
+/** By that host's own word. */
 function whyRefused(view: ClusterView, vm: VmId, host: HostId, code: string): readonly Reason[] {
-  const facts = view.facts.get(host)?.value;
-  const refused = facts?.copiesRefused?.find((one) => one.vm === vm);
-  if (refused === undefined || facts?.incarnation !== view.hosts.get(host)?.value.incarnation) return [];
+  const refused = presentFacts(view, host)?.copiesRefused?.find((one) => one.vm === vm);
+  if (refused === undefined) return [];
   const params = { ...refused.params, vm: view.vms.get(vm)?.value.name ?? vm };
   return [reason("S21", code, { ...params, host }), reason("S21", refused.code, params)];
 }
@@ -148,18 +149,20 @@ const roomLeastMiB = 16;
 /** By the last look of the copies' host. A disk that is full answers no write, which is told as silence (S16). */
 function roomTrouble(view: ClusterView, group: Group, id: VmId): [GroupWord, Reason][] {
   const vm = view.vms.get(id)?.value;
-  const host = copyHost(view, group, id);
+  const host = sidesOf(view, group, id)?.to;
   const pools = new Set(vm?.spec.disks.map(({ pool }) => pool));
-  return (view.facts.get(host)?.value.pools ?? []).flatMap(({ pool, freeMiB }): [GroupWord, Reason][] => {
+  if (host === undefined) return [];
+  return (presentFacts(view, host)?.pools ?? []).flatMap(({ pool, freeMiB }): [GroupWord, Reason][] => {
     if (vm === undefined || !pools.has(pool) || freeMiB >= roomLeastMiB) return [];
     const params = { vm: vm.name, host, pool: view.pools.get(pool)?.value.name ?? pool, freeMiB };
     return [["Warning", reason("S16", "group-pool-full", params)]];
   });
 }
 
-/** After a failover the roles are the other way round. */
-function copyHost(view: ClusterView, { source, target }: Group, vm: VmId): HostId {
-  return view.owners.get(vm)?.value.host === target ? source : target;
+/** What an earlier life of the host said is over. */
+function presentFacts(view: ClusterView, host: HostId): HostFacts | undefined {
+  const facts = view.facts.get(host)?.value;
+  return facts?.incarnation === view.hosts.get(host)?.value.incarnation ? facts : undefined;
 }
 
 function copyTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
@@ -167,8 +170,12 @@ function copyTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [G
   const wanted = view.vms.get(vm)?.value;
   if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm, group: group.name })]];
   const name = wanted.name;
-  const to = copyHost(view, group, vm);
+  const sides = sidesOf(view, group, vm);
+  const to = sides?.to ?? group.target;
   const all = copiesOn(view, vm, to);
+  // On neither of the group's hosts nothing is copied, whatever lies there of an earlier run.
+  if (sides === undefined && view.owners.has(vm))
+    return [["Error", reason("S17", "group-vm-unprotected", { vm: name, host: to })]];
   if (all.some(({ record }) => keepsBranch(record?.value)))
     return [["Error", reason("S18", "group-vm-branch", { vm: name, host: to })]];
   if (all.some(({ record }) => record === undefined))

@@ -7,8 +7,9 @@ import { guestAppend } from "../../lab/guest/append.ts";
 import { type GuestRecord, readGuestDisk } from "../../lab/guest/disk.ts";
 import { openGuestFreezer, type QemuGuestFreezer } from "../../src/adapters/qemu/guest-freeze.ts";
 import { must } from "../../src/base/assert.ts";
-import type { Epoch, Incarnation, VmId } from "../../src/model/ids.ts";
+import type { Epoch, HostId, Incarnation, VmId } from "../../src/model/ids.ts";
 import type { HypervisorEnd, VmRun } from "../../src/ports/hypervisor.ts";
+import type { OutgoingRequest } from "../../src/ports/migration.ts";
 import { openRealRig } from "./real-rig.ts";
 
 const limit = { timeout: 120_000 };
@@ -76,6 +77,19 @@ test("[S20] a real guest stands still between two things that it does, and goes 
   // Nobody thaws it.
   await goesOn();
   expect(await thaw()).toMatchObject({ kind: "refused", code: "freeze-not-held" });
+});
+
+test("[S15, S20] one whose file systems stand still is not moved away", limit, async () => {
+  await boot();
+  open();
+  await frozenOnceItAnswers(30_000);
+  const out = { to: "h2" as HostId, as: { ...run, epoch: 2 as Epoch }, doors: [], tls: false };
+  const request: OutgoingRequest = { ...out, bandwidthMiBps: null, downtimeMs: 300 };
+  const moved = () => rig.end<HypervisorEnd>((end) => rig.hypervisor.migrateOut(run, request, end));
+  expect(await moved()).toMatchObject({ kind: "refused", code: "move-file-systems-stand" });
+  expect(await thaw()).toEqual(done);
+  expect(await moved()).toMatchObject({ kind: "refused", code: "move-no-link" });
+  await goesOn();
 });
 
 test("[S20] whoever had it stand still was killed: the next one lets it go on", limit, async () => {

@@ -71,9 +71,8 @@ export const copyMutants: readonly Mutant[] = [
     rule: "S17",
     what: "What a paused group's VM writes is brought to its copy as soon as that is reached, as over a link that was cut.",
     file: "src/agent/mirroring.ts",
-    find: 'if (mirror.told === "alone" && mirror.untold)',
-    replace:
-      'if (mirror.told === "alone") comeBack(building, { ...here, doors: mirror.doors ?? undefined }, mirror);\n  else if (mirror.told === "alone" && mirror.untold)',
+    find: "  const isNoted = mirror.byOrder && !mirror.untold && !mirror.reached;",
+    replace: "  const isNoted = true;\n  comeBack(building, { ...here, doors: mirror.doors ?? undefined }, mirror);",
   },
   {
     id: "resumed-though-by-hand",

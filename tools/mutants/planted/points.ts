@@ -108,9 +108,8 @@ export const pointRuleMutants: readonly Mutant[] = [
     rule: "S20",
     what: "A guest whose file systems stand still is forgotten once its run was claimed back under another name.",
     file: "src/adapters/qemu/freeze-marks.ts",
-    find: "const found = runsOf(options, vmOf(name)).find(\n    ({ channel }) =>",
-    replace:
-      "const found = runsOf(options, vmOf(name)).find(\n    ({ channel, epoch }) => name.endsWith(String(epoch)) &&",
+    find: "runsOf(options, vmOf(name)).find(",
+    replace: "runsOf(options, vmOf(name)).filter(({ epoch }) => name.endsWith(String(epoch))).find(",
   },
   {
     id: "newest-point-goes-too",

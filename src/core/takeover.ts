@@ -98,8 +98,7 @@ function whyNot(view: ClusterView, vm: Vm, self: HostId): Reason | null {
 
 /** S23: only the lost host could say whether its guest went on without this copy, and it cannot be asked. */
 function mayLack(view: ClusterView, vm: Vm, self: HostId): Reason | null {
-  const use = usability(view, vm.id, self);
-  if (use.kind !== "lossy" || use.code !== "replica-by-host") return null;
+  if (!copiesOn(view, vm.id, self).some(({ record }) => record !== undefined && isByHost(record.value))) return null;
   return { rule: "S23", code: "takeover-may-lack", params: { vm: vm.name } };
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { host, vmId } from "../../test/support/records.ts";
-import type { InstantMs, Revision, WallMs } from "../model/ids.ts";
+import type { InstantMs, IntentId, Revision, WallMs } from "../model/ids.ts";
 import { emptyView } from "../model/view.ts";
 import { startAgent } from "./agent.ts";
 import { notePoint } from "./note-points.ts";
@@ -50,4 +50,26 @@ test("[S20] what was seen while nothing was received says nothing of what lies h
   expect([received.points.found.size, late.points.found.size, late.points.askAt.size]).toEqual([0, 0, 0]);
   const looked = noteReplica({ ...received, ops }, { kind: "received", op: 2, end: ready, ...at } as never);
   expect(looked.points).toBe(received.points);
+});
+
+test("[S20] a test is not made again before its time where its point is gone by then, and a failure of it is the answer", () => {
+  const begun = startAgent(host("h1"), "tcg", at.now);
+  const wish = "wish" as IntentId;
+  const ops = new Map([
+    [1, { kind: "prove-point", runKey: "", about: { vm: web, point: "p1" }, intent: wish }],
+  ]) as unknown as AgentState["ops"];
+  const view = emptyView();
+  const points = { test: { everyMs: 86_400_000, checks: [], limitMs: 1_000 } };
+  (view.groups as Map<unknown, unknown>).set("g", { revision: 1, value: { id: "g", vms: [web], points } });
+  const proof = {
+    point: "p1",
+    at: 0,
+    tookMs: 5,
+    passed: false,
+    checks: [{ kind: "boot", passed: false, detail: "late" }],
+  };
+  const news = { kind: "point-proven", op: 1, end: { kind: "ended", proof }, ...at, view };
+  const noted = notePoint({ ...begun, ops }, news as never).points;
+  expect(noted.testRetries.get(web)).toBe(at.now + 86_400_000);
+  expect(noted.answers.get(wish)).toMatchObject({ kind: "refused", code: "point-test-failed" });
 });

@@ -1,9 +1,15 @@
 import { must } from "../base/assert.ts";
 import { limits } from "../core/limits.ts";
-import { type IntentId, later, type VmId, type WallMs } from "../model/ids.ts";
+import { groupOf } from "../core/replication-duty.ts";
+import { type HostId, type IntentId, later, type VmId, type WallMs } from "../model/ids.ts";
+import { keys } from "../model/keys.ts";
+import type { PointProof } from "../model/point-proof.ts";
+import { refuse } from "../model/reason.ts";
 import type { Intent } from "../model/records.ts";
+import type { ClusterView } from "../model/view.ts";
 import type { HypervisorEnd } from "../ports/hypervisor.ts";
 import type { PointEnd } from "../ports/replication-points.ts";
+import { nameOf } from "./move-parts.ts";
 import type { PointNews, PointNotes, PointOp, PointPart } from "./point-state.ts";
 import type { AgentEvent, AgentOp, AgentState } from "./state.ts";
 
@@ -70,14 +76,36 @@ export function notePoint(state: AgentState, happened: Happened): AgentState {
       return withAnswer(next, op.intent, answerOf(happened.end, wall));
     case "point-proven": {
       const { end } = happened;
-      const answered = withAnswer(next, op.intent, answerOf(end.kind === "ended" ? { kind: "done" } : end, wall));
-      if (end.kind === "ended")
-        return withPoints(answered, { proofs: new Map(answered.points.proofs).set(about.vm, end.proof) });
-      return withPoints(answered, {
-        testRetries: new Map(answered.points.testRetries).set(about.vm, later(now, limits.proofRetryMs)),
-      });
+      const answered = withAnswer(
+        next,
+        op.intent,
+        answerOf(end.kind === "ended" ? provenEnd(state, end, happened) : end, wall),
+      );
+      // The point that was tested may be gone by the time its record would tell of the test, and is where one replaces the other.
+      const everyMs = groupOf(happened.view, about.vm)?.points?.test?.everyMs ?? limits.proofRetryMs;
+      const nextAt = later(now, end.kind === "ended" ? everyMs : limits.proofRetryMs);
+      const testRetries = new Map(answered.points.testRetries).set(about.vm, nextAt);
+      if (end.kind !== "ended") return withPoints(answered, { testRetries });
+      return withPoints(answered, { testRetries, proofs: new Map(answered.points.proofs).set(about.vm, end.proof) });
     }
   }
+}
+
+/** It stands with its point; where that is gone, a failure is at least the answer to whoever asked. */
+function provenEnd(
+  { self, ops }: AgentState,
+  { proof }: { readonly proof: PointProof },
+  { view, op }: Happened,
+): HypervisorEnd {
+  const vm = ops.get(op)?.about?.vm;
+  if (vm === undefined || proof.passed || view.points.has(keys.point(vm, proof.point))) return { kind: "done" };
+  return refuse("point-test-failed", proofParams(view, vm, proof, self));
+}
+
+/** For the words about it. */
+export function proofParams(view: ClusterView, vm: VmId, { point, tookMs, checks }: PointProof, self: HostId) {
+  const failed = checks.filter(({ passed }) => !passed).map(({ kind, detail }) => `${kind}: ${detail}`);
+  return { vm: nameOf(view, vm), point, host: self, tookMs, detail: failed.join("; ") };
 }
 
 function noteTaken(

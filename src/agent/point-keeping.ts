@@ -1,5 +1,6 @@
 import { inKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
+import { limits } from "../core/limits.ts";
 import {
   changePointsTransaction,
   isLastMoment,
@@ -9,15 +10,16 @@ import {
   unwantedPoints,
 } from "../core/points.ts";
 import { groupOf, protectionOf } from "../core/replication-duty.ts";
-import type { Incarnation, VmId } from "../model/ids.ts";
+import { transaction, unchanged } from "../core/transactions.ts";
+import { type Incarnation, later, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { PointProof, ProofCheck } from "../model/point-proof.ts";
+import type { ProofCheck } from "../model/point-proof.ts";
 import type { PointIntent } from "../model/records.ts";
 import { fenceOf } from "../model/view.ts";
 import type { PointsOf } from "../ports/replication.ts";
 import type { Building } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
-import { isPointWorking, withPoints } from "./note-points.ts";
+import { isPointWorking, proofParams, withPoints } from "./note-points.ts";
 import { openWishes, refuseWish } from "./point-wishes.ts";
 import { volumesOf } from "./receiving.ts";
 
@@ -103,7 +105,9 @@ function testInTime(building: Building, vm: VmId): void {
   const test = group?.points?.test;
   if (due === undefined || test == null || points.proofs.has(vm)) return;
   if (isPointWorking(building.state, vm, ["prove-point"])) return;
-  if (retryAt !== undefined && now < retryAt) building.wakeAt(retryAt);
+  // One that is farther away is of a schedule that somebody has changed since.
+  const isOfThis = retryAt !== undefined && retryAt <= later(now, Math.max(test.everyMs, limits.proofRetryMs));
+  if (isOfThis && now < retryAt) building.wakeAt(retryAt);
   else prove(building, vm, { point: due.id, checks: test.checks, limitMs: test.limitMs }, undefined);
 }
 
@@ -125,25 +129,23 @@ function recordProofs(building: Building): void {
     const before = view.points.get(keys.point(vm, proof.point));
     const registration = view.hosts.get(self);
     const isOver = before === undefined || before.value.proof?.at === proof.at;
+    const told = event(
+      proof.passed ? "point-proven" : "point-test-failed",
+      { vm, host: self },
+      proofParams(view, vm, proof, self),
+    );
     if (isOver || registration === undefined) {
+      // Its point is gone: what came of the test is said all the same.
+      if (before === undefined && registration !== undefined && !building.busy(`points ${vm}`))
+        building.commit(`points ${vm}`, transaction([unchanged(keys.host(self), registration)], []), [told]);
       const left = new Map(building.state.points.proofs);
       left.delete(vm);
       building.state = withPoints(building.state, { proofs: left });
     } else if (!building.busy(`points ${vm}`)) {
       const change = { before, after: { ...before.value, proof } };
-      const told = event(
-        proof.passed ? "point-proven" : "point-test-failed",
-        { vm, host: self },
-        params(building, vm, proof),
-      );
       building.commit(`points ${vm}`, changePointsTransaction(vm, self, registration, [change]), [told]);
     }
   }
-}
-
-function params({ happened, state }: Building, vm: VmId, { point, tookMs, checks }: PointProof) {
-  const failed = checks.filter(({ passed }) => !passed).map(({ kind, detail }) => `${kind}: ${detail}`);
-  return { vm: nameOf(happened.view, vm), point, host: state.self, tookMs, detail: failed.join("; ") };
 }
 
 /** Wishes for points that lie here. */

@@ -306,6 +306,7 @@ export const groupMessages = {
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
     effect: "Nothing is copied over it; until it is kept as a branch the VM is not protected.",
-    remedy: "Nothing to do where both hosts are up and the group copies each write; then see `holdfast branch list`.",
+    remedy:
+      "Nothing to do where both hosts are up and the group copies each write; then see `holdfast branch list`. Cycles copy nothing over it: `holdfast group set GROUP --mode sync` keeps it as a branch and copies anew, then set `--mode async` again.",
   },
 } satisfies Catalogue;

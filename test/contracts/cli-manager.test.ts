@@ -3,7 +3,8 @@ import type { GroupId, PoolId, Revision, VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
-import { begin, type Ended } from "../support/cli-run.ts";
+import { commandsAt } from "../support/cli-commands.ts";
+import { begin } from "../support/cli-run.ts";
 import {
   facts,
   fence,
@@ -26,23 +27,7 @@ afterEach(async () => {
   await api.close();
 });
 
-function holdfast(...line: readonly string[]): Promise<Ended> {
-  return begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
-}
-
-async function done(...line: readonly string[]): Promise<string> {
-  const { code, out, err } = await holdfast(...line);
-  expect({ line, code, err }).toEqual({ line, code: 0, err: "" });
-  return out;
-}
-
-async function createdWeb(): Promise<VmId> {
-  const size = ["--memory", "80", "--pool", "shared", "--disk", "64", "--network", "lan"];
-  await done("vm", "create", "--name", "web", ...size);
-  const [id] = api.view().vms.keys();
-  if (id === undefined) throw new Error("no VM");
-  return id;
-}
+const { holdfast, done, createdWeb } = commandsAt(() => api);
 
 describe("what people ask of the manager", () => {
   test("maintenance, quarantine and mode of a host, for people", async () => {

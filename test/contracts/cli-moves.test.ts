@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { TaskOutput } from "../../src/api/contract/task.ts";
-import type { VmId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { defaultPolicy } from "../../src/model/policy.ts";
 import { type ApiHost, startApiHost } from "../support/api-host.ts";
-import { begin, type Ended } from "../support/cli-run.ts";
+import { commandsAt } from "../support/cli-commands.ts";
 import { held, incarnation, move, status, vmId } from "../support/records.ts";
 
 // What the commands tell of moves that are under way.
@@ -17,23 +16,7 @@ afterEach(async () => {
   await api.close();
 });
 
-function holdfast(...line: readonly string[]): Promise<Ended> {
-  return begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
-}
-
-async function done(...line: readonly string[]): Promise<string> {
-  const { code, out, err } = await holdfast(...line);
-  expect({ line, code, err }).toEqual({ line, code: 0, err: "" });
-  return out;
-}
-
-async function createdWeb(): Promise<VmId> {
-  const size = ["--memory", "80", "--pool", "shared", "--disk", "64", "--network", "lan"];
-  await done("vm", "create", "--name", "web", ...size);
-  const [id] = api.view().vms.keys();
-  if (id === undefined) throw new Error("no VM");
-  return id;
-}
+const { done, createdWeb } = commandsAt(() => api);
 
 test("[HM3] a host that is released while a guest is on its way from it says whose move was called off", async () => {
   const id = await createdWeb();

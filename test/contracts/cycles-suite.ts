@@ -175,7 +175,8 @@ export function cyclesSuite(name: string, openRig: () => Promise<CycleRig>): voi
       const end = await ceaseForStart();
       const [copy] = end.kind === "ceased" ? end.copies : [];
       expect(copy === undefined ? end : await rig.readCopy(copy, 1)).toBe(63);
-      expect(await ceaseForStart()).toMatchObject({ kind: "refused", code: "replica-not-received" });
+      const params = { vm: run4.vm };
+      expect(await ceaseForStart()).toEqual({ kind: "refused", code: "replica-not-received", params });
     });
 
     test.each<readonly [Spoilt | "nothing", string]>([

@@ -20,8 +20,8 @@ function afterwards(kind: "take-point" | "prove-point", keeps?: string): AgentSt
 }
 
 test("[S20] a test failover that could not be made puts off the next test, and no point of the VM", () => {
-  const { retries, testRetries } = afterwards("prove-point");
-  expect([retries.get(web), testRetries.get(web)]).toEqual([undefined, expect.any(Number)]);
+  const { retries, testsFrom } = afterwards("prove-point");
+  expect([retries.get(web), testsFrom.get(web)]).toEqual([undefined, expect.any(Number)]);
 });
 
 test("[S20] a last moment that could not be kept is tried again soon, because its copy waits for it", () => {
@@ -70,6 +70,6 @@ test("[S20] a test is not made again before its time where its point is gone by 
   };
   const news = { kind: "point-proven", op: 1, end: { kind: "ended", proof }, ...at, view };
   const noted = notePoint({ ...begun, ops }, news as never).points;
-  expect(noted.testRetries.get(web)).toBe(at.now + 86_400_000);
+  expect(noted.testsFrom.get(web)).toBe(at.now + 86_400_000);
   expect(noted.answers.get(wish)).toMatchObject({ kind: "refused", code: "point-test-failed" });
 });

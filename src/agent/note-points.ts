@@ -84,9 +84,9 @@ export function notePoint(state: AgentState, happened: Happened): AgentState {
       // The point that was tested may be gone by the time its record would tell of the test, and is where one replaces the other.
       const everyMs = groupOf(happened.view, about.vm)?.points?.test?.everyMs ?? limits.proofRetryMs;
       const nextAt = later(now, end.kind === "ended" ? everyMs : limits.proofRetryMs);
-      const testRetries = new Map(answered.points.testRetries).set(about.vm, nextAt);
-      if (end.kind !== "ended") return withPoints(answered, { testRetries });
-      return withPoints(answered, { testRetries, proofs: new Map(answered.points.proofs).set(about.vm, end.proof) });
+      const testsFrom = new Map(answered.points.testsFrom).set(about.vm, nextAt);
+      if (end.kind !== "ended") return withPoints(answered, { testsFrom });
+      return withPoints(answered, { testsFrom, proofs: new Map(answered.points.proofs).set(about.vm, end.proof) });
     }
   }
 }

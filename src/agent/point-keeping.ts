@@ -100,7 +100,7 @@ function testInTime(building: Building, vm: VmId): void {
   const { view, wall, now } = building.happened;
   const { self, points } = building.state;
   const group = groupOf(view, vm);
-  const retryAt = points.testRetries.get(vm);
+  const retryAt = points.testsFrom.get(vm);
   const due = group === undefined ? undefined : testDue(view, group, vm, self, wall);
   const test = group?.points?.test;
   if (due === undefined || test == null || points.proofs.has(vm)) return;

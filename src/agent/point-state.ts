@@ -20,7 +20,7 @@ export type PointNotes = {
   /** No point is tried before this, by VM: not of the last moment either, which its copy waits for. */
   readonly retries: ReadonlyMap<VmId, InstantMs>;
   /** No test failover by schedule is tried before this, by VM. */
-  readonly testRetries: ReadonlyMap<VmId, InstantMs>;
+  readonly testsFrom: ReadonlyMap<VmId, InstantMs>;
   /** No further point by schedule before this, whatever two clocks make of it, by VM. */
   readonly dueAt: ReadonlyMap<VmId, InstantMs>;
   /** The copies of which the last moment is kept, as `lastToKeep` names them, by VM (S20). */
@@ -40,7 +40,7 @@ export function noPoints(): PointNotes {
     asked: new Map(),
     taken: new Map(),
     retries: new Map(),
-    testRetries: new Map(),
+    testsFrom: new Map(),
     dueAt: new Map(),
     kept: new Map(),
     unkept: new Map(),

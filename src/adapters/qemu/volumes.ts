@@ -96,7 +96,7 @@ export async function createToFill(
   if (end.kind !== "done") return { end, onDisk: Promise.resolve(end) };
   const lost = (error: unknown): HypervisorEnd =>
     refuse("volume-create-failed", { pool: wanted.pool.name, path, detail: String(error) });
-  // Who waits for it is waited for in turn.
+  // A move waits for it before it says that it is ready, and holds a turn meanwhile: not for ever.
   const late = sleep(syncLimitMs, undefined, { ref: false }).then(() =>
     lost(`not on the disk within ${syncLimitMs} ms`),
   );

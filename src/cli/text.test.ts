@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { alternativeText, localTimes, moment, standstillText } from "./text.ts";
+import { alternativeText, eventLine, localTimes, moment, standstillText } from "./text.ts";
 
 const why = (code: string, params: Record<string, string | number>) => ({ rule: "PL1", code, params });
 
@@ -33,4 +33,13 @@ test("a standstill says since when and why, or that it is about to end", () => {
   expect(standstillText({ since: null, why: null })).toBe(
     "yes, since before this process began; they go on with the next heartbeat",
   );
+});
+
+test("a reason without a cause leaves nothing empty behind", () => {
+  const line = (reason: Parameters<typeof eventLine>[0]["reason"]): string =>
+    eventLine({ at: 0, host: "h1", type: "cluster-created", params: {}, reason } as Parameters<typeof eventLine>[0]);
+  const code = "lab-refused";
+  expect(line({ rule: "S9", code, params: { cause: "" } })).toMatch(/ \[S9\]\n$/u);
+  expect(line({ rule: "S9", code, params: { cause: "it was silent" } })).toMatch(/ \[S9: it was silent\]\n$/u);
+  expect(line(null)).not.toContain("[");
 });

@@ -60,6 +60,7 @@ export async function startApiHost(
     readonly takeover?: ApiOptions["takeover"];
     readonly links?: ApiOptions["links"];
     readonly storeAddresses?: ApiOptions["storeAddresses"];
+    readonly memberAnswers?: ApiOptions["memberAnswers"];
   } = {},
 ): Promise<ApiHost> {
   const memory = createMemoryStore();
@@ -97,6 +98,7 @@ export async function startApiHost(
     self: host("h1"),
     heard: options.heard,
     storeAddresses: options.storeAddresses,
+    memberAnswers: options.memberAnswers,
     takeover: options.takeover,
     links: options.links,
     version: "0.0.0-test",

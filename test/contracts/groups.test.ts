@@ -56,6 +56,7 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   // All is copied, and nothing confirmed yet; or it is what was noted of an earlier copy.
   await api.put(keys.vmCopying(web), { ...copying, percent: 100, remainingMiB: 0 });
   expect((await client.group.show({ group: "office" })).group.vms[0]).toMatchObject({ copy: "copying", copying: null });
+  await api.put(keys.vmCopying(web), copying);
   await copyIs({ kind: "in-sync" });
   expect((await client.group.list()).groups).toMatchObject([{ name: "office", status: "Normal", reasons: [] }]);
   await copyIs({ kind: "stale", cause: "silent", whole: true, at: (Date.now() - 5_000) as WallMs });

@@ -61,4 +61,13 @@ export const twoHostMutants: readonly Mutant[] = [
     find: "state.byHost !== true || owner?.kind",
     replace: "state.byHost === true || owner?.kind",
   },
+  {
+    id: "point-of-a-copy-that-was-left-by-a-note",
+    rule: "S20",
+    what: "A point is taken of a copy that the records call in sync, and that a guest went on without by a note of its host.",
+    ...shows,
+    file: "src/agent/point-taking.ts",
+    find: 'mirror?.told === "alone" || noteOf(state, run) !== undefined;',
+    replace: 'mirror?.told === "alone" && noteOf(state, run) !== undefined;',
+  },
 ];

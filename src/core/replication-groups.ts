@@ -7,6 +7,7 @@ import type { ClusterView } from "../model/view.ts";
 import { limits } from "./limits.ts";
 import { reason } from "./placement/fitness.ts";
 import { pointTroubles, quotaTrouble } from "./point-checks.ts";
+import { lacksRoomBeside } from "./points.ts";
 import { copiesOn } from "./replication.ts";
 import { hostLostAt, isLate, lagNow, policyLoss } from "./replication-cycles.ts";
 import { keepsBranch, protectionOf, sidesOf, versionOf, waitsForResume } from "./replication-duty.ts";
@@ -165,6 +166,15 @@ function presentFacts(view: ClusterView, host: HostId): HostFacts | undefined {
   return facts?.incarnation === view.hosts.get(host)?.value.incarnation ? facts : undefined;
 }
 
+/** S18: what a lost host has and nobody else is kept before it is copied to, and stays until somebody deletes it. */
+function branchTrouble(view: ClusterView, vm: VmId, host: HostId): Reason {
+  const params = { vm: view.vms.get(vm)?.value.name ?? vm, host };
+  const lacking = lacksRoomBeside(view, vm, host);
+  if (lacking === undefined) return reason("S18", "group-vm-branch", params);
+  const pool = view.pools.get(lacking.pool)?.value.name ?? lacking.pool;
+  return reason("S18", "group-vm-branch-no-room", { ...params, ...lacking, pool });
+}
+
 function copyTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
   const { mode } = group;
   const wanted = view.vms.get(vm)?.value;
@@ -176,8 +186,7 @@ function copyTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [G
   // On neither of the group's hosts nothing is copied, whatever lies there of an earlier run.
   if (sides === undefined && view.owners.has(vm))
     return [["Error", reason("S17", "group-vm-unprotected", { vm: name, host: to })]];
-  if (all.some(({ record }) => keepsBranch(record?.value)))
-    return [["Error", reason("S18", "group-vm-branch", { vm: name, host: to })]];
+  if (all.some(({ record }) => keepsBranch(record?.value))) return [["Error", branchTrouble(view, vm, to)]];
   if (all.some(({ record }) => record === undefined))
     return [["Error", reason("S17", "group-vm-unprotected", { vm: name, host: to })]];
   if (all.some(({ record }) => record?.value.state.kind === "copying"))

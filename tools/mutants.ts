@@ -8,7 +8,7 @@ import type { Mutant } from "./mutants/mutant.ts";
 import { unplantable } from "./mutants/plant.ts";
 import { realGuardMutants } from "./mutants/planted/c-guard.ts";
 import { moveDriverMutants } from "./mutants/planted/local-moves.ts";
-import { pointRuleMutants } from "./mutants/planted/points.ts";
+import { pointDriverMutants, pointRuleMutants } from "./mutants/planted/points.ts";
 import { relayMutants, replicationMutants } from "./mutants/planted/replication.ts";
 import { takeoverMutants } from "./mutants/planted/takeover.ts";
 import { planted } from "./mutants/planted.ts";
@@ -30,7 +30,7 @@ const seedsMax = 200;
 const bySuite = {
   guard: realGuardMutants,
   replication: [...replicationMutants, ...takeoverMutants, ...pointRuleMutants],
-  relay: relayMutants,
+  relay: [...relayMutants, ...pointDriverMutants],
   moves: moveDriverMutants,
 } as const;
 const nothing = "No bug was planted.";

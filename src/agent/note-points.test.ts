@@ -3,7 +3,7 @@ import { host, vmId } from "../../test/support/records.ts";
 import type { InstantMs, IntentId, Revision, WallMs } from "../model/ids.ts";
 import { emptyView } from "../model/view.ts";
 import { startAgent } from "./agent.ts";
-import { notePoint } from "./note-points.ts";
+import { notePoint, testedPoints } from "./note-points.ts";
 import { noteReplica, receiveKey, withReceiving } from "./note-replicas.ts";
 import type { AgentState } from "./state.ts";
 
@@ -69,7 +69,11 @@ test("[S20] a test is not made again before its time where its point is gone by 
     checks: [{ kind: "boot", passed: false, detail: "late" }],
   };
   const news = { kind: "point-proven", op: 1, end: { kind: "ended", proof }, ...at, view };
-  const noted = notePoint({ ...begun, ops }, news as never).points;
+  expect([...testedPoints({ ...begun, ops }, web)]).toEqual(["p1"]);
+  const after = notePoint({ ...begun, ops }, news as never);
+  // Until that is on record it is not thinned out.
+  expect([[...testedPoints(after, web)], testedPoints(begun, web).size]).toEqual([["p1"], 0]);
+  const noted = after.points;
   expect(noted.testsFrom.get(web)).toBe(at.now + 86_400_000);
   expect(noted.answers.get(wish)).toMatchObject({ kind: "refused", code: "point-test-failed" });
 });

@@ -32,6 +32,15 @@ export function isPointWorking(state: AgentState, vm: VmId, kinds: readonly Poin
   return false;
 }
 
+/** These stay until what their test came to is on record: it stands with them. */
+export function testedPoints({ ops, points }: Pick<AgentState, "ops" | "points">, vm: VmId): ReadonlySet<string> {
+  const tested = [...ops.values()].flatMap(({ kind, about }) =>
+    kind === "prove-point" && about?.vm === vm ? about.point : [],
+  );
+  const ended = points.proofs.get(vm)?.point;
+  return new Set(ended === undefined ? tested : [...tested, ended]);
+}
+
 /** The VM's copies are received here anew: what was found, or is being asked, is of a time when nothing could be seen. */
 export function withoutFound(state: AgentState, vm: VmId): AgentState {
   const { found, askAt, asked } = state.points;

@@ -4,28 +4,31 @@ import { limits } from "../core/limits.ts";
 import {
   changePointsTransaction,
   isLastMoment,
+  isOnRecord,
   pointsOf,
   recordChanges,
   testDue,
   unwantedPoints,
+  withProof,
 } from "../core/points.ts";
 import { groupOf, protectionOf } from "../core/replication-duty.ts";
 import { transaction, unchanged } from "../core/transactions.ts";
 import { type Incarnation, later, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { ProofCheck } from "../model/point-proof.ts";
+import { type ProofCheck, proofWord } from "../model/point-proof.ts";
 import type { PointIntent } from "../model/records.ts";
 import { fenceOf } from "../model/view.ts";
 import type { PointsOf } from "../ports/replication.ts";
 import type { Building } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
-import { isPointWorking, proofParams, withPoints } from "./note-points.ts";
+import { isPointWorking, proofParams, testedPoints, withPoints } from "./note-points.ts";
 import { openWishes, refuseWish } from "./point-wishes.ts";
 import { volumesOf } from "./receiving.ts";
 
 // The host where recovery points lie: it thins them out, reads them and tests them, and its word of what lies here is what is
 // on record.
 
+const toldAs = { proven: "point-proven", booted: "point-booted", failed: "point-test-failed" } as const;
 /** How many changes of records one transaction takes. */
 const changesMax = 40;
 
@@ -56,10 +59,15 @@ function settleVm(building: Building, vm: VmId): void {
     return;
   }
   building.wakeAt(askAt);
-  const [unwanted] = isTarget ? unwantedPoints(view, groupOf(view, vm), vm, self, found.points) : [];
+  const unwanted = isTarget ? nextUnwanted(building, vm, found.points) : undefined;
   if (unwanted !== undefined) drop(building, vm, unwanted, undefined);
   else record(building, vm, found);
   if (isTarget) testInTime(building, vm);
+}
+
+function nextUnwanted({ happened: { view }, state }: Building, vm: VmId, found: readonly Listed[]): string | undefined {
+  const held = testedPoints(state, vm);
+  return unwantedPoints(view, groupOf(view, vm), vm, state.self, found).find((id) => !held.has(id));
 }
 
 function list(building: Building, vm: VmId): void {
@@ -128,12 +136,8 @@ function recordProofs(building: Building): void {
   for (const [vm, proof] of inKeyOrder(building.state.points.proofs)) {
     const before = view.points.get(keys.point(vm, proof.point));
     const registration = view.hosts.get(self);
-    const isOver = before === undefined || before.value.proof?.at === proof.at;
-    const told = event(
-      proof.passed ? "point-proven" : "point-test-failed",
-      { vm, host: self },
-      proofParams(view, vm, proof, self),
-    );
+    const isOver = before === undefined || isOnRecord(before.value, proof);
+    const told = event(toldAs[proofWord(proof)], { vm, host: self }, proofParams(view, vm, proof, self));
     if (isOver || registration === undefined) {
       // Its point is gone: what came of the test is said all the same.
       if (before === undefined && registration !== undefined && !building.busy(`points ${vm}`))
@@ -142,7 +146,7 @@ function recordProofs(building: Building): void {
       left.delete(vm);
       building.state = withPoints(building.state, { proofs: left });
     } else if (!building.busy(`points ${vm}`)) {
-      const change = { before, after: { ...before.value, proof } };
+      const change = { before, after: withProof(before.value, proof) };
       building.commit(`points ${vm}`, changePointsTransaction(vm, self, registration, [change]), [told]);
     }
   }

@@ -3,18 +3,22 @@ import { host } from "../../test/support/records.ts";
 import { ReplicaCluster, there, web } from "../../test/support/replicas.ts";
 import type { GroupId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import { proofWord } from "../model/point-proof.ts";
 import type { Point } from "../model/point-records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ReplicaPoint } from "../ports/replication.ts";
 import { pointTroubles } from "./point-checks.ts";
 import {
   isLastMoment,
+  isOnRecord,
   isScheduleDue,
   lastProof,
+  lastTest,
   lastToKeep,
   recordChanges,
   testDue,
   unwantedPoints,
+  withProof,
 } from "./points.ts";
 
 const minute = 60_000;
@@ -40,7 +44,7 @@ const listed = (id: string, at: number, origin: ReplicaPoint["origin"] = "schedu
 };
 const at = (ms: number) => ms as WallMs;
 const proof = (ms: number, passed: boolean): Point["proof"] => {
-  const checks = passed ? [] : [{ kind: "http", passed, detail: "no answer" }];
+  const checks = [{ kind: "http", passed, detail: passed ? "" : "no answer" }];
   return { point: "p", at: at(ms), tookMs: 4_000, passed, checks };
 };
 
@@ -152,6 +156,35 @@ test("[S20] a test is due at its time, and one that is late or failed is told", 
   expect(codes(tested, 20 * minute)).toEqual([]);
   expect(codes(tested, 200 * minute)).toEqual(["group-points-late", "group-test-late"]);
   expect(codes(withPoints(point("p1", 0, { proof: proof(1, false) })), minute)).toEqual(["group-test-failed"]);
+});
+
+test("[S20] a test that checked nothing proves nothing, and takes no proof's place; both are tests by schedule", () => {
+  const boot = (ms: number, passed = true) => {
+    return { point: "p1", at: at(ms), tookMs: 1, passed, checks: [{ kind: "boot", passed, detail: "" }] };
+  };
+  const checked = proof(5 * minute, true);
+  const proven = withProof(point("p1", 4 * minute), { ...boot(0), ...checked });
+  expect(proven).toMatchObject({ proof: { at: 5 * minute, passed: true, rpoMs: minute } });
+  const later = withProof(proven, boot(9 * minute));
+  expect(later).toMatchObject({ proof: proven.proof, boot: { at: 9 * minute, rpoMs: 5 * minute } });
+  expect([isOnRecord(later, boot(9 * minute)), isOnRecord(proven, boot(9 * minute))]).toEqual([true, false]);
+  const { view } = withPoints(later);
+  expect(lastProof(view, web)?.at).toBe(5 * minute);
+  expect(lastTest(view, web)?.at).toBe(9 * minute);
+  expect([boot(1), boot(1, false), proven.proof].map((one) => one && proofWord(one))).toEqual([
+    "booted",
+    "failed",
+    "proven",
+  ]);
+  const codes = (...all: readonly Point[]) =>
+    pointTroubles(withPoints(...all).view, group, web, at(10 * minute)).map(({ code }) => code);
+  expect(codes(later)).toEqual([]);
+  expect(codes(withProof(proven, boot(9 * minute, false)))).toEqual(["group-test-failed"]);
+  // What checked nothing does not show that what had failed is well.
+  expect(codes(point("p1", 0, { proof: proof(1, false), boot: boot(9 * minute) }))).toEqual(["group-test-failed"]);
+  expect(recordChanges(view, web, there, [listed("p1", 4 * minute), listed("p2", 9)], 1)[0]?.after?.boot).toEqual(
+    later.boot,
+  );
 });
 
 test("[S20] where a guest was to stand still for its newest point and did not, the group says why; the record keeps it", () => {

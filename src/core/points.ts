@@ -1,6 +1,7 @@
 import { compareText } from "../base/order.ts";
 import type { HostId, PoolId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import { isChecked, type PointProof } from "../model/point-proof.ts";
 import { isBranch, type Point } from "../model/point-records.ts";
 import type { HeldOwner, HostRegistration } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
@@ -182,6 +183,7 @@ export function recordChanges(
     const after: Point = {
       ...{ schema: 1, vm, id, host: self, at: at as WallMs, origin, consistency, sizeMiB: size },
       proof: before?.value.proof ?? null,
+      ...(before?.value.boot === undefined ? {} : { boot: before.value.boot }),
       // What lies there does not tell it.
       ...(before?.value.whyCrash === undefined ? {} : { whyCrash: before.value.whyCrash }),
     };
@@ -223,13 +225,31 @@ export function testDue(view: ClusterView, group: Group, vm: VmId, self: HostId,
   const { test = null } = group.points ?? {};
   const newest = newestPoint(view, vm, self)?.value;
   if (test === null || newest === undefined) return undefined;
-  return isPointDue(test.everyMs, lastProof(view, vm)?.at, now) ? newest : undefined;
+  return isPointDue(test.everyMs, lastTest(view, vm)?.at, now) ? newest : undefined;
 }
 
-/** Of the VM's last test failover; undefined: of none there is a point any more. */
-export function lastProof(view: ClusterView, vm: VmId): (Point["proof"] & object) | undefined {
-  let last: (Point["proof"] & object) | undefined;
-  for (const { value } of pointsOf(view, vm))
-    if (value.proof !== null && (last === undefined || value.proof.at > last.at)) last = value.proof;
-  return last;
+/** The VM's last test failover, whatever it checked; undefined: of none there is a point any more. */
+export function lastTest(view: ClusterView, vm: VmId): PointProof | undefined {
+  return newestOf(pointsOf(view, vm).flatMap(({ value }) => [value.proof ?? [], value.boot ?? []].flat()));
+}
+
+/** The last one that checked something; where there is none, the last one at all. */
+export function lastProof(view: ClusterView, vm: VmId): PointProof | undefined {
+  const proofs = pointsOf(view, vm).flatMap(({ value }) => value.proof ?? []);
+  return newestOf(proofs.filter(isChecked)) ?? lastTest(view, vm);
+}
+
+function newestOf(proofs: readonly PointProof[]): PointProof | undefined {
+  return proofs.reduce<PointProof | undefined>((last, one) => (last && last.at >= one.at ? last : one), undefined);
+}
+
+/** With what its test came to. What checked nothing replaces no proof: whoever looks for one would find less than there was. */
+export function withProof(point: Point, proof: PointProof): Point {
+  const told = { ...proof, rpoMs: Math.max(0, proof.at - point.at) };
+  return isChecked(proof) ? { ...point, proof: told } : { ...point, boot: told };
+}
+
+/** What came of that very test is on record. */
+export function isOnRecord({ proof, boot }: Point, { at }: PointProof): boolean {
+  return proof?.at === at || boot?.at === at;
 }

@@ -20,13 +20,27 @@ export const proofCheckSchema = z.discriminatedUnion("kind", [
 ]);
 export type ProofCheck = z.infer<typeof proofCheckSchema>;
 
-/** What came of a test failover, for people: "proven on …: 4.2 s". */
+/** What came of a test failover, for people: "proven on …: 4.2 s, RPO 35.0 s". */
 export const pointProofSchema = z.object({
   point: z.string(),
   /** When it began, and how long it took until all checks were passed, or until it was given up. */
   at: wallMs,
   tookMs: z.int().min(0),
   passed: z.boolean(),
+  /** `boot`, that its guest executes, and what it had to show besides. */
   checks: z.array(z.object({ kind: z.string(), passed: z.boolean(), detail: z.string() })),
+  /** So much older than the test was what was tested: a return to it then would have lost that. Absent: nobody noted it. */
+  rpoMs: z.int().min(0).optional(),
 });
 export type PointProof = z.infer<typeof pointProofSchema>;
+
+/** Whoever asks for nothing learns that a guest executes, which an empty disk's does too: that proves nothing. */
+export function isChecked({ checks }: Pick<PointProof, "checks">): boolean {
+  return checks.some(({ kind }) => kind !== "boot");
+}
+
+/** `proven`: booted, and passed an HTTP, agent or screen check, and every one that was asked for. `booted`: nothing was asked. */
+export function proofWord(proof: PointProof): "proven" | "booted" | "failed" {
+  if (!proof.passed) return "failed";
+  return isChecked(proof) ? "proven" : "booted";
+}

@@ -45,8 +45,10 @@ export const pointSchema = z.object({
   whyCrash: whyCrashSchema.optional(),
   /** What was written between it and the next one; null: that is not over, or nobody has looked yet. */
   sizeMiB: z.int().min(0).nullable(),
-  /** Of the last test failover from it; null: there was none. */
+  /** Of the last test failover from it that checked something; null: there was none. */
   proof: pointProofSchema.nullable(),
+  /** Of the last one that checked nothing: it proves nothing, and never takes the place of the other. */
+  boot: pointProofSchema.optional(),
 });
 export type Point = z.infer<typeof pointSchema>;
 

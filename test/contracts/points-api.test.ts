@@ -95,10 +95,21 @@ test("the commands tell of points, and of what their tests came to", async () =>
   await protect();
   expect((await holdfast("point", "list")).out).toBe("There are no recovery points.\n");
   const checks = [{ kind: "http", passed: false, detail: "no answer" }];
-  await point("p1", { proof: { point: "p1", at: 5 as Point["at"], tookMs: 4_200, passed: true, checks: [] } });
+  await point("p1", {
+    proof: {
+      point: "p1",
+      at: 5 as Point["at"],
+      tookMs: 4_200,
+      passed: true,
+      checks: checks.map((one) => ({ ...one, passed: true })),
+      rpoMs: 35_000,
+    },
+  });
+  await point("p3", { boot: { point: "p3", at: 7 as Point["at"], tookMs: 900, passed: true, checks: [] } });
   await point("p2", { proof: { point: "p2", at: 6 as Point["at"], tookMs: 9, passed: false, checks } });
   const { out } = await holdfast("point", "list", "--vm", "web");
-  expect(out).toMatch(/web +p1 +h2 .* 3 +crash +hand +proven on .*: 4\.2 s\n/u);
+  expect(out).toMatch(/web +p1 +h2 .* 3 +crash +hand +proven on .*: 4\.2 s, RPO 35\.0 s\n/u);
+  expect(out).toMatch(/p3 .* booted on .*: 0\.9 s; nothing checked\n/u);
   expect(out).toMatch(/p2 .* failed on .*: http: no answer\n/u);
   const set = await holdfast(
     "group",
@@ -115,7 +126,7 @@ test("the commands tell of points, and of what their tests came to", async () =>
   expect((await client.group.show({ group: "office" })).group).toMatchObject({
     status: "Warning",
     points: { everyMs: 900_000, test: { everyMs: 86_400_000, checks: [] } },
-    vms: [{ points: { count: 2, proof: { passed: false } } }],
+    vms: [{ points: { count: 3, proof: { passed: false } } }],
   });
   expect((await holdfast("group", "set", "office", "--points-every", "never")).out).toContain(
     "by hand, keeping 24x1h,7x1d",

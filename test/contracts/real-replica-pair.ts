@@ -18,6 +18,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { NbdGuest } from "../../lab/guest/nbd-guest.ts";
+import { isProcessOf, processesOf } from "../../src/adapters/linux/process.ts";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { openGuestFreezer } from "../../src/adapters/qemu/guest-freeze.ts";
 import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
@@ -135,8 +136,7 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
       cycleSource.close();
       target.close();
       machines.current?.process.kill("SIGKILL");
-      signal(folder, "SIGKILL");
-      await until("nothing of it is left", () => pidsOf(folder).length === 0);
+      await end(folder);
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -258,17 +258,13 @@ function faultsIn(folder: string, address: string) {
       const text = cut ? `table inet ${table} {\n ${chain}\n}\n` : `delete table inet ${table}\n`;
       execFileSync("nft", ["-f", "-"], { input: text });
     },
-    killRelay: async (): Promise<void> => signal(relays, "SIGKILL"),
-    killDaemon: async (): Promise<void> => {
-      signal(daemonSocket, "SIGKILL");
-      await until("the daemon is gone", () => pidsOf(daemonSocket).length === 0);
-    },
+    killRelay: async (): Promise<void> => void signal(relays, "SIGKILL"),
+    killDaemon: (): Promise<void> => end(daemonSocket),
     loseRunFolder: async (): Promise<void> => {
-      signal(daemonSocket, "SIGKILL");
-      await until("the daemon is gone", () => pidsOf(daemonSocket).length === 0);
+      await end(daemonSocket);
       rmSync(join(folder, "b", "received"), { recursive: true, force: true });
     },
-    hangDaemon: async (hangs: boolean): Promise<void> => signal(daemonSocket, hangs ? "SIGSTOP" : "SIGCONT"),
+    hangDaemon: async (hangs: boolean): Promise<void> => void signal(daemonSocket, hangs ? "SIGSTOP" : "SIGCONT"),
     spoil: async (how: Spoilt): Promise<void> => spoil(join(folder, "pool-b"), how),
   };
 }
@@ -289,8 +285,16 @@ function spoil(pool: string, how: Spoilt): void {
   }
 }
 
-function signal(needle: string, name: NodeJS.Signals): void {
-  for (const pid of pidsOf(needle)) process.kill(pid, name);
+function signal(needle: string, name: NodeJS.Signals): readonly number[] {
+  const pids = processesOf(needle);
+  for (const pid of pids) process.kill(pid, name);
+  return pids;
+}
+
+/** Nothing of them is left, what a kill met in the midst of a write neither. */
+async function end(needle: string): Promise<void> {
+  const pids = signal(needle, "SIGKILL");
+  await until(`nothing of ${needle} is left`, () => !pids.some((pid) => isProcessOf(pid, needle)));
 }
 
 async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
@@ -344,18 +348,4 @@ function sameValue(block: Buffer): number {
   const [value = 0] = block;
   if (!block.every((byte) => byte === value)) throw new Error("A block is not of one value");
   return value;
-}
-
-/** Processes whose command line names this. */
-function pidsOf(needle: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/u.test(name) && Number(name) !== process.pid)
-    .filter((name) => {
-      try {
-        return readFileSync(`/proc/${name}/cmdline`, "utf8").includes(needle);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
 }

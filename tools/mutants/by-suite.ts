@@ -25,13 +25,20 @@ export const suites = {
         "src/agent/alone.test.ts",
         "test/contracts/takeover.test.ts",
         "src/core/point",
+        "src/agent/note-points.test.ts",
         "src/manager/manager.test.ts",
       ],
       ...["src/adapters/nbd/spent-chunks.test.ts", "src/adapters/qemu/guest-freeze.test.ts"],
     ],
   },
   /** The driver and the relay with real QEMUs. Needs root. */
-  relay: { projects: ["contracts"], files: ["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"] },
+  relay: {
+    projects: ["contracts"],
+    files: [
+      ...["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"],
+      ...["test/contracts/merge-real.test.ts", "test/contracts/process-end.test.ts"],
+    ],
+  },
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */
   moves: {
     projects: ["contracts", "long"],

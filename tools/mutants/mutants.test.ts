@@ -3,6 +3,7 @@ import { applyEdit, whyNotApplied } from "./mutant.ts";
 import { unplantable } from "./plant.ts";
 import { realGuardMutants } from "./planted/c-guard.ts";
 import { moveDriverMutants } from "./planted/local-moves.ts";
+import { pointDriverMutants, pointRuleMutants } from "./planted/points.ts";
 import { relayMutants, replicationMutants } from "./planted/replication.ts";
 import { takeoverMutants } from "./planted/takeover.ts";
 import { planted } from "./planted.ts";
@@ -16,6 +17,8 @@ const all = [
   ...takeoverMutants,
   ...relayMutants,
   ...moveDriverMutants,
+  ...pointRuleMutants,
+  ...pointDriverMutants,
 ];
 
 test("every bug can be planted in the sources as they are", () => {

@@ -26,7 +26,8 @@ export async function checkBooted(booted: Booted, checks: readonly ProofCheck[])
   const { qmp } = booted;
   if (qmp === undefined) {
     const said = readText(booted.paths.log).trim().split("\n").at(-1) ?? "";
-    return [{ kind: "boot", passed: false, detail: said === "" ? "QEMU did not answer" : said }];
+    const unseen = checks.map(({ kind }) => ({ kind, passed: false, detail: "QEMU did not answer" }));
+    return [{ kind: "boot", passed: false, detail: said === "" ? "QEMU did not answer" : said }, ...unseen];
   }
   const found: Checked[] = [];
   for (const check of checks) found.push(await untilPassed(booted, check.kind, () => look(booted, qmp, check)));

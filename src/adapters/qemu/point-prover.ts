@@ -8,11 +8,12 @@ import type { PointProof } from "../../model/point-proof.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
 import { runCommand } from "../linux/command.ts";
+import { processesOf } from "../linux/process.ts";
 import { commandLine, type DiskImage } from "./command-line.ts";
 import { type Booted, checkBooted } from "./point-checks.ts";
 import { connectQmp, type Qmp } from "./qmp.ts";
 import { upTo } from "./replica-cycles.ts";
-import { endDaemon, isDaemonOf } from "./replica-daemon.ts";
+import { endDaemon } from "./replica-daemon.ts";
 import { type Received, topOf } from "./replica-files.ts";
 import { pathsIn, type RunPaths } from "./run-folder.ts";
 
@@ -23,6 +24,8 @@ export type ProverOptions = {
   readonly binary?: string;
 };
 
+/** QEMU's words in the last lines of its log. */
+const heldByOthers = /Failed to get .* lock|another process using the image/iu;
 const limits = { startMs: 30_000, qmpMs: 1_000, pollMs: 50, createMs: 10_000, overheadMiB: 110 } as const;
 
 /** Of an agent that died meanwhile: nothing of a test outlives it for long. */
@@ -33,8 +36,7 @@ export async function clearProofs(runDir: string): Promise<void> {
 }
 
 async function clearProof(folder: string): Promise<void> {
-  for (const name of readdirSync("/proc"))
-    if (/^\d+$/u.test(name) && isDaemonOf(Number(name), `${folder}/`)) await endDaemon(Number(name), `${folder}/`);
+  for (const pid of processesOf(`${folder}/`)) await endDaemon(pid, `${folder}/`);
   rmSync(folder, { recursive: true, force: true });
 }
 
@@ -52,7 +54,14 @@ export async function provePoint(options: ProverOptions, all: Received, request:
   try {
     const images = await layForTest(received, request, layers);
     if (!Array.isArray(images)) return images;
-    return { kind: "ended", proof: await boot(options, folder, request, images) };
+    const proof = await boot(options, folder, request, images);
+    // That is about what somebody does with the images at present, and says nothing of the guest.
+    const held = proof.checks.find(
+      ({ kind, passed, detail }) => kind === "boot" && !passed && heldByOthers.test(detail),
+    );
+    if (held !== undefined)
+      return refuse("proof-image-held", { vm: vm.name, point: request.point, detail: held.detail });
+    return { kind: "ended", proof };
   } finally {
     await clearProof(folder);
     for (const layer of layers) rmSync(layer, { force: true });

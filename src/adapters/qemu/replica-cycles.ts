@@ -80,6 +80,8 @@ async function seal(
 
 /** Of the points that cycles have left only the newest stay, where that was asked for. */
 async function dropEarlier(runDir: string, receiving: Receiving): Promise<void> {
+  // One of them is being tested, or exported: it is a point for as long as that takes (S20).
+  if (receiving.readers > 0) return;
   const { keepCycles, points = [] } = readReceived(runDir, receiving.vm) ?? {};
   if (keepCycles === undefined) return;
   const cycles = points.filter(({ id, whole }) => whole && id.startsWith(cyclePrefix));

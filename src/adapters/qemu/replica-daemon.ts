@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { VmId } from "../../model/ids.ts";
+import { isProcessOf } from "../linux/process.ts";
 import { connectQmp, type Qmp, type QmpEnd } from "./qmp.ts";
 import type { Layer } from "./replica-files.ts";
 
@@ -161,9 +162,9 @@ export class ReplicaDaemon {
 
 /** Waits for its end, then kills: one that hangs may not write on one day (S19). False: it is still there. */
 export async function endDaemon(pid: number, socket: string, graceMs = 0): Promise<boolean> {
-  const isThere = (): boolean => isDaemonOf(pid, socket);
+  const isThere = (): boolean => isProcessOf(pid, socket);
   if (await untilGone(isThere, graceMs)) return true;
-  process.kill(pid, "SIGKILL");
+  kill(pid);
   return untilGone(isThere, limits.killMs);
 }
 
@@ -173,11 +174,11 @@ async function untilGone(isThere: () => boolean, limitMs: number): Promise<boole
   return true;
 }
 
-/** A number may belong to another process by now: its command line names the socket. A dead one not yet waited for has none. */
-export function isDaemonOf(pid: number, socket: string): boolean {
+/** It may have come to its end by itself since somebody looked. */
+function kill(pid: number): void {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(socket);
+    process.kill(pid, "SIGKILL");
   } catch {
-    return false;
+    // Then that is what was wanted.
   }
 }

@@ -18,7 +18,7 @@ import {
   writeReceived,
 } from "./replica-files.ts";
 import { stamped } from "./replica-identity.ts";
-import { dropPoint } from "./replica-points.ts";
+import { dropPoint, whileLaid } from "./replica-points.ts";
 
 const createMs = 10_000;
 const done: HypervisorEnd = { kind: "done" };
@@ -85,12 +85,23 @@ export async function forgetPrepared(runDir: string, receiving: Receiving): Prom
   }
 }
 
-async function layPoint(
+/** `receiving.merge` is nobody's by then, and none begins meanwhile: what is recorded at the end is of the layers of now. */
+function layPoint(
   runDir: string,
   receiving: Receiving,
   id: string,
   ground: Ground & { readonly whole: boolean },
   also: Partial<Received> = {},
+): Promise<HypervisorEnd> {
+  return whileLaid(runDir, receiving, () => lay(runDir, receiving, id, ground, also));
+}
+
+async function lay(
+  runDir: string,
+  receiving: Receiving,
+  id: string,
+  ground: Ground & { readonly whole: boolean },
+  also: Partial<Received>,
 ): Promise<HypervisorEnd> {
   const { vm, daemon, merge, prepared } = receiving;
   const before = readReceived(runDir, vm);

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
 import type { VmId, VolumeId } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd } from "../../ports/hypervisor.ts";
@@ -19,6 +20,8 @@ import {
 import { changeSince, stamped } from "./replica-identity.ts";
 
 const limits = { exportMs: 3_600_000, mergePollMs: 50 } as const;
+/** Of the names of jobs. */
+const mergePrefix = "merge-";
 const mebibyte = 1024 * 1024;
 const done: HypervisorEnd = { kind: "done" };
 
@@ -117,6 +120,34 @@ export async function whileRead<T>(runDir: string, receiving: Receiving, act: ()
   }
 }
 
+/** Whoever knows the layers as they are now works with them until it is over: nothing is merged meanwhile (S20). */
+export async function whileLaid<T>(runDir: string, receiving: Receiving, act: () => Promise<T>): Promise<T> {
+  receiving.readers += 1;
+  try {
+    return await act();
+  } finally {
+    receiving.readers -= 1;
+    beginMerge(runDir, receiving);
+  }
+}
+
+/** What an earlier agent's storage daemon is still merging comes to its end first; what was dropped is merged after it. */
+export function takeUpMerges(runDir: string, receiving: Receiving): void {
+  receiving.merge ??= mergesOver(receiving)
+    .catch(() => undefined)
+    .finally(() => {
+      receiving.merge = undefined;
+      beginMerge(runDir, receiving);
+    });
+}
+
+async function mergesOver({ daemon }: Receiving): Promise<void> {
+  const end = await daemon?.execute("query-jobs");
+  if (daemon === undefined || end?.kind !== "done" || !Array.isArray(end.value)) return;
+  const jobs = end.value.map((one: { id?: unknown }) => String(one.id));
+  for (const job of jobs) if (job.startsWith(mergePrefix)) await jobDone(daemon, job);
+}
+
 function beginMerge(runDir: string, receiving: Receiving): void {
   if (receiving.readers === 0) receiving.merge ??= mergeDropped(runDir, receiving).catch(() => undefined);
 }
@@ -165,21 +196,40 @@ async function mergeAt(daemon: ReplicaDaemon, { volumes }: Received, index: numb
   for (const volume of volumes) {
     const [base, top] = [volume.layers[index], volume.layers[index + 1]];
     if (base === undefined || top === undefined) return false;
-    const job = `merge-${top.node}`;
-    // Of an agent that died meanwhile.
+    const job = `${mergePrefix}${top.node}`;
+    const above = volume.layers[index + 2];
+    // Of an agent that died meanwhile; it may have had it done, and did not come to record it.
     await daemon.execute("job-dismiss", { id: job });
-    const begun = await daemon.execute("block-commit", {
-      "job-id": job,
-      device: topOf(volume).node,
-      "base-node": base.node,
-      "top-node": top.node,
-      "backing-file": base.file,
-      "auto-dismiss": false,
-    });
-    if (begun.kind !== "done" || !(await jobDone(daemon, job))) return false;
-    await daemon.execute("blockdev-del", { "node-name": top.node });
+    const isDone = above !== undefined && (await liesOn(daemon, above.node, join(volume.folder, base.file)));
+    if (!isDone && !(await commit(daemon, job, volume, index))) return false;
+    const { kind } = await daemon.execute("blockdev-del", { "node-name": top.node });
+    // Of one that is gone, or was left to the next agent, nothing is recorded any more: others may go by the record by now (S21).
+    if (kind === "dead" || kind === "late") return false;
   }
   return true;
+}
+
+async function commit(daemon: ReplicaDaemon, job: string, volume: ReceivedVolume, index: number): Promise<boolean> {
+  const [base, top] = [volume.layers[index], volume.layers[index + 1]];
+  const begun = await daemon.execute("block-commit", {
+    "job-id": job,
+    device: topOf(volume).node,
+    "base-node": base?.node,
+    "top-node": top?.node,
+    "backing-file": base?.file,
+    "auto-dismiss": false,
+  });
+  return begun.kind === "done" && (await jobDone(daemon, job));
+}
+
+const nodesSchema = z.array(z.object({ "node-name": z.string(), backing_file: z.string().optional() }));
+
+/** In the storage daemon, whatever is on record. */
+async function liesOn(daemon: ReplicaDaemon, node: string, path: string): Promise<boolean> {
+  const end = await daemon.execute("query-named-block-nodes", { flat: true });
+  const nodes = end.kind === "done" ? nodesSchema.safeParse(end.value) : undefined;
+  const found = nodes?.data?.find((one) => one["node-name"] === node);
+  return found?.backing_file === path;
 }
 
 async function jobDone(daemon: ReplicaDaemon, job: string): Promise<boolean> {

@@ -1,24 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { ClusterId, Epoch, HostId, PoolId, VmId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
-import { type Knock, type KnockAnswer, openDoors, type TlsTexts } from "./door.ts";
+import { isProcessOf } from "../linux/process.ts";
+import { type Knock, type KnockAnswer, openDoors } from "./door.ts";
 import { claimGroupFolder } from "./group-folder.ts";
-import { readTlsTexts, writeTlsFolder } from "./move-tls.ts";
+import { readTlsTexts } from "./move-tls.ts";
 import { clearProofs, provePoint } from "./point-prover.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
 import { cease, troubleOf } from "./replica-cease.ts";
 import { obeyCycle, upTo } from "./replica-cycles.ts";
-import { endDaemon, isDaemonOf, type Receiving, ReplicaDaemon } from "./replica-daemon.ts";
+import type { Receiving } from "./replica-daemon.ts";
+import { daemonFor, tlsId } from "./replica-daemon-for.ts";
 import {
   allReceived,
   daemonSocket,
-  nodeOf,
   type Received,
   type ReceivedVolume,
   readIdentity,
@@ -56,13 +56,11 @@ type Target = {
   closed: boolean;
 };
 
-const tlsId = "tls";
-
 /** Takes up at once what an earlier agent received. */
 export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTarget {
   const target: Target = { options, vms: new Map(), closed: false };
   for (const received of allReceived(options.runDir))
-    if (received.pid !== null && isDaemonOf(received.pid, daemonSocket(options.runDir, received.vm)))
+    if (received.pid !== null && isProcessOf(received.pid, daemonSocket(options.runDir, received.vm)))
       // Where it fails, `receive` says why.
       void inTurn(target, received.vm, (receiving) => openFor(target, receiving, received)).catch(() => undefined);
   void clearProofs(options.runDir).catch(() => undefined);
@@ -102,9 +100,7 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
     listPoints: (of, done) => done(listPoints(knownCopies(options, of))),
     exportPoint: (of, id, folder, done) =>
       answer<ExportEnd>(
-        whileRead(options.runDir, receivingOf(target, of.vm), () =>
-          exportPoint(knownCopies(options, of), of.vm, id, folder),
-        ),
+        reading(target, of.vm, () => exportPoint(knownCopies(options, of), of.vm, id, folder)),
         done,
       ),
     dropPoint: (of, id, done) =>
@@ -132,11 +128,18 @@ function answer<End>(work: Promise<End>, done: (end: End | Unknown) => void): vo
   void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: String(error) })).then(done);
 }
 
+/** What is under way comes first: an earlier agent's storage daemon may still have to be taken up, with what it merges. */
+async function reading<T>(target: Target, vm: VmId, act: () => Promise<T>): Promise<T> {
+  const receiving = receivingOf(target, vm);
+  await receiving.queue;
+  return whileRead(target.options.runDir, receiving, act);
+}
+
 /** S20: first whether the point is what it was; then it lies still until the test is over. */
 function prove(target: Target, request: ProofRequest): Promise<ProofEnd> {
   const { options } = target;
   const { vm, point } = request;
-  return whileRead(options.runDir, receivingOf(target, vm.id), async () => {
+  return reading(target, vm.id, async () => {
     const received = readReceived(options.runDir, vm.id);
     const isThere = received?.points.some(({ id, whole }) => id === point && whole) === true;
     if (received === undefined || !isThere) return refuse("replica-point-absent", { vm: vm.name, point });
@@ -303,46 +306,6 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
   const ports = Object.fromEntries(doors.map(({ address, port }) => [address, port]));
   updateReceived(options.runDir, vm, () => ({ ports, pid: receiving.daemon?.pid ?? null }));
   return { kind: "ready", doors, isAsLeft: received.isAsLeft, lastCycle: received.cycles?.last ?? null };
-}
-
-/** The daemon that is there, where it answers; a hung one is ended before another one has the images (S19). */
-async function daemonFor(
-  options: ReplicaTargetOptions,
-  receiving: Receiving,
-  received: Received,
-  tls: TlsTexts | null,
-): Promise<boolean> {
-  const socket = daemonSocket(options.runDir, received.vm);
-  const { daemon } = receiving;
-  // S20: one that was killed or silent while a point was laid is replaced by one that begins with what the files say.
-  const isUnsure = readReceived(options.runDir, received.vm)?.laying;
-  if (!isUnsure && daemon !== undefined && !daemon.isOver && (await daemon.exports()) !== undefined) return true;
-  daemon?.close();
-  receiving.daemon = undefined;
-  const pid = daemon?.pid ?? received.pid;
-  if (isUnsure) {
-    if (pid !== null && isDaemonOf(pid, socket) && !(await endDaemon(pid, socket))) return false;
-    updateReceived(options.runDir, received.vm, () => ({ laying: undefined }));
-  } else if (received.pid !== null && isDaemonOf(received.pid, socket)) {
-    receiving.daemon = await ReplicaDaemon.take(socket, received.pid);
-    if (receiving.daemon !== undefined) return true;
-    if (!(await endDaemon(received.pid, socket))) return false;
-  }
-  const secrets =
-    tls === null ? [] : ["--object", JSON.stringify(credentials(writeTlsFolder(join(socket, ".."), tls)))];
-  const { volumes } = readReceived(options.runDir, received.vm) ?? received;
-  const nodes = volumes.flatMap(nodesOf).flatMap((node) => ["--blockdev", JSON.stringify(node)]);
-  receiving.daemon = await ReplicaDaemon.start(socket, [...secrets, ...nodes]);
-  return receiving.daemon !== undefined;
-}
-
-function credentials(dir: string): object {
-  return { "qom-type": "tls-creds-x509", id: tlsId, endpoint: "server", dir, "verify-peer": true };
-}
-
-/** Each layer by its own name, the lowest first, because each names the one below it. */
-function nodesOf({ folder, layers }: ReceivedVolume): readonly object[] {
-  return layers.map((layer, i) => ({ ...nodeOf(folder, layer), ...(i === 0 ? {} : { backing: layers[i - 1]?.node }) }));
 }
 
 /** One who knocked gets an export of its own, once nothing of an earlier one is left (S19). */

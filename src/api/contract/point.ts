@@ -26,8 +26,10 @@ export const pointOutputSchema = z.object({
   whyCrash: troubleSchema.nullable(),
   /** What was written between it and the next one; null: that is not over. */
   sizeMiB: z.int().min(0).nullable(),
-  /** Of the last test failover from it. */
+  /** Of the last test failover from it that checked something: HTTP, guest agent or screen. */
   proof: pointProofSchema.nullable(),
+  /** Of the last one that checked nothing: its guest executed, or not, and nothing is proven. */
+  boot: pointProofSchema.nullable(),
 });
 export type PointOutput = z.infer<typeof pointOutputSchema>;
 

@@ -38,6 +38,7 @@ function presentPoint(view: ClusterView, { value }: Stored<Point>, now: number):
     host: pointHost(view, value),
     ageMs: Math.max(0, now - value.at),
     whyCrash: whyCrashOf(view, value),
+    boot: value.boot ?? null,
   };
 }
 

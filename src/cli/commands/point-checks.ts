@@ -1,7 +1,8 @@
 import type { Command } from "@commander-js/extra-typings";
-import type { PointProof, ProofCheck } from "../../model/point-proof.ts";
+import type { PointOutput } from "../../api/contract/point.ts";
+import { type PointProof, type ProofCheck, proofWord } from "../../model/point-proof.ts";
 import { wholeNumber } from "../numbers.ts";
-import { moment } from "../text.ts";
+import { age, moment } from "../text.ts";
 
 export type CheckOptions = {
   readonly http?: string | undefined;
@@ -42,9 +43,19 @@ export function checksOf({ http, httpPort, httpAddress, httpText, agent, screen 
   return checks;
 }
 
-/** "proven on …: 4.2 s", or what it did not show. */
-export function proofText({ at, tookMs, passed, checks }: PointProof): string {
-  if (passed) return `proven on ${moment(at)}: ${(tookMs / 1_000).toFixed(1)} s`;
+/** "proven on …: 4.2 s, RPO 35.0 s", that nothing was checked, or what it did not show. */
+export function proofText(proof: PointProof): string {
+  const { at, tookMs, checks, rpoMs } = proof;
+  const word = proofWord(proof);
+  const figures = `${(tookMs / 1_000).toFixed(1)} s${rpoMs === undefined ? "" : `, RPO ${age(rpoMs)}`}`;
+  if (word === "proven") return `proven on ${moment(at)}: ${figures}`;
+  if (word === "booted") return `booted on ${moment(at)}: ${figures}; nothing checked`;
   const failed = checks.find((check) => !check.passed);
   return `failed on ${moment(at)}: ${failed?.kind ?? "boot"}: ${failed?.detail ?? ""}`;
+}
+
+/** Of one point: a proof, and what booted it since without looking only where there is none. */
+export function testText({ proof, boot }: Pick<PointOutput, "proof" | "boot">): string {
+  const shown = proof ?? boot;
+  return shown === null ? "-" : proofText(shown);
 }

@@ -8,9 +8,10 @@ import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import type { Session } from "../session.ts";
 import { age, moment, orDash, staleness, table } from "../text.ts";
 import { fail } from "../trouble.ts";
-import { checksOf, proofText, withChecks } from "./point-checks.ts";
+import { checksOf, proofText, testText, withChecks } from "./point-checks.ts";
 
 type Parent = Parameters<Group>[0];
+const toProve = ": name what its guest has to show (--http, --agent, --screen), and the test proves it";
 const pollMs = 250;
 /** For an agent to do it, and to say so. */
 const usualMs = 60_000;
@@ -44,9 +45,9 @@ function listCommand(point: Parent, cli: Cli): void {
 
 function pointsText(points: readonly PointOutput[]): string {
   if (points.length === 0) return "There are no recovery points.\n";
-  const rows = points.map(({ vm, id, host, at, ageMs, sizeMiB, origin, consistency, proof }) => [
+  const rows = points.map(({ vm, id, host, at, ageMs, sizeMiB, origin, consistency, proof, boot }) => [
     ...[vm.name, id, host.name, moment(at), age(ageMs), orDash(sizeMiB), consistency, origin],
-    proof === null ? "-" : proofText(proof),
+    testText({ proof, boot }),
   ]);
   return table(["VM", "POINT", "ON", "AT", "AGE", "MIB", "CONSISTENCY", "TAKEN BY", "TEST"], rows);
 }
@@ -143,7 +144,8 @@ function testCommand(point: Parent, cli: Cli): void {
       const wish = await session.change((client, requestId) => client.point.test({ ...input, requestId }));
       const end = await settled(session, wish, limitMs + usualMs);
       const { points } = await session.call((client) => client.point.list({ vm }));
-      const proof = points.find(({ id }) => id === end.point)?.proof ?? null;
+      const tested = points.find(({ id }) => id === end.point);
+      const proof = (checks.length > 0 ? tested?.proof : tested?.boot) ?? null;
       if (proof !== null && !proof.passed) {
         const failed = proof.checks.filter(({ passed }) => !passed).map(({ kind, detail }) => `${kind}: ${detail}`);
         throw fail(
@@ -153,7 +155,10 @@ function testCommand(point: Parent, cli: Cli): void {
         );
       }
       if (json === true) cli.json(end);
-      else cli.io.out(`${end.vm.name}: ${proof === null ? "tested" : proofText(proof)}\n`);
+      else
+        cli.io.out(
+          `${end.vm.name}: ${proof === null ? "tested" : proofText(proof)}${proof?.passed === true && checks.length === 0 ? toProve : ""}\n`,
+        );
     });
 }
 

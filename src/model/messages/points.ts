@@ -5,6 +5,8 @@ export const pointMessages = {
   "point-taken": "Recovery point {point} of VM {vm} was taken, {consistency}-consistent, and lies on {host}",
   "point-proven":
     "Recovery point {point} of VM {vm} was booted on {host} and showed what it should, within {tookMs} ms.",
+  "point-booted":
+    "Recovery point {point} of VM {vm} was booted on {host} within {tookMs} ms; nothing was checked, so that nothing is proven.",
   "point-test-failed": {
     cause: "A guest booted from recovery point {point} of VM {vm} on {host} did not show what it should: {detail}",
     effect: "Nobody knows whether the VM would work after a failover. The running VM is untouched.",

@@ -148,6 +148,11 @@ export const replicationMessages = {
     effect: "No other one was begun.",
     remedy: "Wait for its result.",
   },
+  "proof-image-held": {
+    cause: "Recovery point {point} of VM {vm} could not be opened for a test: {detail}",
+    effect: "No guest was booted, and nothing is said of the point.",
+    remedy: "A test by schedule is made again by itself. By hand: test again once nothing else has its images open.",
+  },
   "cycle-under-way": {
     cause: "A cycle of VM {vm} is under way already.",
     effect: "No other one was begun.",

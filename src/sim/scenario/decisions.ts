@@ -1,7 +1,9 @@
+import { isOnRecord } from "../../core/points.ts";
 import type { HostMode } from "../../model/host-records.ts";
 import type { Epoch, HostId, Incarnation, RuleId, VmId } from "../../model/ids.ts";
 import type { KeyName } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
+import { proofWord } from "../../model/point-proof.ts";
 import type { Point } from "../../model/point-records.ts";
 import type {
   Event,
@@ -203,6 +205,12 @@ function wordsOf({ kind, answer }: Intent): string {
   return kind === "point" && answer.kind === "refused" ? `refused, ${answer.code}` : answer.kind;
 }
 
+const testWords = {
+  proven: "proven by a test",
+  booted: "booted by a test, and not checked",
+  failed: "failed its test",
+} as const;
+
 /** How large it is is everyday work, and so are those of cycles and the last one before each resync: checkers watch them. */
 function pointDecisions(is: Point | undefined, was: Point | undefined): Decision[] {
   const of = is ?? was;
@@ -210,8 +218,8 @@ function pointDecisions(is: Point | undefined, was: Point | undefined): Decision
   const said = (words: string): Decision[] => [{ kind: "point", vm: of.vm, host: of.host, is: words }];
   if (is === undefined) return said(`of ${of.origin} is gone`);
   if (was === undefined) return said(`taken by ${is.origin}`);
-  if (is.proof === null || is.proof.at === was.proof?.at) return [];
-  return said(is.proof.passed ? "proven by a test" : "failed its test");
+  const test = [is.proof ?? [], is.boot ?? []].flat().find((one) => !isOnRecord(was, one));
+  return test === undefined ? [] : said(testWords[proofWord(test)]);
 }
 
 type OfReplica = { readonly vm: VmId; readonly host: HostId };

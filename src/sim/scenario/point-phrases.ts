@@ -33,7 +33,7 @@ export function exportPoint({ vm }: OfVm): Ask {
 
 export function testPoint({ vm }: OfVm): Ask {
   return (view, { atMs }, asked) => {
-    const request = { vm, point: "newest", checks: [], limitMs: 60_000 };
+    const request = { vm, point: "newest", checks: [{ kind: "agent" as const }], limitMs: 60_000 };
     return planTestPoint(view, request, idOf("test", vm, atMs), asked);
   };
 }

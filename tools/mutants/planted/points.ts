@@ -128,6 +128,22 @@ export const pointRuleMutants: readonly Mutant[] = [
     replace: "runsOf(options, vmOf(name)).filter(({ epoch }) => name.endsWith(String(epoch))).find(",
   },
   {
+    id: "test-of-nothing-replaces-a-proof",
+    rule: "S20",
+    what: "A test that checked nothing stands where a proof stood, and passes for one.",
+    file: "src/core/points.ts",
+    find: "  return isChecked(proof) ? {",
+    replace: "  return proof.passed ? {",
+  },
+  {
+    id: "tested-point-thinned-out",
+    rule: "S20",
+    what: "A point that is being tested is dropped meanwhile, and what its test came to with it.",
+    file: "src/agent/note-points.ts",
+    find: '    kind === "prove-point" && about?.vm === vm ? about.point : [],',
+    replace: '    kind === "prove-point" && about?.vm === vm && about.point === "" ? about.point : [],',
+  },
+  {
     id: "newest-point-goes-too",
     rule: "S20",
     what: "Where no rule keeps it the newest point goes as well.",
@@ -158,5 +174,41 @@ export const pointRuleMutants: readonly Mutant[] = [
     file: "src/core/points.ts",
     find: 'state?.kind === "stale" && state.whole ?',
     replace: 'state?.kind === "stale" ?',
+  },
+];
+
+/** Found by the driver's tests with real storage daemons. */
+export const pointDriverMutants: readonly Mutant[] = [
+  {
+    id: "merge-recorded-by-who-has-let-go",
+    rule: "S21",
+    what: "An agent that has let go of a storage daemon takes the silence of its last command for a merge that is done.",
+    file: "src/adapters/qemu/replica-points.ts",
+    find: '    if (kind === "dead" || kind === "late") return false;\n',
+    replace: "",
+  },
+  {
+    id: "merge-of-an-earlier-agent-forgotten",
+    rule: "S20",
+    what: "What an earlier agent's storage daemon has merged is begun anew, which that one refuses for ever.",
+    file: "src/adapters/qemu/replica-points.ts",
+    find: "return found?.backing_file === path;",
+    replace: 'return found?.backing_file === "";',
+  },
+  {
+    id: "points-held-for-writing",
+    rule: "S20",
+    what: "A storage daemon opens all layers to write them, so that nobody can read a point, or test it.",
+    file: "src/adapters/qemu/replica-daemon-for.ts",
+    find: '    "read-only": i + 1 < layers.length,\n',
+    replace: "",
+  },
+  {
+    id: "dying-process-taken-for-gone",
+    rule: "S19",
+    what: "A process that was killed passes for gone once its command line is empty, while its threads still write.",
+    file: "src/adapters/linux/process.ts",
+    find: "  return isExiting(pid) && !isOver(pid);",
+    replace: "  return false;",
   },
 ];

@@ -14,10 +14,17 @@ const hostsTriedMax = 16;
 
 /**
  * The one change with which all of `vms` would find a host, tried out by placing them again: more memory on one host (the
- * least of all hosts), one rule less, or a pool or network where the first of them misses it. Null: none of these does.
+ * least of all hosts), one rule less, a pool or network where the first of them misses it, or a host less in maintenance.
+ * `emptied`: the one that they are to leave. Null: none of these does.
  */
-export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: Vm): Fix | null {
-  return moreMemory(open, vms) ?? oneRuleLess(open, vms, failed) ?? whatIsMissing(open, vms, failed) ?? null;
+export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, emptied?: HostId): Fix | null {
+  return (
+    moreMemory(open, vms) ??
+    oneRuleLess(open, vms, failed) ??
+    whatIsMissing(open, vms, failed) ??
+    oneHostReleased(open, vms, emptied) ??
+    null
+  );
 }
 
 function moreMemory(open: () => PlacementRound, vms: readonly Vm[]): Fix | undefined {
@@ -79,6 +86,14 @@ function whatIsMissing(open: () => PlacementRound, vms: readonly Vm[], failed: V
   return undefined;
 }
 
+function oneHostReleased(open: () => PlacementRound, vms: readonly Vm[], emptied: HostId | undefined): Fix | undefined {
+  const held = open().slots.filter(({ host, away }) => host !== emptied && away?.code === "host-in-maintenance");
+  for (const { host } of held)
+    if (fitsAll(withSlot(open(), host, { away: undefined, left: undefined }), vms))
+      return reason("PL6", "fix-release-host", { host });
+  return undefined;
+}
+
 function complete(facts: HostFacts, { spec }: Vm): HostFacts {
   const pools = spec.disks.map(({ pool }) => ({ pool, capacityMiB: 0, freeMiB: 0, unfit: null }));
   const networks = spec.nics.map(({ network }) => ({ network, bridge: "", unfit: null }));
@@ -86,7 +101,11 @@ function complete(facts: HostFacts, { spec }: Vm): HostFacts {
 }
 
 function withFacts(round: PlacementRound, host: HostId, facts: HostFacts): PlacementRound {
-  const slots = round.slots.map((slot) => (slot.host === host ? { ...slot, facts } : slot));
+  return withSlot(round, host, { facts });
+}
+
+function withSlot(round: PlacementRound, host: HostId, change: Partial<Slot>): PlacementRound {
+  const slots = round.slots.map((slot) => (slot.host === host ? { ...slot, ...change } : slot));
   return {
     ...round,
     slots,

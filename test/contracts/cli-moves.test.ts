@@ -60,6 +60,9 @@ test("what is under way, with or without an order: its turn, its copying, why it
   expect(task).toMatchObject({ id: `move-of-${id}`, percent: 53, copying, queue: null, reason });
   expect(task.copying.remainingMs).toBe(399);
   expect(await done("vm", "list")).toMatch(/^web .* running +h1/mu);
+  await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying: { ...copying, waitsForDisk: true } });
+  expect(await done("task", "list")).toContain("a disk of its guest has failed, and it stands still until");
+  expect(await done("vm", "list")).toMatch(/^web .* paused by storage-error +h1/mu);
   await api.put(keys.vmStatus(id), { ...status("h1", 1, 3, "running"), copying });
   expect(await done("task", "list")).not.toContain("% copied");
 });

@@ -152,6 +152,24 @@ describe("what if", () => {
     expect((await whatIf("maintenance", "h1")).out).toMatch(/^db +h2 +h2 +moves on from h1 +20\.0 s/mu);
   });
 
+  test("[FC1] what waits for somebody's word is told with it: an error that nobody has noted, the only other host in maintenance", async () => {
+    const error = { code: "vm-gave-up", params: { vm: "web", hosts: "h1", exit: "killed" }, at: 1 };
+    await api.put(keys.vmPlan(vmId("web")), { schema: 1, error, returnTo: null, failedMoves: null });
+    const released = { schema: 1, kind: "released", host: "h1", epoch: 4, failed: "killed", failedHosts: ["h1"] };
+    await api.put(keys.owner(vmId("web")), released);
+    const helps = async (...line: readonly string[]) => {
+      const { vms } = await foreseen(...line);
+      return vms.map(({ name, becomes, fix }) => [name, becomes, fix?.code]);
+    };
+    expect(await helps("maintenance", "h1")).toContainEqual(["web", "waits", "fix-clear-error"]);
+    expect((await whatIf("host-loss", "h1")).out).toContain("`holdfast vm set web --state disabled`, then");
+    for (const name of ["h1", "h2"]) expect((await holdfast("host", "maintenance", name, "--no-wait")).code).toBe(0);
+    expect(await helps("maintenance", "h3")).toEqual([["log", "stays", "fix-release-host"]]);
+    await api.put(keys.fenceDevice(host("h3")), { schema: 1, agent: "fake", options: {} });
+    // There is no room on h1, in maintenance or not.
+    expect((await whatIf("host-loss", "h3")).out).toContain("`holdfast host release h2`");
+  });
+
   test("[HM5] a cluster that is disarmed: arming it is what helps, for those that would find a host then", async () => {
     await api.put(keys.disarm, { schema: 1, mode: "freeze", by: systemActor, at: 0 });
     const { vms } = await foreseen("host-loss", "h1");

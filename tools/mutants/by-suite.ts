@@ -42,7 +42,10 @@ export const suites = {
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */
   moves: {
     projects: ["contracts", "long"],
-    files: ["test/contracts/local-move.test.ts", "test/long/local-move-real.test.ts"],
+    files: [
+      ...["test/contracts/local-move.test.ts", "test/contracts/move-disk-errors-real.test.ts"],
+      "test/long/local-move-real.test.ts",
+    ],
   },
 } as const;
 export type Suite = keyof typeof suites;

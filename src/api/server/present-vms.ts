@@ -31,8 +31,8 @@ export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }:
   const owner = view.owners.get(vm.id)?.value;
   const status = currentStatus(view, vm);
   // Its run is whole, and it executes nothing until it has arrived (S15).
-  const isStopped = seen === "running" && status?.copying?.guest === "stopped";
-  const state = isStopped ? "paused" : seen;
+  const stands = seen === "running" ? whyCopiedStands(status) : null;
+  const state = stands === null ? seen : "paused";
   return {
     id: vm.id,
     name: vm.name,
@@ -44,9 +44,14 @@ export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }:
     cpus: vm.spec.cpus,
     memoryMiB: vm.spec.memoryMiB,
     since: status?.since ?? null,
-    pausedBy: isStopped ? ["move"] : (status?.pausedBy ?? []),
+    pausedBy: stands === null ? (status?.pausedBy ?? []) : [stands],
     standstill: state === "frozen" && owner !== undefined ? presentStandstill(standstill(owner.host)) : null,
   };
+}
+
+function whyCopiedStands(status: VmStatus | undefined): "move" | "storage-error" | null {
+  if (status?.copying?.guest === "stopped") return "move";
+  return status?.copying?.waitsForDisk === true ? "storage-error" : null;
 }
 
 function presentService(view: ClusterView, vm: Vm, lost: ReadonlySet<string>): VmSummary["service"] {

@@ -44,11 +44,17 @@ export function courseText({
   if (reason?.code === "disarmed") return `waits: ${render(reason.code, reason.params).cause}`;
   if (queue !== null) return `waits for its turn (number ${queue} of its hosts)`;
   if (copying === null) return stoppedFirst === null ? "" : "its guest is to stand still while its memory is copied";
-  const { percent, mibPerSecond, remainingMiB, remainingMs, expectedDowntimeMs, link, guest } = copying;
+  const { percent, mibPerSecond, remainingMiB, remainingMs, expectedDowntimeMs, link } = copying;
   const rest = remainingMs === null ? "" : ` (about ${seconds(remainingMs)})`;
   const pause = expectedDowntimeMs === null ? "" : `, pause about ${seconds(expectedDowntimeMs)}`;
-  const stands = guest === "stopped" ? "; its guest stands still meanwhile" : "";
-  return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${rest}${pause}${stands}`;
+  return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${rest}${pause}${standsText(copying)}`;
+}
+
+function standsText({ guest, waitsForDisk }: NonNullable<TaskOutput["copying"]>): string {
+  if (guest === "stopped") return "; its guest stands still meanwhile";
+  return waitsForDisk === true
+    ? "; a disk of its guest has failed, and it stands still until that works or it has arrived"
+    : "";
 }
 
 function seconds(ms: number): string {

@@ -11,6 +11,7 @@ import { reason } from "../placement/fitness.ts";
 import { openRound } from "../placement/round.ts";
 import { hostsWithCopies } from "../replication.ts";
 import { usability } from "../replication-usable.ts";
+import { vmError } from "../vm-error.ts";
 import type { Ahead, Present } from "./ahead.ts";
 import type { Duration, Step } from "./durations.ts";
 import { runsOn } from "./hosts.ts";
@@ -195,14 +196,17 @@ function whyNot(ahead: Ahead, vm: Vm, host: HostId): { readonly why: Reason; rea
   const proof = isLost ? whyNoProof(view, vm, [owner.host]) : undefined;
   if (proof !== undefined) return proof;
   const notice = notices.get(vm.id);
-  if (notice !== undefined && !aboutHosts.has(notice.type)) return { why: reasonOf(notice), fix: null };
+  // Nothing is done about one that was given up before somebody has taken note of that.
+  const isInError = vmError(view, vm.id) !== undefined;
+  const anew = isInError ? reason("HM1", "fix-clear-error", { vm: vm.name }) : null;
+  if (notice !== undefined && !aboutHosts.has(notice.type)) return { why: reasonOf(notice), fix: anew };
   const open = () => openRound(view, ahead.known());
   const unfenced = isLost && fenceOf(view, owner.host, owner.incarnation) === undefined;
   const why = mainReason(open(), vm);
   // Whoever is still held by a lost host would be placed once that one is fenced: what it lacks is the same.
   return {
     why: unfenced && why.code === "no-host-left" ? reason("S8", "forecast-host-not-fenced", { host }) : why,
-    fix: fixFor(open, [vm], vm),
+    fix: fixFor(open, [vm], vm, host),
   };
 }
 

@@ -16,6 +16,8 @@ export const forecastMessages = {
   "forecast-copies-other-link":
     "The writes of group {group} go from {from} to {host} over {next} instead of link {link}.",
   "fix-arm": "The cluster is armed again: `holdfast cluster arm`.",
+  "fix-clear-error":
+    "It is tried anew once somebody has cleared its error: `holdfast vm set {vm} --state disabled`, then `holdfast vm start {vm}`.",
   "fix-move-links":
     "Moves may use {links} as well: `holdfast policy set --migration-links default`, or a list with it.",
   "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",

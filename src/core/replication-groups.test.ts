@@ -69,8 +69,9 @@ test("[S18] of a branch that nobody else has: it is being kept; or what room a c
 
 test("the gravest is shown, with its reasons alone", () => {
   const cluster = new ReplicaCluster().copies({ kind: "copying" });
-  expect(wordOf(cluster, group, () => false)).toEqual(["Warning", "group-target-silent"]);
-  expect(wordOf(cluster, { ...group, paused: ["asked"] }, () => false)).toEqual(["Paused", "group-paused"]);
+  const isHere = (id: HostId): boolean => id !== there;
+  expect(wordOf(cluster, group, isHere)).toEqual(["Warning", "group-target-silent"]);
+  expect(wordOf(cluster, { ...group, paused: ["asked"] }, isHere)).toEqual(["Paused", "group-paused"]);
   expect(wordOf(cluster, { ...group, vms: ["vm:none" as never], paused: ["asked"] })).toEqual([
     "Error",
     "group-vm-gone",

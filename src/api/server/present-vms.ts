@@ -12,6 +12,7 @@ import type { ClusterView } from "../../model/view.ts";
 import type { StoredEvent } from "../../ports/journal.ts";
 import type { EventOutput } from "../contract/event.ts";
 import type { VmDetail, VmSummary } from "../contract/vm.ts";
+import { presentProtection } from "./present-groups.ts";
 import { presentStandstill } from "./present-standstill.ts";
 import { presentTasks } from "./present-tasks.ts";
 import { presentUsage } from "./present-usage.ts";
@@ -24,9 +25,10 @@ function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
   return status !== undefined && status.epoch === owner?.epoch ? status : undefined;
 }
 
-type Signs = Pick<Tracker, "sign" | "lost" | "standstill">;
+type Signs = Pick<Tracker, "sign" | "lost" | "standstill" | "contact" | "wall" | "ownWord">;
 
-export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }: Signs): VmSummary {
+export function presentVm(view: ClusterView, vm: Vm, signs: Signs): VmSummary {
+  const { sign, lost, standstill } = signs;
   const seen = vmState(view, vm.id, sign);
   const owner = view.owners.get(vm.id)?.value;
   const status = currentStatus(view, vm);
@@ -46,6 +48,7 @@ export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }:
     since: status?.since ?? null,
     pausedBy: stands === null ? (status?.pausedBy ?? []) : [stands],
     standstill: state === "frozen" && owner !== undefined ? presentStandstill(standstill(owner.host)) : null,
+    protection: presentProtection(view, vm.id, signs),
   };
 }
 
@@ -67,7 +70,8 @@ export function presentVms(view: ClusterView, tracker: Tracker): VmSummary[] {
     if (!known.has(host)) known.set(host, tracker.sign(host));
     return known.get(host);
   };
-  const signs: Signs = { sign, lost: () => lost, standstill: tracker.standstill };
+  const own = tracker.ownWord();
+  const signs: Signs = { ...tracker, sign, lost: () => lost, ownWord: () => own };
   return [...view.vms.values()]
     .map(({ value }) => presentVm(view, value, signs))
     .sort((a, b) => compareNatural(a.name, b.name));

@@ -1,3 +1,4 @@
+import type { OwnWord } from "../../core/copies-here.ts";
 import { limits } from "../../core/limits.ts";
 import type { HostContact } from "../../core/requests/sight.ts";
 import type { Standstill } from "../../core/standstill.ts";
@@ -30,6 +31,8 @@ export interface Tracker {
   sign(host: HostId): HostSign;
   /** The VMs of this very host stand still; undefined for every other host: it is not known in this way. */
   standstill(host: HostId): Standstill | undefined;
+  /** What this very host knows of its copies beyond the records. */
+  ownWord(): OwnWord;
   /** This machine's wall clock: for people only. */
   wall(): WallMs;
   stop(): void;
@@ -131,6 +134,7 @@ export function trackContacts(
       return seen === "unknown" && host !== self ? "unheard" : undefined;
     },
     standstill: (host) => (host === self ? heard?.standstill() : undefined),
+    ownWord: () => ({ self, copies: heard?.copiesHere?.() ?? [], isHeard: (host) => contact(host) === "up" }),
     wall: () => clock.wall(),
     stop: () => polled?.stop(),
   };

@@ -14,7 +14,7 @@ import { usability } from "../replication-usable.ts";
 import { vmError } from "../vm-error.ts";
 import type { Ahead, Present } from "./ahead.ts";
 import type { Duration, Step } from "./durations.ts";
-import { runsOn } from "./hosts.ts";
+import { hasNoDeadline, runsOn } from "./hosts.ts";
 import { moveLimit } from "./move-time.ts";
 import { type Course, type Played, playForward } from "./play.ts";
 
@@ -89,7 +89,10 @@ function isHeardNow({ heardAgoMs }: Present, host: HostId): boolean {
 
 /** No host reaches the store any more. Nobody is fenced for it: all VMs stand still at their deadlines (S2, S8). */
 export function foreseeOutage(present: Present): Forecast {
-  return standStill(present, [reason("S8", "forecast-all-stand-still", {})], null);
+  const hosts = valuesInKeyOrder(present.view.members).filter(({ value }) => value.role === "host");
+  const isEndless = hosts.length > 0 && hosts.every(({ value }) => hasNoDeadline(present.view, value.id));
+  const code = isEndless ? "forecast-nobody-decides" : "forecast-all-stand-still";
+  return standStill(present, [reason(isEndless ? "S23" : "S8", code, {})], null);
 }
 
 /** What was lost starts nowhere, what is left is frozen: nothing can be decided. */
@@ -101,6 +104,8 @@ function standStill({ view, durations }: Present, course: readonly Reason[], los
     const gone = on === lost;
     const why = course[0] ?? null;
     const still = { vm: vm.id, from: on, afterMs: null, downMs: null, guessed: [], why, fix: null };
+    // Where silence proves nothing no guard waits for a heartbeat: it goes on (S23).
+    if (!gone && hasNoDeadline(view, on)) continue;
     if (gone) vms.push({ ...still, becomes: "waits", to: null, loses: memoryOf(vm) });
     else vms.push({ ...still, becomes: "stands-still", to: on, loses: null });
   }

@@ -112,6 +112,11 @@ export const groupMessages = {
     effect: "The VM is not protected; what it writes is lost with its host.",
     remedy: "Bring the copy up to date: `holdfast group resume {group}`.",
   },
+  "group-switch-waits-for-resume": {
+    cause: "Group {group} is resumed by hand only, and what {vms} leaves as it runs is a copy that was left behind.",
+    effect: "After the switchover the VM is not protected: what it writes is lost with its new host.",
+    remedy: "Once it is there: `holdfast group resume {group}`.",
+  },
   "group-would-be-empty": {
     cause: "Group {group} would have no VM.",
     effect: "Nothing has changed.",

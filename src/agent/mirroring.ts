@@ -3,6 +3,7 @@ import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { isSame } from "../base/same.ts";
 import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
+import { figuresToRecord } from "../core/link-figures.ts";
 import {
   copiesOn,
   copyingTransaction,
@@ -28,7 +29,6 @@ import { keys } from "../model/keys.ts";
 import type { EventDraft } from "../model/records.ts";
 import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
-import type { LinkFigures } from "../ports/replication.ts";
 import { forgetNotes, goByHost, noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
 import { attachRequest } from "./mirror-request.ts";
@@ -315,7 +315,7 @@ function writeCopying(building: Building): void {
     const next: VmCopying = {
       ...{ schema: 1, epoch, to, at: happened.wall },
       ...{ percent: Math.floor(percent), mibPerSecond: rounded(mibPerSecond), remainingMiB: rounded(remainingMiB) },
-      link: before !== undefined && isAbout(before.value.link, link) ? before.value.link : link,
+      link: figuresToRecord(before?.value.link, link),
     };
     if (before !== undefined && isSame({ ...before.value, at: 0 }, { ...next, at: 0 })) continue;
     const owner = unchanged(keys.owner(vm), happened.view.owners.get(vm));
@@ -326,13 +326,6 @@ function writeCopying(building: Building): void {
   if (!wrote) return;
   const progressAt = later(happened.now, limits.replicaProgressMs);
   building.state = withReplicas(building.state, { progressAt });
-}
-
-/** So little of a change is none: it is written for people. */
-function isAbout(a: LinkFigures, b: LinkFigures): boolean {
-  const close = (one: number | null, other: number | null): boolean =>
-    one === null || other === null ? one === other : Math.abs(one - other) <= Math.max(0.1, other / 4);
-  return close(a.latencyMs, b.latencyMs) && close(a.mibPerSecond, b.mibPerSecond);
 }
 
 function rounded(figure: number): number {

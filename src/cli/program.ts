@@ -3,6 +3,7 @@ import type { Params } from "../model/reason.ts";
 import type { Io } from "./io.ts";
 import type { Session } from "./session.ts";
 import { CliTrouble, type ExitCode, troubleJson, troubleText } from "./trouble.ts";
+import { asTyped } from "./typed-fields.ts";
 
 /** What every command gets. The client and its libraries load only when a command asks for its session. */
 export type Cli = {
@@ -43,7 +44,7 @@ Exit codes: 0 done, 1 refused, 2 not understood, 3 no answer.`,
     json: (output) => io.out(`${JSON.stringify(output, null, 2)}\n`),
   };
   for (const group of groups) group(program, cli);
-  const troubles = troublesTo(io, wantsJson(argv));
+  const troubles = troublesTo(io, argv);
   prepare(program, io, troubles);
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -71,8 +72,11 @@ type Troubles = {
 };
 
 /** Whoever asks for JSON gets troubles as JSON, too: one line on stderr. */
-function troublesTo(io: Io, json: boolean): Troubles {
-  const tell = (code: string, params: Params) => io.err(json ? troubleJson(code, params) : troubleText(code, params));
+function troublesTo(io: Io, argv: readonly string[]): Troubles {
+  const json = wantsJson(argv);
+  // A program goes by the contract's own names.
+  const tell = (code: string, params: Params) =>
+    io.err(json ? troubleJson(code, params) : troubleText(code, asTyped(code, params, argv)));
   return { tell, notUnderstood: (words) => tell("command-not-understood", { words }) };
 }
 

@@ -50,8 +50,9 @@ export function orDash(value: string | number | null | undefined): string {
 /** One line of the history: when, which host wrote it, what, and why. */
 export function eventLine(event: EventOutput): string {
   const what = render(event.type, localTimes(event.params)).cause;
-  const why =
-    event.reason === null ? "" : ` [${event.reason.rule}: ${render(event.reason.code, event.reason.params).cause}]`;
+  const { reason } = event;
+  const cause = reason === null ? "" : render(reason.code, reason.params).cause.trim();
+  const why = reason === null ? "" : ` [${[reason.rule, cause].filter((part) => part !== "").join(": ")}]`;
   return `${moment(event.at)}  ${event.host}  ${what}${why}\n`;
 }
 

@@ -6,6 +6,7 @@ import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { type OwnWord, ownTrouble } from "./copies-here.ts";
 import { limits } from "./limits.ts";
+import { linkNeeds, mbitOf } from "./link-figures.ts";
 import { reason } from "./placement/fitness.ts";
 import { pointTroubles, quotaTrouble } from "./point-checks.ts";
 import { lacksRoomBeside } from "./points.ts";
@@ -74,9 +75,6 @@ function versionTrouble(view: ClusterView, { source, target }: Group): [GroupWor
   return [["Paused", reason("S17", "group-versions-differ", params)]];
 }
 
-/** Of an availability link: beneath it, each write is felt. */
-export const linkNeeds = { latencyMs: 1, mbitPerSecond: 50 } as const;
-
 /** By the figures of the run that there is: the best that its link showed for a while. */
 function linkTrouble(view: ClusterView, vm: VmId): [GroupWord, Reason][] {
   const known = view.copyings.get(vm)?.value;
@@ -85,7 +83,7 @@ function linkTrouble(view: ClusterView, vm: VmId): [GroupWord, Reason][] {
   const found: [GroupWord, Reason][] = [];
   if (link.latencyMs !== null && link.latencyMs > linkNeeds.latencyMs)
     found.push(["Warning", reason("S16", "group-link-late", { host, ms: link.latencyMs, most: linkNeeds.latencyMs })]);
-  const mbit = link.mibPerSecond === null ? null : Math.round((link.mibPerSecond * 1024 * 1024 * 8) / 1_000_000);
+  const mbit = link.mibPerSecond === null ? null : mbitOf(link.mibPerSecond);
   if (mbit !== null && mbit < linkNeeds.mbitPerSecond)
     found.push(["Warning", reason("S16", "group-link-slow", { host, mbit, least: linkNeeds.mbitPerSecond })]);
   return found;

@@ -7,6 +7,7 @@ import { keepDeparting } from "../adapters/etcd/departing.ts";
 import { openStoreForce } from "../adapters/etcd/force.ts";
 import { keepHouse } from "../adapters/etcd/housekeeping.ts";
 import { keepLeaderAway } from "../adapters/etcd/leader-away.ts";
+import { watchMembers } from "../adapters/etcd/members-seen.ts";
 import { keepJoining } from "../adapters/etcd/rejoin.ts";
 import { type EtcdStore, openEtcdStore } from "../adapters/etcd/store.ts";
 import { fenceAgents } from "../adapters/fence/fence-agent.ts";
@@ -128,9 +129,8 @@ async function run(
   // The socket first: where it is taken another holdfastd serves this host, and two agents must never act for one.
   const commit: CommitWithEvents = (...args) => must(daemon, "Cannot commit before the daemon runs").commit(...args);
   const heard = heardBy(() => daemon, clock);
-  const storeAddresses = config.store.endpoints.map((endpoint) => new URL(endpoint).hostname);
-  const knows = { self, version, heard, storeAddresses, links: openLinks(), log: warn };
   const takeover = takeoverMeans(config, etcd);
+  const knows = { self, version, heard, ...seenOf(config, etcd), log: warn };
   const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
@@ -185,6 +185,12 @@ function heardBy(daemon: () => Daemon | undefined, clock: Clock): Heard {
     standstill: () => daemon()?.standstill(),
     copiesHere: () => daemon()?.copiesHere() ?? [],
   };
+}
+
+/** What this host sees of links and of members of the store: for people. */
+function seenOf({ store }: HostConfig, { maintenance }: EtcdStore) {
+  const storeAddresses = store.endpoints.map((endpoint) => new URL(endpoint).hostname);
+  return { storeAddresses, memberAnswers: watchMembers(maintenance).answers, links: openLinks() };
 }
 
 function takeoverMeans({ profile, runDir, stateDir, commands }: HostConfig, etcd: EtcdStore): TakeoverMeans {

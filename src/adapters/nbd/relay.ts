@@ -87,8 +87,9 @@ class RelayProcess {
   async open(): Promise<Relay> {
     // Two of them would not know what the other refused.
     if (await isServed(this.#config.control)) throw new Error(`There is a relay at ${this.#config.control}`);
-    await this.#listen(this.#config.control, (socket) => this.#serveDriver(socket));
+    // Whoever reaches it by the control socket may send QEMU to the other one at once.
     await this.#listen(this.#config.nbd, (socket) => this.#serveQemu(socket));
+    await this.#listen(this.#config.control, (socket) => this.#serveDriver(socket));
     const look = setInterval(() => this.#look(), limits.lookMs);
     this.#changed();
     const ended = new Promise<void>((resolve) => {

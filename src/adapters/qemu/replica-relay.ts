@@ -115,6 +115,8 @@ export class RelayKeeper {
 
   /** One that hangs is replaced; the new one holds. */
   async replace(): Promise<boolean> {
+    // Whoever took it up since may be using it.
+    if (this.#closed) return false;
     if (this.state !== undefined) killProcess(this.state.pid);
     this.#socket?.destroy();
     return this.open();

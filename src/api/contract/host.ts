@@ -18,7 +18,8 @@ import { removalContract } from "./host-removal.ts";
 /**
  * `up`: heartbeats come. `silent`: none for longer than its deadline; its VMs stand still or soon will, which is not the
  * same as gone. `fenced`: it may run nothing until it rejoins. `absent`: never seen since it became a member.
- * `unknown`: the host that answers hears nothing itself.
+ * `unknown`: the host that answers hears nothing itself. Of a witness, which votes and runs no VMs, `up` and `silent` say whether
+ * its member of the store answers.
  */
 export const hostStateSchema = z.enum(["up", "silent", "fenced", "absent", "unknown"]);
 

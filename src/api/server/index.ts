@@ -22,7 +22,7 @@ export type Api = {
 
 /** The API of one host. Reads come from the process's own view, changes are one guarded transaction each. */
 export function createApi(options: ApiOptions): Api {
-  const tracker = trackContacts(options.view, options.clock, options.self, options.heard);
+  const tracker = trackContacts(options.view, options.clock, options.self, options.heard, options.memberAnswers);
   const stopSweeping = sweepRegularly(options);
   const router = createRouter(options, tracker);
   return {

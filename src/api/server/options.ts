@@ -43,6 +43,8 @@ export type ApiOptions = {
   readonly links?: Links | undefined;
   /** The addresses of the members of the store that this host asks. */
   readonly storeAddresses?: readonly string[] | undefined;
+  /** Whether the store's member at one of these addresses answers this host; undefined: it is not known. */
+  readonly memberAnswers?: ((addresses: readonly string[]) => boolean | undefined) | undefined;
   /** Gets one line for each failure that is this program's own mistake. */
   readonly log?: ((line: string) => void) | undefined;
 };

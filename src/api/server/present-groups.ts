@@ -115,7 +115,8 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     copyAt: sealedCycle(view, id, to)?.at ?? null,
     lagMs: lagNow(view, id, to, tracker.wall()) ?? null,
     link: figures?.link ?? unseen,
-    copying: copy === "copying" && figures !== undefined ? progressOf(figures) : null,
+    // All that a job had to copy says nothing before it is confirmed, and may be what was noted of an earlier one.
+    copying: copy === "copying" && figures !== undefined && figures.percent < 100 ? progressOf(figures) : null,
   };
 }
 

@@ -12,9 +12,10 @@ import {
   type Revision,
   type WallMs,
 } from "../../model/ids.ts";
+import type { Member } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf } from "../../model/view.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { apiLimits, type Heard } from "./options.ts";
+import { type ApiOptions, apiLimits, type Heard } from "./options.ts";
 
 /** How old what this process knows is: measured on its own clock from what it saw change, never from a record's time. */
 export interface Tracker {
@@ -81,6 +82,7 @@ export function trackContacts(
   clock: Clock,
   self: HostId,
   heard: Heard | undefined = undefined,
+  memberAnswers: ApiOptions["memberAnswers"] = undefined,
 ): Tracker {
   const polled = heard === undefined ? pollView(view, clock) : undefined;
   const seenOf = (host: HostId): { readonly at: InstantMs; readonly silentUntil?: InstantMs } | undefined => {
@@ -94,6 +96,8 @@ export function trackContacts(
   };
   const contact = (host: HostId): HostContact => {
     const current = view();
+    const member = current.members.get(host)?.value;
+    if (member?.role === "witness") return witnessContact(member, self, memberAnswers);
     const registration = current.hosts.get(host)?.value;
     if (registration === undefined) return "absent";
     if (fenceOf(current, host, registration.incarnation) !== undefined) return "fenced";
@@ -139,4 +143,16 @@ export function trackContacts(
     stop: () => polled?.stop(),
   };
   return tracker;
+}
+
+/** It has no heart that would be heard: it is there as long as its member of the store answers. */
+function witnessContact(
+  { id, links }: Member,
+  self: HostId,
+  memberAnswers: ApiOptions["memberAnswers"],
+): Extract<HostContact, "up" | "silent" | "unknown"> {
+  if (id === self) return "up";
+  const answers = memberAnswers?.(links.map(({ address }) => address));
+  if (answers === undefined) return "unknown";
+  return answers ? "up" : "silent";
 }

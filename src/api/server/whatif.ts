@@ -26,8 +26,8 @@ export function whatIf(options: ApiOptions, tracker: Tracker) {
     hostLoss: (view: ClusterView, wanted: string): ForecastOutput | Refusal => {
       const found = findHost(view, wanted);
       if (found.kind === "refused") return found;
-      const { id, name } = found.stored.value;
-      const state = tracker.contact(id);
+      const { id, name, role } = found.stored.value;
+      const state = role === "witness" ? "a witness, which runs no VMs" : tracker.contact(id);
       if (state !== "up") return refuse("whatif-host-not-up", { host: name, state });
       return answer(view, foreseeHostLoss(presentOf(options, view, tracker), id));
     },

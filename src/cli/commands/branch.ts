@@ -2,7 +2,8 @@ import { resolve } from "node:path";
 import type { PointOutput } from "../../api/contract/point.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { age, moment, orDash, staleness, table } from "../text.ts";
-import { exportMs, settled } from "./point.ts";
+import { fail } from "../trouble.ts";
+import { exportMs, isBranch, newest, settled } from "./point.ts";
 
 type Parent = Parameters<Group>[0];
 
@@ -16,10 +17,6 @@ export const branchCommands: Group = (program, cli) => {
   exportCommand(branch, cli);
   deleteCommand(branch, cli);
 };
-
-function isBranch({ origin }: PointOutput): boolean {
-  return origin === "branch" || origin === "branch-kept";
-}
 
 function listCommand(branch: Parent, cli: Cli): void {
   branch
@@ -50,13 +47,17 @@ function exportCommand(branch: Parent, cli: Cli): void {
     .command("export")
     .description("plain raw images of it, read-only, in a folder of its host")
     .argument("<vm>", "by name or id")
-    .argument("<branch>", "as in `holdfast branch list`")
+    .argument("<branch>", "as in `holdfast branch list`, or `newest`")
     .requiredOption("--to <folder>", "made where it is not there; nothing in it is overwritten")
     .option(...jsonOption)
     .addHelpText("after", examples("holdfast branch export web e5-1732303030000 --to /var/tmp/web"))
-    .action(async (vm, point, { to, json }) => {
+    .action(async (vm, wanted, { to, json }) => {
       const session = await cli.session();
       const folder = resolve(to);
+      const { points } = await session.call((client) => client.point.list({ vm }));
+      const point = wanted === newest ? points.findLast(isBranch)?.id : wanted;
+      // Asked for the newest, the host would take the newest point that is none.
+      if (point === undefined) throw fail("point-unknown", { vm, point: wanted, known: "none" }, 1);
       const wish = await session.change((client, requestId) => client.point.export({ vm, point, folder, requestId }));
       const end = await settled(session, wish, exportMs);
       if (json === true) cli.json(end);

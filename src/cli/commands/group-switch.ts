@@ -4,6 +4,7 @@ import { type Cli, examples, type Group } from "../program.ts";
 import type { Session } from "../session.ts";
 import { moment, table } from "../text.ts";
 import { fail } from "../trouble.ts";
+import { isBranch, newest } from "./point.ts";
 import { noteText, watchTask } from "./task.ts";
 
 // The VMs of a group go to the host of their copies, and nothing is lost.
@@ -44,7 +45,7 @@ export function switchCommands(group: Parent, cli: Cli): void {
     .option("--planned", "stop them first: nothing is lost, because every copy has every write then")
     .option(
       "--to-point <point>",
-      "go back to this recovery point, which `holdfast point list` names (one VM; one that runs is stopped and started)",
+      "go back to this recovery point, which `holdfast point list` names, or to the newest (one VM; one that runs is stopped and started)",
     )
     .option("--accept <loss...>", "lose what their copies lack, as this command says it without it")
     .option("--to <host>", toHelp)
@@ -132,9 +133,11 @@ async function whereTo(session: Session, name: string, options: ByHand): Promise
   const { toPoint: point, to, vm } = options;
   if (point === undefined) return whichOf(session, name, options);
   const { points } = await session.call((client) => client.point.list(vm === undefined ? {} : { vm }));
-  const lies = points.find(({ id }) => id === point)?.host.id;
-  const where = to ?? lies;
-  return { ...(await whichOf(session, name, { ...options, ...(where === undefined ? {} : { to: where }) })), point };
+  const found = points.findLast((one) => (point === newest ? !isBranch(one) : one.id === point));
+  const where = to ?? found?.host.id;
+  const which = await whichOf(session, name, { ...options, ...(where === undefined ? {} : { to: where }) });
+  // By its name from here on: what is accepted is that very one.
+  return { ...which, point: found?.id ?? point };
 }
 
 type Which = { readonly group: string; readonly to: string; readonly vm?: string };

@@ -38,16 +38,19 @@ export function hostTable(hosts: readonly HostSummary[]): string {
       host.name,
       host.role,
       stateText(host),
-      host.heartbeatAgeMs === null ? "never" : `${age(host.heartbeatAgeMs)} ago`,
-      String(host.vms),
-      `${host.memoryUsedMiB}/${orDash(host.memoryForVmsMiB)}`,
+      host.role === "witness" ? "-" : host.heartbeatAgeMs === null ? "never" : `${age(host.heartbeatAgeMs)} ago`,
+      host.role === "witness" ? "-" : String(host.vms),
+      host.role === "witness" ? "-" : `${host.memoryUsedMiB}/${orDash(host.memoryForVmsMiB)}`,
       orDash(host.accel),
     ]),
   );
 }
 
+const witnessWords: Partial<Record<HostSummary["state"], string>> = { silent: "away", unknown: "not known" };
+
 /** What it is, and what holds it back. */
 function stateText(host: HostSummary): string {
+  if (host.role === "witness") return `${witnessWords[host.state] ?? host.state}; votes, runs no VMs`;
   if (host.leftInOrder) return host.next === "reboot" ? "reboots, in order" : "off, in order";
   const more = [
     host.frozen === true && host.state !== "fenced" ? "VMs frozen" : "",
@@ -82,7 +85,22 @@ function frozenText({ frozen, state, standstill, leftInOrder }: HostDetail): str
   return frozen ? "yes" : "no";
 }
 
+function linksText({ links }: HostDetail): string {
+  return links.map((link) => `${link.kind} ${link.address}`).join(", ") || "-";
+}
+
+/** It has no heart and no agent: there is nothing to say of them. */
+function witnessText(host: HostDetail): string {
+  return fields([
+    ["Host", `${host.name} (${host.id}), ${host.role}`],
+    ["State", stateText(host)],
+    ["Joined", host.joinedAt === null ? "-" : moment(host.joinedAt)],
+    ["Links", linksText(host)],
+  ]);
+}
+
 function hostText(host: HostDetail): string {
+  if (host.role === "witness") return witnessText(host);
   const pools = host.pools.map(
     (pool) => `${pool.pool}: ${pool.unfit ?? `${pool.freeMiB} of ${pool.capacityMiB} MiB free`}`,
   );
@@ -113,7 +131,7 @@ function hostText(host: HostDetail): string {
     ...(host.usage === null ? [] : [["In use", usageText(host.usage)] as const]),
     ["Pools", pools.join("; ") || "-"],
     ["Networks", networks.join("; ") || "-"],
-    ["Links", host.links.map((link) => `${link.kind} ${link.address}`).join(", ") || "-"],
+    ["Links", linksText(host)],
     [
       "Versions",
       Object.entries(host.versions)

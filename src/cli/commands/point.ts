@@ -17,6 +17,14 @@ const pollMs = 250;
 const usualMs = 60_000;
 export const exportMs = 3_600_000;
 
+/** Instead of a name. */
+export const newest = "newest";
+
+/** What a VM's old host held, and not a moment that was taken for going back to. */
+export function isBranch({ origin }: Pick<PointOutput, "origin">): boolean {
+  return origin === "branch" || origin === "branch-kept";
+}
+
 export const pointCommands: Group = (program, cli) => {
   const point = program
     .command("point")

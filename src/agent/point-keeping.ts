@@ -1,6 +1,7 @@
 import { inKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
+import { isDeletedVm, lastNoteOf } from "../core/point-vm.ts";
 import {
   changePointsTransaction,
   isLastMoment,
@@ -85,7 +86,8 @@ function drop(building: Building, vm: VmId, point: string, wish: PointIntent | u
 }
 
 function disksOf({ happened: { view } }: Building, vm: VmId): PointsOf {
-  return { vm, volumes: volumesOf(view, view.vms.get(vm)?.value) ?? [] };
+  if (!isDeletedVm(view, vm)) return { vm, volumes: volumesOf(view, view.vms.get(vm)?.value.spec.disks) ?? [] };
+  return { vm, volumes: volumesOf(view, lastNoteOf(view, vm)?.disks) ?? [], isGone: true };
 }
 
 function record(

@@ -146,7 +146,7 @@ function requestFor(
   self: HostId,
 ): ReceiveRequest | undefined {
   const [there, here] = [view.members.get(from)?.value, view.members.get(self)?.value];
-  const volumes = volumesOf(view, view.vms.get(vm)?.value);
+  const volumes = volumesOf(view, view.vms.get(vm)?.value.spec.disks);
   if (there === undefined || here === undefined || volumes === undefined) return undefined;
   const links = replicationLinks(there, here);
   const group = groupOf(view, vm)?.name;
@@ -155,8 +155,11 @@ function requestFor(
 }
 
 /** Undefined: it has none, or a pool of them is not known. */
-export function volumesOf(view: ClusterView, vm: Vm | undefined): readonly ReplicaVolume[] | undefined {
-  const volumes = vm?.spec.disks.map(({ volume, pool, sizeMiB, format }) => {
+export function volumesOf(
+  view: ClusterView,
+  disks: Vm["spec"]["disks"] | undefined,
+): readonly ReplicaVolume[] | undefined {
+  const volumes = disks?.map(({ volume, pool, sizeMiB, format }) => {
     return { volume, pool: view.pools.get(pool)?.value, sizeMiB, format };
   });
   const known = volumes?.flatMap((one) => (one.pool === undefined ? [] : [{ ...one, pool: one.pool }]));
@@ -219,7 +222,7 @@ function cease(building: Building, vm: VmId, before: VmRun | undefined): void {
     return;
   }
   const { view } = building.happened;
-  const volumes = before === undefined ? null : volumesOf(view, view.vms.get(vm)?.value);
+  const volumes = before === undefined ? null : volumesOf(view, view.vms.get(vm)?.value.spec.disks);
   if (volumes === undefined) return;
   const op = building.op({ kind: "cease", runKey: key, ...(before === undefined ? {} : { as: before }) });
   const back = before === undefined ? undefined : view.owners.get(vm)?.value.back;

@@ -7,6 +7,7 @@ import type { Compare } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { Decision, ManagerKnowledge } from "./decision.ts";
 import { progressOfMove } from "./move-task.ts";
+import { pointsOf } from "./points.ts";
 import { put, remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import { runsAsOwned } from "./vm-state.ts";
@@ -81,7 +82,9 @@ function answerForPoint(view: ClusterView, intent: PointIntent, at: WallMs): Int
   const { host, vm } = intent;
   const present = view.hosts.get(host)?.value.incarnation;
   const isLost = present === undefined || fenceOf(view, host, present) !== undefined;
-  if (view.vms.has(vm) && !isLost) return undefined;
+  // Points outlive their VM, and can be exported and dropped; nothing else is done with them.
+  const isThere = view.vms.has(vm) || (intent.wish.act !== "take" && pointsOf(view, vm).length > 0);
+  if (isThere && !isLost) return undefined;
   const params = { vm: view.vms.get(vm)?.value.name ?? vm, host };
   return { ...intent, answer: { kind: "refused", code: "point-host-lost", params, at } };
 }

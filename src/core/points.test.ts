@@ -133,7 +133,7 @@ test("[S25] the newest stays also where a clock was put back: a failover starts 
 });
 
 test("[S20] the word of the host of the points counts, but for what was recorded after it was asked", () => {
-  const cluster = withPoints(point("gone", 0), point("known", 1, { sizeMiB: 3 }));
+  const cluster = withPoints(point("gone", 0), point("known", 1, { sizeMiB: 3, vmAs: { name: "web", disks: [] } }));
   const { view } = cluster;
   const changes = recordChanges(view, web, there, [listed("known", 1), listed("new", 2)], view.revision);
   expect(changes.map(({ before, after }) => [before?.value.id, after?.id])).toEqual([
@@ -142,6 +142,15 @@ test("[S20] the word of the host of the points counts, but for what was recorded
   ]);
   const early = recordChanges(view, web, there, [], 0);
   expect(early).toEqual([]);
+});
+
+test("[S20] what is recorded of a point says whose it is, also where an older version wrote it", () => {
+  const { view } = withPoints(point("p1", 0, { sizeMiB: 3 }), point("p2", 1));
+  const changes = recordChanges(view, web, there, [listed("p1", 0), listed("p2", 1)], view.revision);
+  expect(changes.map(({ after }) => [after?.id, after?.vmAs?.name])).toEqual([
+    ["p1", view.vms.get(web)?.value.name],
+    ["p2", view.vms.get(web)?.value.name],
+  ]);
 });
 
 test("[S20] a test is due at its time, and one that is late or failed is told", () => {

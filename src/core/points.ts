@@ -156,6 +156,12 @@ export function unwantedPoints(
   return unwanted.filter((id) => !isAwaited(view, vm, id));
 }
 
+/** What is noted of a VM with its points: they may outlive it. */
+export function noteOf(view: ClusterView, id: VmId): Point["vmAs"] {
+  const vm = view.vms.get(id)?.value;
+  return vm === undefined ? undefined : { name: vm.name, disks: [...vm.spec.disks] };
+}
+
 /** What the records of this host's points have to become: what lies here is what counts. */
 export type RecordChange = { readonly before: Stored<Point> | undefined; readonly after: Point | undefined };
 
@@ -180,14 +186,17 @@ export function recordChanges(
     const before = view.points.get(keys.point(vm, id));
     // Of the newest it grows with each write: nobody is told.
     const size = i === found.length - 1 ? null : sizeMiB;
+    const vmAs = noteOf(view, vm) ?? before?.value.vmAs;
     const after: Point = {
       ...{ schema: 1, vm, id, host: self, at: at as WallMs, origin, consistency, sizeMiB: size },
       proof: before?.value.proof ?? null,
       ...(before?.value.boot === undefined ? {} : { boot: before.value.boot }),
+      ...(vmAs === undefined ? {} : { vmAs }),
       // What lies there does not tell it.
       ...(before?.value.whyCrash === undefined ? {} : { whyCrash: before.value.whyCrash }),
     };
-    const isSame = before?.value.sizeMiB === size && before.value.host === self;
+    const isNoted = vmAs === undefined || before?.value.vmAs !== undefined;
+    const isSame = before?.value.sizeMiB === size && before.value.host === self && isNoted;
     if (!isSame) changes.push({ before, after });
   }
   return changes;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
+import { diskSchema } from "./disk-record.ts";
 import type { Epoch, HostId, VmId } from "./ids.ts";
 import { pointProofSchema, proofCheckSchema } from "./point-proof.ts";
 import { paramsSchema } from "./reason.ts";
@@ -41,6 +42,8 @@ export const pointSchema = z.object({
   at: wallMs,
   origin: pointOriginSchema,
   consistency: consistencySchema,
+  /** Its VM as it was when this was recorded: by now it may be deleted. Absent: an older version wrote it. */
+  vmAs: z.object({ name: z.string(), disks: z.array(diskSchema) }).optional(),
   /** Where `application` was asked for and it is not. */
   whyCrash: whyCrashSchema.optional(),
   /** What was written between it and the next one; null: that is not over, or nobody has looked yet. */

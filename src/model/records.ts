@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Actor, actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
+import { diskSchema } from "./disk-record.ts";
 import {
   copiesRefusedSchema,
   guestCpuSchema,
@@ -20,7 +21,6 @@ import type {
   TaskId,
   Term,
   VmId,
-  VolumeId,
 } from "./ids.ts";
 import { copyingSchema } from "./move-records.ts";
 import { goBackSchema, pointWishSchema } from "./point-records.ts";
@@ -168,12 +168,6 @@ export type Network = z.infer<typeof networkSchema>;
 export const requestedStateSchema = z.enum(["started", "stopped", "disabled", "ignored"]);
 export type RequestedState = z.infer<typeof requestedStateSchema>;
 
-export const diskSchema = z.object({
-  volume: brandedText<VolumeId>(),
-  pool: brandedText<PoolId>(),
-  sizeMiB: z.int().min(1),
-  format: z.enum(["raw", "qcow2"]),
-});
 export const nicSchema = z.object({ network: brandedText<NetworkId>(), mac: z.string() });
 export const vmSpecSchema = z.object({
   cpus: z.int().min(1).max(512),

@@ -75,7 +75,12 @@ export type ReplicaPoint = {
   readonly consistency: Consistency;
 };
 /** Whose they are, and by what its disks are found where nothing is received. */
-export type PointsOf = { readonly vm: VmId; readonly volumes: readonly ReplicaVolume[] };
+export type PointsOf = {
+  readonly vm: VmId;
+  readonly volumes: readonly ReplicaVolume[];
+  /** The VM was deleted: nothing of it will ever run again, and all that is left of its disks here goes with the last point. */
+  readonly isGone?: true;
+};
 export type ExportEnd =
   | { readonly kind: "exported"; readonly images: readonly { readonly volume: VolumeId; readonly path: string }[] }
   | { readonly kind: "refused"; readonly code: string; readonly params: Params }

@@ -4,9 +4,11 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { QmpEnd } from "../../src/adapters/qemu/qmp.ts";
 import { ReplicaDaemon } from "../../src/adapters/qemu/replica-daemon.ts";
+import type { HypervisorEnd } from "../../src/ports/hypervisor.ts";
+import type { ReplicaPoint } from "../../src/ports/replication.ts";
 import { cyclesOf } from "./cycles-calls.ts";
 import { openRealReplicaPair, type RealReplicaPair } from "./real-replica-pair.ts";
-import { diskNames, run4 } from "./replication-calls.ts";
+import { diskNames, done, pointsOf, run4 } from "./replication-calls.ts";
 
 // What QEMU's storage daemon does with the layers of points, where it, its agent or its host ends in the midst of a merge.
 
@@ -94,6 +96,26 @@ describe("a merge", { timeout: 60_000 }, () => {
       [3, 3],
       [4, 4],
     ]);
+  });
+});
+
+describe("copies of a deleted VM", { timeout: 60_000 }, () => {
+  test.each([
+    ["while they are still received", false],
+    ["after its host was off", true],
+  ])("[S20] lose point by point, and with the last one all that is left of its disks: %s", async (_when, isOff) => {
+    const [first = "", second = ""] = await cyclesWith([1, 2]);
+    if (isOff) await rig.rebootTarget();
+    const of = { ...pointsOf(rig), isGone: true as const };
+    const drop = (id: string) => rig.end<HypervisorEnd>((end) => rig.target.dropPoint(of, id, end));
+    const listed = () => rig.end<readonly ReplicaPoint[]>((end) => rig.target.listPoints(of, end));
+    expect(await drop(first)).toEqual(done);
+    expect((await listed()).map(({ id }) => id)).toEqual([second]);
+    expect(await atPoint(second, 1)).toEqual([2, 2]);
+    expect(await drop(second)).toEqual(done);
+    expect(await listed()).toEqual([]);
+    expect(readdirSync(pool()).filter((file) => diskNames.some((disk) => file.startsWith(`${disk}.`)))).toEqual([]);
+    expect(await drop(second)).toEqual(done);
   });
 });
 

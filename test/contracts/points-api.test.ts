@@ -154,3 +154,56 @@ test("each --json is exactly what the contract describes", async () => {
   const wish = JSON.parse((await taken).out) as unknown;
   expect((outputOf(contract.point.take) as z.ZodType).parse(wish)).toEqual(wish);
 });
+
+test("[S20] points of a deleted VM go by its last name, and can be exported and dropped, but not taken or tested", async () => {
+  const gone = vmId("vm-17");
+  await api.put(keys.point(gone, "p1"), {
+    ...{
+      schema: 1,
+      vm: gone,
+      id: "p1",
+      host: "h2",
+      at: 5,
+      origin: "hand",
+      consistency: "crash",
+      sizeMiB: 3,
+      proof: null,
+    },
+    vmAs: { name: "web1", disks: [disk] },
+  });
+  const { out } = await holdfast("point", "list");
+  expect(out).toMatch(/^deleted VM web1 +p1 +h2 /mu);
+  expect(out).toContain("holdfast point export web1 p1 --to FOLDER");
+  expect((await client.point.list({ vm: "web1" })).points).toMatchObject([
+    { vm: { id: gone, name: "web1" }, vmDeleted: true },
+  ]);
+  expect(await failure(client.point.test({ vm: "web1", point: "p1" }))).toMatchObject({ code: "point-of-deleted-vm" });
+  expect(await failure(client.point.take({ vm: "web1" }))).toMatchObject({ code: "vm-unknown" });
+  const dropping = holdfast("point", "drop", "web1", "p1");
+  await expect.poll(() => [...api.view().intents.values()].length).toBe(1);
+  await answered({ kind: "done", at: 5 });
+  expect((await dropping).out).toBe("web1: p1 is no recovery point any more.\n");
+  // A name is given again: then the id says which.
+  await api.put(keys.point(vmId("vm-18"), "p2"), {
+    ...{
+      schema: 1,
+      vm: vmId("vm-18"),
+      id: "p2",
+      host: "h2",
+      at: 5,
+      origin: "hand",
+      consistency: "crash",
+      sizeMiB: 3,
+      proof: null,
+    },
+    vmAs: { name: "web1", disks: [disk] },
+  });
+  const folder = "/var/tmp/web1";
+  expect(await failure(client.point.export({ vm: "web1", point: "p1", folder }))).toMatchObject({
+    code: "point-vm-several",
+  });
+  expect(await client.point.export({ vm: vmId("vm-18"), point: "p2", folder })).toMatchObject({
+    act: "export",
+    state: "open",
+  });
+});

@@ -72,7 +72,7 @@ function copyOf({ epoch }: Received, volume: ReceivedVolume): ReplicaCopy {
 type Ended = { readonly kind: "ended"; readonly received: Received; readonly held: ReadonlySet<string> };
 
 /** No connection and no process is left that could write. `held`: files that the storage daemon had open to the last. */
-async function endWriting(
+export async function endWriting(
   runDir: string,
   receiving: Receiving,
 ): Promise<Ended | Extract<CeaseEnd, { kind: "refused" | "unknown" }>> {

@@ -18,7 +18,7 @@ import {
 
 // What lies here of a VM's disks where nobody may receive it any more, and how it is made fit for a start.
 
-type Folders = { readonly runDir: string; readonly pools: Readonly<Record<PoolId, string>> };
+export type Folders = { readonly runDir: string; readonly pools: Readonly<Record<PoolId, string>> };
 
 /** What lies beside the images, where the run folder has gone with a reboot, or its host runs the VM. */
 export function lying({ pools }: Pick<Folders, "pools">, { volumes: [first], vm }: PointsOf): Lying {

@@ -28,6 +28,7 @@ import {
   writeIdentity,
   writeReceived,
 } from "./replica-files.ts";
+import { dropOfGone } from "./replica-gone.ts";
 import { openFiles } from "./replica-identity.ts";
 import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
@@ -106,9 +107,11 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
     dropPoint: (of, id, done) =>
       answer<HypervisorEnd>(
         inTurn(target, of.vm, async (one) =>
-          readReceived(options.runDir, of.vm) === undefined
-            ? dropAside(knownCopies(options, of), of.vm, id)
-            : dropPoint(options.runDir, one, id),
+          of.isGone === true
+            ? dropOfGone(options, one, of, id)
+            : readReceived(options.runDir, of.vm) === undefined
+              ? dropAside(knownCopies(options, of), of.vm, id)
+              : dropPoint(options.runDir, one, id),
         ),
         done,
       ),

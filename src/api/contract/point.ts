@@ -15,6 +15,8 @@ const named = z.object({ id: z.string(), name: z.string() });
 
 export const pointOutputSchema = z.object({
   vm: named,
+  /** Its points outlive it: they can be exported, and dropped. Its name is then the last that it had. */
+  vmDeleted: z.boolean(),
   id: z.string(),
   /** Where it lies. */
   host: named,

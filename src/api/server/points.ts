@@ -1,9 +1,16 @@
 import { compareNatural } from "../../base/order.ts";
+import { pointVm } from "../../core/point-vm.ts";
 import { pointsOf } from "../../core/points.ts";
-import { findVm } from "../../core/requests/find.ts";
 import { hostOf } from "../../core/requests/groups.ts";
 import type { Asked, Planned } from "../../core/requests/plan.ts";
-import { planDropPoint, planExportPoint, planTakePoint, planTestPoint, pointHost } from "../../core/requests/points.ts";
+import {
+  findPointVm,
+  planDropPoint,
+  planExportPoint,
+  planTakePoint,
+  planTestPoint,
+  pointHost,
+} from "../../core/requests/points.ts";
 import type { IntentId, VmId } from "../../model/ids.ts";
 import type { Point } from "../../model/point-records.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
@@ -18,23 +25,22 @@ type Input<P extends (view: ClusterView, request: never, intent: IntentId, asked
 
 /** All, or those of one VM, by VM and then oldest first. */
 export function presentPoints(view: ClusterView, wanted: string | undefined, now: number): PointOutput[] | Refusal {
-  const found = wanted === undefined ? undefined : findVm(view, wanted);
-  if (found?.kind === "refused") return found;
-  const vms =
-    found === undefined
-      ? [...new Set([...view.points.values()].map(({ value }) => value.vm))]
-      : [found.stored.value.id];
-  const nameOf = (vm: VmId): string => view.vms.get(vm)?.value.name ?? vm;
+  const found = wanted === undefined ? undefined : findPointVm(view, wanted);
+  if (found !== undefined && "kind" in found) return found;
+  const vms = found === undefined ? [...new Set([...view.points.values()].map(({ value }) => value.vm))] : [found.id];
+  const nameOf = (vm: VmId): string => pointVm(view, vm).name;
   return vms
     .sort((a, b) => compareNatural(nameOf(a), nameOf(b)))
     .flatMap((vm) => pointsOf(view, vm).map((stored) => presentPoint(view, stored, now)));
 }
 
 function presentPoint(view: ClusterView, { value }: Stored<Point>, now: number): PointOutput {
-  const { schema: _, vm, ...rest } = value;
+  const { schema: _, vm, vmAs: __, ...rest } = value;
+  const { name, isDeleted } = pointVm(view, vm);
   return {
     ...rest,
-    vm: { id: vm, name: view.vms.get(vm)?.value.name ?? vm },
+    vm: { id: vm, name },
+    vmDeleted: isDeleted,
     host: pointHost(view, value),
     ageMs: Math.max(0, now - value.at),
     whyCrash: whyCrashOf(view, value),
@@ -54,7 +60,7 @@ export function presentWish(view: ClusterView, id: string): WishOutput | Refusal
   const { answer, wish, vm } = intent;
   return {
     wish: id,
-    vm: { id: vm, name: view.vms.get(vm)?.value.name ?? vm },
+    vm: { id: vm, name: pointVm(view, vm).name },
     act: wish.act,
     point: wish.act === "take" ? null : wish.point,
     host: hostOf(view, intent.host),

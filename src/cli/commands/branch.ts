@@ -3,7 +3,7 @@ import type { PointOutput } from "../../api/contract/point.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { age, moment, orDash, staleness, table } from "../text.ts";
 import { fail } from "../trouble.ts";
-import { exportMs, isBranch, newest, settled } from "./point.ts";
+import { deletedText, exportMs, isBranch, newest, settled, vmText } from "./point.ts";
 
 type Parent = Parameters<Group>[0];
 
@@ -35,11 +35,13 @@ function listCommand(branch: Parent, cli: Cli): void {
 
 function branchesText(points: readonly PointOutput[]): string {
   if (points.length === 0) return "There are no branches.\n";
-  const rows = points.map(({ vm, id, host, at, ageMs, sizeMiB, origin }) => [
-    ...[vm.name, id, host.name, moment(at), age(ageMs), orDash(sizeMiB)],
+  const rows = points.map(({ vm, vmDeleted, id, host, at, ageMs, sizeMiB, origin }) => [
+    ...[vmText({ vm, vmDeleted }), id, host.name, moment(at), age(ageMs), orDash(sizeMiB)],
     origin === "branch-kept" ? "acknowledged writes that nobody else has" : "nothing that was ever acknowledged",
   ]);
-  return table(["VM", "BRANCH", "ON", "KEPT AT", "AGE", "MIB", "ONLY IT HAS"], rows);
+  const left = points.find(({ vmDeleted }) => vmDeleted);
+  const how = left === undefined ? "" : deletedText(left);
+  return table(["VM", "BRANCH", "ON", "KEPT AT", "AGE", "MIB", "ONLY IT HAS"], rows) + how;
 }
 
 function exportCommand(branch: Parent, cli: Cli): void {

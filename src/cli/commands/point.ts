@@ -53,11 +53,26 @@ function listCommand(point: Parent, cli: Cli): void {
 
 function pointsText(points: readonly PointOutput[]): string {
   if (points.length === 0) return "There are no recovery points.\n";
-  const rows = points.map(({ vm, id, host, at, ageMs, sizeMiB, origin, consistency, proof, boot }) => [
-    ...[vm.name, id, host.name, moment(at), age(ageMs), orDash(sizeMiB), consistency, origin],
+  const rows = points.map(({ vm, vmDeleted, id, host, at, ageMs, sizeMiB, origin, consistency, proof, boot }) => [
+    ...[vmText({ vm, vmDeleted }), id, host.name, moment(at), age(ageMs), orDash(sizeMiB), consistency, origin],
     testText({ proof, boot }),
   ]);
-  return table(["VM", "POINT", "ON", "AT", "AGE", "MIB", "CONSISTENCY", "TAKEN BY", "TEST"], rows);
+  const left = points.find(({ vmDeleted }) => vmDeleted);
+  const how = left === undefined ? "" : deletedText(left);
+  return table(["VM", "POINT", "ON", "AT", "AGE", "MIB", "CONSISTENCY", "TAKEN BY", "TEST"], rows) + how;
+}
+
+export function vmText({ vm, vmDeleted }: Pick<PointOutput, "vm" | "vmDeleted">): string {
+  return vmDeleted ? `deleted VM ${vm.name}` : vm.name;
+}
+
+/** What can still be done with what is left of it. */
+export function deletedText({ vm, id, origin }: PointOutput): string {
+  const [what, drop] = isBranch({ origin }) ? ["branch", "delete"] : ["point", "drop"];
+  return `
+Of a deleted VM what is left can be exported: holdfast ${what} export ${vm.name} ${id} --to FOLDER
+or given up, with the last one all that is left of its disks: holdfast ${what} ${drop} ${vm.name} ${id}
+`;
 }
 
 function takeCommand(point: Parent, cli: Cli): void {

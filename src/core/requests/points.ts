@@ -7,6 +7,7 @@ import type { Intent, Vm } from "../../model/records.ts";
 import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { isAwaited } from "../point-return.ts";
+import { findDeletedVm, type PointVm } from "../point-vm.ts";
 import { groupUseMiB, isLastMoment, isQuotaReached, newestPoint, pointsOf } from "../points.ts";
 import { copiesState, isWorking, protectionOf } from "../replication-duty.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
@@ -68,12 +69,12 @@ export function planDropPoint(
   intent: IntentId,
   asked: Asked,
 ): Planned {
-  return planOf(view, request, { intent, asked }, ({ id, origin }, { record, host }) => {
-    if (isAwaited(view, record.id, id)) return refuse("point-awaited", { vm: record.name, point: id });
-    if (isLastMoment(view, record.id, host, id))
-      return refuse("point-needed", { vm: record.name, point: id, host: hostName(view, host) });
+  return planOf(view, request, { intent, asked }, ({ id, origin }, { vm, host }) => {
+    if (isAwaited(view, vm.id, id)) return refuse("point-awaited", { vm: vm.name, point: id });
+    if (!vm.isDeleted && isLastMoment(view, vm.id, host, id))
+      return refuse("point-needed", { vm: vm.name, point: id, host: hostName(view, host) });
     if (origin !== "branch-kept" || request.accept === true) return { act: "drop", point: id };
-    return refuse("branch-has-what-nobody-has", { vm: record.name, point: id, host: hostName(view, host) });
+    return refuse("branch-has-what-nobody-has", { vm: vm.name, point: id, host: hostName(view, host) });
   });
 }
 
@@ -107,11 +108,11 @@ export function planTestPoint(
     return isTest && view.vms.get(value.vm)?.value.name === request.vm;
   });
   if (open !== undefined) return refuse("proof-under-way", { vm: request.vm });
-  return planOf(view, request, { intent, asked }, ({ id }, vm) => {
-    const freeMiB = view.facts.get(vm.host)?.value.memoryForVmsMiB;
-    const needMiB = vm.record.spec.memoryMiB;
-    if (freeMiB !== undefined && needMiB > freeMiB)
-      return refuse("vm-memory-short", { vm: vm.record.name, needMiB, freeMiB });
+  return planOf(view, request, { intent, asked }, ({ id }, { vm, record, host }) => {
+    if (record === undefined) return refuse("point-of-deleted-vm", { vm: vm.name, point: id });
+    const freeMiB = view.facts.get(host)?.value.memoryForVmsMiB;
+    const needMiB = record.spec.memoryMiB;
+    if (freeMiB !== undefined && needMiB > freeMiB) return refuse("vm-memory-short", { vm: vm.name, needMiB, freeMiB });
     return { act: "test", point: id, checks: [...checks], limitMs };
   });
 }
@@ -122,22 +123,31 @@ function planOf(
   view: ClusterView,
   { vm: wanted, point }: { readonly vm: string; readonly point: string },
   wishing: Wishing,
-  make: (point: Point, vm: { readonly record: Vm; readonly host: HostId }) => PointWish | Refusal,
+  make: (
+    point: Point,
+    of: { readonly vm: PointVm; readonly record: Vm | undefined; readonly host: HostId },
+  ) => PointWish | Refusal,
 ): Planned {
-  const found = findVm(view, wanted);
-  if (found.kind === "refused") return found;
-  const vm = found.stored.value;
+  const vm = findPointVm(view, wanted);
+  if ("kind" in vm) return vm;
   const stored = findPoint(view, vm, point);
   if ("kind" in stored) return stored;
   const { host } = stored.value;
-  const wish = make(stored.value, { record: vm, host });
+  const wish = make(stored.value, { vm, record: view.vms.get(vm.id)?.value, host });
   if ("kind" in wish) return wish;
   const key = keys.point(vm.id, stored.value.id);
   return planWish(vm, host, wish, wishing, [unchanged(key, stored)]);
 }
 
+/** One that is there, or a deleted one with points. */
+export function findPointVm(view: ClusterView, wanted: string): PointVm | Refusal {
+  const found = findVm(view, wanted);
+  if (found.kind === "found") return { id: found.stored.value.id, name: found.stored.value.name, isDeleted: false };
+  return findDeletedVm(view, wanted) ?? found;
+}
+
 /** By its name, or `newest`. */
-export function findPoint(view: ClusterView, vm: Vm, wanted: string): Stored<Point> | Refusal {
+export function findPoint(view: ClusterView, vm: Pick<Vm, "id" | "name">, wanted: string): Stored<Point> | Refusal {
   const all = pointsOf(view, vm.id);
   const to = protectionOf(view, vm.id)?.to;
   const newest = to === undefined ? all.at(-1) : newestPoint(view, vm.id, to);
@@ -148,7 +158,7 @@ export function findPoint(view: ClusterView, vm: Vm, wanted: string): Stored<Poi
 }
 
 function planWish(
-  vm: Vm,
+  vm: Pick<Vm, "id" | "name">,
   host: HostId,
   wish: PointWish,
   { intent, asked }: Wishing,

@@ -59,6 +59,16 @@ export const pointMessages = {
     effect: "Nothing was done.",
     remedy: "Its points are: {known}",
   },
+  "point-of-deleted-vm": {
+    cause: "VM {vm}, of which recovery point {point} is, was deleted.",
+    effect: "The point cannot be booted for a test: what the VM was made of is not known any more.",
+    remedy: "Export it (`holdfast point export {vm} {point} --to FOLDER`), and give the images to a new VM.",
+  },
+  "point-vm-several": {
+    cause: "Several VMs that were called {vm} were deleted, and recovery points are left of each.",
+    effect: "Nothing was done.",
+    remedy: "Name it by its id, one of: {ids}.",
+  },
   "point-host-lost": {
     cause: "Host {host}, which was to do it, is lost, or VM {vm} was deleted.",
     effect: "Nothing more will come of it.",

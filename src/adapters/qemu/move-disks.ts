@@ -263,6 +263,9 @@ export async function dropMirrors(live: LiveRun): Promise<boolean> {
   }
   const [left, nodes] = await Promise.all([queryJobs(live), namedNodes(live)]);
   if (left === undefined || nodes === undefined) return false;
+  // QEMU flushes a node before it lets go of it, and stands still with its guest until that is answered: over a link that is cut in
+  // silence for minutes. Nobody needs what is there any more.
+  for (const node of nodes) await yank(live, [Number(node.slice(prefix.length))]);
   return dismiss(
     live,
     left.map(({ id }) => id),

@@ -102,7 +102,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     restarts: status?.restarts ?? 0,
     lastExit: status?.lastExit ?? null,
     detail: status?.detail ?? null,
-    tasks: presentTasks(view, vm.id),
+    tasks: presentTasks(view, tracker, vm.id),
   };
 }
 

@@ -77,6 +77,8 @@ function pollView(view: () => ClusterView, clock: Clock) {
   };
 }
 
+const deafAfterMs = Math.min(apiLimits.staleMs, limits.aliveMs);
+
 export function trackContacts(
   view: () => ClusterView,
   clock: Clock,
@@ -105,8 +107,8 @@ export function trackContacts(
     if (beat === undefined) return "absent";
     const ageMs = tracker.heartbeatAgeMs(host);
     if (ageMs !== null && ageMs <= Math.min(beat.deadlineMs, limits.aliveMs)) return "up";
-    // Where nothing at all arrives, it is this process that is deaf.
-    return (tracker.asOfMs() ?? Number.POSITIVE_INFINITY) > apiLimits.staleMs ? "unknown" : "silent";
+    // Where nothing at all arrives for as long as a host may be quiet, it is this process that is deaf.
+    return (tracker.asOfMs() ?? Number.POSITIVE_INFINITY) > deafAfterMs ? "unknown" : "silent";
   };
   const isOverdue = (host: HostId): boolean => {
     const current = view();
@@ -133,9 +135,10 @@ export function trackContacts(
     sign: (host) => {
       if (tracker.standstill(host) !== undefined) return "frozen";
       const seen = contact(host);
-      if (seen === "silent") return "silent";
       // Of its own VMs it knows all the same.
-      return seen === "unknown" && host !== self ? "unheard" : undefined;
+      if (host === self) return undefined;
+      if (seen === "silent") return "silent";
+      return seen === "unknown" ? "unheard" : undefined;
     },
     standstill: (host) => (host === self ? heard?.standstill() : undefined),
     ownWord: () => ({ self, copies: heard?.copiesHere?.() ?? [], isHeard: (host) => contact(host) === "up" }),

@@ -151,8 +151,8 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
     return { ...base, ...via, to: course.on, why, fix: null, ...timesOf(present, vm, before !== undefined, course) };
   if (vm.requested !== "started")
     return isSame ? undefined : { ...base, ...nothing, becomes: "lies-elsewhere", to, why };
-  const help = whyNot(ahead, vm, host);
   const stays = runsOn(ahead.view, vm.id) !== undefined && ahead.isHeard(to as HostId);
+  const help = whyNot(ahead, vm, { emptied: host, live: stays });
   if (stays) return { ...base, ...nothing, ...help, becomes: "stays", to };
   const loses = runsOn(present.view, vm.id) === undefined ? null : lossOf(present, vm, null);
   return { ...base, ...nothing, ...help, becomes: "waits", to: null, loses };
@@ -192,7 +192,11 @@ function memoryOf(vm: Vm): Reason {
 }
 
 /** Why the VM does not start, or cannot leave, by the last look at everything; and what would help. */
-function whyNot(ahead: Ahead, vm: Vm, host: HostId): { readonly why: Reason; readonly fix: Fix | null } {
+function whyNot(
+  ahead: Ahead,
+  vm: Vm,
+  how: { readonly emptied: HostId; readonly live: boolean },
+): { readonly why: Reason; readonly fix: Fix | null } {
   const { view, notices } = ahead;
   const disarm = view.disarm?.value;
   if (disarm !== undefined) return { why: reason("HM5", "disarmed", { mode: disarm.mode }), fix: null };
@@ -207,11 +211,12 @@ function whyNot(ahead: Ahead, vm: Vm, host: HostId): { readonly why: Reason; rea
   if (notice !== undefined && !aboutHosts.has(notice.type)) return { why: reasonOf(notice), fix: anew };
   const open = () => openRound(view, ahead.known());
   const unfenced = isLost && fenceOf(view, owner.host, owner.incarnation) === undefined;
-  const why = mainReason(open(), vm);
+  const why = mainReason(open(), vm, { live: how.live });
   // Whoever is still held by a lost host would be placed once that one is fenced: what it lacks is the same.
   return {
-    why: unfenced && why.code === "no-host-left" ? reason("S8", "forecast-host-not-fenced", { host }) : why,
-    fix: fixFor(open, [vm], vm, host),
+    why:
+      unfenced && why.code === "no-host-left" ? reason("S8", "forecast-host-not-fenced", { host: how.emptied }) : why,
+    fix: fixFor(open, [vm], vm, how),
   };
 }
 

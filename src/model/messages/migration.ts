@@ -158,7 +158,7 @@ export const migrationMessages = {
   },
   "old-disks-removed": {
     cause:
-      "The image of volume {volume} in pool {pool} was removed from {host}: nobody needs it since VM {vm} was moved.",
+      "The image of volume {volume} in pool {pool} was removed from {host}: a move of VM {vm} left it over, and nobody needs it.",
     effect: "The pool has room again.",
     remedy: "Nothing to do.",
   },

@@ -101,4 +101,12 @@ export const moveDriverMutants: readonly Mutant[] = [
     find: 'else if (live.phase === "leaving") void failedOnItsWay(host, live);',
     replace: 'else if (live.phase === "halted") void failedOnItsWay(host, live);',
   },
+  {
+    id: "copy-let-go-over-a-cut-link",
+    rule: "S15",
+    what: "QEMU lets go of a copy that was broken off over a link that is cut, and stands still with its guest until it is answered.",
+    file: "src/adapters/qemu/move-disks.ts",
+    find: "  for (const node of nodes) await yank(live, [Number(node.slice(prefix.length))]);",
+    replace: "",
+  },
 ];

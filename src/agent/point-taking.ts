@@ -1,11 +1,14 @@
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { reason } from "../core/placement/fitness.ts";
-<<<<<<< HEAD
-import { isScheduleDue, type LastMoment, lacksRoomBeside, lastToKeep, takenTransaction } from "../core/points.ts";
-=======
-import { isScheduleDue, lastToKeep, noteOf, takenTransaction } from "../core/points.ts";
->>>>>>> groups2
+import {
+  isScheduleDue,
+  type LastMoment,
+  lacksRoomBeside,
+  lastToKeep,
+  takenTransaction,
+  vmAsNow,
+} from "../core/points.ts";
 import { copiesState, doorsTo, isWorking, protectionOf } from "../core/replication-duty.ts";
 import { transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, type InstantMs, later, type VmId } from "../model/ids.ts";
@@ -104,7 +107,7 @@ type What = {
 function take(building: Building, run: VmRun, ground: Extract<Ground, { to: HostId }>, what: What): void {
   const { wall, view } = building.happened;
   const { vm } = run;
-  const vmAs = noteOf(view, vm);
+  const vmAs = vmAsNow(view, vm);
   const { to, doors } = ground;
   const { origin, consistency, intent, keeps } = what;
   // No other point of this VM bears it: runs are told apart by their epochs, and one takes one after the other.

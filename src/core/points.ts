@@ -157,7 +157,7 @@ export function unwantedPoints(
 }
 
 /** What is noted of a VM with its points: they may outlive it. */
-export function noteOf(view: ClusterView, id: VmId): Point["vmAs"] {
+export function vmAsNow(view: ClusterView, id: VmId): Point["vmAs"] {
   const vm = view.vms.get(id)?.value;
   return vm === undefined ? undefined : { name: vm.name, disks: [...vm.spec.disks] };
 }
@@ -186,7 +186,7 @@ export function recordChanges(
     const before = view.points.get(keys.point(vm, id));
     // Of the newest it grows with each write: nobody is told.
     const size = i === found.length - 1 ? null : sizeMiB;
-    const vmAs = noteOf(view, vm) ?? before?.value.vmAs;
+    const vmAs = vmAsNow(view, vm) ?? before?.value.vmAs;
     const after: Point = {
       ...{ schema: 1, vm, id, host: self, at: at as WallMs, origin, consistency, sizeMiB: size },
       proof: before?.value.proof ?? null,

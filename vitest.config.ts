@@ -3,7 +3,8 @@ import { defineConfig } from "vitest/config";
 const setupFiles = ["test/fixed-seed.ts"];
 // What is pure leaves nothing behind: its files share their processes, which saves loading everything anew for each.
 // Two at a time, also where that is every core: by itself it would leave one free.
-const quick = { testTimeout: 20_000, hookTimeout: 20_000, setupFiles, isolate: false, maxWorkers: 2 };
+// The limit only ends what hangs: on a machine with other work a story of a second has taken twenty.
+const quick = { testTimeout: 120_000, hookTimeout: 120_000, setupFiles, isolate: false, maxWorkers: 2 };
 // Suites that drive real processes wait for conditions; the limits only end a test that hangs. A lab has the machine for itself:
 // two of them on two cores would measure each other. Contracts mostly wait, and each has folders and addresses of its own.
 const real = {
@@ -30,7 +31,7 @@ export default defineConfig({
       },
       { test: { name: "properties", include: ["test/properties/**/*.test.ts"], ...quick } },
       { test: { name: "scenarios", include: ["test/scenarios/**/*.test.ts"], ...quick } },
-      { test: { name: "seeds", include: ["test/seeds/**/*.test.ts"], ...quick, testTimeout: 120_000 } },
+      { test: { name: "seeds", include: ["test/seeds/**/*.test.ts"], ...quick } },
       {
         test: {
           name: "contracts",

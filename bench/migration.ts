@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { labLocalPool, labPool } from "../lab/cluster.ts";
 import { seededRandom } from "../src/base/random.ts";
 import { openTestLab } from "../test/support/lab-cluster.ts";
 import { writeNumbers } from "../test/support/lab-writer.ts";
@@ -30,7 +31,7 @@ async function runBench(options: Options): Promise<number> {
   closers.push(() => lab.close());
   let good = true;
   if (options.faults !== null) {
-    const vm = await lab.guest("web", 50);
+    const vm = await lab.guest("web", 50, 100, isLocal(options) ? labLocalPool : labPool);
     const writer = writeNumbers(lab.world.reach, vm.address, "faults");
     closers.push(() => writer.stop());
     await writer.goesOn();
@@ -44,6 +45,11 @@ async function runBench(options: Options): Promise<number> {
     printRow(row, options.json);
   }
   return good ? 0 : 1;
+}
+
+/** Its disk lies on one host alone, and goes along. */
+function isLocal({ kinds }: Options): boolean {
+  return !kinds.includes("shared");
 }
 
 async function runTrials(kind: MoveKind, { trials, memoryMiB, tls, json }: Options): Promise<void> {

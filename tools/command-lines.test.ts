@@ -48,7 +48,7 @@ test.each([["SIGTERM", 143] as const, ["SIGINT", 130] as const])(
   async (signal, code) => {
     const child = start(["tools/mutants.ts", "--json"]);
     const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
-    await expect.poll(() => childrenOf(child.pid).length, { timeout: 15_000 }).toBeGreaterThan(0);
+    await expect.poll(() => childrenOf(child.pid).length, { timeout: 90_000 }).toBeGreaterThan(0);
     const workers = childrenOf(child.pid);
     expect(readdirSync(folder).some((name) => name.startsWith("holdfast-mutant-"))).toBe(true);
     child.kill(signal);

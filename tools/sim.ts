@@ -1,13 +1,13 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { LabError } from "../lab/lab-error.ts";
-import { flag, parseWords, runTool, text, textOr, wholeNumber } from "../lab/options.ts";
+import { flag, oneOf, parseWords, runTool, text, textOr, wholeNumber } from "../lab/options.ts";
 import { drawPlan } from "../src/sim/draw-plan.ts";
-import type { WorldPlan } from "../src/sim/plan.ts";
+import { type SeedLayout, seedLayouts, type WorldPlan } from "../src/sim/plan.ts";
 import { type SeedReport, Totals } from "../src/sim/report.ts";
 import { shrink } from "../src/sim/shrink.ts";
 import { renderStory } from "../src/sim/world/story.ts";
-import { playMany } from "./sim/many.ts";
+import { playMany, type Seeds } from "./sim/many.ts";
 import { playOutside } from "./sim/outside.ts";
 import { play } from "./sim/play.ts";
 import { readPlan } from "./sim/read-plan.ts";
@@ -18,6 +18,8 @@ const usage = `usage: sim --seeds N [--first S] [--json] [--stop]   play N seeds
        sim --seed S [--trace] [--shrink] [--save FILE]  play one seed; --trace: its whole story; --shrink: find fewer events that fail alike
        sim --replay FILE [--trace] [--shrink]           play a recorded plan
        sim --outside [--json]                           play the stories beyond the guarantee: what is lost in each
+--layout two, with --seeds or --seed: worlds of two hosts without a witness, a stream of seeds of its own, instead of three to
+five hosts (--layout many, the default). The same number is another night there.
 Exit code 0: everything held.`;
 
 const shrinkRunsMax = 400;
@@ -35,10 +37,11 @@ function commitId(): string {
 
 const nothing = "Nothing was played.";
 
-function row(report: SeedReport, commit: string): string {
+function row(report: SeedReport, layout: SeedLayout, commit: string): string {
   const { seed, failure, trace } = report;
   return JSON.stringify({
     seed: Number(seed),
+    ...(layout === "many" ? {} : { layout }),
     commit,
     rule: failure?.rule,
     text: failure?.text,
@@ -47,13 +50,13 @@ function row(report: SeedReport, commit: string): string {
   });
 }
 
-async function many(first: number, count: number, options: { json: boolean; stop: boolean }): Promise<number> {
+async function many(seeds: Seeds, options: { json: boolean; stop: boolean }): Promise<number> {
   const commit = commitId();
-  const totals = new Totals();
-  await playMany(first, count, (report) => {
+  const totals = new Totals(seeds.layout);
+  await playMany(seeds, (report) => {
     totals.add(report);
     if (report.failure === null) return true;
-    if (options.json) console.log(row(report, commit));
+    if (options.json) console.log(row(report, seeds.layout, commit));
     else
       console.log(
         `seed ${report.seed}: ${report.failure.rule} ${report.failure.text}\n${report.trace.slice(-15).join("\n")}\n`,
@@ -91,11 +94,12 @@ function one(plan: WorldPlan, options: { trace: boolean; shrink: boolean; save: 
 
 async function main(): Promise<number> {
   const options = {
-    ...{ seeds: text, first: textOr("1"), seed: text, replay: text, save: text },
+    ...{ seeds: text, first: textOr("1"), seed: text, replay: text, save: text, layout: textOr("many") },
     ...{ json: flag, trace: flag, shrink: flag, stop: flag, outside: flag, help: flag },
   };
   const values = parseWords(process.argv.slice(2), options, nothing);
   const { trace, save } = values;
+  const layout = oneOf("layout", values.layout, seedLayouts, nothing);
   if (values.help) {
     console.log(usage);
     return 0;
@@ -103,13 +107,13 @@ async function main(): Promise<number> {
   if (values.outside) return playOutside(values.json) ? 0 : 1;
   if (values.replay !== undefined) return one(readPlan(values.replay), { trace, shrink: values.shrink, save });
   if (values.seed !== undefined)
-    return one(drawPlan(String(wholeNumber("seed", values.seed, { min: 0 }, nothing))), {
+    return one(drawPlan(String(wholeNumber("seed", values.seed, { min: 0 }, nothing)), layout), {
       ...{ trace, shrink: values.shrink, save },
     });
   if (values.seeds !== undefined) {
     const first = wholeNumber("first", values.first, { min: 0 }, nothing);
     const count = wholeNumber("seeds", values.seeds, { min: 1, max: 1_000_000 }, nothing);
-    return many(first, count, { json: values.json, stop: values.stop });
+    return many({ layout, first, count }, { json: values.json, stop: values.stop });
   }
   throw new LabError("It was not said what to play.", nothing, usage);
 }

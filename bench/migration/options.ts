@@ -5,12 +5,13 @@ import type { MoveKind } from "./rig.ts";
 export const help = `Measures live moves at the driver: through its port, and the same QMP sequence by hand, in turns. Needs root.
 
   npm run --silent bench:migration -- [OPTIONS]
-  npm run --silent bench:migration -- --faults N [--seed TEXT]
+  npm run --silent bench:migration -- --faults N [--kind KIND] [--seed TEXT]
   npm run --silent bench:migration -- --evacuate N
 
   --trials N       of each (default 5); the row holds medians
   --memory MIB     of the guests (default 80)
-  --kind KIND      shared (one pool) or shared-nothing (a pool each: the disk goes along); default: both, a row each
+  --kind KIND      shared (one pool) or shared-nothing (a pool each: the disk goes along); default: both, a row each.
+                   With --faults: where the guest's disk lies (default: in the shared pool)
   --without-tls    as over a direct cable
   --faults N       instead: N moves of a writing guest in a lab, each with one trouble at a random moment
   --evacuate N     instead: a host of a lab with N writing guests goes into maintenance, and comes back

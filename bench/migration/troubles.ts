@@ -6,7 +6,6 @@ import type { StoreWatch } from "../failover/store-watch.ts";
 
 /** What goes wrong while a guest moves. */
 export const troubles = [
-  "nothing",
   "source-qemu-killed",
   "target-qemu-killed",
   "agent-killed",
@@ -14,6 +13,7 @@ export const troubles = [
   "link-cut",
   "host-cut",
   "host-frozen",
+  "power-lost",
   "cancelled",
   "store-leader-killed",
 ] as const;
@@ -38,8 +38,6 @@ async function makeTrouble(setting: Setting, move: Move, trouble: Trouble): Prom
   const { vm, from, to } = move;
   const host = random.pick([from, to]);
   switch (trouble) {
-    case "nothing":
-      return true;
     case "source-qemu-killed":
       return killQemu(lab, from, vm);
     case "target-qemu-killed":
@@ -58,6 +56,9 @@ async function makeTrouble(setting: Setting, move: Move, trouble: Trouble): Prom
       return true;
     case "host-frozen":
       await lab.fault("freeze-host", { host });
+      return true;
+    case "power-lost":
+      await lab.fault("power-off", { host });
       return true;
     case "cancelled":
       return lab

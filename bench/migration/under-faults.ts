@@ -117,7 +117,13 @@ async function order({ lab, log }: Moving, { vm, to }: Move): Promise<void> {
   });
 }
 
-const lasting: ReadonlySet<Trouble> = new Set<Trouble>(["agent-frozen", "link-cut", "host-cut", "host-frozen"]);
+const lasting: ReadonlySet<Trouble> = new Set<Trouble>([
+  "agent-frozen",
+  "link-cut",
+  "host-cut",
+  "host-frozen",
+  "power-lost",
+]);
 
 /** Ends as well where the move never comes so far. */
 async function reached({ history }: TestLab, { vm }: Move, stage: Stage): Promise<void> {

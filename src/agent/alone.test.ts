@@ -6,6 +6,7 @@ import type { Epoch, PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Replica, ReplicaState } from "../model/replication-records.ts";
 import type { AloneNote, AloneNotes, FoundNotes } from "../ports/alone-notes.ts";
+import { copiesHere } from "./copies-here.ts";
 
 const web = vmId("web");
 const run = runOf(1);
@@ -133,4 +134,22 @@ describe("a guest whose copy is away, and no store that decides", () => {
     agent.changes();
     expect(stateIn(agent)).toEqual(said);
   });
+});
+
+test("[S16, S23] what no record says of a run here is told by its agent, for as long as its relay and its note say so", () => {
+  const agent = agentWith(byHost);
+  agent.ends("resync");
+  const here = () => copiesHere(agent.state).map(({ kind, since, atRiskMiB }) => [kind, since, atRiskMiB]);
+  expect(here()).toEqual([]);
+  waits(agent);
+  expect(here()).toEqual([["waits", null, null]]);
+  agent.ends("note-alone");
+  agent.ends("go-on-alone");
+  const progress = { percent: 90, mibPerSecond: 0, remainingMiB: 2.26 };
+  agent.tell({ kind: "replica", event: { kind: "progress", run, progress } });
+  expect(here()).toEqual([["alone", 0, 2.3]]);
+  setState(agent.records, stale);
+  agent.changes();
+  agent.ends("forget-alone");
+  expect(here()).toEqual([]);
 });

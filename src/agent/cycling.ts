@@ -3,7 +3,7 @@ import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
 import { copiesOn, copyingTransaction, type Run } from "../core/replication.ts";
 import { isLate, lagMs, nextCycleAt, sealedCycle, sealedTransaction } from "../core/replication-cycles.ts";
-import { doorsTo, isWorking, keepsBranch, type Protection, protectionOf } from "../core/replication-duty.ts";
+import { doorsTo, isWorking, type Protection, protectionOf } from "../core/replication-duty.ts";
 import { transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, type InstantMs, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
@@ -82,12 +82,14 @@ function settleRun(building: Building, run: VmRun): Due[] {
   return cycled.stage === "idle" ? dueOf(building, told) : [];
 }
 
-/** What the copies promised before is taken back by record, before anything is written over it (S25). */
+/**
+ * What the copies promised before is taken back by record, before anything is written over it (S25); what is left of a run, and of
+ * use, is a point by then (S18, S20).
+ */
 function dueOf(building: Building, here: Here): Due[] {
   const { view, now } = building.happened;
   const { run, to } = here;
   const copies = copiesOn(view, run.vm, to);
-  if (copies.some(({ record }) => keepsBranch(record?.value))) return [];
   const isOpen = copies.every(({ record }) => ["copying", "sealed"].includes(record?.value.state.kind ?? "copying"));
   const doors = doorsTo(view, run.vm, run, to);
   if (doors === undefined) return [];

@@ -1,16 +1,24 @@
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
 import { reason } from "../core/placement/fitness.ts";
-import { isScheduleDue, lastToKeep, noteOf, takenTransaction } from "../core/points.ts";
+import {
+  isScheduleDue,
+  type LastMoment,
+  lacksRoomBeside,
+  lastToKeep,
+  takenTransaction,
+  vmAsNow,
+} from "../core/points.ts";
 import { copiesState, doorsTo, isWorking, protectionOf } from "../core/replication-duty.ts";
 import { transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, type InstantMs, later, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Consistency, Point, PointOrigin } from "../model/point-records.ts";
 import type { HeldOwner, PointIntent } from "../model/records.ts";
-import { fenceOf, type Stored } from "../model/view.ts";
+import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
+import { noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
 import { nameOf } from "./move-parts.ts";
 import { isPointWorking, withAnswer, withPoints } from "./note-points.ts";
@@ -50,7 +58,9 @@ function groundOf({ state, happened }: Building, run: VmRun): Ground {
   const doors = doorsTo(view, run.vm, run, protection.to);
   const mirror = state.replicas.mirrors.get(runKey(run));
   const isWhole = copiesState(view, run.vm, run, protection.to) === "in-sync";
-  if (doors === undefined || mirror === undefined || mirror.waits || mirror.ended || !isWhole)
+  // S23: what went on by a note of this host lacks what the records still call there; its next relay knows nothing of that.
+  const isAlone = mirror?.told === "alone" || noteOf(state, run) !== undefined;
+  if (doors === undefined || mirror === undefined || mirror.waits || mirror.ended || !isWhole || isAlone)
     return { code: "point-not-in-sync" };
   return { to: protection.to, doors };
 }
@@ -91,17 +101,18 @@ type What = {
   readonly consistency: Consistency;
   readonly intent?: PointIntent["id"];
   readonly keeps?: string;
+  readonly id?: string;
 };
 
 function take(building: Building, run: VmRun, ground: Extract<Ground, { to: HostId }>, what: What): void {
   const { wall, view } = building.happened;
   const { vm } = run;
-  const vmAs = noteOf(view, vm);
+  const vmAs = vmAsNow(view, vm);
   const { to, doors } = ground;
   const { origin, consistency, intent, keeps } = what;
   // No other point of this VM bears it: runs are told apart by their epochs, and one takes one after the other.
   // What one wish asks for is one point, however often it is begun.
-  const id = intent ?? `e${run.epoch}-${wall}`;
+  const id = intent ?? what.id ?? `e${run.epoch}-${wall}`;
   const draft: Point = {
     ...{ schema: 1, vm, id, host: to, at: wall, origin, consistency, sizeMiB: null, proof: null },
     ...(vmAs === undefined ? {} : { vmAs }),
@@ -123,13 +134,26 @@ export function isLastKept(building: Building, run: VmRun, to: HostId, doors: re
   const { view, now } = building.happened;
   const { points } = building.state;
   const last = lastToKeep(view, run.vm, to);
-  if (last === undefined || points.kept.get(run.vm) === last.word) return true;
+  if (last === undefined) return true;
+  if (isOnRecord(view, run.vm, to, last) || points.kept.get(run.vm) === last.word) {
+    // S18: whether there is room beside a branch is known once the branch is on record.
+    if (last.origin !== "branch-kept") return true;
+    return !points.taken.has(run.vm) && lacksRoomBeside(view, run.vm, to) === undefined;
+  }
   tellUnkept(building, run.vm, to);
   if (isPointWorking(building.state, run.vm, ["take-point"])) return false;
   const retryAt = points.retries.get(run.vm);
   if (retryAt !== undefined && now < retryAt) building.wakeAt(retryAt);
-  else take(building, run, { to, doors }, { origin: last.origin, consistency: "crash", keeps: last.word });
+  else {
+    const named = last.id === undefined ? {} : { id: last.id };
+    take(building, run, { to, doors }, { origin: last.origin, consistency: "crash", keeps: last.word, ...named });
+  }
   return false;
+}
+
+/** By an earlier agent, too: nothing was written there since, as long as the copies are what was left. */
+function isOnRecord(view: ClusterView, vm: VmId, to: HostId, { id }: LastMoment): boolean {
+  return id !== undefined && view.points.get(keys.point(vm, id))?.value.host === to;
 }
 
 function tellUnkept(building: Building, vm: VmId, to: HostId): void {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Agent, hostWith, seen, web } from "../../test/support/agent-rig.ts";
-import { heartbeat, host, incarnation, vm, vmId } from "../../test/support/records.ts";
+import { agentOf, part, switched } from "../../test/support/moving-rig.ts";
+import { epoch, heartbeat, held, host, incarnation, move, vm, vmId } from "../../test/support/records.ts";
 import { keys } from "../model/keys.ts";
 import { type Event, type EventDraft, eventSchema } from "../model/records.ts";
 import type { Touched } from "../model/view.ts";
@@ -47,6 +48,17 @@ describe("[S2] a freeze", () => {
     expect(standstillOf(agent.state), "a heart that is gone says nothing").toBeUndefined();
     says(agent, {});
     expect(standstillOf(agent.state)).toBeUndefined();
+  });
+
+  test("[S15] of a host where a guest has not arrived, or that it has left, is no event of that guest", () => {
+    const gone = hostWith(1)
+      .put(keys.owner(vmId("web")), held("h2", 1, 2))
+      .put(keys.vmMove(vmId("web")), move("web", "h1", "h2", { epoch: epoch(1), live: switched }));
+    for (const agent of [agentOf(hostWith(1), part(web(2), "incoming")), agentOf(gone, part(web(1), "handed"))]) {
+      says(agent, {});
+      freezes(agent, 7_000);
+      expect(told(agent)).toBeUndefined();
+    }
   });
 
   test("is told once it is over, with its VMs and how long it was, and only once", () => {

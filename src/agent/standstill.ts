@@ -5,7 +5,7 @@ import type { HostId, Incarnation, VmId } from "../model/ids.ts";
 import type { EventDraft } from "../model/records.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { Building } from "./building.ts";
-import type { AgentEvent, AgentState } from "./state.ts";
+import type { AgentEvent, AgentState, Local } from "./state.ts";
 import type { Freeze, Stillness } from "./stillness.ts";
 
 /** Its one transaction at a time. */
@@ -30,9 +30,14 @@ export function noteStillness(state: AgentState, happened: AgentEvent & { readon
   return { ...state, still: { ...state.still, open: begins ? began : open, untold } };
 }
 
+/** One that waits here for its guest, or has handed it over, executes elsewhere: what befalls this host is none of its story. */
 function runningHere(state: AgentState): VmId[] {
-  const ids = [...state.locals.values()].filter(({ phase }) => phase !== "gone").map(({ run }) => run.vm);
-  return [...new Set(ids)].sort();
+  const ids = [...state.locals.values()].filter((local) => local.phase !== "gone" && !isElsewhere(local));
+  return [...new Set(ids.map(({ run }) => run.vm))].sort();
+}
+
+function isElsewhere({ phase, moving }: Local): boolean {
+  return phase === "moving" && (moving?.part === "incoming" || moving?.part === "handed");
 }
 
 /** What this host's VMs do as far as the heart knows: undefined where they may run, or where it is not there. */

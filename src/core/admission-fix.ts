@@ -9,73 +9,111 @@ import { compileRules } from "./rules/rule-book.ts";
 /** A change that a person could make, as a code with its words. */
 export type Fix = Reason;
 
+/** What the VMs are to do besides finding a host. */
+type How = {
+  /** They are to leave this one: it is no place for them. */
+  readonly emptied?: HostId;
+  /** They go as they run, and take disks in local pools along. */
+  readonly live?: boolean;
+};
+
 /** Hosts that are tried with more memory, those with the most room first. */
 const hostsTriedMax = 16;
 
 /**
  * The one change with which all of `vms` would find a host, tried out by placing them again: more memory on one host (the
- * least of all hosts), one rule less, or a pool or network where the first of them misses it. Null: none of these does.
+ * least of all hosts), one rule less, a pool or network where the first of them misses it, room in a pool that its disks come to, or a
+ * host less in maintenance. Null: none of these does.
  */
-export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: Vm): Fix | null {
-  return moreMemory(open, vms) ?? oneRuleLess(open, vms, failed) ?? whatIsMissing(open, vms, failed) ?? null;
+export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How = {}): Fix | null {
+  return (
+    moreMemory(open, vms, how) ??
+    oneRuleLess(open, vms, failed, how) ??
+    whatIsMissing(open, vms, failed, how) ??
+    moreRoom(open, vms, failed, how) ??
+    oneHostReleased(open, vms, how) ??
+    null
+  );
 }
 
-function moreMemory(open: () => PlacementRound, vms: readonly Vm[]): Fix | undefined {
+function moreMemory(open: () => PlacementRound, vms: readonly Vm[], how: How): Fix | undefined {
   const freeMiB = ({ facts, load }: Slot): number => (facts?.memoryForVmsMiB ?? 0) - load.memoryMiB;
   const there = open().slots.filter((slot) => slot.away === undefined && slot.closed === undefined);
   const tried = there.sort((a, b) => freeMiB(b) - freeMiB(a) || a.order - b.order).slice(0, hostsTriedMax);
   let best: { readonly host: HostId; readonly mib: number } | undefined;
   for (const { host } of tried) {
-    const mib = shortOn(open(), vms, host);
+    const mib = shortOn(open(), vms, host, how);
     if (mib !== undefined && (best === undefined || mib < best.mib)) best = { host, mib };
   }
   return best === undefined ? undefined : reason("PL6", "fix-more-memory", best);
 }
 
 /** What `host` lacks if it takes every VM that finds no other host; undefined: memory there is not all that is missing. */
-function shortOn(round: PlacementRound, vms: readonly Vm[], host: HostId): number | undefined {
+function shortOn(round: PlacementRound, vms: readonly Vm[], host: HostId, { live }: How): number | undefined {
   const slot = round.slotOf.get(host);
   if (slot?.facts === undefined) return undefined;
   // The same loads and choices, and room without end on this host.
   const roomy = withFacts(round, host, { ...slot.facts, memoryForVmsMiB: Number.MAX_SAFE_INTEGER });
   for (const vm of vms) {
-    const on = whereTo(round, vm, { preference: "best" });
-    if (on === undefined && whyUnfit(roomy, vm, host) !== undefined) return undefined;
+    const on = whereTo(round, vm, { preference: "best", live });
+    if (on === undefined && whyUnfit(roomy, vm, host, { live }) !== undefined) return undefined;
     assign(round, vm, on ?? host);
   }
   return Math.max(0, slot.load.memoryMiB - slot.facts.memoryForVmsMiB);
 }
 
-function fitsAll(round: PlacementRound, vms: readonly Vm[]): boolean {
+function fitsAll(round: PlacementRound, vms: readonly Vm[], { live }: How): boolean {
   for (const vm of vms) {
-    const on = whereTo(round, vm, { preference: "best" });
+    const on = whereTo(round, vm, { preference: "best", live });
     if (on === undefined) return false;
     assign(round, vm, on);
   }
   return true;
 }
 
-function oneRuleLess(open: () => PlacementRound, vms: readonly Vm[], failed: Vm): Fix | undefined {
+function oneRuleLess(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How): Fix | undefined {
   const { view, book } = open();
   const hosts = new Set(view.members.keys());
   for (const rule of book.rulesOf(failed.id)) {
     const others = [...view.rules].flatMap(([id, stored]) => (id === rule ? [] : [stored.value]));
     const round = { ...open(), book: compileRules(others, hosts) };
-    if (fitsAll(round, vms)) return reason("PL6", "fix-without-rule", { rule });
+    if (fitsAll(round, vms, how)) return reason("PL6", "fix-without-rule", { rule });
   }
   return undefined;
 }
 
-function whatIsMissing(open: () => PlacementRound, vms: readonly Vm[], failed: Vm): Fix | undefined {
+function whatIsMissing(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How): Fix | undefined {
   const first = open();
   for (const { host } of first.slots) {
-    const code = whyUnfit(first, failed, host)?.code ?? "";
-    if (!/^(?:pool|network)-/u.test(code)) continue;
+    const code = whyUnfit(first, failed, host, { live: how.live })?.code ?? "";
+    if (code === "pool-short" || !/^(?:pool|network)-/u.test(code)) continue;
     const { facts } = first.slotOf.get(host) ?? {};
     if (facts === undefined) continue;
     const round = withFacts(open(), host, complete(facts, failed));
-    if (fitsAll(round, vms)) return reason("PL6", "fix-pools-and-networks", { host, vm: failed.name });
+    if (fitsAll(round, vms, how)) return reason("PL6", "fix-pools-and-networks", { host, vm: failed.name });
   }
+  return undefined;
+}
+
+/** Where its disks would come along, and find no room for themselves. */
+function moreRoom(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How): Fix | undefined {
+  const first = open();
+  for (const { host, facts } of first.slots) {
+    const why = whyUnfit(first, failed, host, { live: how.live });
+    if (facts === undefined || why?.code !== "pool-short") continue;
+    const { pool, neededMiB, freeMiB } = why.params;
+    const pools = facts.pools.map((one) => (one.pool === pool ? { ...one, freeMiB: Number(neededMiB) } : one));
+    if (fitsAll(withSlot(open(), host, { facts: { ...facts, pools } }), vms, how))
+      return reason("PL6", "fix-more-room", { host, pool: String(pool), mib: Number(neededMiB) - Number(freeMiB) });
+  }
+  return undefined;
+}
+
+function oneHostReleased(open: () => PlacementRound, vms: readonly Vm[], how: How): Fix | undefined {
+  const held = open().slots.filter(({ host, away }) => host !== how.emptied && away?.code === "host-in-maintenance");
+  for (const { host } of held)
+    if (fitsAll(withSlot(open(), host, { away: undefined, left: undefined }), vms, how))
+      return reason("PL6", "fix-release-host", { host });
   return undefined;
 }
 
@@ -86,7 +124,11 @@ function complete(facts: HostFacts, { spec }: Vm): HostFacts {
 }
 
 function withFacts(round: PlacementRound, host: HostId, facts: HostFacts): PlacementRound {
-  const slots = round.slots.map((slot) => (slot.host === host ? { ...slot, facts } : slot));
+  return withSlot(round, host, { facts });
+}
+
+function withSlot(round: PlacementRound, host: HostId, change: Partial<Slot>): PlacementRound {
+  const slots = round.slots.map((slot) => (slot.host === host ? { ...slot, ...change } : slot));
   return {
     ...round,
     slots,

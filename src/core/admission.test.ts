@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { held, host, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import type { PoolId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
+import { systemActor } from "../model/records.ts";
 import { type Admission, admissionOf } from "./admission.ts";
 import { knowledgeOf } from "./placement/imagine.ts";
 
@@ -96,6 +97,16 @@ describe("the first loss that is not", () => {
         why: { code: "host-not-allowed" },
         fix: { code: "fix-without-rule", params: { rule: "only-h1" } },
       },
+    });
+  });
+
+  test("[PL6] hosts that are in maintenance: which one would have to be taken back", () => {
+    const records = cluster(3, { a: ["h1", 100] });
+    for (const name of ["h2", "h3"])
+      records.put(keys.maintenance(host(name)), { schema: 1, by: systemActor, reason: "", at: 0 });
+    expect(admission(records)).toMatchObject({
+      bears: 0,
+      counterexample: { vm: "vm:a", fix: { code: "fix-release-host", params: { host: "h2" } } },
     });
   });
 

@@ -6,6 +6,7 @@ import type { Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { type Fix, fixFor } from "./admission-fix.ts";
 import { needsDevice, poolsOf } from "./fencing.ts";
+import type { Wish } from "./placement/asked.ts";
 import { reason } from "./placement/fitness.ts";
 import type { Knowledge } from "./placement/knowledge.ts";
 import { assign, openRound, type PlacementRound } from "./placement/round.ts";
@@ -146,8 +147,8 @@ function placeAll(round: PlacementRound, vms: readonly Vm[]): { readonly vm: Vm;
 }
 
 /** What comes closest: the host that lacks the least memory, else the first in order that is there. */
-export function mainReason(round: PlacementRound, vm: Vm): Reason {
-  const whys = select(round, vm, { preference: "best" }).alternatives.map(({ why }) => why);
+export function mainReason(round: PlacementRound, vm: Vm, how: Pick<Wish, "live"> = {}): Reason {
+  const whys = select(round, vm, { ...how, preference: "best" }).alternatives.map(({ why }) => why);
   const short = whys.filter(({ code }) => code === "host-memory-short");
   const freeMiB = ({ params }: Reason): number => Number(params["freeMiB"]);
   const closest = [...short].sort((a, b) => freeMiB(b) - freeMiB(a))[0];

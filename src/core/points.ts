@@ -1,5 +1,5 @@
 import { compareText } from "../base/order.ts";
-import type { HostId, VmId, WallMs } from "../model/ids.ts";
+import type { HostId, PoolId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { isChecked, type PointProof } from "../model/point-proof.ts";
 import { isBranch, type Point } from "../model/point-records.ts";
@@ -77,25 +77,43 @@ export function lastToKeep(view: ClusterView, vm: VmId, host: HostId): LastMomen
   });
   if (words.length === 0 || words.some((word) => word === undefined)) return undefined;
   const isLeft = all.some((record) => record?.value.state.kind === "diverged");
+  const [first] = all;
+  const leftAt = first?.value.state.kind === "diverged" ? first.value.state.at : undefined;
   const origin = all.some((record) => keepsBranch(record?.value)) ? "branch-kept" : isLeft ? "branch" : "resync";
   // Two images of a disk take the room of two: what nobody needs is written over where there is none.
-  if (origin === "branch" && !hasRoom(view, vm, host)) return undefined;
-  return { word: words.join(), origin };
+  if (origin === "branch" && roomLacking(view, vm, host) !== undefined) return undefined;
+  const id = leftAt === undefined ? undefined : `b${first?.value.epoch}-${leftAt}`;
+  return { word: words.join(), origin, id };
 }
 
 export type LastMoment = {
   /** Names the moment. */
   readonly word: string;
   readonly origin: "resync" | "branch" | "branch-kept";
+  /** Of a branch: by what was left and when, so that it is made once, whichever agent asks for it. */
+  readonly id: string | undefined;
 };
 
-function hasRoom(view: ClusterView, vm: VmId, host: HostId): boolean {
+export type RoomLacking = { readonly pool: PoolId; readonly neededMiB: number; readonly freeMiB: number };
+
+/**
+ * S18: of a branch with acknowledged writes that nobody else has, the room that a second image beside it lacks; undefined: it is there,
+ * or nothing is to lie beside it any more because somebody had the branch deleted. Copied all the same, the pool would be full for
+ * everybody who writes there.
+ */
+export function lacksRoomBeside(view: ClusterView, vm: VmId, host: HostId): RoomLacking | undefined {
+  const isKept = copiesOn(view, vm, host).some(({ record }) => keepsBranch(record?.value));
+  const isBeside = pointsOf(view, vm).some(({ value }) => value.host === host && value.origin === "branch-kept");
+  return isKept && isBeside ? roomLacking(view, vm, host) : undefined;
+}
+
+function roomLacking(view: ClusterView, vm: VmId, host: HostId): RoomLacking | undefined {
   const disks = view.vms.get(vm)?.value.spec.disks ?? [];
-  const pools = view.facts.get(host)?.value.pools ?? [];
-  return pools.every(({ pool, freeMiB }) => {
+  for (const { pool, freeMiB } of view.facts.get(host)?.value.pools ?? []) {
     const neededMiB = disks.reduce((sum, disk) => sum + (disk.pool === pool ? disk.sizeMiB : 0), 0);
-    return neededMiB <= freeMiB;
-  });
+    if (neededMiB > freeMiB) return { pool, neededMiB, freeMiB };
+  }
+  return undefined;
 }
 
 /**
@@ -139,7 +157,7 @@ export function unwantedPoints(
 }
 
 /** What is noted of a VM with its points: they may outlive it. */
-export function noteOf(view: ClusterView, id: VmId): Point["vmAs"] {
+export function vmAsNow(view: ClusterView, id: VmId): Point["vmAs"] {
   const vm = view.vms.get(id)?.value;
   return vm === undefined ? undefined : { name: vm.name, disks: [...vm.spec.disks] };
 }
@@ -168,7 +186,7 @@ export function recordChanges(
     const before = view.points.get(keys.point(vm, id));
     // Of the newest it grows with each write: nobody is told.
     const size = i === found.length - 1 ? null : sizeMiB;
-    const vmAs = noteOf(view, vm) ?? before?.value.vmAs;
+    const vmAs = vmAsNow(view, vm) ?? before?.value.vmAs;
     const after: Point = {
       ...{ schema: 1, vm, id, host: self, at: at as WallMs, origin, consistency, sizeMiB: size },
       proof: before?.value.proof ?? null,

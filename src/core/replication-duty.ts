@@ -93,9 +93,7 @@ export function runToReceive(
   if (protection?.to !== self || !isWorking(view, protection.group)) return undefined;
   const owner = view.owners.get(vm)?.value;
   if (owner?.kind !== "held" || fenceOf(view, owner.host, owner.incarnation) !== undefined) return undefined;
-  // What nobody else has is not written over (S18): where each write is copied it becomes a point first, as `lastToKeep` says.
-  const isSafe = protection.group.mode.kind === "synchronous";
-  if (!isSafe && copiesOn(view, vm, self).some(({ record }) => keepsBranch(record?.value))) return undefined;
+  // Also where what lies here is a branch that nobody else has: it becomes a point before it is written over (S18, `lastToKeep`).
   return { ...owner, group: protection.group };
 }
 

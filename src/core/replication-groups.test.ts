@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { facts, held, host, incarnation } from "../../test/support/records.ts";
 import { ReplicaCluster, there, web } from "../../test/support/replicas.ts";
-import type { GroupId, HostId, WallMs } from "../model/ids.ts";
+import type { GroupId, HostId, PoolId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Group } from "../model/replication-records.ts";
 import { groupState } from "./replication-groups.ts";
@@ -54,10 +54,24 @@ test("[S21] where the host of the copies does not take them its own word says wh
   expect(reasons.map(({ params }) => params["vm"])).toEqual(["web", "web", "web"]);
 });
 
+test("[S18] of a branch that nobody else has: it is being kept; or what room a copy beside it lacks, as long as it is there", () => {
+  const cluster = new ReplicaCluster().copies({ kind: "diverged", at: 7 as WallMs, kept: true });
+  const pools = [{ pool: "local" as PoolId, capacityMiB: 100, freeMiB: 7, unfit: null }];
+  cluster.put(keys.hostFacts(there), { ...facts({ pools, incarnation: incarnation(7) }) });
+  expect(wordOf(cluster)).toEqual(["Error", "group-vm-branch"]);
+  const branch = { schema: 1, vm: web, id: "b4-7", host: there, at: 7, origin: "branch-kept", consistency: "crash" };
+  cluster.put(keys.point(web, "b4-7"), { ...branch, sizeMiB: null, proof: null });
+  const { reasons } = groupState(cluster.view, group, heard, 100_000 as WallMs);
+  expect(reasons.map(({ code, params }) => [code, params["neededMiB"], params["freeMiB"]])).toContainEqual([
+    ...["group-vm-branch-no-room", 8, 7],
+  ]);
+});
+
 test("the gravest is shown, with its reasons alone", () => {
   const cluster = new ReplicaCluster().copies({ kind: "copying" });
-  expect(wordOf(cluster, group, () => false)).toEqual(["Warning", "group-target-silent"]);
-  expect(wordOf(cluster, { ...group, paused: ["asked"] }, () => false)).toEqual(["Paused", "group-paused"]);
+  const isHere = (id: HostId): boolean => id !== there;
+  expect(wordOf(cluster, group, isHere)).toEqual(["Warning", "group-target-silent"]);
+  expect(wordOf(cluster, { ...group, paused: ["asked"] }, isHere)).toEqual(["Paused", "group-paused"]);
   expect(wordOf(cluster, { ...group, vms: ["vm:none" as never], paused: ["asked"] })).toEqual([
     "Error",
     "group-vm-gone",

@@ -4,15 +4,18 @@ import type { Reason } from "../model/reason.ts";
 import type { HostFacts } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
+import { type OwnWord, ownTrouble } from "./copies-here.ts";
 import { limits } from "./limits.ts";
 import { linkNeeds, mbitOf } from "./link-figures.ts";
 import { reason } from "./placement/fitness.ts";
 import { pointTroubles, quotaTrouble } from "./point-checks.ts";
+import { lacksRoomBeside } from "./points.ts";
 import { copiesOn } from "./replication.ts";
-import { hostLostAt, isLate, lagNow, policyLoss } from "./replication-cycles.ts";
+import { isLate, lagNow } from "./replication-cycles.ts";
 import { keepsBranch, protectionOf, sidesOf, versionOf, waitsForResume } from "./replication-duty.ts";
 import { usability } from "./replication-usable.ts";
 import { vmIndex } from "./vm-index.ts";
+import { waitsForOrder } from "./vm-waits.ts";
 
 export type GroupWord = "Normal" | "Synchronizing" | "Warning" | "Paused" | "Error";
 export type GroupState = { readonly word: GroupWord; readonly reasons: readonly Reason[] };
@@ -20,12 +23,13 @@ export type GroupState = { readonly word: GroupWord; readonly reasons: readonly 
 /** The graver, the later: the gravest of all that is found is the group's word. */
 const gravity: readonly GroupWord[] = ["Normal", "Synchronizing", "Warning", "Paused", "Error"];
 
-/** `isHeard`: the host's heartbeats come; `now`: for what lags. Reasons in the order of the group's VMs; only those of the word that is shown. */
+/** `isHeard`: the host's heartbeats come; `now`: for what lags; `own`: of the host that is asked, which may know more than the store. Reasons in the order of the group's VMs; only those of the word that is shown. */
 export function groupState(
   view: ClusterView,
   group: Group,
   isHeard: (host: HostId) => boolean,
   now: WallMs,
+  own: OwnWord | undefined = undefined,
 ): GroupState {
   const found: (readonly [GroupWord, Reason])[] = [
     ...(group.paused.length === 0 ? [] : [["Paused", reason("S17", "group-paused", { group: group.name })] as const]),
@@ -34,9 +38,12 @@ export function groupState(
     ...(isHeard(group.target)
       ? []
       : [["Warning", reason("S16", "group-target-silent", { host: group.target })] as const]),
-    ...group.vms.flatMap((vm) => [...vmTrouble(view, group, vm, now), ...linkTrouble(view, vm)]),
+    ...group.vms.flatMap((vm) => {
+      // Why it is down says what is the matter with its copy, too.
+      const down = waitsForOrder(view, group, vm, isHeard, now);
+      return [...(down.length > 0 ? down : vmTrouble(view, group, vm, now, own)), ...linkTrouble(view, vm)];
+    }),
     ...group.vms.flatMap((vm) => roomTrouble(view, group, vm)),
-    ...group.vms.flatMap((vm) => waitsForOrder(view, group, vm, isHeard, now)),
     ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
     ...memoryTrouble(view, group),
     ...quotaTrouble(view, group).map((why) => ["Warning", why] as const),
@@ -98,26 +105,15 @@ function memoryTrouble(view: ClusterView, { vms }: Group): [GroupWord, Reason][]
   });
 }
 
-/** Its host is silent or lost, and what its copy lacks is more than the group allows: it waits for that host, or for an order. */
-function waitsForOrder(
-  view: ClusterView,
-  { name, mode }: Group,
-  vm: VmId,
-  isHeard: (host: HostId) => boolean,
-  now: WallMs,
-): [GroupWord, Reason][] {
-  const owner = view.owners.get(vm)?.value;
-  if (mode.kind !== "asynchronous" || owner?.kind !== "held" || isHeard(owner.host)) return [];
-  const loss = policyLoss(view, vm, hostLostAt(view, vm) ?? now);
-  if (loss === undefined || loss.accepted !== undefined) return [];
-  const { host, seconds, limitS } = loss;
-  const params = { vm: view.vms.get(vm)?.value.name ?? vm, group: name, host, lost: owner.host, seconds };
-  return [["Error", reason("S25", "group-vm-waits-for-order", { ...params, limitS: limitS ?? "none" })]];
-}
-
 /** What is the matter with its copy, and why, where one of both hosts does not take or send it. */
-function vmTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
-  const found = copyTrouble(view, group, vm, now);
+function vmTrouble(
+  view: ClusterView,
+  group: Group,
+  vm: VmId,
+  now: WallMs,
+  own: OwnWord | undefined,
+): [GroupWord, Reason][] {
+  const found = copyTrouble(view, group, vm, now, own);
   const [first] = found;
   const sides = sidesOf(view, group, vm);
   if (first === undefined || sides === undefined) return found;
@@ -163,7 +159,22 @@ function presentFacts(view: ClusterView, host: HostId): HostFacts | undefined {
   return facts?.incarnation === view.hosts.get(host)?.value.incarnation ? facts : undefined;
 }
 
-function copyTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [GroupWord, Reason][] {
+/** S18: what a lost host has and nobody else is kept before it is copied to, and stays until somebody deletes it. */
+function branchTrouble(view: ClusterView, vm: VmId, host: HostId): Reason {
+  const params = { vm: view.vms.get(vm)?.value.name ?? vm, host };
+  const lacking = lacksRoomBeside(view, vm, host);
+  if (lacking === undefined) return reason("S18", "group-vm-branch", params);
+  const pool = view.pools.get(lacking.pool)?.value.name ?? lacking.pool;
+  return reason("S18", "group-vm-branch-no-room", { ...params, ...lacking, pool });
+}
+
+function copyTrouble(
+  view: ClusterView,
+  group: Group,
+  vm: VmId,
+  now: WallMs,
+  own: OwnWord | undefined,
+): [GroupWord, Reason][] {
   const { mode } = group;
   const wanted = view.vms.get(vm)?.value;
   if (wanted === undefined) return [["Error", reason("S17", "group-vm-gone", { vm, group: group.name })]];
@@ -174,14 +185,16 @@ function copyTrouble(view: ClusterView, group: Group, vm: VmId, now: WallMs): [G
   // On neither of the group's hosts nothing is copied, whatever lies there of an earlier run.
   if (sides === undefined && view.owners.has(vm))
     return [["Error", reason("S17", "group-vm-unprotected", { vm: name, host: to })]];
-  if (all.some(({ record }) => keepsBranch(record?.value)))
-    return [["Error", reason("S18", "group-vm-branch", { vm: name, host: to })]];
+  if (all.some(({ record }) => keepsBranch(record?.value))) return [["Error", branchTrouble(view, vm, to)]];
   if (all.some(({ record }) => record === undefined))
     return [["Error", reason("S17", "group-vm-unprotected", { vm: name, host: to })]];
   if (all.some(({ record }) => record?.value.state.kind === "copying"))
     return [["Synchronizing", reason("S17", "group-vm-copying", { vm: name, host: to })]];
   const use = usability(view, vm, to);
-  if (use.kind === "whole") return [];
+  if (use.kind === "whole") {
+    const more = ownTrouble(view, group, vm, own, now);
+    return more === undefined ? [] : [["Warning", more]];
+  }
   if (use.kind === "lossy" && use.code === "replica-behind") {
     const lag = lagNow(view, vm, to, now) ?? 0;
     if (!isLate(mode, lag)) return [];

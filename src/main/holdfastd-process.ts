@@ -30,6 +30,7 @@ import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { type Api, createApi } from "../api/server/index.ts";
+import type { Heard } from "../api/server/options.ts";
 import type { TakeoverMeans } from "../api/server/takeover-means.ts";
 import { must } from "../base/assert.ts";
 import { storeFormat } from "../core/cluster-creation.ts";
@@ -46,6 +47,7 @@ import type { Params } from "../model/reason.ts";
 import { systemActor } from "../model/records.ts";
 import type { StoredValue } from "../model/transaction.ts";
 import { applyChanges, type ClusterView, emptyView } from "../model/view.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
@@ -126,11 +128,7 @@ async function run(
   const view = () => daemon?.view() ?? emptyView();
   // The socket first: where it is taken another holdfastd serves this host, and two agents must never act for one.
   const commit: CommitWithEvents = (...args) => must(daemon, "Cannot commit before the daemon runs").commit(...args);
-  const heard = {
-    heardAt: () => daemon?.heardAt() ?? clock.now(),
-    contacts: (): Contacts => daemon?.contacts() ?? new Map(),
-    standstill: () => daemon?.standstill(),
-  };
+  const heard = heardBy(() => daemon, clock);
   const takeover = takeoverMeans(config, etcd);
   const knows = { self, version, heard, ...seenOf(config, etcd), log: warn };
   const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
@@ -177,6 +175,16 @@ async function run(
   keepMark(takeover.force);
   if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
   return undefined;
+}
+
+/** What its own loop knows; nothing before that runs. */
+function heardBy(daemon: () => Daemon | undefined, clock: Clock): Heard {
+  return {
+    heardAt: () => daemon()?.heardAt() ?? clock.now(),
+    contacts: (): Contacts => daemon()?.contacts() ?? new Map(),
+    standstill: () => daemon()?.standstill(),
+    copiesHere: () => daemon()?.copiesHere() ?? [],
+  };
 }
 
 /** What this host sees of links and of members of the store: for people. */

@@ -91,6 +91,8 @@ export const copyingSchema = z.object({
   link: z.string(),
   /** `stopped`: it stands still until the move has ended; without KVM from before its memory is copied. */
   guest: z.enum(["runs", "stopped"]).default("runs"),
+  /** It stands still for a disk of its own that failed, and is let go on once that works, or where it arrives. */
+  waitsForDisk: z.boolean().optional(),
 });
 export type Copying = z.infer<typeof copyingSchema>;
 

@@ -54,6 +54,8 @@ export type MoveProgress = {
   readonly link: string;
   /** `stopped`: it stands still until the move has ended, from the beginning where there is no KVM. */
   readonly guest: "runs" | "stopped";
+  /** It stands still for a disk of its own that failed, and is tried again and again meanwhile. */
+  readonly waitsForDisk?: boolean;
 };
 
 /** `incoming-lost`: a run that waited or received ended by itself and is cleared away; it never executed. */

@@ -1,7 +1,9 @@
 import { startAgent, stepAgent } from "../agent/agent.ts";
+import { copiesHere } from "../agent/copies-here.ts";
 import { standstillOf } from "../agent/standstill.ts";
 import type { AgentEffect, AgentEvent, AgentState, MoveOp } from "../agent/state.ts";
 import type { Contacts } from "../core/contact.ts";
+import type { CopyHere } from "../core/copies-here.ts";
 import { withClock } from "../core/host-checks.ts";
 import type { Standstill } from "../core/standstill.ts";
 import { startManager, stepManager } from "../manager/manager.ts";
@@ -64,6 +66,8 @@ export type Daemon = {
   readonly contacts: () => Contacts;
   /** Whether this host's own VMs stand still, as its heart says. */
   readonly standstill: () => Standstill | undefined;
+  /** What this host's agent knows of its copies that no record says. */
+  readonly copiesHere: () => readonly CopyHere[];
   readonly commit: CommitWithEvents;
   readonly stop: () => void;
 };
@@ -285,6 +289,7 @@ export function runDaemon(
     heardAt: () => heardAt,
     contacts: () => manager.contacts,
     standstill: () => standstillOf(agent),
+    copiesHere: () => copiesHere(agent),
     commit,
     stop: () => {
       stopped = true;

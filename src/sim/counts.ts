@@ -1,8 +1,10 @@
+import type { SeedLayout } from "./plan.ts";
+
 /** What a run did, by name: a count that stays zero over many seeds means that the menu does not reach it. */
 export type Counts = Map<string, number>;
 
-/** What every longer lane must have reached at least once, beside each kind of fault. */
-export const outcomeNames = [
+/** What is counted beside each kind of fault. */
+const outcomeNames = [
   "fencings",
   "takeovers",
   "freezes",
@@ -22,8 +24,22 @@ export const outcomeNames = [
   "promotions",
   "removals",
   "forcedStores",
+  "takeoversByDevice",
+  "takeoversByWord",
+  "takeoversRefused",
+  "joinedAgain",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
+
+const ofTwoHostsAlone = ["forcedStores", "takeoversByDevice", "takeoversByWord", "takeoversRefused", "joinedAgain"];
+/** Two hosts hold no deadline, keep nobody even, and cannot spare one that leaves the cluster (S23). */
+const ofManyHostsAlone = ["freezes", "thaws", "evenings", "removals"];
+
+/** What every longer lane of a layout must have reached at least once. */
+export function outcomesOf(layout: SeedLayout): readonly string[] {
+  const others = layout === "two" ? ofManyHostsAlone : ofTwoHostsAlone;
+  return outcomeNames.filter((name) => !others.includes(name));
+}
 
 export function add(counts: Counts, name: string, by = 1): void {
   counts.set(name, (counts.get(name) ?? 0) + by);

@@ -17,7 +17,7 @@ import {
   rulingMenu,
 } from "./faults/menu.ts";
 import { drawRules } from "./faults/ruling.ts";
-import type { FaultEvent, PlannedVm, WorldPlan } from "./plan.ts";
+import type { FaultEvent, PlannedVm, SeedLayout, WorldPlan } from "./plan.ts";
 import { withCopies } from "./with-copies.ts";
 
 /** A story that single draws would tell too seldom: faults that belong together, with times that matter. */
@@ -25,14 +25,15 @@ type Recipe = (random: SeededRandom, context: DrawContext, atMs: number) => Faul
 
 /** How many of the worlds have VMs whose disks are copied. */
 const copiedShare = 0.2;
-/** How many of all worlds are of two hosts that vote, and nobody else (S23). */
-const twoShare = 0.1;
 /** How many of them run guests with KVM: those do not stand still while they move. */
 const kvmShare = 0.25;
 
-/** The world of a seed. Draws are split by subject: one more fault kind reshuffles no layout. */
-export function drawPlan(seed: string): WorldPlan {
-  if (seededRandom(`two ${seed}`).chance(twoShare)) return drawTwo(seed);
+/**
+ * The world of a seed: of three to five hosts where it is not said otherwise. Draws are split by subject: one more fault kind
+ * reshuffles no layout.
+ */
+export function drawPlan(seed: string, layout: SeedLayout = "many"): WorldPlan {
+  if (layout === "two") return drawTwo(seed);
   const plan = drawUncopied(seed);
   return seededRandom(`copied ${seed}`).chance(copiedShare) ? withCopies(plan) : plan;
 }

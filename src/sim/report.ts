@@ -1,5 +1,6 @@
-import { add, type Counts, outcomeNames } from "./counts.ts";
+import { add, type Counts, outcomesOf } from "./counts.ts";
 import { drawnKinds } from "./faults/menu.ts";
+import type { SeedLayout } from "./plan.ts";
 import type { Run } from "./run.ts";
 import { renderStory } from "./world/story.ts";
 
@@ -43,16 +44,24 @@ export type Summary = {
 
 /** From this many seeds on, a count that stayed zero means that the simulator does not try what it should. */
 export const countedFrom = 200;
-/** The parts of all seeds that must have these, at least. */
-const sharesMin = { fencings: 0.2, takeovers: 0.2, thaws: 0.2 } as const;
+/** The parts of all seeds of a layout that must have these, at least. */
+const sharesMin: Readonly<Record<SeedLayout, Readonly<Record<string, number>>>> = {
+  many: { fencings: 0.2, takeovers: 0.2, thaws: 0.2 },
+  two: { fencings: 0.2, forcedStores: 0.2, joinedAgain: 0.2 },
+};
 
-/** Adds up reports as they come, in any order. */
+/** Adds up reports of seeds of one layout as they come, in any order. */
 export class Totals {
+  readonly #layout: SeedLayout;
   seeds = 0;
   virtualSeconds = 0;
   violations = 0;
   readonly counts: Counts = new Map();
   readonly seedsWith: Counts = new Map();
+
+  constructor(layout: SeedLayout) {
+    this.#layout = layout;
+  }
 
   add(report: SeedReport): void {
     this.seeds += 1;
@@ -67,8 +76,10 @@ export class Totals {
   /** What the runs did not reach, in words; empty where there were too few of them to tell. */
   missing(): string[] {
     if (this.seeds < countedFrom) return [];
-    const zero = expectedCounts().filter((name) => (this.counts.get(name) ?? 0) === 0);
-    const rare = Object.entries(sharesMin).filter(([name, min]) => (this.seedsWith.get(name) ?? 0) < min * this.seeds);
+    const zero = expectedCounts(this.#layout).filter((name) => (this.counts.get(name) ?? 0) === 0);
+    const rare = Object.entries(sharesMin[this.#layout]).filter(
+      ([name, min]) => (this.seedsWith.get(name) ?? 0) < min * this.seeds,
+    );
     return [
       ...zero.map((name) => `${name} never happened in ${this.seeds} seeds`),
       ...rare.map(
@@ -78,7 +89,7 @@ export class Totals {
   }
 
   summary(): Summary {
-    const names = [...new Set([...expectedCounts(), ...this.counts.keys()])];
+    const names = [...new Set([...expectedCounts(this.#layout), ...this.counts.keys()])];
     return {
       seeds: this.seeds,
       virtualSeconds: this.virtualSeconds,
@@ -88,6 +99,6 @@ export class Totals {
   }
 }
 
-function expectedCounts(): string[] {
-  return [...outcomeNames, ...drawnKinds.map((kind) => `fault ${kind}`)];
+function expectedCounts(layout: SeedLayout): string[] {
+  return [...outcomesOf(layout), ...drawnKinds(layout).map((kind) => `fault ${kind}`)];
 }

@@ -4,7 +4,7 @@ import { keys } from "../../src/model/keys.ts";
 import { defaultPolicy } from "../../src/model/policy.ts";
 import { type ApiHost, startApiHost } from "../support/api-host.ts";
 import { commandsAt } from "../support/cli-commands.ts";
-import { held, incarnation, move, status, vmId } from "../support/records.ts";
+import { fence, held, host, incarnation, move, status, vmId } from "../support/records.ts";
 
 // What the commands tell of moves that are under way.
 
@@ -57,9 +57,16 @@ test("what is under way, with or without an order: its turn, its copying, why it
   ])
     expect(await done(...line)).toContain(how);
   const task = JSON.parse(await done("task", "list", "--json")).tasks.find((one: TaskOutput) => one.vm === id);
-  expect(task).toMatchObject({ id: `move-of-${id}`, percent: 53, copying, queue: null, reason });
+  expect(task).toMatchObject({ id: `move-of-${id}`, percent: 53, copying, lastWordOf: null, queue: null, reason });
   expect(task.copying.remainingMs).toBe(399);
   expect(await done("vm", "list")).toMatch(/^web .* running +h1/mu);
+  await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying: { ...copying, waitsForDisk: true } });
+  expect(await done("task", "list")).toContain("a disk of its guest has failed, and it stands still until");
+  expect(await done("vm", "list")).toMatch(/^web .* paused by storage-error +h1/mu);
+  await api.put(keys.fence(host("h1"), incarnation(1)), fence());
+  const last = "h1 is not heard; its last word: 60 % copied over 10.0.1.2, 32 MiB left";
+  expect(await done("task", "list")).toContain(last);
+  expect(await done("vm", "show", "web")).toContain(last);
   await api.put(keys.vmStatus(id), { ...status("h1", 1, 3, "running"), copying });
   expect(await done("task", "list")).not.toContain("% copied");
 });

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { z } from "zod";
 import { forecastSchema } from "../../src/api/contract/whatif.ts";
+import type { PoolId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
-import { facts, heartbeat, held, host, incarnation, member, move, status, vm, vmId } from "../support/records.ts";
+import { facts, heartbeat, held, host, incarnation, member, move, pool, status, vm, vmId } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(() => open());
@@ -152,6 +153,45 @@ describe("what if", () => {
     expect((await whatIf("maintenance", "h1")).out).toMatch(/^db +h2 +h2 +moves on from h1 +20\.0 s/mu);
   });
 
+  test("[FC1] what waits for somebody's word is told with it: an error that nobody has noted, the only other host in maintenance", async () => {
+    const error = { code: "vm-gave-up", params: { vm: "web", hosts: "h1", exit: "killed" }, at: 1 };
+    await api.put(keys.vmPlan(vmId("web")), { schema: 1, error, returnTo: null, failedMoves: null });
+    const released = { schema: 1, kind: "released", host: "h1", epoch: 4, failed: "killed", failedHosts: ["h1"] };
+    await api.put(keys.owner(vmId("web")), released);
+    const helps = async (...line: readonly string[]) => {
+      const { vms } = await foreseen(...line);
+      return vms.map(({ name, becomes, fix }) => [name, becomes, fix?.code]);
+    };
+    expect(await helps("maintenance", "h1")).toContainEqual(["web", "waits", "fix-clear-error"]);
+    expect((await whatIf("host-loss", "h1")).out).toContain("`holdfast vm set web --state disabled`, then");
+    for (const name of ["h1", "h2"]) expect((await holdfast("host", "maintenance", name, "--no-wait")).code).toBe(0);
+    expect(await helps("maintenance", "h3")).toEqual([["log", "stays", "fix-release-host"]]);
+    await api.put(keys.fenceDevice(host("h3")), { schema: 1, agent: "fake", options: {} });
+    // There is no room on h1, in maintenance or not.
+    expect((await whatIf("host-loss", "h3")).out).toContain("`holdfast host release h2`");
+  });
+
+  test("[FC1] disks that find no room where they would come along: how much is missing, and where", async () => {
+    const local = "local" as PoolId;
+    await api.put(keys.pool(local), pool("local", "local-dir"));
+    const of = (freeMiB: number) => facts({ pools: [{ pool: local, capacityMiB: 1_000, freeMiB, unfit: null }] });
+    for (const [name, freeMiB] of [
+      ["h1", 500],
+      ["h2", 40],
+      ["h3", 50],
+    ] as const)
+      await api.put(keys.hostFacts(host(name)), of(freeMiB));
+    await api.put(keys.vm(vmId("web")), vm("web", { pool: "local" }));
+    const { vms } = await foreseen("maintenance", "h1");
+    expect(vms.find(({ name }) => name === "web")).toMatchObject({
+      ...{ becomes: "stays", why: { code: "pool-short", params: { neededMiB: 64 } } },
+      fix: { code: "fix-more-room", params: { host: "h2", pool: "local", mib: 24 } },
+    });
+    expect((await whatIf("maintenance", "h1")).out).toContain(
+      "but      24 MiB more room in pool local on h2 would do.",
+    );
+  });
+
   test("[HM5] a cluster that is disarmed: arming it is what helps, for those that would find a host then", async () => {
     await api.put(keys.disarm, { schema: 1, mode: "freeze", by: systemActor, at: 0 });
     const { vms } = await foreseen("host-loss", "h1");
@@ -210,6 +250,33 @@ test("[FC2] an edit that breaks what is borne is answered with what it would bre
     /What rule add would break was accepted \(1 in all\)\. \[FC2: The cluster bears the loss of 1 of its hosts now/u,
   );
   expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
+});
+
+test("[FC2] so is what the policy keeps back or leaves out, and a rule that is made strict", async () => {
+  await api.put(keys.vm(vmId("big")), vm("big", { memoryMiB: 80 }));
+  await api.put(keys.fenceDevice(host("h3")), { schema: 1, agent: "fake", options: {} });
+  for (const name of ["h1", "h2", "h3"])
+    await api.put(keys.hostFacts(host(name)), facts({ memoryMiB: 1_536, memoryIsConfigured: false }));
+  const links = [{ kind: "availability", address: "10.92.0.2", subnet: "10.92.0.0/24" }] as never;
+  await api.put(keys.member(host("h2")), member("h2", { links }));
+  expect((await holdfast("rule", "add", "licence", "--host", "h2", "--vm", "db")).code).toBe(0);
+  const edits = [
+    ["edit-bears-less", ["policy", "set", "--host-reserve", "1000"]],
+    ["edit-no-link-for-moves", ["policy", "set", "--migration-links", "management"]],
+    ["edit-bears-less", ["rule", "set", "licence", "--strict"]],
+  ] as const;
+  for (const [code, edit] of edits) {
+    const before = api.view().revision;
+    const refused = await begin(edit, { HOLDFAST_SOCKET: api.socket }).ended;
+    expect({ edit, code: refused.code, out: refused.out, revision: api.view().revision }).toEqual({
+      ...{ edit, code: 1, out: "", revision: before },
+    });
+    expect(refused.err).toMatch(
+      new RegExp(`^Cause: .+\\nEffect: .+\\nRemedy: [\\s\\S]+--accept[\\s\\S]+\\nCode: {4}${code}\\n$`, "u"),
+    );
+  }
+  for (const [, edit] of edits) expect(await holdfast(...edit, "--accept")).toMatchObject({ code: 0 });
+  expect((await holdfast("log")).out.match(/would break was accepted/gu)).toHaveLength(edits.length);
 });
 
 test("[FC2] a reserve is no reserve where a host's configuration names its memory for VMs: that is said, and of nothing else", async () => {

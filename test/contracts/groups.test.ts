@@ -91,6 +91,7 @@ test("[S15, S17] a group is switched over where every copy has every write, to o
   const asked = { group: "office", to: "h2", requestId: "switch-office-1" };
   const { tasks } = await client.group.switchover(asked);
   expect(tasks).toMatchObject([{ kind: "move-vm", vm: web, toName: "h2" }]);
+  expect((await client.group.switchover(asked)).notes).toEqual([]);
   expect((await client.group.switchover(asked)).tasks.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
 });
 

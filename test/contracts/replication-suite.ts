@@ -81,6 +81,21 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       await expectSame(await copies());
     });
 
+    test("[S16] what its copies lack is told while the guest goes on without them, and is what it wrote since", async () => {
+      await attached();
+      await alone();
+      const lacking = (): number => {
+        const last = told("progress").at(-1);
+        return last?.kind === "progress" ? last.progress.remainingMiB : 0;
+      };
+      for (let block = 0; block < 24; block++) await write(0, block, 50 + block);
+      await rig.until("what was written is told as lacking", () => lacking() >= 1.5);
+      expect(lacking()).toBeLessThan(3);
+      for (let block = 24; block < 48; block++) await write(1, block, 50 + block);
+      await rig.until("so is what another disk has of it", () => lacking() >= 3);
+      expect(lacking()).toBeLessThan(5);
+    });
+
     test("[S16] a relay that is killed while it refuses: the next one holds until it is told again", async () => {
       await attached();
       await alone();

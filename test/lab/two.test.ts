@@ -65,6 +65,21 @@ describe("two hosts with disks of their own, and no witness", { timeout: 300_000
     await lab.fault("cut", { host: survivor });
     // Each write waits for the copy until the bound, and no store takes a record of it. One may have been answered before.
     for (let writes = 0; writes < 3; writes++) await writer.goesOn();
+    // The store's last word is that the copy has everything: each host says what it knows itself.
+    const said = (at: string, code: string) =>
+      waitFor(`${at} to say ${code}`, async () => {
+        const { group: shown } = await lab.client(at).group.show({ group });
+        return shown.reasons.some((reason) => reason.code === code) ? shown : undefined;
+      });
+    const alone = await waitFor("what is at risk to be told", async () => {
+      const [shown] = (await said(lost, "group-vm-alone-here")).vms;
+      return shown?.atRiskMiB != null && shown.atRiskMiB > 0 ? shown : undefined;
+    });
+    console.info(`its own host says: alone for ${alone.aloneMs} ms, ${alone.atRiskMiB} MiB at risk`);
+    expect(alone).toMatchObject({ copy: "in-sync", aloneBy: "host", aloneMs: expect.any(Number) });
+    await said(survivor, "group-vm-maybe-alone");
+    const listed = await lab.holdfast(...socketOf(lost), "vm", "list");
+    expect(listed.out).toContain(`By the word of ${lost} itself`);
     const inSync = (): number => lab.history.events("replica-in-sync").length;
     const before = inSync();
     await lab.fault("heal");

@@ -78,4 +78,26 @@ describe("two hosts with disks of their own, and copies in cycles", { timeout: 3
     // All that was acknowledged before a cycle that was seen as sealed is there.
     expect(lostSince).toBeGreaterThanOrEqual(second);
   });
+
+  test("[S18, S25] its host is back: what only that has is a branch, and all is copied there in cycles, by itself; then back", async () => {
+    await lab.fault("power-on", { host: "h1" });
+    const [branch] = await waitFor("what h1 had to be a branch", async () => {
+      const { points } = await lab.client("h2").point.list({ vm: "web" });
+      const kept = points.filter(({ host, origin }) => host.name === "h1" && origin === "branch-kept");
+      return kept.length > 0 ? kept : undefined;
+    });
+    const resumedAt = Date.now();
+    await sealedAfter(resumedAt);
+    await waitFor("the group to be normal", async () => ((await shown()).status === "Normal" ? true : undefined));
+    const writer = writeNumbers(lab.world.reach, web.address, "back");
+    await writer.goesOn();
+    const order = await lab.holdfast("group", "failover", group, "--planned", "--json");
+    expect(order).toMatchObject({ code: 0 });
+    expect(web.owner().host).toBe("h1");
+    await writer.goesOn();
+    await writer.stop();
+    expect(writer.lost(() => web.disk())).toEqual([]);
+    const { points } = await lab.client("h2").point.list({ vm: "web" });
+    expect(points.map(({ id }) => id)).toContain(branch?.id);
+  });
 });

@@ -2,20 +2,26 @@ import { expect, test } from "vitest";
 import { Totals } from "../../src/sim/report.ts";
 import { playMany } from "../../tools/sim/many.ts";
 
-const count = 2_000;
-
-test(`${count} fresh seeds hold, and reach everything they should`, async () => {
-  // The only place where seeds are fresh: a failure names its seed, which then plays the same for everybody.
-  const first = Math.floor(Date.now() / 1000);
-  const totals = new Totals();
-  const failures: string[] = [];
-  await playMany(first, count, (report) => {
-    totals.add(report);
-    if (report.failure !== null) {
-      failures.push(`seed ${report.seed}: ${report.failure.rule} ${report.failure.text}\n${report.trace.join("\n")}`);
-    }
-    return failures.length < 5;
-  });
-  expect(failures.join("\n\n")).toBe("");
-  expect(totals.missing()).toEqual([]);
-});
+test.each([
+  { layout: "many", count: 2_000 },
+  { layout: "two", count: 300 },
+] as const)(
+  "$count fresh seeds of the layout $layout hold, and reach everything they should",
+  async ({ layout, count }) => {
+    // The only place where seeds are fresh: a failure names its seed, which then plays the same for everybody.
+    const first = Math.floor(Date.now() / 1000);
+    const totals = new Totals(layout);
+    const failures: string[] = [];
+    await playMany({ layout, first, count }, (report) => {
+      totals.add(report);
+      if (report.failure !== null) {
+        failures.push(
+          `seed ${report.seed} of ${layout}: ${report.failure.rule} ${report.failure.text}\n${report.trace.join("\n")}`,
+        );
+      }
+      return failures.length < 5;
+    });
+    expect(failures.join("\n\n")).toBe("");
+    expect(totals.missing()).toEqual([]);
+  },
+);

@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import type { z } from "zod";
 import { forecastSchema } from "../../src/api/contract/whatif.ts";
 import { openTestLab, type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
+
+// What `whatif` says on a real cluster, and what then happens to it.
 
 let lab: TestLab;
 let vms: readonly TestVm[];
@@ -12,6 +15,41 @@ beforeAll(async () => {
 afterAll(async () => {
   await lab?.close();
 });
+afterEach(() => {
+  expect(lab.watcher.doubleRuns).toEqual([]);
+});
+
+async function holdfast(...line: readonly string[]): Promise<string> {
+  const { code, out, err } = await lab.holdfast(...line);
+  expect({ line, code, err }).toEqual({ line, code: 0, err: "" });
+  return out;
+}
+
+async function whatIf(...line: readonly string[]): Promise<z.infer<typeof forecastSchema>> {
+  return forecastSchema.parse(JSON.parse(await holdfast("whatif", ...line, "--json")));
+}
+
+const places = () => new Map(vms.map((vm) => [vm.name, vm.owner().host as string]));
+const on = (host: string) =>
+  vms
+    .filter((vm) => vm.owner().host === host)
+    .map(({ name }) => name)
+    .sort();
+
+/** Each VM executes where it was foreseen to; one of which nothing was said, where it was before. */
+async function expectCame(foreseen: z.infer<typeof forecastSchema>, before: ReadonlyMap<string, string>) {
+  for (const vm of vms) {
+    const told = foreseen.vms.find(({ name }) => name === vm.name);
+    const expected = told === undefined ? before.get(vm.name) : told.to;
+    const copy = await waitFor(`${vm.name} to execute where its owner is`, () => {
+      const running = vm.running();
+      const isOver = !lab.history.view.moves.has(vm.id);
+      const hasLeft = told === undefined || told.becomes === "stays" || running?.host !== told.from;
+      return isOver && hasLeft && running?.epoch === vm.owner().epoch ? running : undefined;
+    });
+    expect({ vm: vm.name, on: copy.host }).toEqual({ vm: vm.name, on: expected });
+  }
+}
 
 it("[PL8] each host says what its QEMU can show to guests", () => {
   for (const { value } of lab.history.view.facts.values()) {
@@ -22,28 +60,63 @@ it("[PL8] each host says what its QEMU can show to guests", () => {
 
 it("[FC1] what is foreseen of a host that loses its power is what then happens to it", async () => {
   const lost = vms[0]?.owner().host ?? "";
-  const { code, out, err } = await lab.holdfast("whatif", "host-loss", lost, "--json");
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  const { vms: foreseen, steps } = forecastSchema.parse(JSON.parse(out));
-  expect(foreseen.map(({ becomes }) => becomes)).toEqual(foreseen.map(() => "restarts"));
+  const foreseen = await whatIf("host-loss", lost);
+  expect(foreseen.vms.map(({ becomes }) => becomes)).toEqual(foreseen.vms.map(() => "restarts"));
   // Three VMs were started: how long that takes here is measured.
-  expect(steps.find(({ step }) => step === "start")?.samples).toBeGreaterThanOrEqual(3);
-  const before = new Map(vms.map((vm) => [vm.name, vm.owner()]));
+  expect(foreseen.steps.find(({ step }) => step === "start")?.samples).toBeGreaterThanOrEqual(3);
+  expect(foreseen.vms.map(({ name }) => name).sort()).toEqual(on(lost));
+  const before = places();
   await lab.fault("power-off", { host: lost });
-  const taken = new Set(foreseen.map(({ name }) => name));
-  expect([...taken].sort()).toEqual(
-    vms
-      .map((vm) => vm.name)
-      .filter((name) => before.get(name)?.host === lost)
-      .sort(),
-  );
-  for (const vm of vms) {
-    const expected = foreseen.find(({ name }) => name === vm.name)?.to ?? before.get(vm.name)?.host;
-    await waitFor(`${vm.name} to execute`, () => {
-      const copy = vm.running();
-      return copy !== undefined && copy.host !== lost ? copy : undefined;
-    });
-    expect({ vm: vm.name, on: vm.owner().host }).toEqual({ vm: vm.name, on: expected });
-  }
-  expect(lab.watcher.doubleRuns).toEqual([]);
+  await expectCame(foreseen, before);
+});
+
+it("[FC1] what is foreseen of a maintenance is what then happens: who leaves, for where, and who cannot", async () => {
+  await lab.settle();
+  const emptied = vms[0]?.owner().host ?? "";
+  // All on one host, and one of them bound to it.
+  for (const { name } of vms.filter((vm) => vm.owner().host !== emptied))
+    expect((await lab.holdfast("vm", "migrate", name, emptied)).code).toBe(0);
+  await holdfast("rule", "add", "bound", "--host", emptied, "--strict", "--vm", "log", "--accept");
+  const before = places();
+  expect([...before.values()]).toEqual([emptied, emptied, emptied]);
+  const foreseen = await whatIf("maintenance", emptied);
+  const told = Object.fromEntries(foreseen.vms.map(({ name, becomes }) => [name, becomes]));
+  expect(told).toEqual({ web: "moves", db: "moves", log: "stays" });
+  // Both have moved here: how long that takes, and how long a guest stands still for it, is measured.
+  for (const wanted of ["live-move", "pause"])
+    expect(foreseen.steps.find(({ step }) => step === wanted)?.samples).toBeGreaterThanOrEqual(1);
+  const { out } = await lab.holdfast("host", "maintenance", emptied);
+  expect(out).toMatch(/^The plan:\n[\s\S]+\n2 left .+; on it stay log\.\n$/u);
+  await expectCame(foreseen, before);
+  await holdfast("rule", "remove", "bound");
+  await holdfast("host", "release", emptied);
+});
+
+it("[FC1] what is foreseen of a link that is lost is what then happens: to moves alone, to one host, to all", async () => {
+  await lab.settle();
+  await waitFor("every move to be over", () => lab.history.view.moves.size === 0 || undefined);
+  const all = lab.world.hosts.map(({ name }) => name);
+  const cut = (hosts: readonly string[], link: string) =>
+    Promise.all(hosts.map((host) => lab.fault("cut", { host, link })));
+
+  const ofMoves = await whatIf("link-loss", "availability");
+  expect([ofMoves.course.map(({ code }) => code), ofMoves.vms]).toEqual([["forecast-link-carries-no-store"], []]);
+  const everybody = await whatIf("link-loss", "management");
+  expect(everybody.course.map(({ code }) => code)).toEqual(["forecast-all-stand-still"]);
+  expect(everybody.vms.map(({ becomes }) => becomes)).toEqual(vms.map(() => "stands-still"));
+  const runs = vms.map((vm) => ({ name: vm.name, ...vm.owner() }));
+  await cut(all, "availability");
+  await cut(all, "management");
+  await waitFor("all guests to stand still", () => vms.every((vm) => vm.running() === undefined) || undefined);
+  await lab.settle();
+  // Nobody was fenced, and each went on as the run that it was.
+  expect(vms.map((vm) => ({ name: vm.name, ...vm.owner() }))).toEqual(runs);
+
+  const lost = vms[0]?.owner().host ?? "";
+  const foreseen = await whatIf("link-loss", `${lost}:management`);
+  expect(foreseen.vms.map(({ name }) => name).sort()).toEqual(on(lost));
+  expect(foreseen.vms.map(({ becomes }) => becomes)).toEqual(foreseen.vms.map(() => "restarts"));
+  const before = places();
+  await cut([lost], "management");
+  await expectCame(foreseen, before);
 });

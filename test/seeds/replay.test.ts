@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { drawPlan } from "../../src/sim/draw-plan.ts";
-import type { WorldPlan } from "../../src/sim/plan.ts";
+import { seedLayouts, type WorldPlan } from "../../src/sim/plan.ts";
 import { Totals } from "../../src/sim/report.ts";
 import { shrink } from "../../src/sim/shrink.ts";
 import { renderStory } from "../../src/sim/world/story.ts";
@@ -18,17 +18,18 @@ test("a seed played twice gives the same story, byte by byte", () => {
 });
 
 test("a recorded plan gives the story of its seed", () => {
-  const plan = drawPlan("8");
-  expect(storyOf(JSON.parse(JSON.stringify(plan)) as WorldPlan)).toBe(storyOf(plan));
+  for (const layout of seedLayouts) {
+    const plan = drawPlan("8", layout);
+    expect(storyOf(JSON.parse(JSON.stringify(plan)) as WorldPlan)).toBe(storyOf(plan));
+  }
 });
 
 test("a plan is at least as rough as it should be", () => {
-  for (let seed = 1; seed <= 200; seed++) {
-    const plan = drawPlan(String(seed));
+  for (let i = 0; i < 400; i++) {
+    const layout = seedLayouts[i % 2] ?? "many";
+    const plan = drawPlan(String(1 + Math.floor(i / 2)), layout);
     expect(plan.endAtMs).toBeGreaterThanOrEqual(600_000);
-    // Two hosts that vote, and nobody else, are worlds of their own (S23).
-    const isTwo = plan.profile === "two";
-    expect(isTwo ? [2] : [3, 4, 5]).toContain(plan.hosts);
+    expect(layout === "two" ? [2] : [3, 4, 5]).toContain(plan.hosts);
     expect(plan.vms.length).toBeGreaterThanOrEqual(6);
     expect(plan.events.filter((event) => !event.kind.startsWith("operator")).length).toBeGreaterThanOrEqual(5);
     const copied = plan.groups?.flatMap(({ vms }) => vms) ?? [];
@@ -47,7 +48,7 @@ test("shrinking keeps what a failure needs and nothing else", () => {
 
 test("a count that stays zero over 200 seeds is named, one over fewer seeds is not", () => {
   const report = { seed: "1", virtualSeconds: 600, failure: null, trace: [], counts: [], digest: "" };
-  const totals = new Totals();
+  const totals = new Totals("many");
   for (let i = 0; i < 199; i++) totals.add(report);
   expect(totals.missing()).toEqual([]);
   totals.add(report);

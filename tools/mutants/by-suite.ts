@@ -20,8 +20,9 @@ export const suites = {
     files: [
       ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
       ...["src/core/takeover.test.ts", "src/heart/registering.test.ts", "src/agent/second-commit.test.ts"],
-      ...["src/agent/mirroring.test.ts", "src/agent/receiving.test.ts", "src/agent/alone.test.ts"],
+      ...["src/agent/mirroring.test.ts", "src/agent/receiving.test.ts", "src/agent/cycling.test.ts"],
       ...[
+        "src/agent/alone.test.ts",
         "test/contracts/takeover.test.ts",
         "src/core/point",
         "src/agent/note-points.test.ts",
@@ -41,7 +42,10 @@ export const suites = {
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */
   moves: {
     projects: ["contracts", "long"],
-    files: ["test/contracts/local-move.test.ts", "test/long/local-move-real.test.ts"],
+    files: [
+      ...["test/contracts/local-move.test.ts", "test/contracts/move-disk-errors-real.test.ts"],
+      ...["test/contracts/local-move-cut-real.test.ts", "test/long/local-move-real.test.ts"],
+    ],
   },
 } as const;
 export type Suite = keyof typeof suites;

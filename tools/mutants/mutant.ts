@@ -1,3 +1,5 @@
+import type { SeedLayout } from "../../src/sim/plan.ts";
+
 /** A piece of source and what stands there instead. `find` must occur exactly once in `file`, or the run fails. */
 export type Edit = {
   /** From the root of the repository. */
@@ -16,6 +18,8 @@ export type Mutant = Edit & {
   /** The rule of docs/RULES.md that it breaks. */
   readonly rule: string;
   readonly what: string;
+  /** The worlds in which it shows; those of three to five hosts where it is not said. */
+  readonly layout?: SeedLayout;
   /** Kinds of faults near which it shows: seeds that draw them are played first. */
   readonly near?: readonly string[];
   /** Further places of the same bug. */

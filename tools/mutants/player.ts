@@ -1,4 +1,5 @@
 import { drawPlan } from "../../src/sim/draw-plan.ts";
+import type { SeedLayout } from "../../src/sim/plan.ts";
 import { playScenario } from "../../src/sim/scenario/play.ts";
 import { readScenario, scenarioFiles } from "../scenarios/files.ts";
 import { play } from "../sim/play.ts";
@@ -6,11 +7,11 @@ import type { Trial, Verdict } from "./trial.ts";
 
 // Runs in a copy of the tree, on the copy's sources: a trial comes in, its verdict goes out.
 process.on("message", (trial: Trial) => {
-  process.send?.(trial.kind === "seed" ? playSeed(trial.seed) : tryScenario(trial.scenario));
+  process.send?.(trial.kind === "seed" ? playSeed(trial.seed, trial.layout) : tryScenario(trial.scenario));
 });
 
-function playSeed(seed: number): Verdict {
-  const { failure } = play(drawPlan(String(seed))).report;
+function playSeed(seed: number, layout: SeedLayout): Verdict {
+  const { failure } = play(drawPlan(String(seed), layout)).report;
   if (failure === null) return { kind: "held" };
   // The product's own assertions are no checkers.
   return failure.rule === "ASSERT" ? { kind: "crashed" } : { kind: "found", by: failure.rule, text: failure.text };

@@ -1,6 +1,8 @@
+import type { SeedLayout } from "../../src/sim/plan.ts";
+
 /** One run of the simulator: a seed's drawn plan, or a scenario of test/scenarios. */
 export type Trial =
-  | { readonly kind: "seed"; readonly seed: number }
+  | { readonly kind: "seed"; readonly seed: number; readonly layout: SeedLayout }
   | { readonly kind: "scenario"; readonly scenario: string };
 
 /** `crashed`: it ended by an assertion, an exception, a dead process or a time limit; that is nobody's finding. */
@@ -14,12 +16,14 @@ export type Verdict =
     };
 
 export function nameOf(trial: Trial): string {
-  return trial.kind === "seed" ? `seed ${trial.seed}` : `scenario ${trial.scenario}`;
+  if (trial.kind === "scenario") return `scenario ${trial.scenario}`;
+  return trial.layout === "many" ? `seed ${trial.seed}` : `seed ${trial.seed} of ${trial.layout}`;
 }
 
 /** The inverse of `nameOf`; undefined: it names no trial. */
 export function trialOf(name: string): Trial | undefined {
-  const [kind, what = ""] = name.split(" ");
-  if (kind === "seed" && Number.isSafeInteger(Number(what))) return { kind: "seed", seed: Number(what) };
+  const [kind, what = "", of, layout] = name.split(" ");
+  if (kind === "seed" && Number.isSafeInteger(Number(what)))
+    return { kind: "seed", seed: Number(what), layout: of === "of" && layout === "two" ? layout : "many" };
   return kind === "scenario" ? { kind: "scenario", scenario: what } : undefined;
 }

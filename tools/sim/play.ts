@@ -1,5 +1,5 @@
 import { drawPlan } from "../../src/sim/draw-plan.ts";
-import type { WorldPlan } from "../../src/sim/plan.ts";
+import type { SeedLayout, WorldPlan } from "../../src/sim/plan.ts";
 import { reportOf, type SeedReport } from "../../src/sim/report.ts";
 import { Run } from "../../src/sim/run.ts";
 
@@ -16,6 +16,6 @@ export function play(plan: WorldPlan, keepStory = false): { readonly run: Run; r
   return { run, report: reportOf(run, null) };
 }
 
-export function playSeed(seed: number): SeedReport {
-  return play(drawPlan(String(seed))).report;
+export function playSeed(seed: number, layout: SeedLayout = "many"): SeedReport {
+  return play(drawPlan(String(seed), layout)).report;
 }

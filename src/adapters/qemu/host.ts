@@ -38,6 +38,8 @@ export type LiveRun = {
   exit: VmExit | undefined;
   /** Its disk failed, and it is tried whether it works again: what QEMU says of that is no news. */
   awaitsDisk: boolean;
+  /** Its move has stopped it, or is about to: nobody else lets it go on, whatever it stood for before (S15). */
+  stoppedToMove: boolean;
   /** Somebody ends it: its end is no news any more. */
   ending: boolean;
   /** The guest is off, or its QEMU is gone. */
@@ -49,6 +51,8 @@ export type LiveRun = {
   /** How often QEMU has said something of its jobs, and whom to call where it does, or where its QMP ends. */
   jobWords: number;
   readonly onJob: Set<() => void>;
+  /** Of each job that met an error: on which side of it, which the job's own words leave open. */
+  readonly jobErrors: Map<string, JobError>;
   /** Of a guest that is copied out: aborted by whoever ends the attempt, which then settles. */
   copying: { readonly giveUp: AbortController; readonly settled: Promise<unknown> } | undefined;
   /** Of a run that waits for its guest: closes what its source may knock at. */
@@ -56,6 +60,9 @@ export type LiveRun = {
   /** Its source may write to its images. Undefined: an earlier driver may have let it. */
   exports: boolean | undefined;
 };
+
+/** `read`: what it copies could not be read. `write`: what it copies to did not take it. */
+export type JobError = "read" | "write";
 
 export type QemuHost = {
   readonly options: QemuOptions;
@@ -97,12 +104,14 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
     qmp: undefined,
     exit: undefined,
     awaitsDisk: false,
+    stoppedToMove: false,
     ending: false,
     onGuestDown: () => undefined,
     migration: undefined,
     onMigration: new Set(),
     jobWords: 0,
     onJob: new Set(),
+    jobErrors: new Map(),
     copying: undefined,
     closeDoors: () => undefined,
     exports: undefined,

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { OutgoingRequest } from "../../ports/migration.ts";
-import type { LiveRun } from "./host.ts";
+import type { JobError, LiveRun } from "./host.ts";
 import { exportName } from "./move-images.ts";
 import { executeAll, executeTogether, moveRefused, nextWord, whatEndedCopy } from "./move-qmp.ts";
 import { tlsId } from "./move-tls.ts";
@@ -68,6 +68,7 @@ export async function startMirrors(live: LiveRun, mirroring: Mirroring): Promise
   // A connection that is not answered would stop QEMU, and its guest, for as long as the kernel tries.
   if (!(await connects(address, nbd))) return brokenOff(live, `nobody answers at port ${nbd} of ${address}`);
   const tls = request.tls ? { "tls-creds": tlsId, "tls-hostname": request.to } : {};
+  live.jobErrors.clear();
   const speed = request.bandwidthMiBps === null ? {} : { speed: speedOf(request.bandwidthMiBps, copied.length) };
   for (const i of copied) {
     const node = {
@@ -145,8 +146,7 @@ export async function awaitMirrors(
     // One that does not answer is frozen, or its main loop is busy: neither is the link's fault.
     if (jobs === undefined) continue;
     const failed = jobs.find(({ status }) => status === "concluded" || status === "aborting");
-    if (failed !== undefined || jobs.length < copied.length)
-      return brokenOff(live, failed?.error ?? "a copy of its disks has ended");
+    if (failed !== undefined || jobs.length < copied.length) return copyFailed(live, failed);
     const copy = sumOf(jobs);
     look(copy);
     if (jobs.every(({ status }) => status === "ready")) return done;
@@ -170,18 +170,31 @@ function unsettled(live: LiveRun, { doneBytes, leftBytes }: DiskCopy): Refusal {
   return refuse("move-disks-unsettled", { vm: live.run.vm, copiedMiB, remainingMiB: Math.ceil(leftBytes / mebibyte) });
 }
 
-function brokenOff(live: LiveRun, detail: string): Refusal {
-  return refuse("move-broke-off", { vm: live.run.vm, detail: whatEndedCopy(detail) });
+/** QEMU says which side of a copy failed: a disk of the guest's own that cannot be read is no fault of the way or the target. */
+function copyFailed(live: LiveRun, job: Job | undefined): Refusal {
+  const detail = job?.error ?? "a copy of its disks has ended";
+  const failed = job === undefined ? undefined : live.jobErrors.get(job.id);
+  if (job === undefined || failed !== "read") return brokenOff(live, detail, failed);
+  const disk = Number(job.id.slice(prefix.length)) + 1;
+  return refuse("move-disk-unreadable", { vm: live.run.vm, disk, detail });
 }
+
+function brokenOff(live: LiveRun, detail: string, failed?: JobError): Refusal {
+  return refuse("move-broke-off", { vm: live.run.vm, detail: whatEndedCopy(detail, failed) });
+}
+
+/** One whose own disk failed stands already, and stays so: QEMU repeats what failed where it goes on. */
+const stoppedStates: ReadonlySet<string | undefined> = new Set(["paused", "io-error"]);
 
 /** Stops the guest. Where a copy hangs on a link that is cut, QEMU would wait for it: then its connections are cut as well. */
 export async function stopGuest(live: LiveRun, copied: readonly number[]): Promise<QmpEnd> {
+  live.stoppedToMove = true;
   if (copied.length === 0) return executeAll(live, [["stop"]]);
   const end = (await live.qmp?.execute("stop", undefined, { limitMs: limits.stopMs })) ?? { kind: "dead" };
   if (end.kind !== "late") return end;
   await yank(live, copied);
   for (const giveUpAt = performance.now() + limits.goneMs; performance.now() < giveUpAt; await sleep(limits.endPollMs))
-    if ((await queryStatus(live)) === "paused") return { kind: "done", value: undefined };
+    if (stoppedStates.has(await queryStatus(live))) return { kind: "done", value: undefined };
   return end;
 }
 
@@ -194,7 +207,8 @@ export async function endMirrors(live: LiveRun, { copied }: Mirroring, signal: A
   for (const i of copied) {
     const job = before?.find(({ id }) => id === nameOf(i));
     // Before it is ready the same order would break it off.
-    if (job?.status !== "ready") return brokenOff(live, job?.error ?? "a copy of its disks is not ready");
+    if (job?.error !== undefined) return copyFailed(live, job);
+    if (job?.status !== "ready") return brokenOff(live, "a copy of its disks is not ready");
   }
   const end = await executeTogether(
     live,
@@ -206,7 +220,7 @@ export async function endMirrors(live: LiveRun, { copied }: Mirroring, signal: A
     const jobs = await queryJobs(live);
     if (live.qmp === undefined) return refuse("vm-not-running", { vm: live.run.vm });
     const failed = jobs?.find(({ error }) => error !== undefined);
-    if (failed !== undefined) return brokenOff(live, failed.error ?? "");
+    if (failed !== undefined) return copyFailed(live, failed);
     if (jobs?.length === copied.length && jobs.every(isWhole)) break;
     if (signal.aborted || performance.now() > giveUpAt) return brokenOff(live, "the copies of its disks do not end");
     await nextJobWord(live, heard, limits.endLookMs);
@@ -249,6 +263,9 @@ export async function dropMirrors(live: LiveRun): Promise<boolean> {
   }
   const [left, nodes] = await Promise.all([queryJobs(live), namedNodes(live)]);
   if (left === undefined || nodes === undefined) return false;
+  // QEMU flushes a node before it lets go of it, and stands still with its guest until that is answered: over a link that is cut in
+  // silence for minutes. Nobody needs what is there any more.
+  for (const node of nodes) await yank(live, [Number(node.slice(prefix.length))]);
   return dismiss(
     live,
     left.map(({ id }) => id),

@@ -22,7 +22,7 @@ import {
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { noteLeft } from "./replica-left.ts";
 import { setPhase } from "./run-folder.ts";
-import { queryStatus, takeStatus } from "./watch.ts";
+import { queryStatus, takeStatusAfterMove } from "./watch.ts";
 
 const limits = {
   knockMs: 2_000,
@@ -185,8 +185,13 @@ async function copyDisks(
     toldAt = performance.now();
     const progress = diskProgress(copy, course, mirroring.address, toldAt);
     course.percent = progress.percent;
-    host.emitMove({ kind: "progress", run: live.run, progress });
+    tellProgress(host, live, progress);
   });
+}
+
+function tellProgress(host: QemuHost, live: LiveRun, progress: MoveProgress): void {
+  const waits = live.awaitsDisk ? { waitsForDisk: true } : {};
+  host.emitMove({ kind: "progress", run: live.run, progress: { ...progress, ...waits } });
 }
 
 /** The first link that connects. */
@@ -248,7 +253,7 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
   const tell = (progress: MoveProgress): void => {
     told = progress;
     toldAt = performance.now();
-    host.emitMove({ kind: "progress", run: live.run, progress });
+    tellProgress(host, live, progress);
   };
   const standsStill = stallWatch();
   const look = async (info: MigrateInfo): Promise<number> => {
@@ -268,6 +273,7 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
   if (status === "lost") return refuse("vm-not-running", { vm: live.run.vm });
   if (status !== "pre-switchover") return brokenOff(live);
   if (copying.stoppedAt === 0) copying.stoppedAt = performance.now();
+  live.stoppedToMove = true;
   // Not asked of QEMU: the guest stands still, each question would cost it.
   const { guest, stoodMs } = courseOf(copying);
   tell({ ...told, percent: 100, remainingMiB: 0, expectedDowntimeMs: Math.round(stoodMs), guest });
@@ -351,6 +357,7 @@ async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
     return { kind: "unknown", cause: `the copies of the disks of ${runKey(live.run)} do not end` };
   await live.qmp?.execute("object-del", { id: tlsId });
   const stands = await queryStatus(live);
+  live.stoppedToMove = false;
   // A connection that nobody answers keeps QEMU from ending the move for minutes; the guest need not stand still for that.
   const isOver = live.migration !== "cancelling" || stands === "paused";
   if (!isOver) return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not end the move` };
@@ -365,7 +372,6 @@ async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
     return { kind: "unknown", cause: `QEMU of ${runKey(live.run)} does not answer` };
   }
   setPhase(live, "running");
-  // What happened to the guest meanwhile was no news then.
-  void takeStatus(host, live);
+  void takeStatusAfterMove(host, live);
   return { kind: "done" };
 }

@@ -96,9 +96,13 @@ test("a connection that has lost its other end is told as that, with QEMU's word
   expect([whatBroke(undefined), whatBroke("")]).toEqual(["the target went away", "the target went away"]);
 });
 
-test("a copy of a disk that ends with an input/output error may have met one of the disk's own: the link is not said to have broken", () => {
-  const told = whatEndedCopy("Input/output error");
-  expect(told).toMatch(/^its own disk could not be read, or the connection to the target ended \(QEMU says: /u);
-  expect(whatEndedCopy("No space left on device")).toBe("No space left on device");
+test("a copy of a disk that ends with an input/output error: what failed is told as far as QEMU said it", () => {
+  expect(whatEndedCopy("Input/output error")).toMatch(
+    /^its own disk could not be read, or the connection to the target ended, or the target's storage failed \(QEMU says: /u,
+  );
+  expect(whatEndedCopy("Input/output error", "write")).toMatch(
+    /^the connection to the target ended, or the target's storage failed \(QEMU says: /u,
+  );
+  expect(whatEndedCopy("No space left on device", "write")).toMatch(/^the target's pool has no room left /u);
   expect(whatEndedCopy("Broken pipe")).toMatch(/^the connection to the target ended: /u);
 });

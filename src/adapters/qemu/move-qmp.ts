@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import { readCgroupEvents } from "../linux/cgroup.ts";
-import type { LiveRun } from "./host.ts";
+import type { JobError, LiveRun } from "./host.ts";
 import type { QmpEnd } from "./qmp.ts";
 
 /** What `query-migrate` says, as far as it is used. Bytes, milliseconds, megabits a second. */
@@ -161,8 +161,15 @@ export function whatBroke(detail: string | undefined): string {
   return `the connection to the target ended: its QEMU is gone, or the link broke (QEMU says: ${detail})`;
 }
 
-/** Why a copy of a disk ended. A job says the same of a disk that it cannot read as of a target that it cannot write to. */
-export function whatEndedCopy(detail: string): string {
+const noRoom = /^no space left on device$/iu;
+
+/**
+ * Why a copy of a disk ended, where it was not the disk itself. Its job says the same of a target that is gone as of one whose
+ * storage fails; `failed`: on which side it was, where QEMU said that.
+ */
+export function whatEndedCopy(detail: string, failed?: JobError): string {
+  if (noRoom.test(detail)) return `the target's pool has no room left for its disks (QEMU says: ${detail})`;
   if (!inputOutput.test(detail)) return whatBroke(detail);
-  return `its own disk could not be read, or the connection to the target ended (QEMU says: ${detail})`;
+  const own = failed === "write" ? "" : "its own disk could not be read, or ";
+  return `${own}the connection to the target ended, or the target's storage failed (QEMU says: ${detail})`;
 }

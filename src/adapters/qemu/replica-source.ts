@@ -11,6 +11,7 @@ import type { RelayConfig, RelayOrder, RelayState } from "../nbd/relay-control.t
 import type { Qmp } from "./qmp.ts";
 import { mirrorArrived } from "./replica-arrival.ts";
 import { isWhole, type MirrorJob, namesOf, queryJobs, removeMirrors, resumeJobs, startMirror } from "./replica-job.ts";
+import { tellLacking } from "./replica-lacking.ts";
 import { progressOfCopy } from "./replica-progress.ts";
 import { type OrderEnd, RelayKeeper, readRelayConfig, relayFolder, writeRelayConfig } from "./replica-relay.ts";
 
@@ -49,6 +50,8 @@ type Attached = {
   /** Each of its disks has a job, and should go on having one. */
   mirrored: boolean;
   lastLeft: { readonly at: number; readonly bytes: number } | undefined;
+  /** Its guest goes on without its copies: what those lack is looked at then, in this process's milliseconds. Null: it does not. */
+  lackingAt: number | null;
   heard: RelayState | undefined;
 };
 
@@ -155,6 +158,7 @@ function keep(source: Source, run: VmRun, config: RelayConfig): Attached {
     copied: false,
     mirrored: false,
     lastLeft: undefined,
+    lackingAt: null,
     heard: undefined,
   };
   source.runs.set(nameOf(run), attached);
@@ -259,7 +263,10 @@ function note(attached: Attached): void {
 async function goOnAlone(attached: Attached): Promise<HypervisorEnd> {
   attached.since = undefined;
   attached.copied = false;
-  if (await obeys(attached.keeper, { kind: "stale" })) return done;
+  if (await obeys(attached.keeper, { kind: "stale" })) {
+    attached.lackingAt ??= performance.now();
+    return done;
+  }
   return { kind: "unknown", cause: "its relay does not answer" };
 }
 
@@ -295,6 +302,7 @@ async function resync(source: Source, attached: Attached, doors: readonly Door[]
   if (end.kind === "silent") return { kind: "unknown", cause: "its relay does not answer" };
   note(attached);
   attached.mirrored = true;
+  attached.lackingAt = null;
   await resumeJobs(qmp, jobs);
   return done;
 }
@@ -369,6 +377,10 @@ async function lookAtAll(source: Source): Promise<void> {
       attached.mirrored = false;
       source.emit({ kind: "ended", run: attached.run });
     } else if (!attached.copied && attached.since !== undefined) await look(source, attached, qmp, jobs);
+    else
+      await tellLacking(attached, qmp, jobs, (progress) =>
+        source.emit({ kind: "progress", run: attached.run, progress }),
+      );
   }
 }
 

@@ -80,6 +80,12 @@ export async function takeStatus(host: QemuHost, live: LiveRun): Promise<void> {
   else if (live.phase === "running" && (status === "io-error" || status === "paused")) emitPaused(host, live, status);
 }
 
+/** Its own disk failed while it was copied: it is tried again as ever; the copy goes on, and takes along what failed. */
+async function failedOnItsWay(host: QemuHost, live: LiveRun): Promise<void> {
+  if (live.stoppedToMove || (await queryStatus(live)) !== "io-error") return;
+  if (live.phase === "leaving" && !live.stoppedToMove) emitPaused(host, live, "io-error");
+}
+
 function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void {
   const { reason, guest } = data;
   switch (event) {
@@ -97,6 +103,7 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
       break;
     case "STOP":
       if (live.phase === "running") void queryStatus(live).then((status) => emitPaused(host, live, status));
+      else if (live.phase === "leaving") void failedOnItsWay(host, live);
       break;
     case "RESUME":
       // A guest that QEMU stopped by itself goes on by itself where the hand-over fails: not under this name (S15).
@@ -106,6 +113,9 @@ function onEvent(host: QemuHost, live: LiveRun, { event, data }: QmpEvent): void
     case "MIGRATION":
       live.migration = String(data["status"]);
       for (const hear of live.onMigration) hear();
+      break;
+    case "BLOCK_JOB_ERROR":
+      live.jobErrors.set(String(data["device"]), data["operation"] === "read" ? "read" : "write");
       break;
     case "JOB_STATUS_CHANGE":
       live.jobWords++;
@@ -123,6 +133,14 @@ function emitPaused(host: QemuHost, live: LiveRun, status: string | undefined): 
   void awaitDisk(host, live);
 }
 
+/** A move of it is over, and what stood still for it was let go on: what happened to it meanwhile was no news then. */
+export async function takeStatusAfterMove(host: QemuHost, live: LiveRun): Promise<void> {
+  // Told while it was on its way: nobody listened.
+  if (live.awaitsDisk && (await queryStatus(live)) === "io-error")
+    host.emit({ kind: "paused", run: live.run, by: "storage-error" });
+  else await takeStatus(host, live);
+}
+
 /**
  * A full disk gets room one day, a lost path comes back: the guest is let go on now and then. QEMU repeats the write that
  * failed, and stops the guest again by itself where it fails again; the guest never sees an error.
@@ -137,16 +155,18 @@ async function awaitDisk(host: QemuHost, live: LiveRun): Promise<void> {
     const before = await queryStatus(live);
     if (before === undefined) continue;
     if (before !== "io-error") break;
-    // It may have been halted meanwhile, and must never go on then (S25).
-    if (live.ending) break;
+    // It may have been halted meanwhile, and must never go on then (S25); or stopped to be moved (S15).
+    if (live.ending || live.stoppedToMove) break;
     await live.qmp?.execute("cont");
     await sleep(limits.diskSettleMs, undefined, { signal }).catch(() => undefined);
     const after = await queryStatus(live);
     if (after !== undefined && after !== "io-error") break;
   }
   live.awaitsDisk = false;
+  // Whoever ends the move looks after it, here or at the target.
+  if (live.stoppedToMove) return;
   const status = await queryStatus(live);
-  if (live.ending || host.closed) return;
+  if (live.ending || host.closed || live.stoppedToMove) return;
   if (status === "running") host.emit({ kind: "resumed", run: live.run });
   else emitPaused(host, live, status);
 }

@@ -48,3 +48,6 @@ export type UsageOutput = z.infer<typeof usageSchema>;
  */
 export const standstillSchema = z.object({ since: wallMsSchema.nullable(), why: troubleSchema.nullable() });
 export type StandstillOutput = z.infer<typeof standstillSchema>;
+
+/** How an availability group is, or one VM by it. */
+export const groupStatusSchema = z.enum(["Normal", "Synchronizing", "Warning", "Paused", "Error"]);

@@ -2,7 +2,15 @@ import { z } from "zod";
 import { pointProofSchema } from "../../model/point-proof.ts";
 import { groupPointsSchema } from "../../model/point-records.ts";
 import { reasonSchema } from "../../model/reason.ts";
-import { acceptSchema, asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import {
+  acceptSchema,
+  asOfMsSchema,
+  base,
+  groupStatusSchema,
+  nameOrIdSchema,
+  requestIdSchema,
+  wallMsSchema,
+} from "./base.ts";
 import { taskSchema } from "./task.ts";
 
 const named = z.object({ id: z.string(), name: z.string() });
@@ -16,6 +24,12 @@ const protectedVmSchema = named.extend({
   copy: z.enum(["none", "mixed", "copying", "in-sync", "stale", "sealed", "diverged", "unknown"]),
   /** For how long the VM has gone on without its copy; null: it does not. */
   aloneMs: z.int().min(0).nullable(),
+  /**
+   * Who says so: the store's record, or the host that was asked, of its own run, which the store was not told yet; null: nobody.
+   * `waiting`: a write waits for the copy, by that host's word.
+   */
+  aloneBy: z.enum(["record", "host"]).nullable(),
+  waiting: z.boolean(),
   /** MiB that the copy lacks, which are lost with the VM's host; null: not known, or nothing. */
   atRiskMiB: z.number().min(0).nullable(),
   /** In cycles: the moment that the copy holds, and how long ago that was; null: there is none, or it does not go by cycles. */
@@ -45,10 +59,13 @@ export type ProtectedVm = z.infer<typeof protectedVmSchema>;
 export const groupSchema = z.object({
   name: z.string(),
   /** One word for all of it; `reasons` say why. */
-  status: z.enum(["Normal", "Synchronizing", "Warning", "Paused", "Error"]),
+  status: groupStatusSchema,
   reasons: z.array(reasonSchema),
+  /** As it was made. */
   from: named,
   to: named,
+  /** From where to where its VMs are copied now: after a failover the other way round; two where they are on both hosts. */
+  directions: z.array(z.object({ from: named, to: named, vms: z.array(z.string()) })),
   mode: z.enum(["synchronous", "asynchronous"]),
   /** For how long a write waits for a copy that does not answer; null: writes do not wait. */
   boundMs: z.int().nullable(),
@@ -168,7 +185,8 @@ export const groupContract = {
         ...oneVm,
       }),
     )
-    .output(z.object({ tasks: z.array(taskSchema) })),
+    /** `notes`: what is to be known of the time after it. */
+    .output(z.object({ tasks: z.array(taskSchema), notes: z.array(reasonSchema) })),
   losses: base
     .route({ method: "GET", path: "/groups/{group}/losses", summary: "What a failover by hand would lose now" })
     .input(groupInput.extend({ to: nameOrIdSchema, ...toPoint }))

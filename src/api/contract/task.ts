@@ -23,6 +23,8 @@ export const taskSchema = z.object({
   queue: z.int().nullable(),
   /** Of a guest that moves while it runs: how its copying goes; null: nothing is being copied. */
   copying: taskCopyingSchema.nullable(),
+  /** The host that is not heard any more, whose last word `copying` is; null: it is of now. */
+  lastWordOf: z.string().nullable(),
   /** Of a guest that moves while it runs: why it is stopped before its memory is copied; null: it is not. */
   stoppedFirst: reasonSchema.nullable(),
   /** Null while it runs. */

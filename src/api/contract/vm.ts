@@ -7,6 +7,7 @@ import {
   acceptSchema,
   asOfMsSchema,
   base,
+  groupStatusSchema,
   nameOrIdSchema,
   requestIdSchema,
   standstillSchema,
@@ -69,6 +70,8 @@ export const vmSummarySchema = z.object({
   pausedBy: z.array(z.string()),
   /** Not null where `state` is `frozen`. */
   standstill: standstillSchema.nullable(),
+  /** How its group protects it, in one word with the reasons that are about it; null: it is in no group. */
+  protection: z.object({ group: z.string(), status: groupStatusSchema, reasons: z.array(reasonSchema) }).nullable(),
 });
 export type VmSummary = z.infer<typeof vmSummarySchema>;
 

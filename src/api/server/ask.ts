@@ -40,6 +40,9 @@ export async function ask<K extends Outcome["kind"]>(
   return { kind: "ok", value: end.outcome as OutcomeOf<K> };
 }
 
+/** Nothing of it has begun: nobody's word is old. */
+const justAsked = { contact: () => "up" as const };
+
 /** A change that goes on as a task. */
 export async function askForTask(
   options: ApiOptions,
@@ -53,7 +56,7 @@ export async function askForTask(
   if (end.kind !== "ok") return end;
   const task = options.view().tasks.get(end.value.task)?.value;
   if (task === undefined) return { kind: "unavailable", code: "task-not-seen-yet", params: { task: end.value.task } };
-  return { kind: "ok", value: presentTask(options.view(), task) };
+  return { kind: "ok", value: presentTask(options.view(), justAsked, task) };
 }
 
 /** Waits for the answer of an agent to a wish; undefined: it agreed. */

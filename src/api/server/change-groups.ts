@@ -1,6 +1,6 @@
 import { type FailoverRequest, type Loss, lossesOf, planFailover } from "../../core/requests/failover.ts";
 import type { Replicas } from "../../core/requests/group-delete.ts";
-import { type GroupMove, vmsToSwitch } from "../../core/requests/group-moves.ts";
+import { afterSwitch, type GroupMove, vmsToSwitch } from "../../core/requests/group-moves.ts";
 import {
   type CreateGroupRequest,
   hostOf,
@@ -14,6 +14,7 @@ import { planMoveVm } from "../../core/requests/move.ts";
 import type { Asked, Planned } from "../../core/requests/plan.ts";
 import type { Sight } from "../../core/requests/sight.ts";
 import type { GroupId } from "../../model/ids.ts";
+import type { Reason } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { GroupOutput, Losses } from "../contract/group.ts";
 import type { TaskOutput } from "../contract/task.ts";
@@ -72,10 +73,11 @@ async function switchover(
   options: ApiOptions,
   sight: Sight,
   { requestId, ...move }: GroupMove & WithRequestId,
-): Promise<Answer<{ tasks: TaskOutput[] }>> {
+): Promise<Answer<{ tasks: TaskOutput[]; notes: Reason[] }>> {
   const { group, manner } = move;
   const found = vmsToSwitch(options.view(), move);
   if (found.kind === "refused") return found;
+  const notes = afterSwitch(options.view(), move, found.vms);
   const kind = manner === "live" ? "migrate" : "relocate";
   const all = options.view().groups.get(group as GroupId)?.value.vms ?? [];
   const tasks: TaskOutput[] = [];
@@ -92,7 +94,7 @@ async function switchover(
     if (end.kind !== "ok") return end;
     tasks.push(end.value);
   }
-  return { kind: "ok", value: { tasks } };
+  return { kind: "ok", value: { tasks, notes } };
 }
 
 type FailoverInput = FailoverRequest & WithRequestId & { readonly accept: readonly string[] };

@@ -5,6 +5,7 @@ import type { TaskOutput } from "../contract/task.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
 import { presentTask } from "./present-tasks.ts";
 import { presentEvent } from "./present-vms.ts";
+import type { Tracker } from "./tracker.ts";
 import { sleep } from "./wait.ts";
 
 const pageMax = 500;
@@ -34,6 +35,7 @@ export async function* followEvents(
 /** The task as it stands, then each change, until it has ended or is removed. */
 export async function* followTask(
   options: ApiOptions,
+  tracker: Tracker,
   id: TaskId,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<TaskOutput, void, void> {
@@ -42,7 +44,7 @@ export async function* followTask(
     const stored = options.view().tasks.get(id);
     if (stored === undefined) return;
     // How it goes may stand in other records than its own.
-    const task = presentTask(options.view(), stored.value);
+    const task = presentTask(options.view(), tracker, stored.value);
     const text = JSON.stringify(task);
     if (text !== shown) yield task;
     shown = text;

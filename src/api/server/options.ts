@@ -1,4 +1,5 @@
 import type { Contacts } from "../../core/contact.ts";
+import type { CopyHere } from "../../core/copies-here.ts";
 import type { Standstill } from "../../core/standstill.ts";
 import type { HostId, InstantMs } from "../../model/ids.ts";
 import type { ClusterView } from "../../model/view.ts";
@@ -17,6 +18,8 @@ export type Heard = {
   readonly contacts: () => Contacts;
   /** Whether this host's own VMs stand still, by its heart's word. */
   readonly standstill: () => Standstill | undefined;
+  /** What this host's agent knows of its copies that no record says; without it: nothing. */
+  readonly copiesHere?: () => readonly CopyHere[];
 };
 
 export type ApiOptions = {

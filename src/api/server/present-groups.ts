@@ -1,8 +1,9 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
+import { copyHere } from "../../core/copies-here.ts";
 import { groupUseMiB, lastProof, pointsOf } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
 import { lagNow, sealedCycle } from "../../core/replication-cycles.ts";
-import { copiesState, protectionOf } from "../../core/replication-duty.ts";
+import { copiesState, groupOf, protectionOf } from "../../core/replication-duty.ts";
 import { groupState } from "../../core/replication-groups.ts";
 import { findGroup, hostOf } from "../../core/requests/groups.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
@@ -10,6 +11,7 @@ import type { Check, Refusal } from "../../model/reason.ts";
 import type { Group } from "../../model/replication-records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { GroupOutput, ProtectedVm } from "../contract/group.ts";
+import type { VmSummary } from "../contract/vm.ts";
 import type { Tracker } from "./tracker.ts";
 
 export function presentGroups(view: ClusterView, tracker: Tracker): GroupOutput[] {
@@ -23,15 +25,30 @@ export function presentGroup(view: ClusterView, wanted: string, tracker: Tracker
   return found.kind === "refused" ? found : present(view, found.stored.value, tracker);
 }
 
+type Sight = Pick<Tracker, "contact" | "wall" | "ownWord">;
+
+function stateOf(view: ClusterView, group: Group, { contact, wall, ownWord }: Sight) {
+  const isHeard = (host: HostId): boolean => ["up", "unknown"].includes(contact(host));
+  return groupState(view, group, isHeard, wall(), ownWord());
+}
+
+/** What its group's state is by this VM alone; null: it is in none. */
+export function presentProtection(view: ClusterView, vm: VmId, sight: Sight): VmSummary["protection"] {
+  const group = groupOf(view, vm);
+  if (group === undefined) return null;
+  const { word, reasons } = stateOf(view, { ...group, vms: [vm] }, sight);
+  return { group: group.name, status: word, reasons: reasons.map((reason) => ({ ...reason })) };
+}
+
 function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput {
-  const isHeard = (host: HostId): boolean => ["up", "unknown"].includes(tracker.contact(host));
-  const { word, reasons } = groupState(view, group, isHeard, tracker.wall());
+  const { word, reasons } = stateOf(view, group, tracker);
   return {
     name: group.name,
     status: word,
     reasons: reasons.map((reason) => ({ ...reason })),
     from: hostOf(view, group.source),
     to: hostOf(view, group.target),
+    directions: directionsOf(view, group),
     mode: group.mode.kind,
     boundMs: group.mode.kind === "synchronous" ? group.mode.boundMs : null,
     everyS: group.mode.kind === "asynchronous" ? group.mode.everyS : null,
@@ -43,6 +60,20 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
     createdAt: group.createdAt,
     vms: group.vms.map((vm) => presentVm(view, vm, tracker)),
   };
+}
+
+/** As they are now; of VMs on neither of both hosts nothing is said. */
+function directionsOf(view: ClusterView, group: Group): GroupOutput["directions"] {
+  const { source, target } = group;
+  const ways = [
+    { from: source, to: target },
+    { from: target, to: source },
+  ];
+  return ways.flatMap(({ from, to }) => {
+    const there = group.vms.filter((vm) => view.owners.get(vm)?.value.host === from);
+    const vms = there.map((vm) => view.vms.get(vm)?.value.name ?? vm);
+    return vms.length === 0 ? [] : [{ from: hostOf(view, from), to: hostOf(view, to), vms }];
+  });
 }
 
 const unseen = { latencyMs: null, mibPerSecond: null } as const;
@@ -57,7 +88,8 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     points: pointsIn(view, id),
   };
   const nothing = {
-    ...{ copyOn: null, copy: "none" as const, aloneMs: null, atRiskMiB: null, link: unseen, copying: null },
+    ...{ copyOn: null, copy: "none" as const, aloneMs: null, aloneBy: null, waiting: false, atRiskMiB: null },
+    ...{ link: unseen, copying: null },
     ...{ copyAt: null, lagMs: null },
   };
   if (owner === undefined || protection === undefined) return { ...base, ...nothing };
@@ -70,12 +102,16 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
   const known = view.copyings.get(id)?.value;
   const figures = known?.epoch === owner.epoch && known.to === to ? known : undefined;
   const isStale = copy === "stale";
+  const here = isStale ? undefined : copyHere(view, id, tracker.ownWord());
+  const aloneSince = isStale ? Math.min(...since) : (here?.since ?? null);
   return {
     ...base,
     copyOn: hostOf(view, to),
     copy,
-    aloneMs: isStale ? Math.max(0, tracker.wall() - Math.min(...since)) : null,
-    atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : null,
+    aloneMs: aloneSince === null ? null : Math.max(0, tracker.wall() - aloneSince),
+    aloneBy: isStale ? "record" : aloneSince === null ? null : "host",
+    waiting: here?.kind === "waits",
+    atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : (here?.atRiskMiB ?? null),
     copyAt: sealedCycle(view, id, to)?.at ?? null,
     lagMs: lagNow(view, id, to, tracker.wall()) ?? null,
     link: figures?.link ?? unseen,

@@ -2,18 +2,25 @@ import { valuesInKeyOrder } from "../../base/order.ts";
 import { moveTurns } from "../../core/move-turns.ts";
 import { hostName, vmName } from "../../core/requests/find.ts";
 import { whyMoveStopsFirst } from "../../core/stopped-first.ts";
-import type { VmId } from "../../model/ids.ts";
+import type { HostId, VmId } from "../../model/ids.ts";
 import type { VmMove } from "../../model/move-records.ts";
 import type { Reason } from "../../model/reason.ts";
 import { systemActor, type Task } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { TaskOutput } from "../contract/task.ts";
+import type { Tracker } from "./tracker.ts";
 
-type Turns = ReturnType<typeof moveTurns>;
+/** `isHeard`: whether what a host says of its guests is of now. */
+type Seen = { readonly turns: ReturnType<typeof moveTurns>; readonly isHeard: (host: HostId) => boolean };
+type Tracked = Pick<Tracker, "contact">;
+
+function seenBy(view: ClusterView, { contact }: Tracked): Seen {
+  return { turns: moveTurns(view), isHeard: (host) => contact(host) === "up" };
+}
 
 /** Tasks that have not ended, and moves that nobody ordered as the tasks that they are; of one VM, or of all. */
-export function presentTasks(view: ClusterView, of?: VmId): TaskOutput[] {
-  const turns = moveTurns(view);
+export function presentTasks(view: ClusterView, tracker: Tracked, of?: VmId): TaskOutput[] {
+  const seen = seenBy(view, tracker);
   const isMeant = ({ vm }: { readonly vm: VmId }): boolean => of === undefined || vm === of;
   const open = valuesInKeyOrder(view.tasks)
     .map(({ value }) => value)
@@ -21,23 +28,23 @@ export function presentTasks(view: ClusterView, of?: VmId): TaskOutput[] {
   const ordered = new Set(open.flatMap(({ kind, vm, to }) => (kind === "move-vm" ? [`${vm} ${to}`] : [])));
   const moves = valuesInKeyOrder(view.moves).map(({ value }) => value);
   return [
-    ...open.map((task) => presentWith(view, task, turns)),
+    ...open.map((task) => presentWith(view, task, seen)),
     ...moves
       .filter((move) => isMeant(move) && move.answer.kind === "open" && !ordered.has(`${move.vm} ${move.to}`))
-      .map((move) => presentMoveAsTask(view, move, turns)),
+      .map((move) => presentMoveAsTask(view, move, seen)),
   ];
 }
 
-export function presentTask(view: ClusterView, task: Task): TaskOutput {
-  return presentWith(view, task, moveTurns(view));
+export function presentTask(view: ClusterView, tracker: Tracked, task: Task): TaskOutput {
+  return presentWith(view, task, seenBy(view, tracker));
 }
 
-function presentWith(view: ClusterView, task: Task, turns: Turns): TaskOutput {
+function presentWith(view: ClusterView, task: Task, seen: Seen): TaskOutput {
   const { id, kind, vm, to, percent, end, actor, at } = task;
   const names = { vmName: vmName(view, vm), toName: to === null ? null : hostName(view, to) };
   const move = view.moves.get(vm)?.value;
   const isMoving = kind === "move-vm" && end === null && move?.to === to;
-  const course = isMoving ? courseOf(view, move, turns) : { percent, copying: null, queue: null };
+  const course = isMoving ? courseOf(view, move, seen) : { percent, copying: null, queue: null, lastWordOf: null };
   const reason = isMoving ? move.reason : whyWaits(view, task);
   const stoppedFirst = kind === "move-vm" && end === null ? (whyMoveStopsFirst(view, vm, to) ?? null) : null;
   const told = { id, kind, vm, to, ...names, end, actor, reason, at, stoppedFirst };
@@ -51,7 +58,7 @@ function whyWaits({ disarm }: ClusterView, { end }: Task): Reason | null {
 }
 
 /** The manager's own, which has no record as a task: under the name of its VM. */
-function presentMoveAsTask(view: ClusterView, move: VmMove, turns: Turns): TaskOutput {
+function presentMoveAsTask(view: ClusterView, move: VmMove, seen: Seen): TaskOutput {
   const { vm, to, reason, at } = move;
   return {
     id: `move-of-${vm}`,
@@ -60,7 +67,7 @@ function presentMoveAsTask(view: ClusterView, move: VmMove, turns: Turns): TaskO
     to,
     vmName: vmName(view, vm),
     toName: hostName(view, to),
-    ...courseOf(view, move, turns),
+    ...courseOf(view, move, seen),
     stoppedFirst: whyMoveStopsFirst(view, vm, to) ?? null,
     end: null,
     actor: systemActor,
@@ -70,13 +77,18 @@ function presentMoveAsTask(view: ClusterView, move: VmMove, turns: Turns): TaskO
 }
 
 /** A third of the way is over once it is under way, the last one begins when the VM has changed hands. */
-function courseOf(view: ClusterView, move: VmMove, turns: Turns): Pick<TaskOutput, "percent" | "copying" | "queue"> {
+function courseOf(
+  view: ClusterView,
+  move: VmMove,
+  { turns, isHeard }: Seen,
+): Pick<TaskOutput, "percent" | "copying" | "queue" | "lastWordOf"> {
   const turn = turns.get(move.vm) ?? 0;
   const queue = turn > 0 && move.live?.kind === "asked" ? turn : null;
   if (move.live?.kind === "switched" || view.owners.get(move.vm)?.value.kind === "released")
-    return { percent: 67, copying: null, queue };
+    return { percent: 67, copying: null, queue, lastWordOf: null };
   const copying = copyingOf(view, move);
-  return { percent: 33 + Math.floor((copying?.percent ?? 0) / 3), copying, queue };
+  const lastWordOf = copying === null || isHeard(move.from) ? null : hostName(view, move.from);
+  return { percent: 33 + Math.floor((copying?.percent ?? 0) / 3), copying, queue, lastWordOf };
 }
 
 /** What the status of the run that is moved says of it. */

@@ -12,6 +12,7 @@ import type { ClusterView } from "../../model/view.ts";
 import type { StoredEvent } from "../../ports/journal.ts";
 import type { EventOutput } from "../contract/event.ts";
 import type { VmDetail, VmSummary } from "../contract/vm.ts";
+import { presentProtection } from "./present-groups.ts";
 import { presentStandstill } from "./present-standstill.ts";
 import { presentTasks } from "./present-tasks.ts";
 import { presentUsage } from "./present-usage.ts";
@@ -24,15 +25,16 @@ function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
   return status !== undefined && status.epoch === owner?.epoch ? status : undefined;
 }
 
-type Signs = Pick<Tracker, "sign" | "lost" | "standstill">;
+type Signs = Pick<Tracker, "sign" | "lost" | "standstill" | "contact" | "wall" | "ownWord">;
 
-export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }: Signs): VmSummary {
+export function presentVm(view: ClusterView, vm: Vm, signs: Signs): VmSummary {
+  const { sign, lost, standstill } = signs;
   const seen = vmState(view, vm.id, sign);
   const owner = view.owners.get(vm.id)?.value;
   const status = currentStatus(view, vm);
   // Its run is whole, and it executes nothing until it has arrived (S15).
-  const isStopped = seen === "running" && status?.copying?.guest === "stopped";
-  const state = isStopped ? "paused" : seen;
+  const stands = seen === "running" ? whyCopiedStands(status) : null;
+  const state = stands === null ? seen : "paused";
   return {
     id: vm.id,
     name: vm.name,
@@ -44,9 +46,15 @@ export function presentVm(view: ClusterView, vm: Vm, { sign, lost, standstill }:
     cpus: vm.spec.cpus,
     memoryMiB: vm.spec.memoryMiB,
     since: status?.since ?? null,
-    pausedBy: isStopped ? ["move"] : (status?.pausedBy ?? []),
+    pausedBy: stands === null ? (status?.pausedBy ?? []) : [stands],
     standstill: state === "frozen" && owner !== undefined ? presentStandstill(standstill(owner.host)) : null,
+    protection: presentProtection(view, vm.id, signs),
   };
+}
+
+function whyCopiedStands(status: VmStatus | undefined): "move" | "storage-error" | null {
+  if (status?.copying?.guest === "stopped") return "move";
+  return status?.copying?.waitsForDisk === true ? "storage-error" : null;
 }
 
 function presentService(view: ClusterView, vm: Vm, lost: ReadonlySet<string>): VmSummary["service"] {
@@ -62,7 +70,8 @@ export function presentVms(view: ClusterView, tracker: Tracker): VmSummary[] {
     if (!known.has(host)) known.set(host, tracker.sign(host));
     return known.get(host);
   };
-  const signs: Signs = { sign, lost: () => lost, standstill: tracker.standstill };
+  const own = tracker.ownWord();
+  const signs: Signs = { ...tracker, sign, lost: () => lost, ownWord: () => own };
   return [...view.vms.values()]
     .map(({ value }) => presentVm(view, value, signs))
     .sort((a, b) => compareNatural(a.name, b.name));
@@ -93,7 +102,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     restarts: status?.restarts ?? 0,
     lastExit: status?.lastExit ?? null,
     detail: status?.detail ?? null,
-    tasks: presentTasks(view, vm.id),
+    tasks: presentTasks(view, tracker, vm.id),
   };
 }
 

@@ -134,10 +134,10 @@ export function createRouter(options: ApiOptions, tracker: Tracker) {
 function taskRouter(options: ApiOptions, tracker: Tracker, view: () => ClusterView) {
   const api = implement(contract.task);
   return api.router({
-    list: api.list.handler(() => ({ asOfMs: tracker.asOfMs(), tasks: presentTasks(view()) })),
-    show: api.show.handler(({ input }) => must(showTask(view(), input.task))),
+    list: api.list.handler(() => ({ asOfMs: tracker.asOfMs(), tasks: presentTasks(view(), tracker) })),
+    show: api.show.handler(({ input }) => must(showTask(view(), tracker, input.task))),
     follow: api.follow.handler(({ input, signal }) =>
-      followTask(options, must(findTask(view(), input.task)).id, signal),
+      followTask(options, tracker, must(findTask(view(), input.task)).id, signal),
     ),
   });
 }
@@ -201,7 +201,7 @@ function presentStatus(options: ApiOptions, view: ClusterView, tracker: Tracker)
     disarm: presentDisarm(view),
     hosts: presentHosts(view, tracker),
     vms: presentVms(view, tracker),
-    tasks: presentTasks(view),
+    tasks: presentTasks(view, tracker),
     networks: [...view.networks.values()].map(({ value }) => ({ id: value.id, name: value.name })),
     admission: presentAdmission(view, tracker),
     checks: presentChecks(view, tracker, options.self),
@@ -231,10 +231,10 @@ function needsAttention(type: string): boolean {
   return typeof messages.get(type) === "object";
 }
 
-function showTask(view: ClusterView, id: string) {
+function showTask(view: ClusterView, tracker: Tracker, id: string) {
   const task = view.tasks.get(id as TaskId)?.value;
-  if (task !== undefined) return presentTask(view, task);
-  return presentTasks(view).find((one) => one.id === id) ?? refuse("task-unknown", { task: id });
+  if (task !== undefined) return presentTask(view, tracker, task);
+  return presentTasks(view, tracker).find((one) => one.id === id) ?? refuse("task-unknown", { task: id });
 }
 
 function findTask(view: ClusterView, id: string) {

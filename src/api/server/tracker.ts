@@ -1,3 +1,4 @@
+import type { OwnWord } from "../../core/copies-here.ts";
 import { limits } from "../../core/limits.ts";
 import type { HostContact } from "../../core/requests/sight.ts";
 import type { Standstill } from "../../core/standstill.ts";
@@ -31,6 +32,8 @@ export interface Tracker {
   sign(host: HostId): HostSign;
   /** The VMs of this very host stand still; undefined for every other host: it is not known in this way. */
   standstill(host: HostId): Standstill | undefined;
+  /** What this very host knows of its copies beyond the records. */
+  ownWord(): OwnWord;
   /** This machine's wall clock: for people only. */
   wall(): WallMs;
   stop(): void;
@@ -74,6 +77,8 @@ function pollView(view: () => ClusterView, clock: Clock) {
   };
 }
 
+const deafAfterMs = Math.min(apiLimits.staleMs, limits.aliveMs);
+
 export function trackContacts(
   view: () => ClusterView,
   clock: Clock,
@@ -102,8 +107,8 @@ export function trackContacts(
     if (beat === undefined) return "absent";
     const ageMs = tracker.heartbeatAgeMs(host);
     if (ageMs !== null && ageMs <= Math.min(beat.deadlineMs, limits.aliveMs)) return "up";
-    // Where nothing at all arrives, it is this process that is deaf.
-    return (tracker.asOfMs() ?? Number.POSITIVE_INFINITY) > apiLimits.staleMs ? "unknown" : "silent";
+    // Where nothing at all arrives for as long as a host may be quiet, it is this process that is deaf.
+    return (tracker.asOfMs() ?? Number.POSITIVE_INFINITY) > deafAfterMs ? "unknown" : "silent";
   };
   const isOverdue = (host: HostId): boolean => {
     const current = view();
@@ -130,11 +135,13 @@ export function trackContacts(
     sign: (host) => {
       if (tracker.standstill(host) !== undefined) return "frozen";
       const seen = contact(host);
-      if (seen === "silent") return "silent";
       // Of its own VMs it knows all the same.
-      return seen === "unknown" && host !== self ? "unheard" : undefined;
+      if (host === self) return undefined;
+      if (seen === "silent") return "silent";
+      return seen === "unknown" ? "unheard" : undefined;
     },
     standstill: (host) => (host === self ? heard?.standstill() : undefined),
+    ownWord: () => ({ self, copies: heard?.copiesHere?.() ?? [], isHeard: (host) => contact(host) === "up" }),
     wall: () => clock.wall(),
     stop: () => polled?.stop(),
   };

@@ -5,12 +5,13 @@ import { scheduleText } from "./point.ts";
 import { proofText } from "./point-checks.ts";
 
 export function groupsText(groups: readonly GroupOutput[]): string {
-  const rows = groups.map(({ name, status, from, to, vms }) => {
+  const rows = groups.map((group) => {
+    const { name, status, vms } = group;
     const names = vms.map((vm) => vm.name);
     const lags = vms.flatMap(({ lagMs }) => lagMs ?? []);
     const lag = lags.length === 0 ? "" : `${Math.round(Math.max(...lags) / 1_000)} s`;
     const some = names.length <= 6 ? names.join(", ") : `${names.slice(0, 6).join(", ")}, … (${names.length} in all)`;
-    return [name, status, `${from.name} to ${to.name}`, lag, some];
+    return [name, status, directionText(group), lag, some];
   });
   return (
     table(["GROUP", "STATUS", "DIRECTION", "BEHIND", "VMS"], rows) +
@@ -22,7 +23,7 @@ export function groupText(group: GroupOutput): string {
   const pairs: [string, string][] = [
     ["Group", group.name],
     ["Status", group.status],
-    ["Direction", `${group.from.name} to ${group.to.name}`],
+    ["Direction", directionText(group)],
     ["Mode", modeText(group)],
     ["Points", group.points === null ? "by hand" : scheduleText(group.points)],
     [
@@ -37,6 +38,16 @@ export function groupText(group: GroupOutput): string {
     return [...ends, vm.copy, linkOf(vm), pointsText(vm.points), figuresOf(vm)];
   });
   return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", "POINTS", ""], rows)}${whyText(group, true)}`;
+}
+
+/** As it is now, and how it was made where that is another. */
+function directionText({ from, to, directions }: Pick<GroupOutput, "from" | "to" | "directions">): string {
+  const home = `${from.name} to ${to.name}`;
+  const [first, other] = directions;
+  if (first === undefined) return home;
+  if (other !== undefined)
+    return directions.map((one) => `${one.from.name} to ${one.to.name} (${one.vms.join(", ")})`).join(", ");
+  return first.from.id === from.id ? home : `${first.from.name} to ${first.to.name} (made as ${home})`;
 }
 
 function pointsText({ count, newestAt, proof }: ProtectedVm["points"]): string {
@@ -56,7 +67,8 @@ function modeText({ mode, boundMs, everyS, lossS }: GroupOutput): string {
   return `${mode}, every ${everyS} s; failover ${loss}`;
 }
 
-function figuresOf({ copying, aloneMs, atRiskMiB, lagMs, copyAt }: ProtectedVm): string {
+function figuresOf({ copying, aloneMs, aloneBy, waiting, atRiskMiB, lagMs, copyAt }: ProtectedVm): string {
+  if (waiting) return "a write waits for it, by its host's own word";
   if (lagMs !== null) return `${Math.round(lagMs / 1_000)} s behind`;
   if (copyAt !== null) return `as of ${moment(copyAt)}`;
   if (copying !== null) {
@@ -66,7 +78,8 @@ function figuresOf({ copying, aloneMs, atRiskMiB, lagMs, copyAt }: ProtectedVm):
   }
   if (aloneMs === null) return "";
   const risk = atRiskMiB === null ? "" : `, ${atRiskMiB} MiB at risk`;
-  return `alone for ${Math.round(aloneMs / 1_000)} s${risk}`;
+  const by = aloneBy === "host" ? ", by its host's own word" : "";
+  return `alone for ${Math.round(aloneMs / 1_000)} s${risk}${by}`;
 }
 
 /** `whole`: with what follows from each, and what helps. */

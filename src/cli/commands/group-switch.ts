@@ -5,7 +5,7 @@ import type { Session } from "../session.ts";
 import { moment, table } from "../text.ts";
 import { fail } from "../trouble.ts";
 import { isBranch, newest } from "./point.ts";
-import { watchTask } from "./task.ts";
+import { noteText, watchTask } from "./task.ts";
 
 // The VMs of a group go to the host of their copies, and nothing is lost.
 
@@ -114,17 +114,18 @@ function lossesText({ vms }: Losses): string {
 async function run(cli: Cli, name: string, manner: Manner, options: Options): Promise<void> {
   const session = await cli.session();
   const input = await whichOf(session, name, options);
-  const { tasks } = await session.change((client, requestId) =>
+  const { tasks, notes } = await session.change((client, requestId) =>
     client.group.switchover({ ...input, manner, requestId }),
   );
   const quiet = options.json === true;
+  if (!quiet) for (const note of notes) cli.io.err(noteText(note));
   const last = [];
   for (const task of tasks) {
     const limits = { seconds: options.timeout, quiet };
     last.push(options.wait ? await watchTask(cli, session, task, task.vmName, limits) : task);
     if (!quiet && !options.wait) cli.io.out(`${task.vmName}: recorded as ${task.id}.\n`);
   }
-  if (quiet) cli.json({ tasks: last });
+  if (quiet) cli.json({ tasks: last, notes });
 }
 
 /** Where somebody names a point, it is where that lies. */

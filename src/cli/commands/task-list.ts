@@ -37,18 +37,28 @@ export function taskTable(tasks: readonly TaskOutput[]): string {
 /** Of a guest that moves while it runs: what it waits for, or how its copying goes. */
 export function courseText({
   copying,
+  lastWordOf,
   queue,
   reason,
   stoppedFirst,
-}: Pick<TaskOutput, "copying" | "queue" | "reason" | "stoppedFirst">): string {
+}: Pick<TaskOutput, "copying" | "lastWordOf" | "queue" | "reason" | "stoppedFirst">): string {
   if (reason?.code === "disarmed") return `waits: ${render(reason.code, reason.params).cause}`;
   if (queue !== null) return `waits for its turn (number ${queue} of its hosts)`;
   if (copying === null) return stoppedFirst === null ? "" : "its guest is to stand still while its memory is copied";
-  const { percent, mibPerSecond, remainingMiB, remainingMs, expectedDowntimeMs, link, guest } = copying;
+  const { percent, mibPerSecond, remainingMiB, remainingMs, expectedDowntimeMs, link } = copying;
+  // How fast it went tells nothing of a host that may be gone.
+  if (lastWordOf !== null)
+    return `${lastWordOf} is not heard; its last word: ${percent} % copied over ${link}, ${Math.round(remainingMiB)} MiB left`;
   const rest = remainingMs === null ? "" : ` (about ${seconds(remainingMs)})`;
   const pause = expectedDowntimeMs === null ? "" : `, pause about ${seconds(expectedDowntimeMs)}`;
-  const stands = guest === "stopped" ? "; its guest stands still meanwhile" : "";
-  return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${rest}${pause}${stands}`;
+  return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${rest}${pause}${standsText(copying)}`;
+}
+
+function standsText({ guest, waitsForDisk }: NonNullable<TaskOutput["copying"]>): string {
+  if (guest === "stopped") return "; its guest stands still meanwhile";
+  return waitsForDisk === true
+    ? "; a disk of its guest has failed, and it stands still until that works or it has arrived"
+    : "";
 }
 
 function seconds(ms: number): string {

@@ -33,8 +33,8 @@ function stoppedFirstText({ stoppedFirst }: TaskOutput): string {
 
 /** What is said beside an order that stands. */
 export function noteText({ code, params }: Reason): string {
-  const { cause, effect } = render(code, params);
-  return `${cause} ${effect ?? ""}\n`;
+  const { cause, effect, remedy } = render(code, params);
+  return `${[cause, effect, remedy].filter((text) => text !== null).join(" ")}\n`;
 }
 
 /** Shows a task's progress until its end. Ends the command where it fails, or does not end in time. */

@@ -6,8 +6,8 @@ import { counted, fields, moment, orDash, standstillText, table, usageText } fro
 import { courseText } from "./task-list.ts";
 
 export function vmTable(vms: readonly VmSummary[]): string {
-  return table(
-    ["VM", "ID", "WANTED", "STATE", "HOST", "EPOCH", "CPUS", "MEMORY MIB"],
+  const rows = table(
+    ["VM", "ID", "WANTED", "STATE", "HOST", "EPOCH", "CPUS", "MEMORY MIB", "COPY"],
     vms.map((vm) => [
       vm.name,
       vm.id,
@@ -17,8 +17,17 @@ export function vmTable(vms: readonly VmSummary[]): string {
       orDash(vm.epoch),
       String(vm.cpus),
       String(vm.memoryMiB),
+      vm.protection?.status ?? "-",
     ]),
   );
+  return rows + vms.map(troubleLine).join("");
+}
+
+/** What is wrong with its copy, or with its start from it; `vm show` says what helps. */
+function troubleLine({ name, protection }: VmSummary): string {
+  if (protection === null || (protection.status !== "Warning" && protection.status !== "Error")) return "";
+  const causes = protection.reasons.map(({ code, params }) => render(code, params).cause);
+  return `\n${name}: ${causes.join(" ")}\n`;
 }
 
 /** `paused by io-error`; `paused by its move`: its guest stands still while its memory is copied. */
@@ -81,6 +90,7 @@ export function standing(vm: VmDetail): [string, string][] {
     pairs.push(["Error", `${cause}${error.at === null ? "" : ` (${moment(error.at)})`}`]);
     pairs.push(["Way out", remedy ?? errorRemedy(vm.name)]);
   }
+  pairs.push(...protectionPairs(vm));
   if (lock !== null) pairs.push(["Locked", `by ${lock.kind} since ${moment(lock.at)}`]);
   if (order !== null) {
     const what =
@@ -99,6 +109,21 @@ export function standing(vm: VmDetail): [string, string][] {
     pairs.push(["Failed moves", `${count} in a row, last to ${to} (${why})`]);
   }
   return pairs;
+}
+
+/** Where its group does what it is meant to do, its name alone. */
+function protectionPairs({ protection }: VmDetail): [string, string][] {
+  if (protection === null) return [];
+  const { group, status, reasons } = protection;
+  const told = reasons.flatMap(({ code, params }): [string, string][] => {
+    const { cause, effect, remedy } = render(code, params);
+    return [["", [cause, effect].filter((text) => text !== null).join(" ")], ...optional("Way out", remedy)];
+  });
+  return [["Protection", `group ${group}: ${status}`], ...told];
+}
+
+function optional(name: string, text: string | null): [string, string][] {
+  return text === null ? [] : [[name, text]];
 }
 
 function errorRemedy(vm: string): string {

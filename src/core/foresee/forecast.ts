@@ -11,9 +11,10 @@ import { reason } from "../placement/fitness.ts";
 import { openRound } from "../placement/round.ts";
 import { hostsWithCopies } from "../replication.ts";
 import { usability } from "../replication-usable.ts";
+import { vmError } from "../vm-error.ts";
 import type { Ahead, Present } from "./ahead.ts";
 import type { Duration, Step } from "./durations.ts";
-import { runsOn } from "./hosts.ts";
+import { hasNoDeadline, runsOn } from "./hosts.ts";
 import { moveLimit } from "./move-time.ts";
 import { type Course, type Played, playForward } from "./play.ts";
 
@@ -88,7 +89,10 @@ function isHeardNow({ heardAgoMs }: Present, host: HostId): boolean {
 
 /** No host reaches the store any more. Nobody is fenced for it: all VMs stand still at their deadlines (S2, S8). */
 export function foreseeOutage(present: Present): Forecast {
-  return standStill(present, [reason("S8", "forecast-all-stand-still", {})], null);
+  const hosts = valuesInKeyOrder(present.view.members).filter(({ value }) => value.role === "host");
+  const isEndless = hosts.length > 0 && hosts.every(({ value }) => hasNoDeadline(present.view, value.id));
+  const code = isEndless ? "forecast-nobody-decides" : "forecast-all-stand-still";
+  return standStill(present, [reason(isEndless ? "S23" : "S8", code, {})], null);
 }
 
 /** What was lost starts nowhere, what is left is frozen: nothing can be decided. */
@@ -100,6 +104,8 @@ function standStill({ view, durations }: Present, course: readonly Reason[], los
     const gone = on === lost;
     const why = course[0] ?? null;
     const still = { vm: vm.id, from: on, afterMs: null, downMs: null, guessed: [], why, fix: null };
+    // Where silence proves nothing no guard waits for a heartbeat: it goes on (S23).
+    if (!gone && hasNoDeadline(view, on)) continue;
     if (gone) vms.push({ ...still, becomes: "waits", to: null, loses: memoryOf(vm) });
     else vms.push({ ...still, becomes: "stands-still", to: on, loses: null });
   }
@@ -145,8 +151,8 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
     return { ...base, ...via, to: course.on, why, fix: null, ...timesOf(present, vm, before !== undefined, course) };
   if (vm.requested !== "started")
     return isSame ? undefined : { ...base, ...nothing, becomes: "lies-elsewhere", to, why };
-  const help = whyNot(ahead, vm, host);
   const stays = runsOn(ahead.view, vm.id) !== undefined && ahead.isHeard(to as HostId);
+  const help = whyNot(ahead, vm, { emptied: host, live: stays });
   if (stays) return { ...base, ...nothing, ...help, becomes: "stays", to };
   const loses = runsOn(present.view, vm.id) === undefined ? null : lossOf(present, vm, null);
   return { ...base, ...nothing, ...help, becomes: "waits", to: null, loses };
@@ -186,7 +192,11 @@ function memoryOf(vm: Vm): Reason {
 }
 
 /** Why the VM does not start, or cannot leave, by the last look at everything; and what would help. */
-function whyNot(ahead: Ahead, vm: Vm, host: HostId): { readonly why: Reason; readonly fix: Fix | null } {
+function whyNot(
+  ahead: Ahead,
+  vm: Vm,
+  how: { readonly emptied: HostId; readonly live: boolean },
+): { readonly why: Reason; readonly fix: Fix | null } {
   const { view, notices } = ahead;
   const disarm = view.disarm?.value;
   if (disarm !== undefined) return { why: reason("HM5", "disarmed", { mode: disarm.mode }), fix: null };
@@ -195,14 +205,18 @@ function whyNot(ahead: Ahead, vm: Vm, host: HostId): { readonly why: Reason; rea
   const proof = isLost ? whyNoProof(view, vm, [owner.host]) : undefined;
   if (proof !== undefined) return proof;
   const notice = notices.get(vm.id);
-  if (notice !== undefined && !aboutHosts.has(notice.type)) return { why: reasonOf(notice), fix: null };
+  // Nothing is done about one that was given up before somebody has taken note of that.
+  const isInError = vmError(view, vm.id) !== undefined;
+  const anew = isInError ? reason("HM1", "fix-clear-error", { vm: vm.name }) : null;
+  if (notice !== undefined && !aboutHosts.has(notice.type)) return { why: reasonOf(notice), fix: anew };
   const open = () => openRound(view, ahead.known());
   const unfenced = isLost && fenceOf(view, owner.host, owner.incarnation) === undefined;
-  const why = mainReason(open(), vm);
+  const why = mainReason(open(), vm, { live: how.live });
   // Whoever is still held by a lost host would be placed once that one is fenced: what it lacks is the same.
   return {
-    why: unfenced && why.code === "no-host-left" ? reason("S8", "forecast-host-not-fenced", { host }) : why,
-    fix: fixFor(open, [vm], vm),
+    why:
+      unfenced && why.code === "no-host-left" ? reason("S8", "forecast-host-not-fenced", { host: how.emptied }) : why,
+    fix: fixFor(open, [vm], vm, how),
   };
 }
 

@@ -1,10 +1,11 @@
 import { type HostId, nextEpoch, type VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { HeldOwner, Vm, VmStatus } from "../../model/records.ts";
-import { type ClusterView, fenceOf, type Stored } from "../../model/view.ts";
+import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../../model/view.ts";
 import { deviceWork } from "../decide-fences.ts";
 import { fenceKey } from "../decision.ts";
 import { proofTransaction } from "../fencing.ts";
+import { isWithoutDeadline } from "../limits.ts";
 import { moveTurns } from "../move-turns.ts";
 import { isMovedAway, stageOf } from "../moves.ts";
 import { releaseTransaction } from "../ownership.ts";
@@ -129,4 +130,11 @@ export function runsOn(view: ClusterView, vm: VmId): HostId | undefined {
   const status = view.statuses.get(vm)?.value;
   const runs = owner?.kind === "held" && status?.epoch === owner.epoch && status.phase === "running";
   return runs ? owner.host : undefined;
+}
+
+/** Two hosts vote, and its guests go on while nobody confirms a heartbeat (S23). */
+export function hasNoDeadline(view: ClusterView, host: HostId): boolean {
+  const registration = view.hosts.get(host)?.value;
+  const beat = registration === undefined ? undefined : heartbeatOf(view, host, registration.incarnation)?.value;
+  return beat !== undefined && isWithoutDeadline(beat);
 }

@@ -11,10 +11,11 @@ import {
   vm,
   vmId,
 } from "../../../test/support/records.ts";
-import type { GroupId, PoolId, WallMs } from "../../model/ids.ts";
+import type { GroupId, PoolId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { applyChanges } from "../../model/view.ts";
+import { withoutDeadline } from "../limits.ts";
 import type { Present } from "./ahead.ts";
 import { measureDurations } from "./durations.ts";
 import { foreseeMaintenance } from "./forecast.ts";
@@ -115,4 +116,81 @@ test("[S17] a link that carries the writes of a group: they go over the next one
     ["forecast-no-link-for-moves", undefined],
     ["forecast-copies-left-behind", undefined],
   ]);
+});
+
+/** h1 and h2 have one link between them, which carries the writes of `office`. */
+function paired(mode: object, more: { readonly byHost?: true; readonly heldBy?: string } = {}): Present {
+  const { byHost, heldBy = "h1" } = more;
+  const records = new Records();
+  for (const name of ["h1", "h2", "h3"]) {
+    const address = (net: number) => ({ address: `10.${net}.0.${name.slice(1)}`, subnet: `10.${net}.0.0/24` });
+    const links = name === "h3" ? [] : [{ kind: "availability" as const, ...address(92) }];
+    const all = [{ kind: "management" as const, ...address(91) }, ...links];
+    records.host(name).put(keys.member(host(name)), member(name, { links: all }));
+    records.put(keys.heartbeat(host(name), incarnation(1)), heartbeat(byHost === true ? withoutDeadline : {}));
+  }
+  const known = vm("web");
+  const disk = { volume: "web-0" as VolumeId, pool: "local" as PoolId, sizeMiB: 64, format: "raw" as const };
+  const there = host(heldBy === "h1" ? "h2" : "h1");
+  const state = { kind: "in-sync", ...(byHost === undefined ? {} : { byHost }) };
+  records
+    .put(keys.pool("local" as PoolId), pool("local", "local-dir"))
+    .put(keys.vm(vmId("web")), { ...known, spec: { ...known.spec, disks: [disk] } })
+    .put(keys.owner(vmId("web")), held(heldBy, 1, 4))
+    .put(keys.vmStatus(vmId("web")), status(heldBy, 1, 4, "running"))
+    .put(keys.replica(vmId("web"), disk.volume, there), {
+      ...{ schema: 1, vm: "vm:web", volume: disk.volume, host: there, epoch: 4, receiver: null, state },
+    })
+    .put(keys.group("office" as GroupId), {
+      ...{ schema: 1, name: "office", vms: [vmId("web")], source: "h1", target: "h2", mode, paused: [], createdAt: 0 },
+    });
+  const heardAgoMs = new Map(["h1", "h2", "h3"].map((name) => [host(name), 100]));
+  return { view: records.view, wall: 0 as WallMs, heardAgoMs, durations: measureDurations([]) };
+}
+
+const eachWrite = { kind: "synchronous", boundMs: 3_000 };
+const copiesTold = (now: Present, link: string) => {
+  const found = foreseeLinkLoss(now, link, store);
+  if ("kind" in found) return found;
+  return found.course
+    .filter(({ code }) => /copies|cycles|writes/u.test(code))
+    .map(({ code, params }) => [code, params["from"], params["boundS"] ?? params["silentS"] ?? params["lossS"]]);
+};
+
+test("[S16, S25] a link that carries writes: how long one waits, and from when on what is written is at risk, with the group's own figures", () => {
+  expect(copiesTold(paired(eachWrite), "availability")).toEqual([["forecast-copies-other-link", "h1", 1.2]]);
+  const alone = (mode: object, heldBy = "h1") => {
+    const now = paired(mode, { heldBy });
+    const known = now.view.members.get(host("h2"))?.value;
+    const links = known?.links.filter(({ kind }) => kind === "availability");
+    const change = { kind: "put" as const, key: keys.member(host("h2")), text: JSON.stringify({ ...known, links }) };
+    applyChanges(now.view, [{ ...change, revision: now.view.revision }], now.view.revision);
+    return copiesTold(now, "availability");
+  };
+  expect(alone(eachWrite)).toEqual([["forecast-copies-left-behind", "h1", 3]]);
+  expect(alone(eachWrite, "h2"), "after a failover it goes the other way").toEqual([
+    ["forecast-copies-left-behind", "h2", 3],
+  ]);
+  const cycles = { kind: "asynchronous", everyS: 5, lossS: null };
+  expect(alone(cycles)).toEqual([["forecast-cycles-fall-behind", "h1", undefined]]);
+  expect(alone({ ...cycles, lossS: 60 })).toEqual([["forecast-cycles-fall-behind-to", "h1", 60]]);
+});
+
+test("[S16, S23] the store's own link is the one of the writes, too: they wait; of two hosts they go on by a note, and nothing stands still", () => {
+  const only = (now: Present): Present => {
+    for (const name of ["h1", "h2"]) {
+      const known = now.view.members.get(host(name))?.value;
+      const links = known?.links.filter(({ kind }) => kind === "management");
+      const change = { kind: "put" as const, key: keys.member(host(name)), text: JSON.stringify({ ...known, links }) };
+      applyChanges(now.view, [{ ...change, revision: now.view.revision }], now.view.revision);
+    }
+    return now;
+  };
+  expect(copiesTold(only(paired(eachWrite)), "management")).toEqual([["forecast-writes-wait", "h1", undefined]]);
+  const two = only(paired(eachWrite, { byHost: true }));
+  expect(copiesTold(two, "management")).toEqual([["forecast-copies-left-by-note", "h1", 3]]);
+  expect(foreseeLinkLoss(two, "management", store)).toMatchObject({
+    course: [{ code: "forecast-nobody-decides" }, { code: "forecast-copies-left-by-note" }],
+    vms: [],
+  });
 });

@@ -3,11 +3,13 @@ import type { HostId } from "../../model/ids.ts";
 import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { Member } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
-import { linkOrder, moveLinks, replicationLinks } from "../migration-links.ts";
+import { linkOrder, moveLinks } from "../migration-links.ts";
 import { reason } from "../placement/fitness.ts";
 import { findHost } from "../requests/find.ts";
 import type { Present } from "./ahead.ts";
 import { type Forecast, foreseeHostLoss, foreseeOutage } from "./forecast.ts";
+import { hasNoDeadline } from "./hosts.ts";
+import { whatCopiesLose, without } from "./link-copies.ts";
 import { moveLimit } from "./move-time.ts";
 
 /** Who asks: a host, and at which addresses it finds the store. */
@@ -34,11 +36,18 @@ export function foreseeLinkLoss(present: Present, wanted: string, store: StoreSe
     const course = [
       reason("S8", "forecast-link-carries-no-store", { link: wanted }),
       ...whatMovesLose(view, named, wanted),
-      ...whatCopiesLose(view, named, wanted),
+      ...whatCopiesLose(view, { name: wanted, links: named, storeServes: () => true }),
     ];
     return { course, vms: [], usual: present.durations.usual, limit: moveLimit(view) };
   }
-  return found === undefined ? foreseeOutage(present) : foreseeHostLoss(present, found.stored.value.id);
+  const host = found?.stored.value.id;
+  const forecast = host === undefined ? foreseeOutage(present) : foreseeHostLoss(present, host);
+  // Of two hosts each needs the other one to have anything recorded.
+  const storeServes = (from: HostId): boolean => host !== undefined && from !== host && !hasNoDeadline(view, from);
+  return {
+    ...forecast,
+    course: [...forecast.course, ...whatCopiesLose(view, { name: wanted, links: named, storeServes })],
+  };
 }
 
 type Link = Member["links"][number];
@@ -58,25 +67,7 @@ function whatMovesLose(view: ClusterView, lost: readonly Link[], link: string): 
   return [reason("S15", "forecast-no-link-for-moves", { link, between: [...named, ...more].join(", ") })];
 }
 
-/** Writes of protected VMs go over the next link, or to their copies no more: then those are left behind (S17). */
-function whatCopiesLose(view: ClusterView, lost: readonly Link[], link: string): Reason[] {
-  return valuesInKeyOrder(view.groups).flatMap(({ value: { name, source, target } }) => {
-    const [from, to] = [view.members.get(source)?.value, view.members.get(target)?.value];
-    if (from === undefined || to === undefined) return [];
-    const [first] = replicationLinks(from, to);
-    const [next] = replicationLinks(without(from, lost), without(to, lost));
-    if (first === undefined || first.subnet === next?.subnet) return [];
-    const params = { link, group: name, from: from.name, host: to.name };
-    if (next === undefined) return [reason("S17", "forecast-copies-left-behind", params)];
-    return [reason("S17", "forecast-copies-other-link", { ...params, next: next.subnet })];
-  });
-}
-
 const pairsNamedMax = 6;
-
-function without(member: Member, lost: readonly Link[]): Member {
-  return { ...member, links: member.links.filter((one) => !lost.includes(one)) };
-}
 
 function isCalled(name: string): (link: Link) => boolean {
   return ({ kind, subnet }) => kind === name || subnet === name;

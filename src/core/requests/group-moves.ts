@@ -1,7 +1,8 @@
 import type { HostId, VmId } from "../../model/ids.ts";
-import { type Refusal, refuse } from "../../model/reason.ts";
+import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { whyNotLiveTo } from "../cpu.ts";
+import { reason } from "../placement/fitness.ts";
 import { sealsLast } from "../replication-cycles.ts";
 import { isWorking } from "../replication-duty.ts";
 import { usability } from "../replication-usable.ts";
@@ -52,4 +53,20 @@ export function vmsToSwitch(
       return refuse("group-switch-copy-behind", { group: value.name, vm: vm.name, host: name });
   }
   return { kind: "vms", vms, to: host };
+}
+
+/**
+ * What the person who orders it has to know of the time after it: what a guest leaves as it runs is a copy that was left behind, and
+ * a group that is resumed by hand only brings none of those up to date by itself.
+ */
+export function afterSwitch(view: ClusterView, { group: wanted, manner }: GroupMove, vms: readonly VmId[]): Reason[] {
+  const found = findGroup(view, wanted);
+  if (found.kind === "refused" || manner !== "live") return [];
+  const { name: group, manualResume, mode } = found.stored.value;
+  const names = vms.flatMap((id) => {
+    const vm = view.vms.get(id)?.value;
+    return vm !== undefined && view.owners.get(id)?.value.kind === "held" ? [vm.name] : [];
+  });
+  if (manualResume !== true || mode.kind !== "synchronous" || names.length === 0) return [];
+  return [reason("S17", "group-switch-waits-for-resume", { group, vms: names.join(", ") })];
 }

@@ -76,6 +76,8 @@ const reasons = {
   "fix-device": "A fence device for {host} would do.",
   "fix-more-memory": "{mib} MiB more for VMs on {host} would do.",
   "fix-without-rule": "Without rule {rule} it would do.",
+  "fix-more-room": "{mib} MiB more room in pool {pool} on {host} would do.",
+  "fix-release-host": "Host {host} out of maintenance would do: `holdfast host release {host}`.",
   "fix-pools-and-networks": "The pools and networks of VM {vm} on {host} too would do.",
   "host-in-maintenance": "{host} is in maintenance.",
   "host-record-unreadable": "{host} has a record of its mode or maintenance that this version cannot read.",

@@ -12,10 +12,24 @@ export const forecastMessages = {
   "forecast-no-link-for-moves":
     "Without link {link} no guest that runs can be moved between {between}: maintenance, returns and balance wait there.",
   "forecast-copies-left-behind":
-    "Without link {link} nothing gets from {from} to {host}: the copies of group {group} are left behind there, its VMs go on, and are not started from them by themselves.",
+    "Without link {link} nothing gets from {from} to {host}: a write of group {group} waits up to {boundS} s, its bound; then its VMs go on without their copies, at risk from then: what they write is lost with {from}, and they are not started from the copies by themselves.",
+  "forecast-copies-left-by-note":
+    "Without link {link} nothing gets from {from} to {host}, and no record is taken: a write of group {group} waits up to {boundS} s, its bound; then its VMs go on without their copies by a note of {from}, at risk from then: what they write is lost with {from}, and nobody but a person takes the copies.",
+  "forecast-writes-wait":
+    "Without link {link} nothing gets from {from} to {host}, and nobody records that the VMs of group {group} go on without their copies: a write waits until the copies answer, or the store does.",
   "forecast-copies-other-link":
-    "The writes of group {group} go from {from} to {host} over {next} instead of link {link}.",
+    "The writes of group {group} go from {from} to {host} over {next} instead of link {link}; one that is under way waits for about {silentS} s.",
+  "forecast-cycles-other-link":
+    "The cycles of group {group} go from {from} to {host} over {next} instead of link {link}; no write waits.",
+  "forecast-cycles-fall-behind":
+    "Without link {link} no cycle of group {group} gets from {from} to {host}: no write waits, its copies fall behind, and its VMs are started from them by order alone.",
+  "forecast-cycles-fall-behind-to":
+    "Without link {link} no cycle of group {group} gets from {from} to {host}: no write waits, and its copies fall behind; its VMs are started from them by themselves only while those are at most {lossS} s behind.",
+  "forecast-nobody-decides":
+    "Of two hosts each needs the other one: nobody starts, moves or recovers a VM, and what runs goes on where it is.",
   "fix-arm": "The cluster is armed again: `holdfast cluster arm`.",
+  "fix-clear-error":
+    "It is tried anew once somebody has cleared its error: `holdfast vm set {vm} --state disabled`, then `holdfast vm start {vm}`.",
   "fix-move-links":
     "Moves may use {links} as well: `holdfast policy set --migration-links default`, or a list with it.",
   "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",

@@ -112,6 +112,11 @@ export const groupMessages = {
     effect: "The VM is not protected; what it writes is lost with its host.",
     remedy: "Bring the copy up to date: `holdfast group resume {group}`.",
   },
+  "group-switch-waits-for-resume": {
+    cause: "Group {group} is resumed by hand only, and what {vms} leaves as it runs is a copy that was left behind.",
+    effect: "After the switchover the VM is not protected: what it writes is lost with its new host.",
+    remedy: "Once it is there: `holdfast group resume {group}`.",
+  },
   "group-would-be-empty": {
     cause: "Group {group} would have no VM.",
     effect: "Nothing has changed.",
@@ -305,8 +310,15 @@ export const groupMessages = {
   },
   "group-vm-branch": {
     cause: "Host {host} has a branch of VM {vm} with acknowledged writes that nobody else has.",
-    effect: "Nothing is copied over it; until it is kept as a branch the VM is not protected.",
+    effect: "Nothing is copied over it before it is kept as a branch; until then the VM is not protected.",
     remedy:
-      "Nothing to do where both hosts are up and the group copies each write; then see `holdfast branch list`. Cycles copy nothing over it: `holdfast group set GROUP --mode sync` keeps it as a branch and copies anew, then set `--mode async` again.",
+      "Nothing to do but to have {host} up: then it is kept (`holdfast branch list`), and all is copied there anew by itself.",
+  },
+  "group-vm-branch-no-room": {
+    cause:
+      "Host {host} keeps a branch of VM {vm}, with acknowledged writes that nobody else has, and its pool {pool} has {freeMiB} MiB free; a copy beside it may take {neededMiB} MiB.",
+    effect: "Nothing is copied there: the VM is not protected.",
+    remedy:
+      "Make room in {pool} on {host}; or save from the branch what is needed (`holdfast branch export`) and delete it: `holdfast branch list --vm {vm}`, `holdfast branch delete {vm} BRANCH --accept`. It goes on by itself.",
   },
 } satisfies Catalogue;

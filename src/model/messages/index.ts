@@ -19,6 +19,7 @@ import { removalMessages } from "./removal.ts";
 import { replicationMessages } from "./replication.ts";
 import { requestMessages } from "./requests.ts";
 import { ruleMessages } from "./rules.ts";
+import { standingMessages } from "./standing.ts";
 import { takeoverMessages } from "./takeover.ts";
 
 /** The catalogue's parts. A code stands in exactly one of them. */
@@ -40,6 +41,7 @@ export const parts: readonly Catalogue[] = [
   groupMessages,
   pointMessages,
   heartMessages,
+  standingMessages,
   takeoverMessages,
   removalMessages,
   certificateMessages,

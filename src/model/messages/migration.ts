@@ -56,7 +56,15 @@ export const migrationMessages = {
   "move-broke-off": {
     cause: "The move of VM {vm} broke off: {detail}",
     effect: "The VM goes on where it is.",
-    remedy: "Check the target host and the link; then move it again.",
+    remedy: "Check the target host, its storage and the link; then move it again.",
+  },
+  "move-disk-unreadable": {
+    cause:
+      "Disk {disk} of VM {vm}, as `holdfast vm show {vm}` counts them, could not be read while it was copied: {detail}.",
+    effect:
+      "The VM goes on where it is; the copy is removed. Its guest is stopped where it comes to what cannot be read.",
+    remedy:
+      "Mend the storage below that disk, then move the VM again. Save from inside the guest what can still be read, or go back to a recovery point (`holdfast point list`).",
   },
   "move-qemu-refused": {
     cause: "QEMU refused a step of the move of VM {vm}: {detail}",
@@ -150,7 +158,7 @@ export const migrationMessages = {
   },
   "old-disks-removed": {
     cause:
-      "The image of volume {volume} in pool {pool} was removed from {host}: nobody needs it since VM {vm} was moved.",
+      "The image of volume {volume} in pool {pool} was removed from {host}: a move of VM {vm} left it over, and nobody needs it.",
     effect: "The pool has room again.",
     remedy: "Nothing to do.",
   },

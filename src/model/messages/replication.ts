@@ -275,7 +275,7 @@ export const replicationMessages = {
       "VM {vm} was on host {lost}, which is silent or lost; its copy on {host} is {seconds} s behind, and the group allows {limitS}.",
     effect: "It does not go on by itself: it waits for {lost}, or for an order.",
     remedy:
-      "Bring back {lost}; or accept the loss: `holdfast group set {group} --allow-loss {seconds}s`, with some seconds more than is shown.",
+      "Bring back {lost}: it goes on there with everything. Or accept the loss once: `holdfast group failover {group} --vm {vm}` shows it, and the `--accept …` that takes it; or for good: `holdfast group set {group} --allow-loss {seconds}s`, with some seconds more than is shown.",
   },
   "group-paused": {
     cause: "Group {group} is paused: somebody asked for it.",

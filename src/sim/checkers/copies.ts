@@ -172,10 +172,9 @@ function whyNotInSync(world: World, vm: VmId): string | undefined {
   if (!runs || (owner.host !== group.source && owner.host !== group.target)) return undefined;
   const states = (vms.get(vm)?.spec.disks ?? []).map(({ volume }) => {
     const record = values.get(keys.replica(vm, volume, to)) as Replica | undefined;
-    if (record?.state.kind === "diverged" && record.state.kept) return "kept";
     return record?.epoch === owner.epoch ? record.state.kind : "none";
   });
   const wanted = group.mode.kind === "synchronous" ? "in-sync" : "sealed";
-  if (states.every((state) => state === wanted) || states.includes("kept")) return undefined;
+  if (states.every((state) => state === wanted)) return undefined;
   return `the copy of ${vm} epoch ${owner.epoch} on ${to} is ${states.join(", ")}, and nothing is in its way`;
 }

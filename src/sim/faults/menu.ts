@@ -1,4 +1,5 @@
 import { must } from "../../base/assert.ts";
+import type { SeedLayout } from "../plan.ts";
 import { copiesInTrouble, copyingFaults, pointWishes } from "./copying.ts";
 import type { FaultKind } from "./fault.ts";
 import { hostFaults } from "./hosts.ts";
@@ -85,13 +86,19 @@ export const removalMenu: readonly FaultKind[] = [hostLeaves];
 /** Of two hosts, one goes on without the other; drawn in worlds of two (S23). */
 export const takeoverMenu: readonly FaultKind[] = [takeovers([...faultMenu])];
 
-const drawn = [
-  ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
-  ...[rulingMenu, movingMenu, copyingMenu, lastMenu, lateMenu, removalMenu, takeoverMenu],
-].flat();
-/** Every kind that seeds draw: a count of each is held against zero. */
-export const drawnKinds: readonly string[] = [...new Set(drawn.map((kind) => kind.name))];
-const all: readonly FaultKind[] = [...drawn, deviceLies, thawFails];
+const drawn: Readonly<Record<SeedLayout, readonly FaultKind[]>> = {
+  many: [
+    ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
+    ...[rulingMenu, movingMenu, copyingMenu, lastMenu, lateMenu, removalMenu],
+  ].flat(),
+  two: [faultMenu, orderMenu, managingMenu, movingMenu, copyingMenu, takeoverMenu].flat(),
+};
+const all: readonly FaultKind[] = [...drawn.many, ...drawn.two, deviceLies, thawFails];
+
+/** Every kind that seeds of a layout draw: a count of each is held against zero. */
+export function drawnKinds(layout: SeedLayout): readonly string[] {
+  return [...new Set(drawn[layout].map((kind) => kind.name))];
+}
 
 /** These cost no host its contact: processes that are started again at once, QEMUs, devices, clocks within their bounds. */
 const harmless: ReadonlySet<string> = new Set([

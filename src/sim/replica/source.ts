@@ -13,6 +13,8 @@ type Attached = {
   since: number | undefined;
   copied: boolean;
   told: string;
+  /** Its guest goes on without its copies: what those lack is looked at then. Null: it does not. */
+  lackingAt: number | null;
   /** What its relay was told, and has not answered. */
   readonly orders: Set<Done>;
 };
@@ -38,6 +40,8 @@ export class SimReplicatedHost {
 const stepMs = 2;
 const nothingSeen = { latencyMs: null, mibPerSecond: null } as const;
 const lookMs = 100;
+const lackingMs = 2_000;
+const blocksPerMiB = 16;
 const restartMs = 100;
 const done: HypervisorEnd = { kind: "done" };
 
@@ -116,6 +120,7 @@ export class SimReplicaSource implements ReplicaSource {
       attached.copied = false;
       if (!attached.relay.isAlive) this.#replace(run, attached);
       attached.relay.answerFromNowOn("stale");
+      attached.lackingAt ??= this.#world.now();
       end(done);
     });
   }
@@ -147,6 +152,7 @@ export class SimReplicaSource implements ReplicaSource {
         if (how === "overtaken") return over(refuse("replica-resync-ended", { vm: run.vm, detail: "overtaken" }));
         attached.since = relay.refused;
         attached.copied = false;
+        attached.lackingAt = null;
         qemu.resume();
         over(done);
       });
@@ -202,7 +208,7 @@ export class SimReplicaSource implements ReplicaSource {
   }
 
   #keep(run: VmRun, relay: SimRelay): Attached {
-    const attached: Attached = { relay, since: undefined, copied: false, told: "", orders: new Set() };
+    const attached: Attached = { relay, since: undefined, copied: false, told: "", lackingAt: null, orders: new Set() };
     this.#runs.set(nameOf(run), attached);
     this.#listen(run, attached);
     if (!this.#looks) this.#world.after(lookMs, () => this.#look());
@@ -242,14 +248,26 @@ export class SimReplicaSource implements ReplicaSource {
 
   #tell(run: VmRun, attached: Attached): void {
     const qemu = this.#answering(run);
-    if (qemu === undefined || attached.copied || attached.since === undefined) return;
-    qemu.resume();
+    if (qemu === undefined || attached.copied) return;
     const left = qemu.volumes.reduce((sum, { dirty }) => sum + dirty.size, 0);
+    if (attached.since === undefined) {
+      this.#tellLacking(run, attached, left);
+      return;
+    }
+    qemu.resume();
     const isOver = qemu.isWhole();
-    const remainingMiB = Math.ceil(left / 16);
+    const remainingMiB = Math.ceil(left / blocksPerMiB);
     this.#emit({ kind: "progress", run, progress: { percent: isOver ? 100 : 50, remainingMiB, mibPerSecond: 0 } });
     attached.copied = isOver;
     if (isOver) this.#emit({ kind: "copied", run });
+  }
+
+  /** While its guest goes on without its copies. */
+  #tellLacking(run: VmRun, attached: Attached, left: number): void {
+    if (attached.lackingAt === null || this.#world.now() < attached.lackingAt) return;
+    attached.lackingAt = this.#world.now() + lackingMs;
+    const remainingMiB = Math.ceil((left / blocksPerMiB) * 10) / 10;
+    this.#emit({ kind: "progress", run, progress: { percent: left === 0 ? 100 : 50, remainingMiB, mibPerSecond: 0 } });
   }
 
   /** Another relay for one that is gone: in hold, and it knows nothing of what the one before it refused. */

@@ -43,6 +43,10 @@ type Order = {
 };
 
 const underWay = new WeakSet<Life>();
+/** Ends before anything was forced. */
+const refusals: ReadonlySet<string> = new Set([
+  ...["takeover-not-needed", "takeover-peer-answers", "takeover-word-missing", "takeover-not-two"],
+]);
 
 /**
  * A person says at `self` that the other one is off, and types the word where no device confirms it only where that is so.
@@ -59,6 +63,7 @@ export function takeOver(world: World, self: SimHost, random: SeededRandom): voi
 
 function end({ world, self, life }: Order, code: string): void {
   underWay.delete(life);
+  if (refusals.has(code)) world.count("takeoversRefused");
   world.tell("operator", "takeover", { at: self.id, end: code });
 }
 
@@ -180,6 +185,8 @@ function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>, lives: Read
       );
       if (steps.length === 0) {
         self.takeoverUnfinished = false;
+        for (const proof of lost.values())
+          order.world.count(proof === "word" ? "takeoversByWord" : "takeoversByDevice");
         return end(order, "taken-over");
       }
       if (rounds > roundsMax) return end(order, "takeover-not-written");
@@ -224,7 +231,10 @@ function join(world: World, host: SimHost): void {
   if (!world.voters().some((number) => world.network.connects(host.number, number))) return;
   const isBack = !world.members.hasLeft(host.number);
   if (!isBack && !world.members.change(host.number, true)) return;
-  if (!isBack) world.tell("store", "member-joined", { host: host.id });
+  if (!isBack) {
+    world.tell("store", "member-joined", { host: host.id });
+    world.count("joinedAgain");
+  }
   const transaction = rejoinedTransaction(daemon.view(), host.id);
   if (transaction !== undefined)
     daemon.commit(transaction, [event("cluster-member-back", { host: host.id }, { host: host.id })], () => {});

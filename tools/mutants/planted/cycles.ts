@@ -51,6 +51,14 @@ export const cycleMutants: readonly Mutant[] = [
     replace: '{ kind: "diverged", at, kept: false }',
   },
   {
+    id: "cycles-over-a-branch",
+    rule: "S18",
+    what: "What the lost host has and nobody else is copied over by the next cycles before it is kept as a branch.",
+    file: "src/agent/cycling.ts",
+    find: "    if (!isLastKept(building, run, to, doors)) return [];\n",
+    replace: "    if (building.happened.now < 0 && !isLastKept(building, run, to, doors)) return [];\n",
+  },
+  {
     id: "sealed-of-another-time",
     rule: "S25",
     what: "What is recorded of a cycle is when it was heard of, not the moment that it holds.",

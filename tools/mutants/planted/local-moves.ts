@@ -85,4 +85,28 @@ export const moveDriverMutants: readonly Mutant[] = [
     find: "  if (existsSync(path)) return refused(",
     replace: '  if (existsSync(String(path).concat(".never"))) return refused(',
   },
+  {
+    id: "unreadable-disk-copied-with-holes",
+    rule: "S15",
+    what: "What cannot be read of a disk that is copied is left out, and the guest goes on at the target without it.",
+    file: "src/adapters/qemu/move-disks.ts",
+    find: '"on-source-error": "report"',
+    replace: '"on-source-error": "ignore"',
+  },
+  {
+    id: "disk-failed-on-the-way-left-standing",
+    rule: "S15",
+    what: "A guest whose own disk fails while it is copied stands for as long as that takes, untold and untried.",
+    file: "src/adapters/qemu/watch.ts",
+    find: 'else if (live.phase === "leaving") void failedOnItsWay(host, live);',
+    replace: 'else if (live.phase === "halted") void failedOnItsWay(host, live);',
+  },
+  {
+    id: "copy-let-go-over-a-cut-link",
+    rule: "S15",
+    what: "QEMU lets go of a copy that was broken off over a link that is cut, and stands still with its guest until it is answered.",
+    file: "src/adapters/qemu/move-disks.ts",
+    find: "  for (const node of nodes) await yank(live, [Number(node.slice(prefix.length))]);",
+    replace: "",
+  },
 ];

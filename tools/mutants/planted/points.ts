@@ -96,6 +96,22 @@ export const pointMutants: readonly Mutant[] = [
 /** Found by the tests of what is decided of points. */
 export const pointRuleMutants: readonly Mutant[] = [
   {
+    id: "copied-beside-a-branch-without-room",
+    rule: "S18",
+    what: "A copy is begun beside a branch in a pool that has no room for both: it is full for everybody who writes there.",
+    file: "src/agent/point-taking.ts",
+    find: "    return !points.taken.has(run.vm) && lacksRoomBeside(view, run.vm, to) === undefined;",
+    replace: "    return !points.taken.has(run.vm) || lacksRoomBeside(view, run.vm, to) === undefined;",
+  },
+  {
+    id: "branch-made-anew-by-each-agent",
+    rule: "S18",
+    what: "An agent that is new makes a branch of what is one already.",
+    file: "src/agent/point-taking.ts",
+    find: "  if (isOnRecord(view, run.vm, to, last) || points.kept",
+    replace: "  if (points.kept",
+  },
+  {
     id: "late-freeze-passes-for-the-thaw",
     rule: "S20",
     what: "What a guest answers late to the freeze is taken for its word that it goes on.",

@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const file = "src/core/takeover.ts";
-const near = ["takeover"];
+const shows = { layout: "two", near: ["takeover"] } as const;
 
 /** Bugs of two hosts that vote, and of going on without the other one: found by seeds (those of `takeover.ts` by unit tests). */
 export const twoHostMutants: readonly Mutant[] = [
@@ -9,7 +9,7 @@ export const twoHostMutants: readonly Mutant[] = [
     id: "lost-host-fenced-before-its-vms-leap",
     rule: "S24",
     what: "Who goes on without the other host fences it first: its VMs may start with epochs that it used.",
-    near,
+    ...shows,
     file,
     find: '    say("cluster", { ...forced, open: true }),\n',
     replace:
@@ -19,7 +19,7 @@ export const twoHostMutants: readonly Mutant[] = [
     id: "copies-left-behind-are-taken-along",
     rule: "S21",
     what: "Who goes on without the other host takes copies of its VMs for whole that the records call stale.",
-    near,
+    ...shows,
     file,
     find: "isInSync(view, vm, self) && !(byItself === true && isUnsaid);",
     replace: "!(byItself === true && isUnsaid);",
@@ -28,7 +28,7 @@ export const twoHostMutants: readonly Mutant[] = [
     id: "managers-decide-in-the-midst-of-a-takeover",
     rule: "S24",
     what: "A manager goes on while a takeover of its host is not written to its end.",
-    near,
+    ...shows,
     file: "src/manager/manager.ts",
     find: "if (happened.isHeld === true || isHalfTakenOver(happened.view)) {",
     replace: "if (happened.isHeld === undefined && isHalfTakenOver(happened.view)) {",
@@ -37,7 +37,7 @@ export const twoHostMutants: readonly Mutant[] = [
     id: "votes-again-as-the-life-that-was-fenced",
     rule: "S23",
     what: "A host joins the store that went on without it before it has registered there anew.",
-    near,
+    ...shows,
     file,
     find: `  if (incarnation === undefined || fenceOf(view, self, incarnation) !== undefined) return false;
   return heartbeatOf(view, self, incarnation) !== undefined;`,
@@ -47,7 +47,7 @@ export const twoHostMutants: readonly Mutant[] = [
     id: "next-agent-knows-no-note",
     rule: "S23",
     what: "An agent brings the copy of a run up to date that an earlier one let go on alone by a note, as if it lacked nothing.",
-    near,
+    ...shows,
     file: "src/agent/mirroring.ts",
     find: 'mirror.told === "alone" || noteOf(building.state, mirror.run)?.isThere === true;',
     replace: 'mirror.told === "alone";',
@@ -56,9 +56,18 @@ export const twoHostMutants: readonly Mutant[] = [
     id: "copy-of-two-taken-without-its-hosts-word",
     rule: "S23",
     what: "A copy that its host may have gone on without, by a note of its own, is taken by itself once that host is fenced.",
-    near,
+    ...shows,
     file: "src/core/replication-usable.ts",
     find: "state.byHost !== true || owner?.kind",
     replace: "state.byHost === true || owner?.kind",
+  },
+  {
+    id: "point-of-a-copy-that-was-left-by-a-note",
+    rule: "S20",
+    what: "A point is taken of a copy that the records call in sync, and that a guest went on without by a note of its host.",
+    ...shows,
+    file: "src/agent/point-taking.ts",
+    find: 'mirror?.told === "alone" || noteOf(state, run) !== undefined;',
+    replace: 'mirror?.told === "alone" && noteOf(state, run) !== undefined;',
   },
 ];

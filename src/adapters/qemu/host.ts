@@ -53,6 +53,8 @@ export type LiveRun = {
   readonly onJob: Set<() => void>;
   /** Of each job that met an error: on which side of it, which the job's own words leave open. */
   readonly jobErrors: Map<string, JobError>;
+  /** Disks that a move of it copies, or copied last, as far as this driver began it. */
+  copied: readonly number[];
   /** Of a guest that is copied out: aborted by whoever ends the attempt, which then settles. */
   copying: { readonly giveUp: AbortController; readonly settled: Promise<unknown> } | undefined;
   /** Of a run that waits for its guest: closes what its source may knock at. */
@@ -112,6 +114,7 @@ export function newLiveRun(host: QemuHost, run: VmRun, taps: readonly string[], 
     jobWords: 0,
     onJob: new Set(),
     jobErrors: new Map(),
+    copied: [],
     copying: undefined,
     closeDoors: () => undefined,
     exports: undefined,

@@ -54,6 +54,7 @@ type Job = z.infer<typeof jobSchema>;
 
 const prefix = "move-disk";
 const nameOf = (disk: number): string => `${prefix}${disk}`;
+const diskOf = (name: string): number => Number(name.slice(prefix.length));
 
 /** Every disk's job, and nothing else's; undefined: QEMU does not say. */
 async function queryJobs(live: LiveRun): Promise<readonly Job[] | undefined> {
@@ -69,6 +70,7 @@ export async function startMirrors(live: LiveRun, mirroring: Mirroring): Promise
   if (!(await connects(address, nbd))) return brokenOff(live, `nobody answers at port ${nbd} of ${address}`);
   const tls = request.tls ? { "tls-creds": tlsId, "tls-hostname": request.to } : {};
   live.jobErrors.clear();
+  live.copied = copied;
   const speed = request.bandwidthMiBps === null ? {} : { speed: speedOf(request.bandwidthMiBps, copied.length) };
   for (const i of copied) {
     const node = {
@@ -175,7 +177,7 @@ function copyFailed(live: LiveRun, job: Job | undefined): Refusal {
   const detail = job?.error ?? "a copy of its disks has ended";
   const failed = job === undefined ? undefined : live.jobErrors.get(job.id);
   if (job === undefined || failed !== "read") return brokenOff(live, detail, failed);
-  const disk = Number(job.id.slice(prefix.length)) + 1;
+  const disk = diskOf(job.id) + 1;
   return refuse("move-disk-unreadable", { vm: live.run.vm, disk, detail });
 }
 
@@ -192,7 +194,7 @@ export async function stopGuest(live: LiveRun, copied: readonly number[]): Promi
   if (copied.length === 0) return executeAll(live, [["stop"]]);
   const end = (await live.qmp?.execute("stop", undefined, { limitMs: limits.stopMs })) ?? { kind: "dead" };
   if (end.kind !== "late") return end;
-  await yank(live, copied);
+  await yankEach(live, copied);
   for (const giveUpAt = performance.now() + limits.goneMs; performance.now() < giveUpAt; await sleep(limits.endPollMs))
     if (stoppedStates.has(await queryStatus(live))) return { kind: "done", value: undefined };
   return end;
@@ -252,25 +254,34 @@ async function namedNodes(live: LiveRun): Promise<readonly string[] | undefined>
 
 /** No trace is left, whoever began them: the guest's writes go to its own disks alone. False: something is, try again. */
 export async function dropMirrors(live: LiveRun): Promise<boolean> {
-  const jobs = await queryJobs(live);
+  const jobs = (await queryJobs(live)) ?? (await jobsOnceFree(live));
   if (jobs === undefined) return false;
   for (const { id, status } of jobs)
     if (status !== "concluded") await live.qmp?.execute("block-job-cancel", { device: id, force: true });
   if (!(await areOver(live, limits.cancelMs))) {
-    const nodes = jobs.map(({ id }) => Number(id.slice(prefix.length)));
-    await yank(live, nodes);
+    await yankEach(
+      live,
+      jobs.map(({ id }) => diskOf(id)),
+    );
     if (!(await areOver(live, limits.goneMs))) return false;
   }
   const [left, nodes] = await Promise.all([queryJobs(live), namedNodes(live)]);
   if (left === undefined || nodes === undefined) return false;
   // QEMU flushes a node before it lets go of it, and stands still with its guest until that is answered: over a link that is cut in
   // silence for minutes. Nobody needs what is there any more.
-  for (const node of nodes) await yank(live, [Number(node.slice(prefix.length))]);
+  await yankEach(live, nodes.map(diskOf));
   return dismiss(
     live,
     left.map(({ id }) => id),
     nodes,
   );
+}
+
+/** QEMU may have stopped its guest by itself, and wait in its main loop for what the link does not bring. */
+async function jobsOnceFree(live: LiveRun): Promise<readonly Job[] | undefined> {
+  if (live.copied.length === 0 || live.qmp === undefined) return undefined;
+  await yankEach(live, live.copied);
+  return queryJobs(live);
 }
 
 async function areOver(live: LiveRun, limitMs: number): Promise<boolean> {
@@ -281,7 +292,10 @@ async function areOver(live: LiveRun, limitMs: number): Promise<boolean> {
   return false;
 }
 
-async function yank(live: LiveRun, disks: readonly number[]): Promise<void> {
-  const instances = disks.map((disk) => ({ type: "block-node", "node-name": nameOf(disk) }));
-  await live.qmp?.execute("yank", { instances }, { limitMs: limits.stopMs, outOfBand: true });
+/** One by one: one that is unknown refuses all that are named with it. */
+async function yankEach(live: LiveRun, disks: readonly number[]): Promise<void> {
+  for (const disk of disks) {
+    const instances = [{ type: "block-node", "node-name": nameOf(disk) }];
+    await live.qmp?.execute("yank", { instances }, { limitMs: limits.stopMs, outOfBand: true });
+  }
 }

@@ -106,7 +106,7 @@ export const moveDriverMutants: readonly Mutant[] = [
     rule: "S15",
     what: "QEMU lets go of a copy that was broken off over a link that is cut, and stands still with its guest until it is answered.",
     file: "src/adapters/qemu/move-disks.ts",
-    find: "  for (const node of nodes) await yank(live, [Number(node.slice(prefix.length))]);",
+    find: "  await yankEach(live, nodes.map(diskOf));",
     replace: "",
   },
 ];

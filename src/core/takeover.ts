@@ -31,16 +31,6 @@ export type Takeover = {
   readonly byItself?: boolean;
 };
 
-/** As they are registered; to be read before the store is forced: right after it anybody who booted may register. */
-export function livesOf({ hosts }: ClusterView, lost: readonly HostId[]): ReadonlyMap<HostId, Incarnation> {
-  const lives = new Map<HostId, Incarnation>();
-  for (const host of lost) {
-    const registration = hosts.get(host);
-    if (registration !== undefined) lives.set(host, registration.value.incarnation);
-  }
-  return lives;
-}
-
 export type Claim = "peer-is-off" | "others-are-off";
 
 /** Whom the claim is about: all other members, in the order of their ids. Refused: it does not fit this cluster. */
@@ -152,10 +142,9 @@ export function takeoverSteps(view: ClusterView, takeover: Takeover): readonly T
   });
   return [
     say("cluster", { ...forced, open: true }),
-    ...lostVms(view, [...lost.keys()]).map(({ vm, owner }) => ({
-      subject: vm.id,
-      transaction: renumber(view, vm.id, owner, takeover),
-    })),
+    ...lostVms(view, [...lost.keys()])
+      .filter(({ owner }) => mayLackDecisions(view) || isOfLostLife(owner.value, takeover))
+      .map(({ vm, owner }) => ({ subject: vm.id, transaction: renumber(view, vm.id, owner, takeover) })),
     ...(mayLackDecisions(view) ? ownCopies(view, self).flatMap((own) => keepBranches(own, at)) : []),
     ...[...lost].flatMap(([host, proof]) => fenceOff(view, host, proof, takeover)),
     // Refused where it is made on what was there before the first: it is made anew then, and so comes last in any case.
@@ -179,6 +168,15 @@ function keepBranches(
     writes.push(put(key, { ...record.value, state: { kind: "diverged", at, kept: true } }));
   }
   return writes.length === 0 ? [] : [{ subject: vm, transaction: transaction(compares, writes) }];
+}
+
+/**
+ * What a later life of the lost host has claimed it has under a number that this store knows of, and by all that it knows itself:
+ * where two had to agree to whatever was decided, nothing of that leaps.
+ */
+function isOfLostLife({ host, incarnation }: HeldOwner, { lives }: Takeover): boolean {
+  const life = lives?.get(host);
+  return life === undefined || incarnation <= life;
 }
 
 /** S24: until all of a takeover is written, managers would decide by records that it is about to change. */

@@ -174,7 +174,7 @@ async function run(
   keepMember(config, etcd, view, commit);
   keepOthersOut(etcd, view, commit, self);
   const dueAfter = () => (takeover.force.isOfThisBoot() ? 0 : shootsAfter(view(), self));
-  keepMark(takeover.force);
+  keepMark(takeover.force, api);
   if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
   return undefined;
 }
@@ -199,12 +199,17 @@ function keepWatch(dueAfter: () => number | undefined, silentMs: () => number, a
   }, lookForSilenceMs).unref();
 }
 
-/** S24: managers hold for a takeover that was begun here; where it never came, nothing else would end that. */
-function keepMark(force: StoreForce): void {
+/** S24: managers hold for a takeover that was begun here; where it never came, or its daemon has died, nothing else would end that. */
+function keepMark(force: StoreForce, api: Api): void {
   setInterval(() => {
     if (!force.isUnfinished()) return;
-    force.settle((wasNever) => {
-      if (wasNever) log("takeover-never-came", {});
+    force.settle((became) => {
+      if (became === "never-came") log("takeover-never-came", {});
+      if (became !== "forced") return;
+      void api.finishTakeover().then((end) => {
+        if (end?.kind === "ok") log("takeover-finished", {});
+        else if (end !== undefined) log(end.code, end.params);
+      });
     });
   }, lookForMarkMs).unref();
 }

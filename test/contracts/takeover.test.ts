@@ -3,6 +3,7 @@ import { type Client, connectClient } from "../../src/api/client/index.ts";
 import type { StoreKey } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { FenceDevice } from "../../src/model/records.ts";
+import type { TakeoverPlan } from "../../src/model/takeover-plan.ts";
 import { fenceOf } from "../../src/model/view.ts";
 import type { PowerOffEnd } from "../../src/ports/fencing.ts";
 import type { Store } from "../../src/ports/store.ts";
@@ -13,7 +14,15 @@ import { held, host, incarnation, member, vm, vmId } from "../support/records.ts
 /** One host's API, whose store decides nothing until it is forced. */
 async function openHost(power: PowerOffEnd = { kind: "off" }) {
   const peers = { answering: [] as string[], answersLater: [] as string[], asked: 0 };
-  const seen = { forced: 0, cut: 0, ...peers, serves: true, isUnfinished: false };
+  const seen = {
+    forced: 0,
+    cut: 0,
+    ...peers,
+    serves: true,
+    isUnfinished: false,
+    isOfThisBoot: true,
+    plan: undefined as TakeoverPlan | undefined,
+  };
   let memory: MemoryStore | undefined;
   const all = (done: Parameters<Store["snapshot"]>[1]) => memory?.snapshot("/" as StoreKey, done);
   const api = await startApiHost({
@@ -33,15 +42,17 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
           done(addresses.filter((one) => now.includes(one)));
         },
         peek: all,
-        force: (done) => {
+        force: (plan, done) => {
+          seen.plan = plan;
           seen.forced += 1;
           seen.serves = true;
           seen.isUnfinished = true;
           done({ kind: "done" });
         },
         isUnfinished: () => seen.isUnfinished,
-        settle: (done) => done(false),
-        isOfThisBoot: () => seen.isUnfinished,
+        plan: () => (seen.isUnfinished ? seen.plan : undefined),
+        settle: (done) => done("unknown"),
+        isOfThisBoot: () => seen.isUnfinished && seen.isOfThisBoot,
         finished: () => {
           seen.isUnfinished = false;
         },
@@ -132,6 +143,29 @@ test("[S24] one of which nothing was written after the store was forced is finis
   await until(() => api.view().owners.get(vmId("web"))?.value.epoch === 104, "the leap");
   await until(() => api.view().cluster?.value.forced?.open === undefined, "its end");
   expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-not-needed"));
+});
+
+test("[S24] what a daemon left half written the next one of the same boot finishes, without an order and with the other one up", async () => {
+  const { api, client, seen } = await openHost();
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true });
+  expect(seen.plan).toMatchObject({ lost: [{ host: "h2", proof: "word", incarnation: 1 }] });
+  // As a daemon leaves it that dies after its first write; and the lost host has booted.
+  await until(() => api.view().cluster?.value.forced !== undefined, "the record");
+  const { forced, ...cluster } = api.view().cluster?.value ?? {};
+  await api.put(keys.cluster, { ...cluster, forced: { ...forced, open: true } });
+  await api.put(keys.owner(vmId("web")), held("h2", 1, 4));
+  const registration = api.view().hosts.get(host("h2"))?.value;
+  await api.put(keys.host(host("h2")), { ...registration, incarnation: 2 });
+  Object.assign(seen, { isUnfinished: true, isOfThisBoot: false, answering: ["10.0.0.2"] });
+  expect(await api.api.finishTakeover()).toBeUndefined();
+  expect(seen.isUnfinished).toBe(true);
+  seen.isOfThisBoot = true;
+  expect(await api.api.finishTakeover()).toMatchObject({ kind: "ok", value: { done: true } });
+  expect(seen).toMatchObject({ forced: 1, isUnfinished: false });
+  await until(() => api.view().owners.get(vmId("web"))?.value.epoch === 104, "the leap");
+  await until(() => api.view().cluster?.value.forced?.open === undefined, "its end");
+  expect(fenceOf(api.view(), host("h2"), incarnation(2))).toBeUndefined();
+  expect(await api.api.finishTakeover()).toBeUndefined();
 });
 
 test("[S23] who comes back while the word is waited for is not off: nothing is forced", async () => {

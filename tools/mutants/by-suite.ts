@@ -19,7 +19,7 @@ export const suites = {
     projects: ["unit", "properties", "contracts"],
     files: [
       ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
-      ...["src/core/takeover.test.ts", "src/heart/registering.test.ts", "src/agent/second-commit.test.ts"],
+      ...["src/core/takeover", "src/heart/registering.test.ts", "src/agent/second-commit.test.ts"],
       ...["src/agent/mirroring.test.ts", "src/agent/receiving.test.ts", "src/agent/alone.test.ts"],
       ...["test/contracts/takeover.test.ts", "src/core/point", "src/manager/manager.test.ts"],
       ...["src/adapters/nbd/spent-chunks.test.ts", "src/adapters/qemu/guest-freeze.test.ts"],

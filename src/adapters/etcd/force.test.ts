@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import type { ForceTruth } from "../../ports/store-force.ts";
 import { openStoreForce } from "./force.ts";
 import { forcedMark, memberDataDir, startOrders } from "./member.ts";
 import type { StoreMember } from "./membership.ts";
@@ -24,7 +25,7 @@ function marked(listed: () => Promise<Listed>) {
   writeFileSync(mark, "");
   const store = { membership: { ownList: listed } } as EtcdStore;
   const force = openStoreForce({ runDir: join(dir, "run"), stateDir: dir, restart: ["true"] }, store);
-  const settled = () => new Promise<boolean>((resolve) => force.settle(resolve));
+  const settled = () => new Promise<ForceTruth>((resolve) => force.settle(resolve));
   return { settled, isMarked: () => existsSync(mark), order: startOrders(join(dir, "run")).force };
 }
 
@@ -32,17 +33,21 @@ const answers = (...members: readonly StoreMember[]) => marked(async () => ({ ki
 
 test("[S24] the mark of a takeover whose force never came goes once its members vote as before", async () => {
   const both = answers(voter("h1"), voter("h2"));
-  expect(await both.settled()).toBe(true);
+  expect(await both.settled()).toBe("never-came");
   expect(both.isMarked()).toBe(false);
-  expect(await both.settled()).toBe(false);
+  expect(await both.settled()).toBe("unknown");
 });
 
 test("[S24] it stays where the store was forced, or nobody knows whether it was", async () => {
   const forced = answers(voter("h1"));
   const joining = answers(voter("h1"), { ...voter("h2"), learner: true });
   const silent = marked(async () => ({ kind: "unknown", cause: "no leader" }));
-  for (const one of [forced, joining, silent]) {
-    expect(await one.settled()).toBe(false);
+  for (const [one, became] of [
+    [forced, "forced"],
+    [joining, "unknown"],
+    [silent, "unknown"],
+  ] as const) {
+    expect(await one.settled()).toBe(became);
     expect(one.isMarked()).toBe(true);
   }
 });
@@ -50,11 +55,11 @@ test("[S24] it stays where the store was forced, or nobody knows whether it was"
 test("[S24] it stays where an order to force is on its way, which makes it anew", async () => {
   const ordered = answers(voter("h1"), voter("h2"));
   writeFileSync(ordered.order, "");
-  expect(await ordered.settled()).toBe(false);
+  expect(await ordered.settled()).toBe("unknown");
   const meanwhile = marked(async () => {
     writeFileSync(meanwhile.order, "");
     return { kind: "done", value: [voter("h1"), voter("h2")] };
   });
-  expect(await meanwhile.settled()).toBe(false);
+  expect(await meanwhile.settled()).toBe("unknown");
   expect([ordered.isMarked(), meanwhile.isMarked()]).toEqual([true, true]);
 });

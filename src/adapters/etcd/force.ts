@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HostConfig } from "../../model/config.ts";
+import { parseJson } from "../../model/json.ts";
 import { keys } from "../../model/keys.ts";
+import { type TakeoverPlan, takeoverPlanSchema } from "../../model/takeover-plan.ts";
 import type { ForceEnd, StoreForce } from "../../ports/store-force.ts";
 import { answering } from "../linux/links.ts";
 import { forcedMark, memberDataDir, startOrders } from "./member.ts";
@@ -37,25 +39,28 @@ export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreFo
       void answering(addresses, { ports: knocked, limitMs: askMs }).then(done);
     },
     peek: (done) => store.peek(done),
-    force: (done) => {
+    force: (plan, done) => {
       forced += 1;
-      void force(options, store).then(done);
+      void force(options, store, plan).then(done);
     },
+    plan: () => readPlan(mark),
     settle: (done) => {
       const before = forced;
       // An order that is on its way makes the mark anew.
       const isQuiet = () => forced === before && !existsSync(order);
-      if (!existsSync(mark) || !isQuiet()) return done(false);
+      if (!existsSync(mark) || !isQuiet()) return done("unknown");
       void store.membership.ownList().then((listed) => {
-        const votes = listed.kind === "done" ? listed.value.filter(({ learner }) => !learner).length : 0;
+        const members = listed.kind === "done" ? listed.value : [];
+        const votes = members.filter(({ learner }) => !learner).length;
+        if (!isQuiet() || votes === 0) return done("unknown");
         // A forced store has one member, until all that has to follow is written (`isToRejoin`).
-        const wasNever = votes > 1 && isQuiet();
+        if (votes === 1) return done(members.length === 1 ? "forced" : "unknown");
         try {
-          if (wasNever) finished();
+          finished();
         } catch {
-          return done(false); // the state disk takes nothing: the mark stays, and is looked at again
+          return done("unknown"); // the state disk takes nothing: the mark stays, and is looked at again
         }
-        done(wasNever);
+        done("never-came");
       });
     },
   };
@@ -66,12 +71,21 @@ function begunHere({ runDir }: ForceOptions): string {
   return join(runDir, "store-forced-here");
 }
 
-async function force(options: ForceOptions, store: EtcdStore): Promise<ForceEnd> {
+/** What the order said, as the member's start has taken it over into its mark. */
+function readPlan(mark: string): TakeoverPlan | undefined {
+  try {
+    return takeoverPlanSchema.safeParse(parseJson(readFileSync(mark, "utf8"))).data;
+  } catch {
+    return undefined; // there is none
+  }
+}
+
+async function force(options: ForceOptions, store: EtcdStore, plan: TakeoverPlan): Promise<ForceEnd> {
   const { runDir, restart } = options;
   const order = startOrders(runDir).force;
   const giveUpAt = performance.now() + forceMs;
   writeFileSync(begunHere(options), "");
-  writeFileSync(order, "");
+  writeFileSync(order, JSON.stringify(plan));
   restartMember(restart);
   try {
     while (performance.now() < giveUpAt) {

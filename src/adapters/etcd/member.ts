@@ -89,7 +89,7 @@ export function startOrders(runDir: string): { readonly force: string; readonly 
   return { force: join(runDir, "store-force"), join: join(runDir, "store-join") };
 }
 
-/** Beside a member's data: it was forced, and what has to follow may not be written. Stays over boots. */
+/** Beside a member's data: it was forced, and what has to follow may not be written: what that is. Stays over boots. */
 export function forcedMark(dataDir: string): string {
   return `${dataDir}.forced`;
 }
@@ -104,7 +104,7 @@ if [ -f "$state/store-initial" ]; then
   set -- "$@" "--initial-cluster=$(cat "$state/store-initial")" --initial-cluster-state=existing
 fi
 if [ -f "$run/store-force" ]; then
-  rm -rf "$data.before"; cp -a "$data" "$data.before" && : > "$data.forced" && sync "$data.forced" "\${data%/*}" &&
+  rm -rf "$data.before"; cp -a "$data" "$data.before" && cp "$run/store-force" "$data.forced" && sync "$data.forced" "\${data%/*}" &&
     rm "$run/store-force" && set -- "$@" --force-new-cluster
 fi
 exec etcd "$@"`;

@@ -3,17 +3,18 @@ import {
   type Claim,
   foreseeTakeover,
   leftUnfenced,
-  livesOf,
   type OffProof,
   othersOf,
   type Takeover,
   takeoverSteps,
   wordFor,
 } from "../../core/takeover.ts";
+import { isWritten, planTakeover, takeoverBy, whyNotFinished } from "../../core/takeover-plan.ts";
 import type { HostId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { EventDraft } from "../../model/records.ts";
+import type { TakeoverPlan } from "../../model/takeover-plan.ts";
 import type { Change, CommitEnd, Transaction } from "../../model/transaction.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
 import type { PowerOffEnd } from "../../ports/fencing.ts";
@@ -89,15 +90,55 @@ async function takeOverOnce(
   if (!isForced && (await serves(options))) return refuse("takeover-not-needed", {});
   const talksNow = await whoAnswers(options, means, before, lost);
   if (talksNow !== undefined) return talksNow;
-  const trouble = isForced ? undefined : await force(options, means);
-  if (trouble !== undefined) return trouble;
-  const view = await viewOf(options, readAll);
+  // A host that booted meanwhile may register as soon as the store serves: its proof is of the life before.
+  const plan = planTakeover(before, { lost: proofs, at: clock.wall(), byItself: input.byItself === true });
+  const trouble = isForced ? undefined : await force(options, means, plan);
+  return trouble ?? writeRest(options, means, plan, input);
+}
+
+/** All that follows from a store that was forced. */
+async function writeRest(
+  options: ApiOptions,
+  means: TakeoverMeans,
+  plan: TakeoverPlan,
+  input: WithRequestId,
+): Promise<Answer<TakeoverOutput>> {
+  const { self, store } = options;
+  const view = await viewOf(options, (done) => store.snapshot("/" as typeof keys.cluster, done));
   if ("kind" in view) return view;
-  // A host that booted meanwhile may have registered, as soon as the store serves: its proof is of the life before.
-  const lives = livesOf(before, lost);
-  const failed = await writeAll(options, view, { lost: proofs, lives }, input);
+  const order = takeoverBy(self, plan);
+  const failed = await writeAll(options, view, order, input);
   if (failed === undefined) means.force.finished();
-  return failed ?? ok(view, self, proofs, true);
+  return failed ?? ok(view, self, order.lost, true);
+}
+
+/**
+ * S24: a daemon that finds a takeover of its host half written writes the rest, without anybody's order: that was given, and whoever
+ * was proven to be off was. Undefined: there is nothing to do, or nothing that may be done without a person.
+ */
+export async function finishTakeover(options: ApiOptions): Promise<Answer<TakeoverOutput> | undefined> {
+  const { takeover: means, store } = options;
+  const plan = means?.force.isOfThisBoot() === true ? means.force.plan() : undefined;
+  if (means === undefined || plan === undefined || underWay) return undefined;
+  underWay = true;
+  try {
+    if (!(await serves(options))) return undefined;
+    const view = await viewOf(options, (done) => store.snapshot("/" as typeof keys.cluster, done));
+    if ("kind" in view) return undefined;
+    if (isWritten(view, plan)) {
+      means.force.finished();
+      return undefined;
+    }
+    const answering = new Map<HostId, string>();
+    for (const { host } of plan.lost) {
+      const address = await whereAnswers(options, means, view, host);
+      if (address !== undefined) answering.set(host, address);
+    }
+    if (whyNotFinished(view, plan, answering) !== undefined) return undefined;
+    return await writeRest(options, means, plan, {});
+  } finally {
+    underWay = false;
+  }
 }
 
 function namesOfLossy(view: ClusterView, self: HostId, lost: readonly HostId[]): readonly string[] {
@@ -106,9 +147,13 @@ function namesOfLossy(view: ClusterView, self: HostId, lost: readonly HostId[]):
 
 type Read = (done: (end: SnapshotEnd) => void) => void;
 
-async function force({ clock }: ApiOptions, means: TakeoverMeans): Promise<Unavailable | undefined> {
+async function force(
+  { clock }: ApiOptions,
+  means: TakeoverMeans,
+  plan: TakeoverPlan,
+): Promise<Unavailable | undefined> {
   const late = { kind: "failed", cause: noAnswer.cause } as const;
-  const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(done));
+  const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(plan, done));
   if (forced.kind === "done") return undefined;
   return { kind: "unavailable", code: "takeover-store-failed", params: { cause: forced.cause } };
 }
@@ -130,21 +175,35 @@ async function viewOf(options: ApiOptions, read: Read): Promise<ClusterView | Un
 
 /** S23: whoever answers on any link is not off, whatever the operator says. */
 async function whoAnswers(
-  { clock }: ApiOptions,
-  { force }: TakeoverMeans,
+  options: ApiOptions,
+  means: TakeoverMeans,
   view: ClusterView,
   lost: readonly HostId[],
 ): Promise<Refusal | undefined> {
   for (const host of lost) {
-    const addresses = (view.members.get(host)?.value.links ?? []).map(({ address }) => address);
-    if (addresses.length === 0) return refuse("takeover-no-links", { host });
-    const found = await answered<readonly string[]>(clock, answeringMs, addresses, (done) =>
-      force.answering(addresses, done),
-    );
-    const [address] = found;
+    if (addressesOf(view, host).length === 0) return refuse("takeover-no-links", { host });
+    const address = await whereAnswers(options, means, view, host);
     if (address !== undefined) return refuse("takeover-peer-answers", { host: nameOf(view, host), address });
   }
   return undefined;
+}
+
+/** Whether it answers at all is not known where nobody says so in time: then it does. */
+async function whereAnswers(
+  { clock }: ApiOptions,
+  { force }: TakeoverMeans,
+  view: ClusterView,
+  host: HostId,
+): Promise<string | undefined> {
+  const addresses = addressesOf(view, host);
+  const found = await answered<readonly string[]>(clock, answeringMs, addresses, (done) =>
+    force.answering(addresses, done),
+  );
+  return found[0];
+}
+
+function addressesOf(view: ClusterView, host: HostId): readonly string[] {
+  return (view.members.get(host)?.value.links ?? []).map(({ address }) => address);
 }
 
 /** Each by its device; those without one, or that it does not confirm, by the operator's word for all of them. */
@@ -178,11 +237,10 @@ async function proveOff(
 async function writeAll(
   options: ApiOptions,
   view: ClusterView,
-  { lost, lives }: Required<Pick<Takeover, "lost" | "lives">>,
-  input: TakeoverInput,
+  order: Takeover,
+  input: WithRequestId,
 ): Promise<Unavailable | undefined> {
-  const at = options.clock.wall();
-  const order = { self: options.self, lost, lives, at, byItself: input.byItself === true };
+  const { lost, at } = order;
   const actor = { name: "root", role: "admin" as const, requestId: input.requestId ?? options.random.hex(24) };
   const names = [...lost.keys()].map((host) => nameOf(view, host)).join(", ");
   const told = toldOfCluster("cluster-taken-over", { by: options.self, without: names }, { actor, at });

@@ -16,8 +16,9 @@ export const takeoverMessages = {
     cause: "A takeover was begun at host {host}, and is not written to its end.",
     effect: "Where this host has the manager nothing is decided: no VM is started, moved or recovered.",
     remedy:
-      "Where the others are off, ask at {host} once more: `holdfast cluster takeover --help`. Where they vote again, this ends by itself within a minute. One that is up and does not vote has to be switched off first.",
+      "Where the others are off, ask at {host} once more: `holdfast cluster takeover --help`. Where they vote again, and where {host} has not booted since, of two hosts, this ends by itself within a minute. One that is up, does not vote and keeps it from ending has to be switched off first.",
   },
+  "takeover-finished": "A takeover was begun here and not written to its end: the rest of it is written now.",
   "takeover-never-came":
     "A takeover was begun here, and the store was never forced: its members vote as before. The mark of it is taken away.",
   "alone-note-unreadable":

@@ -3,16 +3,17 @@ import { event } from "../../core/decision.ts";
 import {
   isToRejoin,
   leftUnfenced,
-  livesOf,
   type OffProof,
   othersOf,
   rejoinedTransaction,
   type TakeoverStep,
   takeoverSteps,
 } from "../../core/takeover.ts";
-import { type HostId, type Incarnation, noRevision, type StoreKey } from "../../model/ids.ts";
+import { isWritten, planTakeover, takeoverBy, whyNotFinished } from "../../core/takeover-plan.ts";
+import { type HostId, noRevision, type StoreKey } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { Cluster } from "../../model/records.ts";
+import type { TakeoverPlan } from "../../model/takeover-plan.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
 import type { SnapshotEnd } from "../../ports/store.ts";
 import type { Daemon } from "../../runtime/daemon.ts";
@@ -71,7 +72,7 @@ function begin(order: Order, served: SnapshotEnd): void {
   const { world, self } = order;
   const isForced = served.kind === "done";
   const view = viewOf(isForced ? served : peek(world));
-  const isAnew = !isForced || (self.takeoverUnfinished && leftUnfenced(view, self.id).length === 0);
+  const isAnew = !isForced || (self.forced !== undefined && leftUnfenced(view, self.id).length === 0);
   const lost = isAnew ? othersOf(view, self.id, "peer-is-off") : leftUnfenced(view, self.id);
   const [peer] = "kind" in lost ? [] : lost;
   if (peer === undefined) end(order, "kind" in lost ? lost.code : "takeover-not-needed");
@@ -79,25 +80,23 @@ function begin(order: Order, served: SnapshotEnd): void {
   else
     proveOff(order, view, peer, (proof) => {
       if (proof === undefined) end(order, "takeover-word-missing");
-      else confirm(order, { peer, proof, isForced, lives: livesOf(view, [peer]) });
+      else {
+        const lost = new Map([[peer, proof]]);
+        confirm(order, { peer, isForced, plan: planTakeover(view, { lost, at: self.clock.wall(), byItself: false }) });
+      }
     });
 }
 
-type Proven = {
-  readonly peer: HostId;
-  readonly proof: OffProof;
-  readonly isForced: boolean;
-  readonly lives: ReadonlyMap<HostId, Incarnation>;
-};
+type Proven = { readonly peer: HostId; readonly isForced: boolean; readonly plan: TakeoverPlan };
 
 /** Devices take their time: whoever is back meanwhile is not off, and a store that serves again is left alone. */
-function confirm(order: Order, { peer, proof, isForced, lives }: Proven): void {
+function confirm(order: Order, { peer, isForced, plan }: Proven): void {
   const { world, self, store } = order;
   store.snapshot("/" as StoreKey, (served) => {
     if (!isForced && served.kind === "done") end(order, "takeover-not-needed");
     else if (answers(world, self, world.host(peer))) end(order, "takeover-peer-answers");
-    else if (isForced) writeAll(order, new Map([[peer, proof]]), lives);
-    else force(order, () => writeAll(order, new Map([[peer, proof]]), lives));
+    else if (isForced) writeAll(order, plan);
+    else force(order, plan);
   });
 }
 
@@ -143,13 +142,13 @@ function proveOff(
 }
 
 /** The member's own restart: it goes on without the daemon, and is lost with the power (a host that boots never forces). */
-function force(order: Order, done: () => void): void {
+function force(order: Order, plan: TakeoverPlan): void {
   const { world, self, life, random } = order;
   const ms = forceMs.min + random.below(forceMs.spread);
   self.trouble.memberDown += 1;
   world.members.refresh();
   self.after(ms, () => {
-    self.takeoverUnfinished = true;
+    self.forced = { plan, boots: self.boots };
     world.members.force(self.number);
     world.count("forcedStores");
     world.tell("store", "forced", { host: self.id }, "S23");
@@ -163,7 +162,7 @@ function force(order: Order, done: () => void): void {
   const look = (): void => {
     tries += 1;
     order.store.snapshot("/" as StoreKey, (served) => {
-      if (served.kind === "done" && self.takeoverUnfinished) done();
+      if (served.kind === "done" && self.forced !== undefined) writeAll(order, plan);
       else if (tries > servesTriesMax) end(order, "takeover-store-failed");
       else life.after(servesAgainMs, look);
     });
@@ -171,20 +170,19 @@ function force(order: Order, done: () => void): void {
   life.after(ms + servesAgainMs, look);
 }
 
-function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>, lives: ReadonlyMap<HostId, Incarnation>): void {
+function writeAll(order: Order, plan: TakeoverPlan): void {
   const { self, daemon, store } = order;
-  const at = self.clock.wall();
+  const takeover = takeoverBy(self.id, plan);
+  const { lost } = takeover;
   const done = new Set<string>();
   let rounds = 0;
   const round = (): void => {
     rounds += 1;
     store.snapshot("/" as StoreKey, (read) => {
       if (read.kind !== "done") return end(order, "takeover-no-data");
-      const steps = takeoverSteps(viewOf(read), { self: self.id, lost, lives, at }).filter(
-        ({ subject }) => !done.has(subject),
-      );
+      const steps = takeoverSteps(viewOf(read), takeover).filter(({ subject }) => !done.has(subject));
       if (steps.length === 0) {
-        self.takeoverUnfinished = false;
+        self.forced = undefined;
         for (const proof of lost.values())
           order.world.count(proof === "word" ? "takeoversByWord" : "takeoversByDevice");
         return end(order, "taken-over");
@@ -210,10 +208,39 @@ function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>, lives: Read
   round();
 }
 
+/** S24: as src/main has it looked after, by a daemon of the same boot, and without anybody's order. */
+function finish(world: World, self: SimHost): void {
+  const daemon = world.daemons.get(self.id);
+  const { life, stopped } = self.processes.daemon;
+  const { forced } = self;
+  if (daemon === undefined || life === undefined || stopped || !self.works || underWay.has(life)) return;
+  if (forced === undefined || forced.boots !== self.boots || !world.members.isVoter(self.number)) return;
+  underWay.add(life);
+  const random = world.random.for(`takeover ${world.scheduler.executed}`);
+  const order: Order = { world, self, life, daemon, store: storeClient(world, self, life, "daemon"), random };
+  const { plan } = forced;
+  order.store.snapshot("/" as StoreKey, (served) => {
+    if (served.kind !== "done" || self.forced?.plan !== plan) return underWay.delete(life);
+    const view = viewOf(served);
+    if (isWritten(view, plan)) {
+      self.forced = undefined;
+      return underWay.delete(life);
+    }
+    const heard = plan.lost.filter(({ host }) => answers(world, self, world.host(host))).map(({ host }) => host);
+    if (whyNotFinished(view, plan, new Map(heard.map((host) => [host, host]))) !== undefined)
+      return underWay.delete(life);
+    world.count("takeoversFinished");
+    return writeAll(order, plan);
+  });
+}
+
 /** S23: after a store went on by force, each host that it went on without joins it anew, as its own records say. */
 function keepJoining(world: World): void {
   const look = (): void => {
-    for (const host of world.workers()) join(world, host);
+    for (const host of world.workers()) {
+      join(world, host);
+      finish(world, host);
+    }
     if (world.hosts.some(({ number }) => world.members.hasLeft(number)) || isOpen(world))
       world.scheduler.after(joinEveryMs, look);
   };
@@ -221,6 +248,7 @@ function keepJoining(world: World): void {
 }
 
 function isOpen(world: World): boolean {
+  if (world.hosts.some(({ forced }) => forced !== undefined)) return true;
   const cluster = world.truth.values.get(keys.cluster) as Cluster | undefined;
   return (cluster?.forced?.without.length ?? 0) > 0;
 }

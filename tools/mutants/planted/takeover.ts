@@ -1,6 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const file = "src/core/takeover.ts";
+const plan = "src/core/takeover-plan.ts";
 
 /** Bugs of going on without members that are off: found by the unit tests of records. */
 export const takeoverMutants: readonly Mutant[] = [
@@ -211,5 +212,45 @@ export const takeoverMutants: readonly Mutant[] = [
     file: "src/heart/looking.ts",
     find: "return isWithoutDeadline(promised) ? heartLimits.earlierLifeMs :",
     replace: "return isWithoutDeadline(promised) && heartLimits.earlierLifeMs < 0 ? 0 :",
+  },
+  {
+    id: "half-written-takeover-ends-who-is-heard",
+    rule: "S23",
+    what: "The rest of a takeover is written although the very life that was said to be off is heard since.",
+    file: plan,
+    find: "const isHeardSince = heard !== null && heard !== beat;",
+    replace: "const isHeardSince = heard !== null && heard < (beat ?? 0);",
+  },
+  {
+    id: "word-ends-who-answers",
+    rule: "S23",
+    what: "The rest of a takeover by a word is written although the same life answers.",
+    file: plan,
+    find: 'proof === "word" && isSameLife && address',
+    replace: 'proof === "power-off" && isSameLife && address',
+  },
+  {
+    id: "takeover-of-many-finished-by-itself",
+    rule: "S24",
+    what: "In a larger cluster the rest of a takeover is written without a person, while others are up and may have let go of VMs.",
+    file: plan,
+    find: "if (view.members.size !== 2)",
+    replace: "if (view.members.size < 2)",
+  },
+  {
+    id: "later-claim-leaps",
+    rule: "S24",
+    what: "What a later life of the lost host has claimed while a takeover was written gets another number.",
+    file,
+    find: "return life === undefined || incarnation <= life;",
+    replace: "return life === undefined || incarnation > 0;",
+  },
+  {
+    id: "takeover-finished-after-a-boot",
+    rule: "S24",
+    what: "A host that has booted since writes the rest of its takeover, whatever the other one did meanwhile.",
+    file: "src/api/server/takeover.ts",
+    find: "const plan = means?.force.isOfThisBoot() === true ? means.force.plan() : undefined;",
+    replace: "const plan = means?.force.isUnfinished() === true ? means.force.plan() : undefined;",
   },
 ];

@@ -70,4 +70,13 @@ export const twoHostMutants: readonly Mutant[] = [
     find: 'mirror?.told === "alone" || noteOf(state, run) !== undefined;',
     replace: 'mirror?.told === "alone" && noteOf(state, run) !== undefined;',
   },
+  {
+    id: "half-written-takeover-waits-for-the-other-to-go",
+    rule: "S24",
+    what: "The rest of a takeover is not written while the other host is up, which votes only after that.",
+    ...shows,
+    file: "src/core/takeover-plan.ts",
+    find: 'if (isHeardSince || (proof === "word" && isSameLife && address !== undefined))',
+    replace: "if (isHeardSince || (isSameLife === isSameLife && proof.length > 0 && address !== undefined))",
+  },
 ];

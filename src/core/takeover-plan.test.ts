@@ -1,12 +1,13 @@
 import { expect, test } from "vitest";
 import { heartbeat, host } from "../../test/support/records.ts";
-import { ReplicaCluster, run, there } from "../../test/support/replicas.ts";
+import { ReplicaCluster, run, there, web } from "../../test/support/replicas.ts";
 import { must } from "../base/assert.ts";
 import type { HostId, Incarnation, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import { takeoverPlanSchema } from "../model/takeover-plan.ts";
+import { type TakeoverPlan, takeoverPlanSchema } from "../model/takeover-plan.ts";
+import { fenceOf } from "../model/view.ts";
 import type { OffProof } from "./takeover.ts";
-import { isWritten, planTakeover, takeoverBy, whyNotFinished } from "./takeover-plan.ts";
+import { heardSince, isWritten, planTakeover, stepsOf, takeoverBy, whyNotFinished } from "./takeover-plan.ts";
 import { remove } from "./transactions.ts";
 
 const at = 70 as WallMs;
@@ -57,12 +58,31 @@ test.each(["word", "power-off"] as const)(
 test("[S23] nobody is ended who is heard since as the same life, or answers as it and only a word was given", () => {
   const cluster = clusterOfTwo();
   const [byWord, byDevice] = [planned(cluster, "word"), planned(cluster, "power-off")];
-  const answers = { kind: "refused", code: "takeover-peer-answers" };
-  expect(whyNotFinished(cluster.view, byWord, answering)).toMatchObject(answers);
+  const untrue = { kind: "refused", code: "takeover-word-untrue", params: { host: "h1", address: "10.0.0.1" } };
+  const heard = { kind: "refused", code: "takeover-heard-since", params: { host: "h1" } };
+  expect(whyNotFinished(cluster.view, byWord, answering)).toMatchObject(untrue);
   expect(whyNotFinished(cluster.view, byDevice, answering)).toBeUndefined();
   beat(cluster);
-  expect(whyNotFinished(cluster.view, byWord, nobody)).toMatchObject(answers);
-  expect(whyNotFinished(cluster.view, byDevice, nobody)).toMatchObject(answers);
+  for (const plan of [byWord, byDevice]) {
+    expect(whyNotFinished(cluster.view, plan, nobody)).toMatchObject(heard);
+    expect(stepsOf(cluster.view, there, plan, (view) => heardSince(view, plan))).toMatchObject(heard);
+  }
+});
+
+test("[S9] who is heard after the look at it is not ended, and its VMs keep their number: the store refuses what was made before", () => {
+  const steps = ({ view }: ReplicaCluster, plan: TakeoverPlan) => {
+    const made = stepsOf(view, there, plan, (now) => heardSince(now, plan));
+    return "kind" in made ? [] : made.filter(({ subject }) => subject === lost || subject === web);
+  };
+  const cluster = clusterOfTwo();
+  const made = steps(cluster, planned(cluster, "word"));
+  expect(made.map(({ subject }) => subject)).toEqual([web, lost]);
+  beat(cluster);
+  expect(made.map((step) => cluster.commit({ kind: "commit", ...step }))).toEqual([false, false]);
+  const silent = clusterOfTwo();
+  const ends = steps(silent, planned(silent, "word")).map((step) => silent.commit({ kind: "commit", ...step }));
+  expect(ends).toEqual([true, true]);
+  expect(fenceOf(silent.view, lost, run.incarnation)?.value.proofs).toEqual(["word"]);
 });
 
 test("[S24] of more than two hosts a person has to look, and so where somebody has ordered it anew", () => {
@@ -70,9 +90,9 @@ test("[S24] of more than two hosts a person has to look, and so where somebody h
   const plan = planned(cluster, "power-off");
   const record = must(cluster.view.cluster, "a cluster").value;
   cluster.put(keys.cluster, { ...record, forced: { by: there, without: [lost], at: at + 1, open: true } });
-  expect(whyNotFinished(cluster.view, plan, nobody)).toMatchObject({ code: "takeover-under-way" });
+  expect(whyNotFinished(cluster.view, plan, nobody)).toMatchObject({ code: "takeover-ordered-later" });
   const many = new ReplicaCluster();
-  expect(whyNotFinished(many.view, planned(many, "power-off"), nobody)).toMatchObject({ code: "takeover-not-two" });
+  expect(whyNotFinished(many.view, planned(many, "power-off"), nobody)).toMatchObject({ code: "takeover-left-to-you" });
 });
 
 test("[S24] it is written once its own record is closed, and not by that of an earlier one", () => {

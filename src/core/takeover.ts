@@ -195,6 +195,12 @@ export function leftUnfenced(view: ClusterView, self: HostId): readonly HostId[]
   });
 }
 
+/** The life that was lost is not heard until this is written, as S9 has it of silence: else it is not off, whatever was said. */
+function unheard(view: ClusterView, host: HostId, lives: Takeover["lives"]): readonly Compare[] {
+  const life = lives?.get(host);
+  return life === undefined ? [] : [unchanged(keys.heartbeat(host, life), heartbeatOf(view, host, life))];
+}
+
 /** A witness, or a host that never joined, has nothing that could be fenced. */
 function fenceOff(
   view: ClusterView,
@@ -220,7 +226,7 @@ function fenceOff(
     at,
   };
   const key = keys.fence(host, incarnation);
-  const compares = [unchanged(keys.host(host), registration), unchanged(key, before)];
+  const compares = [unchanged(keys.host(host), registration), unchanged(key, before), ...unheard(view, host, lives)];
   return [{ subject: host, transaction: transaction(compares, [put(key, record)]) }];
 }
 
@@ -229,9 +235,10 @@ function fenceOff(
  * leap along: this order takes them, where both members had to agree that they are. Of any other, nothing is known (S21); what was
  * never whole stays of no use.
  */
-function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, { self, byItself }: Takeover): Transaction {
+function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, takeover: Takeover): Transaction {
+  const { self, byItself, lives } = takeover;
   const epoch = (owner.value.epoch + epochGap) as Epoch;
-  const compares: Compare[] = [unchanged(keys.owner(vm), owner)];
+  const compares: Compare[] = [unchanged(keys.owner(vm), owner), ...unheard(view, owner.value.host, lives)];
   const writes: Write[] = [put(keys.owner(vm), { ...owner.value, epoch })];
   const isUnsaid = copiesOn(view, vm, self).some(({ record: one }) => one !== undefined && isByHost(one.value));
   const isTaken = !mayLackDecisions(view) && isInSync(view, vm, self) && !(byItself === true && isUnsaid);

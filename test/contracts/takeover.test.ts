@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
-import type { StoreKey } from "../../src/model/ids.ts";
+import { planTakeover } from "../../src/core/takeover-plan.ts";
+import type { StoreKey, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { FenceDevice } from "../../src/model/records.ts";
 import type { TakeoverPlan } from "../../src/model/takeover-plan.ts";
@@ -9,7 +10,7 @@ import type { PowerOffEnd } from "../../src/ports/fencing.ts";
 import type { Store } from "../../src/ports/store.ts";
 import type { MemoryStore } from "../../src/sim/memory-store.ts";
 import { type ApiHost, failure, startApiHost, until } from "../support/api-host.ts";
-import { held, host, incarnation, member, vm, vmId } from "../support/records.ts";
+import { heartbeat, held, host, incarnation, member, vm, vmId } from "../support/records.ts";
 
 /** One host's API, whose store decides nothing until it is forced. */
 async function openHost(power: PowerOffEnd = { kind: "off" }) {
@@ -22,6 +23,8 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
     isUnfinished: false,
     isOfThisBoot: true,
     plan: undefined as TakeoverPlan | undefined,
+    /** While the links are asked. */
+    meanwhile: async () => {},
   };
   let memory: MemoryStore | undefined;
   const all = (done: Parameters<Store["snapshot"]>[1]) => memory?.snapshot("/" as StoreKey, done);
@@ -39,7 +42,7 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
         answering: (addresses, done) => {
           seen.asked += 1;
           const now = seen.asked > 1 ? [...seen.answering, ...seen.answersLater] : seen.answering;
-          done(addresses.filter((one) => now.includes(one)));
+          void seen.meanwhile().then(() => done(addresses.filter((one) => now.includes(one))));
         },
         peek: all,
         force: (plan, done) => {
@@ -166,6 +169,24 @@ test("[S24] what a daemon left half written the next one of the same boot finish
   await until(() => api.view().cluster?.value.forced?.open === undefined, "its end");
   expect(fenceOf(api.view(), host("h2"), incarnation(2))).toBeUndefined();
   expect(await api.api.finishTakeover()).toBeUndefined();
+});
+
+test("[S9] who is heard while the links are asked is not off: the rest is not written, and who keeps it is told", async () => {
+  const { api, client, seen } = await openHost();
+  const beat = () => api.put(keys.heartbeat(host("h2"), incarnation(1)), heartbeat());
+  await beat();
+  seen.meanwhile = async () => (seen.asked === 2 ? beat() : undefined);
+  const heard = { code: "takeover-heard-since", params: { host: "h2" } };
+  // The store was forced by then; of what has to follow nothing is written.
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject(heard);
+  expect(seen).toMatchObject({ forced: 1, isUnfinished: true });
+  expect(await api.api.finishTakeover()).toMatchObject(heard);
+  // Seen to be off by then, and said so anew; that daemon dies, and while the next one asks the links it is heard once more.
+  seen.plan = planTakeover(api.view(), { lost: new Map([[host("h2"), "word"]]), at: 1 as WallMs, byItself: false });
+  seen.meanwhile = beat;
+  expect(await api.api.finishTakeover()).toMatchObject(heard);
+  expect(fenceOf(api.view(), host("h2"), incarnation(1))).toBeUndefined();
+  expect(api.view().owners.get(vmId("web"))?.value.epoch).toBe(4);
 });
 
 test("[S23] who comes back while the word is waited for is not off: nothing is forced", async () => {

@@ -1,15 +1,13 @@
 import { toldOfCluster } from "../../core/requests/disarm.ts";
+import { type Claim, foreseeTakeover, leftUnfenced, type OffProof, othersOf, wordFor } from "../../core/takeover.ts";
 import {
-  type Claim,
-  foreseeTakeover,
-  leftUnfenced,
-  type OffProof,
-  othersOf,
-  type Takeover,
-  takeoverSteps,
-  wordFor,
-} from "../../core/takeover.ts";
-import { isWritten, planTakeover, takeoverBy, whyNotFinished } from "../../core/takeover-plan.ts";
+  heardSince,
+  isWritten,
+  type Objection,
+  planTakeover,
+  stepsOf,
+  whyNotFinished,
+} from "../../core/takeover-plan.ts";
 import type { HostId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
@@ -93,23 +91,19 @@ async function takeOverOnce(
   // A host that booted meanwhile may register as soon as the store serves: its proof is of the life before.
   const plan = planTakeover(before, { lost: proofs, at: clock.wall(), byItself: input.byItself === true });
   const trouble = isForced ? undefined : await force(options, means, plan);
-  return trouble ?? writeRest(options, means, plan, input);
+  return trouble ?? writeRest(options, means, { plan, input, against: (view) => heardSince(view, plan) });
 }
 
+type Rest = { readonly plan: TakeoverPlan; readonly against: Objection; readonly input: WithRequestId };
+
 /** All that follows from a store that was forced. */
-async function writeRest(
-  options: ApiOptions,
-  means: TakeoverMeans,
-  plan: TakeoverPlan,
-  input: WithRequestId,
-): Promise<Answer<TakeoverOutput>> {
+async function writeRest(options: ApiOptions, means: TakeoverMeans, rest: Rest): Promise<Answer<TakeoverOutput>> {
   const { self, store } = options;
   const view = await viewOf(options, (done) => store.snapshot("/" as typeof keys.cluster, done));
   if ("kind" in view) return view;
-  const order = takeoverBy(self, plan);
-  const failed = await writeAll(options, view, order, input);
+  const failed = await writeAll(options, view, rest);
   if (failed === undefined) means.force.finished();
-  return failed ?? ok(view, self, order.lost, true);
+  return failed ?? ok(view, self, new Map(rest.plan.lost.map(({ host, proof }) => [host, proof])), true);
 }
 
 /**
@@ -134,8 +128,7 @@ export async function finishTakeover(options: ApiOptions): Promise<Answer<Takeov
       const address = await whereAnswers(options, means, view, host);
       if (address !== undefined) answering.set(host, address);
     }
-    if (whyNotFinished(view, plan, answering) !== undefined) return undefined;
-    return await writeRest(options, means, plan, {});
+    return await writeRest(options, means, { plan, input: {}, against: (now) => whyNotFinished(now, plan, answering) });
   } finally {
     underWay = false;
   }
@@ -237,28 +230,32 @@ async function proveOff(
 async function writeAll(
   options: ApiOptions,
   view: ClusterView,
-  order: Takeover,
-  input: WithRequestId,
-): Promise<Unavailable | undefined> {
-  const { lost, at } = order;
+  { plan, against, input }: Rest,
+): Promise<Unavailable | Refusal | undefined> {
+  const { lost, at } = plan;
   const actor = { name: "root", role: "admin" as const, requestId: input.requestId ?? options.random.hex(24) };
-  const names = [...lost.keys()].map((host) => nameOf(view, host)).join(", ");
+  const names = lost.map(({ host }) => nameOf(view, host)).join(", ");
   const told = toldOfCluster("cluster-taken-over", { by: options.self, without: names }, { actor, at });
   const done = new Set<string>();
-  let rest = takeoverSteps(view, order);
+  let now = view;
+  let left = 0;
   for (let round = 0; round < roundsMax; round++) {
+    const steps = stepsOf(now, options.self, plan, against);
+    if ("kind" in steps) return steps;
+    const rest = steps.filter(({ subject }) => !done.has(subject));
+    if (rest.length === 0) return undefined;
+    left = rest.length;
     for (const { subject, transaction } of rest) {
       const end = await commit(options, transaction, done.size === 0 ? [told] : []);
       // Agents of this host write the same records: the fence waits until each leap is made on what is there.
       if (end !== "committed") break;
       done.add(subject);
     }
-    const now = await viewOf(options, (read) => options.store.snapshot("/" as typeof keys.cluster, read));
-    if ("kind" in now) return now;
-    rest = takeoverSteps(now, order).filter(({ subject }) => !done.has(subject));
-    if (rest.length === 0) return undefined;
+    const read = await viewOf(options, (give) => options.store.snapshot("/" as typeof keys.cluster, give));
+    if ("kind" in read) return read;
+    now = read;
   }
-  return { kind: "unavailable", code: "takeover-not-written", params: { done: done.size, left: rest.length } };
+  return { kind: "unavailable", code: "takeover-not-written", params: { done: done.size, left } };
 }
 
 function commit(

@@ -69,6 +69,27 @@ export const takeoverMessages = {
     effect: "Nothing has changed. Two clusters would write the same VMs.",
     remedy: "Mend the link, or cut the power of {host}; then ask again.",
   },
+  "takeover-heard-since": {
+    cause: "{host} is heard as the same life that was said or proven to be off: it is on.",
+    effect:
+      "The store goes on with this host alone; the rest of the takeover is not written: no VM of {host} starts here, and nothing is decided.",
+    remedy: "Cut the power of {host}, and look that it is off; then ask for the takeover once more.",
+  },
+  "takeover-word-untrue": {
+    cause: "{host} answers at {address}, as the same life that somebody said to be off.",
+    effect: "The rest of the takeover is not written: no VM of {host} starts here, and nothing is decided.",
+    remedy: "Cut the power of {host}, and look that it is off; then ask for the takeover once more.",
+  },
+  "takeover-ordered-later": {
+    cause: "A later takeover is on record than the one that this host has noted.",
+    effect: "The rest of the noted one is not written by itself, and nothing is decided here.",
+    remedy: "Look that the others are off, then ask for the takeover once more.",
+  },
+  "takeover-left-to-you": {
+    cause: "This cluster has {members} members: what a takeover of more than two lacks is not written by itself.",
+    effect: "VMs of the lost hosts do not start, and nothing is decided here.",
+    remedy: "Look that the others are off, then ask for the takeover once more.",
+  },
   "takeover-word-missing": {
     cause: "No device proves it: {cause}.",
     effect: "Nothing has changed. If it is on and only cut off, its VMs run twice, and writes on one side are lost.",

@@ -7,9 +7,15 @@ import {
   othersOf,
   rejoinedTransaction,
   type TakeoverStep,
-  takeoverSteps,
 } from "../../core/takeover.ts";
-import { isWritten, planTakeover, takeoverBy, whyNotFinished } from "../../core/takeover-plan.ts";
+import {
+  heardSince,
+  isWritten,
+  type Objection,
+  planTakeover,
+  stepsOf,
+  whyNotFinished,
+} from "../../core/takeover-plan.ts";
 import { type HostId, noRevision, type StoreKey } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { Cluster } from "../../model/records.ts";
@@ -31,6 +37,8 @@ const forceMs = { min: 800, spread: 2_500 } as const;
 const servesAgainMs = 1_000;
 const servesTriesMax = 60;
 const roundsMax = 20;
+/** A daemon that finishes what another one has begun asks all links of the lost host before, as long as they may take to answer. */
+const askLinksMs = { min: 50, spread: 4_950 } as const;
 /** A member that joins anew puts its data aside, starts, catches up and is promoted. */
 const joinEveryMs = 2_000;
 
@@ -95,7 +103,7 @@ function confirm(order: Order, { peer, isForced, plan }: Proven): void {
   store.snapshot("/" as StoreKey, (served) => {
     if (!isForced && served.kind === "done") end(order, "takeover-not-needed");
     else if (answers(world, self, world.host(peer))) end(order, "takeover-peer-answers");
-    else if (isForced) writeAll(order, plan);
+    else if (isForced) writeAll(order, plan, (view) => heardSince(view, plan));
     else force(order, plan);
   });
 }
@@ -162,7 +170,7 @@ function force(order: Order, plan: TakeoverPlan): void {
   const look = (): void => {
     tries += 1;
     order.store.snapshot("/" as StoreKey, (served) => {
-      if (served.kind === "done" && self.forced !== undefined) writeAll(order, plan);
+      if (served.kind === "done" && self.forced !== undefined) writeAll(order, plan, (view) => heardSince(view, plan));
       else if (tries > servesTriesMax) end(order, "takeover-store-failed");
       else life.after(servesAgainMs, look);
     });
@@ -170,20 +178,21 @@ function force(order: Order, plan: TakeoverPlan): void {
   life.after(ms + servesAgainMs, look);
 }
 
-function writeAll(order: Order, plan: TakeoverPlan): void {
+function writeAll(order: Order, plan: TakeoverPlan, against: Objection): void {
   const { self, daemon, store } = order;
-  const takeover = takeoverBy(self.id, plan);
-  const { lost } = takeover;
+  const lost = plan.lost.map(({ host }) => host);
   const done = new Set<string>();
   let rounds = 0;
   const round = (): void => {
     rounds += 1;
     store.snapshot("/" as StoreKey, (read) => {
       if (read.kind !== "done") return end(order, "takeover-no-data");
-      const steps = takeoverSteps(viewOf(read), takeover).filter(({ subject }) => !done.has(subject));
+      const all = stepsOf(viewOf(read), self.id, plan, against);
+      if ("kind" in all) return end(order, all.code);
+      const steps = all.filter(({ subject }) => !done.has(subject));
       if (steps.length === 0) {
         self.forced = undefined;
-        for (const proof of lost.values())
+        for (const { proof } of plan.lost)
           order.world.count(proof === "word" ? "takeoversByWord" : "takeoversByDevice");
         return end(order, "taken-over");
       }
@@ -196,8 +205,7 @@ function writeAll(order: Order, plan: TakeoverPlan): void {
       round();
       return;
     }
-    const told =
-      done.size === 0 ? [event("cluster-taken-over", {}, { by: self.id, without: [...lost.keys()].join(", ") })] : [];
+    const told = done.size === 0 ? [event("cluster-taken-over", {}, { by: self.id, without: lost.join(", ") })] : [];
     daemon.commit(step.transaction, told, ({ kind }) => {
       // Agents of this host write the same records: the fence waits until each leap is made on what is there.
       if (kind !== "committed") return round();
@@ -227,10 +235,13 @@ function finish(world: World, self: SimHost): void {
       return underWay.delete(life);
     }
     const heard = plan.lost.filter(({ host }) => answers(world, self, world.host(host))).map(({ host }) => host);
-    if (whyNotFinished(view, plan, new Map(heard.map((host) => [host, host]))) !== undefined)
-      return underWay.delete(life);
-    world.count("takeoversFinished");
-    return writeAll(order, plan);
+    const against: Objection = (now) => whyNotFinished(now, plan, new Map(heard.map((host) => [host, host])));
+    if (against(view) !== undefined) return underWay.delete(life);
+    // By then anybody may have come, or be heard: it is judged anew by what is there when it is written.
+    return life.after(askLinksMs.min + random.below(askLinksMs.spread), () => {
+      world.count("takeoversFinished");
+      writeAll(order, plan, against);
+    });
   });
 }
 

@@ -76,7 +76,7 @@ export const twoHostMutants: readonly Mutant[] = [
     what: "The rest of a takeover is not written while the other host is up, which votes only after that.",
     ...shows,
     file: "src/core/takeover-plan.ts",
-    find: 'if (isHeardSince || (proof === "word" && isSameLife && address !== undefined))',
-    replace: "if (isHeardSince || (isSameLife === isSameLife && proof.length > 0 && address !== undefined))",
+    find: 'if (proof === "word" && isSameLife && address !== undefined)',
+    replace: "if (isSameLife === isSameLife && proof.length > 0 && address !== undefined)",
   },
 ];

@@ -12,6 +12,13 @@ export interface StoreForce extends Links {
    * `isUnfinished`.
    */
   force(plan: TakeoverPlan, done: (end: ForceEnd) => void): void;
+  /**
+   * Instead of it where the store was forced already, and the rest is ordered anew: noted before anything of it is written, so that
+   * whichever daemon finds it half written goes by this order, and not by the one before.
+   */
+  note(plan: TakeoverPlan): ForceEnd;
+  /** Of a daemon that has just begun: what an earlier one has ordered, and nobody has taken up, is nobody's order any more. */
+  forgetOrder(): void;
   /** What was noted; undefined: nothing is unfinished, or nobody can read it. */
   plan(): TakeoverPlan | undefined;
   /** The store was forced here, by whichever process, and nobody has said `finished` since; also after a boot. */
@@ -24,7 +31,7 @@ export interface StoreForce extends Links {
    */
   settle(done: (became: ForceTruth) => void): void;
   /** All that has to follow is written. */
-  finished(): void;
+  finished(): ForceEnd;
 }
 /** `forced`: this member votes alone. */
 export type ForceTruth = "forced" | "never-came" | "unknown";

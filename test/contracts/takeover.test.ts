@@ -12,10 +12,12 @@ import type { MemoryStore } from "../../src/sim/memory-store.ts";
 import { type ApiHost, failure, startApiHost, until } from "../support/api-host.ts";
 import { heartbeat, held, host, incarnation, member, vm, vmId } from "../support/records.ts";
 
-/** One host's API, whose store decides nothing until it is forced. */
-async function openHost(power: PowerOffEnd = { kind: "off" }) {
+const fails = { kind: "failed", cause: "read-only file system" } as const;
+
+/** What a host's means are asked for, and what they answer. */
+function untouched() {
   const peers = { answering: [] as string[], answersLater: [] as string[], asked: 0 };
-  const seen = {
+  return {
     forced: 0,
     cut: 0,
     ...peers,
@@ -23,9 +25,16 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
     isUnfinished: false,
     isOfThisBoot: true,
     plan: undefined as TakeoverPlan | undefined,
+    /** The disk of the state folder. */
+    takesNothing: false,
     /** While the links are asked. */
     meanwhile: async () => {},
   };
+}
+
+/** One host's API, whose store decides nothing until it is forced. */
+async function openHost(power: PowerOffEnd = { kind: "off" }) {
+  const seen = untouched();
   let memory: MemoryStore | undefined;
   const all = (done: Parameters<Store["snapshot"]>[1]) => memory?.snapshot("/" as StoreKey, done);
   const api = await startApiHost({
@@ -52,12 +61,20 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
           seen.isUnfinished = true;
           done({ kind: "done" });
         },
+        note: (plan) => {
+          if (seen.takesNothing) return fails;
+          Object.assign(seen, { plan, isUnfinished: true, isOfThisBoot: true });
+          return { kind: "done" };
+        },
+        forgetOrder: () => {},
         isUnfinished: () => seen.isUnfinished,
         plan: () => (seen.isUnfinished ? seen.plan : undefined),
         settle: (done) => done("unknown"),
         isOfThisBoot: () => seen.isUnfinished && seen.isOfThisBoot,
         finished: () => {
+          if (seen.takesNothing) return fails;
           seen.isUnfinished = false;
+          return { kind: "done" };
         },
       },
       fencing: {
@@ -187,6 +204,33 @@ test("[S9] who is heard while the links are asked is not off: the rest is not wr
   expect(await api.api.finishTakeover()).toMatchObject(heard);
   expect(fenceOf(api.view(), host("h2"), incarnation(1))).toBeUndefined();
   expect(api.view().owners.get(vmId("web"))?.value.epoch).toBe(4);
+});
+
+test("[S24] one that is ordered anew, and whose daemon dies too, is finished by the later order", async () => {
+  const { api, client, seen } = await openHost();
+  // Forced, and nothing written; by a word that was not so, for its life was heard since.
+  const early = planTakeover(api.view(), { lost: new Map([[host("h2"), "word"]]), at: 1 as WallMs, byItself: false });
+  await api.put(keys.heartbeat(host("h2"), incarnation(1)), heartbeat());
+  Object.assign(seen, { serves: true, isUnfinished: true, isOfThisBoot: false, plan: early });
+  seen.takesNothing = true;
+  const disk = { cause: "read-only file system" };
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ code: "takeover-not-noted", params: disk });
+  expect(api.view().cluster?.value.forced).toBeUndefined();
+  seen.takesNothing = false;
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true });
+  expect(seen.plan?.at).toBeGreaterThan(1);
+  await until(() => api.view().cluster?.value.forced !== undefined, "the record");
+  const { forced, ...cluster } = api.view().cluster?.value ?? {};
+  // As if it had died before its end, and where only the mark is left.
+  await api.put(keys.cluster, { ...cluster, forced: { ...forced, open: true } });
+  seen.isUnfinished = true;
+  expect(await api.api.finishTakeover()).toMatchObject({ kind: "ok" });
+  await until(() => api.view().cluster?.value.forced?.open === undefined, "its end");
+  Object.assign(seen, { isUnfinished: true, takesNothing: true });
+  expect(await api.api.finishTakeover()).toMatchObject({ code: "takeover-mark-stays", params: disk });
+  seen.takesNothing = false;
+  expect(await api.api.finishTakeover()).toBeUndefined();
+  expect(seen).toMatchObject({ forced: 0, isUnfinished: false });
 });
 
 test("[S23] who comes back while the word is waited for is not off: nothing is forced", async () => {

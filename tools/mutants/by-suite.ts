@@ -21,6 +21,7 @@ export const suites = {
       ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
       ...["src/core/takeover", "src/heart/registering.test.ts", "src/agent/second-commit.test.ts"],
       ...["src/agent/mirroring.test.ts", "src/agent/receiving.test.ts", "src/agent/alone.test.ts"],
+      ...["src/adapters/etcd/force.test.ts", "src/adapters/etcd/member-start.test.ts"],
       ...["test/contracts/takeover.test.ts", "src/core/point", "src/manager/manager.test.ts"],
       ...["src/adapters/nbd/spent-chunks.test.ts", "src/adapters/qemu/guest-freeze.test.ts"],
     ],

@@ -8,12 +8,13 @@ import { keys } from "../../model/keys.ts";
 import { type TakeoverPlan, takeoverPlanSchema } from "../../model/takeover-plan.ts";
 import type { ForceEnd, StoreForce } from "../../ports/store-force.ts";
 import { answering } from "../linux/links.ts";
+import { writeDurably } from "../qemu/replica-files.ts";
 import { forcedMark, memberDataDir, startOrders } from "./member.ts";
 import type { EtcdStore } from "./store.ts";
 
 const askMs = 2_000;
 const pollMs = 200;
-/** For a member that copies its data, starts alone and elects itself. */
+/** For a member that copies its data, starts alone and elects itself; less than an order is good for (`memberCommand`). */
 const forceMs = 60_000;
 /** Of a host that is up, at least one of its own doors answers, or says that there is none: store, and SSH. */
 const knocked = [2379, 2380, 22] as const;
@@ -27,10 +28,11 @@ export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreFo
   const begun = begunHere(options);
   const order = startOrders(options.runDir).force;
   let forced = 0;
-  const finished = (): void => {
-    rmSync(mark, { force: true });
-    rmSync(begun, { force: true });
-  };
+  const finished = () =>
+    attempt(() => {
+      rmSync(mark, { force: true });
+      rmSync(begun, { force: true });
+    });
   return {
     isUnfinished: () => existsSync(mark),
     isOfThisBoot: () => existsSync(mark) && existsSync(begun),
@@ -43,6 +45,14 @@ export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreFo
       forced += 1;
       void force(options, store, plan).then(done);
     },
+    note: (plan) => {
+      forced += 1;
+      return attempt(() => {
+        writeDurably(mark, plan);
+        writeFileSync(begun, "");
+      });
+    },
+    forgetOrder: () => void attempt(() => rmSync(order, { force: true })),
     plan: () => readPlan(mark),
     settle: (done) => {
       const before = forced;
@@ -55,15 +65,21 @@ export function openStoreForce(options: ForceOptions, store: EtcdStore): StoreFo
         if (!isQuiet() || votes === 0) return done("unknown");
         // A forced store has one member, until all that has to follow is written (`isToRejoin`).
         if (votes === 1) return done(members.length === 1 ? "forced" : "unknown");
-        try {
-          finished();
-        } catch {
-          return done("unknown"); // the state disk takes nothing: the mark stays, and is looked at again
-        }
-        done("never-came");
+        // Where the state disk takes nothing the mark stays, and is looked at again.
+        done(finished().kind === "done" ? "never-came" : "unknown");
       });
     },
   };
+}
+
+/** A disk that takes nothing is no reason for a daemon to end. */
+function attempt(change: () => void): ForceEnd {
+  try {
+    change();
+    return { kind: "done" };
+  } catch (error) {
+    return { kind: "failed", cause: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /** Gone with a boot, as all of the run folder. */
@@ -84,8 +100,14 @@ async function force(options: ForceOptions, store: EtcdStore, plan: TakeoverPlan
   const { runDir, restart } = options;
   const order = startOrders(runDir).force;
   const giveUpAt = performance.now() + forceMs;
-  writeFileSync(begunHere(options), "");
-  writeFileSync(order, JSON.stringify(plan));
+  const given = attempt(() => {
+    writeFileSync(begunHere(options), "");
+    writeFileSync(order, JSON.stringify(plan));
+  });
+  if (given.kind === "failed") {
+    attempt(() => rmSync(order, { force: true }));
+    return given;
+  }
   restartMember(restart);
   try {
     while (performance.now() < giveUpAt) {

@@ -103,7 +103,7 @@ fi
 if [ -f "$state/store-initial" ]; then
   set -- "$@" "--initial-cluster=$(cat "$state/store-initial")" --initial-cluster-state=existing
 fi
-if [ -f "$run/store-force" ]; then
+if [ -n "$(find "$run/store-force" -mmin -2 2>/dev/null)" ]; then
   rm -rf "$data.before"; cp -a "$data" "$data.before" && cp "$run/store-force" "$data.forced" && sync "$data.forced" "\${data%/*}" &&
     rm "$run/store-force" && set -- "$@" --force-new-cluster
 fi
@@ -111,7 +111,8 @@ exec etcd "$@"`;
 
 /**
  * How a host starts its member: as it was, or as an order says, once (S23, S24). Forcing keeps a copy of the data, joining
- * puts them aside.
+ * puts them aside. An order to force is good for two minutes: who gave it has given it up by then, or is gone, and whoever was off may
+ * vote again. It stays where it is too old: that it is gone says that it was carried out.
  */
 export function memberCommand(
   spec: StoreMemberSpec,

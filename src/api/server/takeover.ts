@@ -90,7 +90,7 @@ async function takeOverOnce(
   if (talksNow !== undefined) return talksNow;
   // A host that booted meanwhile may register as soon as the store serves: its proof is of the life before.
   const plan = planTakeover(before, { lost: proofs, at: clock.wall(), byItself: input.byItself === true });
-  const trouble = isForced ? undefined : await force(options, means, plan);
+  const trouble = isForced ? noteAnew(means, plan) : await force(options, means, plan);
   return trouble ?? writeRest(options, means, { plan, input, against: (view) => heardSince(view, plan) });
 }
 
@@ -102,8 +102,8 @@ async function writeRest(options: ApiOptions, means: TakeoverMeans, rest: Rest):
   const view = await viewOf(options, (done) => store.snapshot("/" as typeof keys.cluster, done));
   if ("kind" in view) return view;
   const failed = await writeAll(options, view, rest);
-  if (failed === undefined) means.force.finished();
-  return failed ?? ok(view, self, new Map(rest.plan.lost.map(({ host, proof }) => [host, proof])), true);
+  if (failed !== undefined) return failed;
+  return unmarked(means) ?? ok(view, self, new Map(rest.plan.lost.map(({ host, proof }) => [host, proof])), true);
 }
 
 /**
@@ -119,10 +119,7 @@ export async function finishTakeover(options: ApiOptions): Promise<Answer<Takeov
     if (!(await serves(options))) return undefined;
     const view = await viewOf(options, (done) => store.snapshot("/" as typeof keys.cluster, done));
     if ("kind" in view) return undefined;
-    if (isWritten(view, plan)) {
-      means.force.finished();
-      return undefined;
-    }
+    if (isWritten(view, plan)) return unmarked(means);
     const answering = new Map<HostId, string>();
     for (const { host } of plan.lost) {
       const address = await whereAnswers(options, means, view, host);
@@ -140,6 +137,22 @@ function namesOfLossy(view: ClusterView, self: HostId, lost: readonly HostId[]):
 
 type Read = (done: (end: SnapshotEnd) => void) => void;
 
+/** The order before may have been of another life, or by another proof: a daemon that finishes this one goes by this. */
+function noteAnew({ force }: TakeoverMeans, plan: TakeoverPlan): Unavailable | undefined {
+  const end = force.note(plan);
+  return end.kind === "done" ? undefined : unavailable("takeover-not-noted", end.cause);
+}
+
+/** Managers of this host hold for as long as the mark is there. */
+function unmarked({ force }: TakeoverMeans): Unavailable | undefined {
+  const end = force.finished();
+  return end.kind === "done" ? undefined : unavailable("takeover-mark-stays", end.cause);
+}
+
+function unavailable(code: string, cause: string): Unavailable {
+  return { kind: "unavailable", code, params: { cause } };
+}
+
 async function force(
   { clock }: ApiOptions,
   means: TakeoverMeans,
@@ -148,7 +161,7 @@ async function force(
   const late = { kind: "failed", cause: noAnswer.cause } as const;
   const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(plan, done));
   if (forced.kind === "done") return undefined;
-  return { kind: "unavailable", code: "takeover-store-failed", params: { cause: forced.cause } };
+  return unavailable("takeover-store-failed", forced.cause);
 }
 
 async function serves({ clock, store }: ApiOptions): Promise<boolean> {

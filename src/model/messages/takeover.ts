@@ -18,6 +18,11 @@ export const takeoverMessages = {
     remedy:
       "Where the others are off, ask at {host} once more: `holdfast cluster takeover --help`. Where they vote again, and where {host} has not booted since, of two hosts, this ends by itself within a minute. One that is up, does not vote and keeps it from ending has to be switched off first.",
   },
+  "takeover-look-failed": {
+    cause: "This host could not look after a takeover: {cause}.",
+    effect: "What it lacks is not written, and nothing is taken over by itself meanwhile.",
+    remedy: "It is tried again by itself; look at the disk of the state folder.",
+  },
   "takeover-finished": "A takeover was begun here and not written to its end: the rest of it is written now.",
   "takeover-never-came":
     "A takeover was begun here, and the store was never forced: its members vote as before. The mark of it is taken away.",
@@ -108,6 +113,16 @@ export const takeoverMessages = {
     cause: "The store could not be started with this host alone: {cause}.",
     effect: "No VM was taken; a copy of the store's data is beside them (etcd.before).",
     remedy: "Look at etcd's log on this host, then ask again.",
+  },
+  "takeover-not-noted": {
+    cause: "What this order does cannot be noted beside the data of this host's store: {cause}.",
+    effect: "Nothing of it is written. The store goes on with this host alone, as before.",
+    remedy: "Make room on the disk of the state folder, or repair it; then ask again.",
+  },
+  "takeover-mark-stays": {
+    cause: "All of the takeover is written, but its mark beside the store's data cannot be taken away: {cause}.",
+    effect: "Where this host has the manager nothing is decided: no VM is started, moved or recovered.",
+    remedy: "Repair the disk of the state folder; it is tried again within a minute.",
   },
   "takeover-not-written": {
     cause: "The store goes on with this host alone; {done} changes are written, {left} are not.",

@@ -103,8 +103,11 @@ function confirm(order: Order, { peer, isForced, plan }: Proven): void {
   store.snapshot("/" as StoreKey, (served) => {
     if (!isForced && served.kind === "done") end(order, "takeover-not-needed");
     else if (answers(world, self, world.host(peer))) end(order, "takeover-peer-answers");
-    else if (isForced) writeAll(order, plan, (view) => heardSince(view, plan));
-    else force(order, plan);
+    else if (isForced) {
+      // A daemon that finds it half written goes by this order, and not by the one before.
+      self.forced = { plan, boots: self.boots };
+      writeAll(order, plan, (view) => heardSince(view, plan));
+    } else force(order, plan);
   });
 }
 

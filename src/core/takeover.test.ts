@@ -218,6 +218,35 @@ describe("a takeover", () => {
     expect([byItself.stateOf("h2"), wholeCopies(byItself.view, web)]).toEqual(["unknown", []]);
   });
 
+  test("[S23] does not take it either once that host is up again as a later life: its own disks have everything", () => {
+    const takeOverLate = (cluster: ReplicaCluster, life: number) => {
+      cluster.register(lost, life);
+      const order = {
+        self: there,
+        lost: new Map([[lost, "word" as const]]),
+        lives: new Map([[lost, run.incarnation]]),
+        at,
+      };
+      const steps = takeoverSteps(cluster.view, order);
+      for (const { transaction } of steps) cluster.commit({ kind: "commit", transaction });
+      return cluster.stateOf("h2");
+    };
+    expect(takeOverLate(clusterWith({ kind: "in-sync", byHost: true }), 3)).toBe("in-sync");
+    expect(takeOverLate(clusterWith({ kind: "in-sync", byHost: true }), 4)).toBe("unknown");
+    expect(takeOverLate(clusterWith({ kind: "in-sync" }), 4)).toBe("in-sync");
+    // It registers right after the look: what was made before is made anew.
+    const meanwhile = clusterWith({ kind: "in-sync", byHost: true });
+    const order = {
+      self: there,
+      lost: new Map([[lost, "word" as const]]),
+      lives: new Map([[lost, run.incarnation]]),
+      at,
+    };
+    const [, leap] = takeoverSteps(meanwhile.view, order);
+    meanwhile.register(lost, 4);
+    expect(leap === undefined || meanwhile.commit({ kind: "commit", ...leap })).toBe(false);
+  });
+
   test("[S23] leaves the survivor's own VMs alone", () => {
     const cluster = clusterWith({ kind: "in-sync" }).put(keys.owner(web), held("h2", 7, 4));
     const before = cluster.view.owners.get(web)?.revision;

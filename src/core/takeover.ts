@@ -241,7 +241,12 @@ function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, takeove
   const compares: Compare[] = [unchanged(keys.owner(vm), owner), ...unheard(view, owner.value.host, lives)];
   const writes: Write[] = [put(keys.owner(vm), { ...owner.value, epoch })];
   const isUnsaid = copiesOn(view, vm, self).some(({ record: one }) => one !== undefined && isByHost(one.value));
-  const isTaken = !mayLackDecisions(view) && isInSync(view, vm, self) && !(byItself === true && isUnsaid);
+  const registration = view.hosts.get(owner.value.host);
+  // S23: up again, the lost host has every write on its own disks, and may start from them: nobody is to be before it from a copy.
+  const isBack = lives !== undefined && registration?.value.incarnation !== lives.get(owner.value.host);
+  if (isUnsaid) compares.push(unchanged(keys.host(owner.value.host), registration));
+  const isVouchedFor = !isUnsaid || (byItself !== true && !isBack);
+  const isTaken = !mayLackDecisions(view) && isInSync(view, vm, self) && isVouchedFor;
   for (const host of view.members.keys()) {
     for (const { key, record } of copiesOn(view, vm, host)) {
       if (record === undefined) continue;

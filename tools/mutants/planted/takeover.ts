@@ -18,8 +18,8 @@ export const takeoverMutants: readonly Mutant[] = [
     rule: "S21",
     what: "A takeover makes copies that were not in sync ones of the leapt run.",
     file,
-    find: "isInSync(view, vm, self) && !(byItself === true && isUnsaid);",
-    replace: "!(byItself === true && isUnsaid);",
+    find: "isInSync(view, vm, self) && isVouchedFor;",
+    replace: "isVouchedFor;",
   },
   {
     id: "takeover-of-many-trusts-its-copies",
@@ -90,8 +90,8 @@ export const takeoverMutants: readonly Mutant[] = [
     rule: "S23",
     what: "A takeover without anybody's order takes copies that the lost host may have gone on without.",
     file,
-    find: "!(byItself === true && isUnsaid);",
-    replace: "(byItself === undefined || isUnsaid || !isUnsaid);",
+    find: "(byItself !== true && !isBack);",
+    replace: "!isBack;",
   },
   {
     id: "decides-on-a-half-written-takeover",
@@ -284,6 +284,14 @@ export const takeoverMutants: readonly Mutant[] = [
     file,
     find: "return life === undefined || incarnation <= life;",
     replace: "return life === undefined || incarnation > 0;",
+  },
+  {
+    id: "copy-is-before-its-host-that-is-back",
+    rule: "S23",
+    what: "The rest of a takeover takes a copy that may lack what its host wrote alone, although that host is up again with all of it.",
+    file,
+    find: "(byItself !== true && !isBack);",
+    replace: "byItself !== true;",
   },
   {
     id: "takeover-finished-after-a-boot",

@@ -21,8 +21,8 @@ export const twoHostMutants: readonly Mutant[] = [
     what: "Who goes on without the other host takes copies of its VMs for whole that the records call stale.",
     ...shows,
     file,
-    find: "isInSync(view, vm, self) && !(byItself === true && isUnsaid);",
-    replace: "!(byItself === true && isUnsaid);",
+    find: "isInSync(view, vm, self) && isVouchedFor;",
+    replace: "isVouchedFor;",
   },
   {
     id: "managers-decide-in-the-midst-of-a-takeover",

@@ -32,6 +32,13 @@ test("[S24] a takeover that is not written to its end is told, because nothing i
   });
 });
 
+test("[S24] beside it stands what keeps it from being finished, for as long as it is not", () => {
+  const takeoverHeldBy = { code: "takeover-heard-since", params: { host: "h2" } };
+  const [, , why] = hostChecks(sound, { ...calm, isHalfTakenOver: true, takeoverHeldBy });
+  expect(why).toEqual({ id: "takeover-heard-since", subject: host, level: "warn", params: { host: "h2" } });
+  expect(told(hostChecks(sound, { ...calm, takeoverHeldBy }))).toEqual(["watchdog ok"]);
+});
+
 test("a clock that is far from the manager's is told, with its side", () => {
   const told = (offsetMs: number | null) =>
     withClock({ checks: [] }, host, offsetMs).checks.map(({ params }) => params);

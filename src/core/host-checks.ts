@@ -1,6 +1,6 @@
 import type { HostConfig } from "../model/config.ts";
 import type { HostId } from "../model/ids.ts";
-import type { Check } from "../model/reason.ts";
+import type { Check, Reason } from "../model/reason.ts";
 import { limits } from "./limits.ts";
 
 /** `offsetMs`: how far the host's clock is ahead of the manager's; null: not known. */
@@ -27,6 +27,8 @@ export function hostChecks(
     readonly slewPpm: number | null;
     /** A takeover was begun here, and is not written to its end: its manager decides nothing (S24). */
     readonly isHalfTakenOver: boolean;
+    /** What keeps it from being finished, in words of its own; undefined: nothing does, as far as is known. */
+    readonly takeoverHeldBy?: Pick<Reason, "code" | "params"> | undefined;
   },
 ): Check[] {
   const checks: Check[] = [
@@ -44,6 +46,8 @@ export function hostChecks(
     checks.push({ id: "clock-slew", subject: host, level: "warn", params });
   }
   if (seen.isHalfTakenOver) checks.push({ id: "takeover-unfinished", subject: host, level: "warn", params: { host } });
+  if (seen.isHalfTakenOver && seen.takeoverHeldBy !== undefined)
+    checks.push({ id: seen.takeoverHeldBy.code, subject: host, level: "warn", params: seen.takeoverHeldBy.params });
   const perSecond = Math.round((seen.hosts * 1_000) / profile.heartbeatMs);
   // S22: each host says it of the whole cluster.
   if (perSecond > limits.heartbeatsPerSecondMax) {

@@ -15,13 +15,13 @@ import {
   isHalfTakenOver,
   isToRejoin,
   leftUnfenced,
-  livesOf,
   type OffProof,
   othersOf,
   rejoinedTransaction,
   takeoverSteps,
   wordFor,
 } from "./takeover.ts";
+import { planTakeover, takeoverBy } from "./takeover-plan.ts";
 import { remove } from "./transactions.ts";
 
 const at = 70 as WallMs;
@@ -59,6 +59,8 @@ function takeOver(cluster: ReplicaCluster, proof: OffProof = "word", hosts: read
   expect(done.has("finished")).toBe(true);
 }
 
+const livesOf = ({ view }: ReplicaCluster) =>
+  takeoverBy(there, planTakeover(view, { lost: new Map([[lost, "power-off"]]), at, byItself: false })).lives;
 const epochOf = (cluster: ReplicaCluster) => cluster.view.owners.get(web)?.value.epoch;
 
 describe("a takeover", () => {
@@ -89,7 +91,7 @@ describe("a takeover", () => {
 
   test("[S1, S9] whoever is back as a later life meanwhile is not ended by the proof of the one before", () => {
     const cluster = clusterWith({ kind: "in-sync" });
-    const lives = livesOf(cluster.view, [lost]);
+    const lives = livesOf(cluster);
     const registration = must(cluster.view.hosts.get(lost), "a registration").value;
     const incarnation = (registration.incarnation + 1) as Incarnation;
     cluster.put(keys.fence(lost, registration.incarnation), fence({ cause: "self", proofs: ["last-word"] }));
@@ -98,6 +100,17 @@ describe("a takeover", () => {
     expect(steps.map(({ subject }) => subject)).not.toContain(lost);
     const unknown = takeoverSteps(cluster.view, { self: there, lost: new Map([[lost, "power-off"]]), at });
     expect(unknown.map(({ subject }) => subject)).toContain(lost);
+  });
+
+  test("[S24] of two, what a later life has claimed meanwhile does not leap", () => {
+    const cluster = clusterWith({ kind: "in-sync" });
+    const proven = new Map([[lost, "power-off" as const]]);
+    const takeover = { self: there, lost: proven, lives: livesOf(cluster), at };
+    const subjects = () => takeoverSteps(cluster.view, takeover).map(({ subject }) => subject);
+    expect(subjects()).toContain(web);
+    const owner = must(cluster.view.owners.get(web), "an owner").value;
+    cluster.put(keys.owner(web), { ...owner, incarnation: (run.incarnation + 1) as Incarnation });
+    expect(subjects()).not.toContain(web);
   });
 
   test("[S23] adds its proof to a fence that stands already", () => {
@@ -203,6 +216,35 @@ describe("a takeover", () => {
     });
     for (const { transaction } of steps) byItself.commit({ kind: "commit", transaction });
     expect([byItself.stateOf("h2"), wholeCopies(byItself.view, web)]).toEqual(["unknown", []]);
+  });
+
+  test("[S23] does not take it either once that host is up again as a later life: its own disks have everything", () => {
+    const takeOverLate = (cluster: ReplicaCluster, life: number) => {
+      cluster.register(lost, life);
+      const order = {
+        self: there,
+        lost: new Map([[lost, "word" as const]]),
+        lives: new Map([[lost, run.incarnation]]),
+        at,
+      };
+      const steps = takeoverSteps(cluster.view, order);
+      for (const { transaction } of steps) cluster.commit({ kind: "commit", transaction });
+      return cluster.stateOf("h2");
+    };
+    expect(takeOverLate(clusterWith({ kind: "in-sync", byHost: true }), 3)).toBe("in-sync");
+    expect(takeOverLate(clusterWith({ kind: "in-sync", byHost: true }), 4)).toBe("unknown");
+    expect(takeOverLate(clusterWith({ kind: "in-sync" }), 4)).toBe("in-sync");
+    // It registers right after the look: what was made before is made anew.
+    const meanwhile = clusterWith({ kind: "in-sync", byHost: true });
+    const order = {
+      self: there,
+      lost: new Map([[lost, "word" as const]]),
+      lives: new Map([[lost, run.incarnation]]),
+      at,
+    };
+    const [, leap] = takeoverSteps(meanwhile.view, order);
+    meanwhile.register(lost, 4);
+    expect(leap === undefined || meanwhile.commit({ kind: "commit", ...leap })).toBe(false);
   });
 
   test("[S23] leaves the survivor's own VMs alone", () => {

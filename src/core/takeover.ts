@@ -31,16 +31,6 @@ export type Takeover = {
   readonly byItself?: boolean;
 };
 
-/** As they are registered; to be read before the store is forced: right after it anybody who booted may register. */
-export function livesOf({ hosts }: ClusterView, lost: readonly HostId[]): ReadonlyMap<HostId, Incarnation> {
-  const lives = new Map<HostId, Incarnation>();
-  for (const host of lost) {
-    const registration = hosts.get(host);
-    if (registration !== undefined) lives.set(host, registration.value.incarnation);
-  }
-  return lives;
-}
-
 export type Claim = "peer-is-off" | "others-are-off";
 
 /** Whom the claim is about: all other members, in the order of their ids. Refused: it does not fit this cluster. */
@@ -152,10 +142,9 @@ export function takeoverSteps(view: ClusterView, takeover: Takeover): readonly T
   });
   return [
     say("cluster", { ...forced, open: true }),
-    ...lostVms(view, [...lost.keys()]).map(({ vm, owner }) => ({
-      subject: vm.id,
-      transaction: renumber(view, vm.id, owner, takeover),
-    })),
+    ...lostVms(view, [...lost.keys()])
+      .filter(({ owner }) => mayLackDecisions(view) || isOfLostLife(owner.value, takeover))
+      .map(({ vm, owner }) => ({ subject: vm.id, transaction: renumber(view, vm.id, owner, takeover) })),
     ...(mayLackDecisions(view) ? ownCopies(view, self).flatMap((own) => keepBranches(own, at)) : []),
     ...[...lost].flatMap(([host, proof]) => fenceOff(view, host, proof, takeover)),
     // Refused where it is made on what was there before the first: it is made anew then, and so comes last in any case.
@@ -181,6 +170,15 @@ function keepBranches(
   return writes.length === 0 ? [] : [{ subject: vm, transaction: transaction(compares, writes) }];
 }
 
+/**
+ * What a later life of the lost host has claimed it has under a number that this store knows of, and by all that it knows itself:
+ * where two had to agree to whatever was decided, nothing of that leaps.
+ */
+function isOfLostLife({ host, incarnation }: HeldOwner, { lives }: Takeover): boolean {
+  const life = lives?.get(host);
+  return life === undefined || incarnation <= life;
+}
+
 /** S24: until all of a takeover is written, managers would decide by records that it is about to change. */
 export function isHalfTakenOver({ cluster }: ClusterView): boolean {
   return cluster?.value.forced?.open === true;
@@ -195,6 +193,12 @@ export function leftUnfenced(view: ClusterView, self: HostId): readonly HostId[]
     const fences = [...(view.fences.get(host)?.values() ?? [])];
     return view.hosts.has(host) && !fences.some(({ value }) => value.at >= forced.at);
   });
+}
+
+/** The life that was lost is not heard until this is written, as S9 has it of silence: else it is not off, whatever was said. */
+function unheard(view: ClusterView, host: HostId, lives: Takeover["lives"]): readonly Compare[] {
+  const life = lives?.get(host);
+  return life === undefined ? [] : [unchanged(keys.heartbeat(host, life), heartbeatOf(view, host, life))];
 }
 
 /** A witness, or a host that never joined, has nothing that could be fenced. */
@@ -222,7 +226,7 @@ function fenceOff(
     at,
   };
   const key = keys.fence(host, incarnation);
-  const compares = [unchanged(keys.host(host), registration), unchanged(key, before)];
+  const compares = [unchanged(keys.host(host), registration), unchanged(key, before), ...unheard(view, host, lives)];
   return [{ subject: host, transaction: transaction(compares, [put(key, record)]) }];
 }
 
@@ -231,12 +235,18 @@ function fenceOff(
  * leap along: this order takes them, where both members had to agree that they are. Of any other, nothing is known (S21); what was
  * never whole stays of no use.
  */
-function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, { self, byItself }: Takeover): Transaction {
+function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, takeover: Takeover): Transaction {
+  const { self, byItself, lives } = takeover;
   const epoch = (owner.value.epoch + epochGap) as Epoch;
-  const compares: Compare[] = [unchanged(keys.owner(vm), owner)];
+  const compares: Compare[] = [unchanged(keys.owner(vm), owner), ...unheard(view, owner.value.host, lives)];
   const writes: Write[] = [put(keys.owner(vm), { ...owner.value, epoch })];
   const isUnsaid = copiesOn(view, vm, self).some(({ record: one }) => one !== undefined && isByHost(one.value));
-  const isTaken = !mayLackDecisions(view) && isInSync(view, vm, self) && !(byItself === true && isUnsaid);
+  const registration = view.hosts.get(owner.value.host);
+  // S23: up again, the lost host has every write on its own disks, and may start from them: nobody is to be before it from a copy.
+  const isBack = lives !== undefined && registration?.value.incarnation !== lives.get(owner.value.host);
+  if (isUnsaid) compares.push(unchanged(keys.host(owner.value.host), registration));
+  const isVouchedFor = !isUnsaid || (byItself !== true && !isBack);
+  const isTaken = !mayLackDecisions(view) && isInSync(view, vm, self) && isVouchedFor;
   for (const host of view.members.keys()) {
     for (const { key, record } of copiesOn(view, vm, host)) {
       if (record === undefined) continue;

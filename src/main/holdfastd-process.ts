@@ -51,12 +51,12 @@ import type { Clock } from "../ports/clock.ts";
 import type { CommitWithEvents } from "../ports/committer.ts";
 import type { Volumes } from "../ports/hypervisor.ts";
 import type { Journal } from "../ports/journal.ts";
-import type { StoreForce } from "../ports/store-force.ts";
 import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { forwardOnly, type WentBack } from "../runtime/forward-only.ts";
 import type { Replicas } from "../runtime/perform-replicas.ts";
 import { trimEvents } from "../runtime/trim-events.ts";
 import { growStrong, leanMark } from "./lean.ts";
+import { type TakeoverMark, watchTakeoverMark } from "./takeover-mark.ts";
 import { version } from "./version.ts";
 
 // holdfastd: agent, standby or active manager and API server of one host. It may crash, hang or be upgraded at any time
@@ -134,6 +134,7 @@ async function run(
   const api = createApi({ view, store, commit, journal, clock, random, volumes, takeover, ...knows });
   const served = await api.listen(join(config.runDir, "api.sock"));
   if (served.kind === "refused") return fail(served.code, served.params);
+  const mark = keepMark(takeover, api);
   const hypervisor = openQemuHypervisor({ ...config, accel, certificates: config.store });
   daemon = runDaemon(
     {
@@ -155,7 +156,7 @@ async function run(
         view,
         (run) => runCgroup(config, run),
         accel,
-        (seen) => hostChecks(config, { ...seen, isHalfTakenOver: takeover.force.isUnfinished() }),
+        (seen) => hostChecks(config, { ...seen, ...halfTakenOver(takeover, mark) }),
       ),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
       machine: openMachine(config.commands, warn),
@@ -172,7 +173,6 @@ async function run(
   keepMember(config, etcd, view, commit);
   keepOthersOut(etcd, view, commit, self);
   const dueAfter = () => (takeover.force.isOfThisBoot() ? 0 : shootsAfter(view(), self));
-  keepMark(takeover.force);
   if (config.takeover === "device") keepWatch(dueAfter, () => clock.now() - heard.heardAt(), api);
   return undefined;
 }
@@ -199,6 +199,18 @@ function takeoverMeans({ profile, runDir, stateDir, commands }: HostConfig, etcd
   return { force, fencing: fenceAgents(), waitMs };
 }
 
+/** Once this process serves: no other one of this host has a takeover under way then. */
+function keepMark({ force }: TakeoverMeans, api: Api): TakeoverMark {
+  force.forgetOrder();
+  const mark = watchTakeoverMark(force, api.finishTakeover, log);
+  setInterval(() => void mark.look(), lookForMarkMs).unref();
+  return mark;
+}
+
+function halfTakenOver({ force }: TakeoverMeans, mark: TakeoverMark) {
+  return { isHalfTakenOver: force.isUnfinished(), takeoverHeldBy: mark.heldBy() };
+}
+
 /** S23: in a cluster of two, goes on alone once the other one's device has confirmed that its power is cut; or ends that. */
 function keepWatch(dueAfter: () => number | undefined, silentMs: () => number, api: Api): void {
   let notBefore = 0;
@@ -207,20 +219,13 @@ function keepWatch(dueAfter: () => number | undefined, silentMs: () => number, a
     if (dueMs === undefined || silentMs() < dueMs || performance.now() < notBefore) return;
     notBefore = performance.now() + shootAgainMs;
     log("takeover-begun", { silentMs: silentMs() });
-    void api.takeOverByDevice().then((end) => {
-      if (end.kind !== "ok") log(end.code, end.params);
-    });
+    void api.takeOverByDevice().then(
+      (end) => {
+        if (end.kind !== "ok") log(end.code, end.params);
+      },
+      (error: unknown) => log("takeover-look-failed", { cause: String(error) }),
+    );
   }, lookForSilenceMs).unref();
-}
-
-/** S24: managers hold for a takeover that was begun here; where it never came, nothing else would end that. */
-function keepMark(force: StoreForce): void {
-  setInterval(() => {
-    if (!force.isUnfinished()) return;
-    force.settle((wasNever) => {
-      if (wasNever) log("takeover-never-came", {});
-    });
-  }, lookForMarkMs).unref();
 }
 
 /** S23: after the others went on without this host, its member of the store joins them anew. */

@@ -27,11 +27,14 @@ const outcomeNames = [
   "takeoversByDevice",
   "takeoversByWord",
   "takeoversRefused",
+  "takeoversFinished",
   "joinedAgain",
 ] as const;
 export type OutcomeName = (typeof outcomeNames)[number];
 
-const ofTwoHostsAlone = ["forcedStores", "takeoversByDevice", "takeoversByWord", "takeoversRefused", "joinedAgain"];
+const ofTwoHostsAlone = [
+  ...["forcedStores", "takeoversByDevice", "takeoversByWord", "takeoversRefused", "takeoversFinished", "joinedAgain"],
+];
 /** Two hosts hold no deadline, keep nobody even, and cannot spare one that leaves the cluster (S23). */
 const ofManyHostsAlone = ["freezes", "thaws", "evenings", "removals"];
 

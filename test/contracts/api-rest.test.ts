@@ -72,7 +72,7 @@ test("the socket is for root alone, is not taken from a daemon that answers, and
   expect(statSync(api.socket).mode & 0o777).toBe(0o600);
   const second = await startApiHost();
   others.push(second);
-  expect(await second.listenAgain(api.socket)).toMatchObject({ kind: "refused", code: "api-socket-in-use" });
+  expect(await second.api.listen(api.socket)).toMatchObject({ kind: "refused", code: "api-socket-in-use" });
   expect((await client.host.list()).hosts).toHaveLength(2);
 });
 

@@ -1,19 +1,40 @@
 import { afterEach, expect, test } from "vitest";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
-import type { StoreKey } from "../../src/model/ids.ts";
+import { planTakeover } from "../../src/core/takeover-plan.ts";
+import type { StoreKey, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { FenceDevice } from "../../src/model/records.ts";
+import type { TakeoverPlan } from "../../src/model/takeover-plan.ts";
 import { fenceOf } from "../../src/model/view.ts";
 import type { PowerOffEnd } from "../../src/ports/fencing.ts";
 import type { Store } from "../../src/ports/store.ts";
 import type { MemoryStore } from "../../src/sim/memory-store.ts";
 import { type ApiHost, failure, startApiHost, until } from "../support/api-host.ts";
-import { held, host, incarnation, member, vm, vmId } from "../support/records.ts";
+import { heartbeat, held, host, incarnation, member, vm, vmId } from "../support/records.ts";
+
+const fails = { kind: "failed", cause: "read-only file system" } as const;
+
+/** What a host's means are asked for, and what they answer. */
+function untouched() {
+  const peers = { answering: [] as string[], answersLater: [] as string[], asked: 0 };
+  return {
+    forced: 0,
+    cut: 0,
+    ...peers,
+    serves: true,
+    isUnfinished: false,
+    isOfThisBoot: true,
+    plan: undefined as TakeoverPlan | undefined,
+    /** The disk of the state folder. */
+    takesNothing: false,
+    /** While the links are asked. */
+    meanwhile: async () => {},
+  };
+}
 
 /** One host's API, whose store decides nothing until it is forced. */
 async function openHost(power: PowerOffEnd = { kind: "off" }) {
-  const peers = { answering: [] as string[], answersLater: [] as string[], asked: 0 };
-  const seen = { forced: 0, cut: 0, ...peers, serves: true, isUnfinished: false };
+  const seen = untouched();
   let memory: MemoryStore | undefined;
   const all = (done: Parameters<Store["snapshot"]>[1]) => memory?.snapshot("/" as StoreKey, done);
   const api = await startApiHost({
@@ -30,20 +51,30 @@ async function openHost(power: PowerOffEnd = { kind: "off" }) {
         answering: (addresses, done) => {
           seen.asked += 1;
           const now = seen.asked > 1 ? [...seen.answering, ...seen.answersLater] : seen.answering;
-          done(addresses.filter((one) => now.includes(one)));
+          void seen.meanwhile().then(() => done(addresses.filter((one) => now.includes(one))));
         },
         peek: all,
-        force: (done) => {
+        force: (plan, done) => {
+          seen.plan = plan;
           seen.forced += 1;
           seen.serves = true;
           seen.isUnfinished = true;
           done({ kind: "done" });
         },
+        note: (plan) => {
+          if (seen.takesNothing) return fails;
+          Object.assign(seen, { plan, isUnfinished: true, isOfThisBoot: true });
+          return { kind: "done" };
+        },
+        forgetOrder: () => {},
         isUnfinished: () => seen.isUnfinished,
-        settle: (done) => done(false),
-        isOfThisBoot: () => seen.isUnfinished,
+        plan: () => (seen.isUnfinished ? seen.plan : undefined),
+        settle: (done) => done("unknown"),
+        isOfThisBoot: () => seen.isUnfinished && seen.isOfThisBoot,
         finished: () => {
+          if (seen.takesNothing) return fails;
           seen.isUnfinished = false;
+          return { kind: "done" };
         },
       },
       fencing: {
@@ -132,6 +163,74 @@ test("[S24] one of which nothing was written after the store was forced is finis
   await until(() => api.view().owners.get(vmId("web"))?.value.epoch === 104, "the leap");
   await until(() => api.view().cluster?.value.forced?.open === undefined, "its end");
   expect(await peerIsOff(client, { word: "h2-off" })).toEqual(refused("takeover-not-needed"));
+});
+
+test("[S24] what a daemon left half written the next one of the same boot finishes, without an order and with the other one up", async () => {
+  const { api, client, seen } = await openHost();
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true });
+  expect(seen.plan).toMatchObject({ lost: [{ host: "h2", proof: "word", incarnation: 1 }] });
+  // As a daemon leaves it that dies after its first write; and the lost host has booted.
+  await until(() => api.view().cluster?.value.forced !== undefined, "the record");
+  const { forced, ...cluster } = api.view().cluster?.value ?? {};
+  await api.put(keys.cluster, { ...cluster, forced: { ...forced, open: true } });
+  await api.put(keys.owner(vmId("web")), held("h2", 1, 4));
+  const registration = api.view().hosts.get(host("h2"))?.value;
+  await api.put(keys.host(host("h2")), { ...registration, incarnation: 2 });
+  Object.assign(seen, { isUnfinished: true, isOfThisBoot: false, answering: ["10.0.0.2"] });
+  expect(await api.api.finishTakeover()).toBeUndefined();
+  expect(seen.isUnfinished).toBe(true);
+  seen.isOfThisBoot = true;
+  expect(await api.api.finishTakeover()).toMatchObject({ kind: "ok", value: { done: true } });
+  expect(seen).toMatchObject({ forced: 1, isUnfinished: false });
+  await until(() => api.view().owners.get(vmId("web"))?.value.epoch === 104, "the leap");
+  await until(() => api.view().cluster?.value.forced?.open === undefined, "its end");
+  expect(fenceOf(api.view(), host("h2"), incarnation(2))).toBeUndefined();
+  expect(await api.api.finishTakeover()).toBeUndefined();
+});
+
+test("[S9] who is heard while the links are asked is not off: the rest is not written, and who keeps it is told", async () => {
+  const { api, client, seen } = await openHost();
+  const beat = () => api.put(keys.heartbeat(host("h2"), incarnation(1)), heartbeat());
+  await beat();
+  seen.meanwhile = async () => (seen.asked === 2 ? beat() : undefined);
+  const heard = { code: "takeover-heard-since", params: { host: "h2" } };
+  // The store was forced by then; of what has to follow nothing is written.
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject(heard);
+  expect(seen).toMatchObject({ forced: 1, isUnfinished: true });
+  expect(await api.api.finishTakeover()).toMatchObject(heard);
+  // Seen to be off by then, and said so anew; that daemon dies, and while the next one asks the links it is heard once more.
+  seen.plan = planTakeover(api.view(), { lost: new Map([[host("h2"), "word"]]), at: 1 as WallMs, byItself: false });
+  seen.meanwhile = beat;
+  expect(await api.api.finishTakeover()).toMatchObject(heard);
+  expect(fenceOf(api.view(), host("h2"), incarnation(1))).toBeUndefined();
+  expect(api.view().owners.get(vmId("web"))?.value.epoch).toBe(4);
+});
+
+test("[S24] one that is ordered anew, and whose daemon dies too, is finished by the later order", async () => {
+  const { api, client, seen } = await openHost();
+  // Forced, and nothing written; by a word that was not so, for its life was heard since.
+  const early = planTakeover(api.view(), { lost: new Map([[host("h2"), "word"]]), at: 1 as WallMs, byItself: false });
+  await api.put(keys.heartbeat(host("h2"), incarnation(1)), heartbeat());
+  Object.assign(seen, { serves: true, isUnfinished: true, isOfThisBoot: false, plan: early });
+  seen.takesNothing = true;
+  const disk = { cause: "read-only file system" };
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ code: "takeover-not-noted", params: disk });
+  expect(api.view().cluster?.value.forced).toBeUndefined();
+  seen.takesNothing = false;
+  expect(await peerIsOff(client, { word: "h2-off" })).toMatchObject({ done: true });
+  expect(seen.plan?.at).toBeGreaterThan(1);
+  await until(() => api.view().cluster?.value.forced !== undefined, "the record");
+  const { forced, ...cluster } = api.view().cluster?.value ?? {};
+  // As if it had died before its end, and where only the mark is left.
+  await api.put(keys.cluster, { ...cluster, forced: { ...forced, open: true } });
+  seen.isUnfinished = true;
+  expect(await api.api.finishTakeover()).toMatchObject({ kind: "ok" });
+  await until(() => api.view().cluster?.value.forced?.open === undefined, "its end");
+  Object.assign(seen, { isUnfinished: true, takesNothing: true });
+  expect(await api.api.finishTakeover()).toMatchObject({ code: "takeover-mark-stays", params: disk });
+  seen.takesNothing = false;
+  expect(await api.api.finishTakeover()).toBeUndefined();
+  expect(seen).toMatchObject({ forced: 0, isUnfinished: false });
 });
 
 test("[S23] who comes back while the word is waited for is not off: nothing is forced", async () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { failureOf } from "../../src/api/client/index.ts";
-import { type ApiOptions, createApi, type ListenEnd } from "../../src/api/server/index.ts";
+import { type Api, type ApiOptions, createApi } from "../../src/api/server/index.ts";
 import type { InstantMs, StoreKey, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { ClusterView } from "../../src/model/view.ts";
@@ -46,7 +46,7 @@ export type ApiHost = {
   readonly removed: string[];
   /** Writes records as the other processes of a cluster would. */
   readonly put: (key: StoreKey, record: object) => Promise<void>;
-  readonly listenAgain: (socket: string) => Promise<ListenEnd>;
+  readonly api: Api;
   readonly close: () => Promise<void>;
 };
 
@@ -116,7 +116,8 @@ export async function startApiHost(
     await end.server.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { socket, folder, store: memory, journal, view: () => view, removed, put, listenAgain: api.listen, close };
+  const records = { store: memory, journal, view: () => view, removed, put };
+  return { socket, folder, ...records, api, close };
 }
 
 async function fillCluster(put: ApiHost["put"]): Promise<void> {

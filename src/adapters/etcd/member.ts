@@ -89,7 +89,7 @@ export function startOrders(runDir: string): { readonly force: string; readonly 
   return { force: join(runDir, "store-force"), join: join(runDir, "store-join") };
 }
 
-/** Beside a member's data: it was forced, and what has to follow may not be written. Stays over boots. */
+/** Beside a member's data: it was forced, and what has to follow may not be written: what that is. Stays over boots. */
 export function forcedMark(dataDir: string): string {
   return `${dataDir}.forced`;
 }
@@ -103,15 +103,16 @@ fi
 if [ -f "$state/store-initial" ]; then
   set -- "$@" "--initial-cluster=$(cat "$state/store-initial")" --initial-cluster-state=existing
 fi
-if [ -f "$run/store-force" ]; then
-  rm -rf "$data.before"; cp -a "$data" "$data.before" && : > "$data.forced" && sync "$data.forced" "\${data%/*}" &&
+if [ -n "$(find "$run/store-force" -mmin -2 2>/dev/null)" ]; then
+  rm -rf "$data.before"; cp -a "$data" "$data.before" && cp "$run/store-force" "$data.forced" && sync "$data.forced" "\${data%/*}" &&
     rm "$run/store-force" && set -- "$@" --force-new-cluster
 fi
 exec etcd "$@"`;
 
 /**
  * How a host starts its member: as it was, or as an order says, once (S23, S24). Forcing keeps a copy of the data, joining
- * puts them aside.
+ * puts them aside. An order to force is good for two minutes: who gave it has given it up by then, or is gone, and whoever was off may
+ * vote again. It stays where it is too old: that it is gone says that it was carried out.
  */
 export function memberCommand(
   spec: StoreMemberSpec,

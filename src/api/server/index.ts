@@ -4,7 +4,7 @@ import { type ListenEnd, listenOnSocket } from "./listen.ts";
 import type { ApiOptions } from "./options.ts";
 import { type ApiRouter, createRouter } from "./router.ts";
 import { sweepRegularly } from "./sweep.ts";
-import { takeOver } from "./takeover.ts";
+import { finishTakeover, takeOver } from "./takeover.ts";
 import { trackContacts } from "./tracker.ts";
 
 export type { ListenEnd } from "./listen.ts";
@@ -14,6 +14,8 @@ export type Api = {
   readonly router: ApiRouter;
   /** S23: as an order would, by the word of the other one's device alone. */
   readonly takeOverByDevice: () => Promise<Answer<TakeoverOutput>>;
+  /** S24: what an earlier process of this host has begun, and may be written to its end without a person. */
+  readonly finishTakeover: () => Promise<Answer<TakeoverOutput> | undefined>;
   /** Serves on a unix socket (mode 0600). */
   readonly listen: (socket: string) => Promise<ListenEnd>;
   /** Ends its timers; a server that listens is closed by its own `close`. */
@@ -28,6 +30,7 @@ export function createApi(options: ApiOptions): Api {
   return {
     router,
     takeOverByDevice: () => takeOver(options, { claim: "peer-is-off", byItself: true }),
+    finishTakeover: () => finishTakeover(options),
     listen: (socket) => listenOnSocket(options, router, socket),
     stop: () => {
       tracker.stop();

@@ -1,19 +1,18 @@
 import { toldOfCluster } from "../../core/requests/disarm.ts";
+import { type Claim, foreseeTakeover, leftUnfenced, type OffProof, othersOf, wordFor } from "../../core/takeover.ts";
 import {
-  type Claim,
-  foreseeTakeover,
-  leftUnfenced,
-  livesOf,
-  type OffProof,
-  othersOf,
-  type Takeover,
-  takeoverSteps,
-  wordFor,
-} from "../../core/takeover.ts";
+  heardSince,
+  isWritten,
+  type Objection,
+  planTakeover,
+  stepsOf,
+  whyNotFinished,
+} from "../../core/takeover-plan.ts";
 import type { HostId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { EventDraft } from "../../model/records.ts";
+import type { TakeoverPlan } from "../../model/takeover-plan.ts";
 import type { Change, CommitEnd, Transaction } from "../../model/transaction.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
 import type { PowerOffEnd } from "../../ports/fencing.ts";
@@ -89,15 +88,47 @@ async function takeOverOnce(
   if (!isForced && (await serves(options))) return refuse("takeover-not-needed", {});
   const talksNow = await whoAnswers(options, means, before, lost);
   if (talksNow !== undefined) return talksNow;
-  const trouble = isForced ? undefined : await force(options, means);
-  if (trouble !== undefined) return trouble;
-  const view = await viewOf(options, readAll);
+  // A host that booted meanwhile may register as soon as the store serves: its proof is of the life before.
+  const plan = planTakeover(before, { lost: proofs, at: clock.wall(), byItself: input.byItself === true });
+  const trouble = isForced ? noteAnew(means, plan) : await force(options, means, plan);
+  return trouble ?? writeRest(options, means, { plan, input, against: (view) => heardSince(view, plan) });
+}
+
+type Rest = { readonly plan: TakeoverPlan; readonly against: Objection; readonly input: WithRequestId };
+
+/** All that follows from a store that was forced. */
+async function writeRest(options: ApiOptions, means: TakeoverMeans, rest: Rest): Promise<Answer<TakeoverOutput>> {
+  const { self, store } = options;
+  const view = await viewOf(options, (done) => store.snapshot("/" as typeof keys.cluster, done));
   if ("kind" in view) return view;
-  // A host that booted meanwhile may have registered, as soon as the store serves: its proof is of the life before.
-  const lives = livesOf(before, lost);
-  const failed = await writeAll(options, view, { lost: proofs, lives }, input);
-  if (failed === undefined) means.force.finished();
-  return failed ?? ok(view, self, proofs, true);
+  const failed = await writeAll(options, view, rest);
+  if (failed !== undefined) return failed;
+  return unmarked(means) ?? ok(view, self, new Map(rest.plan.lost.map(({ host, proof }) => [host, proof])), true);
+}
+
+/**
+ * S24: a daemon that finds a takeover of its host half written writes the rest, without anybody's order: that was given, and whoever
+ * was proven to be off was. Undefined: there is nothing to do, or nothing that may be done without a person.
+ */
+export async function finishTakeover(options: ApiOptions): Promise<Answer<TakeoverOutput> | undefined> {
+  const { takeover: means, store } = options;
+  const plan = means?.force.isOfThisBoot() === true ? means.force.plan() : undefined;
+  if (means === undefined || plan === undefined || underWay) return undefined;
+  underWay = true;
+  try {
+    if (!(await serves(options))) return undefined;
+    const view = await viewOf(options, (done) => store.snapshot("/" as typeof keys.cluster, done));
+    if ("kind" in view) return undefined;
+    if (isWritten(view, plan)) return unmarked(means);
+    const answering = new Map<HostId, string>();
+    for (const { host } of plan.lost) {
+      const address = await whereAnswers(options, means, view, host);
+      if (address !== undefined) answering.set(host, address);
+    }
+    return await writeRest(options, means, { plan, input: {}, against: (now) => whyNotFinished(now, plan, answering) });
+  } finally {
+    underWay = false;
+  }
 }
 
 function namesOfLossy(view: ClusterView, self: HostId, lost: readonly HostId[]): readonly string[] {
@@ -106,11 +137,31 @@ function namesOfLossy(view: ClusterView, self: HostId, lost: readonly HostId[]):
 
 type Read = (done: (end: SnapshotEnd) => void) => void;
 
-async function force({ clock }: ApiOptions, means: TakeoverMeans): Promise<Unavailable | undefined> {
+/** The order before may have been of another life, or by another proof: a daemon that finishes this one goes by this. */
+function noteAnew({ force }: TakeoverMeans, plan: TakeoverPlan): Unavailable | undefined {
+  const end = force.note(plan);
+  return end.kind === "done" ? undefined : unavailable("takeover-not-noted", end.cause);
+}
+
+/** Managers of this host hold for as long as the mark is there. */
+function unmarked({ force }: TakeoverMeans): Unavailable | undefined {
+  const end = force.finished();
+  return end.kind === "done" ? undefined : unavailable("takeover-mark-stays", end.cause);
+}
+
+function unavailable(code: string, cause: string): Unavailable {
+  return { kind: "unavailable", code, params: { cause } };
+}
+
+async function force(
+  { clock }: ApiOptions,
+  means: TakeoverMeans,
+  plan: TakeoverPlan,
+): Promise<Unavailable | undefined> {
   const late = { kind: "failed", cause: noAnswer.cause } as const;
-  const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(done));
+  const forced = await answered<ForceEnd>(clock, forceMs, late, (done) => means.force.force(plan, done));
   if (forced.kind === "done") return undefined;
-  return { kind: "unavailable", code: "takeover-store-failed", params: { cause: forced.cause } };
+  return unavailable("takeover-store-failed", forced.cause);
 }
 
 async function serves({ clock, store }: ApiOptions): Promise<boolean> {
@@ -130,21 +181,35 @@ async function viewOf(options: ApiOptions, read: Read): Promise<ClusterView | Un
 
 /** S23: whoever answers on any link is not off, whatever the operator says. */
 async function whoAnswers(
-  { clock }: ApiOptions,
-  { force }: TakeoverMeans,
+  options: ApiOptions,
+  means: TakeoverMeans,
   view: ClusterView,
   lost: readonly HostId[],
 ): Promise<Refusal | undefined> {
   for (const host of lost) {
-    const addresses = (view.members.get(host)?.value.links ?? []).map(({ address }) => address);
-    if (addresses.length === 0) return refuse("takeover-no-links", { host });
-    const found = await answered<readonly string[]>(clock, answeringMs, addresses, (done) =>
-      force.answering(addresses, done),
-    );
-    const [address] = found;
+    if (addressesOf(view, host).length === 0) return refuse("takeover-no-links", { host });
+    const address = await whereAnswers(options, means, view, host);
     if (address !== undefined) return refuse("takeover-peer-answers", { host: nameOf(view, host), address });
   }
   return undefined;
+}
+
+/** Whether it answers at all is not known where nobody says so in time: then it does. */
+async function whereAnswers(
+  { clock }: ApiOptions,
+  { force }: TakeoverMeans,
+  view: ClusterView,
+  host: HostId,
+): Promise<string | undefined> {
+  const addresses = addressesOf(view, host);
+  const found = await answered<readonly string[]>(clock, answeringMs, addresses, (done) =>
+    force.answering(addresses, done),
+  );
+  return found[0];
+}
+
+function addressesOf(view: ClusterView, host: HostId): readonly string[] {
+  return (view.members.get(host)?.value.links ?? []).map(({ address }) => address);
 }
 
 /** Each by its device; those without one, or that it does not confirm, by the operator's word for all of them. */
@@ -178,29 +243,32 @@ async function proveOff(
 async function writeAll(
   options: ApiOptions,
   view: ClusterView,
-  { lost, lives }: Required<Pick<Takeover, "lost" | "lives">>,
-  input: TakeoverInput,
-): Promise<Unavailable | undefined> {
-  const at = options.clock.wall();
-  const order = { self: options.self, lost, lives, at, byItself: input.byItself === true };
+  { plan, against, input }: Rest,
+): Promise<Unavailable | Refusal | undefined> {
+  const { lost, at } = plan;
   const actor = { name: "root", role: "admin" as const, requestId: input.requestId ?? options.random.hex(24) };
-  const names = [...lost.keys()].map((host) => nameOf(view, host)).join(", ");
+  const names = lost.map(({ host }) => nameOf(view, host)).join(", ");
   const told = toldOfCluster("cluster-taken-over", { by: options.self, without: names }, { actor, at });
   const done = new Set<string>();
-  let rest = takeoverSteps(view, order);
+  let now = view;
+  let left = 0;
   for (let round = 0; round < roundsMax; round++) {
+    const steps = stepsOf(now, options.self, plan, against);
+    if ("kind" in steps) return steps;
+    const rest = steps.filter(({ subject }) => !done.has(subject));
+    if (rest.length === 0) return undefined;
+    left = rest.length;
     for (const { subject, transaction } of rest) {
       const end = await commit(options, transaction, done.size === 0 ? [told] : []);
       // Agents of this host write the same records: the fence waits until each leap is made on what is there.
       if (end !== "committed") break;
       done.add(subject);
     }
-    const now = await viewOf(options, (read) => options.store.snapshot("/" as typeof keys.cluster, read));
-    if ("kind" in now) return now;
-    rest = takeoverSteps(now, order).filter(({ subject }) => !done.has(subject));
-    if (rest.length === 0) return undefined;
+    const read = await viewOf(options, (give) => options.store.snapshot("/" as typeof keys.cluster, give));
+    if ("kind" in read) return read;
+    now = read;
   }
-  return { kind: "unavailable", code: "takeover-not-written", params: { done: done.size, left: rest.length } };
+  return { kind: "unavailable", code: "takeover-not-written", params: { done: done.size, left } };
 }
 
 function commit(

@@ -16,8 +16,14 @@ export const takeoverMessages = {
     cause: "A takeover was begun at host {host}, and is not written to its end.",
     effect: "Where this host has the manager nothing is decided: no VM is started, moved or recovered.",
     remedy:
-      "Where the others are off, ask at {host} once more: `holdfast cluster takeover --help`. Where they vote again, this ends by itself within a minute. One that is up and does not vote has to be switched off first.",
+      "Where the others are off, ask at {host} once more: `holdfast cluster takeover --help`. Where they vote again, and where {host} has not booted since, of two hosts, this ends by itself within a minute. One that is up, does not vote and keeps it from ending has to be switched off first.",
   },
+  "takeover-look-failed": {
+    cause: "This host could not look after a takeover: {cause}.",
+    effect: "What it lacks is not written, and nothing is taken over by itself meanwhile.",
+    remedy: "It is tried again by itself; look at the disk of the state folder.",
+  },
+  "takeover-finished": "A takeover was begun here and not written to its end: the rest of it is written now.",
   "takeover-never-came":
     "A takeover was begun here, and the store was never forced: its members vote as before. The mark of it is taken away.",
   "alone-note-unreadable":
@@ -68,6 +74,27 @@ export const takeoverMessages = {
     effect: "Nothing has changed. Two clusters would write the same VMs.",
     remedy: "Mend the link, or cut the power of {host}; then ask again.",
   },
+  "takeover-heard-since": {
+    cause: "{host} is heard as the same life that was said or proven to be off: it is on.",
+    effect:
+      "The store goes on with this host alone; the rest of the takeover is not written: no VM of {host} starts here, and nothing is decided.",
+    remedy: "Cut the power of {host}, and look that it is off; then ask for the takeover once more.",
+  },
+  "takeover-word-untrue": {
+    cause: "{host} answers at {address}, as the same life that somebody said to be off.",
+    effect: "The rest of the takeover is not written: no VM of {host} starts here, and nothing is decided.",
+    remedy: "Cut the power of {host}, and look that it is off; then ask for the takeover once more.",
+  },
+  "takeover-ordered-later": {
+    cause: "A later takeover is on record than the one that this host has noted.",
+    effect: "The rest of the noted one is not written by itself, and nothing is decided here.",
+    remedy: "Look that the others are off, then ask for the takeover once more.",
+  },
+  "takeover-left-to-you": {
+    cause: "This cluster has {members} members: what a takeover of more than two lacks is not written by itself.",
+    effect: "VMs of the lost hosts do not start, and nothing is decided here.",
+    remedy: "Look that the others are off, then ask for the takeover once more.",
+  },
   "takeover-word-missing": {
     cause: "No device proves it: {cause}.",
     effect: "Nothing has changed. If it is on and only cut off, its VMs run twice, and writes on one side are lost.",
@@ -86,6 +113,16 @@ export const takeoverMessages = {
     cause: "The store could not be started with this host alone: {cause}.",
     effect: "No VM was taken; a copy of the store's data is beside them (etcd.before).",
     remedy: "Look at etcd's log on this host, then ask again.",
+  },
+  "takeover-not-noted": {
+    cause: "What this order does cannot be noted beside the data of this host's store: {cause}.",
+    effect: "Nothing of it is written. The store goes on with this host alone, as before.",
+    remedy: "Make room on the disk of the state folder, or repair it; then ask again.",
+  },
+  "takeover-mark-stays": {
+    cause: "All of the takeover is written, but its mark beside the store's data cannot be taken away: {cause}.",
+    effect: "Where this host has the manager nothing is decided: no VM is started, moved or recovered.",
+    remedy: "Repair the disk of the state folder; it is tried again within a minute.",
   },
   "takeover-not-written": {
     cause: "The store goes on with this host alone; {done} changes are written, {left} are not.",

@@ -224,10 +224,14 @@ function actorOf(decision: Decision, writer: Writer | null): string {
   return operators.includes(decision.kind) ? "operator" : host;
 }
 
-function tellWorld({ code, params }: StoryEvent): string | undefined {
+function tellWorld({ code, params, rule }: StoryEvent): string | undefined {
   if (code === "power-off" && params["by"] === "itself") return "goes down by itself";
   if (code === "power-off") return params["by"] === "device" ? "power goes off, by its device" : "power goes off";
   if (code === "power-on") return "power comes on";
+  if (code === "power-off-asked" && rule === "S23") return `asks for the power of ${params["target"]} to be cut`;
+  if (code === "forced") return `goes on with ${params["host"]} alone, by force`;
+  if (code === "member-joined") return `${params["host"]} joins as a new member`;
+  if (code === "takeover") return `at ${params["at"]}: ${params["end"]}`;
   if (code === "refused") return `is refused: ${params["code"]}`;
   return undefined;
 }

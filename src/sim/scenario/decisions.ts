@@ -6,6 +6,7 @@ import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
 import { proofWord } from "../../model/point-proof.ts";
 import type { Point } from "../../model/point-records.ts";
 import type {
+  Cluster,
   Event,
   FenceRecord,
   HeldOwner,
@@ -19,6 +20,7 @@ import type {
 import type { RemovedHost } from "../../model/removal-records.ts";
 import type { Group, Replica } from "../../model/replication-records.ts";
 import type { Rule } from "../../model/rules.ts";
+import { leapMin } from "../checkers/of-takeover.ts";
 
 /** One key that a transaction changed; `before` is what stood there. Undefined: nothing does, or did. */
 export type StoreChange = { readonly name: KeyName; readonly value: unknown; readonly before: unknown };
@@ -64,6 +66,9 @@ export type Decision =
   | { readonly kind: "errs"; readonly vm: VmId; readonly code: string }
   | { readonly kind: "mode"; readonly host: HostId; readonly mode: string; readonly next: string }
   | { readonly kind: "removed"; readonly host: HostId; readonly is: "out" | "out-of-the-store" | "taken-back" }
+  /** A takeover: under way, written to its end, and one of those left out votes again. */
+  | { readonly kind: "alone"; readonly is: "begun" | "written" | "over"; readonly hosts: readonly HostId[] }
+  | { readonly kind: "leapt"; readonly vm: VmId; readonly to: Holder }
   | { readonly kind: "maintains"; readonly host: HostId; readonly on: boolean }
   | { readonly kind: "rules"; readonly rule: RuleId; readonly is: Rule | undefined }
   | {
@@ -133,6 +138,14 @@ function removalDecisions(host: HostId, is: RemovedHost | undefined, was: Remove
   return [{ kind: "removed", host, is: left ? "out-of-the-store" : "out" }];
 }
 
+function aloneDecisions(is: Cluster["forced"], was: Cluster["forced"]): Decision[] {
+  if (is === undefined) return [];
+  const back = was?.without.filter((host) => !is.without.includes(host)) ?? [];
+  const backs: Decision[] = back.length === 0 ? [] : [{ kind: "alone", is: "over", hosts: back }];
+  if (is.open === was?.open && is.at === was?.at) return backs;
+  return [{ kind: "alone", is: is.open === true ? "begun" : "written", hosts: is.without }];
+}
+
 function decisionsOfKey({ name, value, before }: StoreChange, events: readonly Event[]): Decision[] {
   switch (name.kind) {
     case "fence":
@@ -141,6 +154,8 @@ function decisionsOfKey({ name, value, before }: StoreChange, events: readonly E
       return value === undefined
         ? []
         : [{ kind: "joined", host: name.host, incarnation: (value as HostRegistration).incarnation }];
+    case "cluster":
+      return aloneDecisions((value as Cluster | undefined)?.forced, (before as Cluster | undefined)?.forced);
     case "removed-host":
       return removalDecisions(name.host, value as RemovedHost | undefined, before as RemovedHost | undefined);
     case "manager-term": {
@@ -297,6 +312,7 @@ function holderDecisions(vm: VmId, is: Owner, was: Owner | undefined, events: re
   if (events.some((event) => event.type === "vm-recovered")) return [{ kind: "taken-over", vm, from, to }];
   if (from.host !== to.host) return [{ kind: "handed", vm, from, to }];
   if (from.incarnation !== to.incarnation) return [{ kind: "adopted", vm, from, to }];
+  if (to.epoch >= from.epoch + leapMin) return [{ kind: "leapt", vm, to }];
   const exit = events.find((event) => event.type === "vm-restarted")?.params["exit"];
   return [{ kind: "restarted", vm, to, exit: String(exit ?? "") }];
 }

@@ -121,6 +121,9 @@ export const phrases = [
   "disarm ignore",
   "arm",
   "second machine registers as HOST",
+  "take over at HOST",
+  "stop agent of HOST in the midst of its takeover",
+  "power off HOST in the midst of its takeover",
 ] as const;
 export type PhraseId = (typeof phrases)[number];
 

@@ -15,6 +15,7 @@ import { type Ask, ask } from "../faults/operator.ts";
 import type { FaultEvent } from "../plan.ts";
 import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
+import { takeOver } from "../world/takeover.ts";
 import type { World } from "../world/world.ts";
 import { acceptLoss, deleteGroup, goBack } from "./failover-phrase.ts";
 import { asItArrives, asItIsHandedOver, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
@@ -22,6 +23,7 @@ import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { dropPoint, exportPoint, schedule, takePoint, testPoint } from "./point-phrases.ts";
 import { removeHost, takeBackHost } from "./removal-phrases.ts";
 import { steadyRandom } from "./steady.ts";
+import { asItIsWritten } from "./takeover-phrases.ts";
 
 type Play = (world: World, args: PhraseArgs, forMs: number | undefined) => Heal | undefined;
 
@@ -383,4 +385,11 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "disarm ignore": done((world) => disarm(world, "ignore")),
   arm: done((world) => disarm(world, null)),
   "second machine registers as HOST": secondMachine,
+  "take over at HOST": done((world, { hosts }) =>
+    takeOver(world, world.host(hosts[0]), steadyRandom(`takeover ${world.scheduler.now}`)),
+  ),
+  "stop agent of HOST in the midst of its takeover": asItIsWritten((world, args, forMs) =>
+    stop(world, { ...args, process: "agent" }, forMs),
+  ),
+  "power off HOST in the midst of its takeover": asItIsWritten(powerOff),
 };

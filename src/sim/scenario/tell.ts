@@ -18,6 +18,12 @@ const removalWords: Readonly<Record<Extract<Decision, { kind: "removed" }>["is"]
   "taken-back": "may join again",
 };
 
+const aloneWords: Readonly<Record<Extract<Decision, { kind: "alone" }>["is"], string>> = {
+  begun: "begins to write what follows from going on without",
+  written: "has written all that follows from going on without",
+  over: "votes again, after the store went on without:",
+};
+
 /** `nameOf`: what people call the VM. */
 export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): Told {
   switch (decision.kind) {
@@ -72,6 +78,8 @@ export function tellDecision(decision: Decision, nameOf: (vm: VmId) => string): 
       return decision.mode === "active"
         ? { what: "is back at work", rule: "HM4" }
         : { what: `is about to go: ${decision.next}, its VMs by ${decision.mode}`, rule: "HM4" };
+    case "alone":
+      return { what: `${aloneWords[decision.is]} ${decision.hosts.join(", ")}`, rule: "S24" };
     case "maintains":
       return { what: `maintenance of ${decision.host} ${decision.on ? "begins" : "ends"}`, rule: "" };
     case "removed":
@@ -99,6 +107,7 @@ type OwnerDecision = Extract<Decision, { vm: VmId }> & {
     | "taken-over"
     | "handed"
     | "restarted"
+    | "leapt"
     | "adopted"
     | "released"
     | "lost-released"
@@ -115,6 +124,8 @@ function tellOwner(decision: OwnerDecision, vm: string): Told {
       return { what: `${vm} ${run(decision.from)} -> ${run(decision.to)}, handed over`, rule: "S15" };
     case "restarted":
       return { what: `${vm} again -> ${run(decision.to)}, it ended: ${decision.exit}`, rule: "S14" };
+    case "leapt":
+      return { what: `${vm} leaps to ${run(decision.to)}`, rule: "S24" };
     case "adopted":
       return { what: `${vm} ${run(decision.from)} -> ${run(decision.to)}, claimed back`, rule: "S11" };
     case "released":

@@ -162,7 +162,7 @@ function startDaemon(world: World, host: SimHost): void {
       self: host.id,
       profile: world.profile,
       role: world.isWitness(host) ? "witness" : "host",
-      isHeld: () => host.takeoverUnfinished,
+      isHeld: () => host.forced !== undefined,
     },
     {
       store: storeClient(world, host, life, "daemon"),

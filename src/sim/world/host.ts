@@ -1,5 +1,6 @@
 import type { HostId } from "../../model/ids.ts";
 import type { Vm, VmExit } from "../../model/records.ts";
+import type { TakeoverPlan } from "../../model/takeover-plan.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
 import type { HeartSays } from "../../ports/heart.ts";
 import type { OwnIncarnation } from "../../ports/heart-host.ts";
@@ -112,8 +113,8 @@ export class SimHost {
   poweredOffAt = -1;
   tree: SimTree = createTree();
   incarnationFile: OwnIncarnation | null = null;
-  /** The mark beside its member's data: the store was forced here, and not all that follows is written; outlives the power (S24). */
-  takeoverUnfinished = false;
+  /** The mark beside its member's data: the store was forced here, and what has to follow may not be written; outlives the power (S24). */
+  forced: { readonly plan: TakeoverPlan; readonly boots: number } | undefined;
   /** Set by a fault that acts between a heart's choice of a number and its registration. */
   whenIncarnationWritten: ((own: OwnIncarnation) => void) | undefined;
   /** D and M with which its guards are started. */

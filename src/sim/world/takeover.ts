@@ -3,16 +3,23 @@ import { event } from "../../core/decision.ts";
 import {
   isToRejoin,
   leftUnfenced,
-  livesOf,
   type OffProof,
   othersOf,
   rejoinedTransaction,
   type TakeoverStep,
-  takeoverSteps,
 } from "../../core/takeover.ts";
-import { type HostId, type Incarnation, noRevision, type StoreKey } from "../../model/ids.ts";
+import {
+  heardSince,
+  isWritten,
+  type Objection,
+  planTakeover,
+  stepsOf,
+  whyNotFinished,
+} from "../../core/takeover-plan.ts";
+import { type HostId, noRevision, type StoreKey } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { Cluster } from "../../model/records.ts";
+import type { TakeoverPlan } from "../../model/takeover-plan.ts";
 import { applyChanges, type ClusterView, emptyView } from "../../model/view.ts";
 import type { SnapshotEnd } from "../../ports/store.ts";
 import type { Daemon } from "../../runtime/daemon.ts";
@@ -30,6 +37,8 @@ const forceMs = { min: 800, spread: 2_500 } as const;
 const servesAgainMs = 1_000;
 const servesTriesMax = 60;
 const roundsMax = 20;
+/** A daemon that finishes what another one has begun asks all links of the lost host before, as long as they may take to answer. */
+const askLinksMs = { min: 50, spread: 4_950 } as const;
 /** A member that joins anew puts its data aside, starts, catches up and is promoted. */
 const joinEveryMs = 2_000;
 
@@ -71,7 +80,7 @@ function begin(order: Order, served: SnapshotEnd): void {
   const { world, self } = order;
   const isForced = served.kind === "done";
   const view = viewOf(isForced ? served : peek(world));
-  const isAnew = !isForced || (self.takeoverUnfinished && leftUnfenced(view, self.id).length === 0);
+  const isAnew = !isForced || (self.forced !== undefined && leftUnfenced(view, self.id).length === 0);
   const lost = isAnew ? othersOf(view, self.id, "peer-is-off") : leftUnfenced(view, self.id);
   const [peer] = "kind" in lost ? [] : lost;
   if (peer === undefined) end(order, "kind" in lost ? lost.code : "takeover-not-needed");
@@ -79,25 +88,26 @@ function begin(order: Order, served: SnapshotEnd): void {
   else
     proveOff(order, view, peer, (proof) => {
       if (proof === undefined) end(order, "takeover-word-missing");
-      else confirm(order, { peer, proof, isForced, lives: livesOf(view, [peer]) });
+      else {
+        const lost = new Map([[peer, proof]]);
+        confirm(order, { peer, isForced, plan: planTakeover(view, { lost, at: self.clock.wall(), byItself: false }) });
+      }
     });
 }
 
-type Proven = {
-  readonly peer: HostId;
-  readonly proof: OffProof;
-  readonly isForced: boolean;
-  readonly lives: ReadonlyMap<HostId, Incarnation>;
-};
+type Proven = { readonly peer: HostId; readonly isForced: boolean; readonly plan: TakeoverPlan };
 
 /** Devices take their time: whoever is back meanwhile is not off, and a store that serves again is left alone. */
-function confirm(order: Order, { peer, proof, isForced, lives }: Proven): void {
+function confirm(order: Order, { peer, isForced, plan }: Proven): void {
   const { world, self, store } = order;
   store.snapshot("/" as StoreKey, (served) => {
     if (!isForced && served.kind === "done") end(order, "takeover-not-needed");
     else if (answers(world, self, world.host(peer))) end(order, "takeover-peer-answers");
-    else if (isForced) writeAll(order, new Map([[peer, proof]]), lives);
-    else force(order, () => writeAll(order, new Map([[peer, proof]]), lives));
+    else if (isForced) {
+      // A daemon that finds it half written goes by this order, and not by the one before.
+      self.forced = { plan, boots: self.boots };
+      writeAll(order, plan, (view) => heardSince(view, plan));
+    } else force(order, plan);
   });
 }
 
@@ -143,13 +153,13 @@ function proveOff(
 }
 
 /** The member's own restart: it goes on without the daemon, and is lost with the power (a host that boots never forces). */
-function force(order: Order, done: () => void): void {
+function force(order: Order, plan: TakeoverPlan): void {
   const { world, self, life, random } = order;
   const ms = forceMs.min + random.below(forceMs.spread);
   self.trouble.memberDown += 1;
   world.members.refresh();
   self.after(ms, () => {
-    self.takeoverUnfinished = true;
+    self.forced = { plan, boots: self.boots };
     world.members.force(self.number);
     world.count("forcedStores");
     world.tell("store", "forced", { host: self.id }, "S23");
@@ -163,7 +173,7 @@ function force(order: Order, done: () => void): void {
   const look = (): void => {
     tries += 1;
     order.store.snapshot("/" as StoreKey, (served) => {
-      if (served.kind === "done" && self.takeoverUnfinished) done();
+      if (served.kind === "done" && self.forced !== undefined) writeAll(order, plan, (view) => heardSince(view, plan));
       else if (tries > servesTriesMax) end(order, "takeover-store-failed");
       else life.after(servesAgainMs, look);
     });
@@ -171,21 +181,21 @@ function force(order: Order, done: () => void): void {
   life.after(ms + servesAgainMs, look);
 }
 
-function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>, lives: ReadonlyMap<HostId, Incarnation>): void {
+function writeAll(order: Order, plan: TakeoverPlan, against: Objection): void {
   const { self, daemon, store } = order;
-  const at = self.clock.wall();
+  const lost = plan.lost.map(({ host }) => host);
   const done = new Set<string>();
   let rounds = 0;
   const round = (): void => {
     rounds += 1;
     store.snapshot("/" as StoreKey, (read) => {
       if (read.kind !== "done") return end(order, "takeover-no-data");
-      const steps = takeoverSteps(viewOf(read), { self: self.id, lost, lives, at }).filter(
-        ({ subject }) => !done.has(subject),
-      );
+      const all = stepsOf(viewOf(read), self.id, plan, against);
+      if ("kind" in all) return end(order, all.code);
+      const steps = all.filter(({ subject }) => !done.has(subject));
       if (steps.length === 0) {
-        self.takeoverUnfinished = false;
-        for (const proof of lost.values())
+        self.forced = undefined;
+        for (const { proof } of plan.lost)
           order.world.count(proof === "word" ? "takeoversByWord" : "takeoversByDevice");
         return end(order, "taken-over");
       }
@@ -198,8 +208,7 @@ function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>, lives: Read
       round();
       return;
     }
-    const told =
-      done.size === 0 ? [event("cluster-taken-over", {}, { by: self.id, without: [...lost.keys()].join(", ") })] : [];
+    const told = done.size === 0 ? [event("cluster-taken-over", {}, { by: self.id, without: lost.join(", ") })] : [];
     daemon.commit(step.transaction, told, ({ kind }) => {
       // Agents of this host write the same records: the fence waits until each leap is made on what is there.
       if (kind !== "committed") return round();
@@ -210,10 +219,42 @@ function writeAll(order: Order, lost: ReadonlyMap<HostId, OffProof>, lives: Read
   round();
 }
 
+/** S24: as src/main has it looked after, by a daemon of the same boot, and without anybody's order. */
+function finish(world: World, self: SimHost): void {
+  const daemon = world.daemons.get(self.id);
+  const { life, stopped } = self.processes.daemon;
+  const { forced } = self;
+  if (daemon === undefined || life === undefined || stopped || !self.works || underWay.has(life)) return;
+  if (forced === undefined || forced.boots !== self.boots || !world.members.isVoter(self.number)) return;
+  underWay.add(life);
+  const random = world.random.for(`takeover ${world.scheduler.executed}`);
+  const order: Order = { world, self, life, daemon, store: storeClient(world, self, life, "daemon"), random };
+  const { plan } = forced;
+  order.store.snapshot("/" as StoreKey, (served) => {
+    if (served.kind !== "done" || self.forced?.plan !== plan) return underWay.delete(life);
+    const view = viewOf(served);
+    if (isWritten(view, plan)) {
+      self.forced = undefined;
+      return underWay.delete(life);
+    }
+    const heard = plan.lost.filter(({ host }) => answers(world, self, world.host(host))).map(({ host }) => host);
+    const against: Objection = (now) => whyNotFinished(now, plan, new Map(heard.map((host) => [host, host])));
+    if (against(view) !== undefined) return underWay.delete(life);
+    // By then anybody may have come, or be heard: it is judged anew by what is there when it is written.
+    return life.after(askLinksMs.min + random.below(askLinksMs.spread), () => {
+      world.count("takeoversFinished");
+      writeAll(order, plan, against);
+    });
+  });
+}
+
 /** S23: after a store went on by force, each host that it went on without joins it anew, as its own records say. */
 function keepJoining(world: World): void {
   const look = (): void => {
-    for (const host of world.workers()) join(world, host);
+    for (const host of world.workers()) {
+      join(world, host);
+      finish(world, host);
+    }
     if (world.hosts.some(({ number }) => world.members.hasLeft(number)) || isOpen(world))
       world.scheduler.after(joinEveryMs, look);
   };
@@ -221,6 +262,7 @@ function keepJoining(world: World): void {
 }
 
 function isOpen(world: World): boolean {
+  if (world.hosts.some(({ forced }) => forced !== undefined)) return true;
   const cluster = world.truth.values.get(keys.cluster) as Cluster | undefined;
   return (cluster?.forced?.without.length ?? 0) > 0;
 }

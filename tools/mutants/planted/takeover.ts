@@ -1,6 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const file = "src/core/takeover.ts";
+const plan = "src/core/takeover-plan.ts";
 
 /** Bugs of going on without members that are off: found by the unit tests of records. */
 export const takeoverMutants: readonly Mutant[] = [
@@ -17,8 +18,8 @@ export const takeoverMutants: readonly Mutant[] = [
     rule: "S21",
     what: "A takeover makes copies that were not in sync ones of the leapt run.",
     file,
-    find: "isInSync(view, vm, self) && !(byItself === true && isUnsaid);",
-    replace: "!(byItself === true && isUnsaid);",
+    find: "isInSync(view, vm, self) && isVouchedFor;",
+    replace: "isVouchedFor;",
   },
   {
     id: "takeover-of-many-trusts-its-copies",
@@ -89,8 +90,8 @@ export const takeoverMutants: readonly Mutant[] = [
     rule: "S23",
     what: "A takeover without anybody's order takes copies that the lost host may have gone on without.",
     file,
-    find: "!(byItself === true && isUnsaid);",
-    replace: "(byItself === undefined || isUnsaid || !isUnsaid);",
+    find: "(byItself !== true && !isBack);",
+    replace: "!isBack;",
   },
   {
     id: "decides-on-a-half-written-takeover",
@@ -211,5 +212,93 @@ export const takeoverMutants: readonly Mutant[] = [
     file: "src/heart/looking.ts",
     find: "return isWithoutDeadline(promised) ? heartLimits.earlierLifeMs :",
     replace: "return isWithoutDeadline(promised) && heartLimits.earlierLifeMs < 0 ? 0 :",
+  },
+  {
+    id: "half-written-takeover-ends-who-is-heard",
+    rule: "S23",
+    what: "The rest of a takeover is written although the very life that was said to be off is heard since.",
+    file: plan,
+    find: "if (heard !== null && heard !== beat) return",
+    replace: "if (heard !== null && heard < (beat ?? 0)) return",
+  },
+  {
+    id: "takeover-ends-who-is-heard-meanwhile",
+    rule: "S9",
+    what: "A takeover ends a life that is heard between the look at it and the fence.",
+    file,
+    find: "unchanged(key, before), ...unheard(view, host, lives)];",
+    replace: "unchanged(key, before)];",
+  },
+  {
+    id: "takeover-judged-once",
+    rule: "S9",
+    what: "The rest of a takeover is written by what was looked at before the links were asked.",
+    file: plan,
+    find: "return against(view) ?? takeoverSteps(view, takeoverBy(self, plan));",
+    replace: "return takeoverSteps(view, takeoverBy(self, plan));",
+  },
+  {
+    id: "order-to-force-outlives-its-daemon",
+    rule: "S24",
+    what: "The member's start carries out an order to force that was left behind long ago.",
+    file: "src/adapters/etcd/member.ts",
+    find: "-mmin -2 ",
+    replace: "",
+  },
+  {
+    id: "left-order-to-force-stays",
+    rule: "S24",
+    what: "A daemon that begins leaves an order to force that an earlier one gave.",
+    file: "src/adapters/etcd/force.ts",
+    find: "forgetOrder: () => void attempt(() => rmSync(order, { force: true })),",
+    replace: "forgetOrder: () => void attempt(() => undefined),",
+  },
+  {
+    id: "order-anew-is-not-noted",
+    rule: "S24",
+    what: "A takeover that is ordered anew on a forced store is finished by what the order before said.",
+    file: "src/api/server/takeover.ts",
+    find: "isForced ? noteAnew(means, plan) :",
+    replace: "isForced ? undefined :",
+  },
+  {
+    id: "word-ends-who-answers",
+    rule: "S23",
+    what: "The rest of a takeover by a word is written although the same life answers.",
+    file: plan,
+    find: 'proof === "word" && isSameLife && address',
+    replace: 'proof === "power-off" && isSameLife && address',
+  },
+  {
+    id: "takeover-of-many-finished-by-itself",
+    rule: "S24",
+    what: "In a larger cluster the rest of a takeover is written without a person, while others are up and may have let go of VMs.",
+    file: plan,
+    find: "if (view.members.size !== 2)",
+    replace: "if (view.members.size < 2)",
+  },
+  {
+    id: "later-claim-leaps",
+    rule: "S24",
+    what: "What a later life of the lost host has claimed while a takeover was written gets another number.",
+    file,
+    find: "return life === undefined || incarnation <= life;",
+    replace: "return life === undefined || incarnation > 0;",
+  },
+  {
+    id: "copy-is-before-its-host-that-is-back",
+    rule: "S23",
+    what: "The rest of a takeover takes a copy that may lack what its host wrote alone, although that host is up again with all of it.",
+    file,
+    find: "(byItself !== true && !isBack);",
+    replace: "byItself !== true;",
+  },
+  {
+    id: "takeover-finished-after-a-boot",
+    rule: "S24",
+    what: "A host that has booted since writes the rest of its takeover, whatever the other one did meanwhile.",
+    file: "src/api/server/takeover.ts",
+    find: "const plan = means?.force.isOfThisBoot() === true ? means.force.plan() : undefined;",
+    replace: "const plan = means?.force.isUnfinished() === true ? means.force.plan() : undefined;",
   },
 ];

@@ -21,8 +21,8 @@ export const twoHostMutants: readonly Mutant[] = [
     what: "Who goes on without the other host takes copies of its VMs for whole that the records call stale.",
     ...shows,
     file,
-    find: "isInSync(view, vm, self) && !(byItself === true && isUnsaid);",
-    replace: "!(byItself === true && isUnsaid);",
+    find: "isInSync(view, vm, self) && isVouchedFor;",
+    replace: "isVouchedFor;",
   },
   {
     id: "managers-decide-in-the-midst-of-a-takeover",
@@ -69,5 +69,14 @@ export const twoHostMutants: readonly Mutant[] = [
     file: "src/agent/point-taking.ts",
     find: 'mirror?.told === "alone" || noteOf(state, run) !== undefined;',
     replace: 'mirror?.told === "alone" && noteOf(state, run) !== undefined;',
+  },
+  {
+    id: "half-written-takeover-waits-for-the-other-to-go",
+    rule: "S24",
+    what: "The rest of a takeover is not written while the other host is up, which votes only after that.",
+    ...shows,
+    file: "src/core/takeover-plan.ts",
+    find: 'if (proof === "word" && isSameLife && address !== undefined)',
+    replace: "if (isSameLife === isSameLife && proof.length > 0 && address !== undefined)",
   },
 ];

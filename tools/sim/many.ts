@@ -3,9 +3,6 @@ import { Worker } from "node:worker_threads";
 import type { SeedLayout } from "../../src/sim/plan.ts";
 import type { SeedReport } from "../../src/sim/report.ts";
 
-/** Most of what a run makes is of no use a moment later: with room for it less has to be copied on. */
-const resourceLimits = { maxYoungGenerationSizeMb: 192 } as const;
-
 export type Seeds = { readonly layout: SeedLayout; readonly first: number; readonly count: number };
 
 /**
@@ -17,7 +14,7 @@ export function playMany({ layout, first, count }: Seeds, take: (report: SeedRep
   const workers: Worker[] = [];
   const one = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: layout, resourceLimits });
+      const worker = new Worker(new URL("./worker.ts", import.meta.url), { workerData: layout });
       workers.push(worker);
       const give = (): void => {
         if (next >= first + count) {

@@ -41,6 +41,14 @@ describe("silence of a host", () => {
     expect(shorter.silentUntil).toBe(26_000);
   });
 
+  test("[S2, S7] an old heartbeat that a frozen member of the store hands on late makes the wait longer, never shorter", () => {
+    const longer = heardAt(10_000, 2, { seq: 900, deadlineMs: 15_000, marginMs: 1_000 })(undefined);
+    const old = heardAt(12_000, 3, { seq: 7 })(longer);
+    expect(old.silentUntil).toBe(26_000);
+    expect(silenceOf(old, steady(25_999), process, at(25_999))).toEqual({ kind: "not-due", at: 26_000 });
+    expect(heardAt(25_000, 4, { seq: 8 })(old).silentUntil).toBe(30_600);
+  });
+
   test("[S1] a promise of an earlier incarnation does not bind the next", () => {
     const longer = heardAt(10_000, 1, { deadlineMs: 15_000, marginMs: 1_000 })(undefined);
     expect(heardAt(10_500, 2, {}, 2)(longer).silentUntil).toBe(16_100);

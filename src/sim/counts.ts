@@ -22,6 +22,7 @@ const outcomeNames = [
   "copiesInSync",
   "copiesLeftBehind",
   "promotions",
+  "plannedFailovers",
   "removals",
   "forcedStores",
   "takeoversByDevice",

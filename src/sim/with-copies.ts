@@ -2,11 +2,12 @@ import { type SeededRandom, seededRandom } from "../base/random.ts";
 import type { GroupPoints } from "../model/point-records.ts";
 import { drawOne } from "./draw-events.ts";
 import type { DrawContext } from "./faults/fault.ts";
-import { copyingMenu } from "./faults/menu.ts";
+import { copyingMenu, failoverMenu } from "./faults/menu.ts";
 import { type PlannedGroup, type PlannedVm, planProfiles, type WorldPlan } from "./plan.ts";
 
 const eventsMin = 4;
 const eventsMax = 14;
+const failoversMax = 4;
 /** As people would have them, only faster. */
 const points: GroupPoints = {
   everyMs: 20_000,
@@ -38,6 +39,10 @@ export function withCopies(plan: WorldPlan): WorldPlan {
     const number = eventsMin + faults.below(eventsMax - eventsMin);
     return Array.from({ length: number }, () => drawOne(faults, context, copyingMenu)).flat();
   });
+  const failovers = seededRandom(`failovers ${plan.seed}`);
+  const vms = drawn.flatMap(({ group }) => group.vms);
+  const context: DrawContext = { hosts: workers, workers, vms, deadlineMs: 0 };
+  for (let i = failovers.below(failoversMax + 1); i > 0; i--) events.push(...drawOne(failovers, context, failoverMenu));
   return {
     ...plan,
     pools: [...plan.pools, { name: "local", kind: "local-dir" }],

@@ -8,6 +8,7 @@ import { deviceLies, machineFaults, qmpLate } from "./machines.ts";
 import { managingFaults } from "./managing.ts";
 import { movingFaults, switchoverInTrouble } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
+import { plannedFailover } from "./planned-failover.ts";
 import { processFaults } from "./processes.ts";
 import { freezeSticks, rareFaults, thawFails } from "./rare.ts";
 import { hostLeaves } from "./removing.ts";
@@ -68,6 +69,9 @@ export const copyingMenu: readonly FaultKind[] = [
   }),
 ];
 
+/** VMs of groups are ordered to the hosts of their copies, stopped; drawn after all that befalls copies. */
+export const failoverMenu: readonly FaultKind[] = [plannedFailover([...faultMenu, ...copyingFaults])];
+
 function weighed(kinds: readonly FaultKind[], weights: Readonly<Record<string, number>>): readonly FaultKind[] {
   return kinds.flatMap((kind) => {
     const weight = weights[kind.name];
@@ -89,9 +93,9 @@ export const takeoverMenu: readonly FaultKind[] = [takeovers([...faultMenu])];
 const drawn: Readonly<Record<SeedLayout, readonly FaultKind[]>> = {
   many: [
     ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
-    ...[rulingMenu, movingMenu, copyingMenu, lastMenu, lateMenu, removalMenu],
+    ...[rulingMenu, movingMenu, copyingMenu, failoverMenu, lastMenu, lateMenu, removalMenu],
   ].flat(),
-  two: [faultMenu, orderMenu, managingMenu, movingMenu, copyingMenu, takeoverMenu].flat(),
+  two: [faultMenu, orderMenu, managingMenu, movingMenu, copyingMenu, failoverMenu, takeoverMenu].flat(),
 };
 const all: readonly FaultKind[] = [...drawn.many, ...drawn.two, deviceLies, thawFails];
 

@@ -7,6 +7,7 @@ import { proofWord } from "../model/point-proof.ts";
 import type { Point } from "../model/point-records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ReplicaPoint } from "../ports/replication.ts";
+import { lastToKeep } from "./last-moments.ts";
 import { pointTroubles } from "./point-checks.ts";
 import {
   isLastMoment,
@@ -14,7 +15,6 @@ import {
   isScheduleDue,
   lastProof,
   lastTest,
-  lastToKeep,
   recordChanges,
   testDue,
   unwantedPoints,

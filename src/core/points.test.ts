@@ -16,6 +16,7 @@ import {
   lastProof,
   lastTest,
   recordChanges,
+  tellingTest,
   testDue,
   unwantedPoints,
   withProof,
@@ -176,6 +177,8 @@ test("[S20] a test that checked nothing proves nothing, and takes no proof's pla
     "failed",
     "proven",
   ]);
+  expect(tellingTest(view, web)).toEqual(later.proof);
+  expect(tellingTest(withPoints(withProof(proven, boot(9 * minute, false))).view, web)?.at).toBe(9 * minute);
   const codes = (...all: readonly Point[]) =>
     pointTroubles(withPoints(...all).view, group, web, at(10 * minute)).map(({ code }) => code);
   expect(codes(later)).toEqual([]);

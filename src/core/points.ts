@@ -186,6 +186,12 @@ export function lastProof(view: ClusterView, vm: VmId): PointProof | undefined {
   return newestOf(proofs.filter(isChecked)) ?? lastTest(view, vm);
 }
 
+/** What is to be shown of all of them: the last one where it failed; what checked nothing does not show that it is well again. */
+export function tellingTest(view: ClusterView, vm: VmId): PointProof | undefined {
+  const last = lastTest(view, vm);
+  return last?.passed === false ? last : lastProof(view, vm);
+}
+
 function newestOf(proofs: readonly PointProof[]): PointProof | undefined {
   return proofs.reduce<PointProof | undefined>((last, one) => (last && last.at >= one.at ? last : one), undefined);
 }

@@ -152,6 +152,14 @@ export const pointRuleMutants: readonly Mutant[] = [
     replace: "  return proof.passed ? {",
   },
   {
+    id: "failed-boot-hidden-behind-a-proof",
+    rule: "S20",
+    what: "A VM that did not even boot in its last test shows as proven by an older one.",
+    file: "src/core/points.ts",
+    find: "return last?.passed === false ? last : lastProof(view, vm);",
+    replace: "return lastProof(view, vm);",
+  },
+  {
     id: "tested-point-thinned-out",
     rule: "S20",
     what: "A point that is being tested is dropped meanwhile, and what its test came to with it.",

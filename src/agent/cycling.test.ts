@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Agent, web as runOf, seen } from "../../test/support/agent-rig.ts";
 import { facts, held, host, incarnation, pool, Records, vm, vmId } from "../../test/support/records.ts";
+import { planDropPoint } from "../core/requests/points.ts";
 import type { Epoch, PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Replica } from "../model/replication-records.ts";
@@ -95,4 +96,28 @@ describe("cycles to a host that has what nobody else has", () => {
     expect(stateOf(records)).toBe("copying");
     expect(records.view.points.has(keys.point(web, branch))).toBe(true);
   });
+
+  test("[S18, S20] once somebody had the branch deleted another agent makes none of it anew, and copies once it is gone", () => {
+    const records = afterTheLoss(63);
+    const branch = keepsBranch(agentOf(records));
+    const stored = records.view.points.get(keys.point(web, branch));
+    deleteBranch(records, branch);
+    const next = agentOf(records);
+    next.settles();
+    // As long as it lies there the room is taken.
+    expect([stateOf(records), next.take("take-point")]).toEqual(["diverged", undefined]);
+    records.remove(keys.point(web, stored?.value.id ?? ""));
+    next.changes();
+    next.settles();
+    expect([stateOf(records), next.take("take-point"), next.take("cycle")?.run]).toEqual(["copying", undefined, run]);
+  });
 });
+
+function deleteBranch(records: Records, branch: string): void {
+  const actor = { name: "root", role: "admin", requestId: "" } as const;
+  const request = { vm: "web", point: branch, accept: true };
+  const planned = planDropPoint(records.view, request, "intent:1" as never, { actor, at: 80 as WallMs });
+  if (planned.kind === "refused") throw new Error(`Cannot delete the branch: ${planned.code}`);
+  for (const write of planned.transaction.writes)
+    if (write.kind === "put") records.put(write.key, JSON.parse(write.text) as object);
+}

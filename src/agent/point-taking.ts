@@ -1,14 +1,8 @@
 import { inKeyOrder, valuesInKeyOrder } from "../base/order.ts";
 import { event } from "../core/decision.ts";
+import { type LastMoment, lacksRoomBeside, lastToKeep } from "../core/last-moments.ts";
 import { reason } from "../core/placement/fitness.ts";
-import {
-  isScheduleDue,
-  type LastMoment,
-  lacksRoomBeside,
-  lastToKeep,
-  takenTransaction,
-  vmAsNow,
-} from "../core/points.ts";
+import { isScheduleDue, takenTransaction, vmAsNow } from "../core/points.ts";
 import { copiesState, doorsTo, isWorking, protectionOf } from "../core/replication-duty.ts";
 import { transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, type InstantMs, later, type VmId } from "../model/ids.ts";
@@ -134,7 +128,8 @@ export function isLastKept(building: Building, run: VmRun, to: HostId, doors: re
   const { view, now } = building.happened;
   const { points } = building.state;
   const last = lastToKeep(view, run.vm, to);
-  if (last === undefined) return true;
+  // S18: of what somebody had deleted only whether there is room as long as it is still there.
+  if (last === undefined) return lacksRoomBeside(view, run.vm, to) === undefined;
   if (isOnRecord(view, run.vm, to, last) || points.kept.get(run.vm) === last.word) {
     // S18: whether there is room beside a branch is known once the branch is on record.
     if (last.origin !== "branch-kept") return true;

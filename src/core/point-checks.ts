@@ -3,7 +3,7 @@ import type { Reason } from "../model/reason.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { reason } from "./placement/fitness.ts";
-import { groupUseMiB, isQuotaReached, lastProof, lastTest, pointsOf } from "./points.ts";
+import { groupUseMiB, isQuotaReached, lastTest, pointsOf, tellingTest } from "./points.ts";
 
 /** So many intervals without a point, or a test, are worth a warning. */
 const missedMax = 2;
@@ -33,10 +33,8 @@ export function pointTroubles(view: ClusterView, group: Group, id: VmId, now: Wa
     found.push(reason("S20", whyCrash.code, { ...whyCrash.params, vm }));
   if (points.test === null) return found;
   const { everyMs } = points.test;
-  const last = lastTest(view, id);
-  const testedAt = last?.at ?? all[0]?.value.at ?? now;
-  // What checked nothing does not show that what had failed is well.
-  const proof = last?.passed === false ? last : lastProof(view, id);
+  const testedAt = lastTest(view, id)?.at ?? all[0]?.value.at ?? now;
+  const proof = tellingTest(view, id);
   if (proof?.passed === false) {
     const failed = proof.checks.find(({ passed }) => !passed);
     found.push(reason("S20", "group-test-failed", { vm, point: proof.point, detail: failed?.detail ?? "" }));

@@ -7,6 +7,7 @@ import { proofWord } from "../model/point-proof.ts";
 import type { Point } from "../model/point-records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ReplicaPoint } from "../ports/replication.ts";
+import { lastToKeep } from "./last-moments.ts";
 import { pointTroubles } from "./point-checks.ts";
 import {
   isLastMoment,
@@ -14,8 +15,8 @@ import {
   isScheduleDue,
   lastProof,
   lastTest,
-  lastToKeep,
   recordChanges,
+  tellingTest,
   testDue,
   unwantedPoints,
   withProof,
@@ -185,6 +186,8 @@ test("[S20] a test that checked nothing proves nothing, and takes no proof's pla
     "failed",
     "proven",
   ]);
+  expect(tellingTest(view, web)).toEqual(later.proof);
+  expect(tellingTest(withPoints(withProof(proven, boot(9 * minute, false))).view, web)?.at).toBe(9 * minute);
   const codes = (...all: readonly Point[]) =>
     pointTroubles(withPoints(...all).view, group, web, at(10 * minute)).map(({ code }) => code);
   expect(codes(later)).toEqual([]);

@@ -1,5 +1,5 @@
 import { compareText } from "../base/order.ts";
-import type { HostId, PoolId, VmId, WallMs } from "../model/ids.ts";
+import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { isChecked, type PointProof } from "../model/point-proof.ts";
 import { isBranch, type Point } from "../model/point-records.ts";
@@ -12,7 +12,7 @@ import { derived } from "./derived.ts";
 import { isAwaited } from "./point-return.ts";
 import { isPointDue, pointsToDrop } from "./point-thinning.ts";
 import { copiesOn } from "./replication.ts";
-import { copiesState, keepsBranch } from "./replication-duty.ts";
+import { copiesState } from "./replication-duty.ts";
 import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
 
 // Recovery points as they are recorded, and what follows from that (docs/designs/0008-recovery-points.md).
@@ -61,59 +61,6 @@ export function isScheduleDue(view: ClusterView, group: Group, vm: VmId, now: Wa
   if (everyMs === null || group.mode.kind !== "synchronous" || isQuotaReached(view, group)) return false;
   const last = pointsOf(view, vm).findLast(({ value }) => value.origin === "schedule");
   return isPointDue(everyMs, last?.value.at, now);
-}
-
-/**
- * S18, S20: before the copies at `host` are written over, what they hold is to be kept: they had everything at one moment, or
- * are what is left of a run. Undefined: what lies there is of no use to anybody.
- */
-export function lastToKeep(view: ClusterView, vm: VmId, host: HostId): LastMoment | undefined {
-  const all = copiesOn(view, vm, host).map(({ record }) => record);
-  const words = all.map((record) => {
-    const state = record?.value.state;
-    if (state?.kind === "in-sync") return `${record?.value.epoch}`;
-    if (state?.kind === "diverged") return `${record?.value.epoch} left ${state.at}`;
-    return state?.kind === "stale" && state.whole ? `${record?.value.epoch} until ${state.at}` : undefined;
-  });
-  if (words.length === 0 || words.some((word) => word === undefined)) return undefined;
-  const isLeft = all.some((record) => record?.value.state.kind === "diverged");
-  const [first] = all;
-  const leftAt = first?.value.state.kind === "diverged" ? first.value.state.at : undefined;
-  const origin = all.some((record) => keepsBranch(record?.value)) ? "branch-kept" : isLeft ? "branch" : "resync";
-  // Two images of a disk take the room of two: what nobody needs is written over where there is none.
-  if (origin === "branch" && roomLacking(view, vm, host) !== undefined) return undefined;
-  const id = leftAt === undefined ? undefined : `b${first?.value.epoch}-${leftAt}`;
-  return { word: words.join(), origin, id };
-}
-
-export type LastMoment = {
-  /** Names the moment. */
-  readonly word: string;
-  readonly origin: "resync" | "branch" | "branch-kept";
-  /** Of a branch: by what was left and when, so that it is made once, whichever agent asks for it. */
-  readonly id: string | undefined;
-};
-
-export type RoomLacking = { readonly pool: PoolId; readonly neededMiB: number; readonly freeMiB: number };
-
-/**
- * S18: of a branch with acknowledged writes that nobody else has, the room that a second image beside it lacks; undefined: it is there,
- * or nothing is to lie beside it any more because somebody had the branch deleted. Copied all the same, the pool would be full for
- * everybody who writes there.
- */
-export function lacksRoomBeside(view: ClusterView, vm: VmId, host: HostId): RoomLacking | undefined {
-  const isKept = copiesOn(view, vm, host).some(({ record }) => keepsBranch(record?.value));
-  const isBeside = pointsOf(view, vm).some(({ value }) => value.host === host && value.origin === "branch-kept");
-  return isKept && isBeside ? roomLacking(view, vm, host) : undefined;
-}
-
-function roomLacking(view: ClusterView, vm: VmId, host: HostId): RoomLacking | undefined {
-  const disks = view.vms.get(vm)?.value.spec.disks ?? [];
-  for (const { pool, freeMiB } of view.facts.get(host)?.value.pools ?? []) {
-    const neededMiB = disks.reduce((sum, disk) => sum + (disk.pool === pool ? disk.sizeMiB : 0), 0);
-    if (neededMiB > freeMiB) return { pool, neededMiB, freeMiB };
-  }
-  return undefined;
 }
 
 /**
@@ -246,6 +193,12 @@ export function lastTest(view: ClusterView, vm: VmId): PointProof | undefined {
 export function lastProof(view: ClusterView, vm: VmId): PointProof | undefined {
   const proofs = pointsOf(view, vm).flatMap(({ value }) => value.proof ?? []);
   return newestOf(proofs.filter(isChecked)) ?? lastTest(view, vm);
+}
+
+/** What is to be shown of all of them: the last one where it failed; what checked nothing does not show that it is well again. */
+export function tellingTest(view: ClusterView, vm: VmId): PointProof | undefined {
+  const last = lastTest(view, vm);
+  return last?.passed === false ? last : lastProof(view, vm);
 }
 
 function newestOf(proofs: readonly PointProof[]): PointProof | undefined {

@@ -112,6 +112,11 @@ export function lastLeftAt(view: ClusterView, vm: VmId, to: HostId): WallMs | un
   return all.length === 0 ? undefined : (Math.max(...all) as WallMs);
 }
 
+/** Its branch was made, and somebody had that deleted. */
+export function isForgone(record: Replica | undefined): boolean {
+  return record?.state.kind === "diverged" && record.state.forgone === true;
+}
+
 export function keepsBranch(record: Replica | undefined): boolean {
   return record?.state.kind === "diverged" && record.state.kept;
 }

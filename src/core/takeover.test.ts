@@ -7,7 +7,7 @@ import { keys } from "../model/keys.ts";
 import type { ReplicaState } from "../model/replication-records.ts";
 import { fenceOf } from "../model/view.ts";
 import { proveGone } from "./fencing.ts";
-import { lastToKeep } from "./points.ts";
+import { lastToKeep } from "./last-moments.ts";
 import { promoteCopies } from "./replication-promotion.ts";
 import { usability, wholeCopies } from "./replication-usable.ts";
 import {

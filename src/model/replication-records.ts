@@ -28,7 +28,13 @@ export const replicaStateSchema = z.discriminatedUnion("kind", [
     whole: z.boolean(),
     at: wallMs,
   }),
-  z.object({ kind: z.literal("diverged"), at: wallMs, kept: z.boolean().default(true) }),
+  /** `forgone`: somebody had the branch deleted that was made of it, and so nobody makes it one again (S18). */
+  z.object({
+    kind: z.literal("diverged"),
+    at: wallMs,
+    kept: z.boolean().default(true),
+    forgone: z.literal(true).optional(),
+  }),
   /**
    * In cycles: everything until `at`, as the last cycle that is sealed there (S25); a later one may be on its way. `whole`: its run
    * stood still before this cycle began, and never went on: nothing was written after it. Written with the end of that run.

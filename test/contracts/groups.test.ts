@@ -253,6 +253,21 @@ test("[S20] one VM goes back to an earlier point where it does not run, with wha
   expect(await failure(losses("p1"))).toMatchObject({ code: "failover-point-of-one", params: { count: 2 } });
 });
 
+test("[S20] of a group of one VM the newest point is that VM's, whoever else has points", async () => {
+  await client.group.create(group);
+  await copyIs({ kind: "copying" });
+  const point = { schema: 1, host: "h2", origin: "schedule", consistency: "crash", sizeMiB: 3, proof: null };
+  await api.put(keys.point(web, "p1"), { ...point, vm: web, id: "p1", at: Date.now() - 90_000 });
+  // Of another group, at another host, and the last by its name.
+  const other = vmId("zoo");
+  await api.put(keys.vm(other), { ...vm("zoo"), spec: { ...vm("zoo").spec, disks: [{ ...disk, volume: "zoo-0" }] } });
+  await api.put(keys.point(other, "z1"), { ...point, vm: other, id: "z1", host: "h1", at: Date.now() });
+  const shown = await holdfast("group", "failover", "office", "--to-point", "newest");
+  expect([shown.code, shown.out, shown.err]).toEqual([
+    ...[1, expect.stringMatching(/web +h2 +earlier-point/u), expect.stringContaining("--accept web@p1")],
+  ]);
+});
+
 const holdfast = (...line: readonly string[]) => begin(line, { HOLDFAST_SOCKET: api.socket }).ended;
 
 test("the command: create, list, show, set, pause, resume and delete", async () => {

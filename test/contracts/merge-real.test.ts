@@ -75,28 +75,37 @@ describe("a merge", { timeout: 60_000 }, () => {
     expect(await ceaseForStart()).toEqual({ kind: "refused", code: "replica-not-received", params });
   });
 
-  test("[S20] that its agent did not come to record is recorded by the next one, and goes on", async () => {
-    const [first = "", second = "", third = "", fourth = ""] = await cyclesWith([1, 2, 3, 4]);
-    // As an agent leaves it that dies in the midst: it hears nothing of the end.
-    let begun = 0;
-    intercept(async (command, _args, real) => {
-      if (command === "block-commit") begun += 1;
-      return command === "query-jobs" && begun > 0 ? { kind: "dead" } : real();
-    });
-    await dropPoint(first);
-    await rig.until("it is begun", () => begun > 0);
-    const before = layersOf(0).length;
-    vi.restoreAllMocks();
-    await rig.reopenTarget();
-    await doorsFor();
-    await dropPoint(second);
-    await rig.until("both are merged", () => [0, 1].every((disk) => layersOf(disk).length === before - 2));
-    expect(await points()).toEqual([third, fourth]);
-    expect([await atPoint(third, 1), await atPoint(fourth, 1)]).toEqual([
-      [3, 3],
-      [4, 4],
-    ]);
-  });
+  // Into the lowest layer, and into one that itself lies on another.
+  test.each([
+    [0, 1],
+    [1, 2],
+  ])(
+    "[S20] that its agent did not come to record is recorded by the next one, and goes on: %i, then %i",
+    async (...which) => {
+      const taken = await cyclesWith([1, 2, 3, 4, 5]);
+      const [first = "", second = ""] = which.map((index) => taken[index]);
+      const left = taken.filter((one) => one !== first && one !== second);
+      // As an agent leaves it that dies in the midst: it hears nothing of the end.
+      let begun = 0;
+      intercept(async (command, _args, real) => {
+        if (command === "block-commit") begun += 1;
+        return command === "query-jobs" && begun > 0 ? { kind: "dead" } : real();
+      });
+      await dropPoint(first);
+      await rig.until("it is begun", () => begun > 0);
+      const before = layersOf(0).length;
+      vi.restoreAllMocks();
+      await rig.reopenTarget();
+      await doorsFor();
+      await dropPoint(second);
+      await rig.until("both are merged", () => [0, 1].every((disk) => layersOf(disk).length === before - 2));
+      expect(await points()).toEqual(left);
+      for (const one of left) {
+        const value = taken.indexOf(one) + 1;
+        expect(await atPoint(one, 1)).toEqual([value, value]);
+      }
+    },
+  );
 });
 
 describe("copies of a deleted VM", { timeout: 60_000 }, () => {

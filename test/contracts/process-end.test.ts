@@ -33,6 +33,12 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 describe("the end of a process", () => {
   test("[S19] is that of its last thread: one that has a file open counts, though nothing says its name any more", async () => {
     const pid = must(child.pid, "Cannot test: it was not started");
+    let said = "";
+    child.stdout?.on("data", (text: Buffer) => {
+      said += String(text);
+    });
+    // Before that an empty command line may be one that is not there yet.
+    await until("it has the file open", () => said.includes("open"));
     await until("its first thread is gone", () => readFileSync(`/proc/${pid}/cmdline`, "utf8") === "");
     expect(isProcessOf(pid, folder)).toBe(true);
     child.stdin?.end();

@@ -177,8 +177,19 @@ export async function obeyPoint(
       // Nobody writes meanwhile, and nothing that an earlier connection left lands afterwards.
       if ((await receiving.daemon?.removeExports(() => true)) !== true)
         return { problem: "an earlier connection is still at work", at: null };
+      forgetHalfLaid(runDir, vm, id);
       return told(await takePoint(runDir, receiving, id, {}, ground), runDir, receiving, id);
   }
+}
+
+/**
+ * S18: the name of a branch is given by what was left, and so it is asked for again where its storage daemon died in the midst. What
+ * was half laid is nobody's point: the layer above it is one on which the whole one is laid.
+ */
+function forgetHalfLaid(runDir: string, vm: Received["vm"], id: string): void {
+  updateReceived(runDir, vm, ({ points, lastLayer }) => ({
+    points: points.map((point) => (point.id === id && !point.whole ? { ...point, id: `${id}~${lastLayer}` } : point)),
+  }));
 }
 
 /** S20: only by the word of the host of the run that its writes were held all the while. */

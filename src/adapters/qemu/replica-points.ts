@@ -112,6 +112,7 @@ export function dropAside(received: Received | undefined, vm: VmId, id: string):
 export async function whileRead<T>(runDir: string, receiving: Receiving, act: () => Promise<T>): Promise<T> {
   receiving.readers += 1;
   try {
+    await receiving.queue;
     await receiving.merge;
     return await act();
   } finally {
@@ -200,7 +201,7 @@ async function mergeAt(daemon: ReplicaDaemon, { volumes }: Received, index: numb
     const above = volume.layers[index + 2];
     // Of an agent that died meanwhile; it may have had it done, and did not come to record it.
     await daemon.execute("job-dismiss", { id: job });
-    const isDone = above !== undefined && (await liesOn(daemon, above.node, join(volume.folder, base.file)));
+    const isDone = above !== undefined && (await liesOn(daemon, above.node, base.node));
     if (!isDone && !(await commit(daemon, job, volume, index))) return false;
     const { kind } = await daemon.execute("blockdev-del", { "node-name": top.node });
     // Of one that is gone, or was left to the next agent, nothing is recorded any more: others may go by the record by now (S21).
@@ -222,14 +223,22 @@ async function commit(daemon: ReplicaDaemon, job: string, volume: ReceivedVolume
   return begun.kind === "done" && (await jobDone(daemon, job));
 }
 
-const nodesSchema = z.array(z.object({ "node-name": z.string(), backing_file: z.string().optional() }));
+const graphSchema = z.object({
+  nodes: z.array(z.object({ id: z.number(), name: z.string() })),
+  edges: z.array(z.object({ parent: z.number(), child: z.number(), name: z.string() })),
+});
 
-/** In the storage daemon, whatever is on record. */
-async function liesOn(daemon: ReplicaDaemon, node: string, path: string): Promise<boolean> {
-  const end = await daemon.execute("query-named-block-nodes", { flat: true });
-  const nodes = end.kind === "done" ? nodesSchema.safeParse(end.value) : undefined;
-  const found = nodes?.data?.find((one) => one["node-name"] === node);
-  return found?.backing_file === path;
+/**
+ * In the storage daemon, whatever is on record. By its nodes: of one that lies on another qcow2 image its file names are a text that
+ * says something else than the path.
+ */
+async function liesOn(daemon: ReplicaDaemon, node: string, below: string): Promise<boolean> {
+  const end = await daemon.execute("x-debug-query-block-graph");
+  const graph = end.kind === "done" ? graphSchema.safeParse(end.value).data : undefined;
+  const idOf = (wanted: string): number | undefined => graph?.nodes.find(({ name }) => name === wanted)?.id;
+  const [parent, child] = [idOf(node), idOf(below)];
+  if (graph === undefined || parent === undefined || child === undefined) return false;
+  return graph.edges.some((edge) => edge.name === "backing" && edge.parent === parent && edge.child === child);
 }
 
 async function jobDone(daemon: ReplicaDaemon, job: string): Promise<boolean> {

@@ -12,6 +12,7 @@ import { claimGroupFolder } from "./group-folder.ts";
 import { readTlsTexts } from "./move-tls.ts";
 import { clearProofs, provePoint } from "./point-prover.ts";
 import { imagePath, poolFolder } from "./pool-folder.ts";
+import { dropAnyPoint } from "./replica-branch-drop.ts";
 import { cease, troubleOf } from "./replica-cease.ts";
 import { obeyCycle, upTo } from "./replica-cycles.ts";
 import type { Receiving } from "./replica-daemon.ts";
@@ -32,7 +33,7 @@ import { dropOfGone } from "./replica-gone.ts";
 import { openFiles } from "./replica-identity.ts";
 import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
-import { dropAside, dropPoint, exportPoint, listPoints, whileRead } from "./replica-points.ts";
+import { dropAside, exportPoint, listPoints, whileRead } from "./replica-points.ts";
 import { ceaseForStart, goBack, knownCopies, lying, unreadable } from "./replica-start.ts";
 
 export type ReplicaTargetOptions = {
@@ -111,7 +112,7 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
             ? dropOfGone(options, one, of, id)
             : readReceived(options.runDir, of.vm) === undefined
               ? dropAside(knownCopies(options, of), of.vm, id)
-              : dropPoint(options.runDir, one, id),
+              : dropAnyPoint(options.runDir, one, id),
         ),
         done,
       ),
@@ -131,10 +132,12 @@ function answer<End>(work: Promise<End>, done: (end: End | Unknown) => void): vo
   void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: String(error) })).then(done);
 }
 
-/** What is under way comes first: an earlier agent's storage daemon may still have to be taken up, with what it merges. */
-async function reading<T>(target: Target, vm: VmId, act: () => Promise<T>): Promise<T> {
+/**
+ * What is under way comes first: an earlier agent's storage daemon may still have to be taken up, with what it merges. It counts as
+ * read from now on: a cycle that is sealed meanwhile drops no point of this one (S20).
+ */
+function reading<T>(target: Target, vm: VmId, act: () => Promise<T>): Promise<T> {
   const receiving = receivingOf(target, vm);
-  await receiving.queue;
   return whileRead(target.options.runDir, receiving, act);
 }
 

@@ -1,6 +1,6 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
 import { copyHere } from "../../core/copies-here.ts";
-import { groupUseMiB, lastProof, pointsOf } from "../../core/points.ts";
+import { groupUseMiB, pointsOf, tellingTest } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
 import { lagNow, sealedCycle } from "../../core/replication-cycles.ts";
 import { copiesState, groupOf, protectionOf } from "../../core/replication-duty.ts";
@@ -122,7 +122,7 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
 
 function pointsIn(view: ClusterView, vm: VmId): ProtectedVm["points"] {
   const all = pointsOf(view, vm);
-  return { count: all.length, newestAt: all.at(-1)?.value.at ?? null, proof: lastProof(view, vm) ?? null };
+  return { count: all.length, newestAt: all.at(-1)?.value.at ?? null, proof: tellingTest(view, vm) ?? null };
 }
 
 function progressOf({ percent, mibPerSecond, remainingMiB }: Figures): ProtectedVm["copying"] {

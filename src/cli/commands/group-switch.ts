@@ -130,14 +130,22 @@ async function run(cli: Cli, name: string, manner: Manner, options: Options): Pr
 
 /** Where somebody names a point, it is where that lies. */
 async function whereTo(session: Session, name: string, options: ByHand): Promise<Which & { readonly point?: string }> {
-  const { toPoint: point, to, vm } = options;
+  const { toPoint: point, to } = options;
   if (point === undefined) return whichOf(session, name, options);
-  const { points } = await session.call((client) => client.point.list(vm === undefined ? {} : { vm }));
+  const vm = options.vm ?? (await onlyVm(session, name));
+  // Of none of them where it is of several: the server says that one has to be named.
+  const { points } = vm === undefined ? { points: [] } : await session.call((client) => client.point.list({ vm }));
   const found = points.findLast((one) => (point === newest ? !isBranch(one) : one.id === point));
   const where = to ?? found?.host.id;
   const which = await whichOf(session, name, { ...options, ...(where === undefined ? {} : { to: where }) });
   // By its name from here on: what is accepted is that very one.
   return { ...which, point: found?.id ?? point };
+}
+
+/** Points are those of one VM, and of two the one that sorts last is no answer. */
+async function onlyVm(session: Session, name: string): Promise<string | undefined> {
+  const { vms } = (await session.call((client) => client.group.show({ group: name }))).group;
+  return vms.length === 1 ? vms[0]?.id : undefined;
 }
 
 type Which = { readonly group: string; readonly to: string; readonly vm?: string };

@@ -54,8 +54,9 @@ export function proofText(proof: PointProof): string {
   return `failed on ${moment(at)}: ${failed?.kind ?? "boot"}: ${failed?.detail ?? ""}`;
 }
 
-/** Of one point: a proof, and what booted it since without looking only where there is none. */
+/** Of one point: a proof; what booted it without looking only where there is none, or where it did not even boot since. */
 export function testText({ proof, boot }: Pick<PointOutput, "proof" | "boot">): string {
-  const shown = proof ?? boot;
+  const failed = proof !== null && boot !== null && !boot.passed && boot.at > proof.at;
+  const shown = failed ? boot : (proof ?? boot);
   return shown === null ? "-" : proofText(shown);
 }

@@ -4,8 +4,10 @@ import type { ProofCheck } from "../../model/point-proof.ts";
 import type { Consistency, GroupPoints, Point, PointWish } from "../../model/point-records.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Intent, Vm } from "../../model/records.ts";
+import type { Replica } from "../../model/replication-records.ts";
 import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
+import { copiesForgoneWith } from "../last-moments.ts";
 import { isAwaited } from "../point-return.ts";
 import { findDeletedVm, type PointVm } from "../point-vm.ts";
 import { groupUseMiB, isLastMoment, isQuotaReached, newestPoint, pointsOf } from "../points.ts";
@@ -69,13 +71,34 @@ export function planDropPoint(
   intent: IntentId,
   asked: Asked,
 ): Planned {
-  return planOf(view, request, { intent, asked }, ({ id, origin }, { vm, host }) => {
+  const planned = planOf(view, request, { intent, asked }, ({ id, origin }, { vm, host }) => {
     if (isAwaited(view, vm.id, id)) return refuse("point-awaited", { vm: vm.name, point: id });
     if (!vm.isDeleted && isLastMoment(view, vm.id, host, id))
       return refuse("point-needed", { vm: vm.name, point: id, host: hostName(view, host) });
     if (origin !== "branch-kept" || request.accept === true) return { act: "drop", point: id };
     return refuse("branch-has-what-nobody-has", { vm: vm.name, point: id, host: hostName(view, host) });
   });
+  return planned.kind === "refused" ? planned : withForgone(view, request, planned);
+}
+
+/** S18: with the wish, so that no agent takes what was not recorded as deleted for what was never kept. */
+function withForgone(view: ClusterView, request: Named, planned: Exclude<Planned, Refusal>): Planned {
+  const found = findVm(view, request.vm);
+  const stored = found.kind === "refused" ? found : findPoint(view, found.stored.value, request.point);
+  const copies = "kind" in stored ? [] : copiesForgoneWith(view, stored.value);
+  const keyOf = ({ vm, volume, host }: Replica) => keys.replica(vm, volume, host);
+  const { compares, writes } = planned.transaction;
+  return {
+    ...planned,
+    transaction: transaction(
+      [...compares, ...copies.map((copy) => unchanged(keyOf(copy.value), copy))],
+      [...writes, ...copies.map(({ value }) => put(keyOf(value), forgone(value)))],
+    ),
+  };
+}
+
+function forgone(copy: Replica): Replica {
+  return copy.state.kind === "diverged" ? { ...copy, state: { ...copy.state, forgone: true } } : copy;
 }
 
 /** Plain raw images, read-only, in a folder of the host where the point lies. */
@@ -117,11 +140,12 @@ export function planTestPoint(
   });
 }
 
+type Named = { readonly vm: string; readonly point: string };
 type Wishing = { readonly intent: IntentId; readonly asked: Asked };
 
 function planOf(
   view: ClusterView,
-  { vm: wanted, point }: { readonly vm: string; readonly point: string },
+  { vm: wanted, point }: Named,
   wishing: Wishing,
   make: (
     point: Point,

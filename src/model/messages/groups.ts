@@ -316,7 +316,7 @@ export const groupMessages = {
   },
   "group-vm-branch-no-room": {
     cause:
-      "Host {host} keeps a branch of VM {vm}, with acknowledged writes that nobody else has, and its pool {pool} has {freeMiB} MiB free; a copy beside it may take {neededMiB} MiB.",
+      "Host {host} keeps a branch of VM {vm}, with acknowledged writes that nobody else has, and its pool {pool} has {freeMiB} MiB free beside what other copies there are about to take; a copy beside it may take {neededMiB} MiB.",
     effect: "Nothing is copied there: the VM is not protected.",
     remedy:
       "Make room in {pool} on {host}; or save from the branch what is needed (`holdfast branch export`) and delete it: `holdfast branch list --vm {vm}`, `holdfast branch delete {vm} BRANCH --accept`. It goes on by itself.",

@@ -179,6 +179,11 @@ export const replicationMessages = {
     effect: "None was taken.",
     remedy: "Nothing to do: it is tried again at the next time.",
   },
+  "replica-point-busy": {
+    cause: "Recovery point {point} of VM {vm} is being read, or what an earlier one took is being given back.",
+    effect: "It is still there.",
+    remedy: "Nothing is wrong; delete it again once its test or export is over.",
+  },
   "replica-point-failed": {
     cause: "The recovery point of VM {vm} could not be taken or read: {detail}",
     effect: "There is no such point, or no such image; its copies are unharmed.",

@@ -75,7 +75,7 @@ export const lastIsKept: CheckerKind = {
       const [is, was] = [value as Replica | undefined, before as Replica | undefined];
       const isUsable =
         was?.state.kind === "in-sync" ||
-        (was?.state.kind === "diverged" && was.state.kept) ||
+        (was?.state.kind === "diverged" && was.state.kept && was.state.forgone !== true) ||
         (was?.state.kind === "stale" && was.state.whole && was.state.cause !== "moved");
       // Half way through: of no use until all of it is there.
       const isHalf = is?.state.kind === "copying" || (is?.state.kind === "stale" && !is.state.whole);

@@ -14,11 +14,17 @@ export function obeyPoint(
   const received = host.received.get(vm);
   const daemon = host.daemons.get(vm);
   if (received?.epoch !== epoch || received.from !== from || received.cycles !== null) return undefined;
-  if (daemon === undefined || !daemon.isAlive || daemon.hangs)
-    return { problem: "its storage daemon is gone", at: null };
   const points = host.points.get(vm) ?? [];
   const found = points.find((point) => point.id === id);
   const others = points.filter((point) => point.id !== id);
+  if (daemon === undefined || !daemon.isAlive || daemon.hangs) {
+    if (order === "keep-last" && daemon?.hangs === true && found === undefined) {
+      // It hung in the midst of laying it: it is ended, and what it left is nobody's point.
+      addPoint(host, received, id, now, { origin, whole: false });
+      daemon.isAlive = false;
+    }
+    return { problem: "its storage daemon is gone", at: null };
+  }
   switch (order) {
     case "prepare":
       return { problem: found === undefined ? null : "there is one of this name", at: null };
@@ -39,7 +45,8 @@ export function obeyPoint(
         if (open !== undefined) open.isRemoved = true;
         host.exports.delete(volume);
       }
-      if (found === undefined) addPoint(host, received, id, now, { origin, whole: true });
+      // Under the name of one that was half laid, too.
+      if (found?.whole !== true) addPoint(host, received, id, now, { origin, whole: true });
       return { problem: null, at: now };
   }
 }

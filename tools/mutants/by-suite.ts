@@ -25,6 +25,7 @@ export const suites = {
         "src/agent/alone.test.ts",
         "test/contracts/takeover.test.ts",
         "src/core/point",
+        "src/core/last-moments.test.ts",
         "src/agent/note-points.test.ts",
         "src/manager/manager.test.ts",
       ],
@@ -36,7 +37,8 @@ export const suites = {
     projects: ["contracts"],
     files: [
       ...["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"],
-      ...["test/contracts/merge-real.test.ts", "test/contracts/process-end.test.ts"],
+      ...["test/contracts/merge-real.test.ts", "test/contracts/branch-real.test.ts"],
+      "test/contracts/process-end.test.ts",
     ],
   },
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */

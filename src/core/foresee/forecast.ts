@@ -9,6 +9,7 @@ import { type Fix, fixFor } from "../admission-fix.ts";
 import { limits } from "../limits.ts";
 import { reason } from "../placement/fitness.ts";
 import { openRound } from "../placement/round.ts";
+import { whereTo } from "../placement/select.ts";
 import { hostsWithCopies } from "../replication.ts";
 import { usability } from "../replication-usable.ts";
 import { vmError } from "../vm-error.ts";
@@ -211,6 +212,9 @@ function whyNot(
   if (notice !== undefined && !aboutHosts.has(notice.type)) return { why: reasonOf(notice), fix: anew };
   const open = () => openRound(view, ahead.known());
   const unfenced = isLost && fenceOf(view, owner.host, owner.incarnation) === undefined;
+  // A host is there: what it waits for comes later than anybody looks ahead.
+  if (!unfenced && whereTo(open(), vm, { preference: "best", live: how.live, without: how.emptied }) !== undefined)
+    return { why: reason("FC1", "forecast-not-at-rest", { vm: vm.name }), fix: anew };
   const why = mainReason(open(), vm, { live: how.live });
   // Whoever is still held by a lost host would be placed once that one is fenced: what it lacks is the same.
   return {

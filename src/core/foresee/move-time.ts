@@ -31,7 +31,8 @@ export function moveTime(
 }
 
 function atLeast(duration: Duration, sizeMiB: number, limit: number | null): Duration {
-  return limit === null ? duration : { ...duration, ms: Math.max(duration.ms, (sizeMiB / limit) * 1_000) };
+  // Whole milliseconds, as all times: a limit hardly ever divides what there is to send.
+  return limit === null ? duration : { ...duration, ms: Math.max(duration.ms, Math.ceil((sizeMiB / limit) * 1_000)) };
 }
 
 /** What goes along from the host's own pools; copies that are there already are not sent again. */

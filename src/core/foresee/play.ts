@@ -20,7 +20,7 @@ export type Course = {
 
 export type Played = { readonly ahead: Ahead; readonly courses: ReadonlyMap<VmId, Course> };
 
-/** What has not come to rest by then waits for something that nobody foresees. */
+/** What has not come to rest by then, and nobody does anything, waits for something that nobody foresees. */
 const horizonMs = 600_000;
 const roundsMax = 10_000;
 
@@ -36,6 +36,7 @@ export function playForward(present: Present, begin: (ahead: Ahead) => void): Pl
   begin(ahead);
   const underWay = new Map<string, Running>();
   const done = new Set<string>();
+  let idleSinceMs = 0;
   for (let rounds = 0; rounds < roundsMax; rounds++) {
     const { settled, wakeAfterMs } = ahead.decide();
     for (const deed of deedsOf(ahead)) {
@@ -47,11 +48,13 @@ export function playForward(present: Present, begin: (ahead: Ahead) => void): Pl
     const next = [...underWay.values()].sort((a, b) => a.atMs - b.atMs || (a.key < b.key ? -1 : 1))[0];
     const wakesMs = isAtRest(ahead) ? Number.POSITIVE_INFINITY : wakeAfterMs;
     const nextMs = Math.min(next?.atMs ?? Number.POSITIVE_INFINITY, wakesMs, ahead.fenceAfterMs());
-    if (nextMs > horizonMs) break;
+    // What is under way comes to its end, however long it takes: a large disk at a narrow limit is sent for hours.
+    if (nextMs === Number.POSITIVE_INFINITY || (next === undefined && nextMs > idleSinceMs + horizonMs)) break;
     ahead.passTo(nextMs);
     if (next === undefined || next.atMs > nextMs) continue;
     underWay.delete(next.key);
     done.add(next.key);
+    idleSinceMs = ahead.elapsedMs;
     next.end(ahead);
     courses.ended(next);
   }

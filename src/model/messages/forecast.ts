@@ -5,6 +5,8 @@ export const forecastMessages = {
   "forecast-host-fenced":
     "Host {host} is fenced after {afterMs} ms: from then on its VMs start elsewhere, each with its proof.",
   "forecast-host-not-fenced": "Host {host} is not fenced: none of its VMs could start elsewhere.",
+  "forecast-not-at-rest":
+    "A host could take VM {vm}, but not within the time that anybody looks ahead: something else has to come first.",
   "forecast-all-stand-still":
     "No host reaches the store: all VMs stand still at their deadlines, nobody is fenced, and they go on when the store is back.",
   "forecast-link-carries-no-store":

@@ -1,0 +1,108 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  facts,
+  heartbeat,
+  held,
+  host,
+  incarnation,
+  pool,
+  Records,
+  status,
+  vm,
+  vmId,
+} from "../../../test/support/records.ts";
+import type { PoolId, StoreKey, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
+import { defaultPolicy } from "../../model/policy.ts";
+import { systemActor } from "../../model/records.ts";
+import { Ahead, type Present } from "./ahead.ts";
+import { measureDurations } from "./durations.ts";
+import { foreseeMaintenance } from "./forecast.ts";
+
+type Drawn = {
+  readonly bandwidthMiBps: number | null;
+  readonly memoryMiB: number;
+  readonly diskMiB: number;
+  readonly heardAgoMs: number;
+};
+
+/** h1 holds `web` in the shared pool and `loc`, whose disk goes along; the two others are empty. */
+function present({ bandwidthMiBps, memoryMiB, diskMiB, heardAgoMs }: Drawn): Present {
+  const migration = { ...defaultPolicy.migration, bandwidthMiBps };
+  const records = new Records().put(keys.policy, { ...defaultPolicy, migration });
+  for (const kind of ["shared-dir", "local-dir"] as const) records.put(keys.pool(kind as PoolId), pool(kind, kind));
+  const pools = ["shared-dir", "local-dir"].map((name) => ({
+    ...{ pool: name as PoolId, capacityMiB: 10_000, freeMiB: 5_000, unfit: null },
+  }));
+  for (const name of ["h1", "h2", "h3"]) {
+    records.host(name).put(keys.hostFacts(host(name)), facts({ memoryForVmsMiB: 4_096, pools }));
+    records.put(keys.heartbeat(host(name), incarnation(1)), heartbeat());
+  }
+  for (const [name, kind] of [
+    ["web", "shared-dir"],
+    ["loc", "local-dir"],
+  ] as const) {
+    const known = vm(name, { memoryMiB, pool: kind });
+    const disks = known.spec.disks.map((disk) => ({ ...disk, sizeMiB: diskMiB }));
+    records
+      .put(keys.vm(vmId(name)), { ...known, spec: { ...known.spec, disks } })
+      .put(keys.owner(vmId(name)), { ...held("h1", 1, 4), ...(name === "loc" ? { liesOn: host("h1") } : {}) })
+      .put(keys.vmStatus(vmId(name)), status("h1", 1, 4, "running"));
+  }
+  const heard = new Map(["h1", "h2", "h3"].map((name) => [host(name), heardAgoMs]));
+  return { view: records.view, wall: 100_000 as WallMs, heardAgoMs: heard, durations: measureDurations([]) };
+}
+
+function emptied(drawn: Drawn) {
+  const record = { schema: 1, by: systemActor, reason: "", at: 0 };
+  const text = JSON.stringify(record);
+  return foreseeMaintenance(present(drawn), host("h1"), (ahead) =>
+    ahead.write({ compares: [], writes: [{ kind: "put", key: keys.maintenance(host("h1")), text }] }),
+  );
+}
+
+const drawn = fc.record({
+  bandwidthMiBps: fc.option(fc.integer({ min: 1, max: 200 })),
+  memoryMiB: fc.integer({ min: 16, max: 2_000 }),
+  diskMiB: fc.integer({ min: 1, max: 2_000 }),
+  heardAgoMs: fc.double({ min: 0, max: 900, noNaN: true }),
+});
+
+test("[FC1] whatever limit of moves is in force, each VM of an emptied host is foreseen to leave it", () => {
+  fc.assert(
+    fc.property(drawn, (one) => {
+      const { vms } = emptied(one);
+      expect(vms.map(({ vm: id, becomes, fix }) => [id, becomes, fix])).toEqual([
+        [vmId("loc"), "moves", null],
+        [vmId("web"), "moves", null],
+      ]);
+      for (const { to, afterMs, downMs } of vms) {
+        expect(["h2", "h3"]).toContain(to);
+        const least = one.bandwidthMiBps === null ? 0 : (one.memoryMiB / one.bandwidthMiBps) * 1_000;
+        expect(afterMs).toBeGreaterThanOrEqual(least);
+        expect([afterMs, downMs].every(Number.isSafeInteger)).toBe(true);
+      }
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test("[FC1] the limits that a person tried: none of them leaves a VM nowhere", () => {
+  for (const bandwidthMiBps of [1, 5, 7, 10, 12, 13, 15, 20, 30, 33, 50, 100]) {
+    const { vms } = emptied({ bandwidthMiBps, memoryMiB: 256, diskMiB: 200, heardAgoMs: 100 });
+    expect([bandwidthMiBps, vms.map(({ becomes }) => becomes)]).toEqual([bandwidthMiBps, ["moves", "moves"]]);
+  }
+});
+
+test("[FC1] what is foreseen as a record and is none ends the foresight: it is not passed over for a VM that starts nowhere", () => {
+  const ahead = new Ahead(present({ bandwidthMiBps: null, memoryMiB: 64, diskMiB: 64, heardAgoMs: 0 }));
+  const write = (since: number) => {
+    const text = JSON.stringify({ ...status("h1", 1, 4, "running"), since });
+    ahead.write({ compares: [], writes: [{ kind: "put", key: keys.vmStatus(vmId("web")) as StoreKey, text }] });
+  };
+  expect(() => write(1_000.5)).toThrow(/is no record: since/u);
+  ahead.passTo(0.3);
+  write(ahead.known().wall);
+  expect(ahead.elapsedMs).toBe(1);
+});

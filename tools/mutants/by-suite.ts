@@ -19,7 +19,13 @@ export const suites = {
     projects: ["unit", "properties", "contracts"],
     files: [
       ...["src/core/replication", "src/model/replica-identity.test.ts", "test/properties/replication"],
-      ...["src/core/takeover", "src/core/point", "src/core/last-moments.test.ts", "src/manager/manager.test.ts", "test/contracts/takeover.test.ts"],
+      ...[
+        "src/core/takeover",
+        "src/core/point",
+        "src/core/last-moments.test.ts",
+        "src/manager/manager.test.ts",
+        "test/contracts/takeover.test.ts",
+      ],
       ...["src/heart/registering.test.ts", "src/adapters/etcd/force.test.ts", "src/adapters/etcd/member-start.test.ts"],
       ...["src/agent/alone.test.ts", "src/agent/cycling.test.ts", "src/agent/mirroring.test.ts"],
       ...["src/agent/note-points.test.ts", "src/agent/receiving.test.ts", "src/agent/second-commit.test.ts"],

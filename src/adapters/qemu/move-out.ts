@@ -49,7 +49,8 @@ const over = ["completed", "failed", "cancelled"];
 export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRequest): Promise<HypervisorEnd> {
   const live = host.runs.get(runKey(run));
   if (live === undefined) return refuse("vm-not-running", { vm: run.vm });
-  if (live.phase !== "running" || live.ending) return refuse("move-under-way", { vm: run.vm });
+  if (live.ending || live.phase === "halted") return refuse("move-of-stopping-vm", { vm: run.vm });
+  if (live.phase !== "running") return refuse("move-under-way", { vm: run.vm });
   if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen === true)
     return refuse("vm-unresponsive", { vm: run.vm });
   const [status, earlier] = await Promise.all([queryStatus(live), queryMigrate(live).then((info) => info?.status)]);

@@ -56,7 +56,7 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
       if (end.kind !== "ok") return end;
       const vm = options.view().vms.get(end.value.vm)?.value;
       if (vm === undefined) return refuse("vm-unknown", { vm: end.value.vm, known: "" });
-      return { kind: "ok" as const, value: presentWishes(vm) };
+      return { kind: "ok" as const, value: { ...presentWishes(vm), moveVoided: end.value.moveVoided ?? null } };
     },
     delete: async (input: OneVm): Promise<Answer<Named & { readonly volumes: RemovedVolume[] }>> => {
       const end = await ask(options, "vm.delete", "vm-deleted", input, (asked) =>

@@ -48,7 +48,8 @@ function presentWith(view: ClusterView, task: Task, seen: Seen): TaskOutput {
   const reason = isMoving ? move.reason : whyWaits(view, task);
   const stoppedFirst = kind === "move-vm" && end === null ? (whyMoveStopsFirst(view, vm, to) ?? null) : null;
   const told = { id, kind, vm, to, ...names, end, actor, reason, at, stoppedFirst };
-  return { ...told, ...course, percent: Math.max(percent, course.percent) };
+  // Its record counts a move from when it was written, also one that has not had its turn.
+  return { ...told, ...course, percent: course.queue === null ? Math.max(percent, course.percent) : 0 };
 }
 
 /** HM5: what was wanted before or meanwhile is carried out once the cluster is armed. */
@@ -76,7 +77,7 @@ function presentMoveAsTask(view: ClusterView, move: VmMove, seen: Seen): TaskOut
   };
 }
 
-/** A third of the way is over once it is under way, the last one begins when the VM has changed hands. */
+/** A third of the way is over once it is under way and has its turn, the last one begins when the VM has changed hands. */
 function courseOf(
   view: ClusterView,
   move: VmMove,
@@ -84,7 +85,9 @@ function courseOf(
 ): Pick<TaskOutput, "percent" | "copying" | "queue" | "lastWordOf"> {
   const turn = turns.get(move.vm) ?? 0;
   const queue = turn > 0 && move.live?.kind === "asked" ? turn : null;
-  if (move.live?.kind === "switched" || view.owners.get(move.vm)?.value.kind === "released")
+  if (queue !== null) return { percent: 0, copying: null, queue, lastWordOf: null };
+  const owner = view.owners.get(move.vm)?.value;
+  if (move.live?.kind === "switched" || owner?.kind === "released" || owner?.host === move.to)
     return { percent: 67, copying: null, queue, lastWordOf: null };
   const copying = copyingOf(view, move);
   const lastWordOf = copying === null || isHeard(move.from) ? null : hostName(view, move.from);

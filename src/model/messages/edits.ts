@@ -107,7 +107,21 @@ const moves = {
     cause: "Disks of VM {vm} lie in a local pool of {lies}; only a guest that runs takes them along to {host}.",
     effect: "Nothing was changed.",
     remedy:
-      "Start it where its disks lie, then `holdfast vm migrate`; a relocation would leave them behind. A group (`holdfast group create`) keeps a copy on {host}.",
+      "`holdfast vm migrate` takes them along while it runs; where it does not run, start it where its disks lie first. A relocation would leave them behind. A group (`holdfast group create`) keeps a copy on {host}.",
+  },
+  "move-away-from-copies": {
+    cause:
+      "VM {vm} belongs to group {group}: its disks lie on {lies} and are copied to {copy}. To {host} they do not go along.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Name {copy}. Or take it out of the group first (`holdfast group set {group} --remove-vm {vm}`; its copy is given up then), and move it once that is done.",
+  },
+  "move-copy-not-whole": {
+    cause:
+      "VM {vm} belongs to group {group}: its disks lie on {lies}, and its copy on {host} is not known to have every write.",
+    effect: "Nothing was changed.",
+    remedy:
+      "`holdfast group show {group}` says what is in the way; once the group is Normal it can go to {host}. What going on from the copy as it is would lose: `holdfast group failover {group}`.",
   },
   "move-pool-short": {
     cause:

@@ -34,9 +34,14 @@ export const migrationMessages = {
       "Nothing to do: it is moved once the lock is gone, where the cluster has it go; an order of yours give again.",
   },
   "move-under-way": {
-    cause: "VM {vm} is being moved already, or is being stopped.",
+    cause: "VM {vm} is being moved already.",
     effect: "No second move was begun.",
     remedy: "Wait for the first to end (`holdfast task list`), or call it off: `holdfast vm cancel-move {vm}`.",
+  },
+  "move-of-stopping-vm": {
+    cause: "VM {vm} is being stopped.",
+    effect: "It was not moved.",
+    remedy: "Nothing to do while it stops; where it is to run elsewhere, start it there once it is stopped.",
   },
   "move-guest-stands": {
     cause: "VM {vm} does not execute at this moment: it is paused, or its guest is down.",
@@ -181,6 +186,11 @@ export const migrationMessages = {
     cause: "VM {vm} has left for host {to}.",
     effect: "Nothing of it is left here.",
     remedy: "Nothing to do.",
+  },
+  "move-voided-by-ignoring": {
+    cause: "VM {vm} was to move to {host}; nobody manages it now, and that move is void.",
+    effect: "It goes on where it is.",
+    remedy: "Order the move again once it is managed: `holdfast vm set {vm} --state started`.",
   },
   "move-target-leaves": {
     cause: "Host {host}, where VM {vm} was to go, is about to go down.",

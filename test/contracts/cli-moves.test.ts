@@ -73,6 +73,11 @@ test("what is under way, with or without an order: its turn, its copying, why it
   await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying: { ...copying, waitsForDisk: true } });
   expect(await done("task", "list")).toContain("a disk of its guest has failed, and it stands still until");
   expect(await done("vm", "list")).toMatch(/^web .* paused by storage-error +h1/mu);
+  const stuck = { ...copying, mibPerSecond: 0, expectedDowntimeMs: null, stuck: true };
+  await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying: stuck });
+  expect(await done("task", "list")).toMatch(
+    /60 % copied; nothing gets through to 10\.0\.1\.2 just now, 32 MiB left +/u,
+  );
   await api.put(keys.fence(host("h1"), incarnation(1)), fence());
   const last = "h1 is not heard; its last word: 60 % copied over 10.0.1.2, 32 MiB left";
   expect(await done("task", "list")).toContain(last);

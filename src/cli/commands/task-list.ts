@@ -49,6 +49,8 @@ export function courseText({
   // How fast it went tells nothing of a host that may be gone.
   if (lastWordOf !== null)
     return `${lastWordOf} is not heard; its last word: ${percent} % copied over ${link}, ${Math.round(remainingMiB)} MiB left`;
+  if (copying.stuck === true)
+    return `${percent} % copied; nothing gets through to ${link} just now, ${Math.round(remainingMiB)} MiB left${standsText(copying)}`;
   const rest = remainingMs === null ? "" : ` (about ${seconds(remainingMs)})`;
   const pause = expectedDowntimeMs === null ? "" : `, pause about ${seconds(expectedDowntimeMs)}`;
   return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${rest}${pause}${standsText(copying)}`;

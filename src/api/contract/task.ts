@@ -31,7 +31,13 @@ export const taskSchema = z.object({
   end: z
     .discriminatedUnion("kind", [
       z.object({ kind: z.literal("done"), at: wallMsSchema }),
-      z.object({ kind: z.literal("failed"), at: wallMsSchema, ...troubleSchema.shape }),
+      z.object({
+        kind: z.literal("failed"),
+        at: wallMsSchema,
+        ...troubleSchema.shape,
+        /** Of an order that was dropped: what was in the way. */
+        why: reasonSchema.optional(),
+      }),
     ])
     .nullable(),
   actor: actorSchema,

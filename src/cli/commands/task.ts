@@ -4,7 +4,7 @@ import { render } from "../../model/messages/index.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { Cli } from "../program.ts";
 import type { Session } from "../session.ts";
-import { fail } from "../trouble.ts";
+import { type CliTrouble, fail } from "../trouble.ts";
 import { taskEnd } from "./task-end.ts";
 import { courseText } from "./task-list.ts";
 import { stateText } from "./vm-show.ts";
@@ -76,8 +76,13 @@ export async function watchTask(
   if (signal.aborted) throw open();
   const end = last?.end;
   if (last === undefined || end === undefined || end === null) throw fail("task-lost", { task: task.id, vm: name }, 3);
-  if (end.kind === "failed") throw fail(end.code, end.params, 1);
+  if (end.kind === "failed") throw failedEnd(end);
   return last;
+}
+
+function failedEnd({ code, params, why }: Extract<TaskOutput["end"], { readonly kind: "failed" }>): CliTrouble {
+  if (why === undefined) return fail(code, params, 1);
+  return fail("order-dropped-for", { ...params, why: render(why.code, why.params).cause }, 1);
 }
 
 /** Where its VM is, and how far a task of it has come. */

@@ -169,6 +169,11 @@ const moves = {
     effect: "The VM is where it was, or where the manager had to put it.",
     remedy: "See `holdfast explain {vm}` for why, and order it again if need be.",
   },
+  "order-dropped-for": {
+    cause: "The order to move VM {vm} to host {host} was dropped: {why}",
+    effect: "The VM is where it was, or where the manager had to put it.",
+    remedy: "Order it again once that is over, or name another host (`holdfast host list`).",
+  },
   "move-failed": {
     cause: "VM {vm} could not be moved to host {host} ({cause}).",
     effect: "It is where it was.",

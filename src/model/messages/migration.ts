@@ -9,7 +9,14 @@ export const migrationMessages = {
     cause: "No link over which VM {vm} may be moved from host {from} to {host} connects now: {tried}.",
     effect: "VM {vm} goes on where it is; nothing was begun.",
     remedy:
-      "Check the cables, switches and firewalls of these links. Or let moves use others: `holdfast policy set --migration-links`; or stop, move and start the VM: `holdfast vm relocate`.",
+      "Check the cables, switches and firewalls of these links. Or let moves use others: `holdfast policy set --migration-links`; or stop, move and start the VM: `holdfast vm relocate`, which needs {host} to be up as well (`holdfast host list`).",
+  },
+  "move-host-unanswering": {
+    cause:
+      "Host {host} was last heard {ageMs} ms ago, and no link over which VM {vm} may be moved to it from {from} connects ({tried}): it may be off.",
+    effect: "VM {vm} goes on where it is; nothing was begun.",
+    remedy:
+      "Check the power of {host} first, then its links: `holdfast host list` shows within seconds whether it is lost. Or name another host.",
   },
   "move-no-common-link": {
     cause: "Hosts {from} and {host} have no link in common over which VM {vm} may be moved while it runs.",

@@ -113,6 +113,8 @@ export const vmPlanSchema = z.object({
       code: z.string(),
       /** Of `code`. Absent: an older version wrote it. */
       params: paramsSchema.optional(),
+      /** When that was, for people: the manager counts by its own clock. */
+      at: wallMs.optional(),
     })
     .nullable(),
 });

@@ -5,7 +5,7 @@ import { defaultPolicy } from "../../src/model/policy.ts";
 import { type ApiHost, startApiHost } from "../support/api-host.ts";
 import { commandsAt } from "../support/cli-commands.ts";
 import { begin } from "../support/cli-run.ts";
-import { fence, held, host, incarnation, move, status, vmId } from "../support/records.ts";
+import { fence, held, host, incarnation, move, plan, status, vmId } from "../support/records.ts";
 
 // What the commands tell of moves that are under way.
 
@@ -129,7 +129,9 @@ test("a wait that is broken off says so, and not that its time was over", async 
 test("[HM3] maintenance tells how far those are that leave, and says on being broken off that it stands", async () => {
   const id = await runningWeb();
   const leaving = begin(["host", "maintenance", "h1"], { HOLDFAST_SOCKET: api.socket });
-  await vi.waitUntil(() => leaving.err().includes("web: waits to leave\n"), { timeout: 20_000 });
+  await vi.waitUntil(() => leaving.err().includes("web: running on h1 (0 %): waits: It is to leave h1, and"), {
+    timeout: 20_000,
+  });
   const going = { ...move("web", "h1", "h2", { live: { kind: "asked" } }), vm: id };
   await api.put(keys.vmMove(id), going);
   await vi.waitUntil(() => leaving.err().includes("web: running on h1 (33 %)"), { timeout: 20_000 });
@@ -137,6 +139,27 @@ test("[HM3] maintenance tells how far those are that leave, and says on being br
   const { code, err } = await leaving.ended;
   expect([code, err.includes("1 VM has not left it yet.\n")]).toEqual([3, true]);
   expect(err).toContain("Code:    maintenance-not-awaited\n");
+});
+
+test("[HM3] a host that waits to be empty is told of with what it waits for, and until when a move that was called off", async () => {
+  const id = await runningWeb();
+  await done("host", "maintenance", "h1", "--no-wait");
+  expect(await done("task", "list")).toMatch(
+    /^web +move-vm +- +0 % +waits: It is to leave h1, and .+ h1 is in maintenance/mu,
+  );
+  const failedMoves = { count: 0, to: host("h2"), code: "move-cancelled", params: { vm: "web" }, at: 1_000 };
+  await api.put(keys.vmPlan(id), { ...plan(), failedMoves });
+  for (const line of [
+    ["task", "list"],
+    ["cluster", "status"],
+    ["vm", "show", "web"],
+    ["explain", "web"],
+  ])
+    expect(await done(...line)).toMatch(/waits: Its last move, to h2, .+ is tried again at about \d{4}-\d\d-\d\d /u);
+  const [task] = JSON.parse(await done("task", "list", "--json")).tasks as TaskOutput[];
+  expect(task).toMatchObject({ id: `leaving-of-${id}`, to: null, waits: { params: { againWall: 11_000 } } });
+  await done("host", "release", "h1");
+  expect(await done("task", "list")).toBe("Nothing is under way.\n");
 });
 
 test("[HM3] what the plan says cannot leave is not said to leave", async () => {

@@ -103,7 +103,7 @@ function comesAlong(view: ClusterView, vm: Vm, to: HostId): Vm[] {
 
 function refuseFull(vm: Vm, target: Member, all: readonly Vm[], freeMiB: number): Refusal {
   const neededMiB = all.reduce((sum, { spec }) => sum + spec.memoryMiB, 0);
-  return refuse("move-host-full", { vm: vm.name, host: target.name, neededMiB, freeMiB });
+  return refuse("move-host-full", { vm: vm.name, host: target.name, neededMiB, freeMiB, along: all.length - 1 });
 }
 
 const codes: ReadonlyMap<string, string> = new Map([

@@ -3,10 +3,10 @@ import type { Catalogue } from "./message.ts";
 /** Refusals of what people ask of the manager: wishes for VMs, moves, hosts, the policy. */
 const vms = {
   "vm-in-error": {
-    cause: "VM {vm} is in the state error: it was given up.",
+    cause: "VM {vm} has failed and was given up (state failed; as a service: error).",
     effect: "Nothing was changed. It takes no other order before somebody has taken note of the error.",
     remedy:
-      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
+      "`holdfast explain {vm}` says why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
   "vm-not-locked": {
     cause: "VM {vm} is not locked.",
@@ -145,7 +145,8 @@ const moves = {
     remedy: "Repair the network on {host}, or name another host.",
   },
   "move-host-full": {
-    cause: "Host {host} has {freeMiB} MiB free for VMs; {vm} and what comes with it need {neededMiB} MiB.",
+    cause:
+      "Host {host} has {freeMiB} MiB free for VMs; {neededMiB} MiB are needed for {vm}[along? and what comes with it].",
     effect: "Nothing was changed.",
     remedy: "Move or stop a VM there first, or name another host; see `holdfast host list`.",
   },

@@ -205,6 +205,6 @@ export const requestMessages = {
     cause: "VM {vm} failed on every host that was tried ({hosts}); it last ended with {exit}.",
     effect: "It is not started again by itself.",
     remedy:
-      "See `holdfast explain {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
+      "`holdfast log --vm {vm}` has each of its ends: remove what made it fail. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
 } satisfies Catalogue;

@@ -114,6 +114,28 @@ test("[S15] a guest that its host runs without KVM: told with the order that it 
   expect(task).toMatchObject({ vm: id, stoppedFirst: null });
 });
 
+test("the percent of a task that is watched never falls, whatever is told between two of its parts", async () => {
+  const id = await runningWeb();
+  const watched = begin(["vm", "migrate", "web", "h2"], { HOLDFAST_SOCKET: api.socket });
+  const shows = (line: string) => vi.waitUntil(() => watched.err().includes(line), { timeout: 20_000 });
+  await shows("web: running on h1 (0 %)");
+  const live = { kind: "waiting" as const, incarnation: incarnation(1), doors: [], tls: true };
+  await api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live }), vm: id, epoch: 4 });
+  const speed = { percent: 60, mibPerSecond: 80, remainingMiB: 32, expectedDowntimeMs: null };
+  const copying = { ...speed, link: "10.0.1.2", guest: "runs" };
+  await api.put(keys.vmStatus(id), { ...status("h1", 1, 4, "running"), copying });
+  await shows("web: running on h1 (53 %): 60 % copied");
+  // The guest stands still, and nothing is told of its copying any more.
+  await api.put(keys.vmStatus(id), status("h1", 1, 4, "paused"));
+  await shows("web: paused on h1 (53 %)");
+  // It has changed hands; its move is still there.
+  await api.put(keys.owner(id), held("h2", 1, 5));
+  await api.put(keys.vmStatus(id), status("h2", 1, 5, "running"));
+  await shows("web: running on h2 (67 %)");
+  watched.stop();
+  await watched.ended;
+});
+
 test("a wait that is broken off says so, and not that its time was over", async () => {
   await runningWeb();
   const waiting = begin(["vm", "migrate", "web", "h2"], { HOLDFAST_SOCKET: api.socket });

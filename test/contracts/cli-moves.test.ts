@@ -157,6 +157,14 @@ test("[HM3] maintenance tells how far those are that leave, and says on being br
   const going = { ...move("web", "h1", "h2", { live: { kind: "asked" } }), vm: id };
   await api.put(keys.vmMove(id), going);
   await vi.waitUntil(() => leaving.err().includes("web: running on h1 (33 %)"), { timeout: 20_000 });
+  const speed = { percent: 60, mibPerSecond: 80, remainingMiB: 32, expectedDowntimeMs: null };
+  await api.put(keys.vmStatus(id), {
+    ...status("h1", 1, 4, "running"),
+    copying: { ...speed, link: "l", guest: "runs" },
+  });
+  await vi.waitUntil(() => leaving.err().includes("web: running on h1 (53 %): 60 % copied"), { timeout: 20_000 });
+  await api.put(keys.vmStatus(id), status("h1", 1, 4, "paused"));
+  await vi.waitUntil(() => leaving.err().includes("web: paused on h1 (53 %)"), { timeout: 20_000 });
   leaving.stop();
   const { code, err } = await leaving.ended;
   expect([code, err.includes("1 VM has not left it yet.\n")]).toEqual([3, true]);

@@ -77,6 +77,7 @@ async function watchLeaving(
   const all = leaving.size;
   const signal = AbortSignal.any([AbortSignal.timeout(seconds * 1_000), cli.io.stop]);
   const show = progressTo(cli);
+  const percents = new Map<string, number>();
   let shown = "";
   while (leaving.size > 0) {
     const { vms } = await session.call((client) => client.vm.list({}));
@@ -94,6 +95,7 @@ async function watchLeaving(
     const under = await underWay(
       session,
       vms.filter(({ id }) => leaving.has(id)),
+      percents,
     );
     if (under !== shown) show(under);
     shown = under;
@@ -107,12 +109,16 @@ async function watchLeaving(
   if (all > 0) cli.io.out(`${all} left ${host}${stay.length === 0 ? "" : `; on it stay ${stay.join(", ")}`}.\n`);
 }
 
-/** How far those are that are to leave, each as `task list` has it; one that is not on its way waits. */
-async function underWay(session: Session, vms: readonly VmSummary[]): Promise<string> {
+/** How far those are that are to leave, each as `task list` has it, and never less far than `percents` says it was; one that is not on its way waits. */
+async function underWay(session: Session, vms: readonly VmSummary[], percents: Map<string, number>): Promise<string> {
   const { tasks } = await session.call((client) => client.task.list());
   const texts = vms.map((vm) => {
     const task = tasks.find((one) => one.vm === vm.id && one.kind === "move-vm");
-    return task === undefined ? `${vm.name}: waits to leave` : progressText(vm, task);
+    if (task === undefined) return `${vm.name}: waits to leave`;
+    // One that waits begins anew.
+    const percent = task.percent === 0 ? 0 : Math.max(task.percent, percents.get(vm.id) ?? 0);
+    percents.set(vm.id, percent);
+    return progressText(vm, { ...task, percent });
   });
   return texts.join("; ");
 }

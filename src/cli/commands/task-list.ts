@@ -43,7 +43,8 @@ export function courseText({
   stoppedFirst,
   waits,
 }: Pick<TaskOutput, "copying" | "lastWordOf" | "queue" | "reason" | "stoppedFirst" | "waits">): string {
-  if (waits !== null) return `waits: ${render(waits.code, localTimes(waits.params)).cause}`;
+  // A daemon of an older version says nothing of it.
+  if (waits !== null && waits !== undefined) return `waits: ${render(waits.code, localTimes(waits.params)).cause}`;
   if (reason?.code === "disarmed") return `waits: ${render(reason.code, reason.params).cause}`;
   if (queue !== null) return `waits for its turn (number ${queue} of its hosts)`;
   if (copying === null) return stoppedFirst === null ? "" : "its guest is to stand still while its memory is copied";

@@ -65,7 +65,8 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
       cli.io.out(
         `${vmName}: state ${requested}, max-restart ${maxRestart}, max-relocate ${maxRelocate}, ${seconds}, failback ${failback ? "on" : "off"}, start-priority ${startPriority}, ${size}.\n`,
       );
-      if (moveVoided === null) return;
+      // A daemon of an older version says nothing of it.
+      if (typeof moveVoided !== "string") return;
       cli.io.err(noteText({ code: "move-voided-by-ignoring", params: { vm: vmName, host: moveVoided } }));
     });
 }

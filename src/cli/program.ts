@@ -35,11 +35,13 @@ export async function runCli(argv: readonly string[], io: Io, groups: readonly G
 
 Exit codes: 0 done, 1 refused, 2 not understood, 3 no answer.`,
     );
+  let asked: Session | undefined;
   const cli: Cli = {
     io,
     session: async () => {
       const { openSession } = await import("./session.ts");
-      return openSession(io, program.opts().socket);
+      asked = await openSession(io, program.opts().socket);
+      return asked;
     },
     json: (output) => io.out(`${JSON.stringify(output, null, 2)}\n`),
   };
@@ -47,11 +49,41 @@ Exit codes: 0 done, 1 refused, 2 not understood, 3 no answer.`,
   const troubles = troublesTo(io, argv);
   prepare(program, io, troubles);
   try {
-    await program.parseAsync([...argv], { from: "user" });
+    await program.parseAsync(withoutVainHelp(program, argv), { from: "user" });
     return 0;
   } catch (error) {
-    return exitCodeOf(error, troubles);
+    return exitCodeOf(asked === undefined ? error : await asOfOtherVersion(error, asked), troubles);
   }
+}
+
+const helpWords = ["--help", "-h"];
+
+/** Help for a command that there is none of would be that of the words before it: it is to be refused like the command itself. */
+function withoutVainHelp(program: Command, argv: readonly string[]): string[] {
+  let at: { readonly commands: Command["commands"] } = program;
+  for (const [i, word] of argv.entries()) {
+    if (word.startsWith("-") || argv[i - 1] === "--socket") continue;
+    const next = at.commands.find((one) => one.name() === word || one.aliases().includes(word));
+    if (next === undefined) {
+      const isVain = at.commands.length > 0 && word !== "help";
+      return argv.filter((one) => !isVain || !helpWords.includes(one));
+    }
+    at = next;
+  }
+  return [...argv];
+}
+
+/** What the daemon answered lacks something that this command shows: most likely the two are not of one version. */
+async function asOfOtherVersion(error: unknown, asked: Session): Promise<unknown> {
+  if (!(error instanceof TypeError)) return error;
+  const version = await asked
+    .call((client) => client.cluster.status())
+    .then(
+      (status) => status.version,
+      () => "?",
+    );
+  const where = /([\w.-]+\.ts:\d+)/u.exec(error.stack ?? "")?.[1] ?? "?";
+  return new CliTrouble(3, "daemon-answer-not-understood", { cause: `${error.message}, at ${where}`, version });
 }
 
 /** Commander copies these settings to a subcommand only when it is made; setting them last reaches all. */

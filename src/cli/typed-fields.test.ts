@@ -15,6 +15,16 @@ test("what does not fit is told by the option and in the unit that were typed", 
     field: "--to-point",
     most: "80",
   });
+  expect(tooSmall("movesPerHostMax", 1, "policy", "set", "--moves-per-host", "0")).toMatchObject({
+    field: "--moves-per-host",
+  });
+  expect(tooSmall("migration.downtimeMs", 1, "--migration-downtime", "0")).toEqual({
+    field: "--migration-downtime",
+    least: "1",
+  });
+  expect(tooSmall("quarantine.windowMs", 1_000, "--quarantine-window=0")).toMatchObject({
+    least: "1 (seconds)",
+  });
 });
 
 test("what nobody typed as an option keeps its name, and so does every other trouble", () => {

@@ -1,4 +1,3 @@
-import { inKeyOrder } from "../base/order.ts";
 import type { HostId, VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { Reason } from "../model/reason.ts";
@@ -6,15 +5,15 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { whyNotLive } from "./cpu.ts";
 import { event, type ManagerKnowledge } from "./decision.ts";
-import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
+import { givesItsVmsUp, isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { mayMove } from "./move-attempts.ts";
 import { mannerOf } from "./move-manner.ts";
 import { beginMove, stageOf } from "./moves.ts";
 import { type PlanChange, planChange } from "./plans.ts";
 import { transaction } from "./transactions.ts";
-import { vmIndex } from "./vm-index.ts";
 import type { VmRound } from "./vm-round.ts";
+import { heldOn, hostsToLeave } from "./waits-to-leave.ts";
 
 /** VMs that run on hosts which are to be empty go elsewhere, and it is remembered where they come from (HM3, HM4). */
 export function leaveHosts(round: VmRound): void {
@@ -41,27 +40,6 @@ function sayWhatHolds(round: VmRound, vm: Vm, owner: HeldOwner, why: Reason): vo
     const params = { vm: vm.name, host: owner.host, lock: vm.lock.kind };
     round.say(vm.id, event("vm-locked-cannot-leave", { vm: vm.id, host: owner.host }, params, why));
   }
-}
-
-function hostsToLeave(view: ClusterView): Map<HostId, Reason> {
-  const left = new Map<HostId, Reason>();
-  for (const host of [...view.maintenances.keys(), ...view.modes.keys()]) {
-    const why = whyVmsLeave(view, host);
-    if (why !== undefined) left.set(host, why);
-  }
-  return left;
-}
-
-function heldOn(view: ClusterView, hosts: ReadonlyMap<HostId, Reason>): { vm: Vm; owner: HeldOwner }[] {
-  const found = new Map<VmId, { vm: Vm; owner: HeldOwner }>();
-  for (const host of hosts.keys()) {
-    for (const id of vmIndex(view).heldBy.get(host) ?? []) {
-      const vm = view.vms.get(id)?.value;
-      const owner = view.owners.get(id)?.value;
-      if (vm !== undefined && owner?.kind === "held") found.set(id, { vm, owner });
-    }
-  }
-  return inKeyOrder(found).map(([, both]) => both);
 }
 
 /** Its holder can be asked to let it go: it is up, no other move is under way, and nobody works on it. */

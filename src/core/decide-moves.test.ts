@@ -13,9 +13,10 @@ import {
   vmId,
 } from "../../test/support/records.ts";
 import { must } from "../base/assert.ts";
+import type { TaskId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove, VmOrder } from "../model/move-records.ts";
-import { type Owner, systemActor } from "../model/records.ts";
+import { type Owner, systemActor, type Task } from "../model/records.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";
 import { failureKey } from "./move-attempts.ts";
@@ -42,6 +43,18 @@ const order = (to: string): VmOrder => ({
   order: { kind: "relocate", to: host(to) },
   actor: systemActor,
   at: 0 as VmOrder["at"],
+});
+/** Under the name of its aim. */
+const moveTask = (to: string): Task => ({
+  schema: 1,
+  id: to as TaskId,
+  actor: systemActor,
+  kind: "move-vm",
+  vm: web,
+  to: host(to),
+  percent: 0,
+  end: null,
+  at: 0 as Task["at"],
 });
 const said = (decided: Decided): string[] => [
   ...decided.notices.map(({ event }) => event.type),
@@ -103,6 +116,18 @@ describe("orders", () => {
     expect(removed(decided, keys.vmOrder(web))).toBe(true);
     const told = decided.decisions.flatMap(({ events }) => events);
     expect(told.map(({ type, reason }) => [type, reason?.code])).toEqual([["vm-order-dropped", code]]);
+  });
+
+  test("[HM1] the task of an order that is dropped ends with the same cause, in the same step", () => {
+    const records = running().put(keys.vmOrder(web), order("h3"));
+    for (const to of ["h3", "h2"]) records.put(keys.task(to as TaskId), moveTask(to));
+    const decided = decide(records, knowledge(records, { h3: 3_000 }));
+    expect(said(decided)).toEqual(["vm-order-dropped"]);
+    const why = { code: "host-is-silent", params: { host: "h3", silentMs: 3_000 } };
+    expect(written(decided, keys.task("h3" as TaskId))).toMatchObject({
+      end: { kind: "failed", code: "order-dropped", why },
+    });
+    expect(written(decided, keys.task("h2" as TaskId))).toBeUndefined();
   });
 
   test("[HM1] an order to where it is by now has been served, and that is said", () => {

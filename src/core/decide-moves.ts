@@ -125,7 +125,10 @@ function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick
   const count = isOff ? before : before + 1;
   const owner = view.owners.get(vm.id)?.value;
   const back = owner === undefined ? {} : backAt(view, vm, owner.host);
-  const plan = planChange(view, vm.id, { failedMoves: { count, to, code, params: { ...params } }, ...back });
+  const plan = planChange(view, vm.id, {
+    failedMoves: { count, to, code, params: { ...params }, at: round.known.wall },
+    ...back,
+  });
   const write = transaction(
     [unchanged(keys.vmMove(vm.id), move), ...plan.compares, ...also],
     [remove(keys.vmMove(vm.id)), ...plan.writes],

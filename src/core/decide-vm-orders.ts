@@ -13,13 +13,14 @@ import { isUp } from "./decide-leaves.ts";
 import { goesBack } from "./decide-starts.ts";
 import { event } from "./decision.ts";
 import { mannerOf } from "./move-manner.ts";
+import { endAsDropped } from "./move-task.ts";
 import { beginMove, stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { mannerOfOrder } from "./placement/select.ts";
 import { planChange } from "./plans.ts";
 import { goBackTo, isToGoBack } from "./point-return.ts";
 import { promoteCopies } from "./replication-promotion.ts";
-import { remove, transaction, unchanged } from "./transactions.ts";
+import { put, remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
 
@@ -147,7 +148,14 @@ function drop(round: VmRound, stored: Stored<VmOrder>, { to, kind }: MoveOrder, 
   // A person decides anew: what an earlier move failed of says nothing about this order.
   const plan = planChange(round.view, vm.id, { failedMoves: null });
   const compares = [unchanged(key, stored), ...plan.compares, ...round.also];
-  round.decide(vm.id, transaction(compares, [remove(key), ...plan.writes]), [told]);
+  const writes: Write[] = [remove(key), ...plan.writes];
+  for (const [id, task] of inKeyOrder(round.view.tasks)) {
+    const { vm: of, to: aim, end: over, kind: wish } = task.value;
+    if (wish !== "move-vm" || of !== vm.id || aim !== to || over !== null) continue;
+    compares.push(unchanged(keys.task(id), task));
+    writes.push(put(keys.task(id), endAsDropped(task.value, vm, why, round.known.wall)));
+  }
+  round.decide(vm.id, transaction(compares, writes), [told]);
 }
 
 /** It came while an earlier one of the kind was being carried out. */

@@ -1,6 +1,7 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Revision, VmId } from "../model/ids.ts";
 import type { VmPlan } from "../model/move-records.ts";
+import { defaultPolicy } from "../model/policy.ts";
 import type { Vm } from "../model/records.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import { event } from "./decision.ts";
@@ -46,20 +47,35 @@ export function isTried(round: VmRound, vm: Vm): boolean {
 type Attempt =
   | { readonly kind: "now" }
   | { readonly kind: "later"; readonly at: number }
-  | { readonly kind: "given-up"; readonly failed: NonNullable<VmPlan["failedMoves"]> };
+  | { readonly kind: "given-up"; readonly failed: Failed };
+type Failed = NonNullable<VmPlan["failedMoves"]>;
 
 function nextAttempt(round: VmRound, vm: Vm): Attempt {
-  const plan = round.view.plans.get(vm.id);
-  const failed = plan?.value.failedMoves ?? null;
-  if (plan === undefined || failed === null) return { kind: "now" };
-  if (failed.count >= round.policy.moveAttemptsMax && !isOutdated(round.view, plan))
-    return { kind: "given-up", failed };
-  // Whoever called it off did so once: the cluster does not come back to it at once. All else has changed what it decides by.
-  if (isCalledOff(failed.code) && failed.code !== "move-cancelled") return { kind: "now" };
-  const seenAt = round.known.failuresSeenAt.get(failureKey(vm.id, plan)) ?? round.known.now;
-  const dueAt = seenAt + backoffMs(Math.max(0, failed.count - 1), limits.moveRetryFirstMs, limits.moveRetryMaxMs);
+  const wait = waitOf(round.view, vm);
+  if (wait.kind !== "later") return wait;
+  const seenAt = round.known.failuresSeenAt.get(failureKey(vm.id, wait.plan)) ?? round.known.now;
+  const dueAt = seenAt + wait.afterMs;
   if (round.known.now >= dueAt) return { kind: "now" };
   return { kind: "later", at: dueAt };
+}
+
+/** `later`: so long after the failure that the plan tells of; by whose clock, who asks knows. */
+type Wait =
+  | { readonly kind: "now" }
+  | { readonly kind: "later"; readonly plan: Stored<VmPlan>; readonly failed: Failed; readonly afterMs: number }
+  | { readonly kind: "given-up"; readonly failed: Failed };
+
+/** As the records tell, whether the cluster tries by itself to move the VM. */
+export function waitOf(view: ClusterView, vm: Vm): Wait {
+  const plan = view.plans.get(vm.id);
+  const failed = plan?.value.failedMoves ?? null;
+  if (plan === undefined || failed === null) return { kind: "now" };
+  const { moveAttemptsMax } = view.policy?.value ?? defaultPolicy;
+  if (failed.count >= moveAttemptsMax && !isOutdated(view, plan)) return { kind: "given-up", failed };
+  // Whoever called it off did so once: the cluster does not come back to it at once. All else has changed what it decides by.
+  if (isCalledOff(failed.code) && failed.code !== "move-cancelled") return { kind: "now" };
+  const afterMs = backoffMs(Math.max(0, failed.count - 1), limits.moveRetryFirstMs, limits.moveRetryMaxMs);
+  return { kind: "later", plan, failed, afterMs };
 }
 
 /** Something that a move depends on has changed since it failed last: what failed before that counts no more. */

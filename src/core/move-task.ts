@@ -1,5 +1,5 @@
 import type { HostId, WallMs } from "../model/ids.ts";
-import type { Params } from "../model/reason.ts";
+import type { Params, Reason } from "../model/reason.ts";
 import type { Task, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { vmError } from "./vm-error.ts";
@@ -43,4 +43,10 @@ export function progressOfMove(view: ClusterView, task: Task, vm: Vm, at: WallMs
   }
   if (task.percent > 0 && owner !== undefined) return failed("move-ended-elsewhere", { found: owner.host });
   return failed("order-dropped", {});
+}
+
+/** Of an order that is dropped: in the same step, for once it is gone nobody knows why. */
+export function endAsDropped(task: Task, vm: Vm, why: Reason, at: WallMs): Task {
+  const params = { vm: vm.name, host: task.to ?? "" };
+  return { ...task, end: { kind: "failed", code: "order-dropped", params, why, at } };
 }

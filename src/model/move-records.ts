@@ -93,6 +93,8 @@ export const copyingSchema = z.object({
   guest: z.enum(["runs", "stopped"]).default("runs"),
   /** It stands still for a disk of its own that failed, and is let go on once that works, or where it arrives. */
   waitsForDisk: z.boolean().optional(),
+  /** Nothing has got through the link for some seconds; where that goes on the move breaks off. */
+  stuck: z.boolean().optional(),
 });
 export type Copying = z.infer<typeof copyingSchema>;
 
@@ -111,6 +113,8 @@ export const vmPlanSchema = z.object({
       code: z.string(),
       /** Of `code`. Absent: an older version wrote it. */
       params: paramsSchema.optional(),
+      /** When that was, for people: the manager counts by its own clock. */
+      at: wallMs.optional(),
     })
     .nullable(),
 });

@@ -362,7 +362,13 @@ export const taskSchema = z.object({
   end: z
     .discriminatedUnion("kind", [
       z.object({ kind: z.literal("done"), at: wallMs }),
-      z.object({ kind: z.literal("failed"), code: z.string(), params: paramsSchema, at: wallMs }),
+      z.object({
+        kind: z.literal("failed"),
+        code: z.string(),
+        params: paramsSchema,
+        why: reasonSchema.optional(),
+        at: wallMs,
+      }),
     ])
     .nullable(),
   at: wallMs,

@@ -5,7 +5,13 @@ import type { HostId, IntentId, PoolId, RuleId, TaskId, VmId, VolumeId } from ".
 /** What a request came to. A task's and an intent's further course stands in their own records. */
 const outcomeSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("vm-created"), vm: brandedText<VmId>(), name: z.string() }),
-  z.object({ kind: z.literal("vm-changed"), vm: brandedText<VmId>(), name: z.string() }),
+  z.object({
+    kind: z.literal("vm-changed"),
+    vm: brandedText<VmId>(),
+    name: z.string(),
+    /** The name of the host of a move that nothing becomes of through the change. Absent: there is none. */
+    moveVoided: z.string().optional(),
+  }),
   z.object({
     kind: z.literal("vm-deleted"),
     vm: brandedText<VmId>(),

@@ -56,6 +56,8 @@ export type MoveProgress = {
   readonly guest: "runs" | "stopped";
   /** It stands still for a disk of its own that failed, and is tried again and again meanwhile. */
   readonly waitsForDisk?: boolean;
+  /** Nothing has got through the link for some seconds; where that goes on the move breaks off. */
+  readonly stuck?: boolean;
 };
 
 /** `incoming-lost`: a run that waited or received ended by itself and is cleared away; it never executed. */

@@ -87,10 +87,12 @@ describe("what people ask of the manager", () => {
     await until(() => wanted() !== undefined, "the task");
     const task = wanted();
     if (task === undefined) throw new Error("no task");
-    const end = { kind: "failed", code: "order-dropped", params: { vm: "web", host: "h1" }, at: 1 };
+    const why = { rule: "PL1", code: "host-is-silent", params: { host: "h1", silentMs: 3784 } };
+    const end = { kind: "failed", code: "order-dropped", params: { vm: "web", host: "h1" }, why, at: 1 };
     await api.put(keys.task(task.id), { ...task, end });
     const { code, err } = await waiting.ended;
-    expect([code, err.includes("The order to move VM web to host h1 was dropped.")]).toEqual([1, true]);
+    expect(code).toBe(1);
+    expect(err).toContain("The order to move VM web to host h1 was dropped: h1 has been silent for 3784 ms.");
     expect(api.view().orders.get(id)?.value.order).toEqual({ kind: "relocate", to: "h1" });
   });
 
@@ -125,8 +127,17 @@ describe("what people ask of the manager", () => {
     expect(await done("vm", "show", "web")).toMatch(
       /Error +VM web failed on every host.+\nWay out .+--state disabled/u,
     );
-    expect(await done("explain", "web")).toMatch(/^web is wanted stopped; it is failed\.\nError .+\nWay out .+\n/u);
-    expect(await done("cluster", "status")).toMatch(/FAIL +VM web is in the state error/u);
+    const explained = await done("explain", "web");
+    expect(explained).toMatch(/^web is wanted stopped; it is failed\.\nError .+\nWay out .+\n/u);
+    // What a refusal sends to sends no further.
+    expect((await holdfast("vm", "start", "web")).err).toMatch(
+      /Remedy: +`holdfast explain web` says why\..+\nCode: +vm-in-error\n/u,
+    );
+    expect(explained).not.toContain("`holdfast explain");
+    expect(explained).not.toContain("`holdfast vm show");
+    expect(await done("cluster", "status")).toMatch(
+      /FAIL +VM web has failed and was given up \(state failed; as a service: error\)\./u,
+    );
     const { vm } = JSON.parse(await done("explain", "web", "--json"));
     expect(vm).toMatchObject({
       error,
@@ -143,7 +154,7 @@ describe("what people ask of the manager", () => {
     const event = eventSchema.parse({ ...base, ...gaveUp, alternatives: [{ option: "h2", why }] });
     api.journal.add([{ event, revision: 1_000 as Revision }]);
     expect(await done("explain", "web")).toMatch(
-      /VM web failed on every host.+\n {2}effect {3}It is not.+\n {2}remedy {3}See .+\n {2}not h2: has 1 MiB free; 80 MiB are needed\. \(PL1\)\n/u,
+      /VM web failed on every host.+\n {2}effect {3}It is not.+\n {2}remedy {3}`holdfast log --vm web` .+\n {2}not h2: has 1 MiB free; 80 MiB are needed\. \(PL1\)\n/u,
     );
   });
 

@@ -178,7 +178,9 @@ describe("changing commands", () => {
     );
     expect(set).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/^web: state disabled, .+, failback off, start-priority -5\.\n$/u),
+      out: expect.stringMatching(
+        /^web: state disabled, .+, failback off, start-priority -5, cpus 1, memory 80 MiB\.\n$/u,
+      ),
     });
     const { vm } = JSON.parse((await holdfast("vm", "show", "web", "--json")).out);
     expect(vm).toMatchObject({ requested: "disabled", startPriority: -5, failback: false });
@@ -270,6 +272,16 @@ describe("refusals and usage", () => {
 });
 
 describe("help", () => {
+  test.each([
+    ["lnk", "--help"],
+    ["vm", "lst", "-h"],
+    ["--socket", "/nowhere", "lnk", "--help"],
+  ])("there is none for what is no command: %s %s", async (...line) => {
+    const { code, out, err } = await holdfast(...line);
+    expect([code, out]).toEqual([2, ""]);
+    expect(err).toContain("unknown command");
+  });
+
   const lines: string[][] = [
     [],
     ["cluster"],

@@ -1,10 +1,11 @@
 import { afterEach, expect, test } from "vitest";
 import { connectClient } from "../../src/api/client/index.ts";
-import type { PoolId, VolumeId } from "../../src/model/ids.ts";
+import type { Contact } from "../../src/core/contact.ts";
+import type { InstantMs, PoolId, VolumeId } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { defaultPolicy } from "../../src/model/policy.ts";
 import { systemActor } from "../../src/model/records.ts";
-import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
+import { type ApiHost, failure, startApiHost, testClock } from "../support/api-host.ts";
 import { begin } from "../support/cli-run.ts";
 import { facts, heartbeat, held, host, incarnation, member, pool, status, vm, vmId } from "../support/records.ts";
 
@@ -18,10 +19,19 @@ const link = (net: number, number: number) => {
   return { kind: "migration" as const, address: `10.0.${net}.${number}`, subnet: `10.0.${net}.0/24` };
 };
 
+/** What a process knows that heard everybody so long ago, and the store just now. */
+function heard(ageMs: number) {
+  const at = (ago: number) => (testClock.now() - ago) as InstantMs;
+  const one = () => ({ incarnation: incarnation(1), heardAt: at(ageMs) }) as Contact;
+  const contacts = () => new Map(["h1", "h2"].map((name) => [host(name), one()]));
+  return { heardAt: () => at(0), contacts, standstill: () => undefined };
+}
+
 /** h1 is asked; web runs on `runsOn`, and `answering` of the addresses that are asked for answer. */
-async function cluster(runsOn: string, answering: readonly string[] | "never") {
+async function cluster(runsOn: string, answering: readonly string[] | "never", ageMs?: number) {
   const asked: string[][] = [];
   api = await startApiHost({
+    ...(ageMs === undefined ? {} : { heard: heard(ageMs) }),
     links: {
       answering: (addresses, done) => {
         asked.push([...addresses]);
@@ -52,6 +62,16 @@ test("every link is cut: refused at once, with both ends of each, and nothing is
   const json = await holdfast("vm", "migrate", "web", "h2", "--no-wait", "--json");
   expect(json.code).toBe(1);
   expect(JSON.parse(json.out === "" ? json.err : json.out)).toMatchObject({ code: "move-links-cut" });
+});
+
+test("a host that has missed its heartbeats and answers nowhere may be off: no cables are named first, and no relocation", async () => {
+  await cluster("h1", [], 1_600);
+  const { code, err } = await holdfast("vm", "migrate", "web", "h2", "--no-wait");
+  expect(code).toBe(1);
+  expect(err).toMatch(
+    /^Cause: +Host h2 was last heard \d+ ms ago, and no link .+\n.+\nRemedy: +Check the power of h2 first/u,
+  );
+  expect(err).toContain("Code:    move-host-unanswering\n");
 });
 
 test("asked on the target, the other end of each link is looked at", async () => {

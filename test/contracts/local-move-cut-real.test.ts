@@ -88,7 +88,10 @@ test(
     cut();
     await works();
     await rig.source.until("the move has ended", () => ends.length > 0);
-    expect(ends).toMatchObject([{ kind: "refused", code: "move-broke-off" }]);
+    const detail = expect.stringMatching(/^nothing has got through to 127\.0\.0\.77 for \d+ s: the link is cut, or /u);
+    expect(ends).toMatchObject([{ kind: "refused", code: "move-broke-off", params: { detail } }]);
+    const last = rig.source.moves.findLast(({ kind }) => kind === "progress");
+    expect(last).toMatchObject({ progress: { stuck: true, mibPerSecond: 0 } });
     await expectGoesOn();
   },
 );

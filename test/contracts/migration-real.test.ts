@@ -200,6 +200,14 @@ test(
   },
 );
 
+test("a guest that is being stopped is not moved, and not said to be moved already", limit, async () => {
+  await openPair({}, {});
+  await start();
+  expect(await ask("source", (driver, end) => driver.halt(here, 0, end))).toEqual(done);
+  expect(await copy([rig.deadDoor])).toMatchObject({ kind: "refused", code: "move-of-stopping-vm" });
+  await rig.close();
+});
+
 describe("a guest's agent", () => {
   const agentAt = async (reply: (asked: { execute: string; arguments: { id: number } }) => string | null) => {
     const path = join(folder, "agent");

@@ -3,7 +3,12 @@ import type { z } from "zod";
 import { cli } from "../../src/cli/index.ts";
 
 export type Ended = { readonly code: number | null; readonly out: string; readonly err: string };
-type Running = { readonly ended: Promise<Ended>; readonly out: () => string; readonly stop: () => void };
+type Running = {
+  readonly ended: Promise<Ended>;
+  readonly out: () => string;
+  readonly err: () => string;
+  readonly stop: () => void;
+};
 export type CliEnv = { readonly HOLDFAST_SOCKET?: string; readonly HOLDFAST_LAB?: string };
 
 /** The command in this process: same code, no start-up. */
@@ -21,7 +26,7 @@ export function begin(line: readonly string[], env: CliEnv): Running {
     env,
     stop: stop.signal,
   }).then((code) => ({ code, ...said }));
-  return { ended, out: () => said.out, stop: () => stop.abort() };
+  return { ended, out: () => said.out, err: () => said.err, stop: () => stop.abort() };
 }
 
 /** The real thing: wrapper, process, exit code. */

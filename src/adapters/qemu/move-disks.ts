@@ -5,7 +5,8 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { OutgoingRequest } from "../../ports/migration.ts";
 import type { JobError, LiveRun } from "./host.ts";
 import { exportName } from "./move-images.ts";
-import { executeAll, executeTogether, moveRefused, nextWord, whatEndedCopy } from "./move-qmp.ts";
+import { stillWatch } from "./move-progress.ts";
+import { executeAll, executeTogether, moveRefused, nextWord, whatEndedCopy, whatStalled } from "./move-qmp.ts";
 import { tlsId } from "./move-tls.ts";
 import type { QmpEnd } from "./qmp.ts";
 import { queryStatus } from "./watch.ts";
@@ -39,7 +40,7 @@ export type Mirroring = {
   readonly nbd: number;
   readonly request: OutgoingRequest;
 };
-export type DiskCopy = { readonly doneBytes: number; readonly leftBytes: number };
+type DiskCopy = { readonly doneBytes: number; readonly leftBytes: number };
 type Ended = { readonly kind: "done" } | Refusal | { readonly kind: "unknown"; readonly cause: string };
 const done = { kind: "done" } as const;
 
@@ -130,33 +131,28 @@ async function nextJobWord(live: LiveRun, heard: number, limitMs: number, signal
 /** Until all of them are ready: what is left then is what the guest writes at that moment. */
 export async function awaitMirrors(
   live: LiveRun,
-  { copied }: Mirroring,
+  { copied, address }: Mirroring,
   signal: AbortSignal,
-  look: (copy: DiskCopy) => void,
+  look: (copy: DiskCopy & { readonly stillMs: number }) => void,
 ): Promise<Ended> {
   const { vm } = live.run;
-  let before = -1;
+  const stillOf = stillWatch(2 * limits.lookMs);
   let first = 0;
-  let stillMs = 0;
-  let heard = -1;
-  for (let at = performance.now(); !signal.aborted; await nextJobWord(live, heard, limits.lookMs, signal)) {
+  for (let heard = -1; !signal.aborted; await nextJobWord(live, heard, limits.lookMs, signal)) {
     heard = live.jobWords;
     const jobs = await queryJobs(live);
     if (live.qmp === undefined) return refuse("vm-not-running", { vm });
-    const passedMs = Math.min(performance.now() - at, 2 * limits.lookMs);
-    at = performance.now();
     // One that does not answer is frozen, or its main loop is busy: neither is the link's fault.
     if (jobs === undefined) continue;
     const failed = jobs.find(({ status }) => status === "concluded" || status === "aborting");
     if (failed !== undefined || jobs.length < copied.length) return copyFailed(live, failed);
     const copy = sumOf(jobs);
-    look(copy);
+    const stillMs = stillOf(copy.doneBytes, performance.now());
+    look({ ...copy, stillMs });
     if (jobs.every(({ status }) => status === "ready")) return done;
     if (first === 0) first = copy.doneBytes + copy.leftBytes;
     if (copy.doneBytes > limits.timesMax * first) return unsettled(live, copy);
-    stillMs = copy.doneBytes === before ? stillMs + passedMs : 0;
-    before = copy.doneBytes;
-    if (stillMs > limits.stallMs) return brokenOff(live, "nothing of its disks was copied for too long");
+    if (stillMs > limits.stallMs) return brokenOff(live, whatStalled(address, stillMs));
   }
   return refuse("move-cancelled", { vm });
 }

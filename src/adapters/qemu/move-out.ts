@@ -7,7 +7,7 @@ import { knockAt, type TlsTexts } from "./door.ts";
 import { standsStill } from "./freeze-marks.ts";
 import { type LiveRun, type QemuHost, runKey } from "./host.ts";
 import { awaitMirrors, dropMirrors, endMirrors, type Mirroring, startMirrors, stopGuest } from "./move-disks.ts";
-import { type DiskCourse, diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
+import { type DiskCourse, diskProgress, isTimeToStop, progressOf, stillWatch } from "./move-progress.ts";
 import {
   awaitMigration,
   awaitQmp,
@@ -18,6 +18,7 @@ import {
   moveRefused,
   queryMigrate,
   whatBroke,
+  whatStalled,
 } from "./move-qmp.ts";
 import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { noteLeft } from "./replica-left.ts";
@@ -49,7 +50,8 @@ const over = ["completed", "failed", "cancelled"];
 export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRequest): Promise<HypervisorEnd> {
   const live = host.runs.get(runKey(run));
   if (live === undefined) return refuse("vm-not-running", { vm: run.vm });
-  if (live.phase !== "running" || live.ending) return refuse("move-under-way", { vm: run.vm });
+  if (live.ending || live.phase === "halted") return refuse("move-of-stopping-vm", { vm: run.vm });
+  if (live.phase !== "running") return refuse("move-under-way", { vm: run.vm });
   if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen === true)
     return refuse("vm-unresponsive", { vm: run.vm });
   const [status, earlier] = await Promise.all([queryStatus(live), queryMigrate(live).then((info) => info?.status)]);
@@ -121,11 +123,11 @@ async function copyOut(
   if (ended !== undefined && ended.kind !== "done") return ended;
   live.migration = undefined;
   const begun = await executeAll(live, [["migrate", { uri: uriOf(found) }]]);
-  const { copied = [], downtimeMs } = request;
+  const { copied = [], downtimeMs, bandwidthMiBps: limit } = request;
   const { percent } = course;
   const ready =
     begun.kind === "done"
-      ? await followCopy(host, live, { link: found.address, stoppedAt, downtimeMs, signal, copied, percent })
+      ? await followCopy(host, live, { link: found.address, stoppedAt, downtimeMs, signal, copied, percent, limit })
       : moveRefused(live, begun);
   if (ready.kind !== "done") {
     over.abort();
@@ -239,6 +241,8 @@ type Copying = {
   /** Disks that are copied along, and how far that had come when the memory followed. */
   readonly copied: readonly number[];
   readonly percent: number;
+  /** Its bandwidth; null: what the link bears. */
+  readonly limit: number | null;
 };
 
 /** Until QEMU stops to ask for the hand-over, or the attempt has ended. Tells progress; stops a guest that still runs. */
@@ -255,55 +259,48 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
     toldAt = performance.now();
     tellProgress(host, live, progress);
   };
-  const standsStill = stallWatch();
+  const stillOf = stillWatch(2 * limits.progressMs);
+  let stalled: string | undefined;
   const look = async (info: MigrateInfo): Promise<number> => {
-    if (standsStill(info)) await live.qmp?.execute("migrate_cancel");
+    const stillMs = stillOf(info.ram?.transferred ?? 0, performance.now());
+    if (stillMs > (info.status === "setup" ? limits.connectMs : limits.stallMs)) {
+      stalled ??= whatStalled(copying.link, stillMs);
+      await live.qmp?.execute("migrate_cancel");
+    }
     const runs = copying.stoppedAt === 0;
     if (runs && isTimeToStop(info, copying.downtimeMs)) {
       copying.stoppedAt = performance.now();
       await stopGuest(live, copying.copied);
     }
     if (performance.now() - toldAt >= limits.progressMs)
-      tell(progressOf(info, { ...courseOf(copying), percent: told.percent, from: copying.percent }));
+      tell(progressOf(info, { ...courseOf(copying), percent: told.percent, from: copying.percent, stillMs }));
     return runs ? limits.watchMs : limits.progressMs;
   };
   const { signal } = copying;
   const wanted = ["pre-switchover", "cancelling", ...over];
   const status = await awaitMigration(live, wanted, { limitMs: null, signal, look });
   if (status === "lost") return refuse("vm-not-running", { vm: live.run.vm });
-  if (status !== "pre-switchover") return brokenOff(live);
+  if (status !== "pre-switchover") return brokenOff(live, stalled);
   if (copying.stoppedAt === 0) copying.stoppedAt = performance.now();
   live.stoppedToMove = true;
   // Not asked of QEMU: the guest stands still, each question would cost it.
   const { guest, stoodMs } = courseOf(copying);
-  tell({ ...told, percent: 100, remainingMiB: 0, expectedDowntimeMs: Math.round(stoodMs), guest });
+  const { stuck: _, ...last } = told;
+  tell({ ...last, percent: 100, remainingMiB: 0, expectedDowntimeMs: Math.round(stoodMs), guest });
   return { kind: "done" };
 }
 
 const nothingYet = { percent: 0, mibPerSecond: 0, remainingMiB: 0, expectedDowntimeMs: null };
 
-/** Whether nothing has moved for too long, counted only while QEMU answers: a frozen one is not at fault. */
-function stallWatch(): (info: MigrateInfo) => boolean {
-  let bytes = -1;
-  let stillMs = 0;
-  let lookedAt = performance.now();
-  return ({ status, ram }) => {
-    const now = performance.now();
-    const moved = (ram?.transferred ?? 0) !== bytes;
-    bytes = ram?.transferred ?? 0;
-    stillMs = moved ? 0 : stillMs + Math.min(now - lookedAt, 2 * limits.progressMs);
-    lookedAt = now;
-    return stillMs > (status === "setup" ? limits.connectMs : limits.stallMs);
-  };
-}
-
-function courseOf({ link, stoppedAt }: Copying) {
+function courseOf({ link, stoppedAt, limit }: Copying) {
   const guest = stoppedAt === 0 ? ("runs" as const) : ("stopped" as const);
-  return { link, guest, stoodMs: stoppedAt === 0 ? 0 : performance.now() - stoppedAt };
+  return { link, guest, limit, stoodMs: stoppedAt === 0 ? 0 : performance.now() - stoppedAt };
 }
 
-async function brokenOff(live: LiveRun): Promise<HypervisorEnd> {
+/** `stalled`: why it was given up here, of which QEMU knows nothing. */
+async function brokenOff(live: LiveRun, stalled: string | undefined): Promise<HypervisorEnd> {
   const { vm } = live.run;
+  if (stalled !== undefined) return refuse("move-broke-off", { vm, detail: stalled });
   const detail = (await queryMigrate(live))?.["error-desc"];
   return refuse("move-broke-off", { vm, detail: whatBroke(detail) });
 }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { diskProgress, isTimeToStop, progressOf } from "./move-progress.ts";
-import { type MigrateInfo, whatBroke, whatEndedCopy } from "./move-qmp.ts";
+import { diskProgress, isTimeToStop, progressOf, stillWatch } from "./move-progress.ts";
+import { type MigrateInfo, whatBroke, whatEndedCopy, whatStalled } from "./move-qmp.ts";
 
 const mib = 1024 * 1024;
 /** 839 megabits a second are 100 MiB. */
@@ -16,7 +16,7 @@ const info = (remainingMiB: number, mbps = 839, passes = 1, totalMiB = 100): Mig
     "dirty-sync-count": passes,
   },
 });
-const runs = { link: "10.0.1.2", guest: "runs", stoodMs: 0, percent: 0 } as const;
+const runs = { link: "10.0.1.2", guest: "runs", stoodMs: 0, percent: 0, stillMs: 0, limit: null } as const;
 const stopped = { ...runs, guest: "stopped", stoodMs: 250 } as const;
 
 test("percent, speed and rest as people read them; a stopped guest's downtime is what it stood and what is to come", () => {
@@ -51,6 +51,35 @@ test("percent never falls, and is 100 only at the end", () => {
   );
 });
 
+test("a speed is never told above the limit: the first figures of QEMU are", () => {
+  expect(progressOf(info(50), { ...stopped, limit: 5 })).toMatchObject({ mibPerSecond: 5, expectedDowntimeMs: 10_250 });
+  expect(progressOf(info(50), { ...stopped, limit: 200 })).toMatchObject({ mibPerSecond: 100 });
+});
+
+test("what does not get through is told as that, and no time that it would take", () => {
+  const still = { mibPerSecond: 0, expectedDowntimeMs: null, stuck: true };
+  expect(progressOf(info(25), { ...stopped, stillMs: 3_000 })).toMatchObject({
+    ...still,
+    percent: 75,
+    remainingMiB: 25,
+  });
+  expect(progressOf(info(25), { ...runs, stillMs: 3_000 })).toMatchObject(still);
+  expect(progressOf(info(25), { ...runs, stillMs: 2_999 })).not.toHaveProperty("stuck");
+  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: true };
+  const copy = { doneBytes: 150 * mib, leftBytes: 150 * mib };
+  expect(diskProgress({ ...copy, stillMs: 3_000 }, course, "", 1_500)).toMatchObject({ ...still, percent: 37 });
+  expect(diskProgress({ ...copy, stillMs: 2_999 }, course, "", 1_500)).not.toHaveProperty("stuck");
+});
+
+test("still is what does not move between two looks, and time in which nobody could look counts little", () => {
+  const stillOf = stillWatch(500);
+  expect([stillOf(0, 1_000), stillOf(0, 1_250), stillOf(0, 60_000), stillOf(0, 60_250)]).toEqual([0, 250, 750, 1_000]);
+  expect([stillOf(1, 60_500), stillOf(1, 60_600)]).toEqual([0, 100]);
+  expect(whatStalled("10.0.1.2", 10_240)).toBe(
+    "nothing has got through to 10.0.1.2 for 10 s: the link is cut, or the target stands still",
+  );
+});
+
 test("[S15] a running guest is stopped once the rest fits the downtime, but not in the first pass", () => {
   expect(isTimeToStop(info(10, 839, 1), 300)).toBe(false);
   expect(isTimeToStop(info(29, 839, 2), 300)).toBe(true);
@@ -61,7 +90,7 @@ test("[S15] a running guest is stopped once the rest fits the downtime, but not 
 
 test("disks that go along and the memory that follows are one piece of work; what is told never falls between them", () => {
   const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: false };
-  const told = diskProgress({ doneBytes: 150 * mib, leftBytes: 150 * mib }, course, "10.0.1.2", 1_500);
+  const told = diskProgress({ doneBytes: 150 * mib, leftBytes: 150 * mib, stillMs: 0 }, course, "10.0.1.2", 1_500);
   expect(told).toEqual({
     percent: 37,
     mibPerSecond: 100,
@@ -71,10 +100,10 @@ test("disks that go along and the memory that follows are one piece of work; wha
     guest: "runs",
   });
   const stops = { ...course, stopsFirst: true };
-  const half = { doneBytes: 150 * mib, leftBytes: 150 * mib };
+  const half = { doneBytes: 150 * mib, leftBytes: 150 * mib, stillMs: 0 };
   expect(diskProgress(half, stops, "", 1_500).expectedDowntimeMs).toBe(1_000);
-  expect(diskProgress({ doneBytes: 0, leftBytes: 0 }, stops, "", 1).expectedDowntimeMs).toBe(null);
-  expect(diskProgress({ doneBytes: 0, leftBytes: 0 }, { ...course, percent: 40 }, "", 1).percent).toBe(40);
+  expect(diskProgress({ doneBytes: 0, leftBytes: 0, stillMs: 0 }, stops, "", 1).expectedDowntimeMs).toBe(null);
+  expect(diskProgress({ doneBytes: 0, leftBytes: 0, stillMs: 0 }, { ...course, percent: 40 }, "", 1).percent).toBe(40);
   expect(progressOf(info(100), { ...stopped, percent: 75, from: 75 }).percent).toBe(75);
   expect(progressOf(info(50), { ...stopped, percent: 75, from: 75 }).percent).toBe(87);
 });
@@ -93,7 +122,7 @@ test("a connection that has lost its other end is told as that, with QEMU's word
     "Unable to create server socket for TLS connection",
   ])
     expect(whatBroke(certificate)).toBe(certificate);
-  expect([whatBroke(undefined), whatBroke("")]).toEqual(["the target went away", "the target went away"]);
+  for (const silent of [undefined, ""]) expect(whatBroke(silent)).toMatch(/does not say why: .+ or the link broke$/u);
 });
 
 test("a copy of a disk that ends with an input/output error: what failed is told as far as QEMU said it", () => {

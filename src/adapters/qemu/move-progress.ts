@@ -12,7 +12,14 @@ export type Course = {
   readonly percent: number;
   /** How far disks had come, where they were copied before the memory. */
   readonly from?: number;
+  /** For how long nothing has got through. */
+  readonly stillMs: number;
+  /** MiB a second; null: none is set. */
+  readonly limit: number | null;
 };
+
+/** A slow link with several disks brings a piece every few seconds: before that nobody is told that it brings nothing. */
+const stuckMs = 3_000;
 
 export type DiskCourse = {
   readonly beganAt: number;
@@ -24,14 +31,19 @@ export type DiskCourse = {
 
 /** Of a guest whose disks are copied while it runs: they and its memory are one piece of work. */
 export function diskProgress(
-  { doneBytes, leftBytes }: { readonly doneBytes: number; readonly leftBytes: number },
+  {
+    doneBytes,
+    leftBytes,
+    stillMs,
+  }: { readonly doneBytes: number; readonly leftBytes: number; readonly stillMs: number },
   { beganAt, percent, memoryBytes, stopsFirst }: DiskCourse,
   link: string,
   now: number,
 ): MoveProgress {
   const all = doneBytes + leftBytes + memoryBytes;
   const done = all === 0 ? 0 : Math.floor((100 * doneBytes) / all);
-  const bytesPerMs = doneBytes / Math.max(1, now - beganAt);
+  const isStuck = stillMs >= stuckMs;
+  const bytesPerMs = isStuck ? 0 : doneBytes / Math.max(1, now - beganAt);
   return {
     percent: Math.max(percent, Math.min(99, done)),
     mibPerSecond: Math.round((bytesPerMs / mib) * 1_000),
@@ -39,27 +51,40 @@ export function diskProgress(
     expectedDowntimeMs: stopsFirst && bytesPerMs > 0 ? Math.ceil(memoryBytes / bytesPerMs) : null,
     link,
     guest: "runs",
+    ...(isStuck ? stuck : {}),
   };
 }
 
 /** What people are told. 100 % is kept for the end: a guest that runs makes new work until it stands still. */
 export function progressOf(info: MigrateInfo, course: Course): MoveProgress {
   const { ram } = info;
-  const { link, guest } = course;
+  const { link, guest, stillMs } = course;
   if (ram === undefined || ram.total === 0)
     return { percent: course.percent, mibPerSecond: 0, remainingMiB: 0, expectedDowntimeMs: null, link, guest };
-  const { from = 0 } = course;
+  const { from = 0, limit } = course;
   const done = from + Math.floor((100 - from) * (1 - ram.remaining / ram.total));
-  const restMs = remainingMs(info);
-  const expected = guest === "stopped" ? addTo(course.stoodMs, restMs) : (info["expected-downtime"] ?? null);
+  const isStuck = stillMs >= stuckMs;
+  const measured = isStuck ? 0 : mibPerSecondOf(ram.mbps);
+  // What QEMU sends before it begins to count makes its first figures many times the limit.
+  const mibPerSecond = limit === null ? measured : Math.min(limit, measured);
+  const restMs = mibPerSecond > 0 ? Math.ceil((ram.remaining / mib / mibPerSecond) * 1_000) : null;
+  const running = isStuck ? null : (info["expected-downtime"] ?? null);
   return {
     percent: Math.max(course.percent, Math.min(99, done)),
-    mibPerSecond: Math.round((ram.mbps * 1_000_000) / 8 / mib),
+    mibPerSecond: Math.round(mibPerSecond),
     remainingMiB: Math.ceil(ram.remaining / mib),
-    expectedDowntimeMs: expected,
+    expectedDowntimeMs: guest === "stopped" ? addTo(course.stoodMs, restMs) : running,
     link,
     guest,
+    ...(isStuck ? stuck : {}),
   };
+}
+
+const stuck = { stuck: true } as const;
+
+/** QEMU speaks of millions of bits. */
+function mibPerSecondOf(mbps: number): number {
+  return (mbps * 1_000_000) / 8 / mib;
 }
 
 /** How long the rest takes at the speed of now; null: not known yet. */
@@ -79,4 +104,20 @@ function addTo(stoodMs: number, restMs: number | null): number | null {
 export function isTimeToStop(info: MigrateInfo, downtimeMs: number): boolean {
   const restMs = remainingMs(info);
   return restMs !== null && (info.ram?.["dirty-sync-count"] ?? 0) >= 2 && restMs <= downtimeMs;
+}
+
+/**
+ * For how long nothing has moved, counted only while QEMU answers: a frozen one is not at fault. `most`: of the time between
+ * two looks no more counts than this.
+ */
+export function stillWatch(most: number): (moved: number, now: number) => number {
+  let before = -1;
+  let stillMs = 0;
+  let lookedAt: number | undefined;
+  return (moved, now) => {
+    stillMs = moved === before ? stillMs + Math.min(now - (lookedAt ?? now), most) : 0;
+    before = moved;
+    lookedAt = now;
+    return stillMs;
+  };
 }

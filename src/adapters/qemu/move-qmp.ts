@@ -156,9 +156,16 @@ const inputOutput = /^(?:channel error: )?input\/output error$/iu;
 
 /** Why a move broke off, for people: QEMU says of a target that is gone only that it cannot write to it. */
 export function whatBroke(detail: string | undefined): string {
-  if (detail === undefined || detail === "") return "the target went away";
+  if (detail === undefined || detail === "")
+    return "the connection to the target ended, and QEMU does not say why: its QEMU is gone, or the link broke";
   if (!otherEndGone.test(detail) && !inputOutput.test(detail)) return detail;
   return `the connection to the target ended: its QEMU is gone, or the link broke (QEMU says: ${detail})`;
+}
+
+/** Why a move was given up whose bytes went nowhere. The target may be well: from here the two look the same. */
+export function whatStalled(link: string, stillMs: number): string {
+  const seconds = Math.floor(stillMs / 1_000);
+  return `nothing has got through to ${link} for ${seconds} s: the link is cut, or the target stands still`;
 }
 
 const noRoom = /^no space left on device$/iu;

@@ -21,6 +21,8 @@ export const taskSchema = z.object({
   percent: z.int(),
   /** Of a guest that moves while it runs: how many moves of the same hosts it waits for, itself counted; null: for none. */
   queue: z.int().nullable(),
+  /** Of a VM that is to leave its host and is not on its way, which no order or move tells of: what it waits for; null: it is none. */
+  waits: troubleSchema.nullable(),
   /** Of a guest that moves while it runs: how its copying goes; null: nothing is being copied. */
   copying: taskCopyingSchema.nullable(),
   /** The host that is not heard any more, whose last word `copying` is; null: it is of now. */
@@ -31,7 +33,13 @@ export const taskSchema = z.object({
   end: z
     .discriminatedUnion("kind", [
       z.object({ kind: z.literal("done"), at: wallMsSchema }),
-      z.object({ kind: z.literal("failed"), at: wallMsSchema, ...troubleSchema.shape }),
+      z.object({
+        kind: z.literal("failed"),
+        at: wallMsSchema,
+        ...troubleSchema.shape,
+        /** Of an order that was dropped: what was in the way. */
+        why: reasonSchema.optional(),
+      }),
     ])
     .nullable(),
   actor: actorSchema,

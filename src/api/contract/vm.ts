@@ -296,7 +296,14 @@ export const vmContract = {
         accept: acceptSchema,
       }),
     )
-    .output(vmAnswer.extend(wishSchema.shape)),
+    .output(
+      vmAnswer.extend({
+        ...wishSchema.shape,
+        ...size,
+        /** The host to which it was on its way, or ordered: nothing becomes of that, because nobody manages it now. */
+        moveVoided: z.string().nullable(),
+      }),
+    ),
   explain: base
     .route({ method: "GET", path: "/vms/{vm}/explain", summary: "The last decisions about a VM, and why" })
     .input(vmInput.extend({ limit: z.coerce.number<number>().int().min(1).max(100).default(10) }))

@@ -56,7 +56,7 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
       return found.kind === "refused" ? found : { kind: "ok", value: presentLosses(options.view(), found.losses) };
     },
     failover: (input: FailoverInput) => failover(options, sight, input),
-    switchover: (input: GroupMove & WithRequestId) => switchover(options, sight, input),
+    switchover: (input: GroupMove & WithRequestId) => switchover(options, tracker, input),
     delete: async (
       input: Acceptable & OneGroup & { readonly replicas?: Replicas | undefined },
     ): Promise<Answer<{ readonly name: string }>> => {
@@ -71,7 +71,7 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
 /** One order for each VM, which are carried out in their turn; repeated, each of them is the one that was given before. */
 async function switchover(
   options: ApiOptions,
-  sight: Sight,
+  tracker: Tracker,
   { requestId, ...move }: GroupMove & WithRequestId,
 ): Promise<Answer<{ tasks: TaskOutput[]; notes: Reason[] }>> {
   const { group, manner } = move;
@@ -88,8 +88,8 @@ async function switchover(
       options,
       "group.switchover",
       input,
-      (task, asked) => planMoveVm(options.view(), input, task, asked, sight),
-      linkCheck(options, kind, input).first,
+      (task, asked) => planMoveVm(options.view(), input, task, asked, tracker.contact),
+      linkCheck(options, tracker, kind, input).first,
     );
     if (end.kind !== "ok") return end;
     tasks.push(end.value);

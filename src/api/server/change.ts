@@ -3,7 +3,6 @@ import { planDeleteVm, planSetVm, type SetVmRequest } from "../../core/requests/
 import { type CreateVmRequest, planCreateVm } from "../../core/requests/create-vm.ts";
 import { type MoveRequest, planMoveVm } from "../../core/requests/move.ts";
 import { planResetVm, planStartVm, planStopVm } from "../../core/requests/power.ts";
-import type { Sight } from "../../core/requests/sight.ts";
 import { type Reason, refuse } from "../../model/reason.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
@@ -12,13 +11,14 @@ import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
 import { type Acceptable, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentWishes } from "./present-vms.ts";
+import type { Tracker } from "./tracker.ts";
 import { type RemovedVolume, removeVolumes, volumesFirst } from "./volumes.ts";
 
 type OneVm = WithRequestId & { readonly vm: string };
 type MoveInput = OneVm & { readonly to: string; readonly force: boolean };
 
 /** Everything that changes VMs, answered when it is committed. */
-export function vmChanges(options: ApiOptions, sight: Sight) {
+export function vmChanges(options: ApiOptions, tracker: Tracker) {
   return {
     create: async (input: CreateVmRequest & WithRequestId): Promise<Answer<Named>> => {
       const end = await ask(
@@ -41,8 +41,8 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
       askForTask(options, "vm.stop", input, (task, asked) =>
         planStopVm(options.view(), input.vm, task, asked, input.graceMs),
       ),
-    migrate: (input: MoveInput) => move(options, sight, "migrate", input),
-    relocate: (input: MoveInput) => move(options, sight, "relocate", input),
+    migrate: (input: MoveInput) => move(options, tracker, "migrate", input),
+    relocate: (input: MoveInput) => move(options, tracker, "relocate", input),
     cancelMove: async (input: OneVm): Promise<Answer<Named>> => {
       const end = await ask(options, "vm.cancel-move", "vm-changed", input, (asked) =>
         planCancelMove(options.view(), input.vm, asked),
@@ -51,12 +51,12 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
     },
     set: async (input: SetVmRequest & Acceptable) => {
       const end = await ask(options, "vm.set", "vm-changed", input, (asked) =>
-        guarded(options, sight, "vm set", input, asked, planSetVm(options.view(), input, asked)),
+        guarded(options, tracker.contact, "vm set", input, asked, planSetVm(options.view(), input, asked)),
       );
       if (end.kind !== "ok") return end;
       const vm = options.view().vms.get(end.value.vm)?.value;
       if (vm === undefined) return refuse("vm-unknown", { vm: end.value.vm, known: "" });
-      return { kind: "ok" as const, value: presentWishes(vm) };
+      return { kind: "ok" as const, value: { ...presentWishes(vm), moveVoided: end.value.moveVoided ?? null } };
     },
     delete: async (input: OneVm): Promise<Answer<Named & { readonly volumes: RemovedVolume[] }>> => {
       const end = await ask(options, "vm.delete", "vm-deleted", input, (asked) =>
@@ -80,17 +80,17 @@ export function vmChanges(options: ApiOptions, sight: Sight) {
 
 async function move(
   options: ApiOptions,
-  sight: Sight,
+  tracker: Tracker,
   kind: MoveRequest["kind"],
   input: MoveInput,
 ): Promise<Answer<TaskOutput & { readonly unseen: Reason | null }>> {
   const { vm, to, force } = input;
-  const links = linkCheck(options, kind, input);
+  const links = linkCheck(options, tracker, kind, input);
   const end = await askForTask(
     options,
     `vm.${kind}`,
     input,
-    (task, asked) => planMoveVm(options.view(), { vm, to, kind, force }, task, asked, sight),
+    (task, asked) => planMoveVm(options.view(), { vm, to, kind, force }, task, asked, tracker.contact),
     links.first,
   );
   if (end.kind !== "ok") return end;

@@ -9,6 +9,7 @@ import { type Params, type Reason, refuse } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { Mutation } from "./mutate.ts";
 import { type ApiOptions, apiLimits } from "./options.ts";
+import type { Tracker } from "./tracker.ts";
 import { answered } from "./wait.ts";
 
 const code = "move-links-cut";
@@ -26,6 +27,7 @@ type LinkCheck = {
 
 export function linkCheck(
   options: ApiOptions,
+  tracker: Pick<Tracker, "heartbeatAgeMs">,
   kind: "migrate" | "relocate",
   wanted: { readonly vm: string; readonly to: string },
 ): LinkCheck {
@@ -39,7 +41,13 @@ export function linkCheck(
   };
   const make = async () => {
     judged = await judge();
-    return judged.cut === undefined ? undefined : refuse(code, judged.cut);
+    if (judged.cut === undefined) return undefined;
+    const to = findHost(options.view(), wanted.to);
+    const ageMs = to.kind === "refused" ? null : tracker.heartbeatAgeMs(to.stored.value.id);
+    // Nobody looks for cables of a host that has just lost its power.
+    return ageMs !== null && ageMs >= apiLimits.missedBeatMs
+      ? refuse("move-host-unanswering", { ...judged.cut, ageMs })
+      : refuse(code, judged.cut);
   };
   // An order that was given before comes here without a first look.
   const unseen = async () => (judged ?? (await judge())).unseen ?? null;

@@ -67,6 +67,8 @@ export const apiLimits = {
   /** For a host without VMs to go down in order. */
   lastWordMs: 30_000,
   linksMs: 3_000,
+  /** A host that has not been heard for so long has missed a heartbeat, and may be gone. */
+  missedBeatMs: 1_500,
   pollMs: 10,
   followMs: 150,
   trackMs: 500,

@@ -2,6 +2,7 @@ import { valuesInKeyOrder } from "../../base/order.ts";
 import { moveTurns } from "../../core/move-turns.ts";
 import { hostName, vmName } from "../../core/requests/find.ts";
 import { whyMoveStopsFirst } from "../../core/stopped-first.ts";
+import { type Waiting, waitsToLeave } from "../../core/waits-to-leave.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import type { VmMove } from "../../model/move-records.ts";
 import type { Reason } from "../../model/reason.ts";
@@ -18,7 +19,7 @@ function seenBy(view: ClusterView, { contact }: Tracked): Seen {
   return { turns: moveTurns(view), isHeard: (host) => contact(host) === "up" };
 }
 
-/** Tasks that have not ended, and moves that nobody ordered as the tasks that they are; of one VM, or of all. */
+/** Tasks that have not ended, moves that nobody ordered as the tasks that they are, and those that are to come where a host is to be empty; of one VM, or of all. */
 export function presentTasks(view: ClusterView, tracker: Tracked, of?: VmId): TaskOutput[] {
   const seen = seenBy(view, tracker);
   const isMeant = ({ vm }: { readonly vm: VmId }): boolean => of === undefined || vm === of;
@@ -32,6 +33,9 @@ export function presentTasks(view: ClusterView, tracker: Tracked, of?: VmId): Ta
     ...moves
       .filter((move) => isMeant(move) && move.answer.kind === "open" && !ordered.has(`${move.vm} ${move.to}`))
       .map((move) => presentMoveAsTask(view, move, seen)),
+    ...waitsToLeave(view)
+      .filter(({ vm }) => isMeant({ vm: vm.id }))
+      .map((one) => presentWaiting(view, one)),
   ];
 }
 
@@ -47,8 +51,9 @@ function presentWith(view: ClusterView, task: Task, seen: Seen): TaskOutput {
   const course = isMoving ? courseOf(view, move, seen) : { percent, copying: null, queue: null, lastWordOf: null };
   const reason = isMoving ? move.reason : whyWaits(view, task);
   const stoppedFirst = kind === "move-vm" && end === null ? (whyMoveStopsFirst(view, vm, to) ?? null) : null;
-  const told = { id, kind, vm, to, ...names, end, actor, reason, at, stoppedFirst };
-  return { ...told, ...course, percent: Math.max(percent, course.percent) };
+  const told = { id, kind, vm, to, ...names, end, actor, reason, at, stoppedFirst, waits: null };
+  // Its record counts a move from when it was written, also one that has not had its turn.
+  return { ...told, ...course, percent: course.queue === null ? Math.max(percent, course.percent) : 0 };
 }
 
 /** HM5: what was wanted before or meanwhile is carried out once the cluster is armed. */
@@ -69,6 +74,7 @@ function presentMoveAsTask(view: ClusterView, move: VmMove, seen: Seen): TaskOut
     toName: hostName(view, to),
     ...courseOf(view, move, seen),
     stoppedFirst: whyMoveStopsFirst(view, vm, to) ?? null,
+    waits: null,
     end: null,
     actor: systemActor,
     reason,
@@ -76,7 +82,29 @@ function presentMoveAsTask(view: ClusterView, move: VmMove, seen: Seen): TaskOut
   };
 }
 
-/** A third of the way is over once it is under way, the last one begins when the VM has changed hands. */
+/** So that nobody takes a host for done that waits to be empty. */
+function presentWaiting(view: ClusterView, { vm: { id }, at, why, waits }: Waiting): TaskOutput {
+  return {
+    id: `leaving-of-${id}`,
+    kind: "move-vm",
+    vm: id,
+    to: null,
+    vmName: vmName(view, id),
+    toName: null,
+    percent: 0,
+    copying: null,
+    queue: null,
+    lastWordOf: null,
+    stoppedFirst: null,
+    waits,
+    end: null,
+    actor: systemActor,
+    reason: why,
+    at,
+  };
+}
+
+/** A third of the way is over once it is under way and has its turn, the last one begins when the VM has changed hands. */
 function courseOf(
   view: ClusterView,
   move: VmMove,
@@ -84,7 +112,9 @@ function courseOf(
 ): Pick<TaskOutput, "percent" | "copying" | "queue" | "lastWordOf"> {
   const turn = turns.get(move.vm) ?? 0;
   const queue = turn > 0 && move.live?.kind === "asked" ? turn : null;
-  if (move.live?.kind === "switched" || view.owners.get(move.vm)?.value.kind === "released")
+  if (queue !== null) return { percent: 0, copying: null, queue, lastWordOf: null };
+  const owner = view.owners.get(move.vm)?.value;
+  if (move.live?.kind === "switched" || owner?.kind === "released" || owner?.host === move.to)
     return { percent: 67, copying: null, queue, lastWordOf: null };
   const copying = copyingOf(view, move);
   const lastWordOf = copying === null || isHeard(move.from) ? null : hostName(view, move.from);

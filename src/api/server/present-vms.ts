@@ -138,7 +138,9 @@ function presentMove(view: ClusterView, { kind, from, to, reason, answer, at }: 
 /** What is wanted of it, as `vm set` changes it. */
 export function presentWishes(vm: Vm) {
   const { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs } = vm;
-  return { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs };
+  const { cpus, memoryMiB } = vm.spec;
+  const wishes = { requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs };
+  return { id, name, ...wishes, cpus, memoryMiB };
 }
 
 export function presentEvent({ event, revision }: StoredEvent): EventOutput {

@@ -63,7 +63,7 @@ function readView(options: ApiOptions): ClusterView {
 
 export function createRouter(options: ApiOptions, tracker: Tracker) {
   const api = implement(contract);
-  const change = vmChanges(options, tracker.contact);
+  const change = vmChanges(options, tracker);
   const cluster = clusterChanges(options, tracker.contact);
   const removals = hostRemovals(options, tracker);
   const ruleChange = ruleChanges(options, tracker.contact);

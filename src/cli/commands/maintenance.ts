@@ -1,9 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
+import type { VmSummary } from "../../api/contract/vm.ts";
 import type { ForecastOutput } from "../../api/contract/whatif.ts";
 import { wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group } from "../program.ts";
 import type { Session } from "../session.ts";
 import { fail } from "../trouble.ts";
+import { progressText, progressTo } from "./task.ts";
 import { forecastText } from "./whatif.ts";
 
 const lookEveryMs = 300;
@@ -43,10 +45,24 @@ export function maintenanceCommand(host: Parameters<Group>[0], cli: Cli): void {
         cli.json(answer);
         return;
       }
-      const rest = answer.vms === 0 ? "it holds no VMs" : `the VMs that it holds now (${answer.vms}) leave`;
-      cli.io.out(`${answer.name} is in maintenance: ${rest}. End it with: holdfast host release ${answer.name}\n`);
+      cli.io.out(
+        `${answer.name} is in maintenance: ${leavingText(answer.vms, plan)}. End it with: holdfast host release ${answer.name}\n`,
+      );
       if (wait) await watchLeaving(cli, session, answer.name, plan, timeout);
     });
+}
+
+/** In the words of the plan above it: what cannot leave is not said to. */
+function leavingText(held: number, plan: ForecastOutput): string {
+  if (held === 0) return "it holds no VMs";
+  const stay = staying(plan);
+  if (stay.length === 0) return `the VMs that it holds now (${held}) leave`;
+  const leave = plan.vms.filter(({ becomes }) => becomes === "moves").length;
+  return `of the VMs that it holds now (${held}) ${leave === 0 ? "none" : leave} can leave; it waits for ${stay.join(", ")}`;
+}
+
+function staying(plan: ForecastOutput): string[] {
+  return plan.vms.filter(({ becomes }) => becomes === "stays").map((vm) => vm.name);
 }
 
 /** Until each VM of the plan that can leave runs elsewhere. Those that cannot are not waited for: the plan has named them. */
@@ -60,22 +76,43 @@ async function watchLeaving(
   const leaving = new Set(plan.vms.filter(({ becomes }) => becomes === "moves").map(({ id }) => id));
   const all = leaving.size;
   const signal = AbortSignal.any([AbortSignal.timeout(seconds * 1_000), cli.io.stop]);
+  const show = progressTo(cli);
+  let shown = "";
   while (leaving.size > 0) {
     const { vms } = await session.call((client) => client.vm.list({}));
     for (const vm of vms) {
       const isThere = vm.state === "running" && vm.host !== host;
       if (!leaving.has(vm.id) || (vm.requested === "started" && !isThere)) continue;
       leaving.delete(vm.id);
+      if (shown !== "") show("");
+      shown = "";
       cli.io.err(`${vm.name}: ${vm.state} on ${vm.host ?? "no host"} (${all - leaving.size} of ${all})\n`);
     }
     // Deleted meanwhile: it has left as well.
     for (const id of leaving) if (!vms.some((vm) => vm.id === id)) leaving.delete(id);
     if (leaving.size === 0) break;
+    const under = await underWay(
+      session,
+      vms.filter(({ id }) => leaving.has(id)),
+    );
+    if (under !== shown) show(under);
+    shown = under;
     const { host: now } = await session.call((client) => client.host.show({ host }));
     if (now.maintenance === null) throw fail("maintenance-ended-meanwhile", { host, left: leaving.size }, 3);
+    if (cli.io.stop.aborted) throw fail("maintenance-not-awaited", { host, left: leaving.size }, 3);
     if (signal.aborted) throw fail("maintenance-not-done", { host, left: leaving.size, seconds }, 3);
     await pause(lookEveryMs, undefined, { signal }).catch(() => undefined);
   }
-  const stay = plan.vms.filter(({ becomes }) => becomes === "stays").map((vm) => vm.name);
+  const stay = staying(plan);
   if (all > 0) cli.io.out(`${all} left ${host}${stay.length === 0 ? "" : `; on it stay ${stay.join(", ")}`}.\n`);
+}
+
+/** How far those are that are to leave, each as `task list` has it; one that is not on its way waits. */
+async function underWay(session: Session, vms: readonly VmSummary[]): Promise<string> {
+  const { tasks } = await session.call((client) => client.task.list());
+  const texts = vms.map((vm) => {
+    const task = tasks.find((one) => one.vm === vm.id && one.kind === "move-vm");
+    return task === undefined ? `${vm.name}: waits to leave` : progressText(vm, task);
+  });
+  return texts.join("; ");
 }

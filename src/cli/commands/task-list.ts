@@ -1,7 +1,7 @@
 import type { TaskOutput } from "../../api/contract/task.ts";
 import { render } from "../../model/messages/index.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
-import { orDash, staleness, table } from "../text.ts";
+import { localTimes, orDash, staleness, table } from "../text.ts";
 
 export const taskCommands: Group = (program, cli) => {
   const task = program.command("task").description("what is under way");
@@ -41,7 +41,9 @@ export function courseText({
   queue,
   reason,
   stoppedFirst,
-}: Pick<TaskOutput, "copying" | "lastWordOf" | "queue" | "reason" | "stoppedFirst">): string {
+  waits,
+}: Pick<TaskOutput, "copying" | "lastWordOf" | "queue" | "reason" | "stoppedFirst" | "waits">): string {
+  if (waits !== null) return `waits: ${render(waits.code, localTimes(waits.params)).cause}`;
   if (reason?.code === "disarmed") return `waits: ${render(reason.code, reason.params).cause}`;
   if (queue !== null) return `waits for its turn (number ${queue} of its hosts)`;
   if (copying === null) return stoppedFirst === null ? "" : "its guest is to stand still while its memory is copied";
@@ -49,6 +51,8 @@ export function courseText({
   // How fast it went tells nothing of a host that may be gone.
   if (lastWordOf !== null)
     return `${lastWordOf} is not heard; its last word: ${percent} % copied over ${link}, ${Math.round(remainingMiB)} MiB left`;
+  if (copying.stuck === true)
+    return `${percent} % copied; nothing gets through to ${link} just now, ${Math.round(remainingMiB)} MiB left${standsText(copying)}`;
   const rest = remainingMs === null ? "" : ` (about ${seconds(remainingMs)})`;
   const pause = expectedDowntimeMs === null ? "" : `, pause about ${seconds(expectedDowntimeMs)}`;
   return `${percent} % copied, ${Math.round(mibPerSecond)} MiB/s over ${link}, ${Math.round(remainingMiB)} MiB left${rest}${pause}${standsText(copying)}`;

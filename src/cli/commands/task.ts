@@ -1,9 +1,10 @@
 import type { TaskOutput } from "../../api/contract/task.ts";
+import type { VmSummary } from "../../api/contract/vm.ts";
 import { render } from "../../model/messages/index.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { Cli } from "../program.ts";
 import type { Session } from "../session.ts";
-import { fail } from "../trouble.ts";
+import { type CliTrouble, fail } from "../trouble.ts";
 import { taskEnd } from "./task-end.ts";
 import { courseText } from "./task-list.ts";
 import { stateText } from "./vm-show.ts";
@@ -32,7 +33,7 @@ function stoppedFirstText({ stoppedFirst }: TaskOutput): string {
 }
 
 /** What is said beside an order that stands. */
-export function noteText({ code, params }: Reason): string {
+export function noteText({ code, params }: Pick<Reason, "code" | "params">): string {
   const { cause, effect, remedy } = render(code, params);
   return `${[cause, effect, remedy].filter((text) => text !== null).join(" ")}\n`;
 }
@@ -48,17 +49,21 @@ export async function watchTask(
   const timeout = AbortSignal.timeout(limits.seconds * 1_000);
   const signal = AbortSignal.any([timeout, cli.io.stop]);
   const show = limits.quiet ? () => {} : progressTo(cli);
-  const open = () => fail("task-still-open", { vm: name, task: task.id, seconds: limits.seconds }, 3);
+  const open = () =>
+    cli.io.stop.aborted
+      ? fail("task-not-awaited", { vm: name, task: task.id }, 3)
+      : fail("task-still-open", { vm: name, task: task.id, seconds: limits.seconds }, 3);
   let last: TaskOutput | undefined;
+  let percent = 0;
   await session.call(async (client) => {
     try {
       for await (const now of await client.task.follow({ task: task.id }, { signal })) {
         last = now;
         const { vm } = await client.vm.show({ vm: task.vm }, { signal });
         if (now.end === null) {
-          const on = vm.host === null ? "" : ` on ${vm.host}`;
-          const course = courseText(now);
-          show(`${name}: ${stateText(vm)}${on} (${now.percent} %)${course === "" ? "" : `: ${course}`}`);
+          // Between two of its parts nothing is told of the one that has ended: what was done is not undone by that.
+          percent = Math.max(percent, now.percent);
+          show(progressText(vm, { ...now, percent }));
         } else show("");
         if (now.end?.kind !== "done" || limits.quiet) continue;
         cli.io.out(`${taskEnd(now.kind, vm, now.toName)}\n`);
@@ -71,12 +76,24 @@ export async function watchTask(
   if (signal.aborted) throw open();
   const end = last?.end;
   if (last === undefined || end === undefined || end === null) throw fail("task-lost", { task: task.id, vm: name }, 3);
-  if (end.kind === "failed") throw fail(end.code, end.params, 1);
+  if (end.kind === "failed") throw failedEnd(end);
   return last;
 }
 
+function failedEnd({ code, params, why }: Extract<TaskOutput["end"], { readonly kind: "failed" }>): CliTrouble {
+  if (why === undefined) return fail(code, params, 1);
+  return fail("order-dropped-for", { ...params, why: render(why.code, why.params).cause }, 1);
+}
+
+/** Where its VM is, and how far a task of it has come. */
+export function progressText(vm: VmSummary, task: TaskOutput): string {
+  const on = vm.host === null ? "" : ` on ${vm.host}`;
+  const course = courseText(task);
+  return `${vm.name}: ${stateText(vm)}${on} (${task.percent} %)${course === "" ? "" : `: ${course}`}`;
+}
+
 /** On a terminal one line that changes, and goes at the end; else a line each. */
-function progressTo(cli: Cli): (text: string) => void {
+export function progressTo(cli: Cli): (text: string) => void {
   return (text) => {
     if (cli.io.tty) cli.io.err(`\r\u001b[K${text}`);
     else if (text !== "") cli.io.err(`${text}\n`);

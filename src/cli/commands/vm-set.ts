@@ -2,6 +2,7 @@ import { Option } from "@commander-js/extra-typings";
 import { secondsToMs, signedNumber, wholeNumber } from "../numbers.ts";
 import { acceptOption, type Cli, examples, type Group } from "../program.ts";
 import { fail } from "../trouble.ts";
+import { noteText } from "./task.ts";
 
 const states = ["started", "stopped", "disabled", "ignored", "enabled"] as const;
 type State = (typeof states)[number];
@@ -58,11 +59,14 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
         cli.json(answer);
         return;
       }
-      const { name: vmName, requested, maxRestart, maxRelocate, failback, startPriority } = answer;
+      const { name: vmName, requested, maxRestart, maxRelocate, failback, startPriority, moveVoided } = answer;
+      const size = `cpus ${answer.cpus}, memory ${answer.memoryMiB} MiB`;
       const seconds = `stop-grace ${answer.stopGraceMs / 1_000} s, start-delay ${answer.startDelayMs / 1_000} s`;
       cli.io.out(
-        `${vmName}: state ${requested}, max-restart ${maxRestart}, max-relocate ${maxRelocate}, ${seconds}, failback ${failback ? "on" : "off"}, start-priority ${startPriority}.\n`,
+        `${vmName}: state ${requested}, max-restart ${maxRestart}, max-relocate ${maxRelocate}, ${seconds}, failback ${failback ? "on" : "off"}, start-priority ${startPriority}, ${size}.\n`,
       );
+      if (moveVoided === null) return;
+      cli.io.err(noteText({ code: "move-voided-by-ignoring", params: { vm: vmName, host: moveVoided } }));
     });
 }
 

@@ -6,6 +6,7 @@ import type { Compare } from "../../model/transaction.ts";
 import type { ClusterView, Stored } from "../../model/view.ts";
 import { deleteCopies } from "../local-copies.ts";
 import { isBetweenHosts } from "../migration.ts";
+import { stageOf } from "../moves.ts";
 import { groupOf } from "../replication-duty.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
@@ -80,19 +81,29 @@ export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked
   if (changed.length === 0 && forgiven.writes.length === 0 && !unlocked)
     return refuse("vm-nothing-to-change", { vm: old.name });
   const to = changed.join(", ");
+  const moveVoided = requested === "ignored" ? moveOnItsWay(view, vm) : undefined;
   return {
     kind: "plan",
     transaction: transaction(
       [unchanged(keys.vm(vm.id), found.stored), ...size.compares, ...forgiven.compares],
       [put(keys.vm(vm.id), vm), ...forgiven.writes],
     ),
-    outcome: { kind: "vm-changed", vm: vm.id, name: vm.name },
+    outcome: { kind: "vm-changed", vm: vm.id, name: vm.name, ...(moveVoided === undefined ? {} : { moveVoided }) },
     events: [
       ...(changed.length === 0 ? [] : [{ ...told("vm-changed", vm, asked), params: { vm: vm.name, to } }]),
       ...(unlocked ? [{ ...told("vm-unlocked", vm, asked), params: { vm: vm.name, lock: old.lock?.kind ?? "" } }] : []),
       ...(forgiven.writes.length === 0 ? [] : [told("vm-failures-forgotten", vm, asked)]),
     ],
   };
+}
+
+/** Where it was to go by an order or a move that its new state voids: what has changed hands goes on there (S15). */
+function moveOnItsWay(view: ClusterView, { id }: Vm): string | undefined {
+  const order = view.orders.get(id)?.value.order;
+  const move = view.moves.get(id)?.value;
+  const isOpen = move?.answer.kind === "open" && ["waits", "free"].includes(stageOf(view, move));
+  if (isOpen) return hostName(view, move.to);
+  return order === undefined || order.kind === "stop" ? undefined : hostName(view, order.to);
 }
 
 const sizes = ["cpus", "memoryMiB"] as const;

@@ -14,7 +14,7 @@ import { put, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { findHost, hostName, refuseDisarmed } from "./find.ts";
 import { findGroup, vmsOf } from "./groups.ts";
-import { refuseTarget } from "./move-target.ts";
+import { lacksDisks, refuseTarget } from "./move-target.ts";
 import type { Asked, Planned } from "./plan.ts";
 import { findPoint } from "./points.ts";
 import type { Sight } from "./sight.ts";
@@ -128,7 +128,7 @@ function whyNotStopped(view: ClusterView, vm: Vm, to: HostId, sight: Sight, at: 
   if (to === owner.host || target === undefined) return undefined;
   const unfit = refuseTarget(view, { vm, kind: "relocate" }, target, sight, at);
   // Which of its disks it starts from is what the point says.
-  return unfit?.code === "move-disks-elsewhere" ? undefined : unfit;
+  return unfit !== undefined && lacksDisks(unfit) ? undefined : unfit;
 }
 
 function lossOf(view: ClusterView, vm: Vm, to: HostId, at: WallMs): Loss | undefined {

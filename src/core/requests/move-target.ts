@@ -11,6 +11,7 @@ import { movesLive } from "../moves.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
 import { assign, openRound } from "../placement/round.ts";
 import { mannerOfOrder, whyUnfit } from "../placement/select.ts";
+import { protectionOf } from "../replication-duty.ts";
 import { ruleBook } from "../rules/rule-book.ts";
 import { hostName, networkName, poolName, refuseUnreadable } from "./find.ts";
 import type { Sight } from "./sight.ts";
@@ -102,7 +103,7 @@ function comesAlong(view: ClusterView, vm: Vm, to: HostId): Vm[] {
 
 function refuseFull(vm: Vm, target: Member, all: readonly Vm[], freeMiB: number): Refusal {
   const neededMiB = all.reduce((sum, { spec }) => sum + spec.memoryMiB, 0);
-  return refuse("move-host-full", { vm: vm.name, host: target.name, neededMiB, freeMiB });
+  return refuse("move-host-full", { vm: vm.name, host: target.name, neededMiB, freeMiB, along: all.length - 1 });
 }
 
 const codes: ReadonlyMap<string, string> = new Map([
@@ -136,6 +137,8 @@ const codes: ReadonlyMap<string, string> = new Map([
 /** What placement says of a host, in words for whoever asked for it. */
 function refusalOf(view: ClusterView, vm: Vm, target: Member, { code, params }: Reason): Refusal {
   const { pool, network, rules, other, cause, lies } = params;
+  const copied = code === "volume-elsewhere" ? refuseAwayFromCopies(view, vm, target) : undefined;
+  if (copied !== undefined) return copied;
   const named = {
     ...(code.startsWith("cpu-") || code === "pool-short" ? params : {}),
     vm: vm.name,
@@ -150,4 +153,26 @@ function refusalOf(view: ClusterView, vm: Vm, target: Member, { code, params }: 
   };
   const known = codes.get(code);
   return known === undefined ? refuse("move-host-unfit", { ...named, why: code }) : refuse(known, named);
+}
+
+/** Where its disks are copied by a group they go along to nobody: it goes to the host of the copies, and only to whole ones. */
+function refuseAwayFromCopies(view: ClusterView, vm: Vm, target: Member): Refusal | undefined {
+  const protection = protectionOf(view, vm.id);
+  if (protection === undefined) return undefined;
+  const { group, from, to } = protection;
+  const named = { vm: vm.name, host: target.name, group: group.name, lies: hostName(view, from) };
+  return to === target.id
+    ? refuse("move-copy-not-whole", named)
+    : refuse("move-away-from-copies", { ...named, copy: hostName(view, to) });
+}
+
+const aboutDisks: ReadonlySet<string> = new Set([
+  "move-disks-elsewhere",
+  "move-away-from-copies",
+  "move-copy-not-whole",
+]);
+
+/** It is its disks that are missing at the target, nothing else was found. */
+export function lacksDisks({ code }: Refusal): boolean {
+  return aboutDisks.has(code);
 }

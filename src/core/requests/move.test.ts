@@ -16,7 +16,7 @@ import {
   vm,
   vmId,
 } from "../../../test/support/records.ts";
-import type { PoolId, RuleId } from "../../model/ids.ts";
+import type { GroupId, PoolId, RuleId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmMove, VmOrder } from "../../model/move-records.ts";
 import { planMoveVm } from "./move.ts";
@@ -221,5 +221,36 @@ describe("a move to a host that it would leave at once", () => {
     expect(codeOf(moveTo(emptied, "h2"))).toBe("planned");
     const stopped = preferring(onH1).put(keys.vm(db), vm("db", { requested: "stopped" }));
     expect(codeOf(moveTo(stopped, "h2"))).toBe("planned");
+  });
+});
+
+describe("a move of what a group copies", () => {
+  const group = {
+    ...{ schema: 1, name: "office", vms: [db], source: "h1", target: "h2", paused: [], points: null, createdAt: 0 },
+    mode: { kind: "synchronous", boundMs: 2_000 },
+  };
+  const copied = () =>
+    runsOn(cluster())
+      .put(keys.pool("shared" as PoolId), pool("shared", "local-dir"))
+      .put(keys.group("office" as GroupId), group);
+
+  test("[S17] goes to the host of its copies alone, and is told which that is", () => {
+    for (const kind of ["migrate", "relocate"] as const)
+      expect(moveTo(copied(), "h3", everybodyUp, kind)).toMatchObject({
+        code: "move-away-from-copies",
+        params: { vm: "db", host: "h3", group: "office", lies: "h1", copy: "h2" },
+      });
+  });
+
+  test("[S17] and there only to copies that are whole", () => {
+    expect(moveTo(copied(), "h2", everybodyUp, "relocate")).toMatchObject({
+      code: "move-copy-not-whole",
+      params: { vm: "db", host: "h2", group: "office", lies: "h1" },
+    });
+  });
+
+  test("without a group it is told that its guest takes them along", () => {
+    const records = runsOn(cluster()).put(keys.pool("shared" as PoolId), pool("shared", "local-dir"));
+    expect(moveTo(records, "h3", everybodyUp, "relocate")).toMatchObject({ code: "move-disks-elsewhere" });
   });
 });

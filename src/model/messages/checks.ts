@@ -58,10 +58,10 @@ export const checkMessages = {
       "Name another link first, `holdfast policy set --migration-links`, or bound a move with `--migration-bandwidth`.",
   },
   "vm-given-up": {
-    cause: "VM {vm} is in the state error: it was given up.",
+    cause: "VM {vm} has failed and was given up (state failed; as a service: error).",
     effect: "It is not started again by itself.",
     remedy:
-      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
+      "`holdfast explain {vm}` says why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
   "host-losses-not-borne": {
     cause: "The cluster bears the loss of {bears} of its hosts; {wanted} are wanted.",

@@ -98,10 +98,27 @@ export const clientMessages = {
     effect: "They stay, or come back; moves that had not changed hands were called off.",
     remedy: "`holdfast host maintenance {host}` begins anew.",
   },
+  "daemon-answer-not-understood": {
+    cause: "This command does not understand the answer of the daemon, which calls its version {version} ({cause}).",
+    effect: "Nothing is shown. A change that was asked for may have been made.",
+    remedy:
+      "Bring the command and the daemon to one version: a daemon that was updated runs as before until holdfastd is restarted, which no VM notices. `--json` shows answers as they come.",
+  },
   "task-still-open": {
     cause: "VM {vm} has not come to the end of it within {seconds} s.",
     effect: "It goes on in the background as task {task}.",
     remedy: "See `holdfast explain {vm}` for what it waits for, and `holdfast vm show {vm}` for its state.",
+  },
+  "task-not-awaited": {
+    cause: "Waiting for VM {vm} was broken off.",
+    effect: "Nothing was called off: it goes on in the background as task {task}.",
+    remedy:
+      "`holdfast task list` shows how far it is, `holdfast explain {vm}` what it waits for. A move is called off by `holdfast vm cancel-move {vm}`.",
+  },
+  "maintenance-not-awaited": {
+    cause: "Waiting for {host} to be empty was broken off; {left VM has|VMs have} not left it yet.",
+    effect: "The host stays in maintenance: they leave as soon as they can.",
+    remedy: "`holdfast task list` shows how far they are. `holdfast host release {host}` ends the maintenance.",
   },
   "task-lost": {
     cause: "The daemon stopped telling of task {task} before its end.",

@@ -3,10 +3,10 @@ import type { Catalogue } from "./message.ts";
 /** Refusals of what people ask of the manager: wishes for VMs, moves, hosts, the policy. */
 const vms = {
   "vm-in-error": {
-    cause: "VM {vm} is in the state error: it was given up.",
+    cause: "VM {vm} has failed and was given up (state failed; as a service: error).",
     effect: "Nothing was changed. It takes no other order before somebody has taken note of the error.",
     remedy:
-      "See `holdfast vm show {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
+      "`holdfast explain {vm}` says why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
   "vm-not-locked": {
     cause: "VM {vm} is not locked.",
@@ -107,7 +107,21 @@ const moves = {
     cause: "Disks of VM {vm} lie in a local pool of {lies}; only a guest that runs takes them along to {host}.",
     effect: "Nothing was changed.",
     remedy:
-      "Start it where its disks lie, then `holdfast vm migrate`; a relocation would leave them behind. A group (`holdfast group create`) keeps a copy on {host}.",
+      "`holdfast vm migrate` takes them along while it runs; where it does not run, start it where its disks lie first. A relocation would leave them behind. A group (`holdfast group create`) keeps a copy on {host}.",
+  },
+  "move-away-from-copies": {
+    cause:
+      "VM {vm} belongs to group {group}: its disks lie on {lies} and are copied to {copy}. To {host} they do not go along.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Name {copy}. Or take it out of the group first (`holdfast group set {group} --remove-vm {vm}`; its copy is given up then), and move it once that is done.",
+  },
+  "move-copy-not-whole": {
+    cause:
+      "VM {vm} belongs to group {group}: its disks lie on {lies}, and its copy on {host} is not known to have every write.",
+    effect: "Nothing was changed.",
+    remedy:
+      "`holdfast group show {group}` says what is in the way; once the group is Normal it can go to {host}. What going on from the copy as it is would lose: `holdfast group failover {group}`.",
   },
   "move-pool-short": {
     cause:
@@ -131,7 +145,8 @@ const moves = {
     remedy: "Repair the network on {host}, or name another host.",
   },
   "move-host-full": {
-    cause: "Host {host} has {freeMiB} MiB free for VMs; {vm} and what comes with it need {neededMiB} MiB.",
+    cause:
+      "Host {host} has {freeMiB} MiB free for VMs; {neededMiB} MiB are needed for {vm}[along? and what comes with it].",
     effect: "Nothing was changed.",
     remedy: "Move or stop a VM there first, or name another host; see `holdfast host list`.",
   },
@@ -154,6 +169,11 @@ const moves = {
     cause: "The order to move VM {vm} to host {host} was dropped.",
     effect: "The VM is where it was, or where the manager had to put it.",
     remedy: "See `holdfast explain {vm}` for why, and order it again if need be.",
+  },
+  "order-dropped-for": {
+    cause: "The order to move VM {vm} to host {host} was dropped: {why}",
+    effect: "The VM is where it was, or where the manager had to put it.",
+    remedy: "Order it again once that is over, or name another host (`holdfast host list`).",
   },
   "move-failed": {
     cause: "VM {vm} could not be moved to host {host} ({cause}).",

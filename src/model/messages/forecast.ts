@@ -45,38 +45,38 @@ export const forecastMessages = {
   "edit-accepted": "What {edit} would break was accepted ({breaks} in all).",
   "edit-bears-less": {
     cause:
-      "The cluster bears the loss of {before} of its hosts now and would bear {after}: without {losing}, {vm} would find no host (other things that would break: {more}).",
+      "The cluster bears the loss of {before} of its hosts now and would bear {after}: without {losing}, {vm} would find no host[more? (other things that would break: {more})].",
     effect: "Nothing was changed.",
     remedy:
       "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",
   },
   "edit-group-protects": {
     cause:
-      "VM {vm} would start nowhere by itself once host {host} is lost: now its copy on host {copy} would take over, by group {group}. {more} more would break.",
+      "VM {vm} would start nowhere by itself once host {host} is lost: now its copy on host {copy} would take over, by group {group}.[more? {more} more would break.]",
     effect: "Nothing was changed.",
     remedy: "Repeat it with --accept if {vm} may be down until {host} is back.",
   },
   "edit-vm-fits-nowhere": {
-    cause: "VM {vm} would fit on no host any more; {host} comes closest. {more} more would break.",
+    cause: "VM {vm} would fit on no host any more; {host} comes closest.[more? {more} more would break.]",
     effect: "Nothing was changed.",
     remedy:
       "Make room or loosen a rule first, or repeat it with --accept: the VM then starts nowhere until something changes.",
   },
   "edit-rule-fails": {
-    cause: "Rule {rule} could not be followed any more. {more} more would break.",
+    cause: "Rule {rule} could not be followed any more.[more? {more} more would break.]",
     effect: "Nothing was changed.",
     remedy: "Change that rule first, or repeat it with --accept: the rule is then left out of every decision.",
   },
   "edit-pool-too-small": {
     cause:
-      "Pool {pool} would hold at most {quotaMiB} MiB, and its disks may grow to {promisedMiB}. {more} more would break.",
+      "Pool {pool} would hold at most {quotaMiB} MiB, and its disks may grow to {promisedMiB}.[more? {more} more would break.]",
     effect: "Nothing was changed.",
     remedy:
       "Remove or move disks first, or repeat it with --accept: no disk is made or moved there then, and what is there may grow.",
   },
   "edit-no-link-for-moves": {
     cause:
-      "Hosts {host} and {other} would have no link over which guests that run may move (pairs of hosts beside them: {pairs}). {more} more would break.",
+      "Hosts {host} and {other} would have no link over which guests that run may move [pairs? (pairs of hosts beside them: {pairs})].[more? {more} more would break.]",
     effect: "Nothing was changed.",
     remedy:
       "Name a link that both have, or `default`, or repeat it with --accept: maintenance and balance then wait there.",

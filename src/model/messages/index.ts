@@ -75,8 +75,17 @@ export function render(code: string, params: Params): Rendered {
 }
 
 function fill(text: string, params: Params): string {
-  return text.replace(/\{([A-Za-z]+)(?: ([^|}]+)\|([^}]+))?\}/gu, (_, name: string, one?: string, many?: string) => {
-    const value = String(params[name] ?? "?");
-    return one === undefined || many === undefined ? value : `${value} ${value === "1" ? one : many}`;
-  });
+  return withoutNothing(text, params).replace(
+    /\{([A-Za-z]+)(?: ([^|}]+)\|([^}]+))?\}/gu,
+    (_, name: string, one?: string, many?: string) => {
+      const value = String(params[name] ?? "?");
+      return one === undefined || many === undefined ? value : `${value} ${value === "1" ? one : many}`;
+    },
+  );
+}
+
+function withoutNothing(text: string, params: Params): string {
+  return text.replace(/\[([A-Za-z]+)\?([^\]]*)\]/gu, (_, name: string, part: string) =>
+    params[name] === undefined || params[name] === 0 ? "" : part,
+  );
 }

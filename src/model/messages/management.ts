@@ -81,6 +81,11 @@ const reasons = {
   "host-unfit-to-start": "It cannot start on {host} now.",
   "vm-did-not-stop": "VM {vm} did not stop on {host}.",
   disarmed: "The cluster is disarmed ({mode}).",
+  "leave-not-begun":
+    "It is to leave {host}, and is not on its way; `holdfast explain {vm}` says what is in the way, where something is.",
+  "leave-again-later": "Its last move, to {to}, failed or was called off; it is tried again at about {againWall}.",
+  "leave-given-up":
+    "It could not be moved, {count time|times} in a row, last to {to}, and is not tried again by itself: see `holdfast explain {vm}`.",
   "vm-is-ignored": "VM {vm} is not managed.",
   "vm-is-in-error": "VM {vm} is in error; only disabling it leads out.",
   "vm-is-locked": "VM {vm} is locked by unfinished work ({lock}).",

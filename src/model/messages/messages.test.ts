@@ -64,6 +64,18 @@ test("one and many have the word that fits", () => {
   }
 });
 
+test("nothing is told of what there is none of", () => {
+  const full = (along: number) =>
+    render("move-host-full", { host: "h2", vm: "mem", neededMiB: 9, freeMiB: 5, along }).cause;
+  expect(full(0)).toBe("Host h2 has 5 MiB free for VMs; 9 MiB are needed for mem.");
+  expect(full(2)).toBe("Host h2 has 5 MiB free for VMs; 9 MiB are needed for mem and what comes with it.");
+  const fails = (more: number) => render("edit-rule-fails", { rule: "r", more }).cause;
+  expect(fails(0)).toBe("Rule r could not be followed any more.");
+  expect(fails(3)).toBe("Rule r could not be followed any more. 3 more would break.");
+  for (const [code, message] of messages)
+    expect(JSON.stringify(message).replaceAll(/\[[A-Za-z]+\?[^\]]*\]/gu, ""), code).not.toMatch(/\{more\}|[[\]]/u);
+});
+
 test("a code of a later version is shown as it came", () => {
   expect(render("from-the-future", { a: 1 })).toEqual({
     code: "from-the-future",
@@ -76,6 +88,6 @@ test("a code of a later version is shown as it came", () => {
 test("each message ends like a sentence and has no empty part", () => {
   for (const [code, message] of messages) {
     const texts = typeof message === "string" ? [message] : [message.cause, message.effect, message.remedy];
-    for (const text of texts) expect(text, code).toMatch(/([.!?]|\{[a-z]+\})$/u);
+    for (const text of texts) expect(text, code).toMatch(/([.!?]|\{[a-z]+\}|\.\])$/u);
   }
 });

@@ -9,7 +9,14 @@ export const migrationMessages = {
     cause: "No link over which VM {vm} may be moved from host {from} to {host} connects now: {tried}.",
     effect: "VM {vm} goes on where it is; nothing was begun.",
     remedy:
-      "Check the cables, switches and firewalls of these links. Or let moves use others: `holdfast policy set --migration-links`; or stop, move and start the VM: `holdfast vm relocate`.",
+      "Check the cables, switches and firewalls of these links. Or let moves use others: `holdfast policy set --migration-links`; or stop, move and start the VM: `holdfast vm relocate`, which needs {host} to be up as well (`holdfast host list`).",
+  },
+  "move-host-unanswering": {
+    cause:
+      "Host {host} was last heard {ageMs} ms ago, and no link over which VM {vm} may be moved to it from {from} connects ({tried}): it may be off.",
+    effect: "VM {vm} goes on where it is; nothing was begun.",
+    remedy:
+      "Check the power of {host} first, then its links: `holdfast host list` shows within seconds whether it is lost. Or name another host.",
   },
   "move-no-common-link": {
     cause: "Hosts {from} and {host} have no link in common over which VM {vm} may be moved while it runs.",
@@ -34,9 +41,14 @@ export const migrationMessages = {
       "Nothing to do: it is moved once the lock is gone, where the cluster has it go; an order of yours give again.",
   },
   "move-under-way": {
-    cause: "VM {vm} is being moved already, or is being stopped.",
+    cause: "VM {vm} is being moved already.",
     effect: "No second move was begun.",
     remedy: "Wait for the first to end (`holdfast task list`), or call it off: `holdfast vm cancel-move {vm}`.",
+  },
+  "move-of-stopping-vm": {
+    cause: "VM {vm} is being stopped.",
+    effect: "It was not moved.",
+    remedy: "Nothing to do while it stops; where it is to run elsewhere, start it there once it is stopped.",
   },
   "move-guest-stands": {
     cause: "VM {vm} does not execute at this moment: it is paused, or its guest is down.",
@@ -181,6 +193,11 @@ export const migrationMessages = {
     cause: "VM {vm} has left for host {to}.",
     effect: "Nothing of it is left here.",
     remedy: "Nothing to do.",
+  },
+  "move-voided-by-ignoring": {
+    cause: "VM {vm} was to move to {host}; nobody manages it now, and that move is void.",
+    effect: "It goes on where it is.",
+    remedy: "Order the move again once it is managed: `holdfast vm set {vm} --state started`.",
   },
   "move-target-leaves": {
     cause: "Host {host}, where VM {vm} was to go, is about to go down.",

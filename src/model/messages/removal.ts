@@ -97,23 +97,25 @@ export const removalMessages = {
   },
   "edit-store-bears-less": {
     cause:
-      "Without host {host} the store has {votes} members and goes on without {after} of them, not {before} as now (other things that would break: {more}). Where more are lost, nothing is decided any more and the VMs of all hosts stand still.",
+      "Without host {host} the store has {votes} members and goes on without {after} of them, not {before} as now[more? (other things that would break: {more})]. Where more are lost, nothing is decided any more and the VMs of all hosts stand still.",
     effect: "Nothing was changed.",
     remedy: "Remove it only once another member is there, or repeat it with --accept.",
   },
   "edit-copies-forgotten": {
     cause:
-      "Host {host} has {copies} copies of disks and {points} recovery points or branches, of which nothing would be known any more (other things that would break: {more}).",
+      "Host {host} has {copies} copies of disks and {points} recovery points or branches, of which nothing would be known any more[more? (other things that would break: {more})].",
     effect: "Nothing was changed.",
     remedy: "Export what is needed (`holdfast branch list`, `holdfast point list`), or repeat it with --accept.",
   },
   "edit-rules-end": {
-    cause: "Rules name host {host} alone, and would go with it: {rules} (other things that would break: {more}).",
+    cause:
+      "Rules name host {host} alone, and would go with it: {rules}[more? (other things that would break: {more})].",
     effect: "Nothing was changed.",
     remedy: "Name other hosts in them (`holdfast rule set`), or repeat it with --accept.",
   },
   "edit-rules-lose-host": {
-    cause: "Rules name host {host} beside others, and would lose it: {rules} (other things that would break: {more}).",
+    cause:
+      "Rules name host {host} beside others, and would lose it: {rules}[more? (other things that would break: {more})].",
     effect: "Nothing was changed.",
     remedy: "See `holdfast rule show`; then repeat it with --accept.",
   },

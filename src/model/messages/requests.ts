@@ -54,12 +54,12 @@ export const requestMessages = {
   },
   "vm-memory-too-large": {
     cause: "VM {vm} asks for {wantedMiB} MiB of memory; the largest host has {largestMiB} MiB for VMs.",
-    effect: "No VM was created: no host could ever start it.",
+    effect: "Nothing was changed: no host could ever start it with that much.",
     remedy: "Ask for at most {largestMiB} MiB, or give a host more memory.",
   },
   "vm-cpus-too-many": {
     cause: "VM {vm} asks for {wanted} CPUs; the largest host has {largest}.",
-    effect: "No VM was created: it would run slower than with fewer CPUs on every host.",
+    effect: "Nothing was changed: it would run slower than with fewer CPUs on every host.",
     remedy: "Ask for at most {largest} CPUs.",
   },
   "pool-quota-exceeded": {
@@ -205,6 +205,6 @@ export const requestMessages = {
     cause: "VM {vm} failed on every host that was tried ({hosts}); it last ended with {exit}.",
     effect: "It is not started again by itself.",
     remedy:
-      "See `holdfast explain {vm}` for why. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
+      "`holdfast log --vm {vm}` has each of its ends: remove what made it fail. Then `holdfast vm set {vm} --state disabled` clears the error; after that `holdfast vm start {vm}` tries anew, `holdfast vm delete {vm}` removes it.",
   },
 } satisfies Catalogue;

@@ -26,8 +26,8 @@ export const managingMutants: readonly Mutant[] = [
     what: "An order that cannot be carried out disappears, and nobody hears why.",
     near: ["operator-moves"],
     file: "src/core/decide-vm-orders.ts",
-    find: "transaction(compares, [remove(key), ...plan.writes]), [told]);",
-    replace: "transaction(compares, [remove(key), ...plan.writes]), told.type === '' ? [told] : []);",
+    find: "transaction(compares, writes), [told]);",
+    replace: "transaction(compares, writes), told.type === '' ? [told] : []);",
   },
   {
     id: "release-calls-off-what-was-ordered",

@@ -110,6 +110,29 @@ function whyNotBorne(
   return { losing, vm: failed.vm.id, why: failed.why, fix: fixFor(open, vms, failed.vm) };
 }
 
+/**
+ * Every VM that would start nowhere once these hosts are lost; undefined: whoever it is, for nobody could decide. As above, one
+ * after the other: one that finds no host takes no room from the next.
+ */
+export function strandedBy(
+  view: ClusterView,
+  known: Knowledge,
+  losing: readonly HostId[],
+): ReadonlySet<VmId> | undefined {
+  const lost = new Set(losing);
+  if (whyNoMajority(view, (host) => !lost.has(host) && known.contacts.has(host), lost) !== undefined) return undefined;
+  const contacts = new Map([...known.contacts].filter(([host]) => !lost.has(host)));
+  const round = openRound(view, { ...known, contacts });
+  const stranded = new Set<VmId>();
+  for (const vm of [...startedOn(view, lost).values()].flat().sort(byStartOrder)) {
+    const unproven = whyNoProof(view, vm, losing) !== undefined;
+    const on = unproven ? undefined : whereTo(round, vm, { preference: "best" });
+    if (on === undefined) stranded.add(vm.id);
+    else assign(round, vm, on);
+  }
+  return stranded;
+}
+
 /** Why nothing could be decided: of all members, no majority is left. A witness counts as there unless it is lost, too. */
 export function whyNoMajority(
   view: ClusterView,

@@ -50,6 +50,19 @@ export const forecastMessages = {
     remedy:
       "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",
   },
+  "edit-strands-vms": {
+    cause:
+      "If host {losing} is lost, these VMs find a host now and would find none any more: {vms}. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Make room or loosen a rule first (`holdfast whatif host-loss {losing}` tells what becomes of each VM now), or repeat it with --accept if they may be down until {losing} is back.",
+  },
+  "edit-loses-majority": {
+    cause:
+      "If host {losing} is lost, the store would have no majority any more, and no VM would start. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy: "Have another host or a witness join first, or repeat it with --accept.",
+  },
   "edit-group-protects": {
     cause:
       "VM {vm} would start nowhere by itself once host {host} is lost: now its copy on host {copy} would take over, by group {group}. {more} more would break.",

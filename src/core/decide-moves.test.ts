@@ -6,6 +6,7 @@ import {
   host,
   incarnation,
   move,
+  paused,
   plan,
   type Records,
   status,
@@ -103,6 +104,23 @@ describe("orders", () => {
     expect(removed(decided, keys.vmOrder(web))).toBe(true);
     const told = decided.decisions.flatMap(({ events }) => events);
     expect(told.map(({ type, reason }) => [type, reason?.code])).toEqual([["vm-order-dropped", code]]);
+  });
+
+  test("[HM1] of a guest that stands still: a live move is dropped with what keeps it, a stop and start is carried out", () => {
+    const stands = (kind: "migrate" | "relocate", ...by: string[]) =>
+      decide(
+        running()
+          .put(keys.vmStatus(web), paused("h1", 1, 4, ...by))
+          .put(keys.vmOrder(web), { ...order("h2"), order: { kind, to: host("h2") } }),
+      );
+    const dropped = stands("migrate", "storage-error");
+    expect(written(dropped, keys.vmMove(web))).toBeUndefined();
+    expect(dropped.decisions.flatMap(({ events }) => events)).toMatchObject([
+      { type: "vm-order-dropped", reason: { code: "guest-is-paused", params: { host: "h1", by: "storage-error" } } },
+    ]);
+    // An agent that has just come up is still looking: the order waits for its word.
+    expect(stands("migrate").decisions).toEqual([]);
+    expect(said(stands("relocate", "storage-error"))).toEqual(["vm-move-begun"]);
   });
 
   test("[HM1] an order to where it is by now has been served, and that is said", () => {
@@ -300,6 +318,25 @@ describe("maintenance", () => {
     const decided = decide(records);
     expect(written(decided, keys.vmMove(web))).toBeUndefined();
     expect(removed(decided, keys.vmPlan(web))).toBe(true);
+  });
+
+  test("[HM3, HM1] a guest that stands still is stopped for a maintenance, and that is said; not for its way back", () => {
+    const stands = paused("h1", 1, 4, "storage-error");
+    const records = running()
+      .put(keys.vmStatus(web), stands)
+      .put(keys.maintenance(host("h1")), maintenance);
+    expect(decide(records).decisions.flatMap(({ events }) => events)).toMatchObject([
+      { type: "vm-move-begun", params: { how: "stop and start" }, alternatives: [{ option: "live" }, {}, {}] },
+    ]);
+    const home = cluster("replicated")
+      .put(keys.vmStatus(web), stands)
+      .put(keys.vmPlan(web), plan({ returnTo: host("h2") }));
+    const decided = decide(home);
+    expect(decided.decisions).toEqual([]);
+    expect(decided.notices[0]?.event).toMatchObject({
+      type: "vm-paused-not-moved",
+      reason: { code: "guest-is-paused", params: { by: "storage-error" } },
+    });
   });
 
   test("[HM3] a VM that nothing else can run stays, and what each host lacks is said", () => {

@@ -6,6 +6,7 @@ import { fenceOf } from "../../model/view.ts";
 import { copyView } from "../../model/view-copy.ts";
 import { mainReason, whyNoMajority, whyNoProof } from "../admission.ts";
 import { type Fix, fixFor } from "../admission-fix.ts";
+import { whyPaused } from "../guest-paused.ts";
 import { limits } from "../limits.ts";
 import { reason } from "../placement/fitness.ts";
 import { openRound } from "../placement/round.ts";
@@ -169,9 +170,16 @@ function timesOf(
     return { becomes: "moves", afterMs: runsMs, downMs: pauseMs, loses: null };
   const moved = stoppedMs !== null;
   const downMs = runsMs === null ? null : runsMs - (stoppedMs ?? 0);
-  const params = { vm: vm.name };
-  const loses = moved ? reason("HM3", "loses-its-run", params) : ran ? lossOf(present, vm, on) : null;
+  const loses = moved ? runLost(present, vm) : ran ? lossOf(present, vm, on) : null;
   return { becomes: moved ? "moves" : "restarts", afterMs: runsMs, downMs, loses };
+}
+
+/** It is stopped for its move, also where nobody would say so: what stands still is not moved as it is (HM1). */
+function runLost({ view }: Present, vm: Vm): Reason {
+  const { by } = whyPaused(view, vm)?.params ?? {};
+  return by === undefined
+    ? reason("HM3", "loses-its-run", { vm: vm.name })
+    : reason("HM3", "loses-its-paused-run", { vm: vm.name, by });
 }
 
 /** `to`: where it boots; null: nowhere by itself, so that what its copies lack is lost only where somebody orders it. */

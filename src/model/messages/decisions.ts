@@ -12,7 +12,12 @@ const events = {
   "vm-recovered": "VM {vm} is taken over from {from}: it starts on {host} as epoch {epoch}.",
   "vm-released": "VM {vm} was let go by {host}, which is gone; it is not wanted started.",
   "vm-running": "VM {vm} runs as epoch {epoch}.",
-  "vm-paused": "VM {vm} is paused: {by}.",
+  "vm-paused": {
+    cause: "VM {vm} is paused: {by}.",
+    effect: "Its guest executes nothing until that is over; it then goes on as it was.",
+    remedy:
+      "With storage-error a disk could not be read or written: make room in its pool (`holdfast pool list`) or mend the path to it. It is tried again by itself.",
+  },
   "vm-restarted":
     "VM {vm} ended ({exit}) and is restarted in place as epoch {epoch} (restart {restarts} of {maxRestart}).",
   "vm-stopped": "VM {vm} has stopped.",

@@ -35,6 +35,8 @@ export const forecastMessages = {
   "fix-move-links":
     "Moves may use {links} as well: `holdfast policy set --migration-links default`, or a list with it.",
   "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",
+  "loses-its-paused-run":
+    "VM {vm} is paused ({by}) and cannot go on elsewhere as it is: it is stopped and boots afresh; its connections break, what it has on disk stays.",
   "loses-its-memory":
     "What VM {vm} holds in memory alone is lost with its host, and it boots afresh; each write that was acknowledged stays.",
   "loses-by-order":

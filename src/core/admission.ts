@@ -4,7 +4,7 @@ import { defaultPolicy } from "../model/policy.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
-import { type Fix, fixFor } from "./admission-fix.ts";
+import { type Fix, fixFor, liesOnAbsent } from "./admission-fix.ts";
 import { needsDevice, poolsOf } from "./fencing.ts";
 import type { Wish } from "./placement/asked.ts";
 import { reason } from "./placement/fitness.ts";
@@ -107,7 +107,7 @@ function whyNotBorne(
   const open = (): PlacementRound => openRound(view, after);
   const failed = placeAll(open(), vms);
   if (failed === undefined) return undefined;
-  return { losing, vm: failed.vm.id, why: failed.why, fix: fixFor(open, vms, failed.vm) };
+  return { losing, vm: failed.vm.id, why: failed.why, fix: fixFor(open, vms, failed.vm, { foreseen: true }) };
 }
 
 /**
@@ -178,7 +178,9 @@ export function mainReason(round: PlacementRound, vm: Vm, how: Pick<Wish, "live"
   const there = whys.find(
     ({ code, rule }) => rule !== "PL1" || code.startsWith("pool-") || code.startsWith("network-"),
   );
-  return closest ?? there ?? reason("PL6", "no-host-left", { vm: vm.name });
+  const lies = whys.some(({ code }) => code === "volume-elsewhere") ? liesOnAbsent(round, vm) : undefined;
+  const disks = lies === undefined ? undefined : reason("PL6", "disks-lie-on-host", { vm: vm.name, lies });
+  return closest ?? disks ?? there ?? reason("PL6", "no-host-left", { vm: vm.name });
 }
 
 function combinationsOf(n: number, k: number): number {

@@ -78,6 +78,10 @@ const reasons = {
   "store-loses-majority": "Only {left} of {votes} members would be left: without a majority of them nothing can start.",
   "proof-unobtainable": "Nothing could prove that {host} is off: it has no fence device, and a pool asks for one.",
   "no-host-left": "No host is left for VM {vm}.",
+  "disks-lie-on-host":
+    "The disks of VM {vm} lie in a local pool of {lies}, and no other host that is there has a whole copy of them.",
+  "fix-group":
+    "A group that copies its disks to {host} before would do: `holdfast group create`, --from {from} --to {host} --vm {vm}.",
   "fix-device": "A fence device for {host} would do.",
   "fix-more-memory": "{mib} MiB more for VMs on {host} would do.",
   "fix-without-rule": "Without rule {rule} it would do.",

@@ -12,6 +12,8 @@ const steps = ["power-off", "stop", "start", "live-move", "pause"] as const;
 export type Durations = {
   readonly usual: Readonly<Record<Step, Duration>>;
   readonly ofVm: ReadonlyMap<VmId, Readonly<Partial<Record<Step, Duration>>>>;
+  /** Of its own moves under the limit that is in force, or a narrower one: what of its memory is sent, nobody else knows. */
+  readonly limited: ReadonlyMap<VmId, Readonly<Partial<Record<Step, Duration>>>>;
 };
 
 /** Events that begin or end a step: what `measureDurations` wants to see, of any age. */
@@ -59,13 +61,14 @@ const longestMs = 600_000;
 export function measureDurations(history: readonly StoredEvent[], limit: number | null = null): Durations {
   const all = samplesOf(history).flatMap((sample): Sample[] => {
     const { step, ms, limit: of } = sample;
-    if (!slowedByLimit.has(step) || of === null || (limit !== null && of >= limit)) return [sample];
+    if (!slowedByLimit.has(step) || of === null || (limit !== null && of > limit)) return [sample];
     // By how much it is wider: what was slow for its sake is as much quicker. What the link bears nobody knows.
-    return limit === null ? [] : [{ ...sample, ms: Math.ceil((ms * of) / limit) }];
+    return limit === null ? [] : [{ ...sample, ms: Math.ceil((ms * of) / limit), isLimited: true }];
   });
   const ofStep = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
   const usual = Object.fromEntries(steps.map((step) => [step, ofStep(step)])) as Durations["usual"];
-  return { usual, ofVm: ownFigures(all) };
+  const limited = all.filter(({ isLimited }) => isLimited === true);
+  return { usual, ofVm: ownFigures(all, ownSamplesMin), limited: ownFigures(limited, 1) };
 }
 
 /** Each measurement of the history, with the limit of moves at that time. */
@@ -123,7 +126,13 @@ function limitTold({ type, params }: Told): number | null | undefined {
   return typeof told === "number" ? told : undefined;
 }
 
-type Sample = { readonly step: Step; readonly vm: VmId | undefined; readonly ms: number };
+type Sample = {
+  readonly step: Step;
+  readonly vm: VmId | undefined;
+  readonly ms: number;
+  /** As the limit in force lets it be. */
+  readonly isLimited?: true;
+};
 type LimitedSample = Sample & { readonly limit: number | null };
 type Edge = { readonly step: Step; readonly key: string };
 type Told = StoredEvent["event"];
@@ -171,14 +180,14 @@ function medianOf(samples: readonly Sample[], step: Step, least = 1): Duration |
   return ms === undefined || sorted.length < least ? undefined : { ms, samples: sorted.length };
 }
 
-function ownFigures(all: readonly Sample[]): Durations["ofVm"] {
+function ownFigures(all: readonly Sample[], least: number): Durations["ofVm"] {
   const byVm = Map.groupBy(all, ({ vm }) => vm);
   const figures = new Map<VmId, Partial<Record<Step, Duration>>>();
   for (const [vm, samples] of byVm) {
     if (vm === undefined) continue;
     const own: Partial<Record<Step, Duration>> = {};
     for (const step of ["stop", "start", "live-move", "pause"] as const) {
-      const median = medianOf(samples, step, ownSamplesMin);
+      const median = medianOf(samples, step, least);
       if (median !== undefined) own[step] = median;
     }
     figures.set(vm, own);

@@ -1,10 +1,12 @@
-import type { HostId } from "../model/ids.ts";
+import type { HostId, PoolId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HostFacts, Vm } from "../model/records.ts";
 import { reason } from "./placement/fitness.ts";
 import { assign, type PlacementRound, type Slot } from "./placement/round.ts";
 import { whereTo, whyUnfit } from "./placement/select.ts";
+import { groupOf } from "./replication-duty.ts";
 import { compileRules } from "./rules/rule-book.ts";
+import { liesOn, localNeeds } from "./volume-place.ts";
 
 /** A change that a person could make, as a code with its words. */
 export type Fix = Reason;
@@ -15,6 +17,8 @@ type How = {
   readonly emptied?: HostId;
   /** They go as they run, and take disks in local pools along. */
   readonly live?: boolean;
+  /** It has not happened yet: what has to be done before may help. */
+  readonly foreseen?: boolean;
 };
 
 /** Hosts that are tried with more memory, those with the most room first. */
@@ -22,8 +26,8 @@ const hostsTriedMax = 16;
 
 /**
  * The one change with which all of `vms` would find a host, tried out by placing them again: more memory on one host (the
- * least of all hosts), one rule less, a pool or network where the first of them misses it, room in a pool that its disks come to, or a
- * host less in maintenance. Null: none of these does, or they find one as it is.
+ * least of all hosts), one rule less, a pool or network where the first of them misses it, room in a pool that its disks come to, a
+ * group that would have copied its disks, or a host less in maintenance. Null: none of these does, or they find one as it is.
  */
 export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How = {}): Fix | null {
   if (fitsAll(open(), vms, how)) return null;
@@ -32,6 +36,7 @@ export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: V
     oneRuleLess(open, vms, failed, how) ??
     whatIsMissing(open, vms, failed, how) ??
     moreRoom(open, vms, failed, how) ??
+    copiesElsewhere(open, vms, failed, how) ??
     oneHostReleased(open, vms, how) ??
     null
   );
@@ -108,6 +113,43 @@ function moreRoom(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, ho
       return reason("PL6", "fix-more-room", { host, pool: String(pool), mib: Number(neededMiB) - Number(freeMiB) });
   }
   return undefined;
+}
+
+/** The host on which its local disks lie, where that one is not there. */
+export function liesOnAbsent({ view, slotOf }: PlacementRound, vm: Vm): HostId | undefined {
+  const lies = liesOn(view, vm);
+  return lies !== undefined && slotOf.get(lies)?.away !== undefined ? lies : undefined;
+}
+
+/** Nobody can copy what is lost already. */
+function copiesElsewhere(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How): Fix | undefined {
+  const first = open();
+  const { view } = first;
+  const from = liesOnAbsent(first, failed);
+  if (how.foreseen !== true || from === undefined || groupOf(view, failed.id) !== undefined) return undefined;
+  const needs = localNeeds(view, failed);
+  // With its disks there, too, they are no question any more.
+  const disks = failed.spec.disks.filter(({ pool }) => !needs.has(pool));
+  const copied = { ...failed, spec: { ...failed.spec, disks } };
+  for (const { host, facts } of first.slots) {
+    if (facts === undefined || !hasRoom(facts, needs)) continue;
+    const round = open();
+    const isPlaced = (vm: Vm): boolean => {
+      const isFit = vm.id === failed.id && whyUnfit(round, copied, host) === undefined;
+      const on = vm.id === failed.id ? (isFit ? host : undefined) : whereTo(round, vm, { preference: "best" });
+      if (on !== undefined) assign(round, vm, on);
+      return on !== undefined;
+    };
+    if (vms.every(isPlaced)) return reason("PL6", "fix-group", { vm: failed.name, from, host });
+  }
+  return undefined;
+}
+
+function hasRoom({ pools }: HostFacts, needs: ReadonlyMap<PoolId, number>): boolean {
+  return [...needs].every(([pool, neededMiB]) => {
+    const found = pools.find((other) => other.pool === pool);
+    return found !== undefined && found.unfit === null && found.removable !== true && found.freeMiB >= neededMiB;
+  });
 }
 
 function oneHostReleased(open: () => PlacementRound, vms: readonly Vm[], how: How): Fix | undefined {

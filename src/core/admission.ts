@@ -4,7 +4,7 @@ import { defaultPolicy } from "../model/policy.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
-import { type Fix, fixFor } from "./admission-fix.ts";
+import { type Fix, fixFor, liesOnAbsent } from "./admission-fix.ts";
 import { needsDevice, poolsOf } from "./fencing.ts";
 import type { Wish } from "./placement/asked.ts";
 import { reason } from "./placement/fitness.ts";
@@ -107,7 +107,30 @@ function whyNotBorne(
   const open = (): PlacementRound => openRound(view, after);
   const failed = placeAll(open(), vms);
   if (failed === undefined) return undefined;
-  return { losing, vm: failed.vm.id, why: failed.why, fix: fixFor(open, vms, failed.vm) };
+  return { losing, vm: failed.vm.id, why: failed.why, fix: fixFor(open, vms, failed.vm, { foreseen: true }) };
+}
+
+/**
+ * Every VM that would start nowhere once these hosts are lost; undefined: whoever it is, for nobody could decide. As above, one
+ * after the other: one that finds no host takes no room from the next.
+ */
+export function strandedBy(
+  view: ClusterView,
+  known: Knowledge,
+  losing: readonly HostId[],
+): ReadonlySet<VmId> | undefined {
+  const lost = new Set(losing);
+  if (whyNoMajority(view, (host) => !lost.has(host) && known.contacts.has(host), lost) !== undefined) return undefined;
+  const contacts = new Map([...known.contacts].filter(([host]) => !lost.has(host)));
+  const round = openRound(view, { ...known, contacts });
+  const stranded = new Set<VmId>();
+  for (const vm of [...startedOn(view, lost).values()].flat().sort(byStartOrder)) {
+    const unproven = whyNoProof(view, vm, losing) !== undefined;
+    const on = unproven ? undefined : whereTo(round, vm, { preference: "best" });
+    if (on === undefined) stranded.add(vm.id);
+    else assign(round, vm, on);
+  }
+  return stranded;
 }
 
 /** Why nothing could be decided: of all members, no majority is left. A witness counts as there unless it is lost, too. */
@@ -155,7 +178,9 @@ export function mainReason(round: PlacementRound, vm: Vm, how: Pick<Wish, "live"
   const there = whys.find(
     ({ code, rule }) => rule !== "PL1" || code.startsWith("pool-") || code.startsWith("network-"),
   );
-  return closest ?? there ?? reason("PL6", "no-host-left", { vm: vm.name });
+  const lies = whys.some(({ code }) => code === "volume-elsewhere") ? liesOnAbsent(round, vm) : undefined;
+  const disks = lies === undefined ? undefined : reason("PL6", "disks-lie-on-host", { vm: vm.name, lies });
+  return closest ?? disks ?? there ?? reason("PL6", "no-host-left", { vm: vm.name });
 }
 
 function combinationsOf(n: number, k: number): number {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cluster, knowledge, none, now, written } from "../../test/support/decision-rig.ts";
-import { held, type Records, status, vm, vmId } from "../../test/support/records.ts";
+import { held, paused, type Records, status, vm, vmId } from "../../test/support/records.ts";
 import { type InstantMs, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { decideVms } from "./decide-vms.ts";
@@ -35,6 +35,15 @@ describe("the manager evens hosts out", () => {
     const third = look(records, second.balance, later(now, 2 * limits.balanceRoundMs));
     expect(third.move).toMatchObject({ from: "h1", to: "h2", epoch: 1, reason: { rule: "PL5", code: "hosts-uneven" } });
     expect(third.balance.above).toBe(0);
+  });
+
+  test("[PL5, HM1] no guest that stands still: it would be stopped for it", () => {
+    const records = uneven({ enabled: true, holdMs: 0 });
+    const before = { above: 0, lookedAt: null, waited: 0 };
+    expect(look(records, before, now).move).toMatchObject({ to: "h2" });
+    for (const name of ["a", "b", "c"]) records.put(keys.vmStatus(vmId(name)), paused("h1", 1, 1, "storage-error"));
+    records.put(keys.vmStatus(vmId("web")), paused("h1", 1, 4, "storage-error"));
+    expect(look(records, before, now).move).toBeUndefined();
   });
 
   test("[PL5] nothing of it where the policy does not ask, and the count begins anew", () => {

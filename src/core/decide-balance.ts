@@ -1,4 +1,4 @@
-import { canMove, move } from "./decide-leaves.ts";
+import { mayGo, move } from "./decide-leaves.ts";
 import { limits } from "./limits.ts";
 import { isTried } from "./move-attempts.ts";
 import type { BalanceState } from "./placement/rebalance.ts";
@@ -24,7 +24,7 @@ export function balanceHosts(round: VmRound): BalanceState {
       const owner = round.view.owners.get(vm.id)?.value;
       // One that would have to be stopped for it stays.
       if (isCopied(round.view, vm.id) && !mayBeSwitchedOver(round.view, vm)) return false;
-      return owner?.kind === "held" && !round.isTaken(vm.id) && canMove(round, vm, owner) && isTried(round, vm);
+      return owner?.kind === "held" && !round.isTaken(vm.id) && mayGo(round, vm, owner) && isTried(round, vm);
     },
   });
   if (wakeAt !== undefined) round.wake(wakeAt);

@@ -5,6 +5,7 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import { whyNotLive } from "./cpu.ts";
 import { event, type ManagerKnowledge } from "./decision.ts";
+import { pausesOf, whyPaused } from "./guest-paused.ts";
 import { givesItsVmsUp, isAwaited } from "./host-standing.ts";
 import { limits } from "./limits.ts";
 import { mayMove } from "./move-attempts.ts";
@@ -47,6 +48,20 @@ export function canMove({ view, known }: VmRound, vm: Vm, owner: HeldOwner): boo
   if (vm.lock !== null || !isUp(view, known, vm.id, owner)) return false;
   const move = view.moves.get(vm.id)?.value;
   return move === undefined || stageOf(view, move) === "over";
+}
+
+/** As `canMove`, where nobody ordered it away: a guest that stands still would be stopped for it, and stays. */
+export function mayGo(round: VmRound, vm: Vm, owner: HeldOwner): boolean {
+  return canMove(round, vm, owner) && pausesOf(round.view, vm.id) === undefined;
+}
+
+/** The same of one that is wanted elsewhere: why it stays is said. */
+export function sayPaused(round: VmRound, vm: Vm, owner: HeldOwner): boolean {
+  const why = whyPaused(round.view, vm);
+  if (why === undefined || !canMove(round, vm, owner)) return false;
+  const params = { vm: vm.name, host: owner.host };
+  round.say(vm.id, event("vm-paused-not-moved", { vm: vm.id, host: owner.host }, params, why));
+  return true;
 }
 
 /**
@@ -92,13 +107,14 @@ export function move(round: VmRound, { vm, owner, to, reason, alternatives }: Mo
   // Where its guest cannot go on as it is, it is stopped and started (PL8).
   const kind = whyNotLive(round.view, vm, owner.host, to) === undefined ? undefined : "relocate";
   const begun = beginMove(round.view, vm, owner, { kind, to, reason }, round.known.wall);
+  const paused = whyPaused(round.view, vm);
   const write = transaction([...begun.compares, ...plan.compares, ...round.also], [...begun.writes, ...plan.writes]);
   const told = event(
     "vm-move-begun",
     { vm: vm.id, host: to },
     { vm: vm.name, from: owner.host, to, how: mannerOf(begun.move) },
     reason,
-    alternatives,
+    paused === undefined ? alternatives : [{ option: "live", why: paused }, ...(alternatives ?? [])],
   );
   round.assign(vm, to);
   round.leaves(owner.host);

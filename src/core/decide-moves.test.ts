@@ -6,6 +6,7 @@ import {
   host,
   incarnation,
   move,
+  paused,
   plan,
   type Records,
   status,
@@ -13,10 +14,9 @@ import {
   vmId,
 } from "../../test/support/records.ts";
 import { must } from "../base/assert.ts";
-import type { TaskId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove, VmOrder } from "../model/move-records.ts";
-import { type Owner, systemActor, type Task } from "../model/records.ts";
+import { type Owner, systemActor } from "../model/records.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";
 import { failureKey } from "./move-attempts.ts";
@@ -43,18 +43,6 @@ const order = (to: string): VmOrder => ({
   order: { kind: "relocate", to: host(to) },
   actor: systemActor,
   at: 0 as VmOrder["at"],
-});
-/** Under the name of its aim. */
-const moveTask = (to: string): Task => ({
-  schema: 1,
-  id: to as TaskId,
-  actor: systemActor,
-  kind: "move-vm",
-  vm: web,
-  to: host(to),
-  percent: 0,
-  end: null,
-  at: 0 as Task["at"],
 });
 const said = (decided: Decided): string[] => [
   ...decided.notices.map(({ event }) => event.type),
@@ -118,16 +106,21 @@ describe("orders", () => {
     expect(told.map(({ type, reason }) => [type, reason?.code])).toEqual([["vm-order-dropped", code]]);
   });
 
-  test("[HM1] the task of an order that is dropped ends with the same cause, in the same step", () => {
-    const records = running().put(keys.vmOrder(web), order("h3"));
-    for (const to of ["h3", "h2"]) records.put(keys.task(to as TaskId), moveTask(to));
-    const decided = decide(records, knowledge(records, { h3: 3_000 }));
-    expect(said(decided)).toEqual(["vm-order-dropped"]);
-    const why = { code: "host-is-silent", params: { host: "h3", silentMs: 3_000 } };
-    expect(written(decided, keys.task("h3" as TaskId))).toMatchObject({
-      end: { kind: "failed", code: "order-dropped", why },
-    });
-    expect(written(decided, keys.task("h2" as TaskId))).toBeUndefined();
+  test("[HM1] of a guest that stands still: a live move is dropped with what keeps it, a stop and start is carried out", () => {
+    const stands = (kind: "migrate" | "relocate", ...by: string[]) =>
+      decide(
+        running()
+          .put(keys.vmStatus(web), paused("h1", 1, 4, ...by))
+          .put(keys.vmOrder(web), { ...order("h2"), order: { kind, to: host("h2") } }),
+      );
+    const dropped = stands("migrate", "storage-error");
+    expect(written(dropped, keys.vmMove(web))).toBeUndefined();
+    expect(dropped.decisions.flatMap(({ events }) => events)).toMatchObject([
+      { type: "vm-order-dropped", reason: { code: "guest-is-paused", params: { host: "h1", by: "storage-error" } } },
+    ]);
+    // An agent that has just come up is still looking: the order waits for its word.
+    expect(stands("migrate").decisions).toEqual([]);
+    expect(said(stands("relocate", "storage-error"))).toEqual(["vm-move-begun"]);
   });
 
   test("[HM1] an order to where it is by now has been served, and that is said", () => {
@@ -325,6 +318,25 @@ describe("maintenance", () => {
     const decided = decide(records);
     expect(written(decided, keys.vmMove(web))).toBeUndefined();
     expect(removed(decided, keys.vmPlan(web))).toBe(true);
+  });
+
+  test("[HM3, HM1] a guest that stands still is stopped for a maintenance, and that is said; not for its way back", () => {
+    const stands = paused("h1", 1, 4, "storage-error");
+    const records = running()
+      .put(keys.vmStatus(web), stands)
+      .put(keys.maintenance(host("h1")), maintenance);
+    expect(decide(records).decisions.flatMap(({ events }) => events)).toMatchObject([
+      { type: "vm-move-begun", params: { how: "stop and start" }, alternatives: [{ option: "live" }, {}, {}] },
+    ]);
+    const home = cluster("replicated")
+      .put(keys.vmStatus(web), stands)
+      .put(keys.vmPlan(web), plan({ returnTo: host("h2") }));
+    const decided = decide(home);
+    expect(decided.decisions).toEqual([]);
+    expect(decided.notices[0]?.event).toMatchObject({
+      type: "vm-paused-not-moved",
+      reason: { code: "guest-is-paused", params: { by: "storage-error" } },
+    });
   });
 
   test("[HM3] a VM that nothing else can run stays, and what each host lacks is said", () => {

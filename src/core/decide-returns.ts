@@ -1,7 +1,7 @@
 import { inKeyOrder } from "../base/order.ts";
 import type { HostId } from "../model/ids.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
-import { canMove, move } from "./decide-leaves.ts";
+import { mayGo, move, sayPaused } from "./decide-leaves.ts";
 import { whyVmsLeave } from "./host-standing.ts";
 import { mayMove } from "./move-attempts.ts";
 import { backAt, noChange, planChange } from "./plans.ts";
@@ -31,7 +31,8 @@ export function returnVms(round: VmRound): void {
 function goBack(round: VmRound, vm: Vm, owner: HeldOwner, to: HostId): void {
   // Only where the rules would have it now: what they send elsewhere keeps the host in mind, and does not travel twice.
   if (round.whereTo(vm, { preference: "stay", returnTo: to, live: true }) !== to) return;
-  if (round.isCrowded(owner.host) || !canMove(round, vm, owner) || !mayMove(round, vm)) return;
+  if (round.isCrowded(owner.host) || sayPaused(round, vm, owner)) return;
+  if (!mayGo(round, vm, owner) || !mayMove(round, vm)) return;
   const reason = { rule: "HM3", code: "maintenance-over", params: { host: to } };
   move(round, { vm, owner, to, reason, alternatives: [] }, noChange);
 }

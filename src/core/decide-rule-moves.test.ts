@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { cluster, knowledge, none, written } from "../../test/support/decision-rig.ts";
-import { held, host, incarnation, plan, type Records, status, vm, vmId } from "../../test/support/records.ts";
+import { held, host, incarnation, paused, plan, type Records, status, vm, vmId } from "../../test/support/records.ts";
 import { apart, onHosts, ruleId, together } from "../../test/support/rules.ts";
 import { keys } from "../model/keys.ts";
 import { systemActor } from "../model/records.ts";
@@ -64,6 +64,15 @@ describe("what runs follows the rules", () => {
     expect(moves(running({}, rule).put(keys.disarm, disarm))).toEqual([]);
     const lock = { kind: "backup" as const, at: 0 as never };
     expect(moves(running({}, rule).put(keys.vm(vmId("web")), { ...vm("web"), lock }))).toEqual([]);
+  });
+
+  test("[PL2, HM1] not a guest that stands still: it would be stopped for it", () => {
+    const records = running({}, onHosts("home", "web", "h2:2 h1:1"));
+    for (const by of [[], ["storage-error"]])
+      expect(moves(records.put(keys.vmStatus(vmId("web")), paused("h1", 1, 4, ...by)))).toEqual([]);
+    const { notices } = decideVms(records.view, knowledge(records), [], none);
+    expect(notices.map(({ event }) => event.type)).toEqual(["vm-paused-not-moved"]);
+    expect(moves(records.put(keys.vmStatus(vmId("web")), status("h1", 1, 4, "running")))).toHaveLength(1);
   });
 
   test("[PL2, HM4] not from a host that is about to go: its VMs go, or wait for it, by its own word", () => {

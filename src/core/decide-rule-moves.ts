@@ -3,7 +3,7 @@ import type { HostId, VmId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HeldOwner, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
-import { canMove, move } from "./decide-leaves.ts";
+import { mayGo, move, sayPaused } from "./decide-leaves.ts";
 import { givesItsVmsUp, isAwaited, whyVmsLeave } from "./host-standing.ts";
 import { mayMove } from "./move-attempts.ts";
 import type { Placement } from "./placement/select.ts";
@@ -32,7 +32,8 @@ export function followRules(round: VmRound): void {
     if (isGoing(view, owner.host)) continue;
     if (round.isCrowded(owner.host)) round.skip(id);
     else if (isToStay(round, vm, owner)) remember(round, unmoved, id);
-    else if (!canMove(round, vm, owner)) round.skip(id);
+    else if (sayPaused(round, vm, owner)) continue;
+    else if (!mayGo(round, vm, owner)) round.skip(id);
     else if (mayMove(round, vm)) follow(round, vm, owner);
   }
 }

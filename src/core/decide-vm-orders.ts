@@ -2,7 +2,7 @@ import { must } from "../base/assert.ts";
 import { inKeyOrder } from "../base/order.ts";
 import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { VmOrder } from "../model/move-records.ts";
+import type { VmMove, VmOrder } from "../model/move-records.ts";
 import type { Reason } from "../model/reason.ts";
 import type { Vm } from "../model/records.ts";
 import type { Compare, Write } from "../model/transaction.ts";
@@ -12,6 +12,7 @@ import { whyNotLiveTo } from "./cpu.ts";
 import { isUp } from "./decide-leaves.ts";
 import { goesBack } from "./decide-starts.ts";
 import { event } from "./decision.ts";
+import { pausesOf, whyPaused } from "./guest-paused.ts";
 import { mannerOf } from "./move-manner.ts";
 import { endAsDropped } from "./move-task.ts";
 import { beginMove, stageOf } from "./moves.ts";
@@ -102,18 +103,23 @@ function decideMove(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, v
   const why = whyNotMoved(round, vm, order);
   if (why !== undefined) drop(round, stored, order, vm, why);
   else if (isThere(round, vm, order)) served(round, stored, order, vm);
-  else if (standsStill(round, vm)) carryOut(round, stored, order, vm);
+  else if (standsStill(round, vm, order.kind)) carryOut(round, stored, order, vm);
 }
 
 /** Only now: what waits costs no look at every host's room in each round, and its host may be fit again by then. */
 function carryOut(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: Vm): void {
-  const why = round.whyUnfit(vm, order.to, mannerOfOrder(order.kind));
+  const paused = order.kind === "migrate" ? whyPaused(round.view, vm) : undefined;
+  const why = paused ?? round.whyUnfit(vm, order.to, mannerOfOrder(order.kind));
   if (why !== undefined) drop(round, stored, order, vm, why);
   else accept(round, stored, order, vm);
 }
 
-/** Only a VM that is at rest somewhere is moved: not one that is being recovered, moved or stopped. */
-function standsStill({ view, known }: VmRound, vm: Vm): boolean {
+/**
+ * Only a VM that is at rest somewhere is moved: not one that is being recovered, moved or stopped; nor one that is to go on as
+ * it is, while its agent is still looking whether it executes.
+ */
+function standsStill({ view, known }: VmRound, vm: Vm, kind: VmMove["kind"]): boolean {
+  if (kind === "migrate" && pausesOf(view, vm.id)?.length === 0) return false;
   const owner = view.owners.get(vm.id)?.value;
   const move = view.moves.get(vm.id)?.value;
   if (move !== undefined && stageOf(view, move) !== "over") return false;
@@ -173,7 +179,7 @@ function accept(round: VmRound, stored: Stored<VmOrder>, order: MoveOrder, vm: V
     givePlace(round, stored, vm, order.to);
     return;
   }
-  const team = together(round, vm, order.to);
+  const team = together(round, vm, order);
   const why = whyNotAlong(round, vm, team, order);
   if (why !== undefined) {
     drop(round, stored, order, vm, why);
@@ -216,20 +222,20 @@ function whyNotAlong(round: VmRound, vm: Vm, team: readonly Vm[], { kind, to }: 
   // Nobody who asks for a live move wants a guest to be stopped for it, nor to go on where its processor lacks something (PL8).
   const live = kind === "migrate" ? [vm, ...team] : [];
   for (const one of live) {
-    const why = whyNotLiveTo(round.view, one, to);
+    const why = whyPaused(round.view, one) ?? whyNotLiveTo(round.view, one, to);
     if (why !== undefined) return why;
   }
   return round.whyUnfitForAll([vm, ...team], to, { live: true, ...mannerOfOrder(kind) });
 }
 
-function together(round: VmRound, vm: Vm, to: HostId): Vm[] {
+function together(round: VmRound, vm: Vm, { kind, to }: MoveOrder): Vm[] {
   const { view } = round;
   return [...round.rules.together(vm.id)].sort().flatMap((id) => {
     const other = view.vms.get(id)?.value;
     const owner = view.owners.get(id)?.value;
     if (other === undefined || owner === undefined || round.isTaken(id) || owner.host === to) return [];
     if (other.requested === "ignored" || other.lock !== null || vmError(view, id) !== undefined) return [];
-    return standsStill(round, other) ? [other] : [];
+    return standsStill(round, other, kind) ? [other] : [];
   });
 }
 

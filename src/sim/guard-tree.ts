@@ -6,8 +6,8 @@ export interface SimTree {
   readonly frozenLevels: WatchedLevels;
   readonly folders: Map<Incarnation, { frozen: boolean; readonly runs: Set<string> }>;
   readonly files: Map<GuardName, DeadlineFile>;
-  /** Stacked faults: while above zero no freeze comes to its end, and what is below goes on. */
-  stuck: number;
+  /** The faults by which no freeze comes to its end, and what is below goes on. */
+  readonly sticking: Set<symbol>;
   /** Stacked faults: while above zero no level is opened. */
   shut: number;
 }
@@ -15,7 +15,13 @@ export type DeadlineFile = { readonly incarnation: Incarnation; readonly deadlin
 
 /** `thawing` is told of each level that is opened, at that very moment: a thaw that ends at once is one, too. */
 export function createTree(thawing: (name: GuardName) => void = () => {}): SimTree {
-  return { frozenLevels: new WatchedLevels(thawing), folders: new Map(), files: new Map(), stuck: 0, shut: 0 };
+  return {
+    frozenLevels: new WatchedLevels(thawing),
+    folders: new Map(),
+    files: new Map(),
+    sticking: new Set(),
+    shut: 0,
+  };
 }
 
 /** The frozen ones. */

@@ -182,7 +182,7 @@ class SimGuardProcess implements SimGuard {
 
   #freeze(due: InstantMs): void {
     const { tree, name } = this.#options;
-    if (tree.stuck > 0) {
+    if (tree.sticking.size > 0) {
       this.#awaitFreeze(due);
       return;
     }
@@ -200,8 +200,7 @@ class SimGuardProcess implements SimGuard {
     const { clock, tree, name, killAll } = this.#options;
     const memory = this.#memory;
     this.#verifying = true;
-    const until = Math.max(later(clock.now(), 1), later(due, verifyMs)) as InstantMs;
-    clock.wakeAt(until, () => {
+    clock.wakeAt(later(clock.now(), verifyMs), () => {
       if (this.#memory !== memory) return;
       this.#verifying = false;
       const verified = this.#standsStill();
@@ -224,8 +223,8 @@ class SimGuardProcess implements SimGuard {
   }
 
   #standsStill(): boolean {
-    const { stuck, folders } = this.#options.tree;
-    return stuck === 0 || [...folders.values()].every((folder) => folder.runs.size === 0);
+    const { sticking, folders } = this.#options.tree;
+    return sticking.size === 0 || [...folders.values()].every((folder) => folder.runs.size === 0);
   }
 
   /** A deadline moves on with each heartbeat: the timer stays, and looks again when it is over. */

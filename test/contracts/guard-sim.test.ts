@@ -76,7 +76,7 @@ test("[S5] VMs that run on 300 ms after the freeze are killed, and told as unver
   line.committed(1);
   tree.folders.set(1 as Incarnation, { frozen: false, runs });
   clock.advance(900);
-  tree.stuck = 1;
+  tree.sticking.add(Symbol("sticks"));
   clock.advance(399);
   expect([kills, tree.frozenLevels.has("a")]).toEqual([0, false]);
   clock.advance(100);

@@ -145,6 +145,11 @@ export function status(on: string, n: number, e: number, phase: VmStatus["phase"
   };
 }
 
+/** Its guest stands still for what is named; for nothing: its agent has just come up, and looks. */
+export function paused(on: string, n: number, e: number, ...by: readonly string[]): VmStatus {
+  return { ...status(on, n, e, "paused"), pausedBy: [...by] };
+}
+
 /** A view to build up record by record, each at its own revision. */
 export class Records {
   readonly view: ClusterView = emptyView();

@@ -102,7 +102,10 @@ function basisText({ steps, bandwidthMiBps }: Pick<ForecastOutput, "steps" | "ba
   const told = steps.map(({ step, ms, samples }) => {
     return `${step} ${seconds(ms)} (${samples === 0 ? "a default, never measured here" : `median of ${samples} here`})`;
   });
-  const limit = bandwidthMiBps === null ? "" : ` No move is faster than the policy's ${bandwidthMiBps} MiB/s allow.`;
+  const limit =
+    bandwidthMiBps === null
+      ? ""
+      : ` The policy allows each move ${bandwidthMiBps} MiB/s: without moves of its own at that, a VM is counted with all its memory, and one that uses less goes faster.`;
   return `Times rest on: ${told.join(", ")}.${limit} A guest's own boot comes on top.\n`;
 }
 

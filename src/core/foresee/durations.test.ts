@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { asked } from "../../../test/support/planned.ts";
 import { Records, vmId } from "../../../test/support/records.ts";
 import type { HostId, Revision, WallMs } from "../../model/ids.ts";
@@ -53,6 +53,58 @@ test("[FC1] a live move counts from its own beginning, not while it waits for it
   const { usual } = measureDurations(history);
   expect(usual).toMatchObject({ "live-move": { ms: 700, samples: 2 }, pause: { ms: 240, samples: 1 } });
   expect(measureDurations(history.slice(3)).usual).toMatchObject({ "live-move": { ms: 1_500 }, pause: { samples: 0 } });
+});
+
+describe("[FC1] a stop is measured from its order to the last of its run", () => {
+  const stop = (history: readonly StoredEvent[]) => measureDurations(history).usual.stop;
+  const asks = (at: number) => told("vm-stop-requested", at, {});
+  const begins = (at: number, how: string) => told("vm-move-begun", at, { how });
+  const stopped = (at: number) => told("vm-stopped", at, {});
+  const placed = (at: number, epoch: number) => [
+    told("vm-placed", at, { epoch }),
+    told("vm-running", at + 300, { epoch }),
+  ];
+
+  test("by a person, and for a move that stops it", () => {
+    const byOrder = [asks(1_000), stopped(2_800), told("vm-start-requested", 69_000, {}), ...placed(69_100, 2)];
+    expect(stop(byOrder)).toEqual({ ms: 1_800, samples: 1 });
+    const byMove = [begins(1_000, "stop and start"), stopped(3_000), ...placed(3_100, 2)];
+    expect(stop(byMove)).toEqual({ ms: 2_000, samples: 1 });
+    expect(stop([...byOrder, begins(80_000, "stop and start"), stopped(82_200)])).toEqual({ ms: 1_800, samples: 2 });
+  });
+
+  test("a live move stops nothing, and what is stopped in the midst of one waits for that", () => {
+    const move = [
+      begins(1_000, "live"),
+      told("vm-running", 8_000, { epoch: 2 }),
+      told("vm-moved", 8_000, { epoch: 2 }),
+    ];
+    const left = told("vm-left", 9_000, { pauseMs: 30 });
+    expect(stop([...move, left, ...placed(60_000, 3)]).samples).toBe(0);
+    expect(stop([...move.slice(0, 1), asks(5_000), ...move.slice(1), left, stopped(11_000)]).samples).toBe(0);
+    expect(stop([...move, asks(8_500), left, stopped(11_000)]).samples).toBe(0);
+    expect(stop([...move, left, asks(9_500), stopped(11_000)])).toEqual({ ms: 1_500, samples: 1 });
+    for (const end of [
+      "vm-move-failed",
+      "vm-move-called-off",
+      "vm-move-dropped",
+      "vm-left-unmeasured",
+      "vm-source-gone",
+    ])
+      expect([end, stop([begins(1_000, "live"), told(end, 4_000, {}), asks(5_000), stopped(6_000)])]).toEqual([
+        end,
+        { ms: 1_000, samples: 1 },
+      ]);
+  });
+
+  test("one that is taken back, or overtaken by another end of the run, is none", () => {
+    const laterStop = [stopped(50_000)];
+    expect(stop([begins(1_000, "before it starts"), ...laterStop]).samples).toBe(0);
+    expect(stop([begins(1_000, "stop and start"), told("vm-move-failed", 4_000, {}), ...laterStop]).samples).toBe(0);
+    expect(stop([asks(1_000), told("vm-start-requested", 1_500, {}), ...laterStop]).samples).toBe(0);
+    expect(stop([asks(1_000), told("vm-recovered", 9_000, { epoch: 2 }), ...laterStop]).samples).toBe(0);
+    expect(stop([asks(1_000), told("vm-failed", 1_500, {}), ...laterStop]).samples).toBe(0);
+  });
 });
 
 test("[FC1] a clock that was set back, and what took ten minutes, is no measurement", () => {

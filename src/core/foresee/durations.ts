@@ -12,6 +12,8 @@ const steps = ["power-off", "stop", "start", "live-move", "pause"] as const;
 export type Durations = {
   readonly usual: Readonly<Record<Step, Duration>>;
   readonly ofVm: ReadonlyMap<VmId, Readonly<Partial<Record<Step, Duration>>>>;
+  /** Of its own moves under the limit that is in force, or a narrower one: what of its memory is sent, nobody else knows. */
+  readonly limited: ReadonlyMap<VmId, Readonly<Partial<Record<Step, Duration>>>>;
 };
 
 /** Events that begin or end a step: what `measureDurations` wants to see, of any age. */
@@ -25,6 +27,15 @@ export const measuredBy = [
   "vm-running",
   "vm-moved",
   "vm-left",
+  "vm-left-unmeasured",
+  "vm-source-gone",
+  "vm-move-failed",
+  "vm-move-called-off",
+  "vm-move-dropped",
+  "vm-stop-requested",
+  "vm-start-requested",
+  "vm-stopped",
+  "vm-failed",
   "policy-changed",
 ] as const;
 
@@ -50,24 +61,33 @@ const longestMs = 600_000;
 export function measureDurations(history: readonly StoredEvent[], limit: number | null = null): Durations {
   const all = samplesOf(history).flatMap((sample): Sample[] => {
     const { step, ms, limit: of } = sample;
-    if (!moving.has(step) || of === null || (limit !== null && of >= limit)) return [sample];
+    if (!slowedByLimit.has(step) || of === null || (limit !== null && of > limit)) return [sample];
     // By how much it is wider: what was slow for its sake is as much quicker. What the link bears nobody knows.
-    return limit === null ? [] : [{ ...sample, ms: Math.ceil((ms * of) / limit) }];
+    return limit === null ? [] : [{ ...sample, ms: Math.ceil((ms * of) / limit), isLimited: true }];
   });
   const ofStep = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
   const usual = Object.fromEntries(steps.map((step) => [step, ofStep(step)])) as Durations["usual"];
-  return { usual, ofVm: ownFigures(all) };
+  const limited = all.filter(({ isLimited }) => isLimited === true);
+  return { usual, ofVm: ownFigures(all, ownSamplesMin), limited: ownFigures(limited, 1) };
 }
 
 /** Each measurement of the history, with the limit of moves at that time. */
 function samplesOf(history: readonly StoredEvent[]): LimitedSample[] {
   const begun = new Map<string, number>();
+  const moving = new Set<VmId>();
   let limit: number | null = null;
   return history.flatMap(({ event }) => {
     const told = limitTold(event);
     if (told !== undefined) limit = told;
     const samples = [...measuredBefore(event), ...ended(event, begun)];
-    for (const { step, key } of beginsOf(event)) begun.set(`${step} ${key}`, event.at);
+    const { vm } = event.subjects;
+    if (vm !== undefined && voidsStop.has(event.type)) begun.delete(`stop ${vm}`);
+    if (vm !== undefined && endsMove.has(event.type)) moving.delete(vm);
+    for (const { step, key } of beginsOf(event)) {
+      // In the midst of a live move it waits for that: how long says nothing of a stop.
+      if (step !== "stop" || vm === undefined || !moving.has(vm)) begun.set(`${step} ${key}`, event.at);
+      if (step === "live-move" && vm !== undefined) moving.add(vm);
+    }
     return samples.map((sample) => ({ ...sample, limit }));
   });
 }
@@ -87,7 +107,17 @@ export function durationOf({ usual, ofVm }: Durations, step: Step, vm: VmId): Du
   return ofVm.get(vm)?.[step] ?? usual[step];
 }
 
-const moving: ReadonlySet<Step> = new Set(["live-move", "pause"]);
+const slowedByLimit: ReadonlySet<Step> = new Set(["live-move", "pause"]);
+/** After these a stop that had begun ends no more: it is not wanted any longer, or the run has ended otherwise. */
+const voidsStop: ReadonlySet<string> = new Set([
+  ...["vm-start-requested", "vm-placed", "vm-recovered", "vm-restarted", "vm-failed"],
+  ...["vm-move-failed", "vm-move-called-off", "vm-move-dropped"],
+]);
+/** Nothing of a live move is left: its source has quit, or it came to nothing. */
+const endsMove: ReadonlySet<string> = new Set([
+  ...["vm-left", "vm-left-unmeasured", "vm-source-gone", "vm-placed", "vm-recovered"],
+  ...["vm-move-failed", "vm-move-called-off", "vm-move-dropped"],
+]);
 
 /** What the event says that the limit of each move is from then on; undefined: nothing. */
 function limitTold({ type, params }: Told): number | null | undefined {
@@ -96,7 +126,13 @@ function limitTold({ type, params }: Told): number | null | undefined {
   return typeof told === "number" ? told : undefined;
 }
 
-type Sample = { readonly step: Step; readonly vm: VmId | undefined; readonly ms: number };
+type Sample = {
+  readonly step: Step;
+  readonly vm: VmId | undefined;
+  readonly ms: number;
+  /** As the limit in force lets it be. */
+  readonly isLimited?: true;
+};
 type LimitedSample = Sample & { readonly limit: number | null };
 type Edge = { readonly step: Step; readonly key: string };
 type Told = StoredEvent["event"];
@@ -107,11 +143,10 @@ function beginsOf({ type, subjects, params }: Told): Edge[] {
     case "host-fenced":
       return params["device"] === true ? [{ step: "power-off", key: `${host}/${params["incarnation"]}` }] : [];
     case "vm-move-begun":
-      // Which of the two it was, its end tells.
-      return [
-        { step: "stop", key: vm },
-        { step: "live-move", key: vm },
-      ];
+      if (params["how"] === "before it starts") return [];
+      return [{ step: params["how"] === "stop and start" ? "stop" : "live-move", key: vm }];
+    case "vm-stop-requested":
+      return [{ step: "stop", key: vm }];
     case "vm-placed":
     case "vm-recovered":
     case "vm-restarted":
@@ -125,7 +160,7 @@ function endsOf({ type, subjects, params }: Told): Edge[] {
   const { vm = "", host = "" } = subjects;
   if (type === "fence-proof" && params["proof"] === "power-off")
     return [{ step: "power-off", key: `${host}/${params["incarnation"]}` }];
-  if (type === "vm-placed") return [{ step: "stop", key: vm }];
+  if (type === "vm-stopped") return [{ step: "stop", key: vm }];
   // One that waited for its turn says itself how long it took.
   if (type === "vm-moved" && params["tookMs"] === undefined) return [{ step: "live-move", key: vm }];
   return type === "vm-running" ? [{ step: "start", key: `${vm}.${params["epoch"]}` }] : [];
@@ -145,14 +180,14 @@ function medianOf(samples: readonly Sample[], step: Step, least = 1): Duration |
   return ms === undefined || sorted.length < least ? undefined : { ms, samples: sorted.length };
 }
 
-function ownFigures(all: readonly Sample[]): Durations["ofVm"] {
+function ownFigures(all: readonly Sample[], least: number): Durations["ofVm"] {
   const byVm = Map.groupBy(all, ({ vm }) => vm);
   const figures = new Map<VmId, Partial<Record<Step, Duration>>>();
   for (const [vm, samples] of byVm) {
     if (vm === undefined) continue;
     const own: Partial<Record<Step, Duration>> = {};
     for (const step of ["stop", "start", "live-move", "pause"] as const) {
-      const median = medianOf(samples, step, ownSamplesMin);
+      const median = medianOf(samples, step, least);
       if (median !== undefined) own[step] = median;
     }
     figures.set(vm, own);

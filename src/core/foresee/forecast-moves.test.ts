@@ -6,6 +6,7 @@ import {
   held,
   host,
   incarnation,
+  paused,
   pool,
   Records,
   status,
@@ -15,7 +16,7 @@ import {
 import type { PoolId, StoreKey, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
-import { systemActor } from "../../model/records.ts";
+import { systemActor, type VmStatus } from "../../model/records.ts";
 import { Ahead, type Present } from "./ahead.ts";
 import { measureDurations } from "./durations.ts";
 import { foreseeMaintenance } from "./forecast.ts";
@@ -25,10 +26,12 @@ type Drawn = {
   readonly memoryMiB: number;
   readonly diskMiB: number;
   readonly heardAgoMs: number;
+  /** Of `web`; it runs where nothing is said. */
+  readonly web?: VmStatus;
 };
 
 /** h1 holds `web` in the shared pool and `loc`, whose disk goes along; the two others are empty. */
-function present({ bandwidthMiBps, memoryMiB, diskMiB, heardAgoMs }: Drawn): Present {
+function present({ bandwidthMiBps, memoryMiB, diskMiB, heardAgoMs, web }: Drawn): Present {
   const migration = { ...defaultPolicy.migration, bandwidthMiBps };
   const records = new Records().put(keys.policy, { ...defaultPolicy, migration });
   for (const kind of ["shared-dir", "local-dir"] as const) records.put(keys.pool(kind as PoolId), pool(kind, kind));
@@ -50,6 +53,7 @@ function present({ bandwidthMiBps, memoryMiB, diskMiB, heardAgoMs }: Drawn): Pre
       .put(keys.owner(vmId(name)), { ...held("h1", 1, 4), ...(name === "loc" ? { liesOn: host("h1") } : {}) })
       .put(keys.vmStatus(vmId(name)), status("h1", 1, 4, "running"));
   }
+  if (web !== undefined) records.put(keys.vmStatus(vmId("web")), web);
   const heard = new Map(["h1", "h2", "h3"].map((name) => [host(name), heardAgoMs]));
   return { view: records.view, wall: 100_000 as WallMs, heardAgoMs: heard, durations: measureDurations([]) };
 }
@@ -105,4 +109,14 @@ test("[FC1] what is foreseen as a record and is none ends the foresight: it is n
   ahead.passTo(0.3);
   write(ahead.known().wall);
   expect(ahead.elapsedMs).toBe(1);
+});
+
+test("[FC1, HM1] a guest that stands still is stopped to leave a host, and that is foreseen with what it stands for", () => {
+  const web = paused("h1", 1, 4, "storage-error");
+  const { vms } = emptied({ bandwidthMiBps: null, memoryMiB: 64, diskMiB: 64, heardAgoMs: 0, web });
+  expect(vms[1]).toMatchObject({
+    ...{ vm: vmId("web"), becomes: "moves" },
+    loses: { rule: "HM3", code: "loses-its-paused-run", params: { vm: "web", by: "storage-error" } },
+  });
+  expect(vms[0]).toMatchObject({ vm: vmId("loc"), becomes: "moves", loses: null });
 });

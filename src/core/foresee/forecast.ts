@@ -2,17 +2,20 @@ import { valuesInKeyOrder } from "../../base/order.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { EventDraft, Vm } from "../../model/records.ts";
-import { fenceOf } from "../../model/view.ts";
+import { type ClusterView, fenceOf } from "../../model/view.ts";
 import { copyView } from "../../model/view-copy.ts";
 import { mainReason, whyNoMajority, whyNoProof } from "../admission.ts";
 import { type Fix, fixFor } from "../admission-fix.ts";
+import { whyPaused } from "../guest-paused.ts";
 import { limits } from "../limits.ts";
 import { reason } from "../placement/fitness.ts";
 import { openRound } from "../placement/round.ts";
 import { whereTo } from "../placement/select.ts";
 import { hostsWithCopies } from "../replication.ts";
-import { usability } from "../replication-usable.ts";
+import { usability, wholeCopies } from "../replication-usable.ts";
 import { vmError } from "../vm-error.ts";
+import { vmIndex } from "../vm-index.ts";
+import { liesOn } from "../volume-place.ts";
 import type { Ahead, Present } from "./ahead.ts";
 import type { Duration, Step } from "./durations.ts";
 import { hasNoDeadline, runsOn } from "./hosts.ts";
@@ -70,9 +73,10 @@ export function foreseeHostLoss(present: Present, host: HostId): Forecast {
   const { ahead } = played;
   const fenced = ahead.said.find(({ event }) => event.type === "host-fenced" && event.subjects.host === host);
   const params = { host };
+  const isEmpty = (vmIndex(present.view).heldBy.get(host)?.size ?? 0) === 0;
   const course =
     fenced === undefined
-      ? [reason("S8", "forecast-host-not-fenced", params)]
+      ? [reason("S8", isEmpty ? "forecast-host-empty" : "forecast-host-not-fenced", params)]
       : [reason("S8", "forecast-host-fenced", { ...params, afterMs: fenced.afterMs })];
   return tell(present, { ...played, begin }, course, host);
 }
@@ -107,7 +111,7 @@ function standStill({ view, durations }: Present, course: readonly Reason[], los
     const still = { vm: vm.id, from: on, afterMs: null, downMs: null, guessed: [], why, fix: null };
     // Where silence proves nothing no guard waits for a heartbeat: it goes on (S23).
     if (!gone && hasNoDeadline(view, on)) continue;
-    if (gone) vms.push({ ...still, becomes: "waits", to: null, loses: memoryOf(vm) });
+    if (gone) vms.push({ ...still, becomes: "waits", to: null, loses: downOf(view, vm, on) });
     else vms.push({ ...still, becomes: "stands-still", to: on, loses: null });
   }
   return { course, vms, usual: durations.usual, limit: moveLimit(view) };
@@ -117,20 +121,30 @@ type Told = Played & { readonly begin: (ahead: Ahead) => void };
 
 function tell(present: Present, played: Told, course: readonly Reason[], host: HostId): Forecast {
   const armed = playArmed(present, played);
-  const vms = valuesInKeyOrder(present.view.vms)
-    .flatMap(({ value: vm }) => foresee(present, played, vm, host) ?? [])
-    .map((foreseen) => (goesIn(armed, foreseen) ? { ...foreseen, fix: reason("HM5", "fix-arm", {}) } : foreseen));
+  const vms = valuesInKeyOrder(present.view.vms).flatMap(({ value: vm }) => {
+    const foreseen = foresee(present, played, vm, host);
+    if (foreseen === undefined) return [];
+    return armed === undefined ? [foreseen] : [withArming(foreseen, foresee(armed.present, armed.played, vm, host))];
+  });
   return { course, vms, usual: present.durations.usual, limit: moveLimit(present.view) };
 }
 
 /** HM5: the same in a cluster that is armed; undefined: it is. */
-function playArmed(present: Present, { begin }: Told): Played | undefined {
+function playArmed(present: Present, { begin }: Told): { present: Present; played: Played } | undefined {
   if (present.view.disarm === undefined) return undefined;
-  return playForward({ ...present, view: { ...copyView(present.view), disarm: undefined } }, begin);
+  const armed = { ...present, view: { ...copyView(present.view), disarm: undefined } };
+  return { present: armed, played: playForward(armed, begin) };
 }
 
-function goesIn(armed: Played | undefined, { vm, becomes }: Foreseen): boolean {
-  return (becomes === "waits" || becomes === "stays") && typeof armed?.courses.get(vm)?.on === "string";
+/** What is said of a VM in a disarmed cluster, where it is known how it would go with it `armed`. */
+function withArming(foreseen: Foreseen, armed: Foreseen | undefined): Foreseen {
+  if (foreseen.becomes !== "waits" && foreseen.becomes !== "stays") return foreseen;
+  if (armed !== undefined && armed.to !== null && armed.becomes !== "stays")
+    return { ...foreseen, fix: reason("HM5", "fix-arm", {}) };
+  // Armed again it would miss its disks all the same.
+  if (armed?.why?.code !== "disks-lie-on-host") return foreseen;
+  const fix = armed.fix?.code === "fix-group" ? { ...armed.fix, code: "fix-group-and-arm" } : null;
+  return { ...foreseen, why: armed.why, fix };
 }
 
 function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: HostId): Foreseen | undefined {
@@ -155,7 +169,7 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   const stays = runsOn(ahead.view, vm.id) !== undefined && ahead.isHeard(to as HostId);
   const help = whyNot(ahead, vm, { emptied: host, live: stays });
   if (stays) return { ...base, ...nothing, ...help, becomes: "stays", to };
-  const loses = runsOn(present.view, vm.id) === undefined ? null : lossOf(present, vm, null);
+  const loses = runsOn(present.view, vm.id) === undefined ? null : lossOf(present, vm, null, host);
   return { ...base, ...nothing, ...help, becomes: "waits", to: null, loses };
 }
 
@@ -169,14 +183,20 @@ function timesOf(
     return { becomes: "moves", afterMs: runsMs, downMs: pauseMs, loses: null };
   const moved = stoppedMs !== null;
   const downMs = runsMs === null ? null : runsMs - (stoppedMs ?? 0);
-  const params = { vm: vm.name };
-  const loses = moved ? reason("HM3", "loses-its-run", params) : ran ? lossOf(present, vm, on) : null;
+  const loses = moved ? runLost(present, vm) : ran && on !== null ? lossOf(present, vm, on, on) : null;
   return { becomes: moved ? "moves" : "restarts", afterMs: runsMs, downMs, loses };
 }
 
+/** It is stopped for its move, also where nobody would say so: what stands still is not moved as it is (HM1). */
+function runLost({ view }: Present, vm: Vm): Reason {
+  const { by } = whyPaused(view, vm)?.params ?? {};
+  return by === undefined
+    ? reason("HM3", "loses-its-run", { vm: vm.name })
+    : reason("HM3", "loses-its-paused-run", { vm: vm.name, by });
+}
+
 /** `to`: where it boots; null: nowhere by itself, so that what its copies lack is lost only where somebody orders it. */
-function lossOf(present: Present, vm: Vm, to: HostId | null): Reason {
-  const { view, wall } = present;
+function lossOf({ view, wall }: Present, vm: Vm, to: HostId | null, lost: HostId): Reason {
   for (const host of to === null ? hostsWithCopies(view, vm.id) : [to]) {
     const use = usability(view, vm.id, host);
     if (use.kind !== "lossy") continue;
@@ -185,11 +205,14 @@ function lossOf(present: Present, vm: Vm, to: HostId | null): Reason {
     const seconds = Math.max(0, Math.ceil((wall - use.since) / 1_000));
     return reason("S18", to === null ? "loses-by-order" : "loses-what-came-since", { ...params, seconds });
   }
-  return memoryOf(vm);
+  return to === null ? downOf(view, vm, lost) : reason("S14", "loses-its-memory", { vm: vm.name });
 }
 
-function memoryOf(vm: Vm): Reason {
-  return reason("S14", "loses-its-memory", { vm: vm.name });
+/** What nobody starts does not boot afresh; whether it can before its host is back is a question of where its disks lie. */
+function downOf(view: ClusterView, vm: Vm, lost: HostId): Reason {
+  if (liesOn(view, vm) === lost && wholeCopies(view, vm.id).length === 0)
+    return reason("S14", "loses-until-host-is-back", { vm: vm.name, host: lost });
+  return reason("S14", "loses-its-memory-and-waits", { vm: vm.name });
 }
 
 /** Why the VM does not start, or cannot leave, by the last look at everything; and what would help. */
@@ -220,7 +243,7 @@ function whyNot(
   return {
     why:
       unfenced && why.code === "no-host-left" ? reason("S8", "forecast-host-not-fenced", { host: how.emptied }) : why,
-    fix: fixFor(open, [vm], vm, how),
+    fix: fixFor(open, [vm], vm, { ...how, foreseen: true }),
   };
 }
 

@@ -47,6 +47,30 @@ describe("[FC2] an edit that would break what the cluster bears", () => {
     expect(guarded(records, onlyOn(records, true, "h1", "h2")).kind).toBe("plan");
   });
 
+  test("a VM that is at risk already hides nothing: each host that may be lost is looked at, VM by VM", () => {
+    const records = cluster();
+    // Its disk lies on h2 alone: of three hosts none may be lost any more.
+    records.put(keys.pool("own" as PoolId), pool("own", "local-dir"));
+    const loc = vmId("loc");
+    records.put(keys.vm(loc), vm("loc", { memoryMiB: 50, pool: "own" }));
+    records.put(keys.owner(loc), { ...held("h2", 1, 1), liesOn: host("h2") });
+    records.put(keys.vmStatus(loc), status("h2", 1, 1, "running"));
+    expect(guarded(records, onlyOn(records, true, "h1"))).toMatchObject({
+      kind: "refused",
+      code: "edit-strands-vms",
+      params: { losing: "h1", vms: "on-h1", more: 0 },
+    });
+    expect(guarded(records, onlyOn(records, false, "h1")).kind).toBe("plan");
+    // Neither h1 nor h3 could be lost with that much kept for the hosts; h2 was at risk for loc alone.
+    const planned = guarded(records, planSetPolicy(records.view, { hostReserveMiB: 1_024 }, asked), true);
+    const reason = planned.kind === "plan" ? planned.events.find(({ type }) => type === "edit-accepted") : undefined;
+    expect([reason?.reason, ...(reason?.alternatives ?? []).map(({ why }) => why)]).toMatchObject([
+      { code: "edit-strands-vms", params: { losing: "h1", vms: "on-h1" } },
+      { code: "edit-strands-vms", params: { losing: "h2", vms: "on-h2" } },
+      { code: "edit-strands-vms", params: { losing: "h3", vms: "on-h3" } },
+    ]);
+  });
+
   test("accepted, it is carried out, and the record says what was accepted and by whom", () => {
     const records = cluster();
     const planned = guarded(records, onlyOn(records, true, "h1"), true);

@@ -8,7 +8,7 @@ import type { HostFacts, Vm } from "../../model/records.ts";
 import type { Change, Transaction, Write } from "../../model/transaction.ts";
 import { applyChanges, type ClusterView } from "../../model/view.ts";
 import { copyView } from "../../model/view-copy.ts";
-import { admissionOf, mainReason } from "../admission.ts";
+import { mainReason } from "../admission.ts";
 import { linkOrder, moveLinks } from "../migration-links.ts";
 import { reason } from "../placement/fitness.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
@@ -22,6 +22,7 @@ import { hostName } from "../requests/find.ts";
 import type { Asked, Planned } from "../requests/plan.ts";
 import { ruleBook } from "../rules/rule-book.ts";
 import { put } from "../transactions.ts";
+import { lossesNotBorne } from "./guard-losses.ts";
 
 export type Guarding = {
   /** The procedure, for the record. */
@@ -71,7 +72,7 @@ export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet
   const after = viewAfter(view, edit.writes);
   return [
     ...noCopyLeft(view, after, up, wall),
-    ...lossesNotBorne(view, after, up, wall),
+    ...lossesNotBorne(view, withSameWish(view, after), up, wall),
     ...fitNowhere(view, after, edit, up, wall),
     ...failing(view, after),
     ...promisedMore(view, after),
@@ -134,19 +135,12 @@ function takesOver(view: ClusterView, vm: VmId, to: HostId, wall: WallMs): boole
   return wholeCopies(view, vm).includes(to) || policyLoss(view, vm, wall)?.accepted !== undefined;
 }
 
-function lossesNotBorne(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
-  const wanted = view.policy?.value ?? defaultPolicy;
+/** Held against the same number of losses: whether fewer are asked for is no matter of what is borne. */
+function withSameWish(view: ClusterView, after: ClusterView): ClusterView {
+  const { wantedHostLosses } = view.policy?.value ?? defaultPolicy;
   const policy = after.policy?.value ?? defaultPolicy;
-  // Held against the same number of losses: whether fewer are asked for is no matter of what is borne.
-  if (policy.wantedHostLosses !== wanted.wantedHostLosses)
-    apply(after, [put(keys.policy, { ...policy, wantedHostLosses: wanted.wantedHostLosses })]);
-  const before = admissionOf(view, knowledgeOf(view, up, wall)).bears;
-  const { bears, counterexample } = admissionOf(after, knowledgeOf(after, up, wall));
-  if (bears >= before || counterexample === null) return [];
-  const { losing, vm } = counterexample;
-  const name = vm === null ? "any VM" : (after.vms.get(vm)?.value.name ?? vm);
-  const hosts = losing.map((host) => hostName(view, host)).join(" and ");
-  return [reason("FC2", "edit-bears-less", { before, after: bears, losing: hosts, vm: name })];
+  if (policy.wantedHostLosses !== wantedHostLosses) apply(after, [put(keys.policy, { ...policy, wantedHostLosses })]);
+  return after;
 }
 
 function fitNowhere(

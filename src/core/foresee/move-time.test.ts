@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { held, host, incarnation, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
-import type { PoolId } from "../../model/ids.ts";
+import type { PoolId, Revision, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
+import type { Params } from "../../model/reason.ts";
+import { systemActor } from "../../model/records.ts";
+import type { StoredEvent } from "../../ports/journal.ts";
 import { type Durations, measureDurations } from "./durations.ts";
 import { moveLimit, moveTime } from "./move-time.ts";
 
@@ -54,3 +57,35 @@ test("[FC1] where nothing was measured a guest without KVM stands for as long as
   expect(times(cluster("shared-dir", 4), null)).toEqual([20_000, 20_000]);
   expect(times(cluster("shared-dir", 4, "kvm"), null)).toEqual([20_000, 1_000]);
 });
+
+test("[FC1] what its own moves took at the limit in force counts, also less than all of its memory would: it does not use all", () => {
+  const moved = (limit: number | null, at: number) => [
+    event("policy-changed", at, { moveLimitMiBps: limit ?? "none" }),
+    event("vm-moved", at + 1, { tookMs: 3_000 }),
+    event("vm-left", at + 2, { pauseMs: 2_500 }),
+  ];
+  const records = cluster("shared-dir", 4);
+  const foreseen = (history: readonly StoredEvent[], limit: number | null = 4) => {
+    const { takes, pause } = moveTime(records.view, measureDurations(history, limit), web);
+    return [takes.ms, pause.ms];
+  };
+  expect(foreseen(moved(4, 10))).toEqual([3_000, 2_500]);
+  // Half as wide then: half as long now.
+  expect(foreseen(moved(2, 10))).toEqual([1_500, 1_250]);
+  // What a wider limit let through says nothing of this one.
+  expect(foreseen(moved(8, 10))).toEqual([20_000, 20_000]);
+  expect(foreseen(moved(null, 10))).toEqual([20_000, 20_000]);
+  expect(foreseen([...moved(8, 10), ...moved(4, 20)])).toEqual([3_000, 2_500]);
+  // Others use more or less of theirs.
+  const others = moved(4, 10).map(({ event: told, revision }) => ({
+    ...{ revision, event: { ...told, subjects: { ...told.subjects, vm: vmId("other") } } },
+  }));
+  expect(foreseen(others)).toEqual([20_000, 20_000]);
+});
+
+function event(type: string, at: number, params: Params): StoredEvent {
+  const common = { schema: 1 as const, host: host("h1"), boot: "b", seq: at, reason: null, alternatives: [] };
+  const subjects = type.startsWith("vm-") ? { vm: web } : {};
+  const told = { ...common, actor: systemActor, previous: "", type, at: at as WallMs, subjects, params: { ...params } };
+  return { event: told, revision: at as Revision };
+}

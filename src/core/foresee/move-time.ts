@@ -12,8 +12,8 @@ export function moveLimit({ policy }: ClusterView): number | null {
 }
 
 /**
- * How long a live move of the VM takes, and how long its guest stands still meanwhile: as it was here before, and no less than
- * what there is to send takes at the limit that is in force now.
+ * How long a live move of the VM takes, and how long its guest stands still meanwhile: as its own moves took at the limit that is
+ * in force now, else as it was here before, and no less than all that it has takes at that limit.
  */
 export function moveTime(
   view: ClusterView,
@@ -22,10 +22,13 @@ export function moveTime(
 ): { readonly takes: Duration; readonly pause: Duration } {
   const limit = moveLimit(view);
   const memoryMiB = figureOf(view, vm, "dynamic").memoryMiB;
-  const takes = atLeast(durationOf(durations, "live-move", vm), memoryMiB + disksMiB(view, vm), limit);
-  const pause = durationOf(durations, "pause", vm);
+  const own = durations.limited.get(vm);
+  const takes =
+    own?.["live-move"] ?? atLeast(durationOf(durations, "live-move", vm), memoryMiB + disksMiB(view, vm), limit);
+  const pause = own?.pause ?? durationOf(durations, "pause", vm);
   // With KVM it stands for what is left at the end, which the policy bounds.
   if (whyStoppedFirst(view, vm) === undefined) return { takes, pause };
+  if (own?.pause !== undefined) return { takes, pause };
   // Never measured, and it stands still while its memory is copied: for about as long as the move takes.
   return { takes, pause: pause.samples === 0 ? { ...pause, ms: takes.ms } : atLeast(pause, memoryMiB, limit) };
 }

@@ -6,6 +6,7 @@ import { type Reason, type Refusal, refuse } from "../../model/reason.ts";
 import type { Member, Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { whyNotLiveTo } from "../cpu.ts";
+import { whyPaused } from "../guest-paused.ts";
 import { linkOrder, type MoveLink, moveLinks } from "../migration-links.ts";
 import { movesLive } from "../moves.ts";
 import { knowledgeOf } from "../placement/imagine.ts";
@@ -34,6 +35,8 @@ export function refuseTarget(
   const round = openRound(view, knowledgeOf(view, heardBy(view, sight), at));
   let alongMiB = 0;
   const all = [vm, ...comesAlong(view, vm, to)];
+  const paused = kind === "migrate" ? refusePaused(view, all, target) : undefined;
+  if (paused !== undefined) return paused;
   for (const one of all) {
     const why = whyUnfit(round, one, to, mannerOfOrder(kind));
     if (why?.code === "host-memory-short") return refuseFull(vm, target, all, Number(why.params["freeMiB"]) + alongMiB);
@@ -45,6 +48,17 @@ export function refuseTarget(
   // Its guest cannot go on there as it is: only a stop and a start lead there (PL8).
   const why = whyNotLiveTo(view, vm, to);
   return why === undefined ? refuseUnlinked(view, vm, target) : refusalOf(view, vm, target, why);
+}
+
+/** HM1: whoever asks for a move of a guest that runs gets no other: what stands still could only be stopped for it. */
+function refusePaused(view: ClusterView, all: readonly Vm[], target: Member): Refusal | undefined {
+  for (const vm of all) {
+    const why = whyPaused(view, vm);
+    if (why === undefined) continue;
+    const from = hostName(view, why.params["host"] as HostId);
+    return refuse("move-guest-paused", { vm: vm.name, from, by: String(why.params["by"]), host: target.name });
+  }
+  return undefined;
 }
 
 /** A guest that runs has to get there over a link that both hosts have, and that the policy names. */

@@ -10,6 +10,7 @@ import {
   incarnation,
   member,
   move,
+  paused,
   pool,
   Records,
   status,
@@ -133,6 +134,28 @@ describe("a move is refused at once", () => {
     const records = cluster();
     prepare(records);
     expect(codeOf(moveTo(records, "h2"))).toBe(code);
+  });
+
+  test("[HM1] of a guest that stands still: it is not stopped for a move of what runs, unless that is what is ordered", () => {
+    const pausedBy = (...by: string[]) => runsOn(cluster()).put(keys.vmStatus(db), paused("h1", 1, 7, ...by));
+    expect(moveTo(pausedBy("storage-error"), "h2")).toMatchObject({
+      code: "move-guest-paused",
+      params: { vm: "db", from: "h1", by: "storage-error", host: "h2" },
+    });
+    expect(codeOf(moveTo(pausedBy("storage-error"), "h2", everybodyUp, "relocate"))).toBe("planned");
+    // An agent that has just come up still looks: the order waits for its word.
+    expect(codeOf(moveTo(pausedBy(), "h2"))).toBe("planned");
+    const old = runsOn(cluster()).put(keys.vmStatus(db), paused("h1", 1, 6, "storage-error"));
+    expect(codeOf(moveTo(old, "h2"))).toBe("planned");
+    // Nor does it take one along that stands.
+    const pair = vmId("pair");
+    const together = { schema: 1, id: "pair", kind: "vm-affinity", affinity: "together", vms: [db, pair] };
+    const team = runsOn(cluster())
+      .put(keys.vm(pair), vm("pair"))
+      .put(keys.owner(pair), held("h1", 1, 2))
+      .put(keys.vmStatus(pair), paused("h1", 1, 2, "storage-error"))
+      .put(keys.rule("pair" as RuleId), { ...together, enabled: true, comment: "", createdAt: 0 });
+    expect(moveTo(team, "h2")).toMatchObject({ code: "move-guest-paused", params: { vm: "pair" } });
   });
 
   test("for an unknown VM or host, a witness, a host that never joined or is silent", () => {

@@ -12,7 +12,12 @@ const events = {
   "vm-recovered": "VM {vm} is taken over from {from}: it starts on {host} as epoch {epoch}.",
   "vm-released": "VM {vm} was let go by {host}, which is gone; it is not wanted started.",
   "vm-running": "VM {vm} runs as epoch {epoch}.",
-  "vm-paused": "VM {vm} is paused: {by}.",
+  "vm-paused": {
+    cause: "VM {vm} is paused: {by}.",
+    effect: "Its guest executes nothing until that is over; it then goes on as it was.",
+    remedy:
+      "With storage-error a disk could not be read or written: make room in its pool (`holdfast pool list`) or mend the path to it. It is tried again by itself.",
+  },
   "vm-restarted":
     "VM {vm} ended ({exit}) and is restarted in place as epoch {epoch} (restart {restarts} of {maxRestart}).",
   "vm-stopped": "VM {vm} has stopped.",
@@ -73,6 +78,10 @@ const reasons = {
   "store-loses-majority": "Only {left} of {votes} members would be left: without a majority of them nothing can start.",
   "proof-unobtainable": "Nothing could prove that {host} is off: it has no fence device, and a pool asks for one.",
   "no-host-left": "No host is left for VM {vm}.",
+  "disks-lie-on-host":
+    "The disks of VM {vm} lie in a local pool of {lies}, and no other host that is there has a whole copy of them.",
+  "fix-group":
+    "A group that copies its disks to {host} before would do: `holdfast group create`, --from {from} --to {host} --vm {vm}.",
   "fix-device": "A fence device for {host} would do.",
   "fix-more-memory": "{mib} MiB more for VMs on {host} would do.",
   "fix-without-rule": "Without rule {rule} it would do.",

@@ -155,6 +155,12 @@ const moves = {
     effect: "Nothing was changed.",
     remedy: "Nothing needs to be done.",
   },
+  "move-guest-paused": {
+    cause: "The guest of VM {vm} is paused on host {from} ({by}): as it is it cannot go on elsewhere.",
+    effect: "Nothing was changed: it is not stopped for a move of what runs.",
+    remedy:
+      "Mend what keeps it from going on, then repeat the command; with storage-error a disk could not be read or written: make room in its pool (`holdfast pool list`) or mend the path to it, and it goes on by itself. If it may be stopped, and boot afresh: `holdfast vm relocate {vm} {host}`.",
+  },
   "move-of-ignored-vm": {
     cause: "VM {vm} is ignored: Holdfast does nothing with it.",
     effect: "Nothing was changed.",

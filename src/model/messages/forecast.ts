@@ -5,6 +5,7 @@ export const forecastMessages = {
   "forecast-host-fenced":
     "Host {host} is fenced after {afterMs} ms: from then on its VMs start elsewhere, each with its proof.",
   "forecast-host-not-fenced": "Host {host} is not fenced: none of its VMs could start elsewhere.",
+  "forecast-host-empty": "Host {host} is not fenced: it has no VMs.",
   "forecast-not-at-rest":
     "A host could take VM {vm}, but not within the time that anybody looks ahead: something else has to come first.",
   "forecast-all-stand-still":
@@ -30,13 +31,21 @@ export const forecastMessages = {
   "forecast-nobody-decides":
     "Of two hosts each needs the other one: nobody starts, moves or recovers a VM, and what runs goes on where it is.",
   "fix-arm": "The cluster is armed again: `holdfast cluster arm`.",
+  "fix-group-and-arm":
+    "With a group that copies its disks to {host} before (`holdfast group create`, --from {from} --to {host} --vm {vm}), and the cluster armed again (`holdfast cluster arm`), VM {vm} would start.",
   "fix-clear-error":
     "It is tried anew once somebody has cleared its error: `holdfast vm set {vm} --state disabled`, then `holdfast vm start {vm}`.",
   "fix-move-links":
     "Moves may use {links} as well: `holdfast policy set --migration-links default`, or a list with it.",
   "loses-its-run": "VM {vm} is shut down in order and boots afresh: its connections break, what it has on disk stays.",
+  "loses-its-paused-run":
+    "VM {vm} is paused ({by}) and cannot go on elsewhere as it is: it is stopped and boots afresh; its connections break, what it has on disk stays.",
   "loses-its-memory":
     "What VM {vm} holds in memory alone is lost with its host, and it boots afresh; each write that was acknowledged stays.",
+  "loses-its-memory-and-waits":
+    "What VM {vm} holds in memory alone is lost with its host, and it is down; each write that was acknowledged stays.",
+  "loses-until-host-is-back":
+    "VM {vm} is down until {host} is back, with its disks and each write that was acknowledged; what it holds in memory alone is lost.",
   "loses-by-order":
     "VM {vm} does not start by itself: its copy on host {host} lacks what was written in the last {seconds} s, which only an order may give up.",
   "loses-what-came-since": "What VM {vm} wrote in the last {seconds} s is not in its copy on host {host}, and is lost.",
@@ -49,6 +58,19 @@ export const forecastMessages = {
     effect: "Nothing was changed.",
     remedy:
       "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",
+  },
+  "edit-strands-vms": {
+    cause:
+      "If host {losing} is lost, these VMs find a host now and would find none any more: {vms}. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy:
+      "Make room or loosen a rule first (`holdfast whatif host-loss {losing}` tells what becomes of each VM now), or repeat it with --accept if they may be down until {losing} is back.",
+  },
+  "edit-loses-majority": {
+    cause:
+      "If host {losing} is lost, the store would have no majority any more, and no VM would start. {more} more would break.",
+    effect: "Nothing was changed.",
+    remedy: "Have another host or a witness join first, or repeat it with --accept.",
   },
   "edit-group-protects": {
     cause:

@@ -47,6 +47,12 @@ const events = {
     remedy:
       "Wait for that work (known to be dead: `holdfast vm set {vm} --unlock`), or take {host} back (`holdfast host release {host}`).",
   },
+  "vm-paused-not-moved": {
+    cause: "VM {vm} is wanted on another host, and its guest on {host} stands still: moved, it would be stopped.",
+    effect: "It stays on {host}, and is moved once its guest goes on.",
+    remedy:
+      "Mend what keeps it from going on (the reason names it). Or, if it may boot afresh: `holdfast vm relocate {vm}` with a host.",
+  },
   "vm-waits-for-host": {
     cause: "Host {host} was restarted in order and is expected back.",
     effect: "VM {vm} waits for it and is not started elsewhere.",
@@ -88,6 +94,8 @@ const reasons = {
     "It could not be moved, {count time|times} in a row, last to {to}, and is not tried again by itself: see `holdfast explain {vm}`.",
   "vm-is-ignored": "VM {vm} is not managed.",
   "vm-is-in-error": "VM {vm} is in error; only disabling it leads out.",
+  "guest-is-paused":
+    "The guest of VM {vm} is paused on {host} ({by}) and cannot go on elsewhere as it is: it would have to be stopped.",
   "vm-is-locked": "VM {vm} is locked by unfinished work ({lock}).",
   "team-too-large-to-move":
     "{count VM is|VMs are} kept together with VM {vm}; no more than {most} are ordered away at once. Change the rule that keeps them, or move its preferred host.",

@@ -105,9 +105,7 @@ function checkOverrun(world: World, host: SimHost, permit: Permit | undefined, f
   if (!host.works || host.tree.frozenLevels.size > 0 || host.copies.size === 0) return;
   // Guards of different D, in the midst of a change of it: the host has said the larger one (S7), and one guard may fail.
   const until = permit === undefined ? 0 : Math.max(permit.until.a, permit.until.b);
-  // S5: where a freeze sticks, a host that stood still with its guards needs as long from there on.
-  const from = host.tree.stuck > 0 ? Math.max(until, host.continuedAt) : until;
-  if (world.scheduler.now <= from + latenessMs) return;
+  if (world.scheduler.now <= until + latenessMs) return;
   const copy = [...host.copies.values()].find((one) => host.executes(one));
   const sinceMs = Math.floor(world.scheduler.now - (permit?.at ?? 0));
   if (copy !== undefined) {

@@ -199,10 +199,9 @@ export const freezeSticks: FaultKind = {
   draw: () => undefined,
   happens: (world, event) => {
     const { tree } = world.host(event.host);
-    tree.stuck += 1;
-    return () => {
-      tree.stuck -= 1;
-    };
+    const cause = Symbol(event.kind);
+    tree.sticking.add(cause);
+    return () => void tree.sticking.delete(cause);
   },
 };
 

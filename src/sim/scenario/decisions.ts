@@ -93,6 +93,7 @@ const said = new Set([
   "vm-move-given-up",
   "vm-cannot-leave",
   "vm-locked-cannot-leave",
+  "vm-paused-not-moved",
   "vm-waits-for-host",
   "vm-locked",
   "vm-lock-removed",

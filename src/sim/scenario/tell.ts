@@ -156,6 +156,7 @@ const sayRules: Readonly<Record<string, string>> = {
   "vm-move-given-up": "HM2",
   "vm-cannot-leave": "HM3",
   "vm-locked-cannot-leave": "HM3",
+  "vm-paused-not-moved": "HM1",
   "vm-waits-for-host": "HM4",
   "vm-stop-failed": "HM2",
   "scheduler-falls-back": "PL4",

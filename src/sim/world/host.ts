@@ -107,8 +107,6 @@ export class SimHost {
   on = false;
   /** Stacked: the whole host stands still while above zero. */
   freezes = 0;
-  /** When it went on after it had stood still. */
-  continuedAt = -1;
   boots = 0;
   poweredOffAt = -1;
   tree: SimTree = createTree();
@@ -215,11 +213,14 @@ export class SimHost {
     this.freezes += 1;
   }
 
-  /** The guards come first: they have real-time priority, and the deadline is the first thing they look at. */
+  /**
+   * The guards come first: they have real-time priority, and the deadline is the first thing they look at. What they need for it is
+   * outside the guarantee, for all of a host's guards stood still at once: so no freeze sticks here (README).
+   */
   thaw(): void {
     this.freezes -= 1;
     if (this.frozen || !this.on) return;
-    this.continuedAt = this.scheduler.now;
+    this.tree.sticking.clear();
     for (const name of guardNames) this.processes[guardProcess(name)].catchUpAtOnce();
     for (const name of ["heart", "daemon"] as const) this.processes[name].catchUp();
     for (const run of this.#thawed.splice(0)) run();

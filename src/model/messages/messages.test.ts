@@ -72,6 +72,9 @@ test("nothing is told of what there is none of", () => {
   const fails = (more: number) => render("edit-rule-fails", { rule: "r", more }).cause;
   expect(fails(0)).toBe("Rule r could not be followed any more.");
   expect(fails(3)).toBe("Rule r could not be followed any more. 3 more would break.");
+  const links = (pairs: number) => render("edit-no-link-for-moves", { host: "h1", other: "h2", pairs }).cause;
+  expect(links(0)).toBe("Hosts h1 and h2 would have no link over which guests that run may move.");
+  expect(links(1)).toMatch(/may move \(pairs of hosts beside them: 1\)\.$/u);
   for (const [code, message] of messages)
     expect(JSON.stringify(message).replaceAll(/\[[A-Za-z]+\?[^\]]*\]/gu, ""), code).not.toMatch(/\{more\}|[[\]]/u);
 });

@@ -16,6 +16,8 @@ export const limits = {
   clockStepMs: 500,
   /** Clocks that are farther apart make times in logs and losses in seconds worth nothing. */
   clockApartMs: 2_000,
+  /** A replica that takes writes and says nothing for as long has its relay try another link: well within a guest's bound (S16). */
+  replicaSilentMs: 1_200,
   /** A manager that saw no commit for this long may itself be the one cut off: it fences nobody for a grace (S8). */
   ownGapMaxMs: 1_000,
   graceMs: 3_000,

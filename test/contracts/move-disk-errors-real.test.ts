@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -21,6 +21,9 @@ const mebibyte = 1024 * 1024;
 const sectorsPerMiB = 2048;
 /** Its sector holds the record of that number and the guest comes to it after some seconds: the first sector is no record. */
 const badRecord = 250;
+
+/** Of the whole, in the copy of its disks: late, for the waits between two attempts to let it go on grow. */
+const fillAtPercent = 20;
 
 let folder: string;
 let rig: Awaited<ReturnType<typeof openRealLocalPair>>;
@@ -70,6 +73,19 @@ async function open(source: RealRigOptions, target: RealRigOptions = {}): Promis
 async function works(on: On): Promise<void> {
   const before = rig.written(on) ?? 0;
   await rig[on].until("the guest works", () => (rig.written(on) ?? 0) > before + 1);
+}
+
+/** To the last byte. */
+function fill(path: string): void {
+  const file = openSync(path, "w");
+  const page = Buffer.alloc(4096, 1);
+  try {
+    for (;;) writeSync(file, page);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+  } finally {
+    closeSync(file);
+  }
 }
 
 const progress = () => rig.source.moves.flatMap((event) => (event.kind === "progress" ? [event.progress] : []));
@@ -125,6 +141,40 @@ test(
     await rig.source.until("it is told", () => paused().length > 1);
     expect(await list()).toEqual([{ run: here, state: "paused", adopted: true }]);
     expect(rig.written("source")).toBe(badRecord - 1);
+  },
+);
+
+test(
+  "[S15] its disk works again while it stands to have its memory copied: it is not let go on, and goes on where it arrives",
+  limit,
+  async () => {
+    const pool = join(folder, "pool");
+    const filler = join(pool, "filler");
+    mkdirSync(pool);
+    expect(spawnSync("mount", ["-t", "tmpfs", "-o", "size=40m", "tmpfs", pool]).status).toBe(0);
+    try {
+      const out = await open({ poolFolder: pool });
+      const ends: HypervisorEnd[] = [];
+      rig.source.hypervisor.migrateOut(here, out, (end) => ends.push(end));
+      await rig.source.until("its disks are copied", () => progress().some(({ percent }) => percent >= fillAtPercent));
+      fill(filler);
+      await rig.source.until("its disk has failed", () => progress().some(({ waitsForDisk }) => waitsForDisk === true));
+      await rig.source.until("it is stopped for its move", () => progress().at(-1)?.guest === "stopped");
+      const written = rig.written("source");
+      expect(ends).toEqual([]);
+      rmSync(filler);
+      await rig.source.until("its memory is copied", () => ends.length > 0);
+      expect(ends).toEqual([done]);
+      // One that went on for a moment would have written: there is room.
+      expect(rig.written("source")).toBe(written);
+      expect(await call("source", (driver, over) => driver.switchOver(here, over))).toEqual(done);
+      expect(await call("target", (driver, over) => driver.completeIncoming(there, 20_000, over))).toEqual(done);
+      await works("target");
+      expect(rig.written("source")).toBe(written);
+    } finally {
+      await rig.source.close();
+      spawnSync("umount", ["-l", pool]);
+    }
   },
 );
 

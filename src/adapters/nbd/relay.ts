@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { limits as coreLimits } from "../../core/limits.ts";
 import {
   parseLine,
   type RelayConfig,
@@ -15,8 +16,7 @@ import { RelayMemory } from "./relay-memory.ts";
 
 const limits = {
   lookMs: 50,
-  /** A peer that takes and says nothing for as long has another link tried: well within a guest's bound. */
-  silentMs: 1_200,
+  silentMs: coreLimits.replicaSilentMs,
   /** Asked after as long without a request, so that a cut is known before a guest has to wait for it. */
   idleMs: 1_000,
   askMs: 3_000,

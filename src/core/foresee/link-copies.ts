@@ -4,6 +4,7 @@ import type { Params, Reason } from "../../model/reason.ts";
 import type { Member } from "../../model/records.ts";
 import type { Group } from "../../model/replication-records.ts";
 import type { ClusterView } from "../../model/view.ts";
+import { limits } from "../limits.ts";
 import { replicationLinks } from "../migration-links.ts";
 import { reason } from "../placement/fitness.ts";
 import { copiesOn } from "../replication.ts";
@@ -19,8 +20,8 @@ export type LostLink = {
   readonly storeServes: (from: HostId) => boolean;
 };
 
-/** After such a silence the relay tries the next link (adapters/nbd/relay.ts). */
-const silentS = 1.2;
+/** After such a silence the relay tries the next link. */
+const silentS = limits.replicaSilentMs / 1_000;
 
 export function whatCopiesLose(view: ClusterView, lost: LostLink): Reason[] {
   return valuesInKeyOrder(view.groups).flatMap(({ value: group }) => {

@@ -15,7 +15,7 @@ import type { GroupId, PoolId, VolumeId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { applyChanges } from "../../model/view.ts";
-import { withoutDeadline } from "../limits.ts";
+import { limits, withoutDeadline } from "../limits.ts";
 import type { Present } from "./ahead.ts";
 import { measureDurations } from "./durations.ts";
 import { foreseeMaintenance } from "./forecast.ts";
@@ -158,7 +158,9 @@ const copiesTold = (now: Present, link: string) => {
 };
 
 test("[S16, S25] a link that carries writes: how long one waits, and from when on what is written is at risk, with the group's own figures", () => {
-  expect(copiesTold(paired(eachWrite), "availability")).toEqual([["forecast-copies-other-link", "h1", 1.2]]);
+  expect(copiesTold(paired(eachWrite), "availability")).toEqual([
+    ["forecast-copies-other-link", "h1", limits.replicaSilentMs / 1_000],
+  ]);
   const alone = (mode: object, heldBy = "h1") => {
     const now = paired(mode, { heldBy });
     const known = now.view.members.get(host("h2"))?.value;

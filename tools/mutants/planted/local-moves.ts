@@ -102,6 +102,14 @@ export const moveDriverMutants: readonly Mutant[] = [
     replace: 'else if (live.phase === "halted") void failedOnItsWay(host, live);',
   },
   {
+    id: "let-go-on-while-its-memory-is-copied",
+    rule: "S15",
+    what: "A guest whose disk had failed is let go on while it stands to have its memory copied: the target misses what it does then.",
+    file: "src/adapters/qemu/watch.ts",
+    find: "    if (live.ending || live.stoppedToMove) break;",
+    replace: "    if (live.ending) break;",
+  },
+  {
     id: "copy-let-go-over-a-cut-link",
     rule: "S15",
     what: "QEMU lets go of a copy that was broken off over a link that is cut, and stands still with its guest until it is answered.",

@@ -5,6 +5,7 @@ import { must } from "../base/assert.ts";
 import type { WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { GoBack, Point } from "../model/point-records.ts";
+import type { ReplicaState } from "../model/replication-records.ts";
 import { changePlaceTransaction, forgetFailuresTransaction } from "./ownership.ts";
 import { goBackTo } from "./point-return.ts";
 import { promoteCopies } from "./replication-promotion.ts";
@@ -57,16 +58,30 @@ describe("what lies where a VM is to go back to a point", () => {
   });
 });
 
-test("[S20, S25] what others have sealed of the time that it goes back behind is offered to no policy", () => {
-  const sealed = { kind: "sealed", chain: "abcdefgh", sequence: 9, at: 60 as WallMs, point: "c9" } as const;
-  const cluster = new ReplicaCluster().copies(sealed);
+/** What is recorded of the copies elsewhere, once the VM goes back to a point where its own disks lie. */
+function leftElsewhere(state: ReplicaState) {
+  const cluster = new ReplicaCluster().copies(state);
   cluster.put(keys.point(web, "p1"), point(run.host));
   const stored = must(cluster.view.points.get(keys.point(web, "p1")), "no point");
   const made = promoteCopies(cluster.view, web, run.host, { accepted: { seen: new Map(), point: stored }, at });
-  const states =
+  const records =
     made.kind === "part" ? made.writes.map((one) => (one.kind === "put" ? JSON.parse(one.text) : one)) : [];
-  expect(states.map(({ host, state }) => [host, state.kind])).toEqual([
+  return records.map((record) => [record.host, record.state]);
+}
+
+test("[S20, S25] what others have sealed of the time that it goes back behind is offered to no policy", () => {
+  const left = leftElsewhere({ kind: "sealed", chain: "abcdefgh", sequence: 9, at: 60 as WallMs, point: "c9" });
+  expect(left.map(([host, state]) => [host, state.kind])).toEqual([
     [there, "stale"],
     [there, "stale"],
+  ]);
+});
+
+test("[S18, S21] what a lost host left is kept: the copies that were to have all of it may be what it goes back behind", () => {
+  const left = leftElsewhere({ kind: "diverged", at: 50 as WallMs, kept: false });
+  const kept = { kind: "diverged", at: 50, kept: true };
+  expect(left).toEqual([
+    [there, kept],
+    [there, kept],
   ]);
 });

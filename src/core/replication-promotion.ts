@@ -109,6 +109,8 @@ function leftBehind(
   const known = record?.value.state;
   // S25: by policy a sealed one would bring back, by itself, what the VM was to go back behind.
   const isOffered = known?.kind === "in-sync" || (isBack && known?.kind === "sealed");
+  // S18, S21: where nothing starts from the copies that were to have everything, nobody but the lost host may have it.
+  if (isBack && known?.kind === "diverged") return { ...base, state: { ...known, kept: true } };
   if (known !== undefined && !isOffered) return { ...base, state: known };
   // Of one that was stopped in order the copies have everything, unless this very promotion loses something.
   const wasItsHost = host === owner.host && (owner.kind === "held" || mayHaveMore);

@@ -96,6 +96,14 @@ export const pointMutants: readonly Mutant[] = [
 /** Found by the tests of what is decided of points. */
 export const pointRuleMutants: readonly Mutant[] = [
   {
+    id: "only-good-disks-given-up-by-a-way-back",
+    rule: "S18",
+    what: "A VM goes back to a point because its copies are of no use, and the lost host's disks still count for nothing.",
+    file: "src/core/replication-promotion.ts",
+    find: "state: { ...known, kept: true } }",
+    replace: "state: known }",
+  },
+  {
     id: "copied-beside-a-branch-without-room",
     rule: "S18",
     what: "A copy is begun beside a branch in a pool that has no room for both: it is full for everybody who writes there.",

@@ -91,6 +91,39 @@ test("[S18] a branch with what nobody else has is deleted only by whoever says s
   expect((await deleted).out).toBe("web: branch b1 was deleted.\n");
 });
 
+test("[S18] a branch is looked for among branches alone: nothing that is called one gives up or exports a recovery point", async () => {
+  await protect();
+  await point("p0", { at: (Date.now() - 20_000) as Point["at"] });
+  const exported = ["branch", "export", "web", "newest", "--to", "/var/tmp/web"] as const;
+  for (const line of [["branch", "delete", "web", "newest", "--accept"], exported]) {
+    const { code, err } = await holdfast(...line);
+    expect([code, err]).toEqual([1, expect.stringContaining("branch-unknown")]);
+    expect(err).toContain("Its branches are: none.");
+  }
+  await point("b1", { origin: "branch", at: (Date.now() - 15_000) as Point["at"] });
+  await point("b2", { origin: "branch-kept", at: (Date.now() - 10_000) as Point["at"] });
+  await point("p1");
+  for (const name of ["p1", "nope"]) {
+    const { code, err } = await holdfast("branch", "delete", "web", name, "--accept");
+    expect([code, err]).toEqual([1, expect.stringContaining(`VM web has no branch ${name}.`)]);
+    expect(err).toContain("Its branches are: b1, b2.");
+  }
+  expect((await holdfast("branch", "export", "web", "p1", "--to", "/var/tmp/web")).err).toContain("branch-unknown");
+  const refused = await holdfast("branch", "delete", "web", "newest");
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("Branch b2 of VM web on h2")]);
+  expect(api.view().intents.size).toBe(0);
+  const deleted = holdfast("branch", "delete", "web", "newest", "--accept");
+  await expect.poll(() => api.view().intents.size).toBe(1);
+  const wishes = () => [...api.view().intents.values()].map(({ value }) => value.kind === "point" && value.wish);
+  expect(wishes()).toEqual([{ act: "drop", point: "b2" }]);
+  await answered({ kind: "done", at: 5 });
+  expect((await deleted).out).toBe("web: branch b2 was deleted.\n");
+  const exporting = holdfast(...exported);
+  await expect.poll(wishes).toContainEqual({ act: "export", point: "b2", folder: "/var/tmp/web" });
+  await answered({ kind: "done", at: 6 });
+  expect((await exporting).out).toContain("web: branch b2 is on h2");
+});
+
 test("the commands tell of points, and of what their tests came to", async () => {
   await protect();
   expect((await holdfast("point", "list")).out).toBe("There are no recovery points.\n");

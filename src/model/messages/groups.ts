@@ -282,6 +282,13 @@ export const groupMessages = {
     remedy: "What the lost host has of them stays there as a branch; save from it what is needed once it is back.",
   },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
+  "replica-promoted-unsaid": {
+    cause: "VM {vm} goes on from its copy on {host}, by the order of a takeover.",
+    effect:
+      "Nobody can say whether that has every acknowledged write: only the lost host knows whether it went on without the copy.",
+    remedy:
+      "What the lost host has stays there as a branch: once it is back see `holdfast branch list`, and save what is needed.",
+  },
   "group-pool-full": {
     cause: "Pool {pool} of host {host}, which has the copies of VM {vm}, has {freeMiB} MiB free.",
     effect: "What has no place there is not copied: the VM goes on without its copy, and that is lost with its host.",

@@ -141,7 +141,7 @@ test("the commands tell of points, and of what their tests came to", async () =>
   await point("p3", { boot: { point: "p3", at: 7 as Point["at"], tookMs: 900, passed: true, checks: [] } });
   await point("p2", { proof: { point: "p2", at: 6 as Point["at"], tookMs: 9, passed: false, checks } });
   const { out } = await holdfast("point", "list", "--vm", "web");
-  expect(out).toMatch(/web +p1 +h2 .* 3 +crash +hand +proven on .*: 4\.2 s, RPO 35\.0 s\n/u);
+  expect(out).toMatch(/web +p1 +h2 .* 3 +crash +hand +proven on .*: HTTP, 4\.2 s, RPO 35\.0 s\n/u);
   expect(out).toMatch(/p3 .* booted on .*: 0\.9 s; nothing checked\n/u);
   expect(out).toMatch(/p2 .* failed on .*: http: no answer\n/u);
   const set = await holdfast(

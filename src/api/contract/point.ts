@@ -30,6 +30,8 @@ export const pointOutputSchema = z.object({
   sizeMiB: z.int().min(0).nullable(),
   /** Of the last test failover from it that checked something: HTTP, guest agent or screen. */
   proof: pointProofSchema.nullable(),
+  /** Newest first: of earlier ones those that looked for something which no later one did. */
+  earlierProofs: z.array(pointProofSchema),
   /** Of the last one that checked nothing: its guest executed, or not, and nothing is proven. */
   boot: pointProofSchema.nullable(),
 });

@@ -53,9 +53,9 @@ function listCommand(point: Parent, cli: Cli): void {
 
 function pointsText(points: readonly PointOutput[]): string {
   if (points.length === 0) return "There are no recovery points.\n";
-  const rows = points.map(({ vm, vmDeleted, id, host, at, ageMs, sizeMiB, origin, consistency, proof, boot }) => [
+  const rows = points.map(({ vm, vmDeleted, id, host, at, ageMs, sizeMiB, origin, consistency, ...tests }) => [
     ...[vmText({ vm, vmDeleted }), id, host.name, moment(at), age(ageMs), orDash(sizeMiB), consistency, origin],
-    testText({ proof, boot }),
+    testText(tests),
   ]);
   const left = points.find(({ vmDeleted }) => vmDeleted);
   const how = left === undefined ? "" : deletedText(left);

@@ -61,14 +61,14 @@ export const forecastMessages = {
   },
   "edit-strands-vms": {
     cause:
-      "If host {losing} is lost, these VMs find a host now and would find none any more: {vms}. {more} more would break.",
+      "If host {losing} is lost, these VMs find a host now and would find none any more: {vms}.[more? {more} more would break.]",
     effect: "Nothing was changed.",
     remedy:
       "Make room or loosen a rule first (`holdfast whatif host-loss {losing}` tells what becomes of each VM now), or repeat it with --accept if they may be down until {losing} is back.",
   },
   "edit-loses-majority": {
     cause:
-      "If host {losing} is lost, the store would have no majority any more, and no VM would start. {more} more would break.",
+      "If host {losing} is lost, the store would have no majority any more, and no VM would start.[more? {more} more would break.]",
     effect: "Nothing was changed.",
     remedy: "Have another host or a witness join first, or repeat it with --accept.",
   },

@@ -16,6 +16,8 @@ export const limits = {
   clockStepMs: 500,
   /** Clocks that are farther apart make times in logs and losses in seconds worth nothing. */
   clockApartMs: 2_000,
+  /** So long after a VM was put under protection its first copy counts as about to begin, where nothing is known to be in the way. */
+  copyBeginsWithinMs: 15_000,
   /** A manager that saw no commit for this long may itself be the one cut off: it fences nobody for a grace (S8). */
   ownGapMaxMs: 1_000,
   graceMs: 3_000,

@@ -117,6 +117,8 @@ export const groupSchema = z.object({
   /** Why it does nothing, each as a code with words; empty: it works. */
   paused: z.array(z.string()),
   createdAt: wallMs.default(0 as WallMs),
+  /** When VMs were last taken in. Absent: when it was made. */
+  grewAt: wallMs.optional(),
 });
 export type Group = z.infer<typeof groupSchema>;
 

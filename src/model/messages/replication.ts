@@ -307,6 +307,11 @@ export const replicationMessages = {
     effect: "If its host were lost, it would not start elsewhere.",
     remedy: "It is copied by itself as soon as it runs, and {host} takes its copies: see what else is said here.",
   },
+  "group-vm-begins": {
+    cause: "VM {vm} was put under protection a moment ago: copying it to host {host} is about to begin.",
+    effect: "Until all of it is there it would not start from its copy.",
+    remedy: "Nothing to do: it becomes Normal by itself.",
+  },
   "group-vm-copying": {
     cause: "VM {vm} is being copied to host {host}.",
     effect: "Until all of it is there it would not start from its copy.",
@@ -317,10 +322,15 @@ export const replicationMessages = {
     effect: "What is written meanwhile is lost with its host.",
     remedy: "Nothing to do where {host} or its link is back soon: what is missing is then copied by itself.",
   },
+  "group-vm-incomplete": {
+    cause: "The copy of VM {vm} on host {host} was begun and is not complete.",
+    effect: "If its host were lost, it would not start elsewhere.",
+    remedy: "It is copied by itself while it runs: bring {host} or its link back where one of them is away.",
+  },
   "group-vm-unusable": {
     cause: "The copy of VM {vm} on host {host} is of no use for a failover by itself.",
     effect: "If its host were lost, it would wait for it, or for an order.",
     remedy:
-      "Have it run, so that it is copied anew; or see what an order would lose: `holdfast group failover {group}`.",
+      "It is copied anew by itself while it runs and {host} is up. See what an order would lose now: `holdfast group failover {group}`.",
   },
 } satisfies Catalogue;

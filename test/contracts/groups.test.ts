@@ -308,6 +308,9 @@ test("[S25] a group in cycles says how often, what it may lose, and how far each
   expect((await client.cluster.status()).checks).toContainEqual(
     expect.objectContaining({ id: "group-vm-lags", subject: "office", level: "warn" }),
   );
+  const switched = await holdfast("group", "switchover", "office", "--to", "h2");
+  expect([switched.code, switched.err]).toEqual([1, expect.stringContaining("group-switch-in-cycles")]);
+  expect(switched.err).toContain("holdfast group failover office --planned");
   // 40 s behind and 60 s allowed: its host's loss would be answered now (FC2).
   expect((await holdfast("group", "set", "office", "--allow-loss", "10s")).err).toContain("edit-group-protects");
   const byOrder = ["group", "set", "office", "--allow-loss", "none"];

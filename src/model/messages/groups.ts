@@ -172,6 +172,13 @@ export const groupMessages = {
     effect: "No VM of the group was moved.",
     remedy: "Wait until the group is Normal: `holdfast group show {group}`.",
   },
+  "group-switch-in-cycles": {
+    cause:
+      "VM {vm} of group {group} is copied in cycles: while it runs its copy on host {host} is always some seconds behind.",
+    effect: "No VM of the group was moved.",
+    remedy:
+      "Have it stopped, the rest copied, and started there, all without a loss: `holdfast group failover {group} --planned`.",
+  },
   "group-not-paused": {
     cause: "Group {group} is not paused.",
     effect: "Nothing has changed.",
@@ -209,8 +216,9 @@ export const groupMessages = {
   },
   "failover-host-up": {
     cause: "Host {host} is up, and VM {vm} of group {group} belongs to it.",
-    effect: "Nothing was done: what its copy lacks need not be lost.",
-    remedy: "Wait until the group is Normal, then `holdfast group switchover {group}`.",
+    effect: "Nothing was done: nothing need be lost while {host} is up.",
+    remedy:
+      "It goes there without a loss by `holdfast group switchover {group}` as it runs, or stopped and started by `holdfast group failover {group} --planned`, which is the way where it is copied in cycles. Both say where a copy is not ready.",
   },
   "failover-no-copy": {
     cause: "VM {vm} of group {group} has no copy on host {host} that a guest could start from.",

@@ -174,6 +174,20 @@ test("the commands tell of points, and of what their tests came to", async () =>
   expect([later.code, later.err]).toEqual([1, expect.stringContaining("point-test-without-time")]);
 });
 
+test("[S20] a test says at once where and for how long, and then what was not shown", async () => {
+  await protect();
+  await point("p1");
+  const testing = holdfast("point", "test", "web", "newest", "--http", "/");
+  await expect.poll(() => [...api.view().intents.values()].length).toBe(1);
+  const checks = [{ kind: "http", passed: false, detail: "HTTP does not answer" }];
+  await point("p1", { proof: { point: "p1", at: 5 as Point["at"], tookMs: 9, passed: false, checks } });
+  await answered({ kind: "done", at: 5 });
+  const { code, err } = await testing;
+  expect(code).toBe(1);
+  expect(err).toMatch(/^web: point p1 is tested on h2, for 120 s at most\.\n/u);
+  expect(err).toContain("http: HTTP does not answer");
+});
+
 test("each --json is exactly what the contract describes", async () => {
   await protect();
   await point("p1");

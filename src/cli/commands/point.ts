@@ -165,6 +165,10 @@ function testCommand(point: Parent, cli: Cli): void {
       const session = await cli.session();
       const input = { vm, point: name, checks, limitMs };
       const wish = await session.change((client, requestId) => client.point.test({ ...input, requestId }));
+      if (json !== true)
+        cli.io.err(
+          `${wish.vm.name}: point ${wish.point} is tested on ${wish.host.name}, for ${limitMs / 1_000} s at most.\n`,
+        );
       const end = await settled(session, wish, limitMs + usualMs);
       const { points } = await session.call((client) => client.point.list({ vm }));
       const tested = points.find(({ id }) => id === end.point);

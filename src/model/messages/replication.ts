@@ -61,7 +61,8 @@ export const replicationMessages = {
   "replica-daemon-failed": {
     cause: "The storage daemon for the copies of VM {vm} does not start, or an earlier one does not end.",
     effect: "Nothing is copied; the VM goes on at its host.",
-    remedy: "Its log lies in the run folder, under `received/{vm}`.",
+    remedy:
+      "Its log lies in the run folder of the host that is to receive them, under `received/`, in the folder that bears the id of the VM (`holdfast vm show {vm} --json` has it).",
   },
   "replica-no-address": {
     cause: "None of the addresses {addresses} is one of this host's, or their ports are taken.",

@@ -191,9 +191,9 @@ export const groupMessages = {
   },
   "group-created": "Availability group {group} was created: {vms}, from {from} to {to}.",
   "group-changed": "Availability group {group} was changed: {vms}, from {from} to {to}.",
-  "group-was-paused": "Availability group {group} was paused: {vms} go on without their copies.",
+  "group-was-paused": "Availability group {group} was paused. What goes on without its copy: {vms}.",
   "group-resumed": "Availability group {group} was resumed.",
-  "group-deleted": "Availability group {group} was deleted: {vms} are not protected any more.",
+  "group-deleted": "Availability group {group} was deleted. What is not protected any more: {vms}.",
   "replica-in-sync": "The copy of VM {vm} on {host} has everything: from now on each write waits for it.",
   "replica-left-behind": {
     cause: "The copy of VM {vm} on {host} does not answer.",
@@ -273,7 +273,7 @@ export const groupMessages = {
   "replica-first-cycle":
     "The copy of VM {vm} on {host} holds a whole cycle: from now on only what was written since is lost.",
   "replica-lags": {
-    cause: "The copy of VM {vm} on {host} is {seconds} s behind, with a cycle every {everyS} s: {why}",
+    cause: "The copy of VM {vm} on {host} is {seconds} s behind, with a cycle every {everyS} s[why? ({why})].",
     effect: "So much would be lost with the VM's host.",
     remedy: "Nothing to do where the link or the host is back soon: what is missing is then sent by itself.",
   },

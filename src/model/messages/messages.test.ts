@@ -72,6 +72,9 @@ test("nothing is told of what there is none of", () => {
   const fails = (more: number) => render("edit-rule-fails", { rule: "r", more }).cause;
   expect(fails(0)).toBe("Rule r could not be followed any more.");
   expect(fails(3)).toBe("Rule r could not be followed any more. 3 more would break.");
+  const late = (why: string) => render("replica-lags", { vm: "web", host: "h2", seconds: 15, everyS: 5, why }).cause;
+  expect(late("")).toBe("The copy of VM web on h2 is 15 s behind, with a cycle every 5 s.");
+  expect(late("link cut")).toBe("The copy of VM web on h2 is 15 s behind, with a cycle every 5 s (link cut).");
   for (const [code, message] of messages)
     expect(JSON.stringify(message).replaceAll(/\[[A-Za-z]+\?[^\]]*\]/gu, ""), code).not.toMatch(/\{more\}|[[\]]/u);
 });

@@ -12,7 +12,8 @@ const taskCopyingSchema = copyingSchema.extend({
 
 export const taskSchema = z.object({
   id: z.string(),
-  kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm"]),
+  /** `copy-vm`: its disks are copied to the host of its group that protects it; nobody ordered that one by itself. */
+  kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm", "copy-vm"]),
   vm: z.string(),
   vmName: z.string(),
   /** The host that a move goes to. */

@@ -1,5 +1,6 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
 import { moveTurns } from "../../core/move-turns.ts";
+import { copiesState, protectionOf } from "../../core/replication-duty.ts";
 import { hostName, vmName } from "../../core/requests/find.ts";
 import { whyStartWaits } from "../../core/start-waits.ts";
 import { whyMoveStopsFirst } from "../../core/stopped-first.ts";
@@ -7,7 +8,7 @@ import { type Waiting, waitsToLeave } from "../../core/waits-to-leave.ts";
 import type { HostId, VmId, WallMs } from "../../model/ids.ts";
 import type { VmMove } from "../../model/move-records.ts";
 import type { Reason } from "../../model/reason.ts";
-import { systemActor, type Task } from "../../model/records.ts";
+import { systemActor, type Task, type Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import type { Tracker } from "./tracker.ts";
@@ -44,6 +45,9 @@ export function presentTasks(view: ClusterView, tracker: Tracked, of?: VmId): Ta
     ...waitsToLeave(view)
       .filter(({ vm }) => isMeant({ vm: vm.id }))
       .map((one) => presentWaiting(view, one)),
+    ...valuesInKeyOrder(view.vms)
+      .filter(({ value }) => isMeant({ vm: value.id }))
+      .flatMap(({ value }) => presentCopy(view, value, seen.at)),
   ];
 }
 
@@ -118,6 +122,25 @@ function presentWaiting(view: ClusterView, { vm: { id }, at, why, waits }: Waiti
     reason: why,
     at,
   };
+}
+
+/** Of a VM in a group: its copy is made, or brought up to date. */
+function presentCopy(view: ClusterView, { id, name }: Vm, now: WallMs): TaskOutput[] {
+  const owner = view.owners.get(id)?.value;
+  const to = protectionOf(view, id)?.to;
+  if (owner?.kind !== "held" || to === undefined || copiesState(view, id, owner, to) !== "copying") return [];
+  const known = view.copyings.get(id)?.value;
+  const isOfIt = known?.epoch === owner.epoch && known.to === to;
+  const toName = hostName(view, to);
+  return [
+    {
+      ...{ id: `copy-of-${id}`, kind: "copy-vm", vm: id, to, vmName: name, toName },
+      ...{ percent: isOfIt ? known.percent : 0, copying: null, queue: null, lastWordOf: null, stoppedFirst: null },
+      ...{ waits: null, end: null, actor: systemActor },
+      reason: { rule: "S17", code: "group-vm-copying", params: { vm: name, host: toName } },
+      at: isOfIt ? known.at : now,
+    },
+  ];
 }
 
 /** A third of the way is over once it is under way and has its turn, the last one begins when the VM has changed hands. */

@@ -18,6 +18,8 @@ export const limits = {
   clockApartMs: 2_000,
   /** A replica that takes writes and says nothing for as long has its relay try another link: well within a guest's bound (S16). */
   replicaSilentMs: 1_200,
+  /** So long after a VM was put under protection its first copy counts as about to begin, where nothing is known to be in the way. */
+  copyBeginsWithinMs: 15_000,
   /** A manager that saw no commit for this long may itself be the one cut off: it fences nobody for a grace (S8). */
   ownGapMaxMs: 1_000,
   graceMs: 3_000,

@@ -176,6 +176,14 @@ test("[S20] a test that checked nothing proves nothing, and takes no proof's pla
   const proven = withProof(point("p1", 4 * minute), { ...boot(0), ...checked });
   expect(proven).toMatchObject({ proof: { at: 5 * minute, passed: true, rpoMs: minute } });
   const later = withProof(proven, boot(9 * minute));
+  // Of each kind of check the last word stays, whatever a later test looked for.
+  const by = (kind: string, ms: number) => ({ ...boot(ms), checks: [{ kind, passed: true, detail: "" }] });
+  const seen = withProof(withProof(later, by("screen", 6 * minute)), by("agent", 7 * minute));
+  expect([seen.proof, ...(seen.earlierProofs ?? [])].map((one) => one?.at)).toEqual([7, 6, 5].map((m) => m * minute));
+  expect(withProof(seen, by("http", 8 * minute)).earlierProofs?.map(({ at: when }) => when)).toEqual([
+    7 * minute,
+    6 * minute,
+  ]);
   expect(later).toMatchObject({ proof: proven.proof, boot: { at: 9 * minute, rpoMs: 5 * minute } });
   expect([isOnRecord(later, boot(9 * minute)), isOnRecord(proven, boot(9 * minute))]).toEqual([true, false]);
   const { view } = withPoints(later);

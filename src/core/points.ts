@@ -1,7 +1,7 @@
 import { compareText } from "../base/order.ts";
 import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import { isChecked, type PointProof } from "../model/point-proof.ts";
+import { isChecked, kindsChecked, type PointProof } from "../model/point-proof.ts";
 import { isBranch, type Point } from "../model/point-records.ts";
 import type { HeldOwner, HostRegistration } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
@@ -138,6 +138,7 @@ export function recordChanges(
       ...{ schema: 1, vm, id, host: self, at: at as WallMs, origin, consistency, sizeMiB: size },
       proof: before?.value.proof ?? null,
       ...(before?.value.boot === undefined ? {} : { boot: before.value.boot }),
+      ...(before?.value.earlierProofs === undefined ? {} : { earlierProofs: before.value.earlierProofs }),
       ...(vmAs === undefined ? {} : { vmAs }),
       // What lies there does not tell it.
       ...(before?.value.whyCrash === undefined ? {} : { whyCrash: before.value.whyCrash }),
@@ -205,10 +206,23 @@ function newestOf(proofs: readonly PointProof[]): PointProof | undefined {
   return proofs.reduce<PointProof | undefined>((last, one) => (last && last.at >= one.at ? last : one), undefined);
 }
 
-/** With what its test came to. What checked nothing replaces no proof: whoever looks for one would find less than there was. */
+/** With what its test came to. No proof goes for one that looked for less: whoever looks for it would find less than there was. */
 export function withProof(point: Point, proof: PointProof): Point {
   const told = { ...proof, rpoMs: Math.max(0, proof.at - point.at) };
-  return isChecked(proof) ? { ...point, proof: told } : { ...point, boot: told };
+  if (!isChecked(proof)) return { ...point, boot: told };
+  const { earlierProofs = [], ...rest } = point;
+  const earlier = notLookedForSince(proof, [...(point.proof === null ? [] : [point.proof]), ...earlierProofs]);
+  return { ...rest, proof: told, ...(earlier.length === 0 ? {} : { earlierProofs: earlier }) };
+}
+
+/** Newest first, those of them that looked for something which no later one did. */
+function notLookedForSince(last: PointProof, before: readonly PointProof[]): PointProof[] {
+  const seen = new Set(kindsChecked(last));
+  return before.filter((proof) => {
+    const isMore = kindsChecked(proof).some((kind) => !seen.has(kind));
+    for (const kind of kindsChecked(proof)) seen.add(kind);
+    return isMore;
+  });
 }
 
 /** What came of that very test is on record. */

@@ -4,7 +4,7 @@ import { ReplicaCluster, run, there, volumes, web } from "../../test/support/rep
 import type { WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { inSyncTransaction, mayGoByHost, saidByHost } from "./replication.ts";
-import { usability, wholeCopies } from "./replication-usable.ts";
+import { usability, usabilityOnceLost, wholeCopies } from "./replication-usable.ts";
 
 const byHost = () => new ReplicaCluster().copies({ kind: "in-sync", byHost: true });
 const states = ({ view }: ReplicaCluster) =>
@@ -19,6 +19,15 @@ describe("a copy that the run's host may go on without by its own note", () => {
     ];
     for (const { view } of lost)
       expect(usability(view, web, there)).toEqual({ kind: "lossy", code: "replica-by-host", since: null });
+  });
+
+  test("[S23] is not said to lack nothing by whoever cannot ask that host", () => {
+    const lossy = { kind: "lossy", code: "replica-by-host", since: null };
+    expect(usabilityOnceLost(byHost().view, web, there)).toEqual(lossy);
+    expect(usability(byHost().view, web, there)).toEqual({ kind: "whole" });
+    expect(usabilityOnceLost(new ReplicaCluster().copies({ kind: "in-sync" }).view, web, there)).toEqual({
+      kind: "whole",
+    });
   });
 
   test("[S16, S23] has to be recorded as such for this very run, on every disk", () => {

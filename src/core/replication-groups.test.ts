@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { facts, held, host, incarnation } from "../../test/support/records.ts";
-import { ReplicaCluster, there, web } from "../../test/support/replicas.ts";
+import { facts, held, host, incarnation, status } from "../../test/support/records.ts";
+import { ReplicaCluster, run, there, web } from "../../test/support/replicas.ts";
 import type { GroupId, HostId, PoolId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Group } from "../model/replication-records.ts";
+import type { Group, ReplicaState } from "../model/replication-records.ts";
 import { groupState } from "./replication-groups.ts";
 
 const group: Group = {
@@ -30,6 +30,36 @@ test("one word, and why", () => {
   const stale = { kind: "stale", cause: "silent", whole: true, at: 0 as WallMs } as const;
   expect(wordOf(new ReplicaCluster().copies(stale))).toEqual(["Warning", "group-vm-stale"]);
   expect(wordOf(new ReplicaCluster().copies({ kind: "unknown" }))).toEqual(["Error", "group-vm-unusable"]);
+});
+
+test("a VM that was put under protection a moment ago is about to be copied, where nothing is known to be in the way", () => {
+  const running = () =>
+    new ReplicaCluster().put(keys.vmStatus(web), status(run.host, run.incarnation, run.epoch, "running"));
+  const young: Group = { ...group, createdAt: 95_000 as WallMs };
+  expect(wordOf(running(), young)).toEqual(["Synchronizing", "group-vm-begins"]);
+  expect(wordOf(running(), { ...group, grewAt: 95_000 as WallMs })).toEqual(["Synchronizing", "group-vm-begins"]);
+  expect(wordOf(running())).toEqual(["Error", "group-vm-unprotected"]);
+  expect(wordOf(new ReplicaCluster(), young), "it does not run").toEqual(["Error", "group-vm-unprotected"]);
+  expect(wordOf(running(), young, (id) => id !== there)[0]).toBe("Error");
+  const refusing = running().put(keys.hostFacts(there), {
+    ...facts({ incarnation: incarnation(7) }),
+    copiesRefused: [{ vm: web, code: "pool-full", params: { pool: "local", vm: web } }],
+  });
+  expect(wordOf(refusing, young)[0]).toBe("Error");
+});
+
+test("a VM that runs without its copy says so in the same words, whichever of its hosts was lost", () => {
+  const runs = (state: ReplicaState) =>
+    wordOf(
+      new ReplicaCluster()
+        .copies(state)
+        .put(keys.vmStatus(web), status(run.host, run.incarnation, run.epoch, "running")),
+    );
+  const at = 0 as WallMs;
+  expect(runs({ kind: "diverged", at, kept: false })).toEqual(["Warning", "group-vm-stale"]);
+  expect(runs({ kind: "stale", cause: "silent", whole: true, at })).toEqual(["Warning", "group-vm-stale"]);
+  // From one that was never complete it would start nowhere.
+  expect(runs({ kind: "stale", cause: "silent", whole: false, at })).toEqual(["Error", "group-vm-incomplete"]);
 });
 
 test("[S21] where the host of the copies does not take them its own word says why, as long as it lives", () => {

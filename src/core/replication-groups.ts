@@ -13,8 +13,9 @@ import { pointTroubles, quotaTrouble } from "./point-checks.ts";
 import { copiesOn } from "./replication.ts";
 import { isLate, lagNow } from "./replication-cycles.ts";
 import { keepsBranch, protectionOf, sidesOf, versionOf, waitsForResume } from "./replication-duty.ts";
-import { usability } from "./replication-usable.ts";
+import { type Usability, usability } from "./replication-usable.ts";
 import { vmIndex } from "./vm-index.ts";
+import { isRunning } from "./vm-state.ts";
 import { waitsForOrder } from "./vm-waits.ts";
 
 export type GroupWord = "Normal" | "Synchronizing" | "Warning" | "Paused" | "Error";
@@ -41,7 +42,8 @@ export function groupState(
     ...group.vms.flatMap((vm) => {
       // Why it is down says what is the matter with its copy, too.
       const down = waitsForOrder(view, group, vm, isHeard, now);
-      return [...(down.length > 0 ? down : vmTrouble(view, group, vm, now, own)), ...linkTrouble(view, vm)];
+      const copy = down.length > 0 ? down : vmTrouble(view, group, vm, now, own);
+      return [...(beginsNow(view, group, vm, isHeard, now, copy) ?? copy), ...linkTrouble(view, vm)];
     }),
     ...group.vms.flatMap((vm) => roomTrouble(view, group, vm)),
     ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
@@ -153,6 +155,28 @@ function roomTrouble(view: ClusterView, group: Group, id: VmId): [GroupWord, Rea
   });
 }
 
+/** The run goes on without it: it was left behind, or lies at the host that the VM was lost with or left, which has nothing of its own. */
+function isLeftBehind(view: ClusterView, vm: VmId, use: Usability): boolean {
+  if (use.kind !== "lossy") return false;
+  return use.code === "replica-stale" || (use.code === "replica-diverged" && isRunning(view, vm));
+}
+
+/** It was put under protection a moment ago, runs, and nothing is known to be in the way: its first copy is about to begin. */
+function beginsNow(
+  view: ClusterView,
+  group: Group,
+  vm: VmId,
+  isHeard: (host: HostId) => boolean,
+  now: WallMs,
+  [first, ...more]: readonly (readonly [GroupWord, Reason])[],
+): [GroupWord, Reason][] | undefined {
+  const sides = sidesOf(view, group, vm);
+  if (first?.[1].code !== "group-vm-unprotected" || more.length > 0 || sides === undefined) return undefined;
+  const isNew = now - (group.grewAt ?? group.createdAt) < limits.copyBeginsWithinMs;
+  if (!isNew || !isRunning(view, vm) || !isHeard(sides.from) || !isHeard(sides.to)) return undefined;
+  return [["Synchronizing", reason("S17", "group-vm-begins", first[1].params)]];
+}
+
 /** What an earlier life of the host said is over. */
 function presentFacts(view: ClusterView, host: HostId): HostFacts | undefined {
   const facts = view.facts.get(host)?.value;
@@ -201,7 +225,8 @@ function copyTrouble(
     const params = { vm: name, host: to, seconds: Math.round(lag / 1_000) };
     return [["Warning", reason("S25", "group-vm-lags", params)]];
   }
-  const code = use.kind === "lossy" && use.code === "replica-stale" ? "group-vm-stale" : "group-vm-unusable";
+  if (use.kind === "unusable") return [["Error", reason("S17", "group-vm-incomplete", { vm: name, host: to })]];
+  const code = isLeftBehind(view, vm, use) ? "group-vm-stale" : "group-vm-unusable";
   if (code === "group-vm-stale" && waitsForResume(view, vm, to, group))
     return [["Warning", reason("S17", "group-waits-for-resume", { vm: name, host: to, group: group.name })]];
   return [

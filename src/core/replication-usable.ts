@@ -23,13 +23,31 @@ type LossCode =
 
 /** The worst of its volumes counts: a VM starts from all of them. */
 export function usability(view: ClusterView, vm: VmId, host: HostId): Usability {
+  return worstOf(view, vm, host, (copy, owner) => isLost(owner, view) && isByHost(copy, owner));
+}
+
+/** As it will be once the VM's host is proven gone, where that host cannot be asked: never more than will be true then (S23). */
+export function usabilityOnceLost(view: ClusterView, vm: VmId, host: HostId): Usability {
+  return worstOf(view, vm, host, isByHost);
+}
+
+/** A person took it by a takeover although only the lost host could say whether it has everything (S23). */
+export function isTakenUnsaid(view: ClusterView, vm: VmId, host: HostId): boolean {
+  return copiesOn(view, vm, host).some(
+    ({ record }) => record?.value.state.kind === "in-sync" && record.value.state.unsaid === true,
+  );
+}
+
+type Unsaid = (copy: Replica, owner: Owner | undefined) => boolean;
+
+function worstOf(view: ClusterView, vm: VmId, host: HostId, isUnsaid: Unsaid): Usability {
   const owner = view.owners.get(vm)?.value;
-  const found = copiesOn(view, vm, host).map((copy) => usabilityOf(copy, owner, view));
+  const found = copiesOn(view, vm, host).map((copy) => usabilityOf(copy, owner, isUnsaid));
   if (found.length === 0 || owner === undefined) return { kind: "unusable", code: "replica-absent" };
   return found.reduce((worst, one) => (rank(one) > rank(worst) ? one : worst));
 }
 
-function usabilityOf({ record }: Copy, owner: Owner | undefined, view: ClusterView): Usability {
+function usabilityOf({ record }: Copy, owner: Owner | undefined, isUnsaid: Unsaid): Usability {
   const state = record?.value.state;
   if (record === undefined || state === undefined) return { kind: "unusable", code: "replica-absent" };
   switch (state.kind) {
@@ -37,7 +55,7 @@ function usabilityOf({ record }: Copy, owner: Owner | undefined, view: ClusterVi
     case "surplus":
       return { kind: "unusable", code: "replica-incomplete" };
     case "in-sync":
-      if (isUnsaid(record.value, owner, view)) return { kind: "lossy", code: "replica-by-host", since: null };
+      if (isUnsaid(record.value, owner)) return { kind: "lossy", code: "replica-by-host", since: null };
       // S14, S18: said of an earlier run, it says nothing about what was written since.
       if (record.value.epoch === owner?.epoch) return { kind: "whole" };
       return { kind: "lossy", code: "replica-earlier-run", since: null };
@@ -56,10 +74,14 @@ function usabilityOf({ record }: Copy, owner: Owner | undefined, view: ClusterVi
   }
 }
 
-/** The host of this very run is lost, and cannot say any more whether it went on without this copy (S23). */
-function isUnsaid({ state, epoch }: Replica, owner: Owner | undefined, view: ClusterView): boolean {
-  if (state.kind !== "in-sync" || state.byHost !== true || owner?.kind !== "held" || owner.epoch !== epoch)
-    return false;
+/** Only the host of this very run can say whether it went on without this copy (S23). */
+function isByHost({ state, epoch }: Replica, owner: Owner | undefined): boolean {
+  return state.kind === "in-sync" && state.byHost === true && owner?.kind === "held" && owner.epoch === epoch;
+}
+
+/** It cannot say anything any more. */
+function isLost(owner: Owner | undefined, view: ClusterView): boolean {
+  if (owner?.kind !== "held") return false;
   const { host, incarnation } = owner;
   return view.hosts.get(host)?.value.incarnation !== incarnation || fenceOf(view, host, incarnation) !== undefined;
 }

@@ -9,7 +9,7 @@ import { fenceOf } from "../model/view.ts";
 import { proveGone } from "./fencing.ts";
 import { lastToKeep } from "./last-moments.ts";
 import { promoteCopies } from "./replication-promotion.ts";
-import { usability, wholeCopies } from "./replication-usable.ts";
+import { isTakenUnsaid, usability, wholeCopies } from "./replication-usable.ts";
 import {
   foreseeTakeover,
   isHalfTakenOver,
@@ -206,7 +206,12 @@ describe("a takeover", () => {
     const recorded = clusterWith({ kind: "in-sync" });
     expect(foreseeTakeover(recorded.view, there, [lost])).toMatchObject([{ why: null, loss: null }]);
     takeOver(byHost);
-    expect(wholeCopies(byHost.view, web)).toEqual([there]);
+    expect([wholeCopies(byHost.view, web), isTakenUnsaid(byHost.view, web, there)]).toEqual([[there], true]);
+    // Also where the order is given anew; of what both had agreed to, everything is known.
+    takeOver(byHost);
+    expect([epochOf(byHost), isTakenUnsaid(byHost.view, web, there)]).toEqual([run.epoch + 200, true]);
+    takeOver(recorded);
+    expect([wholeCopies(recorded.view, web), isTakenUnsaid(recorded.view, web, there)]).toEqual([[there], false]);
     const byItself = clusterWith({ kind: "in-sync", byHost: true });
     const steps = takeoverSteps(byItself.view, {
       self: there,

@@ -3,7 +3,7 @@ import type { Epoch, HostId, Incarnation, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { type Reason, type Refusal, refuse } from "../model/reason.ts";
 import type { Cluster, FenceRecord, HeldOwner, Owner, ProofKind, Vm } from "../model/records.ts";
-import type { Replica } from "../model/replication-records.ts";
+import type { Replica, ReplicaState } from "../model/replication-records.ts";
 import type { Compare, Transaction, Write } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/view.ts";
 import { joinedStoreTransaction, joinsStore } from "./removal.ts";
@@ -252,7 +252,7 @@ function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, takeove
       if (record === undefined) continue;
       const next =
         host === self && isTaken
-          ? { ...record.value, epoch, state: { kind: "in-sync" } as const }
+          ? { ...record.value, epoch, state: takenState(record.value) }
           : forgotten(record.value);
       if (next === record.value) continue;
       compares.push(unchanged(key, record));
@@ -260,6 +260,13 @@ function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, takeove
     }
   }
   return transaction(compares, writes);
+}
+
+/** Whoever goes on from it says that nobody can say what it lacks (S23), also where the order is given anew. */
+function takenState(replica: Replica): ReplicaState {
+  const { state } = replica;
+  const isUnsaid = isByHost(replica) || (state.kind === "in-sync" && state.unsaid === true);
+  return { kind: "in-sync", ...(isUnsaid ? { unsaid: true } : {}) };
 }
 
 function forgotten(replica: Replica): Replica {

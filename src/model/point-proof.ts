@@ -20,7 +20,7 @@ export const proofCheckSchema = z.discriminatedUnion("kind", [
 ]);
 export type ProofCheck = z.infer<typeof proofCheckSchema>;
 
-/** What came of a test failover, for people: "proven on …: 4.2 s, RPO 35.0 s". */
+/** What came of a test failover, for people: "proven on …: HTTP, 4.2 s, RPO 35.0 s". */
 export const pointProofSchema = z.object({
   point: z.string(),
   /** When it began, and how long it took until all checks were passed, or until it was given up. */
@@ -35,8 +35,13 @@ export const pointProofSchema = z.object({
 export type PointProof = z.infer<typeof pointProofSchema>;
 
 /** Whoever asks for nothing learns that a guest executes, which an empty disk's does too: that proves nothing. */
-export function isChecked({ checks }: Pick<PointProof, "checks">): boolean {
-  return checks.some(({ kind }) => kind !== "boot");
+export function isChecked(proof: Pick<PointProof, "checks">): boolean {
+  return kindsChecked(proof).length > 0;
+}
+
+/** What its guest had to show besides executing. */
+export function kindsChecked({ checks }: Pick<PointProof, "checks">): string[] {
+  return checks.flatMap(({ kind }) => (kind === "boot" ? [] : [kind]));
 }
 
 /** `proven`: booted, and passed an HTTP, agent or screen check, and every one that was asked for. `booted`: nothing was asked. */

@@ -50,6 +50,8 @@ export const pointSchema = z.object({
   sizeMiB: z.int().min(0).nullable(),
   /** Of the last test failover from it that checked something; null: there was none. */
   proof: pointProofSchema.nullable(),
+  /** Newest first: of earlier ones those that looked for something which no later one did. Absent: there are none. */
+  earlierProofs: z.array(pointProofSchema).optional(),
   /** Of the last one that checked nothing: it proves nothing, and never takes the place of the other. */
   boot: pointProofSchema.optional(),
 });

@@ -15,9 +15,13 @@ export const replicaStateSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("copying") }),
   /**
    * `byHost`: where two hosts vote, that of the run may go on without it by its own fsynced note alone (S23). So once that host is
-   * lost, only a person takes it.
+   * lost, only a person takes it. `unsaid`: such a one, which a person has taken by a takeover: it may lack what nobody can say.
    */
-  z.object({ kind: z.literal("in-sync"), byHost: z.literal(true).optional() }),
+  z.object({
+    kind: z.literal("in-sync"),
+    byHost: z.literal(true).optional(),
+    unsaid: z.literal(true).optional(),
+  }),
   z.object({
     kind: z.literal("stale"),
     /**
@@ -113,6 +117,8 @@ export const groupSchema = z.object({
   /** Why it does nothing, each as a code with words; empty: it works. */
   paused: z.array(z.string()),
   createdAt: wallMs.default(0 as WallMs),
+  /** When VMs were last taken in. Absent: when it was made. */
+  grewAt: wallMs.optional(),
 });
 export type Group = z.infer<typeof groupSchema>;
 

@@ -116,8 +116,13 @@ test("[S23] a host that does not hear the one which runs the VM does not promise
   ages = { store: 20_000, h1: 20_000, h2: 20_000 };
   expect(await office()).toMatchObject({ status: "Warning", reasons: [{ code: "group-vm-maybe-alone" }] });
   expect(await holdfast("vm", "show", "web")).toMatch(/Protection +group office: Warning/u);
+  const losses = async () => (await client.group.losses({ group: "office", to: "h1" })).vms;
+  expect(await losses()).toMatchObject([{ code: "replica-by-host", lostMs: null, lostMiB: null, proof: "missing" }]);
+  const shown = await begin(["group", "failover", "office", "--to", "h1"], { HOLDFAST_SOCKET: api.socket }).ended;
+  expect(shown.out).toMatch(/web +h1 +replica-by-host +- +nobody can say/u);
   await copyOn("h1", { kind: "in-sync" });
   expect((await office()).status, "the store would have to be told first").toBe("Normal");
+  expect(await losses()).toMatchObject([{ code: "whole", lostMs: 0 }]);
 });
 
 test("[S17] a VM that is down because its group was paused says so wherever it is asked for, with what helps", async () => {

@@ -53,6 +53,12 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
     status: "Synchronizing",
     vms: [{ copying: { percent: 40, remainingMiB: 30, remainingMs: 3_000 }, aloneMs: null }],
   });
+  expect((await client.task.list()).tasks).toMatchObject([
+    { kind: "copy-vm", vmName: "web", toName: "h2", percent: 40 },
+  ]);
+  expect(await holdfast("task", "list").then(({ out }) => out)).toMatch(
+    /web +copy-vm +h2 +40 % .*is being copied to host h2/u,
+  );
   // All is copied, and nothing confirmed yet; or it is what was noted of an earlier copy.
   await api.put(keys.vmCopying(web), { ...copying, percent: 100, remainingMiB: 0 });
   expect((await client.group.show({ group: "office" })).group.vms[0]).toMatchObject({ copy: "copying", copying: null });
@@ -308,6 +314,9 @@ test("[S25] a group in cycles says how often, what it may lose, and how far each
   expect((await client.cluster.status()).checks).toContainEqual(
     expect.objectContaining({ id: "group-vm-lags", subject: "office", level: "warn" }),
   );
+  const switched = await holdfast("group", "switchover", "office", "--to", "h2");
+  expect([switched.code, switched.err]).toEqual([1, expect.stringContaining("group-switch-in-cycles")]);
+  expect(switched.err).toContain("holdfast group failover office --planned");
   // 40 s behind and 60 s allowed: its host's loss would be answered now (FC2).
   expect((await holdfast("group", "set", "office", "--allow-loss", "10s")).err).toContain("edit-group-protects");
   const byOrder = ["group", "set", "office", "--allow-loss", "none"];

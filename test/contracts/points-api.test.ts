@@ -91,6 +91,39 @@ test("[S18] a branch with what nobody else has is deleted only by whoever says s
   expect((await deleted).out).toBe("web: branch b1 was deleted.\n");
 });
 
+test("[S18] a branch is looked for among branches alone: nothing that is called one gives up or exports a recovery point", async () => {
+  await protect();
+  await point("p0", { at: (Date.now() - 20_000) as Point["at"] });
+  const exported = ["branch", "export", "web", "newest", "--to", "/var/tmp/web"] as const;
+  for (const line of [["branch", "delete", "web", "newest", "--accept"], exported]) {
+    const { code, err } = await holdfast(...line);
+    expect([code, err]).toEqual([1, expect.stringContaining("branch-unknown")]);
+    expect(err).toContain("Its branches are: none.");
+  }
+  await point("b1", { origin: "branch", at: (Date.now() - 15_000) as Point["at"] });
+  await point("b2", { origin: "branch-kept", at: (Date.now() - 10_000) as Point["at"] });
+  await point("p1");
+  for (const name of ["p1", "nope"]) {
+    const { code, err } = await holdfast("branch", "delete", "web", name, "--accept");
+    expect([code, err]).toEqual([1, expect.stringContaining(`VM web has no branch ${name}.`)]);
+    expect(err).toContain("Its branches are: b1, b2.");
+  }
+  expect((await holdfast("branch", "export", "web", "p1", "--to", "/var/tmp/web")).err).toContain("branch-unknown");
+  const refused = await holdfast("branch", "delete", "web", "newest");
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("Branch b2 of VM web on h2")]);
+  expect(api.view().intents.size).toBe(0);
+  const deleted = holdfast("branch", "delete", "web", "newest", "--accept");
+  await expect.poll(() => api.view().intents.size).toBe(1);
+  const wishes = () => [...api.view().intents.values()].map(({ value }) => value.kind === "point" && value.wish);
+  expect(wishes()).toEqual([{ act: "drop", point: "b2" }]);
+  await answered({ kind: "done", at: 5 });
+  expect((await deleted).out).toBe("web: branch b2 was deleted.\n");
+  const exporting = holdfast(...exported);
+  await expect.poll(wishes).toContainEqual({ act: "export", point: "b2", folder: "/var/tmp/web" });
+  await answered({ kind: "done", at: 6 });
+  expect((await exporting).out).toContain("web: branch b2 is on h2");
+});
+
 test("the commands tell of points, and of what their tests came to", async () => {
   await protect();
   expect((await holdfast("point", "list")).out).toBe("There are no recovery points.\n");
@@ -108,7 +141,7 @@ test("the commands tell of points, and of what their tests came to", async () =>
   await point("p3", { boot: { point: "p3", at: 7 as Point["at"], tookMs: 900, passed: true, checks: [] } });
   await point("p2", { proof: { point: "p2", at: 6 as Point["at"], tookMs: 9, passed: false, checks } });
   const { out } = await holdfast("point", "list", "--vm", "web");
-  expect(out).toMatch(/web +p1 +h2 .* 3 +crash +hand +proven on .*: 4\.2 s, RPO 35\.0 s\n/u);
+  expect(out).toMatch(/web +p1 +h2 .* 3 +crash +hand +proven on .*: HTTP, 4\.2 s, RPO 35\.0 s\n/u);
   expect(out).toMatch(/p3 .* booted on .*: 0\.9 s; nothing checked\n/u);
   expect(out).toMatch(/p2 .* failed on .*: http: no answer\n/u);
   const set = await holdfast(
@@ -139,6 +172,20 @@ test("the commands tell of points, and of what their tests came to", async () =>
   for (const line of bad) expect([line, (await holdfast(...line)).code]).toEqual([line, 2]);
   const later = await holdfast("group", "set", "office", "--test-http", "/");
   expect([later.code, later.err]).toEqual([1, expect.stringContaining("point-test-without-time")]);
+});
+
+test("[S20] a test says at once where and for how long, and then what was not shown", async () => {
+  await protect();
+  await point("p1");
+  const testing = holdfast("point", "test", "web", "newest", "--http", "/");
+  await expect.poll(() => [...api.view().intents.values()].length).toBe(1);
+  const checks = [{ kind: "http", passed: false, detail: "HTTP does not answer" }];
+  await point("p1", { proof: { point: "p1", at: 5 as Point["at"], tookMs: 9, passed: false, checks } });
+  await answered({ kind: "done", at: 5 });
+  const { code, err } = await testing;
+  expect(code).toBe(1);
+  expect(err).toMatch(/^web: point p1 is tested on h2, for 120 s at most\.\n/u);
+  expect(err).toContain("http: HTTP does not answer");
 });
 
 test("each --json is exactly what the contract describes", async () => {

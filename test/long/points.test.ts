@@ -84,7 +84,7 @@ describe("recovery points of a VM with a copy", { timeout: 300_000 }, () => {
       "--http-address",
       `${web.address}/24`,
     );
-    expect(said).toMatch(/^web: proven on .*: \d+\.\d s, RPO .*\n$/u);
+    expect(said).toMatch(/^web: proven on .*: [a-zA-Z ]+, \d+\.\d s, RPO .*\n$/u);
     expect((await points()).at(-1)?.proof).toMatchObject({ passed: true });
     expect(await done("group", "show", group)).toContain("proven on");
     await writer.goesOn();

@@ -57,12 +57,18 @@ async function untilPassed(
 async function look(booted: Booted, qmp: Qmp, check: ProofCheck): Promise<string | undefined> {
   switch (check.kind) {
     case "http":
-      return askHttp(booted.port, check.path, check.text);
+      return withAddressHint(await askHttp(booted.port, check.path, check.text), check.address);
     case "agent":
       return (await pingGuest(booted.paths.agent, limits.tryMs)) ? undefined : "its guest agent does not answer";
     case "screen":
       return lookAtScreen(booted, qmp);
   }
+}
+
+/** A guest with an address of its own never asks for one, and is not found where nobody named it. */
+export function withAddressHint(trouble: string | undefined, address: string | null): string | undefined {
+  if (trouble === undefined || address !== null || trouble.startsWith("HTTP answers")) return trouble;
+  return `${trouble}; no address was named, so that only a guest that asks for one is found: name that of any other with --http-address, or --test-http-address for the tests of a group`;
 }
 
 function askHttp(port: number, path: string, text: string | null): Promise<string | undefined> {

@@ -30,6 +30,8 @@ export const pointOutputSchema = z.object({
   sizeMiB: z.int().min(0).nullable(),
   /** Of the last test failover from it that checked something: HTTP, guest agent or screen. */
   proof: pointProofSchema.nullable(),
+  /** Newest first: of earlier ones those that looked for something which no later one did. */
+  earlierProofs: z.array(pointProofSchema),
   /** Of the last one that checked nothing: its guest executed, or not, and nothing is proven. */
   boot: pointProofSchema.nullable(),
 });
@@ -51,6 +53,8 @@ export type WishOutput = z.infer<typeof wishSchema>;
 
 const ofVm = z.object({ vm: nameOrIdSchema });
 const ofPoint = ofVm.extend({ point: z.string().min(1).max(80), requestId: requestIdSchema });
+/** `branches`: the name, `newest` too, is looked for among the VM's branches alone, so that no recovery point is meant by it. */
+const ofPointOrBranch = ofPoint.extend({ among: z.literal("branches").optional() });
 
 export const pointContract = {
   list: base
@@ -63,7 +67,7 @@ export const pointContract = {
     .output(wishSchema),
   drop: base
     .route({ method: "DELETE", path: "/vms/{vm}/points/{point}", summary: "Give a recovery point up" })
-    .input(ofPoint.extend({ accept: acceptSchema }))
+    .input(ofPointOrBranch.extend({ accept: acceptSchema }))
     .output(wishSchema),
   export: base
     .route({
@@ -71,7 +75,7 @@ export const pointContract = {
       path: "/vms/{vm}/points/{point}/export",
       summary: "Read-only raw images in a folder of its host",
     })
-    .input(ofPoint.extend({ folder: z.string().min(1).max(1_000) }))
+    .input(ofPointOrBranch.extend({ folder: z.string().min(1).max(1_000) }))
     .output(wishSchema),
   test: base
     .route({

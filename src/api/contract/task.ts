@@ -12,7 +12,8 @@ const taskCopyingSchema = copyingSchema.extend({
 
 export const taskSchema = z.object({
   id: z.string(),
-  kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm"]),
+  /** `copy-vm`: its disks are copied to the host of its group that protects it; nobody ordered that one by itself. */
+  kind: z.enum(["start-vm", "stop-vm", "delete-vm", "move-vm", "copy-vm"]),
   vm: z.string(),
   vmName: z.string(),
   /** The host that a move goes to. */
@@ -21,7 +22,7 @@ export const taskSchema = z.object({
   percent: z.int(),
   /** Of a guest that moves while it runs: how many moves of the same hosts it waits for, itself counted; null: for none. */
   queue: z.int().nullable(),
-  /** Of a VM that is to leave its host and is not on its way, which no order or move tells of: what it waits for; null: it is none. */
+  /** Of a VM that is to leave its host and is not on its way, which no order or move tells of: what it waits for, or of one that no host can start now: why; null: it is none. */
   waits: troubleSchema.nullable(),
   /** Of a guest that moves while it runs: how its copying goes; null: nothing is being copied. */
   copying: taskCopyingSchema.nullable(),

@@ -41,7 +41,7 @@ export async function ask<K extends Outcome["kind"]>(
 }
 
 /** Nothing of it has begun: nobody's word is old. */
-const justAsked = { contact: () => "up" as const };
+const justAsked = ({ clock }: ApiOptions) => ({ contact: () => "up" as const, wall: () => clock.wall() });
 
 /** A change that goes on as a task. */
 export async function askForTask(
@@ -56,7 +56,7 @@ export async function askForTask(
   if (end.kind !== "ok") return end;
   const task = options.view().tasks.get(end.value.task)?.value;
   if (task === undefined) return { kind: "unavailable", code: "task-not-seen-yet", params: { task: end.value.task } };
-  return { kind: "ok", value: presentTask(options.view(), justAsked, task) };
+  return { kind: "ok", value: presentTask(options.view(), justAsked(options), task) };
 }
 
 /** Waits for the answer of an agent to a wish; undefined: it agreed. */

@@ -1,22 +1,31 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
 import { moveTurns } from "../../core/move-turns.ts";
+import { copiesState, protectionOf } from "../../core/replication-duty.ts";
 import { hostName, vmName } from "../../core/requests/find.ts";
+import { whyStartWaits } from "../../core/start-waits.ts";
 import { whyMoveStopsFirst } from "../../core/stopped-first.ts";
 import { type Waiting, waitsToLeave } from "../../core/waits-to-leave.ts";
-import type { HostId, VmId } from "../../model/ids.ts";
+import type { HostId, VmId, WallMs } from "../../model/ids.ts";
 import type { VmMove } from "../../model/move-records.ts";
 import type { Reason } from "../../model/reason.ts";
-import { systemActor, type Task } from "../../model/records.ts";
+import { systemActor, type Task, type Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { TaskOutput } from "../contract/task.ts";
 import type { Tracker } from "./tracker.ts";
 
 /** `isHeard`: whether what a host says of its guests is of now. */
-type Seen = { readonly turns: ReturnType<typeof moveTurns>; readonly isHeard: (host: HostId) => boolean };
-type Tracked = Pick<Tracker, "contact">;
+type Seen = {
+  readonly turns: ReturnType<typeof moveTurns>;
+  readonly isHeard: (host: HostId) => boolean;
+  /** As `isHeard`, but whoever hears nothing itself takes nobody for silent. */
+  readonly mayBeUp: (host: HostId) => boolean;
+  readonly at: WallMs;
+};
+type Tracked = Pick<Tracker, "contact" | "wall">;
 
-function seenBy(view: ClusterView, { contact }: Tracked): Seen {
-  return { turns: moveTurns(view), isHeard: (host) => contact(host) === "up" };
+function seenBy(view: ClusterView, { contact, wall }: Tracked): Seen {
+  const mayBeUp = (host: HostId): boolean => ["up", "unknown"].includes(contact(host));
+  return { turns: moveTurns(view), isHeard: (host) => contact(host) === "up", mayBeUp, at: wall() };
 }
 
 /** Tasks that have not ended, moves that nobody ordered as the tasks that they are, and those that are to come where a host is to be empty; of one VM, or of all. */
@@ -36,6 +45,9 @@ export function presentTasks(view: ClusterView, tracker: Tracked, of?: VmId): Ta
     ...waitsToLeave(view)
       .filter(({ vm }) => isMeant({ vm: vm.id }))
       .map((one) => presentWaiting(view, one)),
+    ...valuesInKeyOrder(view.vms)
+      .filter(({ value }) => isMeant({ vm: value.id }))
+      .flatMap(({ value }) => presentCopy(view, value, seen.at)),
   ];
 }
 
@@ -51,9 +63,17 @@ function presentWith(view: ClusterView, task: Task, seen: Seen): TaskOutput {
   const course = isMoving ? courseOf(view, move, seen) : { percent, copying: null, queue: null, lastWordOf: null };
   const reason = isMoving ? move.reason : whyWaits(view, task);
   const stoppedFirst = kind === "move-vm" && end === null ? (whyMoveStopsFirst(view, vm, to) ?? null) : null;
-  const told = { id, kind, vm, to, ...names, end, actor, reason, at, stoppedFirst, waits: null };
+  const told = { id, kind, vm, to, ...names, end, actor, reason, at, stoppedFirst, waits: whyStands(view, task, seen) };
   // Its record counts a move from when it was written, also one that has not had its turn.
   return { ...told, ...course, percent: course.queue === null ? Math.max(percent, course.percent) : 0 };
+}
+
+/** A start that no host takes: it is tried again by itself, and nobody has to guess why nothing happens. */
+function whyStands(view: ClusterView, { kind, vm: id, end }: Task, { mayBeUp, at }: Seen): TaskOutput["waits"] {
+  const vm = view.vms.get(id)?.value;
+  if (kind !== "start-vm" || end !== null || vm === undefined || view.disarm !== undefined) return null;
+  const why = whyStartWaits(view, vm, mayBeUp, at);
+  return why === undefined ? null : { code: why.code, params: why.params };
 }
 
 /** HM5: what was wanted before or meanwhile is carried out once the cluster is armed. */
@@ -102,6 +122,25 @@ function presentWaiting(view: ClusterView, { vm: { id }, at, why, waits }: Waiti
     reason: why,
     at,
   };
+}
+
+/** Of a VM in a group: its copy is made, or brought up to date. */
+function presentCopy(view: ClusterView, { id, name }: Vm, now: WallMs): TaskOutput[] {
+  const owner = view.owners.get(id)?.value;
+  const to = protectionOf(view, id)?.to;
+  if (owner?.kind !== "held" || to === undefined || copiesState(view, id, owner, to) !== "copying") return [];
+  const known = view.copyings.get(id)?.value;
+  const isOfIt = known?.epoch === owner.epoch && known.to === to;
+  const toName = hostName(view, to);
+  return [
+    {
+      ...{ id: `copy-of-${id}`, kind: "copy-vm", vm: id, to, vmName: name, toName },
+      ...{ percent: isOfIt ? known.percent : 0, copying: null, queue: null, lastWordOf: null, stoppedFirst: null },
+      ...{ waits: null, end: null, actor: systemActor },
+      reason: { rule: "S17", code: "group-vm-copying", params: { vm: name, host: toName } },
+      at: isOfIt ? known.at : now,
+    },
+  ];
 }
 
 /** A third of the way is over once it is under way and has its turn, the last one begins when the VM has changed hands. */

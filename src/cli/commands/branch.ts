@@ -2,10 +2,11 @@ import { resolve } from "node:path";
 import type { PointOutput } from "../../api/contract/point.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { age, moment, orDash, staleness, table } from "../text.ts";
-import { fail } from "../trouble.ts";
-import { deletedText, exportMs, isBranch, newest, settled, vmText } from "./point.ts";
+import { deletedText, exportMs, isBranch, settled, vmText } from "./point.ts";
 
 type Parent = Parameters<Group>[0];
+/** Also as `newest`, no recovery point is ever meant by the name of a branch. */
+const among = "branches" as const;
 
 export const branchCommands: Group = (program, cli) => {
   const branch = program.command("branch").description("what a VM's old host held when it went on elsewhere");
@@ -53,14 +54,11 @@ function exportCommand(branch: Parent, cli: Cli): void {
     .requiredOption("--to <folder>", "made where it is not there; nothing in it is overwritten")
     .option(...jsonOption)
     .addHelpText("after", examples("holdfast branch export web e5-1732303030000 --to /var/tmp/web"))
-    .action(async (vm, wanted, { to, json }) => {
+    .action(async (vm, point, { to, json }) => {
       const session = await cli.session();
       const folder = resolve(to);
-      const { points } = await session.call((client) => client.point.list({ vm }));
-      const point = wanted === newest ? points.findLast(isBranch)?.id : wanted;
-      // Asked for the newest, the host would take the newest point that is none.
-      if (point === undefined) throw fail("point-unknown", { vm, point: wanted, known: "none" }, 1);
-      const wish = await session.change((client, requestId) => client.point.export({ vm, point, folder, requestId }));
+      const input = { vm, point, folder, among };
+      const wish = await session.change((client, requestId) => client.point.export({ ...input, requestId }));
       const end = await settled(session, wish, exportMs);
       if (json === true) cli.json(end);
       else cli.io.out(`${end.vm.name}: branch ${end.point} is on ${end.host.name} as raw images in ${folder}.\n`);
@@ -72,7 +70,7 @@ function deleteCommand(branch: Parent, cli: Cli): void {
     .command("delete")
     .description("give it up; its room comes back by and by")
     .argument("<vm>", "by name or id")
-    .argument("<branch>", "as in `holdfast branch list`")
+    .argument("<branch>", "as in `holdfast branch list`, or `newest`")
     .option("--accept", "although it has writes that nobody else has")
     .option(...jsonOption)
     .addHelpText(
@@ -81,10 +79,10 @@ function deleteCommand(branch: Parent, cli: Cli): void {
     )
     .action(async (vm, point, { accept, json }) => {
       const session = await cli.session();
-      const input = { vm, point, ...(accept === true ? { accept } : {}) };
+      const input = { vm, point, among, ...(accept === true ? { accept } : {}) };
       const wish = await session.change((client, requestId) => client.point.drop({ ...input, requestId }));
       const end = await settled(session, wish);
       if (json === true) cli.json(end);
-      else cli.io.out(`${end.vm.name}: branch ${point} was deleted.\n`);
+      else cli.io.out(`${end.vm.name}: branch ${end.point} was deleted.\n`);
     });
 }

@@ -97,7 +97,7 @@ async function byHand(cli: Cli, name: string, options: ByHand): Promise<void> {
 function lossesText({ vms }: Losses): string {
   const rows = vms.map(({ name, to, code, since, lostMs, lostMiB, proof, stops }) => {
     const lost = code === "whole" ? "nothing" : lostMs === null ? "nobody can say" : `${Math.ceil(lostMs / 1_000)} s`;
-    const bytes = lostMiB === null ? "?" : `${lostMiB} MiB`;
+    const bytes = lostMiB === null ? "-" : `${lostMiB} MiB`;
     return [
       name,
       to.name,
@@ -108,7 +108,7 @@ function lossesText({ vms }: Losses): string {
       stops === true ? "is stopped first" : proof,
     ];
   });
-  return table(["VM", "TO", "COPY", "SINCE", "LOST", "", "PROOF"], rows);
+  return table(["VM", "TO", "COPY", "SINCE", "LOST", "TO COPY", "PROOF"], rows);
 }
 
 async function run(cli: Cli, name: string, manner: Manner, options: Options): Promise<void> {

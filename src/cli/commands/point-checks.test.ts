@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { WallMs } from "../../model/ids.ts";
 import type { PointProof } from "../../model/point-proof.ts";
-import { testText } from "./point-checks.ts";
+import { proofText, testText } from "./point-checks.ts";
 
 const proof = (at: number, kind: string, passed: boolean): PointProof => {
   const checks = [{ kind, passed, detail: passed ? "" : "no boot" }];
@@ -10,8 +10,17 @@ const proof = (at: number, kind: string, passed: boolean): PointProof => {
 
 test("[S20] of a point its proof is shown, but not where it did not even boot since", () => {
   const proven = proof(5, "http", true);
-  expect(testText({ proof: proven, boot: proof(9, "boot", true) })).toContain("proven on");
-  expect(testText({ proof: proven, boot: proof(9, "boot", false) })).toContain("failed on");
-  expect(testText({ proof: proven, boot: proof(4, "boot", false) })).toContain("proven on");
-  expect(testText({ proof: null, boot: null })).toBe("-");
+  expect(testText({ proof: proven, boot: proof(9, "boot", true), earlierProofs: [] })).toContain("proven on");
+  expect(testText({ proof: proven, boot: proof(9, "boot", false), earlierProofs: [] })).toContain("failed on");
+  expect(testText({ proof: proven, boot: proof(4, "boot", false), earlierProofs: [] })).toContain("proven on");
+  expect(testText({ proof: null, boot: null, earlierProofs: [] })).toBe("-");
+});
+
+test("[S20] what was looked for stands with a proof, and a weaker one hides none that looked for more", () => {
+  const [http, screen] = [proof(5, "http", true), proof(9, "screen", true)];
+  expect(testText({ proof: screen, boot: null, earlierProofs: [http] })).toMatch(
+    /^proven on .*: screen, 4\.0 s; before: proven on .*: HTTP, 4\.0 s$/u,
+  );
+  const both = { ...http, checks: [...http.checks, ...proof(5, "agent", true).checks] };
+  expect(proofText(both)).toMatch(/: HTTP and guest agent, 4\.0 s$/u);
 });

@@ -1,6 +1,6 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { PointOutput } from "../../api/contract/point.ts";
-import { type PointProof, type ProofCheck, proofWord } from "../../model/point-proof.ts";
+import { kindsChecked, type PointProof, type ProofCheck, proofWord } from "../../model/point-proof.ts";
 import { wholeNumber } from "../numbers.ts";
 import { age, moment } from "../text.ts";
 
@@ -43,20 +43,32 @@ export function checksOf({ http, httpPort, httpAddress, httpText, agent, screen 
   return checks;
 }
 
-/** "proven on …: 4.2 s, RPO 35.0 s", that nothing was checked, or what it did not show. */
+const kindWords: Readonly<Record<string, string>> = { http: "HTTP", agent: "guest agent", screen: "screen" };
+
+/** "proven on …: HTTP, 4.2 s, RPO 35.0 s", that nothing was checked, or what it did not show. */
 export function proofText(proof: PointProof): string {
   const { at, tookMs, checks, rpoMs } = proof;
   const word = proofWord(proof);
   const figures = `${(tookMs / 1_000).toFixed(1)} s${rpoMs === undefined ? "" : `, RPO ${age(rpoMs)}`}`;
-  if (word === "proven") return `proven on ${moment(at)}: ${figures}`;
+  if (word === "proven") {
+    const shown = kindsChecked(proof).map((kind) => kindWords[kind] ?? kind);
+    return `proven on ${moment(at)}: ${shown.join(" and ")}, ${figures}`;
+  }
   if (word === "booted") return `booted on ${moment(at)}: ${figures}; nothing checked`;
   const failed = checks.find((check) => !check.passed);
   return `failed on ${moment(at)}: ${failed?.kind ?? "boot"}: ${failed?.detail ?? ""}`;
 }
 
-/** Of one point: a proof; what booted it without looking only where there is none, or where it did not even boot since. */
-export function testText({ proof, boot }: Pick<PointOutput, "proof" | "boot">): string {
+/**
+ * Of one point: a proof, and what earlier ones looked for that it did not; what booted it without looking only where there is none,
+ * or where it did not even boot since.
+ */
+export function testText({
+  proof,
+  boot,
+  earlierProofs,
+}: Pick<PointOutput, "proof" | "boot" | "earlierProofs">): string {
   const failed = proof !== null && boot !== null && !boot.passed && boot.at > proof.at;
   const shown = failed ? boot : (proof ?? boot);
-  return shown === null ? "-" : proofText(shown);
+  return shown === null ? "-" : [shown, ...(failed ? [] : earlierProofs)].map(proofText).join("; before: ");
 }

@@ -53,9 +53,9 @@ function listCommand(point: Parent, cli: Cli): void {
 
 function pointsText(points: readonly PointOutput[]): string {
   if (points.length === 0) return "There are no recovery points.\n";
-  const rows = points.map(({ vm, vmDeleted, id, host, at, ageMs, sizeMiB, origin, consistency, proof, boot }) => [
+  const rows = points.map(({ vm, vmDeleted, id, host, at, ageMs, sizeMiB, origin, consistency, ...tests }) => [
     ...[vmText({ vm, vmDeleted }), id, host.name, moment(at), age(ageMs), orDash(sizeMiB), consistency, origin],
-    testText({ proof, boot }),
+    testText(tests),
   ]);
   const left = points.find(({ vmDeleted }) => vmDeleted);
   const how = left === undefined ? "" : deletedText(left);
@@ -165,6 +165,10 @@ function testCommand(point: Parent, cli: Cli): void {
       const session = await cli.session();
       const input = { vm, point: name, checks, limitMs };
       const wish = await session.change((client, requestId) => client.point.test({ ...input, requestId }));
+      if (json !== true)
+        cli.io.err(
+          `${wish.vm.name}: point ${wish.point} is tested on ${wish.host.name}, for ${limitMs / 1_000} s at most.\n`,
+        );
       const end = await settled(session, wish, limitMs + usualMs);
       const { points } = await session.call((client) => client.point.list({ vm }));
       const tested = points.find(({ id }) => id === end.point);

@@ -15,6 +15,8 @@ export function taskEnd(kind: TaskOutput["kind"], vm: Ended, to: string | null):
       return `${vm.name} is deleted.`;
     case "start-vm":
       return runs(vm) ? runsText(vm) : `${vm.name} was started; ${later(vm)}.`;
+    case "copy-vm":
+      return `${vm.name} was copied to ${to ?? "?"}.`;
     case "move-vm":
       if (vm.requested !== "started") return `${vm.name} belongs to ${to ?? "?"} from now on; it is ${vm.state}.`;
       if (runs(vm) && vm.host === to) return runsText(vm);

@@ -61,7 +61,8 @@ function question(whatif: Parameters<Group>[0], cli: Cli, { name, argument, desc
 /** What happens to the cluster, to each VM, and on what its seconds rest. */
 export function forecastText({ course, vms, steps, bandwidthMiBps }: ForecastOutput): string {
   const told = course.map((why) => `${sentence(why)}\n`).join("");
-  if (vms.length === 0) return `${told}Nothing happens to any VM.\n`;
+  const isTold = course.some(({ code }) => code === "forecast-without-copies");
+  if (vms.length === 0) return `${told}Nothing ${isTold ? "else " : ""}happens to any VM.\n`;
   const rows = vms.map((vm) => [
     vm.name,
     orNone(vm.from),

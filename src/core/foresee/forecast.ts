@@ -17,6 +17,7 @@ import { vmError } from "../vm-error.ts";
 import { vmIndex } from "../vm-index.ts";
 import { liesOn } from "../volume-place.ts";
 import type { Ahead, Present } from "./ahead.ts";
+import { fixByTakeover, fixOfCopy, withoutCopies } from "./copies-lost.ts";
 import type { Duration, Step } from "./durations.ts";
 import { hasNoDeadline, runsOn } from "./hosts.ts";
 import { moveLimit } from "./move-time.ts";
@@ -67,7 +68,7 @@ export type Forecast = {
 export function foreseeHostLoss(present: Present, host: HostId): Forecast {
   const isThere = (other: HostId): boolean => other !== host && isHeardNow(present, other);
   const noMajority = whyNoMajority(present.view, isThere, new Set([host]));
-  if (noMajority !== undefined) return standStill(present, [noMajority], host);
+  if (noMajority !== undefined) return standStill(present, [noMajority, ...withoutCopies(present.view, host)], host);
   const begin = (ahead: Ahead): void => ahead.silence(host);
   const played = playForward(present, begin);
   const { ahead } = played;
@@ -78,7 +79,7 @@ export function foreseeHostLoss(present: Present, host: HostId): Forecast {
     fenced === undefined
       ? [reason("S8", isEmpty ? "forecast-host-empty" : "forecast-host-not-fenced", params)]
       : [reason("S8", "forecast-host-fenced", { ...params, afterMs: fenced.afterMs })];
-  return tell(present, { ...played, begin }, course, host);
+  return tell(present, { ...played, begin }, [...course, ...withoutCopies(present.view, host)], host);
 }
 
 /** All VMs are to leave the host: `order` writes what a person would. */
@@ -111,8 +112,10 @@ function standStill({ view, durations }: Present, course: readonly Reason[], los
     const still = { vm: vm.id, from: on, afterMs: null, downMs: null, guessed: [], why, fix: null };
     // Where silence proves nothing no guard waits for a heartbeat: it goes on (S23).
     if (!gone && hasNoDeadline(view, on)) continue;
-    if (gone) vms.push({ ...still, becomes: "waits", to: null, loses: downOf(view, vm, on) });
-    else vms.push({ ...still, becomes: "stands-still", to: on, loses: null });
+    if (gone) {
+      const fix = hasNoDeadline(view, on) ? fixByTakeover(view, vm, on) : null;
+      vms.push({ ...still, becomes: "waits", to: null, loses: downOf(view, vm, on), fix });
+    } else vms.push({ ...still, becomes: "stands-still", to: on, loses: null });
   }
   return { course, vms, usual: durations.usual, limit: moveLimit(view) };
 }
@@ -170,7 +173,8 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   const help = whyNot(ahead, vm, { emptied: host, live: stays });
   if (stays) return { ...base, ...nothing, ...help, becomes: "stays", to };
   const loses = runsOn(present.view, vm.id) === undefined ? null : lossOf(present, vm, null, host);
-  return { ...base, ...nothing, ...help, becomes: "waits", to: null, loses };
+  const fix = help.fix ?? (from === host ? fixOfCopy(present.view, vm, present.wall) : null);
+  return { ...base, ...nothing, ...help, becomes: "waits", to: null, loses, fix };
 }
 
 function timesOf(

@@ -9,7 +9,7 @@ import { type ClusterView, fenceOf } from "../../model/view.ts";
 import { poolsOf, proveGone } from "../fencing.ts";
 import { pointToStartFrom } from "../point-return.ts";
 import { copiesOn } from "../replication.ts";
-import { usability } from "../replication-usable.ts";
+import { usabilityOnceLost } from "../replication-usable.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { findHost, hostName, refuseDisarmed } from "./find.ts";
@@ -133,7 +133,8 @@ function whyNotStopped(view: ClusterView, vm: Vm, to: HostId, sight: Sight, at: 
 
 function lossOf(view: ClusterView, vm: Vm, to: HostId, at: WallMs): Loss | undefined {
   const owner = view.owners.get(vm.id)?.value;
-  const use = usability(view, vm.id, to);
+  // A host that is up is not failed over from: this one cannot be asked.
+  const use = usabilityOnceLost(view, vm.id, to);
   if (owner === undefined || use.kind === "unusable") return undefined;
   const pools = poolsOf(vm, view);
   const held = owner.kind === "held" ? owner : undefined;

@@ -45,7 +45,9 @@ export function vmsToSwitch(
     const vm = view.vms.get(id)?.value;
     if (vm === undefined) return refuse("group-vm-gone", { group: value.name, vm: id });
     const runs = view.owners.get(id)?.value.kind === "held";
-    // What runs and is copied in cycles gets a last one once it is stopped (S25).
+    // What runs and is copied in cycles gets a last one once it is stopped (S25), and lacks something as long as it runs.
+    if (manner === "live" && runs && value.mode.kind === "asynchronous")
+      return refuse("group-switch-in-cycles", { group: value.name, vm: vm.name, host: name });
     const processor = manner === "live" && runs ? whyNotLiveTo(view, vm, host) : undefined;
     if (processor !== undefined) return refuse(`move-${processor.code}`, { ...processor.params, vm: vm.name });
     const isWhole = usability(view, id, host).kind === "whole" || sealsLast(view, id, host);

@@ -92,7 +92,8 @@ export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked:
   const mode = wantedMode(old.name, old.mode, request);
   if (mode.kind === "refused") return mode;
   const points = changedPoints(old.points, request.points);
-  const next = withOptions({ ...old, vms: vms.vms, mode: mode.mode, points }, request);
+  const grown = vms.vms.some((vm) => !old.vms.includes(vm)) ? { grewAt: asked.at } : {};
+  const next = withOptions({ ...old, ...grown, vms: vms.vms, mode: mode.mode, points }, request);
   const short = refuseQuota(view, next);
   if (short !== undefined) return short;
   if (isSame(next, old)) return refuse("group-nothing-to-change", { group: old.name });

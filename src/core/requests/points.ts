@@ -1,7 +1,7 @@
 import type { HostId, IntentId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { ProofCheck } from "../../model/point-proof.ts";
-import type { Consistency, GroupPoints, Point, PointWish } from "../../model/point-records.ts";
+import { type Consistency, type GroupPoints, isBranch, type Point, type PointWish } from "../../model/point-records.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Intent, Vm } from "../../model/records.ts";
 import type { Replica } from "../../model/replication-records.ts";
@@ -67,7 +67,7 @@ export function planTakePoint(
 /** It is no point any more; its room is given back by and by. */
 export function planDropPoint(
   view: ClusterView,
-  request: { readonly vm: string; readonly point: string; readonly accept?: boolean | undefined },
+  request: Named & { readonly accept?: boolean | undefined },
   intent: IntentId,
   asked: Asked,
 ): Planned {
@@ -84,7 +84,7 @@ export function planDropPoint(
 /** S18: with the wish, so that no agent takes what was not recorded as deleted for what was never kept. */
 function withForgone(view: ClusterView, request: Named, planned: Exclude<Planned, Refusal>): Planned {
   const found = findVm(view, request.vm);
-  const stored = found.kind === "refused" ? found : findPoint(view, found.stored.value, request.point);
+  const stored = found.kind === "refused" ? found : findNamed(view, found.stored.value, request);
   const copies = "kind" in stored ? [] : copiesForgoneWith(view, stored.value);
   const keyOf = ({ vm, volume, host }: Replica) => keys.replica(vm, volume, host);
   const { compares, writes } = planned.transaction;
@@ -104,7 +104,7 @@ function forgone(copy: Replica): Replica {
 /** Plain raw images, read-only, in a folder of the host where the point lies. */
 export function planExportPoint(
   view: ClusterView,
-  request: { readonly vm: string; readonly point: string; readonly folder: string },
+  request: Named & { readonly folder: string },
   intent: IntentId,
   asked: Asked,
 ): Planned {
@@ -140,21 +140,21 @@ export function planTestPoint(
   });
 }
 
-type Named = { readonly vm: string; readonly point: string };
+type Named = { readonly vm: string; readonly point: string; readonly among?: "branches" | undefined };
 type Wishing = { readonly intent: IntentId; readonly asked: Asked };
 
 function planOf(
   view: ClusterView,
-  { vm: wanted, point }: Named,
+  named: Named,
   wishing: Wishing,
   make: (
     point: Point,
     of: { readonly vm: PointVm; readonly record: Vm | undefined; readonly host: HostId },
   ) => PointWish | Refusal,
 ): Planned {
-  const vm = findPointVm(view, wanted);
+  const vm = findPointVm(view, named.vm);
   if ("kind" in vm) return vm;
-  const stored = findPoint(view, vm, point);
+  const stored = findNamed(view, vm, named);
   if ("kind" in stored) return stored;
   const { host } = stored.value;
   const wish = make(stored.value, { vm, record: view.vms.get(vm.id)?.value, host });
@@ -168,6 +168,19 @@ export function findPointVm(view: ClusterView, wanted: string): PointVm | Refusa
   const found = findVm(view, wanted);
   if (found.kind === "found") return { id: found.stored.value.id, name: found.stored.value.name, isDeleted: false };
   return findDeletedVm(view, wanted) ?? found;
+}
+
+function findNamed(view: ClusterView, vm: Pick<Vm, "id" | "name">, { point, among }: Named): Stored<Point> | Refusal {
+  return among === undefined ? findPoint(view, vm, point) : findBranch(view, vm, point);
+}
+
+/** By its name, or `newest`: whoever gives up what a lost host left never gives up a recovery point instead. */
+function findBranch(view: ClusterView, vm: Pick<Vm, "id" | "name">, wanted: string): Stored<Point> | Refusal {
+  const all = pointsOf(view, vm.id).filter(({ value }) => isBranch(value.origin));
+  const found = wanted === "newest" ? all.at(-1) : all.find(({ value }) => value.id === wanted);
+  if (found !== undefined) return found;
+  const known = someOf(all.map(({ value }) => value.id));
+  return refuse("branch-unknown", { vm: vm.name, branch: wanted, known });
 }
 
 /** By its name, or `newest`. */

@@ -30,6 +30,14 @@ export const forecastMessages = {
     "Without link {link} no cycle of group {group} gets from {from} to {host}: no write waits, and its copies fall behind; its VMs are started from them by themselves only while those are at most {lossS} s behind.",
   "forecast-nobody-decides":
     "Of two hosts each needs the other one: nobody starts, moves or recovers a VM, and what runs goes on where it is.",
+  "forecast-without-copies":
+    "VMs that go on without their copies on host {host}, so that what they write from then on is lost with their own host: {vms}.",
+  "fix-copy-complete":
+    "Its copy on {host} is under way: once that is complete, VM {vm} starts there. See `holdfast group list`.",
+  "fix-allow-loss":
+    "Its copy on {host} is {seconds} s behind: where its group allows that much it starts there, without what it lacks: `holdfast group set {group} --allow-loss`.",
+  "fix-takeover":
+    "Once host {lost} is known to be off, somebody orders {host} to go on alone: VM {vm} starts there by `holdfast cluster takeover --peer-is-off`; with --dry-run it says what it may lack.",
   "fix-arm": "The cluster is armed again: `holdfast cluster arm`.",
   "fix-group-and-arm":
     "With a group that copies its disks to {host} before (`holdfast group create`, --from {from} --to {host} --vm {vm}), and the cluster armed again (`holdfast cluster arm`), VM {vm} would start.",

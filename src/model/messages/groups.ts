@@ -172,6 +172,13 @@ export const groupMessages = {
     effect: "No VM of the group was moved.",
     remedy: "Wait until the group is Normal: `holdfast group show {group}`.",
   },
+  "group-switch-in-cycles": {
+    cause:
+      "VM {vm} of group {group} is copied in cycles: while it runs its copy on host {host} is always some seconds behind.",
+    effect: "No VM of the group was moved.",
+    remedy:
+      "Have it stopped, the rest copied, and started there, all without a loss: `holdfast group failover {group} --planned`.",
+  },
   "group-not-paused": {
     cause: "Group {group} is not paused.",
     effect: "Nothing has changed.",
@@ -184,9 +191,9 @@ export const groupMessages = {
   },
   "group-created": "Availability group {group} was created: {vms}, from {from} to {to}.",
   "group-changed": "Availability group {group} was changed: {vms}, from {from} to {to}.",
-  "group-was-paused": "Availability group {group} was paused: {vms} go on without their copies.",
+  "group-was-paused": "Availability group {group} was paused. What goes on without its copy: {vms}.",
   "group-resumed": "Availability group {group} was resumed.",
-  "group-deleted": "Availability group {group} was deleted: {vms} are not protected any more.",
+  "group-deleted": "Availability group {group} was deleted. What is not protected any more: {vms}.",
   "replica-in-sync": "The copy of VM {vm} on {host} has everything: from now on each write waits for it.",
   "replica-left-behind": {
     cause: "The copy of VM {vm} on {host} does not answer.",
@@ -209,8 +216,9 @@ export const groupMessages = {
   },
   "failover-host-up": {
     cause: "Host {host} is up, and VM {vm} of group {group} belongs to it.",
-    effect: "Nothing was done: what its copy lacks need not be lost.",
-    remedy: "Wait until the group is Normal, then `holdfast group switchover {group}`.",
+    effect: "Nothing was done: nothing need be lost while {host} is up.",
+    remedy:
+      "It goes there without a loss by `holdfast group switchover {group}` as it runs, or stopped and started by `holdfast group failover {group} --planned`, which is the way where it is copied in cycles. Both say where a copy is not ready.",
   },
   "failover-no-copy": {
     cause: "VM {vm} of group {group} has no copy on host {host} that a guest could start from.",
@@ -265,7 +273,7 @@ export const groupMessages = {
   "replica-first-cycle":
     "The copy of VM {vm} on {host} holds a whole cycle: from now on only what was written since is lost.",
   "replica-lags": {
-    cause: "The copy of VM {vm} on {host} is {seconds} s behind, with a cycle every {everyS} s: {why}",
+    cause: "The copy of VM {vm} on {host} is {seconds} s behind, with a cycle every {everyS} s[why? ({why})].",
     effect: "So much would be lost with the VM's host.",
     remedy: "Nothing to do where the link or the host is back soon: what is missing is then sent by itself.",
   },
@@ -282,6 +290,13 @@ export const groupMessages = {
     remedy: "What the lost host has of them stays there as a branch; save from it what is needed once it is back.",
   },
   "replica-promoted": "VM {vm} goes on from its copy on {host}, which has every acknowledged write.",
+  "replica-promoted-unsaid": {
+    cause: "VM {vm} goes on from its copy on {host}, by the order of a takeover.",
+    effect:
+      "Nobody can say whether that has every acknowledged write: only the lost host knows whether it went on without the copy.",
+    remedy:
+      "What the lost host has stays there as a branch: once it is back see `holdfast branch list`, and save what is needed.",
+  },
   "group-pool-full": {
     cause: "Pool {pool} of host {host}, which has the copies of VM {vm}, has {freeMiB} MiB free.",
     effect: "What has no place there is not copied: the VM goes on without its copy, and that is lost with its host.",

@@ -86,6 +86,6 @@ function fill(text: string, params: Params): string {
 
 function withoutNothing(text: string, params: Params): string {
   return text.replace(/\[([A-Za-z]+)\?([^\]]*)\]/gu, (_, name: string, part: string) =>
-    params[name] === undefined || params[name] === 0 ? "" : part,
+    [undefined, 0, ""].includes(params[name] as string | number | undefined) ? "" : part,
   );
 }

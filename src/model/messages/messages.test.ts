@@ -75,6 +75,9 @@ test("nothing is told of what there is none of", () => {
   const links = (pairs: number) => render("edit-no-link-for-moves", { host: "h1", other: "h2", pairs }).cause;
   expect(links(0)).toBe("Hosts h1 and h2 would have no link over which guests that run may move.");
   expect(links(1)).toMatch(/may move \(pairs of hosts beside them: 1\)\.$/u);
+  const late = (why: string) => render("replica-lags", { vm: "web", host: "h2", seconds: 15, everyS: 5, why }).cause;
+  expect(late("")).toBe("The copy of VM web on h2 is 15 s behind, with a cycle every 5 s.");
+  expect(late("link cut")).toBe("The copy of VM web on h2 is 15 s behind, with a cycle every 5 s (link cut).");
   for (const [code, message] of messages)
     expect(JSON.stringify(message).replaceAll(/\[[A-Za-z]+\?[^\]]*\]/gu, ""), code).not.toMatch(/\{more\}|[[\]]/u);
 });

@@ -170,7 +170,7 @@ export const migrationMessages = {
   },
   "old-disks-removed": {
     cause:
-      "The image of volume {volume} in pool {pool} was removed from {host}: a move of VM {vm} left it over, and nobody needs it.",
+      "The image of volume {volume} in pool {pool} was removed from {host}: it was left over of VM {vm}, and nobody needs it.",
     effect: "The pool has room again.",
     remedy: "Nothing to do.",
   },
@@ -186,12 +186,12 @@ export const migrationMessages = {
   },
   "vm-left": {
     cause: "VM {vm} has left for host {to}; its guest stood still for {pauseMs} ms.",
-    effect: "Nothing of it is left here.",
+    effect: "It does not run here any more.",
     remedy: "Nothing to do.",
   },
   "vm-left-unmeasured": {
     cause: "VM {vm} has left for host {to}.",
-    effect: "Nothing of it is left here.",
+    effect: "It does not run here any more.",
     remedy: "Nothing to do.",
   },
   "move-voided-by-ignoring": {

@@ -59,6 +59,11 @@ export const pointMessages = {
     effect: "Nothing was done.",
     remedy: "Its points are: {known}",
   },
+  "branch-unknown": {
+    cause: "VM {vm} has no branch {branch}.",
+    effect: "Nothing was done.",
+    remedy: "Its branches are: {known}. Recovery points are none of them: see `holdfast point`.",
+  },
   "point-of-deleted-vm": {
     cause: "VM {vm}, of which recovery point {point} is, was deleted.",
     effect: "The point cannot be booted for a test: what the VM was made of is not known any more.",

@@ -61,7 +61,8 @@ export const replicationMessages = {
   "replica-daemon-failed": {
     cause: "The storage daemon for the copies of VM {vm} does not start, or an earlier one does not end.",
     effect: "Nothing is copied; the VM goes on at its host.",
-    remedy: "Its log lies in the run folder, under `received/{vm}`.",
+    remedy:
+      "Its log lies in the run folder of the host that is to receive them, under `received/`, in the folder that bears the id of the VM (`holdfast vm show {vm} --json` has it).",
   },
   "replica-no-address": {
     cause: "None of the addresses {addresses} is one of this host's, or their ports are taken.",
@@ -307,6 +308,11 @@ export const replicationMessages = {
     effect: "If its host were lost, it would not start elsewhere.",
     remedy: "It is copied by itself as soon as it runs, and {host} takes its copies: see what else is said here.",
   },
+  "group-vm-begins": {
+    cause: "VM {vm} was put under protection a moment ago: copying it to host {host} is about to begin.",
+    effect: "Until all of it is there it would not start from its copy.",
+    remedy: "Nothing to do: it becomes Normal by itself.",
+  },
   "group-vm-copying": {
     cause: "VM {vm} is being copied to host {host}.",
     effect: "Until all of it is there it would not start from its copy.",
@@ -317,10 +323,15 @@ export const replicationMessages = {
     effect: "What is written meanwhile is lost with its host.",
     remedy: "Nothing to do where {host} or its link is back soon: what is missing is then copied by itself.",
   },
+  "group-vm-incomplete": {
+    cause: "The copy of VM {vm} on host {host} was begun and is not complete.",
+    effect: "If its host were lost, it would not start elsewhere.",
+    remedy: "It is copied by itself while it runs: bring {host} or its link back where one of them is away.",
+  },
   "group-vm-unusable": {
     cause: "The copy of VM {vm} on host {host} is of no use for a failover by itself.",
     effect: "If its host were lost, it would wait for it, or for an order.",
     remedy:
-      "Have it run, so that it is copied anew; or see what an order would lose: `holdfast group failover {group}`.",
+      "It is copied anew by itself while it runs and {host} is up. See what an order would lose now: `holdfast group failover {group}`.",
   },
 } satisfies Catalogue;

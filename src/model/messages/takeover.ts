@@ -37,7 +37,8 @@ export const takeoverMessages = {
   "takeover-not-needed": {
     cause: "The store serves: there is nothing to take over.",
     effect: "Nothing has changed.",
-    remedy: "Hosts that are lost are taken care of by themselves: `holdfast cluster status`.",
+    remedy:
+      "Nothing to do now: see `holdfast cluster status`. Of two hosts without a witness nothing is decided once one of them is lost and the store serves no more: give the order then.",
   },
   "takeover-not-here": {
     cause: "{host} has no member of the store that could go on alone.",

@@ -106,6 +106,7 @@ const said = new Set([
   "replica-lags",
   "replica-caught-up",
   "replica-promoted-behind",
+  "replica-promoted-unsaid",
   "vm-waits-for-order",
 ]);
 

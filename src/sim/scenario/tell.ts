@@ -165,6 +165,7 @@ const sayRules: Readonly<Record<string, string>> = {
   "replica-lags": "S25",
   "replica-caught-up": "S25",
   "replica-promoted-behind": "S25",
+  "replica-promoted-unsaid": "S23",
   "vm-waits-for-order": "S25",
 };
 

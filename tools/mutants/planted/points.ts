@@ -156,8 +156,16 @@ export const pointRuleMutants: readonly Mutant[] = [
     rule: "S20",
     what: "A test that checked nothing stands where a proof stood, and passes for one.",
     file: "src/core/points.ts",
-    find: "  return isChecked(proof) ? {",
-    replace: "  return proof.passed ? {",
+    find: "if (!isChecked(proof)) return {",
+    replace: "if (!proof.passed) return {",
+  },
+  {
+    id: "weaker-proof-hides-a-stronger",
+    rule: "S20",
+    what: "A test that looked at the screen alone takes the place of a proof by HTTP.",
+    file: "src/core/points.ts",
+    find: "...(earlier.length === 0 ? {} : { earlierProofs: earlier })",
+    replace: "",
   },
   {
     id: "failed-boot-hidden-behind-a-proof",

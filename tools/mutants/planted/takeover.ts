@@ -58,8 +58,8 @@ export const takeoverMutants: readonly Mutant[] = [
     rule: "S23",
     what: "A copy that its lost host may have gone on without, by its own note, is taken by itself.",
     file: "src/core/replication-usable.ts",
-    find: "state.byHost !== true || owner?.kind",
-    replace: "state.byHost === true || owner?.kind",
+    find: "state.byHost === true && owner?.kind",
+    replace: "state.byHost !== true && owner?.kind",
   },
   {
     id: "unreadable-note-is-none",
@@ -92,6 +92,22 @@ export const takeoverMutants: readonly Mutant[] = [
     file,
     find: "(byItself !== true && !isBack);",
     replace: "!isBack;",
+  },
+  {
+    id: "taken-unsaid-told-as-whole",
+    rule: "S23",
+    what: "A VM that goes on by a takeover from a copy which its lost host may have gone on without is told to lack nothing.",
+    file,
+    find: "...(isUnsaid ? { unsaid: true } : {})",
+    replace: "...(isUnsaid ? {} : {})",
+  },
+  {
+    id: "unasked-host-taken-at-its-word",
+    rule: "S23",
+    what: "What a failover would lose is told as nothing, although only the silent host knows whether it went on without the copy.",
+    file: "src/core/replication-usable.ts",
+    find: "worstOf(view, vm, host, isByHost)",
+    replace: "usability(view, vm, host)",
   },
   {
     id: "decides-on-a-half-written-takeover",

@@ -58,8 +58,8 @@ export const twoHostMutants: readonly Mutant[] = [
     what: "A copy that its host may have gone on without, by a note of its own, is taken by itself once that host is fenced.",
     ...shows,
     file: "src/core/replication-usable.ts",
-    find: "state.byHost !== true || owner?.kind",
-    replace: "state.byHost === true || owner?.kind",
+    find: "state.byHost === true && owner?.kind",
+    replace: "state.byHost !== true && owner?.kind",
   },
   {
     id: "point-of-a-copy-that-was-left-by-a-note",

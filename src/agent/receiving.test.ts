@@ -124,3 +124,34 @@ test("[S21] as long as its driver takes no copies, the facts of the host say why
   agent.tell({ kind: "received", op: asked?.op ?? 0, end: { kind: "ready", doors, isAsLeft: false, lastCycle: null } });
   expect([agent.written(key) !== undefined, said()]).toEqual([true, undefined]);
 });
+
+test("[S25] a schedule that comes later counts from then on: the driver keeps all points, and the agent thins them out", () => {
+  const { agent, asked } = asks({ kind: "copying" });
+  expect(asked.request.keepCycles).toBe(limits.cyclesKept);
+  agent.tell({ kind: "received", op: asked.op, end: { kind: "ready", doors, isAsLeft: false, lastCycle: null } });
+  agent.settles();
+  const key = keys.group("office" as never);
+  const group = agent.records.view.groups.get("office" as never)?.value;
+  agent.records.put(key, {
+    ...group,
+    points: { everyMs: 10_000, keep: [{ everyMs: 10_000, count: 6 }], consistency: "crash", test: null },
+  });
+  agent.changes();
+  agent.wait(limits.replicaLookMs);
+  // The first one may take long, and would begin anew.
+  expect(agent.take("receive")).toBeUndefined();
+  record(agent.records, { kind: "sealed", ...fresh });
+  agent.changes();
+  agent.wait(limits.tickMs);
+  const again = agent.take("receive");
+  expect(again?.request.keepCycles).toBeUndefined();
+  expect(again?.inCycles).toBe(true);
+  agent.tell({
+    kind: "received",
+    op: again?.op ?? 0,
+    end: { kind: "ready", doors, isAsLeft: false, lastCycle: fresh },
+  });
+  agent.settles();
+  agent.wait(limits.replicaLookMs);
+  expect(agent.take("receive")).toBeUndefined();
+});

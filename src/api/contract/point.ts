@@ -32,6 +32,8 @@ export const pointOutputSchema = z.object({
   proof: pointProofSchema.nullable(),
   /** Of the last one that checked nothing: its guest executed, or not, and nothing is proven. */
   boot: pointProofSchema.nullable(),
+  /** The VM's last tests of points that are gone since. */
+  earlier: z.array(pointProofSchema),
 });
 export type PointOutput = z.infer<typeof pointOutputSchema>;
 

@@ -45,6 +45,7 @@ function presentPoint(view: ClusterView, { value }: Stored<Point>, now: number):
     ageMs: Math.max(0, now - value.at),
     whyCrash: whyCrashOf(view, value),
     boot: value.boot ?? null,
+    earlier: [...(value.earlier ?? [])],
   };
 }
 

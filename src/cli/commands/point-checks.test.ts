@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { WallMs } from "../../model/ids.ts";
 import type { PointProof } from "../../model/point-proof.ts";
-import { testText } from "./point-checks.ts";
+import { earlierText, testOf, testText } from "./point-checks.ts";
 
 const proof = (at: number, kind: string, passed: boolean): PointProof => {
   const checks = [{ kind, passed, detail: passed ? "" : "no boot" }];
@@ -14,4 +14,17 @@ test("[S20] of a point its proof is shown, but not where it did not even boot si
   expect(testText({ proof: proven, boot: proof(9, "boot", false) })).toContain("failed on");
   expect(testText({ proof: proven, boot: proof(4, "boot", false) })).toContain("proven on");
   expect(testText({ proof: null, boot: null })).toBe("-");
+});
+
+test("[S20] what a test came to is told and listed also where its point is gone since, with the moment of that", () => {
+  const vm = { id: "vm:mail", name: "mail" };
+  const gone = { ...proof(60_000, "http", true), point: "cycle-66", rpoMs: 5_000 };
+  const left = { vm, proof: null, boot: null, earlier: [] };
+  const all = [left, { ...left, earlier: [gone] }];
+  expect(testOf(all, "cycle-66")).toEqual(gone);
+  expect(testOf(all, "cycle-67")).toBeNull();
+  expect(earlierText(all)).toMatch(/test of mail was of point cycle-66 of .*, which is gone since: proven on .*RPO 5/u);
+  // One that is left was tested later.
+  expect(earlierText([...all, { ...left, proof: proof(70_000, "http", false) }])).toBe("");
+  expect(earlierText([left])).toBe("");
 });

@@ -96,6 +96,22 @@ export const pointMutants: readonly Mutant[] = [
 /** Found by the tests of what is decided of points. */
 export const pointRuleMutants: readonly Mutant[] = [
   {
+    id: "schedule-not-heard-in-cycles",
+    rule: "S20",
+    what: "A schedule of points that is given to a group in cycles later is never told to the host of its copies.",
+    file: "src/agent/receiving.ts",
+    find: "const isToldSo = known?.keepCycles === keepCycles ||",
+    replace: "const isToldSo = known?.inCycles === inCycles ||",
+  },
+  {
+    id: "test-gone-with-its-point",
+    rule: "S20",
+    what: "What a test failover came to goes with its point.",
+    file: "src/core/points.ts",
+    find: "      lost.push(...testsOf(stored.value));\n",
+    replace: "      lost.push(...testsOf(stored.value).slice(2));\n",
+  },
+  {
     id: "new-images-instead-of-promised-ones",
     rule: "S21",
     what: "Whatever the records say of copies whose images are gone, their host may make new ones in their place.",

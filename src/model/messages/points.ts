@@ -86,7 +86,8 @@ export const pointMessages = {
     remedy: "It was answered long ago, or never given: see `holdfast point list`.",
   },
   "branch-has-what-nobody-has": {
-    cause: "Branch {point} of VM {vm} on {host} has acknowledged writes that nobody else has.",
+    cause:
+      "Branch {point} of VM {vm} on {host} has acknowledged writes that the VM lacks, and maybe no other branch has.",
     effect: "It was not deleted.",
     remedy:
       "Save from it what is needed: `holdfast branch export {vm} {point} --to FOLDER`; then delete it with `--accept`.",

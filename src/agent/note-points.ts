@@ -95,9 +95,17 @@ export function notePoint(state: AgentState, happened: Happened): AgentState {
       const nextAt = later(now, end.kind === "ended" ? everyMs : limits.proofRetryMs);
       const testsFrom = new Map(answered.points.testsFrom).set(about.vm, nextAt);
       if (end.kind !== "ended") return withPoints(answered, { testsFrom });
-      return withPoints(answered, { testsFrom, proofs: new Map(answered.points.proofs).set(about.vm, end.proof) });
+      return withPoints(answered, {
+        testsFrom,
+        proofs: new Map(answered.points.proofs).set(about.vm, agedBy(about, end.proof)),
+      });
     }
   }
+}
+
+/** What a return to it would have lost is known also where the point is gone. */
+function agedBy({ at }: PointPart, proof: PointProof): PointProof {
+  return at === undefined ? proof : { ...proof, rpoMs: Math.max(0, proof.at - at) };
 }
 
 /** It stands with its point; where that is gone, a failure is at least the answer to whoever asked. */

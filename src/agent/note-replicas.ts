@@ -82,8 +82,8 @@ export function noteReplica(state: AgentState, happened: News): AgentState {
       const [next, op] = withoutOp(state, happened.op);
       const { end, now } = happened;
       const isNone = end.kind === "refused" && end.code === "replica-not-received";
-      // Nobody starts from them: that they hold no moment does not matter.
-      const isForgotten = op.as === undefined && end.kind === "refused" && end.code === "replica-in-cycles";
+      // Nobody writes them, nor starts from them: that they hold no moment, or are not what they were, does not matter.
+      const isForgotten = op.as === undefined && end.kind === "refused";
       const isOver = end.kind === "ceased" || isNone || isForgotten;
       if (end.kind === "refused" && !isOver && op.as !== undefined) return notToBeUsed(next, op.as, end, happened.wall);
       if (!isOver) return retry(next, op.runKey, waitFrom(now));

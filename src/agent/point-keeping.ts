@@ -6,10 +6,12 @@ import {
   changePointsTransaction,
   isLastMoment,
   isOnRecord,
+  newestPoint,
   pointsOf,
   recordChanges,
   testDue,
   unwantedPoints,
+  withEarlier,
   withProof,
 } from "../core/points.ts";
 import { groupOf, protectionOf } from "../core/replication-duty.ts";
@@ -127,28 +129,34 @@ function prove(building: Building, id: VmId, { point, checks, limitMs }: Test, w
   const vm = building.happened.view.vms.get(id)?.value;
   if (vm === undefined) return;
   const intent = wish === undefined ? {} : { intent: wish.id };
-  const op = building.op({ kind: "prove-point", runKey: id, about: { vm: id, point }, ...intent });
+  const at = building.happened.view.points.get(keys.point(id, point))?.value.at;
+  const about = { vm: id, point, ...(at === undefined ? {} : { at }) };
+  const op = building.op({ kind: "prove-point", runKey: id, about, ...intent });
   building.effects.push({ kind: "prove-point", op, request: { vm, point, checks, limitMs } });
 }
 
-/** What a test failover came to stands with its point. */
+/** What a test failover came to stands with its point, or, where that is gone, with the newest. */
 function recordProofs(building: Building): void {
   const { view } = building.happened;
   const { self } = building.state;
   for (const [vm, proof] of inKeyOrder(building.state.points.proofs)) {
-    const before = view.points.get(keys.point(vm, proof.point));
+    const all = pointsOf(view, vm).filter(({ value }) => value.host === self);
+    const own = view.points.get(keys.point(vm, proof.point));
+    // Its point is gone, as cycles go while a guest boots: the newest one says it.
+    const before = own ?? newestPoint(view, vm, self) ?? all.at(-1);
     const registration = view.hosts.get(self);
-    const isOver = before === undefined || isOnRecord(before.value, proof);
+    const isOver = before === undefined || all.some(({ value }) => isOnRecord(value, proof));
     const told = event(toldAs[proofWord(proof)], { vm, host: self }, proofParams(view, vm, proof, self));
     if (isOver || registration === undefined) {
-      // Its point is gone: what came of the test is said all the same.
+      // No point is left: what came of the test is said all the same.
       if (before === undefined && registration !== undefined && !building.busy(`points ${vm}`))
         building.commit(`points ${vm}`, transaction([unchanged(keys.host(self), registration)], []), [told]);
       const left = new Map(building.state.points.proofs);
       left.delete(vm);
       building.state = withPoints(building.state, { proofs: left });
     } else if (!building.busy(`points ${vm}`)) {
-      const change = { before, after: withProof(before.value, proof) };
+      const after = own === undefined ? withEarlier(before.value, [proof]) : withProof(before.value, proof);
+      const change = { before, after };
       building.commit(`points ${vm}`, changePointsTransaction(vm, self, registration, [change]), [told]);
     }
   }

@@ -1,4 +1,4 @@
-import type { InstantMs, IntentId, Revision, VmId } from "../model/ids.ts";
+import type { InstantMs, IntentId, Revision, VmId, WallMs } from "../model/ids.ts";
 import type { PointProof } from "../model/point-proof.ts";
 import type { Point } from "../model/point-records.ts";
 import type { Intent } from "../model/records.ts";
@@ -56,6 +56,8 @@ export type PointOp = "take-point" | "list-points" | "drop-point" | "export-poin
 export type PointPart = {
   readonly vm: VmId;
   readonly point: string;
+  /** Of `prove-point`: the moment of the point, which may be gone by the end of its test. */
+  readonly at?: WallMs;
   /** Of `take-point`: what is recorded of it once it is there. */
   readonly draft?: Point;
   /** Of `take-point` before a resync: see `PointNotes.kept`. */

@@ -25,6 +25,13 @@ function agentThatReceives(lastCycle: SealedCycle | null): Agent {
 }
 
 function answered(end: ReceiveEnd): Agent {
+  const { agent, asked } = asks({ kind: "sealed", ...old });
+  expect(asked.request.group).toEqual({ group: "office", name: "web" });
+  agent.tell({ kind: "received", op: asked.op, end });
+  return agent;
+}
+
+function asks(state: Replica["state"]) {
   const records = new Records().host("h1").host("h2");
   for (const [i, name] of ["h1", "h2"].entries()) {
     const links = [{ kind: "availability", address: `10.0.0.${i + 1}`, subnet: "10.0.0.0/24" }];
@@ -39,22 +46,20 @@ function answered(end: ReceiveEnd): Agent {
       ...{ schema: 1, name: "office", vms: [web], source: "h2", target: "h1", paused: [], createdAt: 0 },
       mode: { kind: "asynchronous", everyS: 5, lossS: 60 },
     });
-  record(records, old);
+  record(records, state);
   const agent = new Agent(records);
   agent.lists();
   // The first was asked before its heart beat.
   agent.lists();
   const asked = agent.take("receive");
   if (asked === undefined) throw new Error("it does not receive");
-  expect(asked.request.group).toEqual({ group: "office", name: "web" });
-  agent.tell({ kind: "received", op: asked.op, end });
-  return agent;
+  return { agent, asked };
 }
 
-function record(records: Records, sealed: SealedCycle): void {
+function record(records: Records, state: Replica["state"]): void {
   const receiver = { incarnation: incarnation(1), epoch: run.epoch, doors, isAsLeft: false };
   const about = { schema: 1, vm: web, volume: disk.volume, host: "h1", epoch: run.epoch };
-  records.put(key, { ...about, state: { kind: "sealed", ...sealed }, receiver });
+  records.put(key, { ...about, state, receiver });
 }
 
 const stateIn = (agent: Agent) => (agent.written(key) as Replica | undefined)?.state;
@@ -67,10 +72,19 @@ test("[S25] what lies here stays on record, and what was sealed since the driver
   expect(stateIn(agentThatReceives(old))).toBeUndefined();
   const agent = agentThatReceives(null);
   agent.settles();
-  record(agent.records, fresh);
+  record(agent.records, { kind: "sealed", ...fresh });
   agent.changes();
   agent.wait(limits.tickMs);
   expect(stateIn(agent)).toBeUndefined();
+});
+
+test("[S21] new images instead of vanished ones are asked for only where no record says that they are of use", () => {
+  const at = 1_000 as WallMs;
+  const asked = (state: Replica["state"]) => asks(state).asked.request.unpromised;
+  expect(asked({ kind: "copying" })).toBe(true);
+  expect(asked({ kind: "sealed", ...old })).toBeUndefined();
+  expect(asked({ kind: "in-sync" })).toBeUndefined();
+  expect(asked({ kind: "stale", cause: "moved", whole: true, at })).toBeUndefined();
 });
 
 test("[S21] why its driver takes no copies is told once for each cause, and tried again", () => {
@@ -109,4 +123,35 @@ test("[S21] as long as its driver takes no copies, the facts of the host say why
   const asked = agent.take("receive");
   agent.tell({ kind: "received", op: asked?.op ?? 0, end: { kind: "ready", doors, isAsLeft: false, lastCycle: null } });
   expect([agent.written(key) !== undefined, said()]).toEqual([true, undefined]);
+});
+
+test("[S25] a schedule that comes later counts from then on: the driver keeps all points, and the agent thins them out", () => {
+  const { agent, asked } = asks({ kind: "copying" });
+  expect(asked.request.keepCycles).toBe(limits.cyclesKept);
+  agent.tell({ kind: "received", op: asked.op, end: { kind: "ready", doors, isAsLeft: false, lastCycle: null } });
+  agent.settles();
+  const key = keys.group("office" as never);
+  const group = agent.records.view.groups.get("office" as never)?.value;
+  agent.records.put(key, {
+    ...group,
+    points: { everyMs: 10_000, keep: [{ everyMs: 10_000, count: 6 }], consistency: "crash", test: null },
+  });
+  agent.changes();
+  agent.wait(limits.replicaLookMs);
+  // The first one may take long, and would begin anew.
+  expect(agent.take("receive")).toBeUndefined();
+  record(agent.records, { kind: "sealed", ...fresh });
+  agent.changes();
+  agent.wait(limits.tickMs);
+  const again = agent.take("receive");
+  expect(again?.request.keepCycles).toBeUndefined();
+  expect(again?.inCycles).toBe(true);
+  agent.tell({
+    kind: "received",
+    op: again?.op ?? 0,
+    end: { kind: "ready", doors, isAsLeft: false, lastCycle: fresh },
+  });
+  agent.settles();
+  agent.wait(limits.replicaLookMs);
+  expect(agent.take("receive")).toBeUndefined();
 });

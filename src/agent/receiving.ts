@@ -71,8 +71,11 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
     return;
   // What serves it may have died, or hang: then it is replaced (S19). Where each write arrives it works.
   if (isThis && known.doors !== null && copiesState(view, vm, run, state.self) === "in-sync") return;
-  // A cycle starts itself what it needs, and asking again would break it off (S25).
-  if (isThis && known.doors !== null && inCycles) return;
+  // Where somebody says which points stay, they are thinned out by that.
+  const keepCycles = inCycles && run.group.points === null ? limits.cyclesKept : null;
+  // A cycle starts itself what it needs, and asking again would break it off (S25): once for another schedule, and never the first one.
+  const isToldSo = known?.keepCycles === keepCycles || copiesState(view, vm, run, state.self) !== "sealed";
+  if (isThis && known.doors !== null && inCycles && isToldSo) return;
   if (isThis) tellRefused(building, vm, known);
   if (isThis && now < known.retryAt) {
     building.wakeAt(known.retryAt);
@@ -88,6 +91,7 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
     from: run.host,
     incarnation,
     inCycles,
+    keepCycles,
     refused: isThis ? refusedOf(building, vm) : null,
   };
   const lost = isThis ? known.lost : null;
@@ -96,9 +100,8 @@ function settleVm(building: Building, vm: VmId, incarnation: Incarnation): void 
   const ceased = new Map(building.state.replicas.ceased);
   ceased.delete(vm);
   building.state = withReplicas(withReceiving(building.state, vm, receiving), { ceased });
-  // Where somebody says which points stay, they are thinned out by that.
-  const keepCycles = inCycles && run.group.points === null ? { keepCycles: limits.cyclesKept } : {};
-  building.effects.push({ kind: "receive", op, request: { ...request, ...keepCycles }, inCycles });
+  const kept = keepCycles === null ? {} : { keepCycles };
+  building.effects.push({ kind: "receive", op, request: { ...request, ...kept }, inCycles });
 }
 
 function refusedOf({ state }: Building, vm: VmId): Receiving["refused"] {
@@ -151,7 +154,10 @@ function requestFor(
   const links = replicationLinks(there, here);
   const group = groupOf(view, vm)?.name;
   const whose = group === undefined ? {} : { group: { group, name: nameOf(view, vm) } };
-  return { vm, epoch, from, volumes, addresses: links.map((link) => link.to), tls: true, ...whose };
+  const states = copiesOn(view, vm, self).map(({ record }) => record?.value.state.kind ?? "copying");
+  const unpromised = states.every((kind) => kind === "copying") ? { unpromised: true as const } : {};
+  const addresses = links.map((link) => link.to);
+  return { vm, epoch, from, volumes, addresses, tls: true, ...unpromised, ...whose };
 }
 
 /** Undefined: it has none, or a pool of them is not known. */

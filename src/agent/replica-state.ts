@@ -57,6 +57,8 @@ export type Receiving = {
   readonly inCycles: boolean;
   /** Null: they are not, and it is tried again. */
   readonly doors: readonly Door[] | null;
+  /** Of the points that cycles leave its driver keeps so many by itself; null: all, and this agent thins them out. */
+  readonly keepCycles: number | null;
   /** The images are what the run before left here. */
   readonly isAsLeft: boolean;
   /** Why the driver takes none; null: it does, or was not asked yet. */

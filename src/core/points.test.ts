@@ -19,6 +19,7 @@ import {
   tellingTest,
   testDue,
   unwantedPoints,
+  withEarlier,
   withProof,
 } from "./points.ts";
 
@@ -218,4 +219,22 @@ test("[S20] where a guest was to stand still for its newest point and did not, t
   const { view } = withPoints(early);
   const [change] = recordChanges(view, web, there, [listed("p1", 0), listed("p2", 1)], view.revision);
   expect(change?.after).toMatchObject({ id: "p1", sizeMiB: 3, whyCrash });
+});
+
+test("[S20] what a test came to outlives its point: the newest that is left says it, once", () => {
+  const tested = { ...proof(9, true), point: "p1", rpoMs: 7 } as NonNullable<Point["proof"]>;
+  const booted = { ...tested, at: at(8), checks: [{ kind: "boot", passed: true, detail: "" }] };
+  const { view } = withPoints(point("p1", 0, { proof: tested, boot: booted }), point("p2", 1, { sizeMiB: 3 }));
+  const changes = recordChanges(view, web, there, [listed("p2", 1), listed("p3", 2)], view.revision);
+  const [first, ...others] = changes;
+  expect(first?.after).toMatchObject({ id: "p3", proof: null, earlier: [tested, booted] });
+  expect(others.map(({ before, after }) => [before?.value.id, after?.id])).toContainEqual(["p1", undefined]);
+  expect(others.flatMap(({ after }) => after?.earlier ?? [])).toEqual([]);
+  // It goes on from there, until a later one is there.
+  const after = withPoints(first?.after ?? point("p3", 2));
+  expect([lastTest(after.view, web), lastProof(after.view, web)]).toEqual([tested, tested]);
+  const [next] = recordChanges(after.view, web, there, [listed("p4", 3)], after.view.revision);
+  expect(next?.after).toMatchObject({ id: "p4", earlier: [tested, booted] });
+  const later = { ...tested, at: at(20), passed: false };
+  expect(withEarlier(next?.after ?? point("p4", 3), [later]).earlier).toEqual([later, booted]);
 });

@@ -124,10 +124,13 @@ export function recordChanges(
   asked: number,
 ): readonly RecordChange[] {
   const changes: RecordChange[] = [];
+  const lost: PointProof[] = [];
   for (const stored of pointsOf(view, vm)) {
     const isHere = found.some(({ id }) => id === stored.value.id);
-    if (stored.value.host === self && !isHere && stored.revision <= asked)
+    if (stored.value.host === self && !isHere && stored.revision <= asked) {
       changes.push({ before: stored, after: undefined });
+      lost.push(...testsOf(stored.value));
+    }
   }
   for (const [i, { id, at, sizeMiB, origin, consistency }] of found.entries()) {
     const before = view.points.get(keys.point(vm, id));
@@ -140,12 +143,15 @@ export function recordChanges(
       ...(before?.value.boot === undefined ? {} : { boot: before.value.boot }),
       ...(before?.value.earlierProofs === undefined ? {} : { earlierProofs: before.value.earlierProofs }),
       ...(vmAs === undefined ? {} : { vmAs }),
+      ...(before?.value.earlier === undefined ? {} : { earlier: before.value.earlier }),
       // What lies there does not tell it.
       ...(before?.value.whyCrash === undefined ? {} : { whyCrash: before.value.whyCrash }),
     };
     const isNoted = vmAs === undefined || before?.value.vmAs !== undefined;
     const isSame = before?.value.sizeMiB === size && before.value.host === self && isNoted;
-    if (!isSame) changes.push({ before, after });
+    // What a test came to outlives its point. First: with those that go, however many one transaction takes.
+    if (lost.length > 0 && i === found.length - 1) changes.unshift({ before, after: withEarlier(after, lost) });
+    else if (!isSame) changes.push({ before, after });
   }
   return changes;
 }
@@ -185,14 +191,14 @@ export function testDue(view: ClusterView, group: Group, vm: VmId, self: HostId,
   return isPointDue(test.everyMs, lastTest(view, vm)?.at, now) ? newest : undefined;
 }
 
-/** The VM's last test failover, whatever it checked; undefined: of none there is a point any more. */
+/** The VM's last test failover, whatever it checked, also of a point that is gone since. */
 export function lastTest(view: ClusterView, vm: VmId): PointProof | undefined {
-  return newestOf(pointsOf(view, vm).flatMap(({ value }) => [value.proof ?? [], value.boot ?? []].flat()));
+  return newestOf(pointsOf(view, vm).flatMap(({ value }) => testsOf(value)));
 }
 
 /** The last one that checked something; where there is none, the last one at all. */
 export function lastProof(view: ClusterView, vm: VmId): PointProof | undefined {
-  const proofs = pointsOf(view, vm).flatMap(({ value }) => value.proof ?? []);
+  const proofs = pointsOf(view, vm).flatMap(({ value }) => testsOf(value));
   return newestOf(proofs.filter(isChecked)) ?? lastTest(view, vm);
 }
 
@@ -225,7 +231,19 @@ function notLookedForSince(last: PointProof, before: readonly PointProof[]): Poi
   });
 }
 
+/** All that stands in the record of this point. */
+export function testsOf({ proof, boot, earlier }: Pick<Point, "proof" | "boot" | "earlier">): readonly PointProof[] {
+  return [proof ?? [], boot ?? [], earlier ?? []].flat();
+}
+
+/** With what tests of other points came to that are gone: of those that checked something the last, and of the others. */
+export function withEarlier(point: Point, proofs: readonly PointProof[]): Point {
+  const all = [...(point.earlier ?? []), ...proofs];
+  const kept = [newestOf(all.filter(isChecked)), newestOf(all.filter((one) => !isChecked(one)))];
+  return { ...point, earlier: kept.flatMap((one) => one ?? []) };
+}
+
 /** What came of that very test is on record. */
-export function isOnRecord({ proof, boot }: Point, { at }: PointProof): boolean {
-  return proof?.at === at || boot?.at === at;
+export function isOnRecord(point: Point, { at }: PointProof): boolean {
+  return testsOf(point).some((one) => one.at === at);
 }

@@ -122,7 +122,7 @@ async function run(
   const random = systemRandom();
   const etcd = openEtcdStore({ endpoints: config.store.endpoints, tls, cluster: config.cluster, log: warn });
   const store = forwardOnly(etcd, endForOldStore, journal.last());
-  const volumes = openVolumes({ cluster: config.cluster, pools: config.pools });
+  const volumes = openVolumes(config);
   const { host: self, profile, role } = config;
   let daemon: Daemon | undefined;
   const view = () => daemon?.view() ?? emptyView();

@@ -222,6 +222,23 @@ export function cyclesSuite(name: string, openRig: () => Promise<CycleRig>): voi
       expect(await points()).toEqual(names.slice(-2));
     });
 
+    test("[S25] asked anew to keep all points, it keeps them from then on, and goes on with its cycles", async () => {
+      await rig.startRun(run4);
+      const doors = await doorsFor({ keepCycles: 1 });
+      const names: string[] = [];
+      const next = async (value: number): Promise<void> => {
+        await write(0, 2, value);
+        const end = await sealed(doors);
+        expect(end.whole).toBe(names.length === 0);
+        names.push(end.cycle.point);
+      };
+      for (const value of [71, 72]) await next(value);
+      expect(await points()).toEqual(names.slice(-1));
+      expect(await doorsFor()).toEqual(doors);
+      for (const value of [73, 74]) await next(value);
+      expect(await points()).toEqual(names.slice(-3));
+    });
+
     test("[S20] copies in cycles are never given out as they stand", async () => {
       await rig.startRun(run4);
       await sealed(await doorsFor());

@@ -5,6 +5,7 @@ import type { HostId } from "../../model/ids.ts";
 import { consistencySchema, pointIdSchema, pointOriginSchema } from "../../model/point-records.ts";
 import { cycleIdSchema, sealedCycleSchema } from "../../model/replication-cycle.ts";
 import type { Door } from "../../ports/migration.ts";
+import { errorWords } from "../error-words.ts";
 
 export type TlsTexts = { readonly ca: string; readonly cert: string; readonly key: string };
 
@@ -218,7 +219,7 @@ export function knockAt(
     const limit = setTimeout(() => finish({ no: `no answer within ${limitMs} ms` }), limitMs);
     signal.addEventListener("abort", giveUp);
     if (signal.aborted) giveUp();
-    socket.on("error", (error) => finish({ no: error.message }));
+    socket.on("error", (error) => finish({ no: errorWords(error) }));
     socket.once(tls === null ? "connect" : "secureConnect", () => {
       socket.write(`${JSON.stringify({ schema: 1, ...knock })}\n`);
       void hearAnswer(socket, door.address).then(finish);

@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -167,6 +168,20 @@ export function allReceived(runDir: string): readonly Received[] {
   const root = join(runDir, "received");
   if (!existsSync(root)) return [];
   return readdirSync(root).flatMap((vm) => readReceived(runDir, vm as VmId) ?? []);
+}
+
+/** An image of it is about to be removed from this pool: nothing is received of its VM any more. */
+export function forgetReceived(runDir: string, folder: string, volume: string): void {
+  for (const { vm, volumes } of allReceived(runDir))
+    if (volumes.some((one) => one.volume === volume && one.folder === folder))
+      rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
+}
+
+/** What lies beside the images, the run folder's first; the layers last: without them nobody could say which files there were. */
+export function forgetCopies(runDir: string, { vm, volumes }: Received): void {
+  rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
+  for (const { folder, volume } of volumes) rmSync(identityFile(folder, volume), { force: true });
+  for (const { folder, volume } of volumes) rmSync(layersFile(folder, volume), { force: true });
 }
 
 export function topOf({ folder, layers }: ReceivedVolume): Layer & { readonly path: string } {

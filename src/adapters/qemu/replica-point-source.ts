@@ -5,6 +5,7 @@ import { refuse } from "../../model/reason.ts";
 import type { GuestFreezer } from "../../ports/guest-freeze.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import type { PointEnd, PointRequest, PointSource } from "../../ports/replication-points.ts";
+import { errorWords } from "../error-words.ts";
 import { knockAt, type PointOrder, type TlsTexts } from "./door.ts";
 import { readTlsTexts } from "./move-tls.ts";
 import type { QemuReplicaSource } from "./replica-source.ts";
@@ -40,7 +41,7 @@ type Stood = "stood" | "unasked" | WhyCrash;
 export function openPointSource(options: PointSourceOptions): PointSource {
   return {
     takePoint: (run, request, done) => {
-      const unknown = (error: unknown): PointEnd => ({ kind: "unknown", cause: String(error) });
+      const unknown = (error: unknown): PointEnd => ({ kind: "unknown", cause: errorWords(error) });
       void take(options, run, request).catch(unknown).then(done);
     },
   };

@@ -6,6 +6,7 @@ import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import type { CeaseEnd, ExportEnd, ReceiveEnd, ReceiveRequest, ReplicaTarget } from "../../ports/replication.ts";
 import type { CycleTarget } from "../../ports/replication-cycles.ts";
 import type { PointProver, ProofEnd, ProofRequest } from "../../ports/replication-proof.ts";
+import { errorWords } from "../error-words.ts";
 import { isProcessOf } from "../linux/process.ts";
 import { type Knock, type KnockAnswer, openDoors } from "./door.ts";
 import { claimGroupFolder } from "./group-folder.ts";
@@ -34,7 +35,7 @@ import { openFiles } from "./replica-identity.ts";
 import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
 import { dropAside, exportPoint, listPoints, whileRead } from "./replica-points.ts";
-import { ceaseForStart, goBack, knownCopies, lying, unreadable } from "./replica-start.ts";
+import { ceaseForStart, forgetVanished, goBack, knownCopies, lying, unreadable } from "./replica-start.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -129,7 +130,7 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
 type Unknown = { readonly kind: "unknown"; readonly cause: string };
 
 function answer<End>(work: Promise<End>, done: (end: End | Unknown) => void): void {
-  void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: String(error) })).then(done);
+  void work.catch((error: unknown): Unknown => ({ kind: "unknown", cause: errorWords(error) })).then(done);
 }
 
 /**
@@ -187,6 +188,8 @@ async function receive(
 ): Promise<ReceiveEnd> {
   const { options } = target;
   const { vm, epoch } = request;
+  const rest = await forgetVanished(options, receiving, request);
+  if (rest !== undefined) return rest;
   const there = lying(options, request);
   if (there.kind === "unreadable" && there.epoch >= epoch) return unreadable(vm, there.volume);
   const known = readReceived(options.runDir, vm) ?? there.found;
@@ -293,16 +296,16 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
     expects: { cluster: options.cluster, vm, epoch },
     open: (address, volume, known) =>
       inTurn(target, vm, () => letIn(options, receiving, received.epoch, address, volume, known)).catch(
-        (error: unknown) => ({ no: String(error) }),
+        (error: unknown) => ({ no: errorWords(error) }),
       ),
     cycle: (order) =>
       inTurn(target, vm, () => {
         const ready = (of: Received): Promise<boolean> => daemonFor(options, receiving, of, tls);
         return obeyCycle({ runDir: options.runDir, receiving, epoch: received.epoch, ready }, order);
-      }).catch((error: unknown) => ({ no: String(error) })),
+      }).catch((error: unknown) => ({ no: errorWords(error) })),
     point: (order) =>
       inTurn(target, vm, () => obeyPoint({ runDir: options.runDir, receiving, epoch: received.epoch }, order)).catch(
-        (error: unknown) => ({ no: String(error) }),
+        (error: unknown) => ({ no: errorWords(error) }),
       ),
     again: true,
     ports: received.ports,

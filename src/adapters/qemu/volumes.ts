@@ -22,20 +22,21 @@ import type { Pool } from "../../model/records.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import { runCommand } from "../linux/command.ts";
 import { leaveGroupFolders } from "./group-folder.ts";
-import { imagePath, poolFolder } from "./pool-folder.ts";
+import { imagePath, poolFolder, poolMark } from "./pool-folder.ts";
+import { forgetReceived } from "./replica-files.ts";
 
 export type VolumesOptions = {
   readonly cluster: ClusterId;
   /** Pool → folder, where it is not the pool's own path. */
   readonly pools: Readonly<Record<PoolId, string>>;
+  /** Of this host: what was received in the images that go is forgotten with them. Not there: nobody receives here. */
+  readonly runDir?: string;
 };
 
 const mebibyte = 1024 * 1024;
 const commandLimitMs = 60_000;
 /** A storage that takes longer hangs. */
 const syncLimitMs = 30_000;
-/** Says whose pool a folder is: two clusters, or two pools, never share one. */
-const markFile = ".holdfast-pool";
 const markSchema = z.object({ schema: z.literal(1), cluster: z.string(), pool: z.string() });
 
 /** Disk images as files of a pool's folder: sparse, never more of them than the folder has room for when all are full. */
@@ -124,7 +125,7 @@ async function createIn(
   if (existsSync(path)) return { kind: "done" };
   const noRoom = checkRoom(pool, folder, sizeMiB);
   if (noRoom !== undefined) return noRoom;
-  if (!existsSync(join(folder, markFile))) writeMark(options, pool, folder);
+  if (!existsSync(join(folder, poolMark))) writeMark(options, pool, folder);
   // Of one that was there before, and that somebody took away: the new one lies on nothing.
   removeWhatItWas(folder, volumeOf(path));
   const part = `${path}.${process.pid}.part`;
@@ -165,6 +166,8 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
     const end = await runCommand("qemu-img", ["info", "-f", format, join(folder, name)], { limitMs: commandLimitMs });
     if (/Failed to get ".*" lock/u.test(end.stderr)) return refuse("volume-in-use", { volume, pool: pool.name });
   }
+  // First: what says that they are received must not outlive them, or the next copy would be made of nothing.
+  if (options.runDir !== undefined) forgetReceived(options.runDir, folder, volume);
   for (const name of images) rmSync(join(folder, name), { force: true });
   removeWhatItWas(folder, volume);
   leaveGroupFolders(options.cluster, folder, volume);
@@ -188,7 +191,7 @@ function volumeOf(path: string): string {
 
 function checkFolder(options: VolumesOptions, pool: Pool, folder: string): Refusal | undefined {
   if (!existsSync(folder)) return refuse("pool-folder-missing", { pool: pool.name, path: folder });
-  const file = join(folder, markFile);
+  const file = join(folder, poolMark);
   if (!existsSync(file)) return undefined;
   const mark = markSchema.safeParse(parseJson(readFileSync(file, "utf8")));
   if (mark.success && mark.data.cluster === options.cluster && mark.data.pool === pool.id) return undefined;
@@ -197,7 +200,7 @@ function checkFolder(options: VolumesOptions, pool: Pool, folder: string): Refus
 }
 
 function writeMark(options: VolumesOptions, pool: Pool, folder: string): void {
-  const file = join(folder, markFile);
+  const file = join(folder, poolMark);
   writeFileSync(`${file}.new`, JSON.stringify({ schema: 1, cluster: options.cluster, pool: pool.id }));
   renameSync(`${file}.new`, file);
 }

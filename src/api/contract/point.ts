@@ -34,6 +34,8 @@ export const pointOutputSchema = z.object({
   earlierProofs: z.array(pointProofSchema),
   /** Of the last one that checked nothing: its guest executed, or not, and nothing is proven. */
   boot: pointProofSchema.nullable(),
+  /** The VM's last tests of points that are gone since. */
+  earlier: z.array(pointProofSchema),
 });
 export type PointOutput = z.infer<typeof pointOutputSchema>;
 

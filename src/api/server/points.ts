@@ -46,6 +46,7 @@ function presentPoint(view: ClusterView, { value }: Stored<Point>, now: number):
     whyCrash: whyCrashOf(view, value),
     boot: value.boot ?? null,
     earlierProofs: value.earlierProofs ?? [],
+    earlier: [...(value.earlier ?? [])],
   };
 }
 

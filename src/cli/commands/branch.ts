@@ -19,6 +19,8 @@ export const branchCommands: Group = (program, cli) => {
   deleteCommand(branch, cli);
 };
 
+type Branch = Pick<PointOutput, "vm" | "id" | "host" | "origin">;
+
 function listCommand(branch: Parent, cli: Cli): void {
   branch
     .command("list")
@@ -36,13 +38,26 @@ function listCommand(branch: Parent, cli: Cli): void {
 
 function branchesText(points: readonly PointOutput[]): string {
   if (points.length === 0) return "There are no branches.\n";
-  const rows = points.map(({ vm, vmDeleted, id, host, at, ageMs, sizeMiB, origin }) => [
-    ...[vmText({ vm, vmDeleted }), id, host.name, moment(at), age(ageMs), orDash(sizeMiB)],
-    origin === "branch-kept" ? "acknowledged writes that nobody else has" : "nothing that was ever acknowledged",
-  ]);
+  const rows = points.map((point) => {
+    const { vm, vmDeleted, id, host, at, ageMs, sizeMiB } = point;
+    return [
+      ...[vmText({ vm, vmDeleted }), id, host.name, moment(at), age(ageMs), orDash(sizeMiB)],
+      hasAlone(point, points),
+    ];
+  });
   const left = points.find(({ vmDeleted }) => vmDeleted);
   const how = left === undefined ? "" : deletedText(left);
   return table(["VM", "BRANCH", "ON", "KEPT AT", "AGE", "MIB", "ONLY IT HAS"], rows) + how;
+}
+
+/** Two of one VM may be of the same moment: what was in sync when it went back to a point lies at both hosts. */
+export function hasAlone(branch: Branch, all: readonly Branch[]): string {
+  if (branch.origin !== "branch-kept") return "nothing that was ever acknowledged";
+  const isOther = (one: Branch): boolean => one.vm.id === branch.vm.id && one.id !== branch.id;
+  const others = all.filter((one) => one.origin === "branch-kept" && isOther(one));
+  if (others.length === 0) return "acknowledged writes that nobody else has";
+  const names = others.map(({ id, host }) => `${id} on ${host.name}`).join(" and ");
+  return `acknowledged writes that its VM lacks; ${names} may have the same`;
 }
 
 function exportCommand(branch: Parent, cli: Cli): void {

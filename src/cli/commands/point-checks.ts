@@ -72,3 +72,27 @@ export function testText({
   const shown = failed ? boot : (proof ?? boot);
   return shown === null ? "-" : [shown, ...(failed ? [] : earlierProofs)].map(proofText).join("; before: ");
 }
+
+type Tests = Pick<PointOutput, "proof" | "boot" | "earlier">;
+const testsOf = ({ proof, boot, earlier }: Tests): readonly PointProof[] => [proof ?? [], boot ?? [], earlier].flat();
+
+/** What the last test of this point came to, also where the point is gone since. Null: it is not on record. */
+export function testOf(points: readonly Tests[], point: string | null): PointProof | null {
+  return newestOf(points.flatMap(testsOf).filter((one) => one.point === point));
+}
+
+function newestOf(all: readonly PointProof[]): PointProof | null {
+  return all.reduce<PointProof | null>((last, one) => (last !== null && last.at >= one.at ? last : one), null);
+}
+
+/** Each VM's last test, where its point is gone: a line below the table. */
+export function earlierText(points: readonly (Tests & Pick<PointOutput, "vm">)[]): string {
+  const lines = [...new Set(points.map(({ vm }) => vm.name))].flatMap((name) => {
+    const own = points.filter(({ vm }) => vm.name === name);
+    const last = newestOf(own.flatMap(testsOf));
+    if (last === null || !own.some(({ earlier }) => earlier.includes(last))) return [];
+    const of = last.rpoMs === undefined ? "" : ` of ${moment(last.at - last.rpoMs)}`;
+    return [`\nThe last test of ${name} was of point ${last.point}${of}, which is gone since: ${proofText(last)}.\n`];
+  });
+  return lines.join("");
+}

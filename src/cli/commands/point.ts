@@ -8,7 +8,7 @@ import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import type { Session } from "../session.ts";
 import { age, moment, orDash, staleness, table } from "../text.ts";
 import { fail } from "../trouble.ts";
-import { checksOf, proofText, testText, withChecks } from "./point-checks.ts";
+import { checksOf, earlierText, proofText, testOf, testText, withChecks } from "./point-checks.ts";
 
 type Parent = Parameters<Group>[0];
 const toProve = ": name what its guest has to show (--http, --agent, --screen), and the test proves it";
@@ -59,7 +59,8 @@ function pointsText(points: readonly PointOutput[]): string {
   ]);
   const left = points.find(({ vmDeleted }) => vmDeleted);
   const how = left === undefined ? "" : deletedText(left);
-  return table(["VM", "POINT", "ON", "AT", "AGE", "MIB", "CONSISTENCY", "TAKEN BY", "TEST"], rows) + how;
+  const heads = ["VM", "POINT", "ON", "AT", "AGE", "MIB", "CONSISTENCY", "TAKEN BY", "TEST"];
+  return table(heads, rows) + earlierText(points) + how;
 }
 
 export function vmText({ vm, vmDeleted }: Pick<PointOutput, "vm" | "vmDeleted">): string {
@@ -171,8 +172,7 @@ function testCommand(point: Parent, cli: Cli): void {
         );
       const end = await settled(session, wish, limitMs + usualMs);
       const { points } = await session.call((client) => client.point.list({ vm }));
-      const tested = points.find(({ id }) => id === end.point);
-      const proof = (checks.length > 0 ? tested?.proof : tested?.boot) ?? null;
+      const proof = testOf(points, end.point);
       if (proof !== null && !proof.passed) {
         const failed = proof.checks.filter(({ passed }) => !passed).map(({ kind, detail }) => `${kind}: ${detail}`);
         throw fail(

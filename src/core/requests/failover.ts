@@ -8,7 +8,9 @@ import type { Compare } from "../../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../../model/view.ts";
 import { poolsOf, proveGone } from "../fencing.ts";
 import { pointToStartFrom } from "../point-return.ts";
+import { newestPoint } from "../points.ts";
 import { copiesOn } from "../replication.ts";
+import { groupOf } from "../replication-duty.ts";
 import { usabilityOnceLost } from "../replication-usable.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
@@ -141,7 +143,7 @@ function lossOf(view: ClusterView, vm: Vm, to: HostId, at: WallMs): Loss | undef
   const fence = held === undefined ? undefined : fenceOf(view, held.host, held.incarnation)?.value;
   const proof =
     held === undefined || pools === undefined ? undefined : proveGone(view, held.host, held.incarnation, pools);
-  const since = use.kind === "lossy" ? use.since : null;
+  const since = use.kind === "lossy" ? (use.since ?? unknownSince(view, vm.id, to, use.code)) : null;
   const figures = view.copyings.get(vm.id)?.value;
   const isOfIt = figures?.epoch === owner.epoch && figures.to === to && use.kind === "lossy";
   return {
@@ -151,6 +153,16 @@ function lossOf(view: ClusterView, vm: Vm, to: HostId, at: WallMs): Loss | undef
     proof: held === undefined ? "not-needed" : proof === undefined ? "missing" : "there",
     accept: `${vm.name}@${revisionsOf(view, vm.id, to).join("+")}`,
   };
+}
+
+/**
+ * S21, S25: after a takeover nobody counts on a copy, but one in cycles starts from a sealed one, and which lie there its host has
+ * listed: from the newest of them, or a later one.
+ */
+function unknownSince(view: ClusterView, vm: VmId, to: HostId, code: string): WallMs | null {
+  const newest = newestPoint(view, vm, to)?.value;
+  const isInCycles = groupOf(view, vm)?.mode.kind === "asynchronous" && newest?.origin === "cycle";
+  return code === "replica-unknown" && isInCycles ? newest.at : null;
 }
 
 function revisionsOf(view: ClusterView, vm: VmId, to: HostId): Revision[] {

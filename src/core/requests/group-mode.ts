@@ -15,7 +15,10 @@ export type WantedMode = {
   readonly lossS?: number | null | undefined;
 };
 
-/** Refused where an option is of the other mode: it would be taken for something that it does not do. */
+/**
+ * Refused where an option is of the other mode: it would be taken for something that it does not do. Also where cycles are further
+ * apart than what may be lost: a failover by itself would hardly ever be allowed (S25).
+ */
 export function wantedMode(
   group: GroupId,
   old: Group["mode"] | undefined,
@@ -29,8 +32,10 @@ export function wantedMode(
   }
   if (boundMs !== undefined) return refuse("group-in-cycles", { group });
   const known = old?.kind === "asynchronous" ? old : { everyS: groupModeDefaults.everyS, lossS: null };
-  return {
-    kind: "mode",
-    mode: { kind, everyS: everyS ?? known.everyS, lossS: lossS === undefined ? known.lossS : lossS },
-  };
+  const next = { kind, everyS: everyS ?? known.everyS, lossS: lossS === undefined ? known.lossS : lossS };
+  const isAsBefore = next.everyS === known.everyS && next.lossS === known.lossS;
+  // One that an earlier version allowed stays: it is refused to whoever says it, not to who changes something else.
+  if (!isAsBefore && next.lossS !== null && next.lossS < next.everyS)
+    return refuse("group-loss-below-cycles", { group, everyS: next.everyS, lossS: next.lossS });
+  return { kind: "mode", mode: next };
 }

@@ -189,3 +189,16 @@ test("[S25] a group copies in cycles, and is changed from the one to the other; 
   const less = planSetGroup(known.view, { group: "office", lossS: null }, asked);
   expect(written(less, keys.group(office.name))).toMatchObject({ mode: { everyS: 5, lossS: null } });
 });
+
+test("[S25] cycles that are further apart than what may be lost are refused, not what an earlier version allowed", () => {
+  const cycles = { ...wanted, boundMs: undefined, mode: "asynchronous", everyS: 5 } as const;
+  expect(codeOf(planCreateGroup(cluster().view, { ...cycles, lossS: 3 }, asked))).toBe("group-loss-below-cycles");
+  expect(
+    written(planCreateGroup(cluster().view, { ...cycles, lossS: 5 }, asked), keys.group(office.name)),
+  ).toBeDefined();
+  const grouped = (lossS: number) =>
+    cluster().put(keys.group(office.name), { ...office, mode: { kind: "asynchronous", everyS: 5, lossS } }).view;
+  expect(codeOf(planSetGroup(grouped(60), { group: "office", everyS: 61 }, asked))).toBe("group-loss-below-cycles");
+  const other = planSetGroup(grouped(3), { group: "office", quotaMiB: 100_000 }, asked);
+  expect(written(other, keys.group(office.name))).toMatchObject({ mode: { everyS: 5, lossS: 3 }, quotaMiB: 100_000 });
+});

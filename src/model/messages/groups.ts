@@ -127,6 +127,12 @@ export const groupMessages = {
     effect: "Group {group} was not changed.",
     remedy: "Create a second group.",
   },
+  "group-loss-below-cycles": {
+    cause: "A failover of group {group} by itself may lose {lossS} s, and its cycles are {everyS} s apart.",
+    effect: "Nothing has changed: its VMs would hardly ever go on by themselves.",
+    remedy:
+      "Give `--allow-loss` the interval and some 15 s more, for a cycle that is under way and until a host counts as lost; or a shorter `--every`; or `--allow-loss none`: then it goes by order alone.",
+  },
   "group-in-cycles": {
     cause: "Group {group} copies in cycles: no write waits for a copy, so there is no bound for it.",
     effect: "Nothing has changed.",

@@ -17,7 +17,8 @@ export const pointMessages = {
     cause: "What the copies of VM {vm} on {host} hold could not be kept as a recovery point: {detail}",
     effect:
       "They are not brought up to date before that: until they are, no start from them would work if this host were lost.",
-    remedy: "Make room in the pool on {host}; it is tried again by itself.",
+    remedy:
+      "Where no room is left: make room in the pool on {host}. Where {host} or its holdfastd does not answer: have it up. It is tried again by itself.",
   },
   "group-points-late": {
     cause: "VM {vm} has got no recovery point for {forS} s, though one is to be taken every {everyS} s.",
@@ -90,7 +91,8 @@ export const pointMessages = {
     remedy: "It was answered long ago, or never given: see `holdfast point list`.",
   },
   "branch-has-what-nobody-has": {
-    cause: "Branch {point} of VM {vm} on {host} has acknowledged writes that nobody else has.",
+    cause:
+      "Branch {point} of VM {vm} on {host} has acknowledged writes that the VM lacks, and maybe no other branch has.",
     effect: "It was not deleted.",
     remedy:
       "Save from it what is needed: `holdfast branch export {vm} {point} --to FOLDER`; then delete it with `--accept`.",

@@ -1,4 +1,4 @@
-import { isOnRecord } from "../../core/points.ts";
+import { isOnRecord, testsOf } from "../../core/points.ts";
 import type { HostMode } from "../../model/host-records.ts";
 import type { Epoch, HostId, Incarnation, RuleId, VmId } from "../../model/ids.ts";
 import type { KeyName } from "../../model/keys.ts";
@@ -235,7 +235,8 @@ function pointDecisions(is: Point | undefined, was: Point | undefined): Decision
   const said = (words: string): Decision[] => [{ kind: "point", vm: of.vm, host: of.host, is: words }];
   if (is === undefined) return said(`of ${of.origin} is gone`);
   if (was === undefined) return said(`taken by ${is.origin}`);
-  const test = [is.proof ?? [], is.boot ?? []].flat().find((one) => !isOnRecord(was, one));
+  // Of a point that is gone, what came of its test was said with it.
+  const test = testsOf({ ...is, earlier: [] }).find((one) => !isOnRecord(was, one));
   return test === undefined ? [] : said(testWords[proofWord(test)]);
 }
 

@@ -302,6 +302,8 @@ export class ReplicaMachines {
     // All that was laid upon it goes along.
     for (const [vm, points] of target?.points ?? [])
       if (points.some(({ disks }) => disks.has(volume as VolumeId))) target?.points.delete(vm);
+    for (const known of [target?.received, target?.beside])
+      for (const [vm, { volumes }] of known ?? []) if (volumes.includes(volume as VolumeId)) known?.delete(vm);
   }
 
   /** The last cycle that is sealed at a host, whether it is up or not. */

@@ -78,15 +78,6 @@ test("[S25] what lies here stays on record, and what was sealed since the driver
   expect(stateIn(agent)).toBeUndefined();
 });
 
-test("[S21] new images instead of vanished ones are asked for only where no record says that they are of use", () => {
-  const at = 1_000 as WallMs;
-  const asked = (state: Replica["state"]) => asks(state).asked.request.unpromised;
-  expect(asked({ kind: "copying" })).toBe(true);
-  expect(asked({ kind: "sealed", ...old })).toBeUndefined();
-  expect(asked({ kind: "in-sync" })).toBeUndefined();
-  expect(asked({ kind: "stale", cause: "moved", whole: true, at })).toBeUndefined();
-});
-
 test("[S21] why its driver takes no copies is told once for each cause, and tried again", () => {
   const refused = (code: string): ReceiveEnd => ({ kind: "refused", code, params: { group: "office" } });
   const agent = answered(refused("group-folder-foreign"));

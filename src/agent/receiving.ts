@@ -154,10 +154,8 @@ function requestFor(
   const links = replicationLinks(there, here);
   const group = groupOf(view, vm)?.name;
   const whose = group === undefined ? {} : { group: { group, name: nameOf(view, vm) } };
-  const states = copiesOn(view, vm, self).map(({ record }) => record?.value.state.kind ?? "copying");
-  const unpromised = states.every((kind) => kind === "copying") ? { unpromised: true as const } : {};
   const addresses = links.map((link) => link.to);
-  return { vm, epoch, from, volumes, addresses, tls: true, ...unpromised, ...whose };
+  return { vm, epoch, from, volumes, addresses, tls: true, ...whose };
 }
 
 /** Undefined: it has none, or a pool of them is not known. */

@@ -30,8 +30,6 @@ export type ReceiveRequest = {
   readonly tls: boolean;
   /** In cycles: of the points that they leave only so many stay, the newest; not there: all. */
   readonly keepCycles?: number;
-  /** The records say of no copy here that it is of any use, now or after an order: where its images are gone they are made anew. */
-  readonly unpromised?: true;
   /** Whose copies they are: noted in the pool, for people; refused where something else is there in its place. */
   readonly group?: { readonly group: string; readonly name: string };
 };

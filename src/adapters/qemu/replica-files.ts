@@ -177,13 +177,6 @@ export function forgetReceived(runDir: string, folder: string, volume: string): 
       rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
 }
 
-/** What lies beside the images, the run folder's first; the layers last: without them nobody could say which files there were. */
-export function forgetCopies(runDir: string, { vm, volumes }: Received): void {
-  rmSync(receivedFolder(runDir, vm), { recursive: true, force: true });
-  for (const { folder, volume } of volumes) rmSync(identityFile(folder, volume), { force: true });
-  for (const { folder, volume } of volumes) rmSync(layersFile(folder, volume), { force: true });
-}
-
 export function topOf({ folder, layers }: ReceivedVolume): Layer & { readonly path: string } {
   const top = layers.at(-1);
   if (top === undefined) throw new Error("Cannot open a volume without layers");

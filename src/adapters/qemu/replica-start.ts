@@ -1,14 +1,12 @@
-import { existsSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import type { PoolId, VmId, VolumeId } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
-import type { CeaseEnd, PointsOf, ReceiveRequest, ReplicaVolume } from "../../ports/replication.ts";
+import type { CeaseEnd, PointsOf, ReplicaVolume } from "../../ports/replication.ts";
 import type { GoBack } from "../../ports/replication-cycles.ts";
-import { poolFolder, poolMark } from "./pool-folder.ts";
-import { cease, ceaseAt, ceasedAs, endWriting, troubleOf } from "./replica-cease.ts";
+import { poolFolder } from "./pool-folder.ts";
+import { cease, ceaseAt, ceasedAs, troubleOf } from "./replica-cease.ts";
 import type { Receiving } from "./replica-daemon.ts";
 import {
-  forgetCopies,
   type Lying,
   type Received,
   readLying,
@@ -31,40 +29,7 @@ export function lying({ pools }: Pick<Folders, "pools">, { volumes: [first], vm 
 
 /** What is received here, or lies below the disks of a run of this host. */
 export function knownCopies(folders: Folders, of: PointsOf): Received | undefined {
-  const known = readReceived(folders.runDir, of.vm) ?? lying(folders, of).found;
-  return known !== undefined && haveVanished(known) ? undefined : known;
-}
-
-/**
- * Nothing is left of the copies but the word that they were here: an earlier version removed the images, and kept that. While one
- * file is there, a layer that was set aside as well, it may be what somebody wants (S20); without its mark the pool itself is not there.
- */
-function haveVanished({ volumes, aside }: Received): boolean {
-  const all = [...volumes, ...aside.flatMap((one) => one.volumes)];
-  return all.every(({ folder, layers }) => {
-    return existsSync(join(folder, poolMark)) && !layers.some(({ file }) => existsSync(join(folder, file)));
-  });
-}
-
-/**
- * S21: only where the records promise nothing of what lies here: otherwise new images would pass for what was promised. Undefined:
- * what is received from now on begins with what there is.
- */
-export async function forgetVanished(
-  folders: Folders,
-  receiving: Receiving,
-  of: PointsOf & Pick<ReceiveRequest, "unpromised">,
-): Promise<Extract<CeaseEnd, { kind: "refused" | "unknown" }> | undefined> {
-  const { runDir } = folders;
-  const received = readReceived(runDir, of.vm);
-  const known = received ?? lying(folders, of).found;
-  if (of.unpromised !== true || known === undefined || !haveVanished(known)) return undefined;
-  if (received !== undefined) {
-    const ended = await endWriting(runDir, receiving);
-    if (ended.kind !== "ended") return ended;
-  }
-  forgetCopies(runDir, known);
-  return undefined;
+  return readReceived(folders.runDir, of.vm) ?? lying(folders, of).found;
 }
 
 export function unreadable(vm: VmId, volume: VolumeId): Refusal {

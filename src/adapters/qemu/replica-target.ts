@@ -35,7 +35,7 @@ import { openFiles } from "./replica-identity.ts";
 import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
 import { dropAside, exportPoint, listPoints, whileRead } from "./replica-points.ts";
-import { ceaseForStart, forgetVanished, goBack, knownCopies, lying, unreadable } from "./replica-start.ts";
+import { ceaseForStart, goBack, knownCopies, lying, unreadable } from "./replica-start.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -188,8 +188,6 @@ async function receive(
 ): Promise<ReceiveEnd> {
   const { options } = target;
   const { vm, epoch } = request;
-  const rest = await forgetVanished(options, receiving, request);
-  if (rest !== undefined) return rest;
   const there = lying(options, request);
   if (there.kind === "unreadable" && there.epoch >= epoch) return unreadable(vm, there.volume);
   const known = readReceived(options.runDir, vm) ?? there.found;

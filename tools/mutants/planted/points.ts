@@ -120,14 +120,6 @@ export const pointRuleMutants: readonly Mutant[] = [
     replace: "      lost.push(...testsOf(stored.value).slice(2));\n",
   },
   {
-    id: "new-images-instead-of-promised-ones",
-    rule: "S21",
-    what: "Whatever the records say of copies whose images are gone, their host may make new ones in their place.",
-    file: "src/agent/receiving.ts",
-    find: 'states.every((kind) => kind === "copying") ? { unpromised',
-    replace: 'states.every((kind) => kind !== "surplus") ? { unpromised',
-  },
-  {
     id: "copied-beside-a-branch-without-room",
     rule: "S18",
     what: "A copy is begun beside a branch in a pool that has no room for both: it is full for everybody who writes there.",
@@ -243,22 +235,6 @@ export const pointRuleMutants: readonly Mutant[] = [
 
 /** Found by the driver's tests with real storage daemons. */
 export const pointDriverMutants: readonly Mutant[] = [
-  {
-    id: "vanished-images-made-anew",
-    rule: "S21",
-    what: "Images that vanished are made anew, also while a record counts on them.",
-    file: "src/adapters/qemu/replica-start.ts",
-    find: "of.unpromised !== true || known === undefined",
-    replace: "known === undefined",
-  },
-  {
-    id: "forgotten-with-a-layer-left",
-    rule: "S20",
-    what: "Where one image is gone all layers are forgotten, those as well that somebody kept.",
-    file: "src/adapters/qemu/replica-start.ts",
-    find: "!layers.some(({ file }) => existsSync(",
-    replace: "!layers.every(({ file }) => existsSync(",
-  },
   {
     id: "merge-recorded-by-who-has-let-go",
     rule: "S21",

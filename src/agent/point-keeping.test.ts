@@ -49,3 +49,13 @@ test("[S20] where its point went while it was booted, the newest one that is lef
   expect(agent.state.points.proofs.size).toBe(0);
   expect(recorded(agent, "cycle-71")).toBeUndefined();
 });
+
+test("[S20] the last test is on record also after the clock was set back, and is not written again and again", () => {
+  const before = { ...tested, at: 900_000 as WallMs, passed: false };
+  const agent = agentThatTested({ ...point("cycle-71", 7_000), earlier: [before] });
+  expect(recorded(agent, "cycle-71")).toMatchObject({ earlier: [tested] });
+  agent.settles();
+  agent.wait(limits.tickMs);
+  expect(agent.state.points.proofs.size).toBe(0);
+  expect(recorded(agent, "cycle-71")).toBeUndefined();
+});

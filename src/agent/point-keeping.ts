@@ -11,8 +11,8 @@ import {
   recordChanges,
   testDue,
   unwantedPoints,
-  withEarlier,
   withProof,
+  withTestOfGone,
 } from "../core/points.ts";
 import { groupOf, protectionOf } from "../core/replication-duty.ts";
 import { transaction, unchanged } from "../core/transactions.ts";
@@ -155,7 +155,7 @@ function recordProofs(building: Building): void {
       left.delete(vm);
       building.state = withPoints(building.state, { proofs: left });
     } else if (!building.busy(`points ${vm}`)) {
-      const after = own === undefined ? withEarlier(before.value, [proof]) : withProof(before.value, proof);
+      const after = own === undefined ? withTestOfGone(before.value, proof) : withProof(before.value, proof);
       const change = { before, after };
       building.commit(`points ${vm}`, changePointsTransaction(vm, self, registration, [change]), [told]);
     }

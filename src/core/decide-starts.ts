@@ -21,7 +21,7 @@ import { backAt, noChange, type PlanChange, planChange } from "./plans.ts";
 import { goBackTo } from "./point-return.ts";
 import { hostLostAt, type PolicyLoss, policyLoss } from "./replication-cycles.ts";
 import { type CopiesChange, promoteCopies } from "./replication-promotion.ts";
-import { isTakenUnsaid } from "./replication-usable.ts";
+import { startsUnsaid } from "./replication-usable.ts";
 import { remove, transaction, unchanged } from "./transactions.ts";
 import { vmError } from "./vm-error.ts";
 import type { VmRound } from "./vm-round.ts";
@@ -166,7 +166,7 @@ function promoted(view: ClusterView, vm: Vm, on: HostId, isOrdered: boolean): Ev
   const params = { vm: vm.name, host: on };
   if (isOrdered) return event("replica-promoted-with-loss", { vm: vm.id, host: on }, params);
   const loss = allowedLoss(view, vm, on);
-  const type = isTakenUnsaid(view, vm.id, on) ? "replica-promoted-unsaid" : "replica-promoted";
+  const type = startsUnsaid(view, vm.id, on) ? "replica-promoted-unsaid" : "replica-promoted";
   if (loss === undefined) return event(type, { vm: vm.id, host: on }, params);
   const { seconds, limitS } = loss;
   const reason = { rule: "S25", code: "loss-within-policy", params: { host: on, seconds, limitS: limitS ?? 0 } };

@@ -85,3 +85,25 @@ test("[S18, S21] what a lost host left is kept: the copies that were to have all
     [there, kept],
   ]);
 });
+
+test.each(["handed", "moved", "order"] as const)(
+  "[S18] so are the disks from which the VM was taken in order (%s)",
+  (cause) => {
+    const left = leftElsewhere({ kind: "stale", cause, whole: true, at: 50 as WallMs });
+    expect(left.map(([, state]) => state)).toEqual([
+      { kind: "diverged", at: 50, kept: true },
+      { kind: "diverged", at: 50, kept: true },
+    ]);
+  },
+);
+
+test.each([
+  ["silent", true],
+  ["order", false],
+] as const)(
+  "[S18] a copy that was only late, or is half made (%s, whole: %s), holds nothing of its own",
+  (cause, whole) => {
+    const state = { kind: "stale", cause, whole, at: 50 as WallMs } as const;
+    expect(leftElsewhere(state).map(([, left]) => left)).toEqual([state, state]);
+  },
+);

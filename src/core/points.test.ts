@@ -21,6 +21,7 @@ import {
   unwantedPoints,
   withEarlier,
   withProof,
+  withTestOfGone,
 } from "./points.ts";
 
 const minute = 60_000;
@@ -236,5 +237,21 @@ test("[S20] what a test came to outlives its point: the newest that is left says
   const [next] = recordChanges(after.view, web, there, [listed("p4", 3)], after.view.revision);
   expect(next?.after).toMatchObject({ id: "p4", earlier: [tested, booted] });
   const later = { ...tested, at: at(20), passed: false };
-  expect(withEarlier(next?.after ?? point("p4", 3), [later]).earlier).toEqual([later, booted]);
+  const p4 = next?.after ?? point("p4", 3);
+  expect(withEarlier(p4, [later]).earlier).toEqual([later, booted]);
+  // A clock that was set back since makes the last one no older: whoever waits for it on record would wait for ever.
+  const setBack = { ...tested, at: at(2), passed: false };
+  expect(withTestOfGone(p4, setBack).earlier).toEqual([setBack, booted]);
+  expect(isOnRecord(withTestOfGone(p4, setBack), setBack)).toBe(true);
+});
+
+test("[S20] of a point that goes, all kinds of checks that its guest ever passed are still told", () => {
+  const by = (kind: string, ms: number) => ({ ...tested, at: at(ms), checks: [{ kind, passed: true, detail: "" }] });
+  const tested = { ...proof(1, true), point: "p1" } as NonNullable<Point["proof"]>;
+  const seen = ["http", "agent", "screen"].reduce((one, kind, i) => withProof(one, by(kind, 5 + i)), point("p1", 0));
+  const { view } = withPoints(seen, point("p2", 1));
+  const [first] = recordChanges(view, web, there, [listed("p2", 1)], view.revision);
+  const kinds = (one: Point | null | undefined) => one?.earlier?.map(({ checks }) => checks[0]?.kind);
+  expect(kinds(first?.after)).toEqual(["screen", "agent", "http"]);
+  expect(kinds(first?.after && withEarlier(first.after, [by("http", 9)]))).toEqual(["http", "screen", "agent"]);
 });

@@ -232,15 +232,30 @@ function notLookedForSince(last: PointProof, before: readonly PointProof[]): Poi
 }
 
 /** All that stands in the record of this point. */
-export function testsOf({ proof, boot, earlier }: Pick<Point, "proof" | "boot" | "earlier">): readonly PointProof[] {
-  return [proof ?? [], boot ?? [], earlier ?? []].flat();
+export function testsOf({ proof, boot, earlier, earlierProofs }: Tests): readonly PointProof[] {
+  return [proof ?? [], boot ?? [], earlierProofs ?? [], earlier ?? []].flat();
 }
 
-/** With what tests of other points came to that are gone: of those that checked something the last, and of the others. */
+type Tests = Pick<Point, "proof" | "boot" | "earlier" | "earlierProofs">;
+
+/** With what tests of other points came to that are gone. */
 export function withEarlier(point: Point, proofs: readonly PointProof[]): Point {
-  const all = [...(point.earlier ?? []), ...proofs];
-  const kept = [newestOf(all.filter(isChecked)), newestOf(all.filter((one) => !isChecked(one)))];
-  return { ...point, earlier: kept.flatMap((one) => one ?? []) };
+  return keeping(
+    point,
+    [...(point.earlier ?? []), ...proofs].sort((a, b) => b.at - a.at),
+  );
+}
+
+/** With what a test came to whose own point went meanwhile: the last one, whatever the clock was put to since the others. */
+export function withTestOfGone(point: Point, proof: PointProof): Point {
+  return keeping(point, [proof, ...(point.earlier ?? [])]);
+}
+
+/** `all`: the last first. Of those that checked something none goes that looked for more than later ones; of the others the last stays. */
+function keeping(point: Point, all: readonly PointProof[]): Point {
+  const [last, ...before] = all.filter(isChecked);
+  const checked = last === undefined ? [] : [last, ...notLookedForSince(last, before)];
+  return { ...point, earlier: [...checked, ...all.filter((one) => !isChecked(one)).slice(0, 1)] };
 }
 
 /** What came of that very test is on record. */

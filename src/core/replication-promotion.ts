@@ -111,6 +111,9 @@ function leftBehind(
   const isOffered = known?.kind === "in-sync" || (isBack && known?.kind === "sealed");
   // S18, S21: where nothing starts from the copies that were to have everything, nobody but the lost host may have it.
   if (isBack && known?.kind === "diverged") return { ...base, state: { ...known, kept: true } };
+  if (isBack && known !== undefined && isLeftWhole(known)) {
+    return { ...base, state: { kind: "diverged", at: known.at, kept: true } };
+  }
   if (known !== undefined && !isOffered) return { ...base, state: known };
   // Of one that was stopped in order the copies have everything, unless this very promotion loses something.
   const wasItsHost = host === owner.host && (owner.kind === "held" || mayHaveMore);
@@ -118,6 +121,11 @@ function leftBehind(
     ? { kind: "diverged", at, kept: mayHaveMore }
     : { kind: "stale", cause: "order", whole: true, at };
   return { ...base, state };
+}
+
+/** All that was acknowledged until its VM was taken from it in order: so far the only word on it is the copies' that got it. */
+function isLeftWhole(state: ReplicaState): state is Extract<ReplicaState, { kind: "stale" }> {
+  return state.kind === "stale" && state.whole && ["order", "handed", "moved"].includes(state.cause);
 }
 
 /** The records that a person has to be shown before such an order. */

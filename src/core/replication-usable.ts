@@ -28,14 +28,17 @@ export function usability(view: ClusterView, vm: VmId, host: HostId): Usability 
 
 /** As it will be once the VM's host is proven gone, where that host cannot be asked: never more than will be true then (S23). */
 export function usabilityOnceLost(view: ClusterView, vm: VmId, host: HostId): Usability {
-  return worstOf(view, vm, host, isByHost);
+  return worstOf(view, vm, host, (copy, owner) => isByHost(copy, owner) || isTakenUnsaid(copy));
+}
+
+/** Some of the VM's copies at this host are of that kind. */
+export function startsUnsaid(view: ClusterView, vm: VmId, host: HostId): boolean {
+  return copiesOn(view, vm, host).some(({ record }) => record !== undefined && isTakenUnsaid(record.value));
 }
 
 /** A person took it by a takeover although only the lost host could say whether it has everything (S23). */
-export function isTakenUnsaid(view: ClusterView, vm: VmId, host: HostId): boolean {
-  return copiesOn(view, vm, host).some(
-    ({ record }) => record?.value.state.kind === "in-sync" && record.value.state.unsaid === true,
-  );
+export function isTakenUnsaid({ state }: Replica): boolean {
+  return state.kind === "in-sync" && state.unsaid === true;
 }
 
 type Unsaid = (copy: Replica, owner: Owner | undefined) => boolean;

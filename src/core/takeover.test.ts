@@ -9,7 +9,7 @@ import { fenceOf } from "../model/view.ts";
 import { proveGone } from "./fencing.ts";
 import { lastToKeep } from "./last-moments.ts";
 import { promoteCopies } from "./replication-promotion.ts";
-import { isTakenUnsaid, usability, wholeCopies } from "./replication-usable.ts";
+import { startsUnsaid, usability, usabilityOnceLost, wholeCopies } from "./replication-usable.ts";
 import {
   foreseeTakeover,
   isHalfTakenOver,
@@ -206,12 +206,16 @@ describe("a takeover", () => {
     const recorded = clusterWith({ kind: "in-sync" });
     expect(foreseeTakeover(recorded.view, there, [lost])).toMatchObject([{ why: null, loss: null }]);
     takeOver(byHost);
-    expect([wholeCopies(byHost.view, web), isTakenUnsaid(byHost.view, web, there)]).toEqual([[there], true]);
-    // Also where the order is given anew; of what both had agreed to, everything is known.
+    expect([wholeCopies(byHost.view, web), startsUnsaid(byHost.view, web, there)]).toEqual([[there], true]);
+    // Also where the order is given anew, which says it before; of what both had agreed to, everything is known.
+    expect(foreseeTakeover(byHost.view, there, [lost])).toMatchObject([
+      { why: null, loss: { code: "takeover-may-lack" } },
+    ]);
+    expect(usabilityOnceLost(byHost.view, web, there)).toEqual({ kind: "lossy", code: "replica-by-host", since: null });
     takeOver(byHost);
-    expect([epochOf(byHost), isTakenUnsaid(byHost.view, web, there)]).toEqual([run.epoch + 200, true]);
+    expect([epochOf(byHost), startsUnsaid(byHost.view, web, there)]).toEqual([run.epoch + 200, true]);
     takeOver(recorded);
-    expect([wholeCopies(recorded.view, web), isTakenUnsaid(recorded.view, web, there)]).toEqual([[there], false]);
+    expect([wholeCopies(recorded.view, web), startsUnsaid(recorded.view, web, there)]).toEqual([[there], false]);
     const byItself = clusterWith({ kind: "in-sync", byHost: true });
     const steps = takeoverSteps(byItself.view, {
       self: there,

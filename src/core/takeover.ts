@@ -9,7 +9,7 @@ import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../model/vi
 import { joinedStoreTransaction, joinsStore } from "./removal.ts";
 import { copiesOn } from "./replication.ts";
 import { keepsBranch } from "./replication-duty.ts";
-import { usability } from "./replication-usable.ts";
+import { isTakenUnsaid, usability } from "./replication-usable.ts";
 import { put, transaction, unchanged } from "./transactions.ts";
 import { liesOn } from "./volume-place.ts";
 
@@ -88,7 +88,8 @@ function whyNot(view: ClusterView, vm: Vm, self: HostId): Reason | null {
 
 /** S23: only the lost host could say whether its guest went on without this copy, and it cannot be asked. */
 function mayLack(view: ClusterView, vm: Vm, self: HostId): Reason | null {
-  if (!copiesOn(view, vm.id, self).some(({ record }) => record !== undefined && isByHost(record.value))) return null;
+  const isUnsaid = (copy: Replica): boolean => isByHost(copy) || isTakenUnsaid(copy);
+  if (!copiesOn(view, vm.id, self).some(({ record }) => record !== undefined && isUnsaid(record.value))) return null;
   return { rule: "S23", code: "takeover-may-lack", params: { vm: vm.name } };
 }
 
@@ -264,9 +265,7 @@ function renumber(view: ClusterView, vm: VmId, owner: Stored<HeldOwner>, takeove
 
 /** Whoever goes on from it says that nobody can say what it lacks (S23), also where the order is given anew. */
 function takenState(replica: Replica): ReplicaState {
-  const { state } = replica;
-  const isUnsaid = isByHost(replica) || (state.kind === "in-sync" && state.unsaid === true);
-  return { kind: "in-sync", ...(isUnsaid ? { unsaid: true } : {}) };
+  return { kind: "in-sync", ...(isByHost(replica) || isTakenUnsaid(replica) ? { unsaid: true } : {}) };
 }
 
 function forgotten(replica: Replica): Replica {

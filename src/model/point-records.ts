@@ -54,8 +54,8 @@ export const pointSchema = z.object({
   earlierProofs: z.array(pointProofSchema).optional(),
   /** Of the last one that checked nothing: it proves nothing, and never takes the place of the other. */
   boot: pointProofSchema.optional(),
-  /** Tests of points that are gone since: of this VM the last that checked something, and the last that did not. */
-  earlier: z.array(pointProofSchema).max(2).optional(),
+  /** Tests of points of this VM that are gone since: of those that checked something as above, and the last that did not. */
+  earlier: z.array(pointProofSchema).optional(),
 });
 export type Point = z.infer<typeof pointSchema>;
 

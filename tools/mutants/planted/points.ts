@@ -104,6 +104,22 @@ export const pointRuleMutants: readonly Mutant[] = [
     replace: "state: known }",
   },
   {
+    id: "disks-handed-on-given-up-by-a-way-back",
+    rule: "S18",
+    what: "A VM goes back to a point because its copies are of no use, and disks that it was taken from in order count for nothing.",
+    file: "src/core/replication-promotion.ts",
+    find: "if (isBack && known !== undefined && isLeftWhole(known)) {",
+    replace: "if (isBack && known === undefined) {",
+  },
+  {
+    id: "test-forgotten-after-the-clock",
+    rule: "S20",
+    what: "A test whose point is gone is not put on record where the clock was set back since the one before.",
+    file: "src/core/points.ts",
+    find: "return keeping(point, [proof, ...(point.earlier ?? [])]);",
+    replace: "return withEarlier(point, [proof]);",
+  },
+  {
     id: "schedule-not-heard-in-cycles",
     rule: "S20",
     what: "A schedule of points that is given to a group in cycles later is never told to the host of its copies.",

@@ -54,13 +54,24 @@ export function stepChecks(world: World): StepChecks {
 /** Every decision is made on views and states whose maps were shuffled. */
 export function shuffledSteps(seed: string): StepChecks {
   const random = seededRandom(seed);
+  const shuffled = onceEach(random);
   return {
     forDaemon: () => ({
-      manager: (state, event) =>
-        stepManager(shuffleState(state, random), { ...event, view: shuffleView(event.view, random) }),
-      agent: (state, event) =>
-        stepAgent(shuffleAgent(state, random), { ...event, view: shuffleView(event.view, random) }),
+      manager: (state, event) => stepManager(shuffleState(state, random), { ...event, view: shuffled(event.view) }),
+      agent: (state, event) => stepAgent(shuffleAgent(state, random), { ...event, view: shuffled(event.view) }),
     }),
+  };
+}
+
+/** A view stays the same until its revision is another one: shuffled once, for all who look at it meanwhile. */
+function onceEach(random: SeededRandom): (view: ClusterView) => ClusterView {
+  const known = new WeakMap<ClusterView, ClusterView>();
+  return (view) => {
+    const last = known.get(view);
+    if (last?.revision === view.revision) return last;
+    const next = shuffleView(view, random);
+    known.set(view, next);
+    return next;
   };
 }
 
@@ -171,21 +182,25 @@ function changesOf(transaction: Transaction, revision: Revision): Change[] {
 }
 
 function shuffle<K, V>(map: ReadonlyMap<K, V>, random: SeededRandom): Map<K, V> {
-  const entries = [...map];
-  for (let i = entries.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    const [a, b] = [entries[i], entries[j]];
-    if (a === undefined || b === undefined) continue;
-    entries[i] = b;
-    entries[j] = a;
+  if (map.size < 2) return new Map(map);
+  const left = [...map.keys()];
+  const shuffled = new Map<K, V>();
+  for (let size = left.length; size > 0; size--) {
+    const at = random.below(size);
+    const key = left[at] as K;
+    left[at] = left[size - 1] as K;
+    shuffled.set(key, map.get(key) as V);
   }
-  return new Map(entries);
+  return shuffled;
 }
 
 /** Of its own in every map, whatever is added to views: what is tried on this one must not be seen in the other. */
 function shuffleView(view: ClusterView, random: SeededRandom): ClusterView {
-  const nested = (map: ReadonlyMap<unknown, unknown>): Map<unknown, unknown> =>
-    new Map([...shuffle(map, random)].map(([key, one]) => [key, one instanceof Map ? shuffle(one, random) : one]));
+  const nested = (map: ReadonlyMap<unknown, unknown>): Map<unknown, unknown> => {
+    const outer = shuffle(map, random);
+    for (const [key, one] of outer) if (one instanceof Map) outer.set(key, shuffle(one, random));
+    return outer;
+  };
   const shuffled = Object.entries(view).map(([name, value]) => [name, value instanceof Map ? nested(value) : value]);
   const { first, ids } = view.vmChanges;
   return { ...(Object.fromEntries(shuffled) as ClusterView), vmChanges: { first, ids: [...ids] } };

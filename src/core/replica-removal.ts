@@ -37,6 +37,12 @@ export function markCopies(
   };
 }
 
+/** The copies at `host` are to go because their group was deleted with its replicas, and that is not done. */
+export function areToGo(view: ClusterView, vm: VmId, host: HostId): boolean {
+  const known = copiesOn(view, vm, host).flatMap(({ record }) => (record === undefined ? [] : [record.value]));
+  return known.length > 0 && known.every(({ toRemove }) => toRemove === true);
+}
+
 /**
  * S17: nobody counts on the copies at `host` any more: no group protects the VM with them, and no run of it is promised that they have
  * what it wrote: one that runs says so first. That the host of its own disks is there is for whoever removes them to see.
@@ -44,9 +50,10 @@ export function markCopies(
 export function mayBeRemoved(view: ClusterView, vm: VmId, host: HostId): boolean {
   const owner = view.owners.get(vm)?.value;
   if (owner === undefined || owner.host === host || protectionOf(view, vm) !== undefined) return false;
-  const known = copiesOn(view, vm, host).flatMap(({ record }) => (record === undefined ? [] : [record.value]));
-  if (known.length === 0 || !known.every(({ toRemove }) => toRemove === true)) return false;
-  return owner.kind === "released" || known.every(({ state }) => state.kind !== "in-sync");
+  if (!areToGo(view, vm, host)) return false;
+  return (
+    owner.kind === "released" || copiesOn(view, vm, host).every(({ record }) => record?.value.state.kind !== "in-sync")
+  );
 }
 
 /** Its images at `host` are about to be removed: nothing is received there before they are gone. */

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { z } from "zod";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
 import { contract } from "../../src/api/contract/index.ts";
-import type { PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
+import type { GroupId, PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { ReplicaState } from "../../src/model/replication-records.ts";
 import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
@@ -166,10 +166,15 @@ test("[S18] the replicas go with their group only by word, not what nobody else 
   await api.put(keys.owner(web), held("h9", 1, 4));
   expect(await remove()).toMatchObject({ code: "group-replicas-needed", params: { vm: "web", lost: "h9" } });
   await api.put(keys.owner(web), held("h1", 1, 4));
+  const before = api.view().groups.get("office" as GroupId)?.value ?? {};
   await client.group.delete({ group: "office", replicas: "remove", accept: true });
   const marks = () => [...api.view().replicas.values()].map(({ value }) => value.toRemove);
   expect(marks()).toEqual([true]);
-  await client.group.create(group);
+  const params = { vm: "web", host: "h2", group: "office" };
+  expect(await failure(client.group.create(group))).toMatchObject({ code: "group-copies-going", params });
+  // Of a VM whose own host may be lost they may be all there is: it may be protected by them again, and so they may be kept.
+  await api.put(keys.owner(web), held("h9", 1, 4));
+  await api.put(keys.group("office" as GroupId), before);
   await client.group.delete({ group: "office", replicas: "keep", accept: true });
   expect(marks()).toEqual([undefined]);
 });

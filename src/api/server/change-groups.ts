@@ -42,10 +42,10 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
   };
   return {
     create: (input: CreateGroupRequest & WithRequestId) =>
-      change("group.create", input, (asked) => planCreateGroup(options.view(), input, asked)),
+      change("group.create", input, (asked) => planCreateGroup(options.view(), input, asked, sight)),
     set: (input: SetGroupRequest & Acceptable) =>
       change("group.set", input, (asked) =>
-        guarded(options, sight, "group set", input, asked, planSetGroup(options.view(), input, asked)),
+        guarded(options, sight, "group set", input, asked, planSetGroup(options.view(), input, asked, sight)),
       ),
     pause: (input: OneGroup) =>
       change("group.pause", input, (asked) => planPauseGroup(options.view(), input.group, true, asked)),

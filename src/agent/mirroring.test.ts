@@ -182,6 +182,21 @@ describe("the host whose VM is copied", () => {
     expect(said?.copiesRefused).toEqual([{ vm: web, code: "replica-no-certificate", params }]);
   });
 
+  test("[S16] what a copy lacks is written as that only once its guest goes on without it", () => {
+    const agent = agentWith(stale);
+    const tells = (remainingMiB: number): unknown => {
+      const progress = { percent: 100, remainingMiB, mibPerSecond: 0 };
+      agent.tell({ kind: "replica", event: { kind: "progress", run, progress } });
+      return (agent.written(keys.vmCopying(web)) as { remainingMiB: number } | undefined)?.remainingMiB;
+    };
+    // Of the copying before it.
+    expect(tells(0)).toBeUndefined();
+    agent.ends("go-on-alone");
+    agent.wait(limits.replicaProgressMs);
+    expect(agent.written(keys.vmCopying(web))).toBeUndefined();
+    expect(tells(2.5)).toBe(2.5);
+  });
+
   test("[S16, S17] a group is paused: its copy is recorded as left behind, the relay stays, and only what was written is sent later", () => {
     const records = cluster({ kind: "in-sync" });
     const [group] = [...records.view.groups.values()];

@@ -37,12 +37,6 @@ export function markCopies(
   };
 }
 
-/** The copies at `host` are to go because their group was deleted with its replicas, and that is not done. */
-export function areToGo(view: ClusterView, vm: VmId, host: HostId): boolean {
-  const known = copiesOn(view, vm, host).flatMap(({ record }) => (record === undefined ? [] : [record.value]));
-  return known.length > 0 && known.every(({ toRemove }) => toRemove === true);
-}
-
 /**
  * S17: nobody counts on the copies at `host` any more: no group protects the VM with them, and no run of it is promised that they have
  * what it wrote: one that runs says so first. That the host of its own disks is there is for whoever removes them to see.
@@ -50,10 +44,19 @@ export function areToGo(view: ClusterView, vm: VmId, host: HostId): boolean {
 export function mayBeRemoved(view: ClusterView, vm: VmId, host: HostId): boolean {
   const owner = view.owners.get(vm)?.value;
   if (owner === undefined || owner.host === host || protectionOf(view, vm) !== undefined) return false;
-  if (!areToGo(view, vm, host)) return false;
-  return (
-    owner.kind === "released" || copiesOn(view, vm, host).every(({ record }) => record?.value.state.kind !== "in-sync")
-  );
+  const known = recordedOn(view, vm, host);
+  if (known.length === 0 || !known.every(({ toRemove }) => toRemove === true)) return false;
+  return owner.kind === "released" || known.every(({ state }) => state.kind !== "in-sync");
+}
+
+/** The copies at `host` are to go because their group was deleted with its replicas, and that has not begun. */
+export function areToGo(view: ClusterView, vm: VmId, host: HostId): boolean {
+  const known = recordedOn(view, vm, host);
+  return known.length > 0 && !known.some(({ toRemove }) => toRemove !== true);
+}
+
+function recordedOn(view: ClusterView, vm: VmId, host: HostId): readonly Replica[] {
+  return copiesOn(view, vm, host).flatMap(({ record }) => (record === undefined ? [] : [record.value]));
 }
 
 /** Its images at `host` are about to be removed: nothing is received there before they are gone. */

@@ -62,10 +62,13 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   // All is copied, and nothing confirmed yet; or it is what was noted of an earlier copy.
   await api.put(keys.vmCopying(web), { ...copying, percent: 100, remainingMiB: 0 });
   expect((await client.group.show({ group: "office" })).group.vms[0]).toMatchObject({ copy: "copying", copying: null });
-  await api.put(keys.vmCopying(web), copying);
+  await api.put(keys.vmCopying(web), { ...copying, remainingMiB: 0 });
   await copyIs({ kind: "in-sync" });
   expect((await client.group.list()).groups).toMatchObject([{ name: "office", status: "Normal", reasons: [] }]);
   await copyIs({ kind: "stale", cause: "silent", whole: true, at: (Date.now() - 5_000) as WallMs });
+  // How far it was before it was left behind says nothing of what it lacks since.
+  expect((await client.group.show({ group: "office" })).group.vms[0]?.atRiskMiB).toBeNull();
+  await api.put(keys.vmCopying(web), { ...copying, at: Date.now() });
   const { group: left } = await client.group.show({ group: "office" });
   expect(left).toMatchObject({ status: "Warning", reasons: [{ code: "group-vm-stale" }], vms: [{ atRiskMiB: 30 }] });
   expect(left.vms[0]?.aloneMs).toBeGreaterThanOrEqual(5_000);
@@ -74,6 +77,13 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   );
   expect((await client.group.pause({ group: "office" })).group.status).toBe("Paused");
   expect((await client.group.resume({ group: "office" })).group.status).toBe("Warning");
+  // The answer to a pause waits until its host has said so; what else looks meanwhile is told what is so.
+  await copyIs({ kind: "in-sync" });
+  const pausing = client.group.pause({ group: "office" });
+  await expect.poll(() => holdfast("group", "show", "office").then(({ out }) => out)).toContain("told of the pause");
+  await copyIs({ kind: "stale", cause: "order", whole: true, at: Date.now() as WallMs });
+  expect((await pausing).group).toMatchObject({ status: "Paused", vms: [{ copy: "stale", aloneBy: "record" }] });
+  await client.group.resume({ group: "office" });
   expect(await client.group.delete({ group: "office", replicas: "keep" })).toEqual({ name: "office" });
   expect(await failure(client.group.show({ group: "office" }))).toMatchObject({ code: "group-unknown" });
 });

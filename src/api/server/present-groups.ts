@@ -4,7 +4,7 @@ import { copyHere } from "../../core/copies-here.ts";
 import { groupUseMiB, pointsOf, tellingTest } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
 import { lagNow, sealedCycle } from "../../core/replication-cycles.ts";
-import { copiesState, groupOf, protectionOf } from "../../core/replication-duty.ts";
+import { copiesState, groupOf, lackedAt, protectionOf } from "../../core/replication-duty.ts";
 import { groupState } from "../../core/replication-groups.ts";
 import { findGroup, hostOf } from "../../core/requests/groups.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
@@ -114,7 +114,7 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     aloneMs: aloneSince === null ? null : Math.max(0, tracker.wall() - aloneSince),
     aloneBy: isStale ? "record" : aloneSince === null ? null : "host",
     waiting: here?.kind === "waits",
-    atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : (here?.atRiskMiB ?? null),
+    atRiskMiB: isStale ? (lackedAt(view, id, owner, to)?.remainingMiB ?? null) : (here?.atRiskMiB ?? null),
     copyAt: sealedCycle(view, id, to)?.at ?? null,
     lagMs: lagNow(view, id, to, tracker.wall()) ?? null,
     link: figures?.link ?? unseen,

@@ -35,7 +35,7 @@ export function groupText(group: GroupOutput): string {
   ];
   const rows = group.vms.map((vm) => {
     const ends = [vm.name, vm.on?.name ?? "-", vm.copyOn?.name ?? "-"];
-    return [...ends, vm.copy, linkOf(vm), pointsText(vm.points), figuresOf(vm)];
+    return [...ends, vm.copy, linkOf(vm), pointsText(vm.points), figuresOf(vm) || pausedText(group, vm)];
   });
   return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", "POINTS", ""], rows)}${whyText(group, true)}${notesText(group)}`;
 }
@@ -97,6 +97,11 @@ function figuresOf({ copying, aloneMs, aloneBy, waiting, atRiskMiB, lagMs, copyA
   const risk = atRiskMiB === null ? "" : `, ${atRiskMiB} MiB at risk`;
   const by = aloneBy === "host" ? ", by its host's own word" : "";
   return `alone for ${Math.round(aloneMs / 1_000)} s${risk}${by}`;
+}
+
+/** Its record is true until its host has said otherwise, and it does so before it lets any write go without the copy. */
+function pausedText({ status }: Pick<GroupOutput, "status">, { copy }: ProtectedVm): string {
+  return status === "Paused" && copy === "in-sync" ? "until its host, told of the pause, leaves it behind" : "";
 }
 
 /** `whole`: with what follows from each, and what helps. */

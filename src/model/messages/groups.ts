@@ -247,7 +247,7 @@ export const groupMessages = {
     remedy: "See `holdfast group show {group}`; its newest recovery point, where there is one, can be exported.",
   },
   "copies-given-up":
-    "The copies of VM {vm} on {host} went with their group: nobody writes them, and their images are removed.",
+    "The copies of VM {vm} on {host} went with their group: nobody writes them, and their images are to be removed.",
   "group-replicas-unsaid": {
     cause: "Group {group} has copies, and nobody said what becomes of them.",
     effect: "The group was not deleted.",

@@ -1,4 +1,4 @@
-import { type Client, failureOf } from "../src/api/client/index.ts";
+import { failureOf } from "../src/api/client/index.ts";
 import { render } from "../src/model/messages/index.ts";
 import { clientOf, createCluster, firstVm, firstVmAddress, startGuest } from "./bootstrap.ts";
 import { type Cluster, type Layout, labLocalPool } from "./cluster.ts";
@@ -6,7 +6,7 @@ import { playFailover } from "./demo.ts";
 import { LabError } from "./lab-error.ts";
 import type { Address } from "./reach.ts";
 import { until } from "./shell.ts";
-import { pageStatus, showEvents, showFreezes, showPage } from "./show.ts";
+import { pageStatus, showEvents, showFreezes, showPage, standingLine } from "./show.ts";
 
 export { clientOf, createCluster, daemons, daemonsBeside, startGuest } from "./bootstrap.ts";
 
@@ -42,7 +42,7 @@ export function openSession(cluster: Cluster, show: (line: string) => void, layo
         100,
       );
       if (layout !== "hosts") await protect(cluster, firstVm);
-      return statusLines(await clientOf(cluster, "h1").cluster.status());
+      return [standingLine(await clientOf(cluster, "h1").cluster.status())];
     },
     demo: () => playFailover(cluster, page, firstVm, show),
     stop: () => {
@@ -75,10 +75,4 @@ function noPage(kvmDoubted: boolean): LabError {
     "The lab ends.",
     kvmDoubted ? "Leave --accel out, or give --accel tcg." : "Start it with --keep and look at HOST/log.",
   );
-}
-
-function statusLines(status: Awaited<ReturnType<Client["cluster"]["status"]>>): string[] {
-  const hosts = status.hosts.map((host) => `${host.name} ${host.state}`).join(", ");
-  const vms = status.vms.map((vm) => `${vm.name} ${vm.state} on ${vm.host ?? "no host"}`).join(", ");
-  return [`Cluster ${status.cluster?.name ?? ""}: ${hosts}; manager ${status.manager?.host ?? "none"}; ${vms}.`];
 }

@@ -1,3 +1,4 @@
+import type { Client } from "../src/api/client/index.ts";
 import type { EventOutput } from "../src/api/contract/event.ts";
 import { localTimes } from "../src/cli/text.ts";
 import { render } from "../src/model/messages/index.ts";
@@ -13,6 +14,15 @@ export function eventText(event: EventOutput): string {
   const what = render(event.type, localTimes(event.params)).cause;
   if (event.reason === null) return what;
   return `${what} Why (${event.reason.rule}): ${render(event.reason.code, event.reason.params).cause}`;
+}
+
+type Standing = Pick<Awaited<ReturnType<Client["cluster"]["status"]>>, "cluster" | "hosts" | "manager" | "vms">;
+
+/** A witness is said to be one: it has no heart, and so no state as the hosts have it. */
+export function standingLine({ cluster, hosts, manager, vms }: Standing): string {
+  const members = hosts.map(({ name, role, state }) => `${name} ${role === "witness" ? "witness" : state}`).join(", ");
+  const guests = vms.map(({ name, state, host }) => `${name} ${state} on ${host ?? "no host"}`).join(", ");
+  return `Cluster ${cluster?.name ?? ""}: ${members}; manager ${manager?.host ?? "none"}; ${guests}.`;
 }
 
 /** Repeats `work` until stopped, never two at once. */

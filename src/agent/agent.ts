@@ -6,6 +6,7 @@ import { takeUnreadable } from "./alone.ts";
 import { Building } from "./building.ts";
 import { decideFacts } from "./facts.ts";
 import { goDown, settleMode } from "./leaving.ts";
+import { underNames } from "./named.ts";
 import { note } from "./note.ts";
 import { noPoints } from "./point-state.ts";
 import { reconcile } from "./reconcile.ts";
@@ -54,7 +55,10 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
 
 /** One step: note what the event tells, then bring what runs here to what the records say. */
 export function stepAgent(state: AgentState, happened: AgentEvent): AgentStep {
-  const building = new Building(forgetCaughtUp(takeUnreadable(note(state, happened), happened), happened), happened);
+  const building = new Building(
+    forgetCaughtUp(takeUnreadable(note(state, underNames(happened)), happened), happened),
+    happened,
+  );
   const incarnation = myIncarnation(building.state, happened.view);
   const standing = standingOf(state, happened.view, incarnation);
   const quiet = isQuiet(state, happened) && standing === state.standing;

@@ -58,6 +58,24 @@ function setState(records: Records, state: ReplicaState): void {
 const waits = (agent: Agent): void => agent.tell({ kind: "replica", event: { kind: "waits", run, detail: "" } });
 const stateIn = (agent: Agent) => (agent.written(key) as Replica | undefined)?.state;
 
+test("[S23] how far a copy was before its guest goes on without it is not told as what only this host has", () => {
+  const agent = agentWith(byHost);
+  const tells = (remainingMiB: number): void => {
+    const progress = { percent: 100, remainingMiB, mibPerSecond: 0 };
+    agent.tell({ kind: "replica", event: { kind: "progress", run, progress } });
+  };
+  const atRisk = () => copiesHere(agent.state).map(({ kind, atRiskMiB }) => [kind, atRiskMiB]);
+  agent.ends("resync");
+  tells(0);
+  waits(agent);
+  agent.ends("note-alone");
+  expect(atRisk()).toEqual([["alone", null]]);
+  agent.ends("go-on-alone");
+  expect(atRisk()).toEqual([["alone", null]]);
+  tells(2.5);
+  expect(atRisk()).toEqual([["alone", 2.5]]);
+});
+
 describe("a guest whose copy is away, and no store that decides", () => {
   test("[S16, S23] is noted on the disk first, and only then goes on; what was noted is recorded as soon as it can be", () => {
     const agent = agentWith(byHost);

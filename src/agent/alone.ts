@@ -6,7 +6,7 @@ import { type Epoch, type HostId, type Incarnation, type InstantMs, later, type 
 import type { AloneNote, UnreadableNote } from "../ports/alone-notes.ts";
 import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
-import { isReplicaWorking, withReplicas } from "./note-replicas.ts";
+import { isReplicaWorking, withMirror, withReplicas } from "./note-replicas.ts";
 import type { Mirror } from "./replica-state.ts";
 import { type AgentEvent, type AgentOp, type AgentState, runKey } from "./state.ts";
 
@@ -81,10 +81,16 @@ export function noteAlone(
   if (found === undefined) return state;
   const again = later(now, limits.replicaPromptRetryMs);
   if (end.kind !== "done") return withReplicas(state, { retries: new Map(state.replicas.retries).set(key, again) });
-  if (kind === "note-alone") return withNote(state, { ...found, isThere: true });
+  if (kind === "note-alone") return withNote(withoutFigures(state, found.run), { ...found, isThere: true });
   const alone = new Map(state.replicas.alone);
   alone.delete(found.run.vm);
   return withReplicas(state, { alone });
+}
+
+/** How far its copy was before says nothing of what it lacks from here on. */
+function withoutFigures(state: AgentState, run: VmRun): AgentState {
+  const mirror = state.replicas.mirrors.get(runKey(run));
+  return mirror === undefined || mirror.told === "alone" ? state : withMirror(state, { ...mirror, progress: null });
 }
 
 /** What an earlier agent has noted. What nobody can read has to wait for the records. */

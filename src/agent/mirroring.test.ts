@@ -145,7 +145,7 @@ describe("the host whose VM is copied", () => {
     agent.settles();
     agent.ends("attach", { kind: "refused", code: "replica-no-certificate", params: { vm: web } });
     const said = () => (agent.written(keys.hostFacts(host("h1"))) as HostFacts | undefined)?.copiesRefused;
-    const first = [{ vm: web, code: "replica-no-certificate", params: { vm: web } }];
+    const first = [{ vm: web, code: "replica-no-certificate", params: { vm: "web" } }];
     expect(said()).toEqual(first);
     agent.settles();
     // The same cause in other words is no news.
@@ -166,6 +166,35 @@ describe("the host whose VM is copied", () => {
     agent.wait(limits.replicaRetryMs);
     agent.ends("attach");
     expect([agent.written(keys.hostFacts(host("h1"))) !== undefined, said()]).toEqual([true, undefined]);
+  });
+
+  test("[S17] what its driver says of a VM, whose id is all that it knows, is told under the VM's name", () => {
+    const agent = agentWith({ kind: "copying" }, false);
+    const known = agent.records.view.vms.get(web)?.value;
+    agent.records.put(keys.vm(web), { ...known, name: "office-mail" });
+    agent.changes();
+    const { schema: _, incarnation: __, accel: ___, at: ____, ...reading } = facts();
+    agent.tell({ kind: "read", reading });
+    agent.settles();
+    agent.ends("attach", { kind: "refused", code: "replica-no-certificate", params: { vm: web } });
+    const said = agent.written(keys.hostFacts(host("h1"))) as HostFacts | undefined;
+    const params = { vm: "office-mail" };
+    expect(said?.copiesRefused).toEqual([{ vm: web, code: "replica-no-certificate", params }]);
+  });
+
+  test("[S16] what a copy lacks is written as that only once its guest goes on without it", () => {
+    const agent = agentWith(stale);
+    const tells = (remainingMiB: number): unknown => {
+      const progress = { percent: 100, remainingMiB, mibPerSecond: 0 };
+      agent.tell({ kind: "replica", event: { kind: "progress", run, progress } });
+      return (agent.written(keys.vmCopying(web)) as { remainingMiB: number } | undefined)?.remainingMiB;
+    };
+    // Of the copying before it.
+    expect(tells(0)).toBeUndefined();
+    agent.ends("go-on-alone");
+    agent.wait(limits.replicaProgressMs);
+    expect(agent.written(keys.vmCopying(web))).toBeUndefined();
+    expect(tells(2.5)).toBe(2.5);
   });
 
   test("[S16, S17] a group is paused: its copy is recorded as left behind, the relay stays, and only what was written is sent later", () => {

@@ -18,6 +18,7 @@ import {
   doorsTo,
   isWorking,
   keepsBranch,
+  lastLeftAt,
   type Protection,
   protectionOf,
   waitsForResume,
@@ -305,19 +306,23 @@ function writeCopying(building: Building): void {
   const { state, happened } = building;
   if (happened.now < state.replicas.progressAt) return;
   let wrote = false;
-  for (const [, { run, progress, link }] of inKeyOrder(state.replicas.mirrors)) {
+  for (const [, { run, progress, link, told }] of inKeyOrder(state.replicas.mirrors)) {
     const { vm, epoch } = run;
     const to = protectionOf(happened.view, vm)?.to;
     const before = happened.view.copyings.get(vm);
     if (progress === null || to === undefined || building.busy(`copying ${vm}`)) continue;
     if (!isNamed(happened.view, state.self, run)) continue;
+    const leftAt = lastLeftAt(happened.view, vm, to);
+    // How far it was before is not what it lacks.
+    if (leftAt !== undefined && told !== "alone") continue;
     const { percent, mibPerSecond, remainingMiB } = progress;
     const next: VmCopying = {
       ...{ schema: 1, epoch, to, at: happened.wall },
       ...{ percent: Math.floor(percent), mibPerSecond: rounded(mibPerSecond), remainingMiB: rounded(remainingMiB) },
       link: figuresToRecord(before?.value.link, link),
     };
-    if (before !== undefined && isSame({ ...before.value, at: 0 }, { ...next, at: 0 })) continue;
+    const isOld = before === undefined || before.value.at < (leftAt ?? 0);
+    if (!isOld && isSame({ ...before.value, at: 0 }, { ...next, at: 0 })) continue;
     const owner = unchanged(keys.owner(vm), happened.view.owners.get(vm));
     const key = keys.vmCopying(vm);
     building.commit(`copying ${vm}`, transaction([owner, unchanged(key, before)], [put(key, next)]), []);

@@ -201,8 +201,10 @@ export function noteReplicaOp(
 
 const fromAnew = { waits: false, copied: false, confirmed: false, reached: false } as const;
 
+/** How far it was before says nothing of what is lacking from here on. */
 function alone(mirror: Mirror): Mirror {
-  return { ...mirror, ...fromAnew, told: "alone", untold: true };
+  const progress = mirror.told === "alone" ? mirror.progress : null;
+  return { ...mirror, ...fromAnew, told: "alone", untold: true, progress };
 }
 
 /** Its group goes on, and its copy does not. */

@@ -10,7 +10,7 @@ import { gone, isMoveOp, isWorking, noteMove, noteMoveOp, partSeen, takenOver } 
 import { isPointOp, notePoint, notePointOp } from "./note-points.ts";
 import { isReplicaOp, noteAttached, noteReplica, noteReplicaOp } from "./note-replicas.ts";
 import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
-import { type AgentEvent, type AgentOp, type AgentState, type Local, runKey } from "./state.ts";
+import { type AgentEvent, type AgentOp, type AgentState, type ImageEnd, type Local, runKey } from "./state.ts";
 import { noteBeats } from "./target-beats.ts";
 import { noteMeasurement } from "./usage.ts";
 
@@ -150,12 +150,22 @@ function noteOp(state: AgentState, id: number, end: HypervisorEnd, happened: Age
   return end.kind === "done" ? noteDone(next, op, local, wall) : noteRefused(next, op, local, end, wall);
 }
 
+/** Told once for each cause; what is in use, or has no answer, is tried again without a word. */
+function awayOf({ away }: ImageEnd, end: HypervisorEnd): ImageEnd["away"] {
+  if (end.kind === "unknown") return away;
+  if (end.kind === "done" || !end.code.startsWith("pool-")) return null;
+  return { code: end.code, params: end.params, told: away?.code === end.code && away.told };
+}
+
 function noteImage(state: AgentState, key: StoreKey, end: HypervisorEnd, now: InstantMs): AgentState {
   const known = state.imageEnds.get(key);
   if (known === undefined) return state;
   const retryAt = end.kind === "done" ? null : later(now, limits.imageRetryMs);
   const stage = end.kind === "done" ? "removed" : "failed";
-  return { ...state, imageEnds: new Map(state.imageEnds).set(key, { ...known, stage, retryAt }) };
+  return {
+    ...state,
+    imageEnds: new Map(state.imageEnds).set(key, { ...known, stage, retryAt, away: awayOf(known, end) }),
+  };
 }
 
 function unclear(local: Local, op: AgentOp): Local {

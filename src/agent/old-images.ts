@@ -9,6 +9,7 @@ import {
   type OldImage,
   oldImages,
 } from "../core/local-copies.ts";
+import { transaction, unchanged } from "../core/transactions.ts";
 import { localDisks } from "../core/volume-place.ts";
 import type { Incarnation, StoreKey, VmId } from "../model/ids.ts";
 import type { VmMove } from "../model/move-records.ts";
@@ -70,6 +71,7 @@ export function settleImages(building: Building, incarnation: Incarnation): void
     const known = building.state.imageEnds.get(image.key);
     const isNew = known?.of !== image.record.revision;
     const isDue = known?.stage === "failed" && known.retryAt !== null && now >= known.retryAt;
+    if (known !== undefined && !isNew) tellAway(building, image, known);
     if (isNew || isDue) remove(building, image);
     else if (known.stage === "failed" && known.retryAt !== null) building.wakeAt(known.retryAt);
     else if (known.stage === "removed" && !building.busy(image.key)) {
@@ -81,9 +83,25 @@ export function settleImages(building: Building, incarnation: Incarnation): void
   }
 }
 
+/** Whoever has it removed would take it for gone. */
+function tellAway(building: Building, { key, record, pool }: OldImage, known: ImageEnd): void {
+  const { view } = building.happened;
+  const { away } = known;
+  if (away === null || away.told || building.busy(key)) return;
+  const { self } = building.state;
+  const { vm, volume } = record.value;
+  const params = { vm: nameOf(view, vm), host: self, volume, pool: pool.name };
+  const why = { rule: "S21", code: away.code, params: away.params };
+  const told = event("old-disks-not-removed", { vm, host: self }, params, why);
+  building.commit(key, transaction([unchanged(key, record)], []), [told]);
+  withImage(building, key, { ...known, away: { ...away, told: true } });
+}
+
 function remove(building: Building, { key, record, pool }: OldImage): void {
+  const known = building.state.imageEnds.get(key);
+  const away = known?.of === record.revision ? known.away : null;
   const op = building.op({ kind: "remove-image", runKey: key });
-  withImage(building, key, { of: record.revision, stage: "removing", retryAt: null });
+  withImage(building, key, { of: record.revision, stage: "removing", retryAt: null, away });
   building.effects.push({ kind: "remove-image", op, pool, volume: record.value.volume });
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Agent } from "../../test/support/agent-rig.ts";
+import { Agent, hostWith } from "../../test/support/agent-rig.ts";
 import { host, pool, Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import type { PoolId, WallMs } from "../model/ids.ts";
@@ -58,4 +58,23 @@ test("[S20] the last test is on record also after the clock was set back, and is
   agent.wait(limits.tickMs);
   expect(agent.state.points.proofs.size).toBe(0);
   expect(recorded(agent, "cycle-71")).toBeUndefined();
+});
+
+test("[S18, S20] what was kept before copies are written over is told as that, and not as a point that was taken", () => {
+  const told = (origin: Point["origin"]): readonly string[] => {
+    const agent = new Agent(hostWith(1));
+    agent.lists();
+    agent.lists();
+    const kept = { ...point("b1", 4_000), host: host("h2"), origin };
+    agent.state = withPoints(agent.state, { taken: new Map([[web, kept]]) });
+    agent.wait(limits.tickMs);
+    const types = agent.effects
+      .flatMap((effect) => (effect.kind === "commit" ? effect.events : []))
+      .map(({ type }) => type);
+    return types.filter((type) => type.startsWith("point-"));
+  };
+  expect(told("branch-kept")).toEqual(["point-branch-kept"]);
+  expect(told("branch")).toEqual(["point-branch-kept"]);
+  expect(told("resync")).toEqual(["point-last-kept"]);
+  expect(told("hand")).toEqual(["point-taken"]);
 });

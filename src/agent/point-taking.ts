@@ -7,7 +7,7 @@ import { copiesState, doorsTo, isWorking, protectionOf } from "../core/replicati
 import { transaction, unchanged } from "../core/transactions.ts";
 import { type HostId, type Incarnation, type InstantMs, later, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { Consistency, Point, PointOrigin } from "../model/point-records.ts";
+import { type Consistency, isBranch, type Point, type PointOrigin } from "../model/point-records.ts";
 import type { HeldOwner, PointIntent } from "../model/records.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
@@ -165,6 +165,12 @@ function tellUnkept(building: Building, vm: VmId, to: HostId): void {
   building.commit(subject, transaction([unchanged(keys.owner(vm), view.owners.get(vm))], []), [told]);
 }
 
+/** What was kept before copies are written over is no point that anybody asked for. */
+function wordFor({ origin }: Point): string {
+  if (isBranch(origin)) return "point-branch-kept";
+  return origin === "resync" ? "point-last-kept" : "point-taken";
+}
+
 function recordTaken(building: Building, incarnation: Incarnation): void {
   const { view } = building.happened;
   const { self } = building.state;
@@ -183,7 +189,7 @@ function recordTaken(building: Building, incarnation: Incarnation): void {
       const params = { vm: nameOf(view, vm), point: point.id, host: point.host, consistency: point.consistency };
       const { whyCrash } = point;
       const why = whyCrash === undefined ? null : reason("S20", whyCrash.code, { ...whyCrash.params, vm: params.vm });
-      const told = event("point-taken", { vm, host: self }, params, why);
+      const told = event(wordFor(point), { vm, host: self }, params, why);
       building.commit(`taken ${vm}`, takenTransaction(point, owner as Stored<HeldOwner>, registration), [told]);
     }
   }

@@ -104,11 +104,15 @@ export type Arrival = {
   readonly tookMs: number | null;
 };
 
-/** An image that nobody needs, of the record in that revision. `retryAt`: it could not be removed before. */
+/**
+ * An image that nobody needs, of the record in that revision. `retryAt`: it could not be removed before. `away`: because its pool is not
+ * there; null: that is not so.
+ */
 export type ImageEnd = {
   readonly of: Revision;
   readonly stage: "removing" | "removed" | "failed";
   readonly retryAt: InstantMs | null;
+  readonly away: { readonly code: string; readonly params: Params; readonly told: boolean } | null;
 };
 
 /**

@@ -44,9 +44,19 @@ export function markCopies(
 export function mayBeRemoved(view: ClusterView, vm: VmId, host: HostId): boolean {
   const owner = view.owners.get(vm)?.value;
   if (owner === undefined || owner.host === host || protectionOf(view, vm) !== undefined) return false;
-  const known = copiesOn(view, vm, host).flatMap(({ record }) => (record === undefined ? [] : [record.value]));
+  const known = recordedOn(view, vm, host);
   if (known.length === 0 || !known.every(({ toRemove }) => toRemove === true)) return false;
   return owner.kind === "released" || known.every(({ state }) => state.kind !== "in-sync");
+}
+
+/** The copies at `host` are to go because their group was deleted with its replicas, and that has not begun. */
+export function areToGo(view: ClusterView, vm: VmId, host: HostId): boolean {
+  const known = recordedOn(view, vm, host);
+  return known.length > 0 && !known.some(({ toRemove }) => toRemove !== true);
+}
+
+function recordedOn(view: ClusterView, vm: VmId, host: HostId): readonly Replica[] {
+  return copiesOn(view, vm, host).flatMap(({ record }) => (record === undefined ? [] : [record.value]));
 }
 
 /** Its images at `host` are about to be removed: nothing is received there before they are gone. */

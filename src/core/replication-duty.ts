@@ -1,7 +1,7 @@
 import type { HostId, VmId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HeldOwner } from "../model/records.ts";
-import type { Group, Replica } from "../model/replication-records.ts";
+import type { Group, Replica, VmCopying } from "../model/replication-records.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import type { Door } from "../ports/migration.ts";
 import { derived } from "./derived.ts";
@@ -110,6 +110,18 @@ export function lastLeftAt(view: ClusterView, vm: VmId, to: HostId): WallMs | un
     return record?.value.state.kind === "stale" ? [record.value.state.at] : [];
   });
   return all.length === 0 ? undefined : (Math.max(...all) as WallMs);
+}
+
+/** What its run has said that the copies at `to` lack. How far they were before they were left says nothing of that. */
+export function lackedAt(
+  view: ClusterView,
+  vm: VmId,
+  { epoch }: Pick<Run, "epoch">,
+  to: HostId,
+): VmCopying | undefined {
+  const known = view.copyings.get(vm)?.value;
+  if (known?.epoch !== epoch || known.to !== to) return undefined;
+  return known.at >= (lastLeftAt(view, vm, to) ?? 0) ? known : undefined;
 }
 
 /** Its branch was made, and somebody had that deleted. */

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
@@ -36,11 +36,14 @@ async function copiedInCycles(): Promise<void> {
   expect(await cease()).toMatchObject({ kind: "refused", code: "replica-in-cycles" });
 }
 
-async function removeImages(): Promise<void> {
+function removals(): Promise<HypervisorEnd[]> {
   const pools = { ["pool" as PoolId]: join(folder(), "pool-b") };
   const volumes = openVolumes({ cluster: "test" as ClusterId, pools, runDir: join(folder(), "b") });
-  for (const disk of diskNames)
-    expect(await rig.end<HypervisorEnd>((end) => volumes.remove(pool, disk, end))).toEqual(done);
+  return Promise.all(diskNames.map((disk) => rig.end<HypervisorEnd>((end) => volumes.remove(pool, disk, end))));
+}
+
+async function removeImages(): Promise<void> {
+  expect(await removals()).toEqual(diskNames.map(() => done));
 }
 
 /** From outside: the run folder still says that they are received. */
@@ -73,6 +76,19 @@ describe("copies that were removed", { timeout: 60_000 }, () => {
     await mirrored.inSync();
     await write(0, 7, 31);
     await expectSame(await mirrored.copies());
+  });
+
+  test("[S21] are not called removed while their pool is away, and go once it is back", async () => {
+    await copiedInCycles();
+    const [there, aside] = [join(folder(), "pool-b"), join(folder(), "pool-b-aside")];
+    renameSync(there, aside);
+    mkdirSync(there);
+    for (const end of await removals()) expect(end).toMatchObject({ kind: "refused", code: "pool-mark-missing" });
+    expect(isReceived()).toBe(true);
+    rmSync(there, { recursive: true });
+    renameSync(aside, there);
+    await removeImages();
+    expect([filesLeft(), isReceived()]).toEqual([[], false]);
   });
 
   test("[S21] images that vanished while a record counts on them are not made anew", async () => {

@@ -163,8 +163,10 @@ test("a group's direction is the one that it has now; how it was made is said wh
   expect(await holdfast("group", "show", "office")).toMatch(/Direction +h1 to h2\n/u);
   await api.put(keys.owner(web), held("h2", 1, 5));
   expect(await ways()).toEqual([["h2", "h1", "web"]]);
-  expect(await holdfast("group", "show", "office")).toMatch(/Direction +h2 to h1 \(made as h1 to h2\)\n/u);
-  expect(await holdfast("group", "list")).toContain("h2 to h1 (made as h1 to h2)");
+  expect(await holdfast("group", "show", "office")).toMatch(
+    /Direction +h2 to h1 \(made as h1 to h2; its VMs are on h2 now\)\n/u,
+  );
+  expect(await holdfast("group", "list")).toContain("h2 to h1 (made as h1 to h2; its VMs are on h2 now)");
   await api.put(keys.owner(web), held("h3", 1, 5));
   expect(await ways()).toEqual([]);
 });

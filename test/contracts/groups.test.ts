@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { z } from "zod";
 import { type Client, connectClient } from "../../src/api/client/index.ts";
 import { contract } from "../../src/api/contract/index.ts";
-import type { PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
+import type { GroupId, PoolId, VolumeId, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import type { ReplicaState } from "../../src/model/replication-records.ts";
 import { type ApiHost, failure, startApiHost } from "../support/api-host.ts";
@@ -62,10 +62,13 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   // All is copied, and nothing confirmed yet; or it is what was noted of an earlier copy.
   await api.put(keys.vmCopying(web), { ...copying, percent: 100, remainingMiB: 0 });
   expect((await client.group.show({ group: "office" })).group.vms[0]).toMatchObject({ copy: "copying", copying: null });
-  await api.put(keys.vmCopying(web), copying);
+  await api.put(keys.vmCopying(web), { ...copying, remainingMiB: 0 });
   await copyIs({ kind: "in-sync" });
   expect((await client.group.list()).groups).toMatchObject([{ name: "office", status: "Normal", reasons: [] }]);
   await copyIs({ kind: "stale", cause: "silent", whole: true, at: (Date.now() - 5_000) as WallMs });
+  // How far it was before it was left behind says nothing of what it lacks since.
+  expect((await client.group.show({ group: "office" })).group.vms[0]?.atRiskMiB).toBeNull();
+  await api.put(keys.vmCopying(web), { ...copying, at: Date.now() });
   const { group: left } = await client.group.show({ group: "office" });
   expect(left).toMatchObject({ status: "Warning", reasons: [{ code: "group-vm-stale" }], vms: [{ atRiskMiB: 30 }] });
   expect(left.vms[0]?.aloneMs).toBeGreaterThanOrEqual(5_000);
@@ -74,6 +77,13 @@ test("one word for a group, with its reasons, its progress, and what is at risk"
   );
   expect((await client.group.pause({ group: "office" })).group.status).toBe("Paused");
   expect((await client.group.resume({ group: "office" })).group.status).toBe("Warning");
+  // The answer to a pause waits until its host has said so; what else looks meanwhile is told what is so.
+  await copyIs({ kind: "in-sync" });
+  const pausing = client.group.pause({ group: "office" });
+  await expect.poll(() => holdfast("group", "show", "office").then(({ out }) => out)).toContain("told of the pause");
+  await copyIs({ kind: "stale", cause: "order", whole: true, at: Date.now() as WallMs });
+  expect((await pausing).group).toMatchObject({ status: "Paused", vms: [{ copy: "stale", aloneBy: "record" }] });
+  await client.group.resume({ group: "office" });
   expect(await client.group.delete({ group: "office", replicas: "keep" })).toEqual({ name: "office" });
   expect(await failure(client.group.show({ group: "office" }))).toMatchObject({ code: "group-unknown" });
 });
@@ -166,10 +176,15 @@ test("[S18] the replicas go with their group only by word, not what nobody else 
   await api.put(keys.owner(web), held("h9", 1, 4));
   expect(await remove()).toMatchObject({ code: "group-replicas-needed", params: { vm: "web", lost: "h9" } });
   await api.put(keys.owner(web), held("h1", 1, 4));
+  const before = api.view().groups.get("office" as GroupId)?.value ?? {};
   await client.group.delete({ group: "office", replicas: "remove", accept: true });
   const marks = () => [...api.view().replicas.values()].map(({ value }) => value.toRemove);
   expect(marks()).toEqual([true]);
-  await client.group.create(group);
+  const params = { vm: "web", host: "h2", group: "office" };
+  expect(await failure(client.group.create(group))).toMatchObject({ code: "group-copies-going", params });
+  // Of a VM whose own host may be lost they may be all there is: it may be protected by them again, and so they may be kept.
+  await api.put(keys.owner(web), held("h9", 1, 4));
+  await api.put(keys.group("office" as GroupId), before);
   await client.group.delete({ group: "office", replicas: "keep", accept: true });
   expect(marks()).toEqual([undefined]);
 });

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -167,6 +167,18 @@ describe("volumes", () => {
     expect(await remove(pool(), "v1")).toEqual(done);
     expect(await remove(pool(), "v2")).toEqual(done);
     expect(await remove(pool(), "v2")).toEqual(done);
+    expect(readdirSync(folder)).toEqual([".holdfast-pool"]);
+  });
+
+  test("[S21] nothing is called removed where the pool's mark is missing, as on a mount point whose disk is away", async () => {
+    expect(await create(pool(), "v1", 1)).toEqual(done);
+    const [mark, aside] = [join(folder, ".holdfast-pool"), join(folder, "mark-aside")];
+    renameSync(mark, aside);
+    const away = { kind: "refused", code: "pool-mark-missing", params: { pool: "first", path: folder } };
+    expect(await remove(pool(), "v1")).toEqual(away);
+    expect(readdirSync(folder)).toContain("v1.raw");
+    renameSync(aside, mark);
+    expect(await remove(pool(), "v1")).toEqual(done);
     expect(readdirSync(folder)).toEqual([".holdfast-pool"]);
   });
 

@@ -174,6 +174,28 @@ test("the commands tell of points, and of what their tests came to", async () =>
   expect([later.code, later.err]).toEqual([1, expect.stringContaining("point-test-without-time")]);
 });
 
+test("[S18] branches and what is kept in passing are no points; what room branches take is said, and how it comes back", async () => {
+  await protect();
+  const shown = async () => (await client.group.show({ group: "office" })).group;
+  const checks = async () => (await client.cluster.status()).checks.filter(({ id }) => id === "branches-take-room");
+  expect([await checks(), (await shown()).notes]).toEqual([[], []]);
+  await point("b1", { origin: "branch-kept", at: (Date.now() - 10_000) as Point["at"] });
+  await point("l1", { origin: "resync" });
+  expect((await shown()).vms[0]?.points).toMatchObject({ count: 0, branches: 1, newestAt: null });
+  const group = async () => (await holdfast("group", "show", "office")).out;
+  expect(await group()).toMatch(/h2 +in-sync +- +1 branch kept \(holdfast branch list\)\n/u);
+  expect(await group()).toContain(
+    `Host h2 keeps 1 branch of VM web, with acknowledged writes that the VM lacks: up to ${disk.sizeMiB} MiB of room`,
+  );
+  expect(await group()).toContain("holdfast branch delete web BRANCH --accept");
+  expect((await shown()).status).toBe("Normal");
+  expect(await checks()).toMatchObject([{ subject: web, level: "warn", params: { vm: "web", host: "h2", count: 1 } }]);
+  await point("b2", { origin: "branch" });
+  await point("p1");
+  expect((await shown()).vms[0]?.points).toMatchObject({ count: 1, branches: 2 });
+  expect((await checks())[0]?.params).toMatchObject({ count: 2, alone: 1, upToMiB: 2 * disk.sizeMiB });
+});
+
 test("[S20] a test says at once where and for how long, and then what was not shown", async () => {
   await protect();
   await point("p1");

@@ -94,6 +94,11 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       for (let block = 24; block < 48; block++) await write(1, block, 50 + block);
       await rig.until("so is what another disk has of it", () => lacking() >= 3);
       expect(lacking()).toBeLessThan(5);
+      // Another agent, which nobody gives an order: its relay refuses as before.
+      await rig.reopenSource();
+      const before = told("progress").length;
+      await rig.until("another agent tells it, too", () => told("progress").length > before);
+      expect(lacking()).toBeGreaterThanOrEqual(3);
     });
 
     test("[S16] a relay that is killed while it refuses: the next one holds until it is told again", async () => {

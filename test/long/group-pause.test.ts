@@ -45,13 +45,14 @@ describe("a group that is paused for a while", { timeout: 300_000 }, () => {
   test("[S16, S18] what is written meanwhile is noted, and nothing else is copied once it goes on", async () => {
     await writer.goesOn();
     await done("group", "pause", group);
-    await waitFor("its copy to be left behind", async () => {
-      return (await lab.client("h1").group.show({ group })).group.vms[0]?.copy === "stale" || undefined;
-    });
+    const shown = async () => (await lab.client("h1").group.show({ group })).group.vms[0];
+    // From the first answer on.
+    expect(await shown()).toMatchObject({ copy: "stale", aloneBy: "record" });
     await waitFor("the relay to let it go on alone", async () => (await relay()).mode === "stale" || undefined);
     const before = await relay();
     await writer.goesOn();
     await writer.goesOn();
+    await waitFor("what only h1 has to be told", async () => ((await shown())?.atRiskMiB ?? 0) > 0 || undefined);
     await done("group", "resume", group);
     await status("Normal");
     const after = await relay();

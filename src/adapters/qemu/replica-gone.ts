@@ -1,6 +1,8 @@
 import { rmSync } from "node:fs";
+import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import type { PointsOf } from "../../ports/replication.ts";
+import { isMarked, poolFolder } from "./pool-folder.ts";
 import { removeFiles, withoutAside } from "./replica-aside.ts";
 import { endWriting } from "./replica-cease.ts";
 import type { Receiving } from "./replica-daemon.ts";
@@ -22,6 +24,9 @@ export async function dropOfGone(
 ): Promise<HypervisorEnd> {
   const { runDir } = folders;
   const { vm } = of;
+  const away = of.volumes.find(({ pool }) => !isMarked(poolFolder(folders.pools, pool)));
+  if (away !== undefined)
+    return refuse("pool-mark-missing", { pool: away.pool.name, path: poolFolder(folders.pools, away.pool) });
   if (readReceived(runDir, vm) !== undefined) {
     const ended = await endWriting(runDir, receiving);
     if (ended.kind !== "ended") return ended;

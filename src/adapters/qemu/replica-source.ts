@@ -1,5 +1,4 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { isSame } from "../../base/same.ts";
 import type { ClusterId, Epoch, Incarnation, VmId } from "../../model/ids.ts";
@@ -13,6 +12,7 @@ import { mirrorArrived } from "./replica-arrival.ts";
 import { isWhole, type MirrorJob, namesOf, queryJobs, removeMirrors, resumeJobs, startMirror } from "./replica-job.ts";
 import { tellLacking } from "./replica-lacking.ts";
 import { progressOfCopy } from "./replica-progress.ts";
+import { reach } from "./replica-reach.ts";
 import { type OrderEnd, RelayKeeper, readRelayConfig, relayFolder, writeRelayConfig } from "./replica-relay.ts";
 
 export type ReplicaSourceOptions = {
@@ -34,7 +34,7 @@ export interface QemuReplicaSource extends ReplicaSource {
   relayWord(run: VmRun): string | undefined;
 }
 
-const limits = { lookMs: 100, reachMs: 1_000 } as const;
+const limits = { lookMs: 100 } as const;
 const mebibyte = 1024 * 1024;
 const done: HypervisorEnd = { kind: "done" };
 
@@ -172,6 +172,8 @@ function hear(source: Source, attached: Attached, state: RelayState): void {
   attached.heard = state;
   if (source.closed) return;
   const { run } = attached;
+  // Also one that an earlier agent told so, and nobody tells again as long as its link is cut.
+  if (state.mode === "stale") attached.lackingAt ??= performance.now();
   if (state.waits && before?.waits !== true)
     source.emit({ kind: "waits", run, detail: state.trouble ?? "the replica does not answer" });
   const isKnown = isSame(state.figures, before?.figures ?? noFigures);
@@ -270,25 +272,6 @@ async function goOnAlone(attached: Attached): Promise<HypervisorEnd> {
   return { kind: "unknown", cause: "its relay does not answer" };
 }
 
-/** Somebody listens there: who it is, a connection of the relay's finds out. */
-async function reach(run: VmRun, doors: readonly Door[]): Promise<HypervisorEnd> {
-  for (const door of doors) if (await listensAt(door)) return done;
-  return refuse("replica-resync-ended", { vm: run.vm, detail: "none of its addresses answers" });
-}
-
-function listensAt({ address: host, port }: Door): Promise<boolean> {
-  return new Promise((told) => {
-    const socket = connect({ host, port, timeout: limits.reachMs });
-    const tell = (answers: boolean): void => {
-      socket.destroy();
-      told(answers);
-    };
-    socket.once("connect", () => tell(true));
-    socket.once("timeout", () => tell(false));
-    socket.once("error", () => tell(false));
-  });
-}
-
 async function resync(source: Source, attached: Attached, doors: readonly Door[]): Promise<HypervisorEnd> {
   const { run } = attached;
   const qmp = source.options.qmp(run);
@@ -370,12 +353,13 @@ async function lookAtAll(source: Source): Promise<void> {
   for (const attached of source.runs.values()) {
     if (source.closed) return;
     const qmp = source.options.qmp(attached.run);
-    if (!attached.mirrored || qmp === undefined) continue;
+    const isLookedAt = (): boolean => attached.mirrored || attached.lackingAt !== null;
+    if (!isLookedAt() || qmp === undefined) continue;
     const jobs = await queryJobs(qmp, namesIn(attached));
-    if (jobs === undefined || source.closed || !attached.mirrored) continue;
+    if (jobs === undefined || source.closed || !isLookedAt()) continue;
     if (jobs.length !== attached.disks) {
+      if (attached.mirrored) source.emit({ kind: "ended", run: attached.run });
       attached.mirrored = false;
-      source.emit({ kind: "ended", run: attached.run });
     } else if (!attached.copied && attached.since !== undefined) await look(source, attached, qmp, jobs);
     else
       await tellLacking(attached, qmp, jobs, (progress) =>

@@ -22,7 +22,7 @@ import type { Pool } from "../../model/records.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import { runCommand } from "../linux/command.ts";
 import { leaveGroupFolders } from "./group-folder.ts";
-import { imagePath, poolFolder, poolMark } from "./pool-folder.ts";
+import { imagePath, isMarked, poolFolder, poolMark } from "./pool-folder.ts";
 import { forgetReceived } from "./replica-files.ts";
 
 export type VolumesOptions = {
@@ -125,7 +125,7 @@ async function createIn(
   if (existsSync(path)) return { kind: "done" };
   const noRoom = checkRoom(pool, folder, sizeMiB);
   if (noRoom !== undefined) return noRoom;
-  if (!existsSync(join(folder, poolMark))) writeMark(options, pool, folder);
+  if (!isMarked(folder)) writeMark(options, pool, folder);
   // Of one that was there before, and that somebody took away: the new one lies on nothing.
   removeWhatItWas(folder, volumeOf(path));
   const part = `${path}.${process.pid}.part`;
@@ -159,6 +159,8 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
   const folder = poolFolder(options.pools, pool);
   const refusal = checkFolder(options, pool, folder);
   if (refusal !== undefined) return refusal;
+  // S21: what was made here was marked before it: a folder without the mark is not the pool, as a mount point whose disk is away.
+  if (!isMarked(folder)) return refuse("pool-mark-missing", { pool: pool.name, path: folder });
   const images = readdirSync(folder).filter((name) => name.startsWith(`${volume}.`) && /\.(?:raw|qcow2)$/u.test(name));
   for (const name of images) {
     const format = name.endsWith(".raw") ? "raw" : "qcow2";

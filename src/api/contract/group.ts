@@ -47,9 +47,13 @@ const protectedVmSchema = named.extend({
       remainingMs: z.int().min(0).nullable(),
     })
     .nullable(),
-  /** Its recovery points, and what the last test failover came to. */
+  /**
+   * Its recovery points, and what the last test failover came to. Not among them: branches, and what is kept only while its copies are
+   * brought up to date.
+   */
   points: z.object({
     count: z.int().min(0),
+    branches: z.int().min(0),
     newestAt: wallMsSchema.nullable(),
     proof: pointProofSchema.nullable(),
   }),
@@ -61,6 +65,8 @@ export const groupSchema = z.object({
   /** One word for all of it; `reasons` say why. */
   status: groupStatusSchema,
   reasons: z.array(reasonSchema),
+  /** What is to be known beside that, and somebody may want to see to: it is no part of the status. */
+  notes: z.array(reasonSchema),
   /** As it was made. */
   from: named,
   to: named,

@@ -1,3 +1,4 @@
+import { copiesState, protectionOf } from "../../core/replication-duty.ts";
 import { type FailoverRequest, type Loss, lossesOf, planFailover } from "../../core/requests/failover.ts";
 import type { Replicas } from "../../core/requests/group-delete.ts";
 import { afterSwitch, type GroupMove, vmsToSwitch } from "../../core/requests/group-moves.ts";
@@ -13,7 +14,7 @@ import {
 import { planMoveVm } from "../../core/requests/move.ts";
 import type { Asked, Planned } from "../../core/requests/plan.ts";
 import type { Sight } from "../../core/requests/sight.ts";
-import type { GroupId } from "../../model/ids.ts";
+import { type GroupId, later } from "../../model/ids.ts";
 import type { Reason } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { GroupOutput, Losses } from "../contract/group.ts";
@@ -21,9 +22,10 @@ import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, type WithRequestId } from "./ask.ts";
 import { linkCheck } from "./cut-links.ts";
 import { type Acceptable, guarded } from "./guarded.ts";
-import type { ApiOptions } from "./options.ts";
+import { type ApiOptions, apiLimits } from "./options.ts";
 import { presentGroup } from "./present-groups.ts";
 import type { Tracker } from "./tracker.ts";
+import { waitFor } from "./wait.ts";
 
 type OneGroup = WithRequestId & { readonly group: string };
 type Written = { readonly group: GroupOutput };
@@ -42,13 +44,19 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
   };
   return {
     create: (input: CreateGroupRequest & WithRequestId) =>
-      change("group.create", input, (asked) => planCreateGroup(options.view(), input, asked)),
+      change("group.create", input, (asked) => planCreateGroup(options.view(), input, asked, sight)),
     set: (input: SetGroupRequest & Acceptable) =>
       change("group.set", input, (asked) =>
-        guarded(options, sight, "group set", input, asked, planSetGroup(options.view(), input, asked)),
+        guarded(options, sight, "group set", input, asked, planSetGroup(options.view(), input, asked, sight)),
       ),
-    pause: (input: OneGroup) =>
-      change("group.pause", input, (asked) => planPauseGroup(options.view(), input.group, true, asked)),
+    pause: async (input: OneGroup): Promise<Answer<Written>> => {
+      const end = await change("group.pause", input, (asked) =>
+        planPauseGroup(options.view(), input.group, true, asked),
+      );
+      if (end.kind !== "ok" || !(await areLetGo(options, sight, input.group))) return end;
+      const group = presentGroup(options.view(), input.group, tracker);
+      return "kind" in group ? group : { kind: "ok", value: { group } };
+    },
     resume: (input: OneGroup) =>
       change("group.resume", input, (asked) => planPauseGroup(options.view(), input.group, false, asked)),
     losses: (input: FailoverRequest): Answer<Losses> => {
@@ -66,6 +74,23 @@ export function groupChanges(options: ApiOptions, tracker: Tracker, sight: Sight
       return end.kind === "ok" ? { kind: "ok", value: { name: input.group } } : end;
     },
   };
+}
+
+/**
+ * Their hosts say at once that the copies are left behind, and from then on what those lack: the answer tells that. False: there was
+ * nothing to wait for. One that says nothing is not waited for longer than `apiLimits.viewMs`.
+ */
+async function areLetGo({ view, clock }: ApiOptions, sight: Sight, name: string): Promise<boolean> {
+  const isCounted = (): boolean =>
+    (view().groups.get(name as GroupId)?.value.vms ?? []).some((vm) => {
+      const owner = view().owners.get(vm)?.value;
+      const to = protectionOf(view(), vm)?.to;
+      if (owner?.kind !== "held" || to === undefined || sight(owner.host) !== "up") return false;
+      return copiesState(view(), vm, owner, to) === "in-sync";
+    });
+  if (!isCounted()) return false;
+  await waitFor(clock, later(clock.now(), apiLimits.viewMs), apiLimits.pollMs, () => !isCounted());
+  return true;
 }
 
 /** One order for each VM, which are carried out in their turn; repeated, each of them is the one that was given before. */

@@ -7,7 +7,7 @@ import type { HostId } from "../../model/ids.ts";
 import type { Check } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import { admissionChecks } from "./present-admission.ts";
-import { groupChecks } from "./present-groups.ts";
+import { branchChecks, groupChecks } from "./present-groups.ts";
 import { presentHosts } from "./present-hosts.ts";
 import { failingRuleChecks } from "./present-rules.ts";
 import { standstillCheck } from "./present-standstill.ts";
@@ -73,7 +73,7 @@ export function presentChecks(view: ClusterView, tracker: Tracker, self: HostId)
     checks.push({ id: "record-unreadable", subject: key, level: "fail", params: { key, trouble } });
   }
   checks.push(...policyChecks(view), ...failingRuleChecks(view));
-  checks.push(...admissionChecks(view, tracker), ...groupChecks(view, tracker));
+  checks.push(...admissionChecks(view, tracker), ...groupChecks(view, tracker), ...branchChecks(view));
   const order = { fail: 0, warn: 1, unknown: 2, ok: 3 } as const;
   return checks.sort((a, b) => order[a.level] - order[b.level] || compareText(a.subject, b.subject));
 }

@@ -1,12 +1,14 @@
 import { compareNatural, inKeyOrder } from "../../base/order.ts";
+import { branchesKept } from "../../core/branches.ts";
 import { copyHere } from "../../core/copies-here.ts";
 import { groupUseMiB, pointsOf, tellingTest } from "../../core/points.ts";
 import { copiesOn } from "../../core/replication.ts";
 import { lagNow, sealedCycle } from "../../core/replication-cycles.ts";
-import { copiesState, groupOf, protectionOf } from "../../core/replication-duty.ts";
+import { copiesState, groupOf, lackedAt, protectionOf } from "../../core/replication-duty.ts";
 import { groupState } from "../../core/replication-groups.ts";
 import { findGroup, hostOf } from "../../core/requests/groups.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
+import { isBranch } from "../../model/point-records.ts";
 import type { Check, Refusal } from "../../model/reason.ts";
 import type { Group } from "../../model/replication-records.ts";
 import type { ClusterView } from "../../model/view.ts";
@@ -46,6 +48,7 @@ function present(view: ClusterView, group: Group, tracker: Tracker): GroupOutput
     name: group.name,
     status: word,
     reasons: reasons.map((reason) => ({ ...reason })),
+    notes: group.vms.flatMap((vm) => branchesKept(view, vm).map((note) => ({ ...note }))),
     from: hostOf(view, group.source),
     to: hostOf(view, group.target),
     directions: directionsOf(view, group),
@@ -111,7 +114,7 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
     aloneMs: aloneSince === null ? null : Math.max(0, tracker.wall() - aloneSince),
     aloneBy: isStale ? "record" : aloneSince === null ? null : "host",
     waiting: here?.kind === "waits",
-    atRiskMiB: isStale ? (figures?.remainingMiB ?? null) : (here?.atRiskMiB ?? null),
+    atRiskMiB: isStale ? (lackedAt(view, id, owner, to)?.remainingMiB ?? null) : (here?.atRiskMiB ?? null),
     copyAt: sealedCycle(view, id, to)?.at ?? null,
     lagMs: lagNow(view, id, to, tracker.wall()) ?? null,
     link: figures?.link ?? unseen,
@@ -121,8 +124,14 @@ function presentVm(view: ClusterView, id: VmId, tracker: Tracker): ProtectedVm {
 }
 
 function pointsIn(view: ClusterView, vm: VmId): ProtectedVm["points"] {
-  const all = pointsOf(view, vm);
-  return { count: all.length, newestAt: all.at(-1)?.value.at ?? null, proof: tellingTest(view, vm) ?? null };
+  const all = pointsOf(view, vm).map(({ value }) => value);
+  const points = all.filter(({ origin }) => !isBranch(origin) && origin !== "resync");
+  return {
+    count: points.length,
+    branches: all.filter(({ origin }) => isBranch(origin)).length,
+    newestAt: points.at(-1)?.at ?? null,
+    proof: tellingTest(view, vm) ?? null,
+  };
 }
 
 function progressOf({ percent, mibPerSecond, remainingMiB }: Figures): ProtectedVm["copying"] {
@@ -131,6 +140,15 @@ function progressOf({ percent, mibPerSecond, remainingMiB }: Figures): Protected
 }
 
 type Figures = { readonly percent: number; readonly mibPerSecond: number; readonly remainingMiB: number };
+
+/** Branches that take room, also of VMs that no group protects any more. */
+export function branchChecks(view: ClusterView): Check[] {
+  return [...view.vms.keys()]
+    .sort()
+    .flatMap((vm) =>
+      branchesKept(view, vm).map(({ code, params }): Check => ({ id: code, subject: vm, level: "warn", params })),
+    );
+}
 
 /** Groups that protect less than they are meant to: each reason once. */
 export function groupChecks(view: ClusterView, tracker: Tracker): Check[] {

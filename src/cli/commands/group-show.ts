@@ -35,9 +35,9 @@ export function groupText(group: GroupOutput): string {
   ];
   const rows = group.vms.map((vm) => {
     const ends = [vm.name, vm.on?.name ?? "-", vm.copyOn?.name ?? "-"];
-    return [...ends, vm.copy, linkOf(vm), pointsText(vm.points), figuresOf(vm)];
+    return [...ends, vm.copy, linkOf(vm), pointsText(vm.points), figuresOf(vm) || pausedText(group, vm)];
   });
-  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", "POINTS", ""], rows)}${whyText(group, true)}`;
+  return `${fields(pairs)}\n${table(["VM", "ON", "COPY ON", "COPY", "LINK", "POINTS", ""], rows)}${whyText(group, true)}${notesText(group)}`;
 }
 
 /** As it is now, and how it was made where that is another. */
@@ -47,13 +47,30 @@ function directionText({ from, to, directions }: Pick<GroupOutput, "from" | "to"
   if (first === undefined) return home;
   if (other !== undefined)
     return directions.map((one) => `${one.from.name} to ${one.to.name} (${one.vms.join(", ")})`).join(", ");
-  return first.from.id === from.id ? home : `${first.from.name} to ${first.to.name} (made as ${home})`;
+  if (first.from.id === from.id) return home;
+  return `${first.from.name} to ${first.to.name} (made as ${home}; its VMs are on ${first.from.name} now)`;
 }
 
-function pointsText({ count, newestAt, proof }: ProtectedVm["points"]): string {
-  if (newestAt === null) return "-";
-  const tested = proof === null ? "" : `; ${proofText(proof)}`;
-  return `${count}, the newest of ${moment(newestAt)}${tested}`;
+/** A branch is no point to go back to, and is told as what it is. */
+function pointsText({ count, branches, newestAt, proof }: ProtectedVm["points"]): string {
+  const parts = [
+    newestAt === null ? "" : `${count}, the newest of ${moment(newestAt)}`,
+    proof === null ? "" : proofText(proof),
+    // A daemon of an older version says nothing of them.
+    (branches ?? 0) === 0 ? "" : `${branches} ${branches === 1 ? "branch" : "branches"} kept (holdfast branch list)`,
+  ];
+  return parts.filter((part) => part !== "").join("; ") || "-";
+}
+
+/** A daemon of an older version says none. */
+function notesText({ notes }: Partial<Pick<GroupOutput, "notes">>): string {
+  return (notes ?? [])
+    .map(({ code, params, rule }) => {
+      const { cause, effect, remedy } = render(code, params);
+      const rest = [effect, remedy].flatMap((text) => (text === null ? [] : `  ${text}\n`));
+      return `\n${cause} [${rule}]\n${rest.join("")}`;
+    })
+    .join("");
 }
 
 function linkOf({ link: { latencyMs, mibPerSecond } }: ProtectedVm): string {
@@ -80,6 +97,11 @@ function figuresOf({ copying, aloneMs, aloneBy, waiting, atRiskMiB, lagMs, copyA
   const risk = atRiskMiB === null ? "" : `, ${atRiskMiB} MiB at risk`;
   const by = aloneBy === "host" ? ", by its host's own word" : "";
   return `alone for ${Math.round(aloneMs / 1_000)} s${risk}${by}`;
+}
+
+/** Its record is true until its host has said otherwise, and it does so before it lets any write go without the copy. */
+function pausedText({ status }: Pick<GroupOutput, "status">, { copy }: ProtectedVm): string {
+  return status === "Paused" && copy === "in-sync" ? "until its host, told of the pause, leaves it behind" : "";
 }
 
 /** `whole`: with what follows from each, and what helps. */

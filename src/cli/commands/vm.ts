@@ -2,7 +2,7 @@ import { render } from "../../model/messages/index.ts";
 import { secondsToMs, wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
-import { followTask, noteText } from "./task.ts";
+import { followTask, noteText, waitDefaults } from "./task.ts";
 import { vmCreateCommand } from "./vm-create.ts";
 import { vmSetCommand } from "./vm-set.ts";
 import { vmTable, vmText } from "./vm-show.ts";
@@ -52,7 +52,11 @@ function startCommand(vm: Parent, cli: Cli): void {
     .description("want a VM started, and wait until it runs")
     .argument("<vm>", "name or id")
     .option("--no-wait", "return as soon as the wish is recorded")
-    .option("--timeout <seconds>", "how long to wait", wholeNumber, 300)
+    .option(
+      "--timeout <seconds>",
+      `how long to wait (default: ${waitDefaults.seconds}; ${waitDefaults.standsSeconds} as long as no host takes it)`,
+      wholeNumber,
+    )
     .option("--json", "print the task as JSON at the end")
     .addHelpText("after", examples("holdfast vm start web", "holdfast vm start web --no-wait"))
     .action(async (name, options) => {

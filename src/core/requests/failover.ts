@@ -10,7 +10,7 @@ import { poolsOf, proveGone } from "../fencing.ts";
 import { pointToStartFrom } from "../point-return.ts";
 import { newestPoint } from "../points.ts";
 import { copiesOn } from "../replication.ts";
-import { groupOf } from "../replication-duty.ts";
+import { groupOf, lackedAt } from "../replication-duty.ts";
 import { usabilityOnceLost } from "../replication-usable.ts";
 import { put, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
@@ -144,12 +144,11 @@ function lossOf(view: ClusterView, vm: Vm, to: HostId, at: WallMs): Loss | undef
   const proof =
     held === undefined || pools === undefined ? undefined : proveGone(view, held.host, held.incarnation, pools);
   const since = use.kind === "lossy" ? (use.since ?? unknownSince(view, vm.id, to, use.code)) : null;
-  const figures = view.copyings.get(vm.id)?.value;
-  const isOfIt = figures?.epoch === owner.epoch && figures.to === to && use.kind === "lossy";
+  const lacked = use.kind === "lossy" ? lackedAt(view, vm.id, owner, to) : undefined;
   return {
     ...{ vm: vm.id, name: vm.name, to, code: use.kind === "whole" ? "whole" : use.code, since },
     lostMs: use.kind === "whole" ? 0 : since === null ? null : Math.max(0, (fence?.at ?? at) - since),
-    lostMiB: use.kind === "whole" ? 0 : isOfIt ? figures.remainingMiB : null,
+    lostMiB: use.kind === "whole" ? 0 : (lacked?.remainingMiB ?? null),
     proof: held === undefined ? "not-needed" : proof === undefined ? "missing" : "there",
     accept: `${vm.name}@${revisionsOf(view, vm.id, to).join("+")}`,
   };

@@ -202,3 +202,26 @@ test("[S25] cycles that are further apart than what may be lost are refused, not
   const other = planSetGroup(grouped(3), { group: "office", quotaMiB: 100_000 }, asked);
   expect(written(other, keys.group(office.name))).toMatchObject({ mode: { everyS: 5, lossS: 3 }, quotaMiB: 100_000 });
 });
+
+test("a group whose VMs all lie on the host that was to take their copies is refused, and told the way that they go", () => {
+  const turned = planCreateGroup(cluster().view, { ...wanted, from: "h2", to: "h1", vms: ["web", "db"] }, asked);
+  expect(turned).toMatchObject({ code: "group-turned-round", params: { vms: "web, db", from: "h2", to: "h1" } });
+  const records = cluster().put(keys.owner(vmId("db")), held("h2", 1, 1));
+  // Each of them goes its own way.
+  expect(planCreateGroup(records.view, { ...wanted, vms: ["web", "db"] }, asked).kind).toBe("plan");
+});
+
+test("[S17] no group takes a copy over that its earlier group took with it, before that is gone or while nothing else is left", () => {
+  const records = cluster().put(keys.replica(vmId("web"), disk.volume, host("h2")), {
+    ...{ schema: 1, vm: "web", volume: disk.volume, host: "h2", epoch: 1, receiver: null, toRemove: true },
+    state: { kind: "stale", cause: "order", whole: true, at: 0 },
+  });
+  const { view } = records;
+  const add = (sight: () => "up" | "silent") =>
+    planSetGroup(grouped().view, { group: "office", addVms: ["db"] }, asked, sight).kind;
+  expect(codeOf(planCreateGroup(view, wanted, asked, () => "up"))).toBe("group-copies-going");
+  expect(planCreateGroup(view, wanted, asked, () => "silent").kind).toBe("plan");
+  expect([add(() => "up"), planCreateGroup(cluster().view, wanted, asked, () => "up").kind]).toEqual(["plan", "plan"]);
+  for (const [key, { value }] of view.replicas) records.put(key, { ...value, toRemove: undefined });
+  expect(planCreateGroup(records.view, wanted, asked, () => "up").kind).toBe("plan");
+});

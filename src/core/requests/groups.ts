@@ -10,11 +10,12 @@ import type { ClusterView, Stored } from "../../model/view.ts";
 import { whyCannotShow } from "../cpu.ts";
 import { limits } from "../limits.ts";
 import { replicationLinks } from "../migration-links.ts";
+import { areToGo } from "../replica-removal.ts";
 import { groupOf } from "../replication-duty.ts";
 import { clocksApartMs } from "../replication-groups.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { localDisks } from "../volume-place.ts";
-import { findHost, findVm, hostName, poolName } from "./find.ts";
+import { findHost, findVm, hostName, poolName, vmName } from "./find.ts";
 import { endOfReplicas, type Replicas } from "./group-delete.ts";
 import { groupModeDefaults, type WantedMode, wantedMode } from "./group-mode.ts";
 import { type GroupOptions, refuseQuota, resumedGroup, withOptions } from "./group-options.ts";
@@ -46,7 +47,7 @@ export type SetGroupRequest = {
   GroupOptions;
 
 /** Protects VMs together: each write of theirs goes to both hosts. Refused where the other host could not take them. */
-export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, asked: Asked): Planned {
+export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, asked: Asked, sight?: Sight): Planned {
   const name = request.group as GroupId;
   if (view.groups.has(name) || view.unreadable.has(keys.group(name)))
     return refuse("group-name-taken", { group: name });
@@ -69,14 +70,16 @@ export function planCreateGroup(view: ClusterView, request: CreateGroupRequest, 
   };
   const mode = wantedMode(name, undefined, request);
   if (mode.kind === "refused") return mode;
-  const vms = withVms(view, group, request.vms);
+  const vms = withVms(view, group, request.vms, sight);
   if (vms.kind === "refused") return vms;
   const wanted = withOptions({ ...group, vms: vms.vms, mode: mode.mode }, request);
+  const turned = refuseTurned(view, wanted);
+  if (turned !== undefined) return turned;
   return refuseQuota(view, wanted) ?? planEdit(view, undefined, wanted, "group-created", asked);
 }
 
 /** Takes VMs in or out, or changes how they are copied; a VM that goes out is copied no more, and its copy is forgotten. */
-export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked: Asked): Planned {
+export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked: Asked, sight?: Sight): Planned {
   const found = findGroup(view, request.group);
   if (found.kind === "refused") return found;
   const old = found.stored.value;
@@ -87,7 +90,8 @@ export function planSetGroup(view: ClusterView, request: SetGroupRequest, asked:
     if (!old.vms.includes(id)) return refuse("group-vm-not-in-it", { group: old.name, vm: wanted });
     gone.add(id);
   }
-  const vms = withVms(view, { ...old, vms: old.vms.filter((vm) => !gone.has(vm)) }, request.addVms ?? []);
+  const left = { ...old, vms: old.vms.filter((vm) => !gone.has(vm)) };
+  const vms = withVms(view, left, request.addVms ?? [], sight);
   if (vms.kind === "refused") return vms;
   const mode = wantedMode(old.name, old.mode, request);
   if (mode.kind === "refused") return mode;
@@ -168,10 +172,23 @@ function refuseEnds(view: ClusterView, group: string, from: Member, to: Member):
   return links.length > 0 ? undefined : refuse("group-no-link", { group, from: from.name, to: to.name });
 }
 
+/** Writes go from the host where a VM's disks lie: none of these would go the way that was asked for. */
+function refuseTurned(view: ClusterView, { name, vms, source, target }: Group): Refusal | undefined {
+  if (vms.some((vm) => view.owners.get(vm)?.value.host !== target)) return undefined;
+  const known = someOf(vms.map((vm) => vmName(view, vm)));
+  return refuse("group-turned-round", {
+    group: name,
+    vms: known,
+    from: hostName(view, source),
+    to: hostName(view, target),
+  });
+}
+
 function withVms(
   view: ClusterView,
   group: Group,
   wanted: readonly string[],
+  sight: Sight | undefined,
 ): { readonly kind: "vms"; readonly vms: VmId[] } | Refusal {
   const vms = new Set(group.vms);
   for (const one of wanted) {
@@ -179,7 +196,7 @@ function withVms(
     if (found.kind === "refused") return found;
     const vm = found.stored.value;
     if (vms.has(vm.id)) return refuse("group-vm-twice", { group: group.name, vm: vm.name });
-    const refused = refuseVm(view, group, vm);
+    const refused = refuseVm(view, group, vm, sight);
     if (refused !== undefined) return refused;
     vms.add(vm.id);
   }
@@ -188,7 +205,7 @@ function withVms(
   return refuseRoom(view, group, [...vms]) ?? { kind: "vms", vms: [...vms] };
 }
 
-function refuseVm(view: ClusterView, group: Group, vm: Vm): Refusal | undefined {
+function refuseVm(view: ClusterView, group: Group, vm: Vm, sight: Sight | undefined): Refusal | undefined {
   const params = { group: group.name, vm: vm.name };
   const other = groupOf(view, vm.id);
   if (other !== undefined && other.name !== group.name)
@@ -203,7 +220,11 @@ function refuseVm(view: ClusterView, group: Group, vm: Vm): Refusal | undefined 
   const pulled = vm.spec.disks.find(({ pool }) => poolOn(view, at, pool)?.removable === true);
   if (pulled !== undefined)
     return refuse("group-pool-removable", { ...params, host: hostName(view, at), pool: poolName(view, pulled.pool) });
-  return refuseOtherEnd(view, vm, at === group.source ? group.target : group.source, params);
+  const to = at === group.source ? group.target : group.source;
+  // Of a lost host's VM they may be all that is left: a group that takes them is the way to go on from them.
+  if (sight?.(at) === "up" && areToGo(view, vm.id, to))
+    return refuse("group-copies-going", { ...params, host: hostName(view, to) });
+  return refuseOtherEnd(view, vm, to, params);
 }
 
 function poolOn(view: ClusterView, host: HostId, pool: PoolId): HostFacts["pools"][number] | undefined {

@@ -109,6 +109,12 @@ export const clientMessages = {
     effect: "It goes on in the background as task {task}.",
     remedy: "See `holdfast explain {vm}` for what it waits for, and `holdfast vm show {vm}` for its state.",
   },
+  "start-still-waits": {
+    cause: "VM {vm} is not started as long as this is so: {why}",
+    effect: "It stays wanted as task {task}, and is started by itself as soon as a host takes it.",
+    remedy:
+      "Mend what is said there; `holdfast explain {vm}` shows what was decided about it. `holdfast vm stop {vm}` takes the wish back.",
+  },
   "task-not-awaited": {
     cause: "Waiting for VM {vm} was broken off.",
     effect: "Nothing was called off: it goes on in the background as task {task}.",

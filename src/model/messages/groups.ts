@@ -22,6 +22,21 @@ export const groupMessages = {
     effect: "Nothing has changed.",
     remedy: "Name two hosts.",
   },
+  "group-turned-round": {
+    cause:
+      "The disks of {vms} lie on host {to}: what is written to them is copied from there to {from}, not from {from} to {to}.",
+    effect: "Group {group} was not created.",
+    remedy:
+      "Create it the other way round: `--from {to} --to {from}`. Or bring the VMs to {from} first: `holdfast vm relocate VM {from}`.",
+  },
+  "group-copies-going": {
+    cause:
+      "The earlier copy of VM {vm} on host {host} is still to be removed, as its group was deleted with its replicas.",
+    effect:
+      "VM {vm} was not taken into group {group}: it would go on with that copy, and nothing of it would be removed.",
+    remedy:
+      "Have {host} and its pools there, wait until `holdfast log --vm {vm}` says that its images were removed, then ask again.",
+  },
   "group-on-witness": {
     cause: "Host {host} is a witness: it has no VMs and no pools.",
     effect: "Group {group} was not created.",
@@ -232,7 +247,7 @@ export const groupMessages = {
     remedy: "See `holdfast group show {group}`; its newest recovery point, where there is one, can be exported.",
   },
   "copies-given-up":
-    "The copies of VM {vm} on {host} went with their group: nobody writes them, and their images are removed.",
+    "The copies of VM {vm} on {host} went with their group: nobody writes them, and their images are to be removed.",
   "group-replicas-unsaid": {
     cause: "Group {group} has copies, and nobody said what becomes of them.",
     effect: "The group was not deleted.",

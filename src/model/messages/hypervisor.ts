@@ -90,6 +90,11 @@ export const hypervisorMessages = {
     effect: "Nothing was done.",
     remedy: "Mount the pool's storage there, or create the folder.",
   },
+  "pool-mark-missing": {
+    cause: "The folder {path} does not bear the mark of pool {pool}: probably what is to be mounted there is away.",
+    effect: "Nothing could be looked for there, and nothing was removed.",
+    remedy: "Mount the pool's storage there; `holdfast host show` says whether the pool can be used.",
+  },
   "pool-foreign": {
     cause: "The folder {path} of pool {pool} is marked as the property of {owner}.",
     effect: "Nothing in it was touched.",

@@ -168,6 +168,11 @@ export const migrationMessages = {
     effect: "The VM goes on at its source where that is still possible, or is started afresh.",
     remedy: "See that host's events for what ended it; then move the VM again.",
   },
+  "old-disks-not-removed": {
+    cause: "The image of volume {volume} in pool {pool} of {host} is to be removed, and could not be looked for.",
+    effect: "Whether it is still there is not known; nothing of VM {vm} is copied or moved there before it is gone.",
+    remedy: "Do what the reason says: it is tried again by itself.",
+  },
   "old-disks-removed": {
     cause:
       "The image of volume {volume} in pool {pool} was removed from {host}: it was left over of VM {vm}, and nobody needs it.",

@@ -3,6 +3,10 @@ import type { Catalogue } from "./message.ts";
 /** Recovery points: what is refused, what is told of them, and what is amiss with them. */
 export const pointMessages = {
   "point-taken": "Recovery point {point} of VM {vm} was taken, {consistency}-consistent, and lies on {host}",
+  "point-branch-kept":
+    "What {host} held of VM {vm} is kept there as branch {point} before it is copied over; it takes room until somebody deletes it (`holdfast branch list`).",
+  "point-last-kept":
+    "What the copies of VM {vm} on {host} held is kept as {point} while they are brought up to date, and goes by itself after that.",
   "point-proven":
     "Recovery point {point} of VM {vm} was booted on {host} and showed what it should, within {tookMs} ms.",
   "point-booted":
@@ -12,6 +16,14 @@ export const pointMessages = {
     effect: "Nobody knows whether the VM would work after a failover. The running VM is untouched.",
     remedy:
       "Look at what the check asks for, and whether the VM itself shows it; then test again: `holdfast point test {vm}`.",
+  },
+  "branches-take-room": {
+    cause:
+      "Host {host} keeps {count branch|branches} of VM {vm}[alone?, with acknowledged writes that the VM lacks]: up to {upToMiB} MiB of room, beside what the VM or its copy takes there.",
+    effect:
+      "That room is missing there for copies, recovery points and the next branch until somebody deletes what is not needed.",
+    remedy:
+      "Look, and save what is needed: `holdfast branch list --vm {vm}`, `holdfast branch export {vm} BRANCH --to FOLDER`. Then give it up: `holdfast branch delete {vm} BRANCH[alone? --accept]`.",
   },
   "point-last-not-kept": {
     cause: "What the copies of VM {vm} on {host} hold could not be kept as a recovery point: {detail}",

@@ -208,7 +208,9 @@ export class SimReplicaSource implements ReplicaSource {
   }
 
   #keep(run: VmRun, relay: SimRelay): Attached {
-    const attached: Attached = { relay, since: undefined, copied: false, told: "", lackingAt: null, orders: new Set() };
+    // Also one that an earlier agent told so, and nobody tells again as long as its link is cut.
+    const lackingAt = relay.mode === "stale" ? this.#world.now() : null;
+    const attached: Attached = { relay, since: undefined, copied: false, told: "", lackingAt, orders: new Set() };
     this.#runs.set(nameOf(run), attached);
     this.#listen(run, attached);
     if (!this.#looks) this.#world.after(lookMs, () => this.#look());

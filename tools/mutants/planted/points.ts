@@ -252,6 +252,14 @@ export const pointRuleMutants: readonly Mutant[] = [
 /** Found by the driver's tests with real storage daemons. */
 export const pointDriverMutants: readonly Mutant[] = [
   {
+    id: "copies-of-an-absent-pool-called-removed",
+    rule: "S21",
+    what: "Images are called removed where nobody could look for them, because their pool is not mounted.",
+    file: "src/adapters/qemu/volumes.ts",
+    find: '  if (!isMarked(folder)) return refuse("pool-mark-missing", { pool: pool.name, path: folder });\n',
+    replace: "",
+  },
+  {
     id: "merge-recorded-by-who-has-let-go",
     rule: "S21",
     what: "An agent that has let go of a storage daemon takes the silence of its last command for a merge that is done.",

@@ -13,7 +13,7 @@ const copied = [0, 1];
 /** Of this machine's own, and nobody else's here: what is lost on it is this test's alone. */
 const address = "127.0.0.77";
 const table = ["ip", "holdfast_local_move_cut"];
-/** QEMU copies what the limit allows for some seconds at once, and rests: then nothing of it is on its way. */
+/** As long as a test needs to meddle while disks are copied: little of them is on its way at a time. */
 const slowMiBps = 4;
 
 let rig: Awaited<ReturnType<typeof openRealLocalPair>>;
@@ -69,7 +69,7 @@ async function expectGoesOn(): Promise<void> {
 }
 
 test(
-  "[S15] cut while nothing is on its way, and called off: the guest goes on at once, and waits for no answer",
+  "[S15] cut while disks are copied, and called off: the guest goes on at once, and waits for no answer",
   limit,
   async () => {
     const ends = await copying(slowMiBps);

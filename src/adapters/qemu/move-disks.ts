@@ -5,6 +5,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { OutgoingRequest } from "../../ports/migration.ts";
 import type { JobError, LiveRun } from "./host.ts";
 import { exportName } from "./move-images.ts";
+import { paceOf } from "./move-pace.ts";
 import { stillWatch } from "./move-progress.ts";
 import { executeAll, executeTogether, moveRefused, nextWord, whatEndedCopy, whatStalled } from "./move-qmp.ts";
 import { tlsId } from "./move-tls.ts";
@@ -72,7 +73,7 @@ export async function startMirrors(live: LiveRun, mirroring: Mirroring): Promise
   const tls = request.tls ? { "tls-creds": tlsId, "tls-hostname": request.to } : {};
   live.jobErrors.clear();
   live.copied = copied;
-  const speed = request.bandwidthMiBps === null ? {} : { speed: speedOf(request.bandwidthMiBps, copied.length) };
+  const pace = paceOf(request.bandwidthMiBps, copied.length);
   for (const i of copied) {
     const node = {
       driver: "nbd",
@@ -93,16 +94,12 @@ export async function startMirrors(live: LiveRun, mirroring: Mirroring): Promise
       "on-source-error": "report",
       // Its end is read, not guessed from a job that is gone.
       "auto-dismiss": false,
-      ...speed,
+      ...pace.job,
     };
     const begun = await live.qmp?.execute("blockdev-mirror", job, { limitMs: limits.openMs });
     if (begun?.kind !== "done") return refused(live, begun);
   }
   return done;
-}
-
-function speedOf(mibPerSecond: number, disks: number): number {
-  return Math.max(1, Math.floor((mibPerSecond * mebibyte) / disks));
 }
 
 function refused(live: LiveRun, end: QmpEnd | undefined): Ended {
@@ -131,13 +128,16 @@ async function nextJobWord(live: LiveRun, heard: number, limitMs: number, signal
 /** Until all of them are ready: what is left then is what the guest writes at that moment. */
 export async function awaitMirrors(
   live: LiveRun,
-  { copied, address }: Mirroring,
+  { copied, address, request }: Mirroring,
   signal: AbortSignal,
   look: (copy: DiskCopy & { readonly stillMs: number }) => void,
 ): Promise<Ended> {
   const { vm } = live.run;
-  const stillOf = stillWatch(2 * limits.lookMs);
+  const { bandwidthMiBps: limit } = request;
+  const { restMs } = paceOf(limit, copied.length);
+  const stillOf = stillWatch(2 * limits.lookMs, restMs);
   let first = 0;
+  const share = bandwidthShare(live, limit, copied.length);
   for (let heard = -1; !signal.aborted; await nextJobWord(live, heard, limits.lookMs, signal)) {
     heard = live.jobWords;
     const jobs = await queryJobs(live);
@@ -150,11 +150,39 @@ export async function awaitMirrors(
     const stillMs = stillOf(copy.doneBytes, performance.now());
     look({ ...copy, stillMs });
     if (jobs.every(({ status }) => status === "ready")) return done;
+    await share(jobs);
     if (first === 0) first = copy.doneBytes + copy.leftBytes;
     if (copy.doneBytes > limits.timesMax * first) return unsettled(live, copy);
     if (stillMs > limits.stallMs) return brokenOff(live, whatStalled(address, stillMs));
   }
   return refuse("move-cancelled", { vm });
+}
+
+/**
+ * A disk that is nearly there leaves the bandwidth to the others, and is bounded no more: a job rests behind each piece, and calls
+ * its disk copied only where nothing was written meanwhile, which beside a guest that writes all the time is never. From then on
+ * its share is what the guest writes to it, as it is of one that is ready: QEMU bounds those no more either.
+ */
+function bandwidthShare(live: LiveRun, limit: number | null, disks: number): (jobs: readonly Job[]) => Promise<void> {
+  const there = new Set<string>();
+  const { littleBytes } = paceOf(limit, disks);
+  return async (jobs) => {
+    const before = there.size;
+    for (const job of jobs) if (isNearlyThere(job, littleBytes)) there.add(job.id);
+    if (limit === null || there.size === before) return;
+    const { speed } = paceOf(limit, disks - there.size).job;
+    // Refused by one that has just ended: how it ended is read with the next look.
+    await executeTogether(
+      live,
+      jobs.map(({ id }) => ["block-job-set-speed", { device: id, speed: there.has(id) ? 0 : speed }]),
+    );
+  };
+}
+
+/** One that has not looked at its disk yet counts nothing of it. */
+function isNearlyThere(job: Job, littleBytes: number): boolean {
+  const { "current-progress": done, "total-progress": total } = job;
+  return job.status === "ready" || (total > 0 && total - done < littleBytes);
 }
 
 function sumOf(jobs: readonly Job[]): DiskCopy {

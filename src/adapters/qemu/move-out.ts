@@ -103,7 +103,8 @@ async function copyOut(
   const mirroring = mirroringOf(found, request);
   if (mirroring !== undefined && "code" in mirroring) return mirroring;
   const stopsFirst = host.options.accel === "tcg";
-  const course: DiskCourse = { beganAt: performance.now(), percent: 0, memoryBytes: 0, stopsFirst };
+  const limit = request.bandwidthMiBps;
+  const course: DiskCourse = { beganAt: performance.now(), percent: 0, memoryBytes: 0, stopsFirst, limit };
   if (mirroring !== undefined) {
     const copied = await copyDisks(host, live, mirroring, course, signal);
     if (copied.kind !== "done") return copied;
@@ -123,7 +124,7 @@ async function copyOut(
   if (ended !== undefined && ended.kind !== "done") return ended;
   live.migration = undefined;
   const begun = await executeAll(live, [["migrate", { uri: uriOf(found) }]]);
-  const { copied = [], downtimeMs, bandwidthMiBps: limit } = request;
+  const { copied = [], downtimeMs } = request;
   const { percent } = course;
   const ready =
     begun.kind === "done"

@@ -56,6 +56,13 @@ test("a speed is never told above the limit: the first figures of QEMU are", () 
   expect(progressOf(info(50), { ...stopped, limit: 200 })).toMatchObject({ mibPerSecond: 100 });
 });
 
+test("nor while disks are copied: what an image holds nothing of is done at once, and the standstill is told by the limit", () => {
+  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: true, limit: 5 };
+  const copy = { doneBytes: 150 * mib, leftBytes: 150 * mib, stillMs: 0 };
+  expect(diskProgress(copy, course, "", 1_500)).toMatchObject({ mibPerSecond: 5, expectedDowntimeMs: 20_000 });
+  expect(diskProgress(copy, course, "", 60_000)).toMatchObject({ mibPerSecond: 3 });
+});
+
 test("what does not get through is told as that, and no time that it would take", () => {
   const still = { mibPerSecond: 0, expectedDowntimeMs: null, stuck: true };
   expect(progressOf(info(25), { ...stopped, stillMs: 3_000 })).toMatchObject({
@@ -65,7 +72,7 @@ test("what does not get through is told as that, and no time that it would take"
   });
   expect(progressOf(info(25), { ...runs, stillMs: 3_000 })).toMatchObject(still);
   expect(progressOf(info(25), { ...runs, stillMs: 2_999 })).not.toHaveProperty("stuck");
-  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: true };
+  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: true, limit: null };
   const copy = { doneBytes: 150 * mib, leftBytes: 150 * mib };
   expect(diskProgress({ ...copy, stillMs: 3_000 }, course, "", 1_500)).toMatchObject({ ...still, percent: 37 });
   expect(diskProgress({ ...copy, stillMs: 2_999 }, course, "", 1_500)).not.toHaveProperty("stuck");
@@ -75,6 +82,10 @@ test("still is what does not move between two looks, and time in which nobody co
   const stillOf = stillWatch(500);
   expect([stillOf(0, 1_000), stillOf(0, 1_250), stillOf(0, 60_000), stillOf(0, 60_250)]).toEqual([0, 250, 750, 1_000]);
   expect([stillOf(1, 60_500), stillOf(1, 60_600)]).toEqual([0, 100]);
+  const bounded = stillWatch(500, 400);
+  expect([bounded(0, 0), bounded(0, 400), bounded(0, 500), bounded(1, 600), bounded(1, 900)]).toEqual([
+    0, 0, 100, 0, 0,
+  ]);
   expect(whatStalled("10.0.1.2", 10_240)).toBe(
     "nothing has got through to 10.0.1.2 for 10 s: the link is cut, or the target stands still",
   );
@@ -89,7 +100,7 @@ test("[S15] a running guest is stopped once the rest fits the downtime, but not 
 });
 
 test("disks that go along and the memory that follows are one piece of work; what is told never falls between them", () => {
-  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: false };
+  const course = { beganAt: 0, percent: 0, memoryBytes: 100 * mib, stopsFirst: false, limit: null };
   const told = diskProgress({ doneBytes: 150 * mib, leftBytes: 150 * mib, stillMs: 0 }, course, "10.0.1.2", 1_500);
   expect(told).toEqual({
     percent: 37,

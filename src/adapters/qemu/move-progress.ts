@@ -18,7 +18,7 @@ export type Course = {
   readonly limit: number | null;
 };
 
-/** A slow link with several disks brings a piece every few seconds: before that nobody is told that it brings nothing. */
+/** A slow link brings a piece now and then: before that nobody is told that it brings nothing. */
 const stuckMs = 3_000;
 
 export type DiskCourse = {
@@ -27,6 +27,8 @@ export type DiskCourse = {
   memoryBytes: number;
   /** The guest is stopped once the disks are there: it stands for as long as its memory takes. */
   readonly stopsFirst: boolean;
+  /** MiB a second; null: none is set. */
+  readonly limit: number | null;
 };
 
 /** Of a guest whose disks are copied while it runs: they and its memory are one piece of work. */
@@ -36,14 +38,16 @@ export function diskProgress(
     leftBytes,
     stillMs,
   }: { readonly doneBytes: number; readonly leftBytes: number; readonly stillMs: number },
-  { beganAt, percent, memoryBytes, stopsFirst }: DiskCourse,
+  { beganAt, percent, memoryBytes, stopsFirst, limit }: DiskCourse,
   link: string,
   now: number,
 ): MoveProgress {
   const all = doneBytes + leftBytes + memoryBytes;
   const done = all === 0 ? 0 : Math.floor((100 * doneBytes) / all);
   const isStuck = stillMs >= stuckMs;
-  const bytesPerMs = isStuck ? 0 : doneBytes / Math.max(1, now - beganAt);
+  // What its images hold nothing of is done without being sent, and makes the figure many times the limit.
+  const most = limit === null ? Number.POSITIVE_INFINITY : (limit * mib) / 1_000;
+  const bytesPerMs = isStuck ? 0 : Math.min(most, doneBytes / Math.max(1, now - beganAt));
   return {
     percent: Math.max(percent, Math.min(99, done)),
     mibPerSecond: Math.round((bytesPerMs / mib) * 1_000),
@@ -108,9 +112,9 @@ export function isTimeToStop(info: MigrateInfo, downtimeMs: number): boolean {
 
 /**
  * For how long nothing has moved, counted only while QEMU answers: a frozen one is not at fault. `most`: of the time between
- * two looks no more counts than this.
+ * two looks no more counts than this. `restMs`: so long nothing moves because a bandwidth bounds it, which is no standstill.
  */
-export function stillWatch(most: number): (moved: number, now: number) => number {
+export function stillWatch(most: number, restMs = 0): (moved: number, now: number) => number {
   let before = -1;
   let stillMs = 0;
   let lookedAt: number | undefined;
@@ -118,6 +122,6 @@ export function stillWatch(most: number): (moved: number, now: number) => number
     stillMs = moved === before ? stillMs + Math.min(now - (lookedAt ?? now), most) : 0;
     before = moved;
     lookedAt = now;
-    return stillMs;
+    return Math.max(0, stillMs - restMs);
   };
 }

@@ -1,8 +1,6 @@
 import { compareText, inKeyOrder } from "../base/order.ts";
 import { cpuModelOfRun } from "../core/cpu.ts";
-import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
-import { confirmCopies } from "../core/local-copies.ts";
 import { giveBackTransaction } from "../core/migration.ts";
 import { linkOrder, moveLinks } from "../core/migration-links.ts";
 import { moveTurns } from "../core/move-turns.ts";
@@ -11,7 +9,6 @@ import { type Incarnation, nextEpoch, type VmId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { refuse } from "../model/reason.ts";
-import type { EventDraft } from "../model/records.ts";
 import { fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type Building, isNamed } from "./building.ts";
@@ -156,41 +153,6 @@ function giveBack(building: Building, vm: VmId, incarnation: Incarnation): void 
 export function isAwaitedByMove(building: Building, { run, neverRan }: Local): boolean {
   const move = building.happened.view.moves.get(run.vm)?.value;
   return neverRan && move?.to === building.state.self && move.epoch !== null && nextEpoch(move.epoch) === run.epoch;
-}
-
-/** Looks at guests that have arrived, and tells where one is not well; that it has arrived goes with its status. */
-export function greetArrivals(building: Building): void {
-  const { view } = building.happened;
-  for (const [vm, { run, health, told: known }] of inKeyOrder(building.state.arrivals)) {
-    const isHere = building.state.locals.get(runKey(run))?.phase === "running";
-    if (!isHere || !isNamed(view, building.state.self, run)) forget(building, vm);
-    else if (health === null) {
-      const isAsked = [...building.state.ops.values()].some(
-        ({ kind, runKey: of }) => kind === "check" && of === runKey(run),
-      );
-      if (!isAsked) beginStep(building, "check", run);
-    } else if (!building.busy(`arrived ${vm}`)) {
-      const params = { vm: nameOf(view, vm), host: building.state.self, epoch: run.epoch };
-      const told: EventDraft[] = [];
-      const copies = health.executes ? confirmCopies(view, vm, building.happened.wall) : { compares: [], writes: [] };
-      if (known) {
-        // What was told of it once is not said again.
-      } else if (!health.executes)
-        told.push(event("guest-stands-after-move", { vm, host: building.state.self }, params));
-      else if (health.agent === "silent")
-        told.push(event("guest-agent-silent", { vm, host: building.state.self }, params));
-      const compares = [unchanged(keys.owner(vm), view.owners.get(vm)), ...copies.compares];
-      if (told.length > 0 || copies.writes.length > 0)
-        building.commit(`arrived ${vm}`, transaction(compares, copies.writes), told);
-      forget(building, vm);
-    }
-  }
-}
-
-function forget(building: Building, vm: VmId): void {
-  const arrivals = new Map(building.state.arrivals);
-  arrivals.delete(vm);
-  building.state = { ...building.state, arrivals };
 }
 
 /** A move that ended here without a record of it is written down; whatever has happened to it since stands. */

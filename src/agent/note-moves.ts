@@ -195,6 +195,6 @@ function withPause(state: AgentState, { run, moving }: Local, end: HypervisorEnd
 function arrived(state: AgentState, { run, moving }: Local, wall: WallMs, now: InstantMs): AgentState {
   const tookMs = moving?.since == null ? null : now - moving.since;
   const restarts = new Map(state.restarts).set(run.vm, { count: 0, startedAt: now, counted: null });
-  const next = withArrival({ ...state, restarts }, run.vm, { run, health: null, told: false, tookMs });
+  const next = withArrival({ ...state, restarts }, run.vm, { run, health: null, told: false, tookMs, silence: null });
   return withLocal(next, fresh(run, "running", wall));
 }

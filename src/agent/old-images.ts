@@ -17,7 +17,7 @@ import type { HeldOwner } from "../model/records.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import type { Building } from "./building.ts";
 import { failMove, moveSubject, nameOf } from "./move-parts.ts";
-import { type ImageEnd, runKey } from "./state.ts";
+import { type Arrival, type ImageEnd, runKey } from "./state.ts";
 
 // Images in this host's local pools beside those that VMs lie on: before they are made for a move, and until they are gone
 // (docs/designs/0005-live-moves.md).
@@ -133,7 +133,8 @@ export function lookAgain(building: Building): void {
     if (owner?.kind !== "held" || owner.host !== self || building.state.arrivals.has(value.vm)) continue;
     const run = runOf(value.vm, owner);
     if (locals.get(runKey(run))?.phase !== "running" || building.busy(`arrived ${value.vm}`)) continue;
-    const arrivals = new Map(building.state.arrivals).set(value.vm, { run, health: null, told: true, tookMs: null });
+    const arrival: Arrival = { run, health: null, told: true, tookMs: null, silence: null };
+    const arrivals = new Map(building.state.arrivals).set(value.vm, arrival);
     building.state = { ...building.state, arrivals };
   }
 }

@@ -102,7 +102,11 @@ export type Arrival = {
   /** That it arrived was told: it is looked at again for the sake of what it left (old-images.ts). */
   readonly told: boolean;
   readonly tookMs: number | null;
+  /** The agent in it did not answer, and is asked again (greeting.ts); null: not so. */
+  readonly silence: Silence | null;
 };
+
+export type Silence = { readonly since: InstantMs; readonly isTold: boolean; readonly askAt: InstantMs };
 
 /**
  * An image that nobody needs, of the record in that revision. `retryAt`: it could not be removed before. `away`: because its pool is not

@@ -84,6 +84,12 @@ export const limits = {
   moveStepRetryMs: 500,
   /** A guest that cannot be let go on after its move failed, as where its image is locked, is tried again after this. */
   moveStuckRetryMs: 3_000,
+  /** The agent in a guest that came in by a move is asked this often, and silent for so long before that is told. */
+  guestAskMs: 1_000,
+  guestSilentMs: 10_000,
+  /** Then it is asked this often, for so long after it came. */
+  guestAskLateMs: 10_000,
+  guestWatchMs: 300_000,
   /** An image that could not be removed is tried again after this. */
   imageRetryMs: 10_000,
   /** A step of replication that was refused, or had no answer, is tried again after this. */

@@ -134,9 +134,15 @@ export const migrationMessages = {
     remedy: "See the VM's state; reset it if it does not go on.",
   },
   "guest-agent-silent": {
-    cause: "VM {vm} was moved, and the agent in its guest does not answer.",
-    effect: "The guest may be busy, or may have come to harm.",
+    cause: "VM {vm} was moved, and the agent in its guest has not answered since.",
+    effect:
+      "The guest may be busy, or may have come to harm. It is asked again for some minutes, and told where it answers.",
     remedy: "Look at the VM's console; reset it if it hangs.",
+  },
+  "guest-agent-answers": {
+    cause: "The agent in the guest of VM {vm} answers again after its move.",
+    effect: "The guest has come to no harm that could be seen; it was only busy.",
+    remedy: "Nothing to do.",
   },
   "move-overtaken": {
     cause: "The move of VM {vm} is not what the records speak of any more.",

@@ -40,6 +40,23 @@ describe("the target", () => {
     expect(agent.take("complete")).toMatchObject({ run: run(2), limitMs: limits.moveCompleteMs });
   });
 
+  test("that a guest leaves is said when its turn has come, not while it waits for it", () => {
+    const records = target();
+    for (const name of ["b", "c"])
+      records
+        .put(keys.vm(vmId(name)), vm(name))
+        .put(keys.owner(vmId(name)), held("h2", 1, 1))
+        .put(keys.vmMove(vmId(name)), move(name, "h2", "h1", { epoch: epoch(1), live: { kind: "asked" } }));
+    const agent = agentOf(records);
+    const said = () =>
+      agent.effects.flatMap((effect) =>
+        effect.kind === "commit" ? effect.events.map(({ type, params }) => [type, params["vm"]]) : [],
+      );
+    expect(said()).toEqual([]);
+    prepared(agent);
+    expect(said()).toEqual([["vm-leaves", "web"]]);
+  });
+
   test("waits on the links of the policy, in its order, and says whether they ask for a certificate", () => {
     const links = ["10.0.1", "10.0.2", "10.0.3"].map((net) => ({ net, kind: "migration", subnet: `${net}.0/24` }));
     const records = target();

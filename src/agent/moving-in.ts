@@ -1,5 +1,6 @@
 import { compareText, inKeyOrder } from "../base/order.ts";
 import { cpuModelOfRun } from "../core/cpu.ts";
+import { event } from "../core/decision.ts";
 import { poolsOf } from "../core/fencing.ts";
 import { giveBackTransaction } from "../core/migration.ts";
 import { linkOrder, moveLinks } from "../core/migration-links.ts";
@@ -46,7 +47,10 @@ function sayWaiting(building: Building, move: Stored<VmMove>, run: VmRun, way: W
   const next: VmMove = { ...move.value, live: { kind: "waiting", incarnation, ...way, ...onCopies } };
   const key = keys.vmMove(run.vm);
   const compares = [unchanged(key, move), ...stillIn(building.state.self, registration)];
-  building.commit(moveSubject(run.vm), transaction(compares, [put(key, next)]), []);
+  const { from, to } = move.value;
+  // It may have waited long for its turn: that it is to leave was told when it was asked for.
+  const told = event("vm-leaves", { vm: run.vm, host: to }, { vm: nameOf(building.happened.view, run.vm), from, to });
+  building.commit(moveSubject(run.vm), transaction(compares, [put(key, next)]), [told]);
 }
 
 /** Makes ready for guests that are to come here, as many at a time as the policy has it; the oldest move first. */

@@ -21,6 +21,7 @@ export const measuredBy = [
   "host-fenced",
   "fence-proof",
   "vm-move-begun",
+  "vm-leaves",
   "vm-placed",
   "vm-recovered",
   "vm-restarted",
@@ -145,6 +146,9 @@ function beginsOf({ type, subjects, params }: Told): Edge[] {
     case "vm-move-begun":
       if (params["how"] === "before it starts") return [];
       return [{ step: params["how"] === "stop and start" ? "stop" : "live-move", key: vm }];
+    // It waited for its turn until then.
+    case "vm-leaves":
+      return [{ step: "live-move", key: vm }];
     case "vm-stop-requested":
       return [{ step: "stop", key: vm }];
     case "vm-placed":

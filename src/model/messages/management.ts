@@ -2,7 +2,8 @@ import type { Catalogue } from "./message.ts";
 
 /** Events of orders, moves and hosts that are managed: what happened. */
 const events = {
-  "vm-move-begun": "VM {vm} leaves {from} for {to} ({how}).",
+  "vm-move-begun": "VM {vm} is to leave {from} for {to} ({how}).",
+  "vm-leaves": "VM {vm} leaves {from} for {to} now: {to} is ready for it.",
   "vm-move-failed": "VM {vm} could not be moved to {to} (failure {count} in a row).",
   "vm-move-called-off": "The move of VM {vm} to {to} is called off.",
   "vm-source-gone":
@@ -88,7 +89,7 @@ const reasons = {
   "vm-did-not-stop": "VM {vm} did not stop on {host}.",
   disarmed: "The cluster is disarmed ({mode}).",
   "leave-not-begun":
-    "It is to leave {host}, and is not on its way; `holdfast explain {vm}` says what is in the way, where something is.",
+    "It is to leave {host}, and its move has not begun yet; where that lasts, `holdfast explain {vm}` says what it waits for.",
   "leave-again-later": "Its last move, to {to}, failed or was called off; it is tried again at about {againWall}.",
   "leave-given-up":
     "It could not be moved, {count time|times} in a row, last to {to}, and is not tried again by itself: see `holdfast explain {vm}`.",

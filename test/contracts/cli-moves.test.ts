@@ -42,6 +42,18 @@ test("[HM3] a host that is released while a guest is on its way from it says who
   expect(JSON.parse(await done("host", "release", "h1", "--json"))).toMatchObject({ name: "h1", calledOff: [] });
 });
 
+test("[HM3] whoever calls a move off that its host's maintenance ordered is told that it goes again, and what ends that", async () => {
+  const id = await runningWeb();
+  const going = { ...move("web", "h1", "h2", { live: { kind: "asked" } }), vm: id };
+  await api.put(keys.vmMove(id), going);
+  expect(await done("vm", "cancel-move", "web")).toBe("web: the move is called off.\n");
+  await done("host", "maintenance", "h1", "--no-wait");
+  await api.put(keys.vmMove(id), going);
+  expect(await done("vm", "cancel-move", "web")).toBe(
+    "web: the move is called off.\nh1 is in maintenance, so web is moved away again by itself, in about 10 s. To keep it there: holdfast host release h1\n",
+  );
+});
+
 test("what is under way, with or without an order: its turn, its copying, why it moves", async () => {
   const id = await createdWeb();
   await api.put(keys.vm(id), { ...api.view().vms.get(id)?.value, requested: "started" });
@@ -151,9 +163,9 @@ test("a wait that is broken off says so, and not that its time was over", async 
 test("[HM3] maintenance tells how far those are that leave, and says on being broken off that it stands", async () => {
   const id = await runningWeb();
   const leaving = begin(["host", "maintenance", "h1"], { HOLDFAST_SOCKET: api.socket });
-  await vi.waitUntil(() => leaving.err().includes("web: running on h1 (0 %): waits: It is to leave h1, and"), {
-    timeout: 20_000,
-  });
+  // What is only about to begin is not said to wait.
+  await vi.waitUntil(() => leaving.err().includes("web: about to leave"), { timeout: 20_000 });
+  expect(leaving.err()).not.toContain("waits");
   const going = { ...move("web", "h1", "h2", { live: { kind: "asked" } }), vm: id };
   await api.put(keys.vmMove(id), going);
   await vi.waitUntil(() => leaving.err().includes("web: running on h1 (33 %)"), { timeout: 20_000 });
@@ -169,6 +181,17 @@ test("[HM3] maintenance tells how far those are that leave, and says on being br
   const { code, err } = await leaving.ended;
   expect([code, err.includes("1 VM has not left it yet.\n")]).toEqual([3, true]);
   expect(err).toContain("Code:    maintenance-not-awaited\n");
+});
+
+test("[HM3] maintenance says of what does not begin to leave that it waits, once it has had the time to", async () => {
+  await runningWeb();
+  const leaving = begin(["host", "maintenance", "h1"], { HOLDFAST_SOCKET: api.socket });
+  await vi.waitUntil(() => leaving.err().includes("web: running on h1 (0 %): waits: It is to leave h1, and"), {
+    timeout: 30_000,
+  });
+  expect(leaving.err().indexOf("web: about to leave")).toBeLessThan(leaving.err().indexOf("waits"));
+  leaving.stop();
+  expect(await leaving.ended).toMatchObject({ code: 3 });
 });
 
 test("[HM3] a host that waits to be empty is told of with what it waits for, and until when a move that was called off", async () => {

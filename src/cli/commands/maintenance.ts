@@ -9,6 +9,8 @@ import { progressText, progressTo } from "./task.ts";
 import { forecastText } from "./whatif.ts";
 
 const lookEveryMs = 300;
+/** A move that has not begun by then is held up by something. */
+const beginsWithinMs = 5_000;
 
 /** The plan first, then the order, then each VM as it arrives elsewhere. */
 export function maintenanceCommand(host: Parameters<Group>[0], cli: Cli): void {
@@ -75,6 +77,7 @@ async function watchLeaving(
 ): Promise<void> {
   const leaving = new Set(plan.vms.filter(({ becomes }) => becomes === "moves").map(({ id }) => id));
   const all = leaving.size;
+  const orderedAt = performance.now();
   const signal = AbortSignal.any([AbortSignal.timeout(seconds * 1_000), cli.io.stop]);
   const show = progressTo(cli);
   const percents = new Map<string, number>();
@@ -95,7 +98,7 @@ async function watchLeaving(
     const under = await underWay(
       session,
       vms.filter(({ id }) => leaving.has(id)),
-      percents,
+      { percents, isJustOrdered: performance.now() - orderedAt < beginsWithinMs },
     );
     if (under !== shown) show(under);
     shown = under;
@@ -109,11 +112,22 @@ async function watchLeaving(
   if (all > 0) cli.io.out(`${all} left ${host}${stay.length === 0 ? "" : `; on it stay ${stay.join(", ")}`}.\n`);
 }
 
-/** How far those are that are to leave, each as `task list` has it, and never less far than `percents` says it was; one that is not on its way waits. */
-async function underWay(session: Session, vms: readonly VmSummary[], percents: Map<string, number>): Promise<string> {
+type Known = { readonly percents: Map<string, number>; readonly isJustOrdered: boolean };
+
+/**
+ * How far those are that are to leave, each as `task list` has it, and never less far than `percents` says it was; one that is not on
+ * its way waits, where it has had the time to begin.
+ */
+async function underWay(
+  session: Session,
+  vms: readonly VmSummary[],
+  { percents, isJustOrdered }: Known,
+): Promise<string> {
   const { tasks } = await session.call((client) => client.task.list());
   const texts = vms.map((vm) => {
     const task = tasks.find((one) => one.vm === vm.id && one.kind === "move-vm");
+    const hasBegun = task !== undefined && task.waits?.code !== "leave-not-begun";
+    if (!hasBegun && isJustOrdered) return `${vm.name}: about to leave`;
     if (task === undefined) return `${vm.name}: waits to leave`;
     // One that waits begins anew.
     const percent = task.percent === 0 ? 0 : Math.max(task.percent, percents.get(vm.id) ?? 0);

@@ -1,6 +1,7 @@
 import { render } from "../../model/messages/index.ts";
 import { secondsToMs, wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
+import type { Session } from "../session.ts";
 import { staleness } from "../text.ts";
 import { followTask, noteText, waitDefaults } from "./task.ts";
 import { vmCreateCommand } from "./vm-create.ts";
@@ -36,7 +37,7 @@ export const vmCommands: Group = (program, cli) => {
     vm,
     cli,
     "migrate",
-    "move a VM to another host; stopped and started there where a live move is not possible",
+    "move a VM to another host while it runs; refused where it would have to be stopped for that. One that does not run changes its place",
   );
   moveCommand(vm, cli, "relocate", "stop a VM, and start it on another host");
   cancelMoveCommand(vm, cli);
@@ -111,12 +112,21 @@ function cancelMoveCommand(vm: Parent, cli: Cli): void {
     .option("--json", "print the answer as JSON")
     .addHelpText("after", examples("holdfast vm cancel-move web"))
     .action(async (name, options) => {
-      const answer = await (await cli.session()).change((client, requestId) =>
-        client.vm.cancelMove({ vm: name, requestId }),
-      );
+      const session = await cli.session();
+      const answer = await session.change((client, requestId) => client.vm.cancelMove({ vm: name, requestId }));
       if (options.json === true) cli.json(answer);
-      else cli.io.out(`${answer.name}: the move is called off.\n`);
+      else cli.io.out(`${answer.name}: the move is called off.\n${await whetherAgain(session, answer.name)}`);
     });
+}
+
+/** Where its host is to be empty it goes again by itself: whoever called its move off has to hear that, and what ends it. */
+async function whetherAgain(session: Session, name: string): Promise<string> {
+  const { vm } = await session.call((client) => client.vm.show({ vm: name }));
+  const { host } = vm;
+  if (host === null) return "";
+  const { host: from } = await session.call((client) => client.host.show({ host }));
+  if (from.maintenance === null) return "";
+  return `${host} is in maintenance, so ${name} is moved away again by itself, in about 10 s. To keep it there: holdfast host release ${host}\n`;
 }
 
 function resetCommand(vm: Parent, cli: Cli): void {

@@ -1,4 +1,5 @@
 import type { ForecastOutput, ForeseenOutput } from "../../api/contract/whatif.ts";
+import { compareNatural } from "../../base/order.ts";
 import { render } from "../../model/messages/index.ts";
 import type { Reason } from "../../model/reason.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
@@ -59,7 +60,8 @@ function question(whatif: Parameters<Group>[0], cli: Cli, { name, argument, desc
 }
 
 /** What happens to the cluster, to each VM, and on what its seconds rest. */
-export function forecastText({ course, vms, steps, bandwidthMiBps }: ForecastOutput): string {
+export function forecastText({ course, vms: foreseen, steps, bandwidthMiBps }: ForecastOutput): string {
+  const vms = [...foreseen].sort(byName);
   const told = course.map((why) => `${sentence(why)}\n`).join("");
   const isTold = course.some(({ code }) => code === "forecast-without-copies");
   if (vms.length === 0) return `${told}Nothing ${isTold ? "else " : ""}happens to any VM.\n`;
@@ -82,6 +84,11 @@ export function forecastText({ course, vms, steps, bandwidthMiBps }: ForecastOut
     ...(lost.size === 0 ? [] : ["\nLost:\n", ...lost]),
     vms.some(({ afterMs }) => afterMs !== null) ? `\n${basisText({ steps, bandwidthMiBps })}` : "",
   ].join("");
+}
+
+/** As people look for them, and `vm list` has them. */
+function byName(a: ForeseenOutput, b: ForeseenOutput): number {
+  return compareNatural(a.name, b.name);
 }
 
 function stoppedFirstText(vms: readonly ForeseenOutput[]): string {

@@ -107,7 +107,8 @@ export const clientMessages = {
   "task-still-open": {
     cause: "VM {vm} has not come to the end of it within {seconds} s.",
     effect: "It goes on in the background as task {task}.",
-    remedy: "See `holdfast explain {vm}` for what it waits for, and `holdfast vm show {vm}` for its state.",
+    remedy:
+      "`holdfast task list` shows how far it is, `holdfast explain {vm}` what it waits for. A move is called off by `holdfast vm cancel-move {vm}`.",
   },
   "start-still-waits": {
     cause: "VM {vm} is not started as long as this is so: {why}",

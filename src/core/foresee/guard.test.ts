@@ -47,6 +47,48 @@ describe("[FC2] an edit that would break what the cluster bears", () => {
     expect(guarded(records, onlyOn(records, true, "h1", "h2")).kind).toBe("plan");
   });
 
+  test("a strict rule that first has the VM moved: what counts is where it is then, and which move it is", () => {
+    const records = cluster();
+    const edit = onlyOn(records, true, "h2");
+    expect(guarded(records, edit)).toMatchObject({
+      kind: "refused",
+      code: "edit-then-bears-less",
+      params: { before: 1, after: 0, losing: "h2", vm: "on-h1", moves: "on-h1 from h1 to h2", starts: "", more: 0 },
+    });
+    const accepted = guarded(records, edit, true);
+    expect(accepted.kind === "plan" && accepted.events.map(({ type }) => type)).toEqual([
+      "rule-added",
+      "edit-accepted",
+    ]);
+    // With a second host to go to it may.
+    expect(guarded(records, onlyOn(records, true, "h2", "h3")).kind).toBe("plan");
+    expect(guarded(records, onlyOn(records, false, "h2")).kind).toBe("plan");
+    // Disarmed it does not go yet, and would as soon as somebody arms the cluster.
+    records.put(keys.disarm, { schema: 1, mode: "freeze", by: systemActor, at: 0 });
+    expect(guarded(records, onlyOn(records, true, "h2"))).toMatchObject({ code: "edit-then-bears-less" });
+  });
+
+  test("what would move without it as well is no fault of the edit", () => {
+    const records = cluster();
+    const pinned = {
+      ...{ schema: 1, id: "pinned", enabled: true, comment: "", createdAt: 0, kind: "host-affinity", strict: true },
+      ...{ vms: [vmId("on-h1")], hosts: [{ host: "h2", priority: 0 }] },
+    };
+    records.put(keys.rule("pinned" as RuleId), pinned);
+    const beside = { rule: "beside", vms: ["on-h3"], enabled: true, comment: "", strict: false };
+    const hosts = [{ host: "h3", priority: 0 }];
+    expect(
+      guarded(records, planAddRule(records.view, { ...beside, kind: "host-affinity", hosts }, asked)).kind,
+      "on-h1 is on its way to h2 anyway",
+    ).toBe("plan");
+  });
+
+  test("nobody is there who could carry anything out: nothing is foreseen", () => {
+    const records = cluster();
+    const edit = onlyOn(records, true, "h2");
+    expect(guardEdit(records.view, edit, { edit: "test", accept: false, up: new Set() }, asked).kind).toBe("plan");
+  });
+
   test("a VM that is at risk already hides nothing: each host that may be lost is looked at, VM by VM", () => {
     const records = cluster();
     // Its disk lies on h2 alone: of three hosts none may be lost any more.

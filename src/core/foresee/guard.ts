@@ -22,6 +22,7 @@ import { hostName } from "../requests/find.ts";
 import type { Asked, Planned } from "../requests/plan.ts";
 import { ruleBook } from "../rules/rule-book.ts";
 import { put } from "../transactions.ts";
+import { atRest, lossesAtRest } from "./guard-ahead.ts";
 import { lossesNotBorne } from "./guard-losses.ts";
 
 export type Guarding = {
@@ -72,12 +73,19 @@ export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet
   const after = viewAfter(view, edit.writes);
   return [
     ...noCopyLeft(view, after, up, wall),
-    ...lossesNotBorne(view, withSameWish(view, after), up, wall),
+    ...borneLess(view, withSameWish(view, after), up, wall),
     ...fitNowhere(view, after, edit, up, wall),
     ...failing(view, after),
     ...promisedMore(view, after),
     ...noLinksLeft(view, after),
   ];
+}
+
+/** Where VMs are now, and where the edit sends them. */
+function borneLess(view: ClusterView, after: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
+  const now = lossesNotBorne(view, after, up, wall);
+  const rest = atRest(view, after, up, wall);
+  return rest === undefined ? now : [...now, ...lossesAtRest(rest, up, wall, now)];
 }
 
 function viewAfter(view: ClusterView, writes: readonly Write[]): ClusterView {

@@ -263,7 +263,7 @@ test("[FC2] a stopped VM's new size is asked about as if it ran; its start is no
   const refused = await holdfast(...edit);
   expect({ code: refused.code, out: refused.out }).toEqual({ code: 1, out: "" });
   expect(refused.err).toMatch(
-    /^Cause: {3}What follows from it \(runs: spare on h3\) .+ the loss of 0 of its hosts instead of 1: without h3, spare would find no host\.\n/u,
+    /^Cause: {3}Once this has had its effect \(started: spare on h3\), the cluster would bear the loss of 0 of its hosts instead of 1: without h3, spare would find no host\.\n/u,
   );
   expect(refused.err).toMatch(/--accept\.\nCode: {4}edit-then-bears-less\n$/u);
   expect(await holdfast(...edit, "--accept")).toMatchObject({ code: 0, err: "" });

@@ -76,14 +76,14 @@ export const forecastMessages = {
   },
   "edit-then-bears-less": {
     cause:
-      "What follows from it[starts? (runs: {starts})][moves? (goes: {moves})] would leave the cluster bearing the loss of {after} of its hosts instead of {before}: without {losing}, {vm} would find no host[more? (other things that would break: {more})].",
+      "Once this has had its effect[starts? (started: {starts})][moves? (moved: {moves})], the cluster would bear the loss of {after} of its hosts instead of {before}: without {losing}, {vm} would find no host[more? (other things that would break: {more})].",
     effect: "Nothing was changed.",
     remedy:
       "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",
   },
   "edit-then-strands-vms": {
     cause:
-      "After what follows from it[starts? (runs: {starts})][moves? (goes: {moves})], these VMs would find no host any more if host {losing} is lost, and without it they would: {vms}.[more? {more} more would break.]",
+      "Once this has had its effect[starts? (started: {starts})][moves? (moved: {moves})], these VMs would find no host any more if host {losing} is lost, and without it they would: {vms}.[more? {more} more would break.]",
     effect: "Nothing was changed.",
     remedy:
       "Make room or loosen a rule first (`holdfast whatif host-loss {losing}` tells what becomes of each VM now), or repeat it with --accept if they may be down until {losing} is back.",

@@ -255,6 +255,28 @@ test("[FC2] an edit that breaks what is borne is answered with what it would bre
   expect((await holdfast("rule", "remove", "licence")).code).toBe(0);
 });
 
+test("[FC2] a stopped VM's new size is asked about as if it ran; its start is not refused, and says what it costs", async () => {
+  await api.put(keys.vm(vmId("big")), vm("big", { memoryMiB: 80 }));
+  await api.put(keys.fenceDevice(host("h3")), { schema: 1, agent: "fake", options: {} });
+  await api.put(keys.vm(vmId("spare")), vm("spare", { requested: "stopped" }));
+  const edit = ["vm", "set", "spare", "--memory", "900"];
+  const refused = await holdfast(...edit);
+  expect({ code: refused.code, out: refused.out }).toEqual({ code: 1, out: "" });
+  expect(refused.err).toMatch(
+    /^Cause: {3}Once this has had its effect \(started: spare on h3\), the cluster would bear the loss of 0 of its hosts instead of 1: without h3, spare would find no host\.\n/u,
+  );
+  expect(refused.err).toMatch(/--accept\.\nCode: {4}edit-then-bears-less\n$/u);
+  expect(await holdfast(...edit, "--accept")).toMatchObject({ code: 0, err: "" });
+  const costs =
+    /^Once it runs \(spare on h3\) the cluster bears the loss of 0 of its hosts instead of 1: .+ It is started all the same\. /u;
+  const set = await holdfast("vm", "set", "spare", "--state", "started");
+  expect(set).toMatchObject({ code: 0, err: expect.stringMatching(costs) });
+  expect((await holdfast("vm", "set", "spare", "--state", "stopped")).err).toBe("");
+  const start = await holdfast("vm", "start", "spare", "--no-wait");
+  expect(start).toMatchObject({ code: 0, err: expect.stringMatching(costs) });
+  expect(await holdfast("vm", "start", "spare", "--no-wait"), "once").toMatchObject({ code: 0, err: "" });
+});
+
 test("[FC2] so is what the policy keeps back or leaves out, and a rule that is made strict", async () => {
   await api.put(keys.vm(vmId("big")), vm("big", { memoryMiB: 80 }));
   await api.put(keys.fenceDevice(host("h3")), { schema: 1, agent: "fake", options: {} });

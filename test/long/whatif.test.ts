@@ -120,3 +120,30 @@ it("[FC1] what is foreseen of a link that is lost is what then happens: to moves
   await cut([lost], "management");
   await expectCame(foreseen, before);
 });
+
+it("[FC1] one host's link is lost while another host is off: all guests stand still, and each goes on as the run that it was", async () => {
+  await lab.settle();
+  const home = vms[0]?.owner().host ?? "";
+  const off = lab.world.hosts.map(({ name }) => name).find((name) => name !== home) ?? "";
+  const before = places();
+  const withoutIt = await whatIf("host-loss", off);
+  await lab.fault("power-off", { host: off });
+  await expectCame(withoutIt, before);
+  await waitFor(`${off} to be missed`, async () => {
+    const { hosts } = JSON.parse(await holdfast("host", "list", "--json"));
+    return (
+      hosts.some(({ name, state }: { name: string; state: string }) => name === off && state !== "up") || undefined
+    );
+  });
+  const foreseen = await whatIf("link-loss", `${home}:management`);
+  expect(foreseen.course.map(({ code }) => code)).toEqual(["store-loses-majority", "forecast-all-stand-still"]);
+  const still = vms.map(({ name }) => ({ name, becomes: "stands-still", to: places().get(name), loses: null }));
+  expect(foreseen.vms).toHaveLength(vms.length);
+  expect(foreseen.vms).toEqual(expect.arrayContaining(still.map((one) => expect.objectContaining(one))));
+  const runs = vms.map((vm) => ({ name: vm.name, ...vm.owner() }));
+  await lab.fault("cut", { host: home, link: "management" });
+  await waitFor("all guests to stand still", () => vms.every((vm) => vm.running() === undefined) || undefined);
+  await lab.fault("heal");
+  await waitFor("all guests to go on", () => vms.every((vm) => vm.running() !== undefined) || undefined);
+  expect(vms.map((vm) => ({ name: vm.name, ...vm.owner() }))).toEqual(runs);
+});

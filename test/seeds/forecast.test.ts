@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type Compared, emptyHost, loseHost } from "../support/forecast-rig.ts";
+import { bindVms, type Compared, emptyHost, loseHost } from "../support/forecast-rig.ts";
 
 // What is foreseen and what the manager then does, over clusters drawn at random, with the product's own daemons.
 
@@ -18,4 +18,6 @@ function expectForeseen(play: (seed: string) => Compared, ...seen: readonly stri
 describe("[FC1] the forecast is what happens", () => {
   test("to the VMs of a host that loses its power", () => expectForeseen(loseHost, "restarts", "waits"));
   test("to the VMs of a host in maintenance", () => expectForeseen(emptyHost, "moves", "stays"));
+  test("[FC2] to the VMs that a rule binds, as the guard of edits foresees it", () =>
+    expectForeseen(bindVms, "moves", "stays"));
 });

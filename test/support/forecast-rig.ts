@@ -3,11 +3,16 @@ import { type SeededRandom, seededRandom } from "../../src/base/random.ts";
 import type { Present } from "../../src/core/foresee/ahead.ts";
 import { measureDurations } from "../../src/core/foresee/durations.ts";
 import { type Becomes, type Forecast, foreseeHostLoss, foreseeMaintenance } from "../../src/core/foresee/forecast.ts";
+import { atRest } from "../../src/core/foresee/guard-ahead.ts";
+import type { Planned } from "../../src/core/requests/plan.ts";
 import { type AddRuleRequest, planAddRule } from "../../src/core/requests/rules.ts";
 import { put } from "../../src/core/transactions.ts";
-import type { HostId, StoreKey, VmId, WallMs } from "../../src/model/ids.ts";
+import type { HostId, Revision, StoreKey, VmId, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { eventSchema, systemActor } from "../../src/model/records.ts";
+import type { Change } from "../../src/model/transaction.ts";
+import { applyChanges } from "../../src/model/view.ts";
+import { copyView } from "../../src/model/view-copy.ts";
 import type { StoredEvent } from "../../src/ports/journal.ts";
 import { maintain } from "../../src/sim/faults/managing.ts";
 import type { PlannedVm, WorldPlan } from "../../src/sim/plan.ts";
@@ -51,18 +56,45 @@ export function emptyHost(seed: string): Compared {
   return compare(run, before, forecast);
 }
 
+/** A rule is added; what is foreseen is what the guard of edits looks at (FC2). */
+export function bindVms(seed: string): Compared {
+  const run = settledCluster(seed);
+  const before = whereVmsAre(run);
+  const planned = planRule(run, seededRandom(`edit ${seed}`), "edit");
+  if (planned.kind === "refused") return { becomes: [], foreseen: {}, happened: {} };
+  const { view, wall } = presentOf(run);
+  const after = copyView(view);
+  const revision = (view.revision + 1) as Revision;
+  const changes = planned.transaction.writes.map((write): Change => ({ ...write, revision }));
+  applyChanges(after, changes, revision);
+  const rest = atRest(view, after, new Set(run.world.hosts.map(({ id }) => id)), wall);
+  const foreseen = new Map(before);
+  for (const [vm, { value }] of rest?.edited.owners ?? []) if (value.kind === "held") foreseen.set(vm, value.host);
+  run.world.memory.commit(planned.transaction, 0, () => {});
+  advance(run, 90_000);
+  if (run.world.violations.length > 0) throw new Error(JSON.stringify(run.world.violations));
+  return {
+    becomes: rest === undefined ? ["stays"] : ["moves"],
+    foreseen: inOrder(foreseen),
+    happened: inOrder(whereVmsAre(run)),
+  };
+}
+
 function oneOf({ world }: Run, seed: string): HostId {
   return must(world.hosts[Number(seed) % world.hosts.length], "there is no host").id;
 }
 
 function compare(run: Run, before: ReadonlyMap<VmId, string>, forecast: Forecast): Compared {
-  const told = (places: ReadonlyMap<VmId, string>) => Object.fromEntries([...places].sort());
   if (run.world.violations.length > 0) throw new Error(JSON.stringify(run.world.violations));
   return {
     becomes: forecast.vms.map((vm) => vm.becomes),
-    foreseen: told(whereForeseen(before, forecast)),
-    happened: told(whereVmsAre(run)),
+    foreseen: inOrder(whereForeseen(before, forecast)),
+    happened: inOrder(whereVmsAre(run)),
   };
+}
+
+function inOrder(places: ReadonlyMap<VmId, string>): Readonly<Record<string, string>> {
+  return Object.fromEntries([...places].sort());
 }
 
 /** Three to five hosts with VMs of all sizes, priorities and pools, some bound by rules; at rest. */
@@ -111,7 +143,12 @@ function drawVm(random: SeededRandom, i: number): PlannedVm {
 }
 
 /** As a person would add it; one that could not be followed is refused. */
-function addRule({ world, plan }: Run, random: SeededRandom, name: string): void {
+function addRule(run: Run, random: SeededRandom, name: string): void {
+  const planned = planRule(run, random, name);
+  if (planned.kind === "plan") run.world.memory.commit(planned.transaction, 0, () => {});
+}
+
+function planRule({ world, plan }: Run, random: SeededRandom, name: string): Planned {
   const [daemon] = world.daemons.values();
   const ids = plan.vms.map((vm) => `vm:${vm.name}`);
   const common = { rule: name, enabled: true, comment: "", vms: [...new Set([random.pick(ids), random.pick(ids)])] };
@@ -120,8 +157,7 @@ function addRule({ world, plan }: Run, random: SeededRandom, name: string): void
     ? { ...common, kind: "vm-affinity", affinity: random.pick(["together", "apart"] as const) }
     : { ...common, kind: "host-affinity", strict: random.chance(0.3), hosts };
   const asked = { actor: systemActor, at: 0 as WallMs };
-  const planned = planAddRule(must(daemon, "no daemon runs").view(), request, asked);
-  if (planned.kind === "plan") world.memory.commit(planned.transaction, 0, () => {});
+  return planAddRule(must(daemon, "no daemon runs").view(), request, asked);
 }
 
 function advance(run: Run, ms: number): void {

@@ -219,6 +219,8 @@ const movedSchema = taskSchema.extend({
   /** Why the host that answers does not know whether a link connects: the task may fail for it; null: it does, or none is needed. */
   unseen: reasonSchema.nullable(),
 });
+/** Of a VM that is to be started: what the cluster bears less once it runs; null: nothing, or the same was asked before. */
+const bearsLessSchema = reasonSchema.nullable();
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {
@@ -236,7 +238,7 @@ export const vmContract = {
   start: base
     .route({ method: "POST", path: "/vms/{vm}/start", summary: "Want the VM started" })
     .input(vmChange)
-    .output(taskSchema),
+    .output(taskSchema.extend({ bearsLess: bearsLessSchema })),
   stop: base
     .route({ method: "POST", path: "/vms/{vm}/stop", summary: "Want the VM stopped: asks the guest, then ends QEMU" })
     .input(
@@ -302,6 +304,7 @@ export const vmContract = {
         ...size,
         /** The host to which it was on its way, or ordered: nothing becomes of that, because nobody manages it now. */
         moveVoided: z.string().nullable(),
+        bearsLess: bearsLessSchema,
       }),
     ),
   explain: base

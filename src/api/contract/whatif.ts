@@ -11,7 +11,7 @@ const foreseenSchema = z.object({
   /**
    * `restarts`: its host is gone, it boots afresh elsewhere. `moves`: it leaves in order. `lies-elsewhere`: it does not run,
    * and will start elsewhere. `stays`: it was to leave and cannot. `waits`: it runs nowhere until something changes.
-   * `stands-still`: frozen where it is, until the cluster has its majority again.
+   * `stands-still`: frozen where it is, until its host hears a majority of the cluster again.
    */
   becomes: z.enum(["restarts", "moves", "lies-elsewhere", "stays", "waits", "stands-still"]),
   from: z.string().nullable(),

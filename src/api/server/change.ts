@@ -8,7 +8,7 @@ import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { linkCheck } from "./cut-links.ts";
 import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
-import { type Acceptable, guarded } from "./guarded.ts";
+import { type Acceptable, guarded, StartWatch } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentWishes } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
@@ -35,8 +35,7 @@ export function vmChanges(options: ApiOptions, tracker: Tracker) {
       );
       return end.kind === "ok" ? { kind: "ok", value: { id: end.value.vm, name: end.value.name } } : end;
     },
-    start: (input: OneVm) =>
-      askForTask(options, "vm.start", input, (task, asked) => planStartVm(options.view(), input.vm, task, asked)),
+    start: (input: OneVm) => start(options, tracker, input),
     stop: (input: OneVm & { readonly graceMs?: number | undefined }) =>
       askForTask(options, "vm.stop", input, (task, asked) =>
         planStopVm(options.view(), input.vm, task, asked, input.graceMs),
@@ -49,15 +48,7 @@ export function vmChanges(options: ApiOptions, tracker: Tracker) {
       );
       return end.kind === "ok" ? { kind: "ok", value: { id: end.value.vm, name: end.value.name } } : end;
     },
-    set: async (input: SetVmRequest & Acceptable) => {
-      const end = await ask(options, "vm.set", "vm-changed", input, (asked) =>
-        guarded(options, tracker.contact, "vm set", input, asked, planSetVm(options.view(), input, asked)),
-      );
-      if (end.kind !== "ok") return end;
-      const vm = options.view().vms.get(end.value.vm)?.value;
-      if (vm === undefined) return refuse("vm-unknown", { vm: end.value.vm, known: "" });
-      return { kind: "ok" as const, value: { ...presentWishes(vm), moveVoided: end.value.moveVoided ?? null } };
-    },
+    set: (input: SetVmRequest & Acceptable) => set(options, tracker, input),
     delete: async (input: OneVm): Promise<Answer<Named & { readonly volumes: RemovedVolume[] }>> => {
       const end = await ask(options, "vm.delete", "vm-deleted", input, (asked) =>
         planDeleteVm(options.view(), input.vm, asked),
@@ -76,6 +67,33 @@ export function vmChanges(options: ApiOptions, tracker: Tracker) {
       return (await awaitIntent(options, intent, unanswered)) ?? { kind: "ok", value: { id: vm, name } };
     },
   };
+}
+
+async function start(
+  options: ApiOptions,
+  tracker: Tracker,
+  input: OneVm,
+): Promise<Answer<TaskOutput & { readonly bearsLess: Reason | null }>> {
+  const watch = new StartWatch(options, tracker.contact);
+  const end = await askForTask(options, "vm.start", input, (task, asked) =>
+    watch.seen(planStartVm(options.view(), input.vm, task, asked), asked),
+  );
+  return end.kind === "ok" ? { kind: "ok", value: { ...end.value, bearsLess: watch.found } } : end;
+}
+
+async function set(options: ApiOptions, tracker: Tracker, input: SetVmRequest & Acceptable) {
+  const watch = new StartWatch(options, tracker.contact);
+  const isStart = input.requested === "started" || input.requested === "enabled";
+  const end = await ask(options, "vm.set", "vm-changed", input, (asked) => {
+    const planned = planSetVm(options.view(), input, asked);
+    const held = guarded(options, tracker.contact, "vm set", input, asked, planned);
+    return isStart ? watch.seen(held, asked) : held;
+  });
+  if (end.kind !== "ok") return end;
+  const vm = options.view().vms.get(end.value.vm)?.value;
+  if (vm === undefined) return refuse("vm-unknown", { vm: end.value.vm, known: "" });
+  const { moveVoided = null } = end.value;
+  return { kind: "ok" as const, value: { ...presentWishes(vm), moveVoided, bearsLess: watch.found } };
 }
 
 async function move(

@@ -1,4 +1,4 @@
-import { guardEdit } from "../../core/foresee/guard.ts";
+import { guardEdit, whatStartBreaks } from "../../core/foresee/guard.ts";
 import type { Asked, Planned } from "../../core/requests/plan.ts";
 import type { Sight } from "../../core/requests/sight.ts";
 import type { HostId } from "../../model/ids.ts";
@@ -26,4 +26,29 @@ export function guarded(
   const view = options.view();
   const up = hostsUp(view, sight);
   return guardEdit(view, planned, { edit, accept, up }, asked, known);
+}
+
+/** Keeps what a start costs of what the cluster bears, as of the plan that was carried out. Null: nothing, or it was planned before. */
+export class StartWatch {
+  found: Reason | null = null;
+  readonly #options: ApiOptions;
+  readonly #sight: Sight;
+
+  constructor(options: ApiOptions, sight: Sight) {
+    this.#options = options;
+    this.#sight = sight;
+  }
+
+  seen(planned: Planned, asked: Asked): Planned {
+    if (planned.kind === "refused") return planned;
+    const view = this.#options.view();
+    const up = hostsUp(view, this.#sight);
+    try {
+      this.found = whatStartBreaks(view, planned.transaction, up, asked.at) ?? null;
+    } catch (error) {
+      // No VM stays down for what would only be told beside its start.
+      this.#options.log?.(`What this start costs is not known: ${error instanceof Error ? error.message : error}`);
+    }
+    return planned;
+  }
 }

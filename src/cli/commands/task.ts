@@ -45,6 +45,11 @@ export function noteText({ code, params }: Pick<Reason, "code" | "params">): str
   return `${[cause, effect, remedy].filter((text) => text !== null).join(" ")}\n`;
 }
 
+/** Said beside a start. A daemon of an older version says nothing of it. */
+export function bearsLessText(bearsLess: Reason | null | undefined): string {
+  return bearsLess == null ? "" : noteText(bearsLess);
+}
+
 /** Shows a task's progress until its end. Ends the command where it fails, or does not end in time. */
 export async function watchTask(
   cli: Cli,

@@ -2,7 +2,7 @@ import { Option } from "@commander-js/extra-typings";
 import { secondsToMs, signedNumber, wholeNumber } from "../numbers.ts";
 import { acceptOption, type Cli, examples, type Group } from "../program.ts";
 import { fail } from "../trouble.ts";
-import { noteText } from "./task.ts";
+import { bearsLessText, noteText } from "./task.ts";
 
 const states = ["started", "stopped", "disabled", "ignored", "enabled"] as const;
 type State = (typeof states)[number];
@@ -65,6 +65,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
       cli.io.out(
         `${vmName}: state ${requested}, max-restart ${maxRestart}, max-relocate ${maxRelocate}, ${seconds}, failback ${failback ? "on" : "off"}, start-priority ${startPriority}, ${size}.\n`,
       );
+      cli.io.err(bearsLessText(answer.bearsLess));
       // A daemon of an older version says nothing of it.
       if (typeof moveVoided !== "string") return;
       cli.io.err(noteText({ code: "move-voided-by-ignoring", params: { vm: vmName, host: moveVoided } }));

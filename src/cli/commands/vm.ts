@@ -3,7 +3,7 @@ import { secondsToMs, wholeNumber } from "../numbers.ts";
 import { type Cli, examples, type Group, jsonOption } from "../program.ts";
 import type { Session } from "../session.ts";
 import { staleness } from "../text.ts";
-import { followTask, noteText, waitDefaults } from "./task.ts";
+import { bearsLessText, followTask, noteText, waitDefaults } from "./task.ts";
 import { vmCreateCommand } from "./vm-create.ts";
 import { vmSetCommand } from "./vm-set.ts";
 import { vmTable, vmText } from "./vm-show.ts";
@@ -63,6 +63,7 @@ function startCommand(vm: Parent, cli: Cli): void {
     .action(async (name, options) => {
       const session = await cli.session();
       const task = await session.change((client, requestId) => client.vm.start({ vm: name, requestId }));
+      if (options.json !== true) cli.io.err(bearsLessText(task.bearsLess));
       await followTask(cli, session, task, { ...options, name, verb: "start" });
     });
 }

@@ -73,7 +73,7 @@ export function forecastText({ course, vms: foreseen, steps, bandwidthMiBps }: F
     seconds(vm.afterMs),
     seconds(vm.downMs),
   ]);
-  const reasons = vms.filter(({ becomes }) => becomes === "waits" || becomes === "stays").map(troubleText);
+  const reasons = vms.filter(isExplained).map(troubleText);
   const lost = new Set(vms.flatMap(({ loses, name }) => (loses === null ? [] : [`${name}: ${sentence(loses)}\n`])));
   return [
     told,
@@ -98,8 +98,18 @@ function stoppedFirstText(vms: readonly ForeseenOutput[]): string {
   return `\nStopped before their memory is copied, for ${hosts} runs guests without KVM: ${stopped.map(({ name }) => name).join(", ")}.\n`;
 }
 
+/** What stands still has its reason in the course of the cluster, unless something would help this VM alone. */
+function isExplained({ becomes, fix }: ForeseenOutput): boolean {
+  return becomes === "waits" || becomes === "stays" || (becomes === "stands-still" && fix !== null);
+}
+
+const troubles: Partial<Record<ForeseenOutput["becomes"], string>> = {
+  stays: "cannot leave",
+  "stands-still": "starts nowhere else, and goes on where it is after the cut",
+};
+
 function troubleText({ name, becomes, why, fix }: ForeseenOutput): string {
-  const lines = [`\n${name} ${becomes === "stays" ? "cannot leave" : "does not start"}.`];
+  const lines = [`\n${name} ${troubles[becomes] ?? "does not start"}.`];
   if (why !== null) lines.push(`  because  ${sentence(why)} (${why.rule})`);
   lines.push(fix === null ? "  No single change was found that would help." : `  but      ${sentence(fix)}`);
   return `${lines.join("\n")}\n`;

@@ -1,7 +1,7 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
 import type { HostId, VmId } from "../../model/ids.ts";
 import type { Reason } from "../../model/reason.ts";
-import type { EventDraft, Vm } from "../../model/records.ts";
+import type { EventDraft, FenceRecord, Vm } from "../../model/records.ts";
 import { type ClusterView, fenceOf } from "../../model/view.ts";
 import { copyView } from "../../model/view-copy.ts";
 import { mainReason, whyNoMajority, whyNoProof } from "../admission.ts";
@@ -26,7 +26,7 @@ import { type Course, type Played, playForward } from "./play.ts";
 /**
  * What becomes of a VM. `restarts`: its host is gone, it boots afresh on another. `moves`: it leaves in order. `lies-elsewhere`:
  * it does not run, and will start elsewhere. `stays`: it was to leave and cannot. `waits`: it runs nowhere until something
- * changes. `stands-still`: frozen where it is, and goes on as it was once the cluster has its majority again.
+ * changes. `stands-still`: frozen where it is, and goes on as it was once its host hears a majority of the cluster again.
  */
 export type Becomes = "restarts" | "moves" | "lies-elsewhere" | "stays" | "waits" | "stands-still";
 
@@ -64,11 +64,39 @@ export type Forecast = {
   readonly limit: number | null;
 };
 
-/** The host's power fails now, or it is cut off from everything: that is the same to all others (S8). */
+/** The host's power fails now, or it is gone in any other way: that is the same to all others (S8). */
 export function foreseeHostLoss(present: Present, host: HostId): Forecast {
-  const isThere = (other: HostId): boolean => other !== host && isHeardNow(present, other);
-  const noMajority = whyNoMajority(present.view, isThere, new Set([host]));
+  const noMajority = noMajorityWithout(present, host);
   if (noMajority !== undefined) return standStill(present, [noMajority, ...withoutCopies(present.view, host)], host);
+  return foreseeSilence(present, host).forecast;
+}
+
+/**
+ * The host lives, and is alone in not reaching the store. To the others it is lost; its own guests stand still at its deadline (S2),
+ * and whoever nobody else has taken over goes on as it was after the cut (S11), if the host's power was not cut meanwhile.
+ */
+export function foreseeHostCut(present: Present, host: HostId): Forecast {
+  const noMajority = noMajorityWithout(present, host);
+  // Nobody reaches a majority, and nobody is gone.
+  if (noMajority !== undefined) return standStill(present, [noMajority, outageOf(present)], null);
+  const { forecast, fence } = foreseeSilence(present, host);
+  if (fence?.device === "begun" || fence?.device === "confirmed") return forecast;
+  const isWhole = ({ vm, becomes }: Foreseen): boolean => becomes === "waits" && runsOn(present.view, vm) === host;
+  const still = { becomes: "stands-still", to: host, loses: null } as const;
+  return { ...forecast, vms: forecast.vms.map((one) => (isWhole(one) ? { ...one, ...still } : one)) };
+}
+
+/** Why nothing could be decided any more without this host's member. */
+export function noMajorityWithout(present: Present, host: HostId): Reason | undefined {
+  const isThere = (other: HostId): boolean => other !== host && isHeardNow(present, other);
+  return whyNoMajority(present.view, isThere, new Set([host]));
+}
+
+/** As the others see it; `fence`: what is recorded of this life of the host in the end. */
+function foreseeSilence(
+  present: Present,
+  host: HostId,
+): { readonly forecast: Forecast; readonly fence: FenceRecord | undefined } {
   const begin = (ahead: Ahead): void => ahead.silence(host);
   const played = playForward(present, begin);
   const { ahead } = played;
@@ -79,7 +107,10 @@ export function foreseeHostLoss(present: Present, host: HostId): Forecast {
     fenced === undefined
       ? [reason("S8", isEmpty ? "forecast-host-empty" : "forecast-host-not-fenced", params)]
       : [reason("S8", "forecast-host-fenced", { ...params, afterMs: fenced.afterMs })];
-  return tell(present, { ...played, begin }, [...course, ...withoutCopies(present.view, host)], host);
+  const told = [...course, ...withoutCopies(present.view, host)];
+  const incarnation = present.view.hosts.get(host)?.value.incarnation;
+  const fence = incarnation === undefined ? undefined : fenceOf(ahead.view, host, incarnation)?.value;
+  return { forecast: tell(present, { ...played, begin }, told, host), fence };
 }
 
 /** All VMs are to leave the host: `order` writes what a person would. */
@@ -95,10 +126,13 @@ function isHeardNow({ heardAgoMs }: Present, host: HostId): boolean {
 
 /** No host reaches the store any more. Nobody is fenced for it: all VMs stand still at their deadlines (S2, S8). */
 export function foreseeOutage(present: Present): Forecast {
-  const hosts = valuesInKeyOrder(present.view.members).filter(({ value }) => value.role === "host");
-  const isEndless = hosts.length > 0 && hosts.every(({ value }) => hasNoDeadline(present.view, value.id));
-  const code = isEndless ? "forecast-nobody-decides" : "forecast-all-stand-still";
-  return standStill(present, [reason(isEndless ? "S23" : "S8", code, {})], null);
+  return standStill(present, [outageOf(present)], null);
+}
+
+function outageOf({ view }: Present): Reason {
+  const hosts = valuesInKeyOrder(view.members).filter(({ value }) => value.role === "host");
+  const isEndless = hosts.length > 0 && hosts.every(({ value }) => hasNoDeadline(view, value.id));
+  return reason(isEndless ? "S23" : "S8", isEndless ? "forecast-nobody-decides" : "forecast-all-stand-still", {});
 }
 
 /** What was lost starts nowhere, what is left is frozen: nothing can be decided. */

@@ -1,13 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { facts, held, host, member, pool, Records, status, vm, vmId } from "../../../test/support/records.ts";
-import type { PoolId, RuleId, VmId, WallMs } from "../../model/ids.ts";
+import type { PoolId, RuleId, TaskId, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { systemActor } from "../../model/records.ts";
 import { planSetPolicy } from "../requests/change-policy.ts";
 import { planSetVm } from "../requests/change-vm.ts";
 import type { Planned } from "../requests/plan.ts";
+import { planStartVm } from "../requests/power.ts";
 import { planAddRule, planRemoveRule } from "../requests/rules.ts";
-import { guardEdit } from "./guard.ts";
+import { guardEdit, whatStartBreaks } from "./guard.ts";
 
 const asked = { actor: systemActor, at: 0 as WallMs };
 const up = new Set(["h1", "h2", "h3"].map(host));
@@ -45,6 +46,48 @@ describe("[FC2] an edit that would break what the cluster bears", () => {
     });
     expect(guarded(records, onlyOn(records, false, "h1")).kind).toBe("plan");
     expect(guarded(records, onlyOn(records, true, "h1", "h2")).kind).toBe("plan");
+  });
+
+  test("a strict rule that first has the VM moved: what counts is where it is then, and which move it is", () => {
+    const records = cluster();
+    const edit = onlyOn(records, true, "h2");
+    expect(guarded(records, edit)).toMatchObject({
+      kind: "refused",
+      code: "edit-then-bears-less",
+      params: { before: 1, after: 0, losing: "h2", vm: "on-h1", moves: "on-h1 from h1 to h2", starts: "", more: 0 },
+    });
+    const accepted = guarded(records, edit, true);
+    expect(accepted.kind === "plan" && accepted.events.map(({ type }) => type)).toEqual([
+      "rule-added",
+      "edit-accepted",
+    ]);
+    // With a second host to go to it may.
+    expect(guarded(records, onlyOn(records, true, "h2", "h3")).kind).toBe("plan");
+    expect(guarded(records, onlyOn(records, false, "h2")).kind).toBe("plan");
+    // Disarmed it does not go yet, and would as soon as somebody arms the cluster.
+    records.put(keys.disarm, { schema: 1, mode: "freeze", by: systemActor, at: 0 });
+    expect(guarded(records, onlyOn(records, true, "h2"))).toMatchObject({ code: "edit-then-bears-less" });
+  });
+
+  test("what would move without it as well is no fault of the edit", () => {
+    const records = cluster();
+    const pinned = {
+      ...{ schema: 1, id: "pinned", enabled: true, comment: "", createdAt: 0, kind: "host-affinity", strict: true },
+      ...{ vms: [vmId("on-h1")], hosts: [{ host: "h2", priority: 0 }] },
+    };
+    records.put(keys.rule("pinned" as RuleId), pinned);
+    const beside = { rule: "beside", vms: ["on-h3"], enabled: true, comment: "", strict: false };
+    const hosts = [{ host: "h3", priority: 0 }];
+    expect(
+      guarded(records, planAddRule(records.view, { ...beside, kind: "host-affinity", hosts }, asked)).kind,
+      "on-h1 is on its way to h2 anyway",
+    ).toBe("plan");
+  });
+
+  test("nobody is there who could carry anything out: nothing is foreseen", () => {
+    const records = cluster();
+    const edit = onlyOn(records, true, "h2");
+    expect(guardEdit(records.view, edit, { edit: "test", accept: false, up: new Set() }, asked).kind).toBe("plan");
   });
 
   test("a VM that is at risk already hides nothing: each host that may be lost is looked at, VM by VM", () => {
@@ -145,6 +188,48 @@ describe("[FC2] an edit that would break what the cluster bears", () => {
     expect(planSetVm(records.view, { vm: "on-h1", memoryMiB: 700 }, asked)).toMatchObject({
       code: "vm-size-while-held",
     });
+  });
+
+  test("a stopped VM's new size is judged with it started, in its old size and in its new one", () => {
+    const records = cluster();
+    const edit = (more: object) => planSetVm(records.view, { vm: "spare", ...more }, asked);
+    // There is room for it beside any of them.
+    expect(guarded(records, edit({ memoryMiB: 936 }))).toMatchObject({ kind: "plan" });
+    for (const name of ["h2", "h3"])
+      records.put(keys.hostFacts(host(name)), facts({ memoryMiB: 1_812, memoryForVmsMiB: 1_300 }));
+    expect(guarded(records, edit({ memoryMiB: 650 })).kind).toBe("plan");
+    const refused = guarded(records, edit({ memoryMiB: 750 }));
+    expect(refused).toMatchObject({ code: "edit-then-bears-less", params: { before: 1, after: 0, losing: "h1" } });
+    expect(refused).toMatchObject({ params: { starts: "spare on h1", vm: "spare", moves: "" } });
+    expect(guarded(records, edit({ memoryMiB: 750 }), true).kind).toBe("plan");
+    expect(guarded(records, edit({ memoryMiB: 750, requested: "started" }))).toMatchObject({
+      code: "edit-then-bears-less",
+    });
+    // One that nobody manages is nobody's business here.
+    expect(guarded(records, edit({ memoryMiB: 750, requested: "ignored" })).kind).toBe("plan");
+    // With it started the cluster bears as little in its old size.
+    records.put(keys.vm(vmId("spare")), vm("spare", { memoryMiB: 740, requested: "disabled" }));
+    expect(guarded(records, edit({ memoryMiB: 750 })).kind).toBe("plan");
+  });
+
+  test("a start is never refused for it; whoever orders it is told what it costs", () => {
+    const records = cluster();
+    for (const name of ["h2", "h3"])
+      records.put(keys.hostFacts(host(name)), facts({ memoryMiB: 1_812, memoryForVmsMiB: 1_300 }));
+    const { view } = records.put(keys.vm(vmId("spare")), vm("spare", { memoryMiB: 750, requested: "stopped" }));
+    expect(guarded(records, planSetVm(view, { vm: "spare", requested: "started" }, asked)).kind).toBe("plan");
+    const start = planStartVm(view, "spare", "task:1" as TaskId, asked);
+    if (start.kind !== "plan") throw new Error(start.code);
+    expect(whatStartBreaks(view, start.transaction, up, asked.at)).toMatchObject({
+      rule: "FC2",
+      code: "start-bears-less",
+      params: { before: 1, after: 0, losing: "h1", vm: "spare", starts: "spare on h1" },
+    });
+    expect(whatStartBreaks(view, start.transaction, new Set(), asked.at)).toBeUndefined();
+    records.put(keys.vm(vmId("spare")), vm("spare", { memoryMiB: 600, requested: "stopped" }));
+    const small = planStartVm(view, "spare", "task:1" as TaskId, asked);
+    if (small.kind !== "plan") throw new Error(small.code);
+    expect(whatStartBreaks(view, small.transaction, up, asked.at)).toBeUndefined();
   });
 
   test("a rule less breaks nothing", () => {

@@ -22,6 +22,7 @@ import { hostName } from "../requests/find.ts";
 import type { Asked, Planned } from "../requests/plan.ts";
 import { ruleBook } from "../rules/rule-book.ts";
 import { put } from "../transactions.ts";
+import { atRest, lossesAtRest } from "./guard-ahead.ts";
 import { lossesNotBorne } from "./guard-losses.ts";
 
 export type Guarding = {
@@ -72,12 +73,72 @@ export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet
   const after = viewAfter(view, edit.writes);
   return [
     ...noCopyLeft(view, after, up, wall),
-    ...lossesNotBorne(view, withSameWish(view, after), up, wall),
+    ...borneLess(view, withSameWish(view, after), edit, up, wall),
     ...fitNowhere(view, after, edit, up, wall),
     ...failing(view, after),
     ...promisedMore(view, after),
     ...noLinksLeft(view, after),
   ];
+}
+
+/** Where VMs are now, and where the edit sends them. */
+function borneLess(
+  view: ClusterView,
+  after: ClusterView,
+  edit: Transaction,
+  up: ReadonlySet<HostId>,
+  wall: WallMs,
+): Reason[] {
+  const now = lossesNotBorne(view, after, up, wall);
+  const [without, edited] = withVmsStarted(view, after, edit);
+  const rest = atRest(without, edited, up, wall);
+  return rest === undefined ? now : [...now, ...lossesAtRest(rest, up, wall, now)];
+}
+
+/**
+ * A VM's size is changed while nobody runs it, and costs nothing until it is started: both are judged with it started, in its old
+ * size and in its new one. Whether it is wanted is no matter of what is borne: a start is never refused for it.
+ */
+function withVmsStarted(
+  view: ClusterView,
+  after: ClusterView,
+  { writes }: Transaction,
+): readonly [ClusterView, ClusterView] {
+  const touched = new Set<string>(writes.map(({ key }) => key));
+  const changed = inKeyOrder(view.vms).flatMap(([id, { value: old }]) => {
+    const vm = after.vms.get(id)?.value;
+    return vm === undefined || !touched.has(keys.vm(id)) ? [] : [{ old, vm }];
+  });
+  if (changed.length === 0) return [view, after];
+  const [without, edited] = [copyView(after), copyView(after)];
+  for (const { old, vm } of changed) {
+    const requested = vm.requested === "ignored" ? vm.requested : "started";
+    apply(without, [put(keys.vm(vm.id), { ...vm, requested, spec: old.spec })]);
+    apply(edited, [put(keys.vm(vm.id), { ...vm, requested })]);
+  }
+  return [without, edited];
+}
+
+/** How what stands for an edit is said of a start. */
+const startCodes: Readonly<Record<string, string>> = {
+  "edit-then-bears-less": "start-bears-less",
+  "edit-then-strands-vms": "start-strands-vms",
+};
+
+/**
+ * What a start costs of what the cluster bears, for whoever orders it: it is started all the same, for there is room now. Undefined:
+ * nothing, or so many VMs that an order would wait for the answer; `cluster status` says it then.
+ */
+export function whatStartBreaks(
+  view: ClusterView,
+  start: Transaction,
+  up: ReadonlySet<HostId>,
+  wall: WallMs,
+): Reason | undefined {
+  if (view.vms.size > vmsLookedAtMax) return undefined;
+  const rest = atRest(view, viewAfter(view, start.writes), up, wall);
+  const [worst] = rest === undefined ? [] : lossesAtRest(rest, up, wall);
+  return worst && { ...worst, code: startCodes[worst.code] ?? worst.code };
 }
 
 function viewAfter(view: ClusterView, writes: readonly Write[]): ClusterView {

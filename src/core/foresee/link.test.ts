@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  facts,
   heartbeat,
   held,
   host,
@@ -18,7 +19,7 @@ import { applyChanges } from "../../model/view.ts";
 import { limits, withoutDeadline } from "../limits.ts";
 import type { Present } from "./ahead.ts";
 import { measureDurations } from "./durations.ts";
-import { foreseeMaintenance } from "./forecast.ts";
+import { foreseeHostLoss, foreseeMaintenance } from "./forecast.ts";
 import { foreseeLinkLoss } from "./link.ts";
 
 const store = { by: host("h1"), addresses: ["10.91.0.1", "10.91.0.2", "10.91.0.3"] };
@@ -49,6 +50,90 @@ test("[FC1] the link that carries the store: all stand still, nobody is fenced; 
   expect(foreseeLinkLoss(present(), "h1:management", store)).toMatchObject({
     course: [{ code: "forecast-host-fenced" }],
     vms: [{ becomes: "restarts", to: "h2" }],
+  });
+});
+
+test("[FC1, S2] one host's connection to the store, and no majority is left: nobody is lost, and whoever runs goes on after the cut", () => {
+  const third = { ...present(), heardAgoMs: new Map(["h1", "h2"].map((name) => [host(name), 100])) };
+  const removed = present();
+  const change = { kind: "delete" as const, key: keys.member(host("h3")), revision: removed.view.revision };
+  applyChanges(removed.view, [change], removed.view.revision);
+  const put = (now: Present, name: string, on: string) => {
+    const records = [
+      [keys.vm(vmId(name)), vm(name)],
+      [keys.owner(vmId(name)), held(on, 1, 2)],
+      [keys.vmStatus(vmId(name)), status(on, 1, 2, "running")],
+    ] as const;
+    for (const [key, record] of records) {
+      const one = { kind: "put" as const, key, text: JSON.stringify(record), revision: now.view.revision };
+      applyChanges(now.view, [one], now.view.revision);
+    }
+  };
+  for (const [now, votes] of [
+    [third, 3],
+    [removed, 2],
+  ] as const) {
+    put(now, "mail", "h2");
+    for (const cut of ["h1:management", "h2:10.91.0.0/24"])
+      expect(foreseeLinkLoss(now, cut, store), cut).toMatchObject({
+        course: [{ code: "store-loses-majority", params: { left: 1, votes } }, { code: "forecast-all-stand-still" }],
+        vms: [
+          { vm: vmId("mail"), becomes: "stands-still", from: "h2", to: "h2", loses: null },
+          { vm: vmId("web"), becomes: "stands-still", from: "h1", to: "h1", loses: null },
+        ],
+      });
+    // Its power is another matter: what it has in memory is gone.
+    expect(foreseeHostLoss(now, host("h1"))).toMatchObject({
+      vms: [{ becomes: "stands-still" }, { becomes: "waits", loses: { code: "loses-its-memory-and-waits" } }],
+    });
+  }
+});
+
+test("[FC1, S11] one host's connection to the store, and its VM would start nowhere else: it loses nothing, and goes on after the cut", () => {
+  const small = (now: Present, ...names: readonly string[]): Present => {
+    for (const name of names) {
+      const text = JSON.stringify(facts({ memoryForVmsMiB: 10 }));
+      const change = { kind: "put" as const, key: keys.hostFacts(host(name)), text, revision: now.view.revision };
+      applyChanges(now.view, [change], now.view.revision);
+    }
+    return now;
+  };
+  const cut = (now: Present) => foreseeLinkLoss(now, "h1:management", store);
+  const still = { vm: vmId("web"), becomes: "stands-still", to: "h1", loses: null, fix: { code: "fix-more-memory" } };
+  expect(cut(small(present(), "h2", "h3"))).toMatchObject({
+    course: [{ code: "forecast-host-not-fenced" }],
+    vms: [still],
+  });
+  // The host is fenced for another VM, and claims this one back: nobody cuts its power.
+  const now = small(present(), "h3");
+  const half = facts({ memoryForVmsMiB: 100 });
+  const records = [
+    [keys.hostFacts(host("h2")), half],
+    [keys.vm(vmId("also")), vm("also")],
+    [keys.owner(vmId("also")), held("h1", 1, 2)],
+    [keys.vmStatus(vmId("also")), status("h1", 1, 2, "running")],
+  ] as const;
+  for (const [key, record] of records) {
+    const one = { kind: "put" as const, key, text: JSON.stringify(record), revision: now.view.revision };
+    applyChanges(now.view, [one], now.view.revision);
+  }
+  expect(cut(now)).toMatchObject({
+    course: [{ code: "forecast-host-fenced" }],
+    vms: [{ vm: vmId("also"), becomes: "restarts", to: "h2" }, still],
+  });
+  expect(foreseeHostLoss(now, host("h1"))).toMatchObject({
+    vms: [{ becomes: "restarts" }, { becomes: "waits", loses: { code: "loses-its-memory-and-waits" } }],
+  });
+  // With its disks in a shared pool its power has to be cut before anybody takes them.
+  const shared = JSON.stringify(pool("shared", "shared-dir"));
+  const device = JSON.stringify({ schema: 1, agent: "fake", options: {} });
+  for (const [key, text] of [
+    [keys.pool("shared" as PoolId), shared],
+    [keys.fenceDevice(host("h1")), device],
+  ] as const)
+    applyChanges(now.view, [{ kind: "put", key, text, revision: now.view.revision }], now.view.revision);
+  expect(cut(now)).toMatchObject({
+    vms: [{ becomes: "restarts" }, { becomes: "waits", loses: { code: "loses-its-memory-and-waits" } }],
   });
 });
 
@@ -193,6 +278,16 @@ test("[S16, S23] the store's own link is the one of the writes, too: they wait; 
   expect(copiesTold(two, "management")).toEqual([["forecast-copies-left-by-note", "h1", 3]]);
   expect(foreseeLinkLoss(two, "management", store)).toMatchObject({
     course: [{ code: "forecast-nobody-decides" }, { code: "forecast-copies-left-by-note" }],
+    vms: [],
+  });
+  const gone = { kind: "delete" as const, key: keys.member(host("h3")), revision: two.view.revision };
+  applyChanges(two.view, [gone], two.view.revision);
+  expect(foreseeLinkLoss(two, "h2:management", store), "from either end").toMatchObject({
+    course: [
+      { code: "store-loses-majority" },
+      { code: "forecast-nobody-decides" },
+      { code: "forecast-copies-left-by-note", params: { from: "h1", host: "h2" } },
+    ],
     vms: [],
   });
 });

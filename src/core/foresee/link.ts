@@ -7,8 +7,7 @@ import { linkOrder, moveLinks } from "../migration-links.ts";
 import { reason } from "../placement/fitness.ts";
 import { findHost } from "../requests/find.ts";
 import type { Present } from "./ahead.ts";
-import { type Forecast, foreseeHostLoss, foreseeOutage } from "./forecast.ts";
-import { hasNoDeadline } from "./hosts.ts";
+import { type Forecast, foreseeHostCut, foreseeOutage, noMajorityWithout } from "./forecast.ts";
 import { whatCopiesLose, without } from "./link-copies.ts";
 import { moveLimit } from "./move-time.ts";
 
@@ -17,7 +16,7 @@ export type StoreSeen = { readonly by: HostId; readonly addresses: readonly stri
 
 /**
  * A link is lost: a kind of link or a subnet for all hosts, `HOST:LINK` for one. What matters to VMs is whether it carries
- * the store: without it nobody beats. One host's connection lost is that host lost, though its VMs stand still instead (S2).
+ * the store: without it nobody beats. One host's connection lost is that host lost to the others, though its VMs stand still instead (S2).
  */
 export function foreseeLinkLoss(present: Present, wanted: string, store: StoreSeen): Forecast | Refusal {
   const { view } = present;
@@ -41,9 +40,9 @@ export function foreseeLinkLoss(present: Present, wanted: string, store: StoreSe
     return { course, vms: [], usual: present.durations.usual, limit: moveLimit(view) };
   }
   const host = found?.stored.value.id;
-  const forecast = host === undefined ? foreseeOutage(present) : foreseeHostLoss(present, host);
-  // Of two hosts each needs the other one to have anything recorded.
-  const storeServes = (from: HostId): boolean => host !== undefined && from !== host && !hasNoDeadline(view, from);
+  const forecast = host === undefined ? foreseeOutage(present) : foreseeHostCut(present, host);
+  const isServing = host !== undefined && noMajorityWithout(present, host) === undefined;
+  const storeServes = (from: HostId): boolean => isServing && from !== host;
   return {
     ...forecast,
     course: [...forecast.course, ...whatCopiesLose(view, { name: wanted, links: named, storeServes })],

@@ -28,16 +28,16 @@ type Running = Deed & { readonly atMs: number };
 
 /**
  * How the cluster goes on from `present` after `begin`, with nothing else happening: the manager's decisions and what hosts
- * do upon them, in turn, until nothing is left to do (FC1).
+ * do upon them, in turn, until nothing is left to do (FC1), or until so many turns are over.
  */
-export function playForward(present: Present, begin: (ahead: Ahead) => void): Played {
+export function playForward(present: Present, begin: (ahead: Ahead) => void, turnsMax = roundsMax): Played {
   const ahead = new Ahead(present);
   const courses = new Courses(ahead);
   begin(ahead);
   const underWay = new Map<string, Running>();
   const done = new Set<string>();
   let idleSinceMs = 0;
-  for (let rounds = 0; rounds < roundsMax; rounds++) {
+  for (let rounds = 0; rounds < turnsMax; rounds++) {
     const { settled, wakeAfterMs } = ahead.decide();
     for (const deed of deedsOf(ahead)) {
       if (underWay.has(deed.key) || done.has(deed.key)) continue;

@@ -74,6 +74,31 @@ export const forecastMessages = {
     remedy:
       "Make room or loosen a rule first (`holdfast whatif host-loss {losing}` tells what becomes of each VM now), or repeat it with --accept if they may be down until {losing} is back.",
   },
+  "edit-then-bears-less": {
+    cause:
+      "Once this has had its effect[starts? (started: {starts})][moves? (moved: {moves})], the cluster would bear the loss of {after} of its hosts instead of {before}: without {losing}, {vm} would find no host[more? (other things that would break: {more})].",
+    effect: "Nothing was changed.",
+    remedy:
+      "Make room or loosen a rule first (`holdfast cluster status` names what helps), or repeat it with --accept.",
+  },
+  "edit-then-strands-vms": {
+    cause:
+      "Once this has had its effect[starts? (started: {starts})][moves? (moved: {moves})], these VMs would find no host any more if host {losing} is lost, and without it they would: {vms}.[more? {more} more would break.]",
+    effect: "Nothing was changed.",
+    remedy:
+      "Make room or loosen a rule first (`holdfast whatif host-loss {losing}` tells what becomes of each VM now), or repeat it with --accept if they may be down until {losing} is back.",
+  },
+  "start-bears-less": {
+    cause:
+      "Once it runs ({starts}) the cluster bears the loss of {after} of its hosts instead of {before}: without {losing}, {vm} would find no host.",
+    effect: "It is started all the same.",
+    remedy: "`holdfast cluster status` names what helps.",
+  },
+  "start-strands-vms": {
+    cause: "Once it runs ({starts}), these VMs would find no host any more if host {losing} is lost: {vms}.",
+    effect: "It is started all the same.",
+    remedy: "`holdfast whatif host-loss {losing}` tells what becomes of each VM, and what helps.",
+  },
   "edit-loses-majority": {
     cause:
       "If host {losing} is lost, the store would have no majority any more, and no VM would start.[more? {more} more would break.]",

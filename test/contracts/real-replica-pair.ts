@@ -34,6 +34,7 @@ import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaCopy, ReplicaEvent } from "../../src/ports/replication.ts";
 import type { PointSource } from "../../src/ports/replication-points.ts";
 import type { PointProver } from "../../src/ports/replication-proof.ts";
+import { builtWatch } from "../support/built-watch.ts";
 import { controlOrder } from "./control-order.ts";
 import type { CycleRig } from "./cycles-calls.ts";
 import { diskMiB, diskNames, type Spoilt, type Write } from "./replication-calls.ts";
@@ -183,16 +184,6 @@ function openCycles(folder: string, of: Of, machines: Machines): QemuCycleSource
     ...monitorsOf(machines),
     ...(of.source && { certificates: of.source }),
   });
-}
-
-let isBuilt = false;
-
-/** Of the source as it is. */
-function builtWatch(): string {
-  const root = resolve(import.meta.dirname, "../..");
-  if (!isBuilt) execFileSync(process.execPath, [join(root, "tools", "build-guard.mjs")]);
-  isBuilt = true;
-  return join(root, ".build", "holdfast-watch");
 }
 
 function openTarget(folder: string, of: Of): QemuReplicaTarget {

@@ -117,6 +117,8 @@ describe("somebody else writes an image of a copy", limit, () => {
     await expectNoted("web-0", "web-1");
     expect((await rig.edited())[1]?.words).toContain(`(process ${process.pid}) wrote web-1.qcow2`);
     await rig.rebootTarget();
+    await doorsFor();
+    await looks();
     await expectNoted("web-0", "web-1");
   });
 

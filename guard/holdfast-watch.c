@@ -292,11 +292,6 @@ static int look(int isAll) {
   return !isAll || sayThatItLooks(0);
 }
 
-static void nap(int ms) {
-  struct timespec rest = {.tv_sec = 0, .tv_nsec = ms * 1000000L};
-  nanosleep(&rest, NULL);
-}
-
 int main(int count, char **args) {
   if (count != 3) {
     fprintf(stderr, "usage: holdfast-watch LIST PIDS\n");
@@ -326,6 +321,6 @@ int main(int count, char **args) {
     int isAll = isOver || msOf(CLOCK_MONOTONIC) >= allAt;
     if (isAll) allAt = msOf(CLOCK_MONOTONIC) + lookAllMs;
     if (!look(isAll) || isOver) return 0;
-    if (isTold) nap(restMs);
+    if (isTold) poll(told, 1, restMs);
   }
 }

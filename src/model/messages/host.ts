@@ -111,7 +111,7 @@ export const hostMessages = {
     effect:
       "What was written there is not what the VM wrote. The VM goes on, and so does its copy, which still counts: a failover to it may start from what was written.",
     remedy:
-      "Find out who works in the pool's folder. To have the copy made anew: `group delete … --replicas remove` for the group of {vm}, and create the group again once its copies are gone. Where it was harmless, delete on {host}: {notes}",
+      "Find out who works in the pool's folder. To have the copy made anew: `group delete … --replicas remove` for the group of {vm}, and create the group again once its copies are gone. Where it was harmless, or the VM runs from it by now and its file systems were checked, delete on {host}: {notes}",
   },
   "copies-unwatched": {
     cause: "Nobody sees who else writes the images of copies on host {host} (VM {vms}): {why}",

@@ -153,10 +153,13 @@ function logFile(runDir: string, vm: VmId): string {
   return join(receivedFolder(runDir, vm), "watch.log");
 }
 
-/** Of what is not there: for ever. */
+/** Of what is not there, or cannot be asked: for ever. */
 function ageMs(path: string): number {
-  const changed = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-  return changed === undefined ? Number.POSITIVE_INFINITY : Math.abs(Date.now() - changed);
+  try {
+    return Math.abs(Date.now() - statSync(path).mtimeMs);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /** Nothing where it is not there, or not any more. */

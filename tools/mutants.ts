@@ -11,6 +11,7 @@ import { moveDriverMutants } from "./mutants/planted/local-moves.ts";
 import { pointDriverMutants, pointRuleMutants } from "./mutants/planted/points.ts";
 import { relayMutants, replicationMutants } from "./mutants/planted/replication.ts";
 import { takeoverMutants } from "./mutants/planted/takeover.ts";
+import { watchMutants, watchRuleMutants } from "./mutants/planted/watch.ts";
 import { planted } from "./mutants/planted.ts";
 import { readFirstTrials, trialsFor, writeFirstTrials } from "./mutants/trials.ts";
 
@@ -29,8 +30,8 @@ Exit code 0: every bug was found. 1: some survived, or the unmutated code is red
 const seedsMax = 200;
 const bySuite = {
   guard: realGuardMutants,
-  replication: [...replicationMutants, ...takeoverMutants, ...pointRuleMutants],
-  relay: [...relayMutants, ...pointDriverMutants],
+  replication: [...replicationMutants, ...takeoverMutants, ...pointRuleMutants, ...watchRuleMutants],
+  relay: [...relayMutants, ...pointDriverMutants, ...watchMutants],
   moves: moveDriverMutants,
 } as const;
 const nothing = "No bug was planted.";

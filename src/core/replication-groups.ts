@@ -5,6 +5,7 @@ import type { HostFacts } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { type OwnWord, ownTrouble } from "./copies-here.ts";
+import { editTroubles } from "./copies-watched.ts";
 import { lacksRoomBeside } from "./last-moments.ts";
 import { limits } from "./limits.ts";
 import { linkNeeds, mbitOf } from "./link-figures.ts";
@@ -45,7 +46,7 @@ export function groupState(
       const copy = down.length > 0 ? down : vmTrouble(view, group, vm, now, own);
       return [...(beginsNow(view, group, vm, isHeard, now, copy) ?? copy), ...linkTrouble(view, vm)];
     }),
-    ...group.vms.flatMap((vm) => roomTrouble(view, group, vm)),
+    ...group.vms.flatMap((vm) => [...roomTrouble(view, group, vm), ...editTroubles(view, group, vm)]),
     ...group.vms.flatMap((vm) => pointTroubles(view, group, vm, now).map((why) => ["Warning", why] as const)),
     ...memoryTrouble(view, group),
     ...quotaTrouble(view, group).map((why) => ["Warning", why] as const),

@@ -26,7 +26,7 @@ import { runCgroup } from "../adapters/qemu/host.ts";
 import { openCycleSource } from "../adapters/qemu/replica-cycle-source.ts";
 import { openPointSource } from "../adapters/qemu/replica-point-source.ts";
 import { openReplicaSource } from "../adapters/qemu/replica-source.ts";
-import { openReplicaTarget } from "../adapters/qemu/replica-target.ts";
+import { openReplicaTarget, type QemuReplicaTarget } from "../adapters/qemu/replica-target.ts";
 import { openVolumes } from "../adapters/qemu/volumes.ts";
 import { openJournal } from "../adapters/sqlite/journal.ts";
 import { type Api, createApi } from "../api/server/index.ts";
@@ -55,6 +55,7 @@ import { type Daemon, runDaemon } from "../runtime/daemon.ts";
 import { forwardOnly, type WentBack } from "../runtime/forward-only.ts";
 import type { Replicas } from "../runtime/perform-replicas.ts";
 import { trimEvents } from "../runtime/trim-events.ts";
+import { readCopiesChecks } from "./copies-checks.ts";
 import { growStrong, leanMark } from "./lean.ts";
 import { type TakeoverMark, watchTakeoverMark } from "./takeover-mark.ts";
 import { version } from "./version.ts";
@@ -136,6 +137,7 @@ async function run(
   if (served.kind === "refused") return fail(served.code, served.params);
   const mark = keepMark(takeover, api);
   const hypervisor = openQemuHypervisor({ ...config, accel, certificates: config.store });
+  const replicas = openReplicas(config, volumes, hypervisor, accel);
   daemon = runDaemon(
     {
       ...{ self, profile, role, check: (snapshot) => checkCluster(config, snapshot) },
@@ -148,7 +150,7 @@ async function run(
       journal,
       volumes,
       hypervisor,
-      replicas: openReplicas(config, volumes, hypervisor, accel),
+      replicas,
       fencing: fenceAgents(),
       sensors: openLinuxSensors(
         config,
@@ -156,7 +158,10 @@ async function run(
         view,
         (run) => runCgroup(config, run),
         accel,
-        (seen) => hostChecks(config, { ...seen, ...halfTakenOver(takeover, mark) }),
+        async (seen) => [
+          ...hostChecks(config, { ...seen, ...halfTakenOver(takeover, mark) }),
+          ...(await readCopiesChecks(config, replicas.target, view())),
+        ],
       ),
       heart: openHeartLink(join(config.runDir, "heart.sock"), warn),
       machine: openMachine(config.commands, warn),
@@ -286,12 +291,13 @@ function openReplicas(
   volumes: Volumes,
   { qmpOf: qmp, isHere }: QemuHypervisor,
   accel: "kvm" | "tcg",
-): Replicas {
+): Replicas & { readonly target: QemuReplicaTarget } {
   const { cluster, runDir, pools, store: certificates } = config;
   const relay = ["env", "-u", leanMark, process.execPath, join(import.meta.dirname, "relay.ts")];
   const options = { cluster, runDir, certificates, relay, qmp, isHere };
   const source = openReplicaSource(options);
-  const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel });
+  const watch = join(import.meta.dirname, "..", "..", ".build", "holdfast-watch");
+  const target = openReplicaTarget({ cluster, runDir, pools, certificates, volumes, accel, watch });
   const freezer = openGuestFreezer(config);
   // An orderly end: no guest stands still for as long as this host has no agent.
   for (const signal of ["SIGTERM", "SIGINT"] as const)

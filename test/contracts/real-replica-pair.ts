@@ -23,6 +23,7 @@ import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { openGuestFreezer } from "../../src/adapters/qemu/guest-freeze.ts";
 import { connectQmp, type Qmp } from "../../src/adapters/qemu/qmp.ts";
 import { openCycleSource, type QemuCycleSource } from "../../src/adapters/qemu/replica-cycle-source.ts";
+import { editedCopies } from "../../src/adapters/qemu/replica-edited.ts";
 import { openPointSource } from "../../src/adapters/qemu/replica-point-source.ts";
 import { openReplicaSource, type QemuReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
 import { openReplicaTarget, type QemuReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
@@ -33,6 +34,7 @@ import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { ReplicaCopy, ReplicaEvent } from "../../src/ports/replication.ts";
 import type { PointSource } from "../../src/ports/replication-points.ts";
 import type { PointProver } from "../../src/ports/replication-proof.ts";
+import { builtWatch } from "../support/built-watch.ts";
 import { controlOrder } from "./control-order.ts";
 import type { CycleRig } from "./cycles-calls.ts";
 import { diskMiB, diskNames, type Spoilt, type Write } from "./replication-calls.ts";
@@ -49,18 +51,27 @@ export type Certificates = { readonly ca: string; readonly cert: string; readonl
 export type RealReplicaPair = CycleRig & {
   readonly pointSource: PointSource;
   readonly prover: PointProver;
+  /** Copies of which nobody sees who else writes them; what was noted of those who did. */
+  readonly unwatched: QemuReplicaTarget["unwatched"];
+  readonly edited: () => ReturnType<typeof editedCopies>;
+  readonly poolFolder: string;
+  /** Where the target notes what it receives. */
+  readonly receivedFolder: string;
   readonly qmp: () => Qmp;
   /** The guest wants all on disk that it was acknowledged. */
   readonly flush: (disk: number) => Promise<number>;
 };
-type Of = { readonly source?: Certificates; readonly target?: Certificates };
+/** `watch`: the program that notes who else writes the copies. */
+type Of = { readonly source?: Certificates; readonly target?: Certificates; readonly watch?: string };
 const cluster = "test" as ClusterId;
 
 /** Real QEMUs without a guest: NBD writes stand for one. Both hosts on this machine, with an address that can be cut off. */
-function makeFolders(folder: string): void {
+function makeFolders(): string {
+  const folder = mkdtempSync(join(tmpdir(), "hf-rep-"));
   for (const name of ["a", "b", "pool-a", "pool-b", "exports"]) mkdirSync(join(folder, name));
   for (const disk of diskNames)
     execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", join(folder, "pool-a", `${disk}.qcow2`), `${diskMiB}M`]);
+  return folder;
 }
 
 function nextAddress(): string {
@@ -73,9 +84,8 @@ function blockIn(path: string, block: number): number {
 }
 
 export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair> {
-  const folder = mkdtempSync(join(tmpdir(), "hf-rep-"));
+  const folder = makeFolders();
   const address = nextAddress();
-  makeFolders(folder);
   const events: ReplicaEvent[] = [];
   const machines: Machines = { current: undefined, isSilent: false };
   let source = openSource(folder, of, machines, events);
@@ -106,6 +116,8 @@ export async function openRealReplicaPair(of: Of = {}): Promise<RealReplicaPair>
     get prover() {
       return target;
     },
+    ...{ unwatched: () => target.unwatched(), edited: () => editedCopies([join(folder, "pool-b")]) },
+    ...{ poolFolder: join(folder, "pool-b"), receivedFolder: join(folder, "b", "received", "web") },
     events,
     silence: (isSilent) => {
       machines.isSilent = isSilent;
@@ -178,7 +190,8 @@ function openTarget(folder: string, of: Of): QemuReplicaTarget {
   const pools = { ["pool" as PoolId]: join(folder, "pool-b") };
   const volumes = openVolumes({ cluster, pools });
   const runDir = join(folder, "b");
-  return openReplicaTarget({ cluster, runDir, pools, volumes, ...(of.target && { certificates: of.target }) });
+  const { watch = builtWatch() } = of;
+  return openReplicaTarget({ cluster, runDir, pools, volumes, watch, ...(of.target && { certificates: of.target }) });
 }
 
 function guestsOf(folder: string, machines: Machines) {

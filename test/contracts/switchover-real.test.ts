@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, writeSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readGuestDisk } from "../../lab/guest/disk.ts";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import type { QemuHypervisor } from "../../src/adapters/qemu/driver.ts";
+import { editedCopies } from "../../src/adapters/qemu/replica-edited.ts";
 import { openReplicaSource, type QemuReplicaSource } from "../../src/adapters/qemu/replica-source.ts";
 import { openReplicaTarget, type QemuReplicaTarget } from "../../src/adapters/qemu/replica-target.ts";
 import { openVolumes } from "../../src/adapters/qemu/volumes.ts";
@@ -12,6 +13,7 @@ import type { ClusterId, HostId, PoolId, VolumeId } from "../../src/model/ids.ts
 import type { HypervisorEnd, StartRequest, VmRun } from "../../src/ports/hypervisor.ts";
 import type { IncomingEnd } from "../../src/ports/migration.ts";
 import type { CeaseEnd, ReceiveEnd } from "../../src/ports/replication.ts";
+import { builtWatch } from "../support/built-watch.ts";
 import { controlOrder } from "./control-order.ts";
 import { done, here, one, there } from "./migration-calls.ts";
 import { openRealRig } from "./real-rig.ts";
@@ -30,7 +32,9 @@ async function openHost() {
   const monitors = { qmp: (run: VmRun) => hypervisor().qmpOf(run), isHere: (run: VmRun) => hypervisor().isHere(run) };
   const volumes = openVolumes({ cluster, pools });
   const source: QemuReplicaSource = openReplicaSource({ cluster, runDir: rig.runDir, relay, ...monitors });
-  const target: QemuReplicaTarget = openReplicaTarget({ cluster, runDir: rig.runDir, pools, volumes });
+  const target: QemuReplicaTarget = openReplicaTarget({
+    ...{ cluster, runDir: rig.runDir, pools, volumes, watch: builtWatch() },
+  });
   const image = join(rig.poolFolder, `${disk}.raw`);
   const request = (run: VmRun): StartRequest => {
     const base = rig.request(run, { act: "stay", disk: existsSync(image) ? disk : "missing", ticks: true });
@@ -122,8 +126,11 @@ describe("a guest whose disk is mirrored", { timeout: 120_000 }, () => {
     await inSync(a, here);
   });
   afterEach(async () => {
+    // S21: neither the QEMU that waits beside the storage daemon nor the one that goes on is somebody else.
+    const edited = await editedCopies([a, b].map(({ image }) => dirname(image)));
     await a.closeAll();
     await b.closeAll();
+    expect(edited).toEqual([]);
   });
 
   const prepare = async () => {

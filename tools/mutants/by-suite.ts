@@ -23,6 +23,7 @@ export const suites = {
         "src/core/takeover",
         "src/core/point",
         "src/core/last-moments.test.ts",
+        "src/core/copies-watched.test.ts",
         "src/manager/manager.test.ts",
         "test/contracts/takeover.test.ts",
       ],
@@ -39,6 +40,7 @@ export const suites = {
       ...["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"],
       ...["test/contracts/merge-real.test.ts", "test/contracts/branch-real.test.ts"],
       ...["test/contracts/process-end.test.ts", "test/contracts/copies-removed-real.test.ts"],
+      "test/contracts/replica-watch.test.ts",
     ],
   },
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */

@@ -6,6 +6,7 @@ import { moveDriverMutants } from "./planted/local-moves.ts";
 import { pointDriverMutants, pointRuleMutants } from "./planted/points.ts";
 import { relayMutants, replicationMutants } from "./planted/replication.ts";
 import { takeoverMutants } from "./planted/takeover.ts";
+import { watchMutants, watchRuleMutants } from "./planted/watch.ts";
 import { planted } from "./planted.ts";
 import { nameOf, trialOf } from "./trial.ts";
 import { readFirstTrials, trialsFor } from "./trials.ts";
@@ -19,6 +20,8 @@ const all = [
   ...moveDriverMutants,
   ...pointRuleMutants,
   ...pointDriverMutants,
+  ...watchMutants,
+  ...watchRuleMutants,
 ];
 
 test("every bug can be planted in the sources as they are", () => {

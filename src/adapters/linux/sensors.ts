@@ -27,7 +27,7 @@ const bridgesForMs = 60_000;
 const linksSchema = z.array(z.object({ ifname: z.string().optional() }));
 
 /** `slewPpm`: what the time daemon may bend the clock by; null: nothing beyond what the kernel does. */
-type CheckHost = (seen: { readonly hosts: number; readonly slewPpm: number | null }) => Check[];
+type CheckHost = (seen: { readonly hosts: number; readonly slewPpm: number | null }) => Promise<Check[]>;
 
 /**
  * Reads this Linux host: processor, memory, bridges of the cluster's networks, folders of its pools, versions.
@@ -108,7 +108,7 @@ async function readAll(
     ...(routed === undefined ? {} : { routedAddresses: routed.filter((address) => links.has(address)).sort() }),
     networks,
     pools: await Promise.all(pools),
-    checks: [...check({ hosts: view.hosts.size, slewPpm: await readSlewPpm() }), await readStateDisk(config)],
+    checks: [...(await check({ hosts: view.hosts.size, slewPpm: await readSlewPpm() })), await readStateDisk(config)],
   };
 }
 

@@ -19,6 +19,7 @@ import {
 } from "./replica-files.ts";
 import { copyTrouble, openFiles } from "./replica-identity.ts";
 import { forgetPrepared } from "./replica-point-take.ts";
+import { endWatch } from "./replica-watch.ts";
 
 /** The end of a receiver: nothing can write its copies any more, and they are what they should be (S19, S21). */
 export async function cease(runDir: string, receiving: Receiving): Promise<CeaseEnd> {
@@ -88,6 +89,8 @@ export async function endWriting(
   const isGone = orderly === undefined ? true : await orderly.quit();
   const rest = received.pid === null || (await endDaemon(received.pid, daemonSocket(runDir, vm)));
   if (!isGone || !rest) return { kind: "unknown", cause: `the storage daemon of ${vm} does not end` };
+  // It has told what it saw by then (S21). Whoever writes from here on, a guest of this host too, is not watched.
+  await endWatch(runDir, vm);
   // Its jobs ended with the daemon; what it had done is recorded by then.
   await receiving.merge;
   return { kind: "ended", received: { ...(readReceived(runDir, vm) ?? received), pid: null }, held };

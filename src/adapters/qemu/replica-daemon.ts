@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { VmId } from "../../model/ids.ts";
 import { isProcessOf } from "../linux/process.ts";
 import { connectQmp, type Qmp, type QmpEnd } from "./qmp.ts";
-import type { Layer } from "./replica-files.ts";
+import { type Layer, noteDaemon } from "./replica-files.ts";
 
 const limits = {
   startMs: 10_000,
@@ -79,6 +79,7 @@ export class ReplicaDaemon {
       stdio: ["ignore", log, log],
       cwd: "/",
     });
+    if (child.pid !== undefined) noteDaemon(socket, child.pid);
     closeSync(log);
     child.unref();
     let over = false;

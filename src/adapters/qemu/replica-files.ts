@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -123,6 +124,47 @@ export function daemonSocket(runDir: string, vm: VmId): string {
 export function writeReceived(runDir: string, received: Received): void {
   writeDurably(join(receivedFolder(runDir, received.vm), "received.json"), received);
   writeLayers(received);
+  writeWatched(runDir, received);
+}
+
+/**
+ * The images that nobody but their storage daemon may write, each after the file that says who else did (S21), for
+ * guard/holdfast-watch.c. Nothing of a copy rests on it: where it cannot be written it is as it was.
+ */
+export function writeWatched(runDir: string, { vm, volumes }: Received): void {
+  const text = volumes
+    .flatMap((volume) => volume.layers.map(({ file }) => `${editedNote(volume)}\n${join(volume.folder, file)}\n`))
+    .join("");
+  const path = watchList(runDir, vm);
+  try {
+    if (existsSync(path) && readFileSync(path, "utf8") === text) return;
+    writeFileSync(`${path}.new`, text, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch {
+    // The copy goes on: what is not listed is not watched.
+  }
+}
+
+/** It goes with the volume's images, and with what says what they are. */
+export function editedNote({ folder, volume }: Pick<ReceivedVolume, "folder" | "volume">): string {
+  return join(folder, `${volume}.edited`);
+}
+
+export function watchList(runDir: string, vm: VmId): string {
+  return join(receivedFolder(runDir, vm), "watch.list");
+}
+
+/** Every storage daemon of these images: what it writes is no edit (S21). */
+export function noteDaemon(socket: string, pid: number): void {
+  try {
+    appendFileSync(watchPids(dirname(socket)), `${pid}\n`, { mode: 0o600 });
+  } catch {
+    // It is known by the folder that it names, too.
+  }
+}
+
+export function watchPids(folder: string): string {
+  return join(folder, "watch.pids");
 }
 
 /** The same where nothing is received: the run folder is not to say that something is. */

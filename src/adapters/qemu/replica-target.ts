@@ -36,6 +36,7 @@ import { forgetLeft, isUntouched } from "./replica-left.ts";
 import { obeyPoint, takeMirrored } from "./replica-point-take.ts";
 import { dropAside, exportPoint, listPoints, whileRead } from "./replica-points.ts";
 import { ceaseForStart, goBack, knownCopies, lying, unreadable } from "./replica-start.ts";
+import { keepWatching, type Unwatched, unwatchedCopies, watchOver } from "./replica-watch.ts";
 
 export type ReplicaTargetOptions = {
   readonly cluster: ClusterId;
@@ -46,10 +47,14 @@ export type ReplicaTargetOptions = {
   readonly volumes: Volumes;
   /** With what a recovery point is booted for a test; default: emulation. */
   readonly accel?: "kvm" | "tcg";
+  /** The program that notes who else writes the images; where there is none nobody watches. */
+  readonly watch?: string;
 };
 
 /** `close` lets go of everything: connections and copies go on, and the next driver takes them up. */
 export interface QemuReplicaTarget extends ReplicaTarget, CycleTarget, PointProver {
+  /** Copies of which nobody sees who else writes them (S21). */
+  unwatched(): readonly Unwatched[];
   close(): void;
 }
 
@@ -67,7 +72,9 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
       // Where it fails, `receive` says why.
       void inTurn(target, received.vm, (receiving) => openFor(target, receiving, received)).catch(() => undefined);
   void clearProofs(options.runDir).catch(() => undefined);
+  const stopWatching = keepWatching(options.watch, options.runDir, (vm, act) => inTurn(target, vm, act));
   return {
+    unwatched: () => (options.watch === undefined ? [] : unwatchedCopies(options.watch, options.runDir)),
     receive: (request, done) =>
       answer<ReceiveEnd>(
         inTurn(target, request.vm, (r) => receive(target, r, request, "mirror")),
@@ -119,6 +126,7 @@ export function openReplicaTarget(options: ReplicaTargetOptions): QemuReplicaTar
       ),
     close: () => {
       target.closed = true;
+      stopWatching();
       for (const { daemon, closeDoors } of target.vms.values()) {
         closeDoors();
         daemon?.close();
@@ -282,6 +290,8 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
   const tls = received.tls ? readTlsTexts(options) : null;
   if (tls === undefined) return refuse("replica-no-certificate", { vm });
   receiving.closeDoors();
+  // Before their daemon: what is written in between is seen, too (S21).
+  if (options.watch !== undefined) watchOver(options.watch, options.runDir, received);
   if (!(await daemonFor(options, receiving, received, tls))) return refuse("replica-daemon-failed", { vm });
   const isEarlier = (id: string): boolean => !id.startsWith(`e${epoch}.`);
   const isOld = received.cycles === null ? isEarlier : () => true;

@@ -182,7 +182,7 @@ function removeWhatItWas(folder: string, volume: string): void {
   for (const name of readdirSync(folder))
     if (
       name.startsWith(`${volume}.`) &&
-      /^\.(?:\d+\.qcow2|replica|layers|proof|.*\.left|.*\.part)$/u.test(name.slice(volume.length))
+      /^\.(?:\d+\.qcow2|replica|layers|edited|proof|.*\.left|.*\.part)$/u.test(name.slice(volume.length))
     )
       rmSync(join(folder, name), { force: true });
 }

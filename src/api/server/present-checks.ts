@@ -1,4 +1,5 @@
 import { compareText, inKeyOrder } from "../../base/order.ts";
+import { isSame } from "../../base/same.ts";
 import { limits } from "../../core/limits.ts";
 import { policyChecks } from "../../core/policy-checks.ts";
 import { isRemoved, leavingStore } from "../../core/removal.ts";
@@ -73,7 +74,10 @@ export function presentChecks(view: ClusterView, tracker: Tracker, self: HostId)
     checks.push({ id: "record-unreadable", subject: key, level: "fail", params: { key, trouble } });
   }
   checks.push(...policyChecks(view), ...failingRuleChecks(view));
-  checks.push(...admissionChecks(view, tracker), ...groupChecks(view, tracker), ...branchChecks(view));
+  // What a host says of the copies that lie there its group says, too (S21): once is enough.
+  const isTold = ({ id, params }: Check): boolean => checks.some((one) => one.id === id && isSame(one.params, params));
+  checks.push(...admissionChecks(view, tracker), ...groupChecks(view, tracker).filter((one) => !isTold(one)));
+  checks.push(...branchChecks(view));
   const order = { fail: 0, warn: 1, unknown: 2, ok: 3 } as const;
   return checks.sort((a, b) => order[a.level] - order[b.level] || compareText(a.subject, b.subject));
 }

@@ -106,4 +106,18 @@ export const hostMessages = {
     effect: "Nobody would be warned before it is full.",
     remedy: "Check that the folder exists and is mounted.",
   },
+  "copies-edited": {
+    cause: "Somebody else wrote the copy of VM {vm} on host {host} while it was received: {detail}.",
+    effect:
+      "What was written there is not what the VM wrote. The VM goes on, and so does its copy, which still counts: a failover to it may start from what was written.",
+    remedy:
+      "Find out who works in the pool's folder. To have the copy made anew: `group delete … --replicas remove` for the group of {vm}, and create the group again once its copies are gone. Where it was harmless, or the VM runs from it by now and its file systems were checked, delete on {host}: {notes}",
+  },
+  "copies-unwatched": {
+    cause: "Nobody sees who else writes the images of copies on host {host} (VM {vms}): {why}",
+    effect:
+      "They are received and used all the same. Where somebody opens one of them and changes it, it passes for a good copy, and nothing tells.",
+    remedy:
+      "holdfastd needs to be root with CAP_SYS_ADMIN, the kernel fanotify, and the program `holdfast-watch` has to be there (`npm run lab` builds it). It is tried again every few seconds.",
+  },
 } satisfies Catalogue;

@@ -10,7 +10,6 @@ import type { ClusterId, Epoch, HostId, Incarnation, PoolId, VmId, VolumeId, Wal
 import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { CeaseEnd, ReceiveEnd, ReplicaCopy } from "../../src/ports/replication.ts";
 import type { CycleEnd, CycleRequest } from "../../src/ports/replication-cycles.ts";
-import { builtWatch } from "../../test/support/built-watch.ts";
 import { ask } from "./calls.ts";
 import { blockBytes, blockCount, writeNumbered } from "./numbered-writes.ts";
 import { relayCommand, relayPid } from "./relay.ts";
@@ -29,7 +28,7 @@ export async function loseSource(rig: Rig): Promise<Loss> {
   const machine = await startMachine(rig, "cycled");
   const pools = { ["pool" as PoolId]: join(rig.folder, "pool-b") };
   const receiver = { cluster, runDir: join(rig.folder, "b"), pools, volumes: openVolumes({ cluster, pools }) };
-  const target = openReplicaTarget({ ...receiver, watch: builtWatch() });
+  const target = openReplicaTarget(receiver);
   let isLost = false;
   const monitor = { qmp: () => (isLost ? undefined : machine.qmp), isHere: () => !isLost };
   const source = openCycleSource({ cluster, runDir: join(rig.folder, "a"), relay: relayCommand, ...monitor });

@@ -12,7 +12,6 @@ import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { Door } from "../../src/ports/migration.ts";
 import type { CeaseEnd, ReceiveEnd } from "../../src/ports/replication.ts";
 import type { PointEnd } from "../../src/ports/replication-points.ts";
-import { builtWatch } from "../../test/support/built-watch.ts";
 import { ask, mustBeDone } from "./calls.ts";
 import type { Mirrored } from "./measure.ts";
 import { relayCommand, relayOf, relayPid } from "./relay.ts";
@@ -39,7 +38,7 @@ export async function openOurs(rig: Rig): Promise<Ours> {
   const id = "pool" as PoolId;
   const pools = { [id]: join(rig.folder, "pool-b") };
   const volumes = openVolumes({ cluster, pools });
-  const target = openReplicaTarget({ cluster, runDir: join(rig.folder, "b"), pools, volumes, watch: builtWatch() });
+  const target = openReplicaTarget({ cluster, runDir: join(rig.folder, "b"), pools, volumes });
   const monitor = { qmp: () => machine.qmp, isHere: () => true };
   const source = openReplicaSource({ cluster, runDir: join(rig.folder, "a"), relay: relayCommand, ...monitor });
   const volume = "ours" as VolumeId;

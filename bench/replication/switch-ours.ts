@@ -7,7 +7,6 @@ import type { VolumeId } from "../../src/model/ids.ts";
 import type { VmRun } from "../../src/ports/hypervisor.ts";
 import type { Door, IncomingEnd } from "../../src/ports/migration.ts";
 import type { CeaseEnd, ReceiveEnd } from "../../src/ports/replication.ts";
-import { builtWatch } from "../../test/support/built-watch.ts";
 import { type BenchHost, cluster, diskMiB, type Rig } from "../migration/rig.ts";
 import { ask, mustBeDone, type Switching } from "./calls.ts";
 import { relayCommand } from "./relay.ts";
@@ -63,7 +62,7 @@ function openEnd(host: BenchHost): End {
   return {
     ...host,
     source: openReplicaSource({ ...base, relay: relayCommand, ...monitors }),
-    target: openReplicaTarget({ ...base, pools, volumes, watch: builtWatch() }),
+    target: openReplicaTarget({ ...base, pools, volumes }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { fencedSayNothing } from "./after-the-fence.ts";
 import { arrivalsAreTold } from "./arrivals.ts";
 import { evensOut } from "./balance.ts";
 import { copiesCatchUp, copiesHaveOneWriter, countedCopiesStay, nothingLost, staleBeforeAlone } from "./copies.ts";
@@ -58,6 +59,7 @@ export const allCheckers: readonly CheckerKind[] = [
   pastLives,
   terms,
   fences,
+  fencedSayNothing,
   grace,
   deadlines,
   fencedStandsStill,

@@ -19,6 +19,7 @@ import {
   quarantinedForLosses,
   waits,
 } from "./managing.ts";
+import { nowhereIsTrue } from "./nowhere.ts";
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
@@ -85,6 +86,7 @@ export const allCheckers: readonly CheckerKind[] = [
   processors,
   evensOut,
   rulesHold,
+  nowhereIsTrue,
   removedStayOut,
   takeoversAreWhole,
   comesToRest,

@@ -141,4 +141,21 @@ export const ownerMutants: readonly Mutant[] = [
     find: "      ...stillIn(building.state.self, registration),\n",
     replace: "",
   },
+  {
+    id: "unknown-placement-forgotten-at-once",
+    rule: "PL1",
+    what: "Room that a placement of unknown outcome may have taken is promised again before anybody saw what became of it.",
+    near: ["answers-lost", "stale-watch"],
+    file: "src/manager/manager.ts",
+    find: '  if (end.kind === "unknown") return doubt(doubts, ended.places ?? [], nextId);\n',
+    replace: '  if (end.kind === "unknown") return doubt(doubts, [], nextId);\n',
+  },
+  {
+    id: "promised-memory-counted-twice",
+    rule: "PL1",
+    what: "What a host has promised is taken off its memory twice: VMs stay down beside room for them.",
+    file: "src/core/placement/asked.ts",
+    find: "- slot.load.memoryMiB + ownMiB;",
+    replace: "- 2 * slot.load.memoryMiB + ownMiB;",
+  },
 ];

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { drawPlan } from "../src/sim/draw-plan.ts";
 
 const root = join(import.meta.dirname, "..");
 let folder: string;
@@ -31,13 +32,25 @@ test.each([
   "tools/sim.ts --seed -3",
   "tools/sim.ts --replay /nope",
   "tools/sim.ts --replay BROKEN",
+  "tools/sim.ts --replay EMPTY",
+  "tools/sim.ts --replay STRANGE",
+  "tools/sim.ts --seeds 3 --seed 4",
+  "tools/sim.ts --seeds 2 --trace --shrink",
+  "tools/sim.ts --seed 4 --stop",
+  "tools/sim.ts --seed 4 --json --trace",
+  "tools/sim.ts --seed 4 --save /nope/plan.json",
   "tools/scenarios.ts --only no-such-story",
   "tools/mutants.ts --only nope",
   "bench/manager.ts --size 2/10",
 ])("%s: cause, effect and remedy instead of a stack", async (line) => {
   const broken = join(folder, "broken.json");
   writeFileSync(broken, "{");
-  const { code, said } = await run(line.replace("BROKEN", broken).split(" "));
+  const empty = join(folder, "empty.json");
+  writeFileSync(empty, '{"schema":1}');
+  const strange = join(folder, "strange.json");
+  writeFileSync(strange, JSON.stringify({ ...drawPlan("4"), events: [{ atMs: 1, kind: "no-such-fault" }] }));
+  const files = line.replace("BROKEN", broken).replace("EMPTY", empty).replace("STRANGE", strange);
+  const { code, said } = await run(files.split(" "));
   expect(code).toBe(2);
   expect(said).toMatch(/^\S.*\n {2}(?:Nothing|No bug) was \w+\.\n {2}\S/u);
   expect(said).not.toMatch(/^ +at /mu);

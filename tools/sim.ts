@@ -1,9 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { LabError } from "../lab/lab-error.ts";
-import { flag, oneOf, parseWords, runTool, text, textOr, wholeNumber } from "../lab/options.ts";
+import { flag, oneOf, parseWords, runTool, text, wholeNumber } from "../lab/options.ts";
 import { drawPlan } from "../src/sim/draw-plan.ts";
-import { type SeedLayout, seedLayouts, type WorldPlan } from "../src/sim/plan.ts";
+import { type FaultEvent, type SeedLayout, seedLayouts, type WorldPlan } from "../src/sim/plan.ts";
 import { type SeedReport, Totals } from "../src/sim/report.ts";
 import { shrink } from "../src/sim/shrink.ts";
 import { renderStory } from "../src/sim/world/story.ts";
@@ -11,25 +10,28 @@ import { playMany, type Seeds } from "./sim/many.ts";
 import { playOutside } from "./sim/outside.ts";
 import { play } from "./sim/play.ts";
 import { readPlan } from "./sim/read-plan.ts";
+import { checkCanSave, wayOf } from "./sim/ways.ts";
 
 // npm run --silent sim -- --help
 
 const usage = `usage: sim --seeds N [--first S] [--json] [--stop]   play N seeds from S (default 1) on all cores; --stop: end at the first failure
        sim --seed S [--trace] [--shrink] [--save FILE]  play one seed; --trace: its whole story; --shrink: find fewer events that fail alike
-       sim --replay FILE [--trace] [--shrink]           play a recorded plan
+       sim --seed S --json [--save FILE]                the same as one row, as of a failure among many; rule null: it held
+       sim --replay FILE [--trace] [--shrink] [--json]  play a recorded plan
        sim --outside [--json]                           play the stories beyond the guarantee: what is lost in each
 --layout two, with --seeds or --seed: worlds of two hosts without a witness, a stream of seeds of its own, instead of three to
 five hosts (--layout many, the default). The same number is another night there.
+A row's commit ends in +changes where the tree had changes that were not committed.
 Exit code 0: everything held.`;
 
 const shrinkRunsMax = 400;
 
 function commitId(): string {
+  const git = (...words: string[]): string =>
+    execFileSync("git", words, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
   try {
-    return execFileSync("git", ["rev-parse", "--short", "HEAD"], {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }).trim();
+    const id = git("rev-parse", "--short", "HEAD");
+    return git("status", "--porcelain") === "" ? id : `${id}+changes`;
   } catch {
     return "unknown"; // a copy without its history
   }
@@ -43,11 +45,21 @@ function row(report: SeedReport, layout: SeedLayout, commit: string): string {
     seed: Number(seed),
     ...(layout === "many" ? {} : { layout }),
     commit,
-    rule: failure?.rule,
-    text: failure?.text,
-    atMs: failure?.atMs,
+    rule: failure?.rule ?? null,
+    text: failure?.text ?? null,
+    atMs: failure === null ? null : rounded(failure.atMs),
     trace,
   });
+}
+
+/** Sums of milliseconds carry a noise far behind the point. What is saved to be replayed keeps it. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
+}
+
+function eventLine(event: FaultEvent): string {
+  const times = { atMs: rounded(event.atMs), ...(event.forMs === undefined ? {} : { forMs: rounded(event.forMs) }) };
+  return JSON.stringify({ ...event, ...times });
 }
 
 async function many(seeds: Seeds, options: { json: boolean; stop: boolean }): Promise<number> {
@@ -75,47 +87,63 @@ async function many(seeds: Seeds, options: { json: boolean; stop: boolean }): Pr
   return totals.violations === 0 ? 0 : 1;
 }
 
-function one(plan: WorldPlan, options: { trace: boolean; shrink: boolean; save: string | undefined }): number {
+type Showing = {
+  readonly layout: SeedLayout;
+  readonly json: boolean;
+  readonly trace: boolean;
+  readonly shrink: boolean;
+  readonly save: string | undefined;
+};
+
+function one(plan: WorldPlan, options: Showing): number {
   const played = play(plan, options.trace);
   const { failure } = played.report;
-  let kept = plan;
-  if (options.shrink && failure !== null) {
-    kept = shrink(plan, (candidate) => play(candidate).report.failure?.rule === failure.rule, shrinkRunsMax);
-  }
+  const shrinks = options.shrink && failure !== null;
+  const kept = shrinks
+    ? shrink(plan, (candidate) => play(candidate).report.failure?.rule === failure.rule, shrinkRunsMax)
+    : plan;
   if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(kept, null, 1)}\n`);
   const shown = kept === plan ? played : play(kept, options.trace);
+  const end = shown.report.failure;
+  if (options.json) {
+    console.log(row(shown.report, options.layout, commitId()));
+    return end === null ? 0 : 1;
+  }
   if (options.trace) for (const event of shown.run.world.story.all()) console.log(renderStory(event));
   else for (const line of shown.report.trace) console.log(line);
-  if (options.shrink) for (const event of kept.events) console.log(JSON.stringify(event));
-  const end = shown.report.failure;
+  if (shrinks) for (const event of kept.events) console.log(eventLine(event));
   console.log(end === null ? `seed ${plan.seed}: everything held` : `seed ${plan.seed}: ${end.rule} ${end.text}`);
   return end === null ? 0 : 1;
 }
 
 async function main(): Promise<number> {
   const options = {
-    ...{ seeds: text, first: textOr("1"), seed: text, replay: text, save: text, layout: textOr("many") },
+    ...{ seeds: text, first: text, seed: text, replay: text, save: text, layout: text },
     ...{ json: flag, trace: flag, shrink: flag, stop: flag, outside: flag, help: flag },
   };
   const values = parseWords(process.argv.slice(2), options, nothing);
-  const { trace, save } = values;
-  const layout = oneOf("layout", values.layout, seedLayouts, nothing);
   if (values.help) {
     console.log(usage);
     return 0;
   }
-  if (values.outside) return playOutside(values.json) ? 0 : 1;
-  if (values.replay !== undefined) return one(readPlan(values.replay), { trace, shrink: values.shrink, save });
-  if (values.seed !== undefined)
-    return one(drawPlan(String(wholeNumber("seed", values.seed, { min: 0 }, nothing)), layout), {
-      ...{ trace, shrink: values.shrink, save },
-    });
-  if (values.seeds !== undefined) {
-    const first = wholeNumber("first", values.first, { min: 0 }, nothing);
-    const count = wholeNumber("seeds", values.seeds, { min: 1, max: 1_000_000 }, nothing);
-    return many({ layout, first, count }, { json: values.json, stop: values.stop });
+  const { json, trace, shrink: shrinks, save } = values;
+  const way = wayOf(values, nothing, usage);
+  const layout = oneOf("layout", values.layout ?? "many", seedLayouts, nothing);
+  if (save !== undefined) checkCanSave(save, nothing);
+  const showing = { layout, json, trace, shrink: shrinks, save };
+  switch (way) {
+    case "outside":
+      return playOutside(json) ? 0 : 1;
+    case "replay":
+      return one(readPlan(values.replay ?? ""), showing);
+    case "seed":
+      return one(drawPlan(String(wholeNumber("seed", values.seed ?? "", { min: 0 }, nothing)), layout), showing);
+    case "seeds": {
+      const first = wholeNumber("first", values.first ?? "1", { min: 0 }, nothing);
+      const count = wholeNumber("seeds", values.seeds ?? "", { min: 1, max: 1_000_000 }, nothing);
+      return many({ layout, first, count }, { json, stop: values.stop });
+    }
   }
-  throw new LabError("It was not said what to play.", nothing, usage);
 }
 
 await runTool(main);

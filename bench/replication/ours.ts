@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { relayConfigSchema } from "../../src/adapters/nbd/relay-control.ts";
@@ -19,6 +19,9 @@ import { fill, type Rig, startMachine } from "./rig.ts";
 
 const run: VmRun = { vm: "ours" as VmId, incarnation: 1 as Incarnation, epoch: 1 as Epoch };
 const cluster = "bench" as ClusterId;
+/** As in a cluster: who else writes the images is looked at meanwhile, where the program for it was built. */
+const watch = join(import.meta.dirname, "..", "..", ".build", "holdfast-watch");
+const watched = existsSync(watch) ? { watch } : {};
 /** Seldom enough to take nothing from what is measured beside it. */
 const lookMs = 250;
 
@@ -38,7 +41,7 @@ export async function openOurs(rig: Rig): Promise<Ours> {
   const id = "pool" as PoolId;
   const pools = { [id]: join(rig.folder, "pool-b") };
   const volumes = openVolumes({ cluster, pools });
-  const target = openReplicaTarget({ cluster, runDir: join(rig.folder, "b"), pools, volumes });
+  const target = openReplicaTarget({ cluster, runDir: join(rig.folder, "b"), pools, volumes, ...watched });
   const monitor = { qmp: () => machine.qmp, isHere: () => true };
   const source = openReplicaSource({ cluster, runDir: join(rig.folder, "a"), relay: relayCommand, ...monitor });
   const volume = "ours" as VolumeId;

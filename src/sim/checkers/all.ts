@@ -1,3 +1,4 @@
+import { fencedSayNothing } from "./after-the-fence.ts";
 import { arrivalsAreTold } from "./arrivals.ts";
 import { evensOut } from "./balance.ts";
 import { copiesCatchUp, copiesHaveOneWriter, countedCopiesStay, nothingLost, staleBeforeAlone } from "./copies.ts";
@@ -18,6 +19,7 @@ import {
   quarantinedForLosses,
   waits,
 } from "./managing.ts";
+import { nowhereIsTrue } from "./nowhere.ts";
 import { oneWriter } from "./one-writer.ts";
 import { orders } from "./orders.ts";
 import { claims, leaders, owners, placements, starts } from "./ownership.ts";
@@ -58,6 +60,7 @@ export const allCheckers: readonly CheckerKind[] = [
   pastLives,
   terms,
   fences,
+  fencedSayNothing,
   grace,
   deadlines,
   fencedStandsStill,
@@ -83,6 +86,7 @@ export const allCheckers: readonly CheckerKind[] = [
   processors,
   evensOut,
   rulesHold,
+  nowhereIsTrue,
   removedStayOut,
   takeoversAreWhole,
   comesToRest,

@@ -121,6 +121,10 @@ export function mayCostContact(kind: string): boolean {
   return !harmless.has(kind);
 }
 
+export function isFaultKind(name: string): boolean {
+  return all.some((kind) => kind.name === name);
+}
+
 export function faultKind(name: string): FaultKind {
   return must(
     all.find((kind) => kind.name === name),

@@ -28,8 +28,11 @@ export interface RunningHeart {
   says(): HeartSays | null;
 }
 
-/** The loop: one event at a time, its effects begun in their order, their ends come back as events. */
-export function runHeart(config: HeartConfig, ports: HeartPorts): RunningHeart {
+/**
+ * The loop: one event at a time, its effects begun in their order, their ends come back as events. `decide`: the step machine; the
+ * simulator looks over its shoulder.
+ */
+export function runHeart(config: HeartConfig, ports: HeartPorts, decide: typeof step = step): RunningHeart {
   const { clock } = ports;
   let state = start(config, ports.file.read(), ports.random.hex(32), clock.now());
   let stopped = false;
@@ -44,7 +47,7 @@ export function runHeart(config: HeartConfig, ports: HeartPorts): RunningHeart {
     if (busy) return;
     busy = true;
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const result = step(state, stamped(next, clock.now(), clock.wall()));
+      const result = decide(state, stamped(next, clock.now(), clock.wall()));
       state = result.state;
       for (const effect of result.effects) perform(effect);
     }

@@ -1,3 +1,4 @@
+import type { step as stepHeart } from "../../heart/heart.ts";
 import type { VmExit } from "../../model/records.ts";
 import type { Transaction } from "../../model/transaction.ts";
 import type { GuardName } from "../../ports/guard.ts";
@@ -68,4 +69,7 @@ export function hooksOf(checkers: readonly Checker[]): Hooks {
 
 export type Fail = (text: string) => void;
 /** Looks over the shoulder of the step machines, after their decisions. */
-export type StepChecks = { readonly forDaemon: (host: SimHost) => DaemonSteps };
+export type StepChecks = {
+  readonly forDaemon: (host: SimHost) => DaemonSteps;
+  readonly forHeart: (host: SimHost) => typeof stepHeart;
+};

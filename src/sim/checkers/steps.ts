@@ -1,6 +1,7 @@
 import { stepAgent } from "../../agent/agent.ts";
 import type { AgentEvent, AgentState } from "../../agent/state.ts";
 import { type SeededRandom, seededRandom } from "../../base/random.ts";
+import { step as stepHeart } from "../../heart/heart.ts";
 import { stepManager } from "../../manager/manager.ts";
 import type { ManagerEvent, ManagerState, ManagerStep } from "../../manager/state.ts";
 import type { Revision, StoreKey } from "../../model/ids.ts";
@@ -14,6 +15,8 @@ import type { StepChecks } from "./checker.ts";
 const waitingEvery = 60;
 /** And of those that do nothing at all, and that are nine in ten. */
 const idleEvery = 600;
+/** The heart takes some events with each beat, and mostly the same. */
+const heartEvery = 17;
 const looksAround: readonly string[] = ["wake-at", "alive", "list", "read", "list-points", "measure"];
 
 /** STEP: deciding twice gives the same, the order of maps does not matter, and the result of a decision needs no other. */
@@ -48,6 +51,17 @@ export function stepChecks(world: World): StepChecks {
         return step;
       },
     }),
+    forHeart: (host) => {
+      let steps = 0;
+      return (state, event) => {
+        const step = stepHeart(state, event);
+        if (++steps % heartEvery !== 0) return step;
+        // It has no view and few maps; what it remembers of the step counts as much as what it does.
+        if (JSON.stringify(stepHeart(state, event)) !== JSON.stringify(step))
+          fail(`heart of ${host.id} decides twice differently`);
+        return step;
+      };
+    },
   };
 }
 
@@ -56,6 +70,7 @@ export function shuffledSteps(seed: string): StepChecks {
   const random = seededRandom(seed);
   const shuffled = onceEach(random);
   return {
+    forHeart: () => stepHeart,
     forDaemon: () => ({
       manager: (state, event) => stepManager(shuffleState(state, random), { ...event, view: shuffled(event.view) }),
       agent: (state, event) => stepAgent(shuffleAgent(state, random), { ...event, view: shuffled(event.view) }),

@@ -1,4 +1,5 @@
 import { stepAgent } from "../../agent/agent.ts";
+import { step as stepHeart } from "../../heart/heart.ts";
 import { startManager, stepManager } from "../../manager/manager.ts";
 import type { ManagerStep } from "../../manager/state.ts";
 import type { StepChecks } from "../checkers/checker.ts";
@@ -15,6 +16,7 @@ export class Held {
 
   steps(): StepChecks {
     return {
+      forHeart: () => stepHeart,
       forDaemon: ({ id }) => ({
         manager: (state, event): ManagerStep => {
           if (this.#held.has(id))

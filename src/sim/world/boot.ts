@@ -149,6 +149,7 @@ function startHeart(world: World, host: SimHost): void {
         return lines.guards();
       },
     },
+    world.steps.forHeart(host),
   );
 }
 

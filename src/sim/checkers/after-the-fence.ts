@@ -1,3 +1,4 @@
+import { isSame } from "../../base/same.ts";
 import type { HostId, Incarnation, VmId } from "../../model/ids.ts";
 import type { HostFacts, Owner, VmStatus } from "../../model/records.ts";
 import type { Replica } from "../../model/replication-records.ts";
@@ -17,7 +18,7 @@ export const fencedSayNothing: CheckerKind = {
   rule: "S9",
   make: (world, fail) => ({
     committed: ({ name, value, before }, writer) => {
-      if (writer === null || value === undefined || JSON.stringify(value) === JSON.stringify(before)) return;
+      if (writer === null || value === undefined || isSame(value, before)) return;
       const say = (what: string, host: HostId, incarnation: Incarnation): void => {
         if (isFenced(world, host, incarnation))
           fail(`${what} although ${host}/${incarnation} is fenced, by ${writer.process} of ${writer.host.id}`);
@@ -63,10 +64,10 @@ function lookAtRelease(world: World, vm: VmId, was: Owner | undefined, is: Owner
 function lookAtReplica(world: World, is: Replica, was: Replica | undefined, say: Say): void {
   const owner = [...world.truth.owners].find(([id]) => id === is.vm)?.[1];
   const what = `the copy of ${is.volume} on ${is.host} is said to be ${is.state.kind}`;
-  const isSaid = saidByTheRun.includes(is.state.kind) && JSON.stringify(is.state) !== JSON.stringify(was?.state);
+  const isSaid = saidByTheRun.includes(is.state.kind) && !isSame(is.state, was?.state);
   if (isSaid && owner?.kind === "held" && owner.epoch === is.epoch && forcedOf(world)?.open !== true)
     say(what, owner.host, owner.incarnation);
   const { receiver } = is;
-  if (receiver !== null && JSON.stringify(receiver) !== JSON.stringify(was?.receiver))
+  if (receiver !== null && !isSame(receiver, was?.receiver))
     say(`the copy of ${is.volume} is received`, is.host, receiver.incarnation);
 }

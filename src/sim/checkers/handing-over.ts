@@ -8,7 +8,7 @@ import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { Fail } from "./checker.ts";
 import type { CheckerKind } from "./kind.ts";
-import { isLeap } from "./of-takeover.ts";
+import { forcedOf, isLeap } from "./of-takeover.ts";
 
 type Held = Extract<Owner, { kind: "held" }>;
 /** How a live move changes an owner record: to its target, or back to its source. */
@@ -142,6 +142,9 @@ function checkNotLost(world: World, { run, host, killedBy }: Copy, ranLast: numb
   if (move.from !== host.id || move.incarnation !== run.incarnation || move.epoch !== run.epoch) return;
   const isFenced = (of: string, incarnation: number): boolean => world.truth.fences.has(`${of}/${incarnation}`);
   if (isFenced(host.id, run.incarnation) || isFenced(move.to, move.live.incarnation)) return;
+  // S23: that its target is gone is a person's word by then; the fence that says so is among the next records of that order.
+  const forced = forcedOf(world);
+  if (forced?.open === true && forced.without.includes(move.to)) return;
   if (ranLast <= run.epoch) fail(`${runKey(run)} is ended on ${host.id}, and the guest has not gone on at ${move.to}`);
 }
 

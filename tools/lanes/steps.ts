@@ -48,7 +48,7 @@ const quick: Step = {
   kind: "suite",
   name: "quick tests",
   projects: ["unit", "properties", "scenarios", "seeds"],
-  limitMinutes: 8,
+  limitMinutes: 12,
 };
 const ok = [...checks, quick];
 
@@ -59,7 +59,7 @@ export const lanes = {
   test: [
     ...ok,
     { kind: "suite", name: "contracts", projects: ["contracts"], limitMinutes: 10 },
-    { kind: "suite", name: "lab", projects: ["lab"], limitMinutes: 12 },
+    { kind: "suite", name: "lab", projects: ["lab"], limitMinutes: 18 },
   ],
   long: [{ kind: "suite", name: "long", projects: ["long"], limitMinutes: 60 }],
 } as const satisfies Record<string, readonly Step[]>;

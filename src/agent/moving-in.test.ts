@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Agent, hostWith, web as run, seen } from "../../test/support/agent-rig.ts";
 import { agentOf, doors, moveOf, one, ownerOf, part, switched, waiting } from "../../test/support/moving-rig.ts";
-import { epoch, facts, held, host, member, move, vm, vmId } from "../../test/support/records.ts";
+import { epoch, facts, held, host, member, move, type Records, vm, vmId } from "../../test/support/records.ts";
 import { limits } from "../core/limits.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
@@ -19,6 +19,17 @@ describe("the target", () => {
       .host("h2")
       .put(keys.owner(web), held("h2", 1, 1))
       .put(keys.vmMove(web), into(more));
+
+  /** Two more that are to come, at the same time. */
+  function targetOfThree(): Records {
+    const records = target();
+    for (const name of ["b", "c"])
+      records
+        .put(keys.vm(vmId(name)), vm(name))
+        .put(keys.owner(vmId(name)), held("h2", 1, 1))
+        .put(keys.vmMove(vmId(name)), move(name, "h2", "h1", { epoch: epoch(1), live: { kind: "asked" } }));
+    return records;
+  }
 
   function prepared(agent: Agent, end: IncomingEnd = { kind: "waiting", doors }): void {
     agent.tell({ kind: "prepared", op: agent.take("prepare")?.op ?? -1, end });
@@ -41,13 +52,7 @@ describe("the target", () => {
   });
 
   test("that a guest leaves is said when its turn has come, not while it waits for it", () => {
-    const records = target();
-    for (const name of ["b", "c"])
-      records
-        .put(keys.vm(vmId(name)), vm(name))
-        .put(keys.owner(vmId(name)), held("h2", 1, 1))
-        .put(keys.vmMove(vmId(name)), move(name, "h2", "h1", { epoch: epoch(1), live: { kind: "asked" } }));
-    const agent = agentOf(records);
+    const agent = agentOf(targetOfThree());
     const said = () =>
       agent.effects.flatMap((effect) =>
         effect.kind === "commit" ? effect.events.map(({ type, params }) => [type, params["vm"]]) : [],
@@ -175,13 +180,7 @@ describe("the target", () => {
   });
 
   test("[S15] takes in no more guests at a time than the policy has it", () => {
-    const records = target();
-    for (const name of ["b", "c"])
-      records
-        .put(keys.vm(vmId(name)), vm(name))
-        .put(keys.owner(vmId(name)), held("h2", 1, 1))
-        .put(keys.vmMove(vmId(name)), move(name, "h2", "h1", { epoch: epoch(1), live: { kind: "asked" } }));
-    const agent = agentOf(records);
+    const agent = agentOf(targetOfThree());
     expect(agent.effects.filter(({ kind }) => kind === "prepare")).toHaveLength(2);
   });
 

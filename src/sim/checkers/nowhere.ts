@@ -2,35 +2,27 @@ import type { HostId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { HostFacts, Vm } from "../../model/records.ts";
 import type { World } from "../world/world.ts";
-import { Certainty } from "./certainty.ts";
-import { Closure } from "./closure.ts";
+import type { Certainty } from "./certainty.ts";
+import type { Closure } from "./closure.ts";
+import { type AtRest, eachVmAtRest } from "./each-vm-at-rest.ts";
 import type { CheckerKind } from "./kind.ts";
 
-const lookEveryMs = 1_000;
 /** Whatever its host has. */
 const anyCpu = "max";
 
 /** PL1: in a healed world "it fits nowhere" is true: no host that takes VMs surely has room for one that is down for that. */
 export const nowhereIsTrue: CheckerKind = {
   rule: "PL1",
-  make: (world, fail) => {
-    const certainty = new Certainty(world);
-    let said = false;
-    const look = (): void => {
-      if (said || world.truth.values.has(keys.disarm) || !certainty.areRulesSettled()) return;
-      const rules = new Closure(world.truth.rules.values());
-      for (const [id, vm] of world.truth.vms) {
-        if (!isDownForRoom(world, certainty, vm)) continue;
-        const host = world.workers().find((one) => takes(world, rules, certainty, vm, one.id));
-        if (host === undefined) continue;
-        said = true;
-        fail(`${id} is down, as if it fitted nowhere, and ${host.id} has room for its ${vm.spec.memoryMiB} MiB`);
-      }
-    };
-    for (let at = world.plan.restByMs; at <= world.plan.endAtMs; at += lookEveryMs) world.scheduler.at(at, look);
-    return { ...certainty.ears(), committed: (written, writer) => certainty.committed(written, writer) };
-  },
+  make: (world, fail) => eachVmAtRest(world, fail, whyNotDown),
 };
+
+function whyNotDown({ world, rules, certainty }: AtRest, id: VmId): string | undefined {
+  const vm = world.truth.vms.get(id);
+  if (vm === undefined || !isDownForRoom(world, certainty, vm)) return undefined;
+  const host = world.workers().find((one) => takes(world, rules, certainty, vm, one.id));
+  if (host === undefined) return undefined;
+  return `${id} is down, as if it fitted nowhere, and ${host.id} has room for its ${vm.spec.memoryMiB} MiB`;
+}
 
 /**
  * Wanted, and nobody has it or works on it; and nothing but memory, rules and pools of all hosts can be in its way: not where its

@@ -2,35 +2,18 @@ import type { HostId, VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { VmPlan } from "../../model/move-records.ts";
 import type { World } from "../world/world.ts";
-import { Certainty } from "./certainty.ts";
-import { Closure } from "./closure.ts";
+import type { Certainty } from "./certainty.ts";
+import { type AtRest, eachVmAtRest } from "./each-vm-at-rest.ts";
 import type { CheckerKind } from "./kind.ts";
-
-const lookEveryMs = 1_000;
 
 /** PL2, AF4, AF5: in a healed world every VM runs where its rules want it, unless no host that they like better surely takes it. */
 export const rulesHold: CheckerKind = {
   rule: "PL2",
-  make: (world, fail) => {
-    const certainty = new Certainty(world);
-    let said = false;
-    const look = (): void => {
-      if (said || world.truth.values.has(keys.disarm) || !certainty.areRulesSettled()) return;
-      const rules = new Closure(world.truth.rules.values());
-      for (const vm of world.truth.vms.keys()) {
-        const why = whyElsewhere(world, rules, certainty, vm);
-        if (why === undefined) continue;
-        said = true;
-        fail(why);
-      }
-    };
-    for (let at = world.plan.restByMs; at <= world.plan.endAtMs; at += lookEveryMs) world.scheduler.at(at, look);
-    return { ...certainty.ears(), committed: (written, writer) => certainty.committed(written, writer) };
-  },
+  make: (world, fail) => eachVmAtRest(world, fail, whyElsewhere),
 };
 
 /** Why a VM that is left to the cluster should long be elsewhere; undefined: it should not, or nobody can be sure. */
-function whyElsewhere(world: World, rules: Closure, certainty: Certainty, vm: VmId): string | undefined {
+function whyElsewhere({ world, rules, certainty }: AtRest, vm: VmId): string | undefined {
   const on = movable(world, certainty, vm);
   if (on === undefined) return undefined;
   const partners = [...rules.team(vm)].filter((other) => other !== vm);

@@ -1,9 +1,10 @@
 import type { Compare } from "../model/transaction.ts";
 import type { ClusterView } from "../model/view.ts";
 import type { OwnContact } from "./contact.ts";
-import { decideOrders, decideProofs } from "./decide-fences.ts";
+import { decideOrders } from "./decide-fences.ts";
 import { decideLosses } from "./decide-losses.ts";
 import { decidePastLives } from "./decide-past-lives.ts";
+import { decideProofs } from "./decide-proofs.ts";
 import { decideTasks } from "./decide-tasks.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { Decided, ManagerKnowledge } from "./decision.ts";

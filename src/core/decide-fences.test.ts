@@ -17,7 +17,8 @@ import type { InstantMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { heartbeatOf } from "../model/view.ts";
 import type { Contact } from "./contact.ts";
-import { decideFences, decideOrders, decideProofs, deviceWork } from "./decide-fences.ts";
+import { decideFences, decideOrders } from "./decide-fences.ts";
+import { decideProofs, deviceWork } from "./decide-proofs.ts";
 import { decideVms } from "./decide-vms.ts";
 import type { ManagerKnowledge } from "./decision.ts";
 import { limits } from "./limits.ts";
@@ -220,6 +221,15 @@ describe("proofs", () => {
       .put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun" }))
       .host("h1", 2);
     expect(deviceWork(records.view)).toEqual([]);
+    const decided = decideProofs(records.view, knowledge(records), []);
+    expect(written(decided, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "abandoned" });
+  });
+
+  test("[S9, PL1] a device is given up for a host that is back also where nothing of its earlier life is owned any more", () => {
+    const records = cluster("shared-dir")
+      .put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun", proofs: ["silence", "last-word"] }))
+      .put(keys.owner(vmId("web")), held("h2", 1, 2))
+      .host("h1", 2);
     const decided = decideProofs(records.view, knowledge(records), []);
     expect(written(decided, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "abandoned" });
   });

@@ -10,7 +10,8 @@ import {
   mayHaveWaited,
 } from "../core/contact.ts";
 import { decideAsLeader } from "../core/decide-as-leader.ts";
-import { decideFences, deviceWork, whyOthersWouldOrder } from "../core/decide-fences.ts";
+import { decideFences, whyOthersWouldOrder } from "../core/decide-fences.ts";
+import { deviceWork } from "../core/decide-proofs.ts";
 import { type Decided, event, fenceKey, type ManagerKnowledge, parseFenceKey } from "../core/decision.ts";
 import { proofTransaction } from "../core/fencing.ts";
 import { limits } from "../core/limits.ts";

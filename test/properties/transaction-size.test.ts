@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decideFences, decideOrders, decideProofs } from "../../src/core/decide-fences.ts";
+import { decideFences, decideOrders } from "../../src/core/decide-fences.ts";
 import { decideLosses } from "../../src/core/decide-losses.ts";
+import { decideProofs } from "../../src/core/decide-proofs.ts";
 import { decideTasks } from "../../src/core/decide-tasks.ts";
 import { decideVms } from "../../src/core/decide-vms.ts";
 import { keys } from "../../src/model/keys.ts";

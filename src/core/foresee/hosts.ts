@@ -2,7 +2,7 @@ import { type HostId, nextEpoch, type VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { HeldOwner, Vm, VmStatus } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../../model/view.ts";
-import { deviceWork } from "../decide-fences.ts";
+import { deviceWork } from "../decide-proofs.ts";
 import { fenceKey } from "../decision.ts";
 import { proofTransaction } from "../fencing.ts";
 import { isWithoutDeadline } from "../limits.ts";

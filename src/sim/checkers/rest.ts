@@ -1,7 +1,7 @@
-import type { VmId } from "../../model/ids.ts";
+import type { HostId, VmId } from "../../model/ids.ts";
 import { parseKey } from "../../model/keys.ts";
 import type { VmMove } from "../../model/move-records.ts";
-import type { Vm } from "../../model/records.ts";
+import type { FenceRecord, Vm } from "../../model/records.ts";
 import type { World } from "../world/world.ts";
 import { isEvening } from "./balance.ts";
 import type { CheckerKind } from "./kind.ts";
@@ -51,6 +51,7 @@ function unrest(world: World, isAway: (vm: VmId) => boolean): string[] {
   for (const host of world.hosts) {
     if (!host.works) found.push(`${host.id} is off or frozen`);
     else if (!world.isWitness(host)) found.push(...unrestOfHost(world, host.id));
+    found.push(...powerStillAtStake(world, host.id));
     for (const copy of host.copies.values()) {
       if (!world.truth.vms.has(copy.run.vm)) found.push(`a copy of the deleted ${copy.run.vm} is left on ${host.id}`);
     }
@@ -76,6 +77,19 @@ function unrestOfHost(world: World, host: string): string[] {
   const beat = [...world.truth.beats].find(([id]) => id === host)?.[1];
   const silentMs = world.scheduler.now - (beat?.at ?? 0);
   return silentMs > 4 * world.profile.heartbeatMs ? [`${host} has not beaten for ${Math.floor(silentMs)} ms`] : [];
+}
+
+/** S9: who came back is of use again only once its power is sure to stay: no cut of an earlier life's is left open. */
+function powerStillAtStake({ truth }: World, host: HostId): string[] {
+  const present = truth.registrations.get(host)?.incarnation;
+  if (present === undefined || truth.fences.has(`${host}/${present}`)) return [];
+  return [...truth.values].flatMap(([key, value]) => {
+    const name = parseKey(key);
+    if (name.kind !== "fence" || name.host !== host || name.incarnation >= present) return [];
+    const { device, proofs } = value as FenceRecord;
+    const isOpen = device === "begun" && !proofs.includes("power-off");
+    return isOpen ? [`${host} is back as ${host}/${present}, and the power of ${key} is still to be cut`] : [];
+  });
 }
 
 function unrestOf(world: World, id: string, vm: Vm): string[] {

@@ -20,9 +20,19 @@ export const fencingMutants: readonly Mutant[] = [
     rule: "S9",
     what: "A fence by order counts as waited for at once, not D+M after the receipt of its record.",
     near: ["agent-gone-at-placement"],
-    file: "src/core/decide-fences.ts",
+    file: "src/core/decide-proofs.ts",
     find: "return seenAt + waitMs;",
     replace: "return seenAt + 0 * waitMs;",
+  },
+  {
+    id: "power-at-stake-for-ever",
+    rule: "S9",
+    what: "That a host came back is said of its fence only while a VM waits for it: one whose own word freed them takes none again.",
+    near: ["device-unreachable", "power-loss"],
+    file: "src/core/decide-proofs.ts",
+    find: "!livesOnAfter(view, host, incarnation)) continue;",
+    replace:
+      "!livesOnAfter(view, host, incarnation) || !lostOwners(view).some((lost) => lost.host === host && lost.incarnation === incarnation)) continue;",
   },
   {
     id: "order-whatever-was-heard-since",

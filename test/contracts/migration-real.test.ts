@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/adapters/pki/authority.ts";
+import { createAuthority, type KeyPair } from "../../src/adapters/pki/authority.ts";
 import { pingGuest } from "../../src/adapters/qemu/guest-health.ts";
 import type { ClusterId, HostId } from "../../src/model/ids.ts";
+import { certificatesOf as certificateFiles } from "./host-certificates.ts";
 import { back, disk, done, here, type MigrationRig, movesOf, one, there } from "./migration-calls.ts";
 import { openRealPair } from "./real-pair.ts";
 import type { RealRigOptions } from "./real-rig.ts";
@@ -34,16 +35,7 @@ async function openPair(source: RealRigOptions, target: RealRigOptions): Promise
 describe("with the cluster's certificates", () => {
   afterEach(() => rig.close());
 
-  async function certificatesOf(authority: KeyPair, host: string): Promise<RealRigOptions> {
-    const pair = await issueHostCertificate(authority, { host: host as HostId, addresses: [], names: [host] });
-    const put = (name: string, text: string): string => {
-      const path = join(folder, `${host}-${Math.random()}-${name}`);
-      writeFileSync(path, text);
-      return path;
-    };
-    const certificates = { ca: put("ca", authority.cert), cert: put("cert", pair.cert), key: put("key", pair.key) };
-    return { certificates };
-  }
+  const certificatesOf = (authority: KeyPair, host: string) => certificateFiles(folder, authority, host);
 
   test("[S15] a guest moves over TLS, there and back, and without it over a direct cable", limit, async () => {
     const authority = await createAuthority("test" as ClusterId);

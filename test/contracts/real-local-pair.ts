@@ -16,7 +16,7 @@ const foreign = "somebody's";
 /** Two hosts on this machine, side by side: real QEMUs, a pool folder each, guests that write a record every 20 ms. */
 export async function openRealLocalPair(
   of: { readonly source?: RealRigOptions; readonly target?: RealRigOptions } = {},
-): Promise<LocalMoveRig & { connectionsOut(run: VmRun): number }> {
+): Promise<LocalMoveRig & { connectionsOut(run: VmRun, ports?: typeof incomingPorts): number }> {
   const source = await openRealRig(of.source);
   const target = await openRealRig(of.target);
   const hosts = { source, target };
@@ -51,7 +51,7 @@ export async function openRealLocalPair(
       return spread({ ...base, vm: { ...base.vm, spec: named } });
     },
     written: (on) => (existsSync(image(on, disk)) ? readGuestDisk(image(on, disk)).records.length : undefined),
-    connectionsOut: (run) => connectionsTo(source.pids(run), incomingPorts),
+    connectionsOut: (run, ports = incomingPorts) => connectionsTo(source.pids(run), ports),
     hasImages: (on) => images(on).every((path) => existsSync(path)),
     removeImages: (on) => {
       for (const path of images(on)) rmSync(path, { force: true });

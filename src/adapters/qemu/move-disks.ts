@@ -4,6 +4,7 @@ import { z } from "zod";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { OutgoingRequest } from "../../ports/migration.ts";
 import type { JobError, LiveRun } from "./host.ts";
+import { hangUp, isFrozen } from "./move-hang-up.ts";
 import { exportName } from "./move-images.ts";
 import { paceOf } from "./move-pace.ts";
 import { stillWatch } from "./move-progress.ts";
@@ -17,7 +18,8 @@ import { queryStatus } from "./watch.ts";
 
 const limits = {
   connectMs: 2_000,
-  openMs: 10_000,
+  /** QEMU, and its guest, stand still for as long as the target takes to let a disk be opened. */
+  openMs: 5_000,
   /** For what is told; that a copy is ready, or has ended, QEMU says by itself. */
   lookMs: 250,
   endLookMs: 50,
@@ -83,6 +85,8 @@ export async function startMirrors(live: LiveRun, mirroring: Mirroring): Promise
       ...tls,
     };
     const added = await live.qmp?.execute("blockdev-add", node, { limitMs: limits.openMs });
+    if (added?.kind === "late" && !isFrozen(live) && (await hangUp(live)))
+      return brokenOff(live, whatStalled(address, limits.openMs));
     if (added?.kind !== "done") return refused(live, added);
     const job = {
       "job-id": nameOf(i),

@@ -14,7 +14,7 @@ import { createToFill, openVolumes } from "./volumes.ts";
  * The convention of this field for guests that come in and their disks, so that firewalls know them; doors are opened among them as
  * well, from the last one down. The one behind them (adapters/linux/links.ts) stays free for whoever looks at a link.
  */
-export const incomingPorts = { first: 49_152, last: 49_214 } as const;
+export const incomingPorts: { readonly first: number; readonly last: number } = { first: 49_152, last: 49_214 };
 
 const done: HypervisorEnd = { kind: "done" };
 

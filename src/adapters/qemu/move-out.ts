@@ -7,6 +7,7 @@ import { knockAt, type TlsTexts } from "./door.ts";
 import { standsStill } from "./freeze-marks.ts";
 import { type LiveRun, type QemuHost, runKey } from "./host.ts";
 import { awaitMirrors, dropMirrors, endMirrors, type Mirroring, startMirrors, stopGuest } from "./move-disks.ts";
+import { hangUp, isFrozen, queryToCallOff } from "./move-hang-up.ts";
 import { type DiskCourse, diskProgress, isTimeToStop, progressOf, stillWatch } from "./move-progress.ts";
 import {
   awaitMigration,
@@ -278,8 +279,13 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
     return runs ? limits.watchMs : limits.progressMs;
   };
   const { signal } = copying;
+  // It has not begun to send: it waits for the target's first word, and its guest with it.
+  const unanswered = async (silentMs: number): Promise<void> => {
+    if (live.qmp === undefined || signal.aborted || isFrozen(live) || !isConnecting(live)) return;
+    if (await hangUp(live)) stalled ??= whatStalled(copying.link, silentMs);
+  };
   const wanted = ["pre-switchover", "cancelling", ...over];
-  const status = await awaitMigration(live, wanted, { limitMs: null, signal, look });
+  const status = await awaitMigration(live, wanted, { limitMs: null, signal, look, unanswered });
   if (status === "lost") return refuse("vm-not-running", { vm: live.run.vm });
   if (status !== "pre-switchover") return brokenOff(live, stalled);
   if (copying.stoppedAt === 0) copying.stoppedAt = performance.now();
@@ -289,6 +295,10 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
   const { stuck: _, ...last } = told;
   tell({ ...last, percent: 100, remainingMiB: 0, expectedDowntimeMs: Math.round(stoodMs), guest });
   return { kind: "done" };
+}
+
+function isConnecting({ migration }: LiveRun): boolean {
+  return migration === undefined || migration === "none" || migration === "setup";
 }
 
 const nothingYet = { percent: 0, mibPerSecond: 0, remainingMiB: 0, expectedDowntimeMs: null };
@@ -346,7 +356,7 @@ export async function cancelOut(host: QemuHost, run: VmRun): Promise<HypervisorE
 }
 
 async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
-  const before = (await queryMigrate(live))?.status;
+  const before = (await queryToCallOff(live))?.status;
   if (before !== undefined && !over.includes(before)) {
     await live.qmp?.execute("migrate_cancel");
     await awaitMigration(live, over, { limitMs: limits.cancelMs });

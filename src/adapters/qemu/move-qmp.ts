@@ -27,8 +27,8 @@ export type MigrateInfo = z.infer<typeof migrateInfoSchema>;
 type Command = readonly [name: string, args?: object];
 
 /** Undefined: QEMU does not say. */
-export async function queryMigrate(live: LiveRun): Promise<MigrateInfo | undefined> {
-  const end = await live.qmp?.execute("query-migrate");
+export async function queryMigrate(live: LiveRun, limitMs?: number): Promise<MigrateInfo | undefined> {
+  const end = await live.qmp?.execute("query-migrate", undefined, limitMs === undefined ? {} : { limitMs });
   const parsed = end?.kind === "done" ? migrateInfoSchema.safeParse(end.value) : undefined;
   return parsed?.success === true ? parsed.data : undefined;
 }
@@ -79,6 +79,8 @@ type Waiting = {
   readonly signal?: AbortSignal;
   /** Called now and then meanwhile with how things stand; answers after how many milliseconds again. */
   readonly look?: (info: MigrateInfo) => Promise<number>;
+  /** Called where QEMU was asked how they stand, and said nothing for so long. */
+  readonly unanswered?: (silentMs: number) => Promise<void>;
 };
 
 /**
@@ -88,7 +90,7 @@ type Waiting = {
 export async function awaitMigration(
   live: LiveRun,
   wanted: readonly string[],
-  { limitMs, signal, look }: Waiting,
+  { limitMs, signal, look, unanswered }: Waiting,
 ): Promise<string> {
   const giveUpAt = performance.now() + (limitMs ?? Number.POSITIVE_INFINITY);
   // QEMU is slow to answer while it takes memory in; what it said by itself is enough to begin with.
@@ -105,6 +107,7 @@ export async function awaitMigration(
     }
     const heard = live.migration;
     const info = await queryMigrate(live);
+    if (info === undefined) await unanswered?.(performance.now() - now);
     // An event that came during the question is newer than its answer.
     if (info?.status !== undefined && live.migration === heard) live.migration = info.status;
     const pauseMs = info === undefined ? undefined : await look?.(info);

@@ -86,6 +86,22 @@ export const moveDriverMutants: readonly Mutant[] = [
     replace: '  if (existsSync(String(path).concat(".never"))) return refused(',
   },
   {
+    id: "silent-target-waited-for",
+    rule: "S15",
+    what: "A guest stands still for as long as a target that took its connection says nothing.",
+    file: "src/adapters/qemu/move-out.ts",
+    find: "if (await hangUp(live)) stalled ??=",
+    replace: "if (silentMs < 0) stalled ??=",
+  },
+  {
+    id: "silent-target-keeps-what-was-called-off",
+    rule: "S15",
+    what: "A move that is called off waits for a target that took its connection and says nothing.",
+    file: "src/adapters/qemu/move-hang-up.ts",
+    find: "|| !(await hangUp(live))) return info;",
+    replace: "|| hangUp.length > 0) return info;",
+  },
+  {
     id: "unreadable-disk-copied-with-holes",
     rule: "S15",
     what: "What cannot be read of a disk that is copied is left out, and the guest goes on at the target without it.",

@@ -221,7 +221,8 @@ describe("proofs", () => {
       .put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun" }))
       .host("h1", 2);
     expect(deviceWork(records.view)).toEqual([]);
-    const decided = decideProofs(records.view, knowledge(records), []);
+    const known = { ...knowledge(records), fencesSeenAt: new Map([["h1/1", 1_000]]) };
+    const decided = decideProofs(records.view, known, []);
     expect(written(decided, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "abandoned" });
   });
 
@@ -230,7 +231,8 @@ describe("proofs", () => {
       .put(keys.fence(host("h1"), incarnation(1)), fence({ device: "begun", proofs: ["silence", "last-word"] }))
       .put(keys.owner(vmId("web")), held("h2", 1, 2))
       .host("h1", 2);
-    const decided = decideProofs(records.view, knowledge(records), []);
+    const known = { ...knowledge(records), fencesSeenAt: new Map([["h1/1", 1_000]]) };
+    const decided = decideProofs(records.view, known, []);
     expect(written(decided, keys.fence(host("h1"), incarnation(1)))).toMatchObject({ device: "abandoned" });
   });
 

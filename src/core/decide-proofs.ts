@@ -90,8 +90,8 @@ function decideGivenUp(view: ClusterView, known: ManagerKnowledge, also: readonl
  * began at the latest when that one heard of the host's return, or lost contact itself (S9).
  */
 function noCallAfter(host: HostId, incarnation: Incarnation, known: ManagerKnowledge): number {
-  const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation)) ?? known.now;
-  if (known.leadingSince !== null && known.leadingSince < seenAt) return known.now;
+  const seenAt = known.fencesSeenAt.get(fenceKey(host, incarnation));
+  if (known.leadingSince !== null && seenAt !== undefined && known.leadingSince < seenAt) return known.now;
   const contact = known.contacts.get(host);
   const backSince = contact !== undefined && contact.incarnation > incarnation ? contact.since : known.now;
   return backSince + limits.deviceCallMaxMs + 2 * limits.ownGapMaxMs;

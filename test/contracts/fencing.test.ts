@@ -98,6 +98,26 @@ describe("Fence agents", () => {
     await expect.poll(() => helpers.filter(runs)).toEqual([]);
   });
 
+  it("[S9] a call ends within its limit also where the daemon that made it is gone", async () => {
+    const dir = newDir();
+    const left = join(dir, "helper.pid");
+    writeFileSync(join(dir, "fence_hangs"), `#!/bin/sh\nsleep 1000 &\necho $! >> ${left}\nwait\n`);
+    chmodSync(join(dir, "fence_hangs"), 0o755);
+    const url = new URL("../../src/adapters/fence/fence-agent.ts", import.meta.url).href;
+    const call = `import { fenceAgents } from ${JSON.stringify(url)};
+      const device = ${JSON.stringify(record("fence_hangs").device)};
+      fenceAgents({ path: ${JSON.stringify(`${dir}:/usr/bin:/bin`)}, limitMs: 6_000 }).powerOff(device, () => undefined);`;
+    const daemon = spawn(process.execPath, ["--input-type=module-typescript", "-e", call], { stdio: "ignore" });
+    await expect
+      .poll(() => existsSync(left) && readFileSync(left, "utf8").endsWith("\n"), { timeout: 20_000 })
+      .toBe(true);
+    daemon.kill("SIGKILL");
+    await ended(daemon);
+    const helper = Number(readFileSync(left, "utf8"));
+    expect(runs(helper)).toBe(true);
+    await expect.poll(() => runs(helper), { timeout: 20_000 }).toBe(false);
+  });
+
   it("shows the agent's last words without the password", async () => {
     const bench = await ipmiBench("good");
     const device = { ...bench.device, options: { ...bench.device.options, password: "wrong-secret" } };

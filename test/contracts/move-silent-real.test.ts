@@ -104,3 +104,15 @@ test("[S15] silent where its guest is to come in, and called off: the guest goes
   expect(ends).toMatchObject([{ kind: "refused", code: "move-cancelled" }]);
   await expectGoesOn();
 });
+
+test(
+  "[S15] silent where its guest is to come in, and called off by an agent that is new: the guest goes on",
+  limit,
+  async () => {
+    await movesOut(ports.memory);
+    await rig.source.until("the guest waits with its QEMU", () => rig.connectionsOut(here, ports.memory) > 0);
+    await rig.source.reopen();
+    expect(await call((driver, end) => driver.cancelOut(here, end))).toEqual(done);
+    await expectGoesOn();
+  },
+);

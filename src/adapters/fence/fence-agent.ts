@@ -14,6 +14,11 @@ const statusOff = 2;
 /** Debian's agents need Debian's own python3 and tools, whatever the caller's PATH says. */
 const agentPath = "/usr/sbin:/usr/bin:/sbin:/bin";
 
+const timeoutTool = "/usr/bin/timeout";
+/** Its own words and code for what could not be begun, and for what was killed. */
+const notRun = /^(?:\/usr\/bin\/)?timeout: failed to run command/mu;
+const timedOut = 137;
+
 export type FenceAgentOptions = {
   readonly path?: string;
   /** For tests only: shorter limits than the port's. */
@@ -99,8 +104,10 @@ function runAgent(
   limitMs: number,
   done: (end: AgentEnd) => void,
 ): void {
-  // A group of its own: the agent's helper (ipmitool) must end with it.
-  const child = spawn(device.agent, [], { stdio: ["pipe", "pipe", "pipe"], detached: true, env: { PATH: path } });
+  // A group of its own: the agent's helper (ipmitool) must end with it. It ends within its limit also where this process does not see
+  // that: nobody may be switched off by a call of a daemon that died long ago (S9).
+  const args = ["-s", "KILL", String(limitMs / 1_000), device.agent];
+  const child = spawn(timeoutTool, args, { stdio: ["pipe", "pipe", "pipe"], detached: true, env: { PATH: path } });
   let words = "";
   let ended = false;
   const end = (result: AgentEnd): void => {
@@ -120,7 +127,9 @@ function runAgent(
   child.stderr.on("data", listen);
   child.once("error", (error) => end({ kind: "absent", cause: `${device.agent} cannot be run: ${error.message}` }));
   child.once("close", (code) => {
-    if (code === null) end({ kind: "hung" });
+    if (code === null || code === timedOut) end({ kind: "hung" });
+    else if (notRun.test(words))
+      end({ kind: "absent", cause: `${device.agent} cannot be run: ${lastWords(words, device)}` });
     else end({ kind: "exited", code, words: lastWords(words, device) });
   });
   // An agent that ends without reading breaks the pipe; its exit code tells the story.

@@ -85,7 +85,7 @@ export async function startMirrors(live: LiveRun, mirroring: Mirroring): Promise
       ...tls,
     };
     const added = await live.qmp?.execute("blockdev-add", node, { limitMs: limits.openMs });
-    if (added?.kind === "late" && !isFrozen(live) && (await hangUp(live)))
+    if (added?.kind === "late" && (await hangUp(live, () => !isFrozen(live))).kind === "ended")
       return brokenOff(live, whatStalled(address, limits.openMs));
     if (added?.kind !== "done") return refused(live, added);
     const job = {

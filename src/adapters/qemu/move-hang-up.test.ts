@@ -16,3 +16,8 @@ test("the connections of a process by the words of ss: of nobody whose number on
   expect(connectionsOf(told, [])).toEqual([]);
   expect(connectionsOf("", [16579])).toEqual([]);
 });
+
+test("the link of an address is left out: ss does not take back what it says", () => {
+  const [one] = connectionsOf('ESTAB 0 0 [fe80::11]%eth1:55074 [fe80::13]%eth1:49213 users:(("qemu",pid=5,fd=1))', [5]);
+  expect(one).toEqual({ local: "[fe80::11]:55074", peer: "[fe80::13]:49213" });
+});

@@ -32,6 +32,8 @@ const limits = {
   connectMs: 5_000,
   /** Bytes of a cut connection wait in the kernel for a quarter of an hour: this long without any, and it is over. */
   stallMs: 10_000,
+  /** Longer than a target's storage may take to flush what is left of its disks. */
+  silentMs: 25_000,
   cancelMs: 2_000,
   /** As long as the target waits for it (core/limits.ts). */
   handOverMs: 10_000,
@@ -263,7 +265,9 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
   };
   const stillOf = stillWatch(2 * limits.progressMs);
   let stalled: string | undefined;
+  let silentMs = 0;
   const look = async (info: MigrateInfo): Promise<number> => {
+    silentMs = 0;
     const stillMs = stillOf(info.ram?.transferred ?? 0, performance.now());
     if (stillMs > (info.status === "setup" ? limits.connectMs : limits.stallMs)) {
       stalled ??= whatStalled(copying.link, stillMs);
@@ -279,15 +283,17 @@ async function followCopy(host: QemuHost, live: LiveRun, copying: Copying): Prom
     return runs ? limits.watchMs : limits.progressMs;
   };
   const { signal } = copying;
-  // It has not begun to send: it waits for the target's first word, and its guest with it.
-  const unanswered = async (silentMs: number): Promise<void> => {
-    if (live.qmp === undefined || signal.aborted || isFrozen(live) || !isConnecting(live)) return;
-    if (await hangUp(live)) stalled ??= whatStalled(copying.link, silentMs);
+  // Before it has begun to send it waits for the target's first word, and its guest with it; later for a storage as well.
+  const isStuck = (): boolean =>
+    live.qmp !== undefined && !signal.aborted && !isFrozen(live) && (isConnecting(live) || silentMs > limits.silentMs);
+  const unanswered = async (ms: number): Promise<void> => {
+    silentMs += ms;
+    if (isStuck() && (await hangUp(live, isStuck)).kind === "ended") stalled ??= whatStalled(copying.link, silentMs);
   };
   const wanted = ["pre-switchover", "cancelling", ...over];
   const status = await awaitMigration(live, wanted, { limitMs: null, signal, look, unanswered });
   if (status === "lost") return refuse("vm-not-running", { vm: live.run.vm });
-  if (status !== "pre-switchover") return brokenOff(live, stalled);
+  if (status !== "pre-switchover" || stalled !== undefined) return brokenOff(live, stalled);
   if (copying.stoppedAt === 0) copying.stoppedAt = performance.now();
   live.stoppedToMove = true;
   // Not asked of QEMU: the guest stands still, each question would cost it.
@@ -356,7 +362,12 @@ export async function cancelOut(host: QemuHost, run: VmRun): Promise<HypervisorE
 }
 
 async function goBack(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
-  const before = (await queryToCallOff(live))?.status;
+  const called = await queryToCallOff(live);
+  if ("silent" in called)
+    return readCgroupEvents(live.cgroup)?.populated === true
+      ? { kind: "unknown", cause: `QEMU of ${runKey(live.run)}: ${called.silent}` }
+      : refuse("vm-not-running", { vm: live.run.vm });
+  const before = called.info.status;
   if (before !== undefined && !over.includes(before)) {
     await live.qmp?.execute("migrate_cancel");
     await awaitMigration(live, over, { limitMs: limits.cancelMs });

@@ -19,8 +19,8 @@ const usage = `usage: sim --seeds N [--first S] [--json] [--stop]   play N seeds
        sim --seed S --json [--save FILE]                the same as one row, as of a failure among many; rule null: it held
        sim --replay FILE [--trace] [--shrink] [--json]  play a recorded plan
        sim --outside [--json]                           play the stories beyond the guarantee: what is lost in each
---layout two, with --seeds or --seed: worlds of two hosts without a witness, a stream of seeds of its own, instead of three to
-five hosts (--layout many, the default). The same number is another night there.
+--layout LAYOUT, with --seeds or --seed: another stream of seeds than many (the default: three to five hosts); two: two hosts without
+a witness; local: as many, and half of the VMs have their disks with their host alone. The same number is another night in each.
 A row's commit ends in +changes where the tree had changes that were not committed.
 Exit code 0: everything held.`;
 

@@ -29,16 +29,16 @@ export function continueMoves(round: VmRound): void {
     const stage = stageOf(view, move.value);
     // Nothing but its error is told of such a VM; once a person has dealt with that, it starts anew.
     const isGivenUp = stage === "free" && vmError(view, id) !== undefined;
-    if (round.isTaken(id) && !isGivenUp) continue;
+    // So it is where its guest has ended before it could take its disks along: it stays with them, whether or not it starts there.
+    const staysThere = stage === "free" && vm !== undefined && isBound(view, vm, move.value.to);
+    if (round.isTaken(id) && !isGivenUp && !(staysThere && round.isOnlySaid(id))) continue;
     if (round.postpones()) return;
-    if (isGivenUp) endMove(round, move, vm);
+    if (isGivenUp || staysThere) endMove(round, move, vm);
     else if (stage === "switched") endSwitched(round, move, vm);
     else if (stage === "over" || vm === undefined) endMove(round, move, vm);
     else if (stage === "failed") countFailure(round, move, vm);
     else if (stage === "waits" && move.value.live !== undefined) watchLive(round, move, vm);
     // One that is wanted is placed like every VM that nobody may run.
-    // Its guest has ended before it could take its disks along: it stays with them.
-    else if (stage === "free" && isBound(view, vm, move.value.to)) endMove(round, move, vm);
     else if (stage === "free" && vm.requested !== "started") changePlace(round, move.value, vm);
   }
 }

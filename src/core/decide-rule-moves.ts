@@ -11,6 +11,7 @@ import { noChange } from "./plans.ts";
 import { restlessVms } from "./restless.ts";
 import { unmovedVms } from "./unmoved.ts";
 import type { VmRound } from "./vm-round.ts";
+import { liesOn } from "./volume-place.ts";
 
 /**
  * VMs that run where the rules would not have them go where they do: to a host of a better class, to what they belong
@@ -31,16 +32,19 @@ export function followRules(round: VmRound): void {
     // What is about to go has its own way with its VMs (HM3, HM4).
     if (isGoing(view, owner.host)) continue;
     if (round.isCrowded(owner.host)) round.skip(id);
-    else if (isToStay(round, vm, owner)) remember(round, unmoved, id);
+    else if (isToStay(round, vm, owner)) remember(round, unmoved, vm);
     else if (sayPaused(round, vm, owner)) continue;
     else if (!mayGo(round, vm, owner)) round.skip(id);
     else if (mayMove(round, vm)) follow(round, vm, owner);
   }
 }
 
-/** Only what follows from the records: what is under way, or was decided in this round, may yet come otherwise. */
-function remember(round: VmRound, unmoved: Set<VmId>, vm: VmId): void {
-  if (!round.hasPlaced()) unmoved.add(vm);
+/**
+ * Only what follows from the records: what is under way, or was decided in this round, may yet come otherwise. One whose disks lie
+ * with its host goes elsewhere only while its guest runs, and as its copies are: that changes more often than it is looked at.
+ */
+function remember(round: VmRound, unmoved: Set<VmId>, vm: Vm): void {
+  if (!round.hasPlaced() && liesOn(round.view, vm) === undefined) unmoved.add(vm.id);
 }
 
 function isToStay(round: VmRound, vm: Vm, owner: HeldOwner): boolean {

@@ -66,6 +66,14 @@ export class VmRound {
     return all.some((key) => unreadable.has(key));
   }
 
+  /** Nothing is decided about it in this round so far, and nothing on its way: it was only said how it stands. */
+  isOnlySaid(vm: VmId): boolean {
+    const subject = subjectOf(vm);
+    return (
+      this.#notices.some((one) => one.subject === subject) && !this.#decisions.some((one) => one.subject === subject)
+    );
+  }
+
   /** Whether it is as it should be cannot be seen now: what was said of it before still holds. */
   skip(vm: VmId): void {
     this.#unseen.add(subjectOf(vm));

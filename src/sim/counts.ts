@@ -39,10 +39,16 @@ const ofTwoHostsAlone = [
 /** Two hosts hold no deadline, keep nobody even, and cannot spare one that leaves the cluster (S23). */
 const ofManyHostsAlone = ["freezes", "thaws", "evenings", "removals"];
 
+const ofCopies = ["copiesInSync", "copiesLeftBehind", "promotions", "plannedFailovers"];
+const notReached: Readonly<Record<SeedLayout, readonly string[]>> = {
+  many: ofTwoHostsAlone,
+  local: [...ofTwoHostsAlone, ...ofCopies],
+  two: ofManyHostsAlone,
+};
+
 /** What every longer lane of a layout must have reached at least once. */
 export function outcomesOf(layout: SeedLayout): readonly string[] {
-  const others = layout === "two" ? ofManyHostsAlone : ofTwoHostsAlone;
-  return outcomeNames.filter((name) => !others.includes(name));
+  return outcomeNames.filter((name) => !notReached[layout].includes(name));
 }
 
 export function add(counts: Counts, name: string, by = 1): void {

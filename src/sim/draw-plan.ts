@@ -19,6 +19,7 @@ import {
 import { drawRules } from "./faults/ruling.ts";
 import type { FaultEvent, PlannedVm, SeedLayout, WorldPlan } from "./plan.ts";
 import { withCopies } from "./with-copies.ts";
+import { withLocals } from "./with-locals.ts";
 
 /** A story that single draws would tell too seldom: faults that belong together, with times that matter. */
 type Recipe = (random: SeededRandom, context: DrawContext, atMs: number) => FaultEvent[];
@@ -34,6 +35,7 @@ const kvmShare = 0.25;
  */
 export function drawPlan(seed: string, layout: SeedLayout = "many"): WorldPlan {
   if (layout === "two") return drawTwo(seed);
+  if (layout === "local") return withLocals({ ...drawUncopied(`local ${seed}`), seed });
   const plan = drawUncopied(seed);
   return seededRandom(`copied ${seed}`).chance(copiedShare) ? withCopies(plan) : plan;
 }

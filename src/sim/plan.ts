@@ -40,10 +40,10 @@ export const planProfiles = { ...profiles, two: withoutDeadline } as const;
 export type ProfileName = keyof typeof planProfiles;
 
 /**
- * Seeds come in two streams: worlds of three to five hosts, and worlds of two hosts that vote, and of nobody else (S23). The same
- * number is another night in each.
+ * Seeds come in streams: worlds of three to five hosts; the same where half of the VMs have their disks with their host alone (S15); and
+ * worlds of two hosts that vote, and of nobody else (S23). The same number is another night in each.
  */
-export const seedLayouts = ["many", "two"] as const;
+export const seedLayouts = ["many", "local", "two"] as const;
 export type SeedLayout = (typeof seedLayouts)[number];
 
 /** One fault or order of a plan. Plain data, so that it can be recorded, dropped by the shrinker and written by hand. */

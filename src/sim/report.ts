@@ -47,6 +47,7 @@ export const countedFrom = 200;
 /** The parts of all seeds of a layout that must have these, at least. */
 const sharesMin: Readonly<Record<SeedLayout, Readonly<Record<string, number>>>> = {
   many: { fencings: 0.2, takeovers: 0.2, thaws: 0.2 },
+  local: { fencings: 0.2, takeovers: 0.2, thaws: 0.2 },
   two: { fencings: 0.2, forcedStores: 0.2, joinedAgain: 0.2 },
 };
 

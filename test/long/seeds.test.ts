@@ -4,6 +4,7 @@ import { playMany } from "../../tools/sim/many.ts";
 
 test.each([
   { layout: "many", count: 2_000 },
+  { layout: "local", count: 300 },
   { layout: "two", count: 300 },
 ] as const)(
   "$count fresh seeds of the layout $layout hold, and reach everything they should",

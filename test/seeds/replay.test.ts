@@ -26,15 +26,17 @@ test("a recorded plan gives the story of its seed", () => {
 
 test("a plan is at least as rough as it should be", () => {
   for (let i = 0; i < 400; i++) {
-    const layout = seedLayouts[i % 2] ?? "many";
-    const plan = drawPlan(String(1 + Math.floor(i / 2)), layout);
+    const layout = seedLayouts[i % seedLayouts.length] ?? "many";
+    const plan = drawPlan(String(1 + Math.floor(i / seedLayouts.length)), layout);
     expect(plan.endAtMs).toBeGreaterThanOrEqual(600_000);
     expect(layout === "two" ? [2] : [3, 4, 5]).toContain(plan.hosts);
     expect(plan.vms.length).toBeGreaterThanOrEqual(6);
     expect(plan.events.filter((event) => !event.kind.startsWith("operator")).length).toBeGreaterThanOrEqual(5);
     const copied = plan.groups?.flatMap(({ vms }) => vms) ?? [];
     const others = plan.vms.filter(({ name }) => !copied.includes(name));
-    expect(new Set(others.map((vm) => vm.pool))).toEqual(new Set(["shared", "replicated"]));
+    expect(new Set(others.map((vm) => vm.pool))).toEqual(
+      new Set(["shared", layout === "local" ? "own" : "replicated"]),
+    );
   }
 });
 

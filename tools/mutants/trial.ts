@@ -1,4 +1,4 @@
-import type { SeedLayout } from "../../src/sim/plan.ts";
+import { type SeedLayout, seedLayouts } from "../../src/sim/plan.ts";
 
 /** One run of the simulator: a seed's drawn plan, or a scenario of test/scenarios. */
 export type Trial =
@@ -24,6 +24,10 @@ export function nameOf(trial: Trial): string {
 export function trialOf(name: string): Trial | undefined {
   const [kind, what = "", of, layout] = name.split(" ");
   if (kind === "seed" && Number.isSafeInteger(Number(what)))
-    return { kind: "seed", seed: Number(what), layout: of === "of" && layout === "two" ? layout : "many" };
+    return {
+      kind: "seed",
+      seed: Number(what),
+      layout: seedLayouts.find((one) => of === "of" && one === layout) ?? "many",
+    };
   return kind === "scenario" ? { kind: "scenario", scenario: what } : undefined;
 }

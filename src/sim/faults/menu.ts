@@ -6,7 +6,7 @@ import { hostFaults } from "./hosts.ts";
 import { doubling, linkFaults } from "./links.ts";
 import { deviceLies, machineFaults, qmpLate } from "./machines.ts";
 import { managingFaults } from "./managing.ts";
-import { movingFaults, switchoverInTrouble } from "./moving.ts";
+import { localMoveInTrouble, movingFaults, switchoverInTrouble } from "./moving.ts";
 import { operatorFaults } from "./operator.ts";
 import { plannedFailover } from "./planned-failover.ts";
 import { processFaults } from "./processes.ts";
@@ -34,6 +34,9 @@ export const managingMenu: readonly FaultKind[] = managingFaults;
 
 /** What goes wrong while a guest moves; drawn by itself, too. */
 export const movingMenu: readonly FaultKind[] = movingFaults([...faultMenu]);
+
+/** The same of guests that take their disks along; drawn where there are such. */
+export const localMovingMenu: readonly FaultKind[] = [localMoveInTrouble([...faultMenu])];
 
 /** What people say of where VMs may run; drawn by itself, too. */
 export const rulingMenu: readonly FaultKind[] = rulingFaults;
@@ -90,14 +93,16 @@ export const removalMenu: readonly FaultKind[] = [hostLeaves];
 /** Of two hosts, one goes on without the other; drawn in worlds of two (S23). */
 export const takeoverMenu: readonly FaultKind[] = [takeovers([...faultMenu])];
 
+const ofUncopied = [
+  ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
+  ...[rulingMenu, movingMenu, lastMenu, lateMenu, removalMenu],
+].flat();
 const drawn: Readonly<Record<SeedLayout, readonly FaultKind[]>> = {
-  many: [
-    ...[faultMenu, rareMenu, recipeMenu, orderMenu, managingMenu],
-    ...[rulingMenu, movingMenu, copyingMenu, failoverMenu, lastMenu, lateMenu, removalMenu],
-  ].flat(),
+  many: [...ofUncopied, ...copyingMenu, ...failoverMenu],
+  local: [...ofUncopied, ...localMovingMenu],
   two: [faultMenu, orderMenu, managingMenu, movingMenu, copyingMenu, failoverMenu, takeoverMenu].flat(),
 };
-const all: readonly FaultKind[] = [...drawn.many, ...drawn.two, deviceLies, thawFails];
+const all: readonly FaultKind[] = [...drawn.many, ...drawn.local, ...drawn.two, deviceLies, thawFails];
 
 /** Every kind that seeds of a layout draw: a count of each is held against zero. */
 export function drawnKinds(layout: SeedLayout): readonly string[] {

@@ -44,6 +44,11 @@ export function switchoverInTrouble(kinds: readonly FaultKind[]): FaultKind {
   return { ...inTrouble("switchover-in-trouble", kinds, ({ local }) => local.length > 0), weight: 10 };
 }
 
+/** The same of a VM whose disks lie with its host alone: it takes them along. */
+export function localMoveInTrouble(kinds: readonly FaultKind[]): FaultKind {
+  return inTrouble("local-move-in-trouble", kinds, ({ local }) => local.length > 0);
+}
+
 function inTrouble(name: string, kinds: readonly FaultKind[], fits: (copy: Copy) => boolean): FaultKind {
   const kindOf = (wanted: string): FaultKind | undefined => kinds.find((kind) => kind.name === wanted);
   return {

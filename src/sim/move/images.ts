@@ -41,9 +41,13 @@ export class SimImages {
     return undefined;
   }
 
-  /** Of a run that never came to wait. */
+  /** Of a run that never came to wait: what nobody has filled was no image yet, and no record has to give it up. */
   unmake({ vm, copied = [] }: IncomingRequest): void {
-    for (const i of copied) this.remove(vm.spec.disks[i]?.volume ?? "");
+    for (const i of copied) {
+      const volume = vm.spec.disks[i]?.volume ?? "";
+      if (this.all.get(volume)?.whole === false) this.all.delete(volume);
+      else this.remove(volume);
+    }
   }
 }
 

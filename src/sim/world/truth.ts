@@ -148,8 +148,8 @@ export class Truth {
 
   #hear(event: Event): void {
     const { vm } = event.subjects;
-    // What became of a point; and that it stood still some time ago, which its host can tell only afterwards.
-    const isBeside = event.type.startsWith("point-") || event.type === "vm-stood-still";
+    // What became of a point or an old disk; and that it stood still some time ago, which its host can tell only afterwards.
+    const isBeside = event.type.startsWith("point-") || beside.includes(event.type);
     if (vm !== undefined && !isBeside) this.lastWord.set(vm, event);
   }
 
@@ -159,6 +159,8 @@ export class Truth {
     return owner.incarnation === run.incarnation && owner.epoch === run.epoch;
   }
 }
+
+const beside = ["vm-stood-still", "old-disks-removed"];
 
 function putOrDelete<K, T>(map: Map<K, T>, key: K, value: T | undefined): void {
   if (value === undefined) map.delete(key);

@@ -18,6 +18,22 @@ export const localMoveMutants: readonly Mutant[] = [
       'else if ((moving.stage === "ready" || copiedDisks(view, move.value).copied !== undefined) && !building.busy(vm) && isConfirmed(',
   },
   {
+    id: "move-of-disks-that-stay-never-ends",
+    rule: "HM1",
+    what: "The move of a VM whose guest ended before it could take its disks along goes on while it can start nowhere.",
+    file: "src/core/decide-moves.ts",
+    find: " && !(staysThere && round.isOnlySaid(id))) continue;",
+    replace: ") continue;",
+  },
+  {
+    id: "local-vm-remembered-as-staying",
+    rule: "PL2",
+    what: "That a VM with disks of its own host stays, since its guest did not run, is remembered once it runs.",
+    file: "src/core/decide-rule-moves.ts",
+    find: "if (!round.hasPlaced() && liesOn(round.view, vm) === undefined) unmoved",
+    replace: "if (!round.hasPlaced()) unmoved",
+  },
+  {
     id: "old-disks-given-up-at-the-hand-over",
     rule: "S15",
     what: "The disks that a VM moves away from are given up with the hand-over, before anybody saw it live with the new ones.",

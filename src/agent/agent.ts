@@ -29,6 +29,7 @@ export function startAgent(self: HostId, accel: "kvm" | "tcg", now: InstantMs): 
     synced: false,
     syncedRevision: noRevision,
     listing: { needed: true, asked: undefined, nextAt: now },
+    silent: new Map(),
     pending: new Map(),
     ops: new Map(),
     moveEnds: new Map(),

@@ -77,7 +77,7 @@ export function endRun(building: Building, local: Local, ending: Ending): void {
   else if (how === "refused") answerMove(building, local, "move-copy-not-reached", params);
 }
 
-function graceOf({ happened: { view } }: Building, { run: { vm } }: Local): number {
+export function graceOf({ happened: { view } }: Building, { run: { vm } }: Local): number {
   const order = view.orders.get(vm)?.value.order;
   const ordered = order?.kind === "stop" ? order.graceMs : undefined;
   return ordered ?? view.vms.get(vm)?.value.stopGraceMs ?? 0;
@@ -107,7 +107,7 @@ function answerMove(building: Building, { run }: Local, code: string, params: Pa
 }
 
 /** A VM that cannot be stopped is in error until somebody disables it; the agent goes on trying (HM2). */
-function recordError(building: Building, { run }: Local): void {
+export function recordError(building: Building, { run }: Local): void {
   const { view, wall } = building.happened;
   const registration = view.hosts.get(building.state.self);
   const subject = `plan ${run.vm}`;

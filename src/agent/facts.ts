@@ -7,6 +7,7 @@ import type { Incarnation } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HostFacts } from "../model/records.ts";
 import { type Building, isNamed } from "./building.ts";
+import { silentChecks } from "./silent.ts";
 import { runKey } from "./state.ts";
 
 const readEveryMs = 10_000;
@@ -26,6 +27,7 @@ export function decideFacts(building: Building, incarnation: Incarnation): void 
   const refused = copiesRefused(building);
   const next: HostFacts = {
     ...{ ...state.reading, schema: 1, incarnation, accel: state.accel, at: happened.wall },
+    checks: [...state.reading.checks, ...silentChecks(building)],
     ...(refused.length === 0 ? {} : { copiesRefused: refused }),
   };
   if (registration === undefined || (before !== undefined && sameFacts(before.value, next))) return;

@@ -29,6 +29,6 @@ export function withLocal(state: AgentState, local: Local): AgentState {
 /** A part that has just begun. */
 export function partOf(part: Moving["part"], of: Moving["of"], more: Partial<Moving> = {}): Moving {
   const nothingYet = { doors: null, tls: true, stage: "begun", retryAt: null, since: null, stoodSince: null } as const;
-  const goesOn = { stands: null } as const;
+  const goesOn = { stands: null, tries: 0, unanswered: null, silenceTold: false } as const;
   return { part, of, ...nothingYet, ...goesOn, ...more };
 }

@@ -7,7 +7,8 @@ import type { Params } from "../model/reason.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import type { MovePart, VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
-import { type MoveOp, runKey } from "./state.ts";
+import { withLocal } from "./locals.ts";
+import { type Local, type MoveOp, runKey } from "./state.ts";
 
 // What both ends of a live move need.
 
@@ -38,6 +39,12 @@ export function beginStep(
 ) {
   const op = building.op({ kind, runKey: runKey(run) });
   building.effects.push({ kind, op, run });
+}
+
+export function kill(building: Building, local: Local): void {
+  const op = building.op({ kind: "kill", runKey: runKey(local.run) });
+  building.state = withLocal(building.state, { ...local, phase: "killing" });
+  building.effects.push({ kind: "kill", op, run: local.run });
 }
 
 export function migrationPolicy(view: ClusterView): Policy["migration"] {

@@ -13,8 +13,9 @@ import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import type { Building } from "./building.ts";
 import { isGoingDown, whyEnding } from "./ending.ts";
+import { endUnanswered, letGoOn, letGoOnBefore } from "./letting-go-on.ts";
 import { partOf, withLocal } from "./locals.ts";
-import { beginStep, failMove, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
+import { beginStep, failMove, kill, migrationPolicy, moveSubject, movesHere, movesMax, nameOf } from "./move-parts.ts";
 import { settleIncoming } from "./moving-in.ts";
 import { isWorking, withMoving } from "./note-moves.ts";
 import { copiedDisks } from "./old-images.ts";
@@ -37,6 +38,7 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
   const key = runKey(local.run);
   const me = { host: state.self, incarnation };
   const duty = moveDuty(view, me, local.run, moving.part);
+  if (duty === "let-go-on" && endUnanswered(building, local, moving)) return;
   // What is copied is let go on at once where the move has ended, and what is to be killed is killed; else a step is awaited.
   const isCopying = isWorking(state, key) && !isWorking(state, key, "migrate-out");
   if (isWorking(state, key) && duty !== "kill" && !(isCopying && duty !== "switch-over")) return;
@@ -50,7 +52,7 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
       else conduct(building, local, moving, isCopying);
       return;
     case "let-go-on":
-      beginStep(building, "cancel-out", local.run);
+      letGoOn(building, local, moving);
       return;
     case "switch-over":
       // Then it waits: its copy is all that there is of the guest until the target says that it goes on there (S15).
@@ -63,7 +65,7 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
         if (isReady) complete(building, local.run);
       }
       // Whether it ever executed is not known: nothing can be given back, and it starts afresh.
-      else if (moving.part === "arriving") kill(building, local);
+      else if (moving.part === "arriving") endCopy(building, local);
       else beginStep(building, "abandon", local.run);
       return;
     case "abandon":
@@ -73,7 +75,7 @@ export function settleMoving(building: Building, local: Local, incarnation: Inca
       takeBack(building, local, incarnation);
       return;
     case "kill":
-      kill(building, local);
+      endCopy(building, local);
   }
 }
 
@@ -87,7 +89,7 @@ function conduct(building: Building, local: Local, moving: Moving, isCopying: bo
   const withheld = whyMoveWithheld(view, vm);
   // Another move, of the same run: what was copied was copied for the one before.
   if (moving.of === null ? move.value.live?.kind === "asked" : moving.of !== move.revision)
-    beginStep(building, "cancel-out", local.run);
+    letGoOnBefore(building, local, moving, move);
   // Its conversation was an earlier agent's, or ended without an answer: nobody knows how far it came.
   else if (!isCopying && moving.stage !== "ready") failMove(building, move, "move-interrupted", params);
   else if (whyEnding(view, vm, building.state.self) !== undefined) failMove(building, move, "move-not-wanted", params);
@@ -134,7 +136,8 @@ function complete(building: Building, run: VmRun): void {
   building.effects.push({ kind: "complete", op, run, limitMs });
 }
 
-function kill(building: Building, local: Local): void {
+/** Its guest is another's, or starts afresh. */
+function endCopy(building: Building, local: Local): void {
   const { run, stopsFailed } = local;
   const { view } = building.happened;
   const self = building.state.self;
@@ -144,15 +147,13 @@ function kill(building: Building, local: Local): void {
     if (registration !== undefined)
       building.commit(`stuck ${run.vm}`, transaction(stillIn(self, registration), []), [told]);
   }
-  const op = building.op({ kind: "kill", runKey: runKey(local.run) });
-  building.state = withLocal(building.state, { ...local, phase: "killing" });
-  building.effects.push({ kind: "kill", op, run: local.run });
+  kill(building, local);
 }
 
 /** The target gave the VM back: this copy bears the name of the epoch in which it is owned again, and then goes on. */
 function takeBack(building: Building, local: Local, incarnation: Incarnation): void {
   if (local.run.incarnation !== incarnation) {
-    kill(building, local);
+    endCopy(building, local);
     return;
   }
   const as = { ...local.run, epoch: nextEpoch(nextEpoch(local.run.epoch)) };

@@ -1,4 +1,5 @@
 import { must } from "../base/assert.ts";
+import { backoffMs } from "../base/backoff.ts";
 import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, MovePart, VmRun } from "../ports/hypervisor.ts";
@@ -150,10 +151,12 @@ export function noteMoveOp(
   if (local?.phase !== "moving") return end.kind === "unknown" ? needList(state) : state;
   if (end.kind === "unknown") {
     const stage = op.kind === "complete" ? { stage: "tried" as const } : {};
-    return needList(withMoving(state, local, { ...stage, retryAt: later(now, limits.moveStepRetryMs) }));
+    return needList(withMoving(state, local, { ...stage, ...unansweredAfter(state, op, local, end.cause, now) }));
   }
-  if (end.kind === "refused" && isNotThere(end))
-    return needList(withPhase(withMoving(state, local, refusedAfter(op, local)), op.runKey, "unclear"));
+  if (end.kind === "refused" && isNotThere(end)) {
+    const change = { ...refusedAfter(op, local), ...unansweredAfter(state, op, local, end.code, now) };
+    return needList(withPhase(withMoving(state, local, change), op.runKey, "unclear"));
+  }
   switch (op.kind) {
     case "migrate-out":
       if (end.kind === "done") return withMoving(state, local, { stage: "ready" });
@@ -173,6 +176,26 @@ export function noteMoveOp(
     default:
       return state;
   }
+}
+
+/**
+ * It is tried again, with growing waits where nobody waits for it but a guest whose QEMU answers nothing; what stands for its host is
+ * frozen goes on at once with that.
+ */
+function unansweredAfter(
+  { heart }: AgentState,
+  { kind }: AgentOp,
+  { moving }: Local,
+  cause: string,
+  now: InstantMs,
+): Partial<Moving> {
+  const { tries = 0, unanswered = null } = moving ?? {};
+  const isFrozen = heart === "lost" || heart.frozen;
+  const isPrompt = kind !== "cancel-out" || isFrozen;
+  const { moveStepRetryMs, moveStuckRetryMs } = limits;
+  const waitMs = isPrompt ? moveStepRetryMs : backoffMs(tries, moveStepRetryMs, moveStuckRetryMs);
+  const said = unanswered === null ? null : { ...unanswered, cause };
+  return { tries: isFrozen ? 0 : tries + 1, unanswered: said, retryAt: later(now, waitMs) };
 }
 
 /**

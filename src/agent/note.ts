@@ -9,6 +9,7 @@ import { noteCycle, noteCyclesEnded, noteFound } from "./note-cycles.ts";
 import { gone, isMoveOp, isWorking, noteMove, noteMoveOp, partSeen, takenOver } from "./note-moves.ts";
 import { isPointOp, notePoint, notePointOp } from "./note-points.ts";
 import { isReplicaOp, noteAttached, noteReplica, noteReplicaOp } from "./note-replicas.ts";
+import { noteSilent } from "./silent.ts";
 import { noteHistory, noteStillness, noteTold } from "./standstill.ts";
 import { type AgentEvent, type AgentOp, type AgentState, type ImageEnd, type Local, runKey } from "./state.ts";
 import { noteBeats } from "./target-beats.ts";
@@ -29,7 +30,10 @@ export function note(state: AgentState, happened: AgentEvent): AgentState {
       return noteVm(state, happened.event, happened.wall);
     case "listed":
       return noteFound(
-        noteAttached(noteNotes(noteList(state, happened.runs, happened.wall), happened), happened.attached),
+        noteAttached(
+          noteNotes(noteSilent(noteList(state, happened.runs, happened.wall), happened), happened),
+          happened.attached,
+        ),
         happened.cycled ?? [],
       );
     case "op-ended":

@@ -33,7 +33,7 @@ import { answerIntents } from "./intents.ts";
 import { endGivenUp, forgetAhead, isHalted, settleHalted } from "./last-cycle.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { settleMirrors } from "./mirroring.ts";
-import { moveSubject } from "./move-parts.ts";
+import { kill, moveSubject } from "./move-parts.ts";
 import { isPartHere, moveOut, settleMoving, settleQuit } from "./moving.ts";
 import { isAwaitedByMove, settleNotArrived, takeIn, writeMoveEnds } from "./moving-in.ts";
 import { lookAgain, settleImages } from "./old-images.ts";
@@ -157,12 +157,6 @@ function dropLocal(building: Building, run: VmRun): void {
   const locals = new Map(building.state.locals);
   locals.delete(runKey(run));
   building.state = { ...building.state, locals };
-}
-
-function kill(building: Building, local: Local): void {
-  const op = building.op({ kind: "kill", runKey: runKey(local.run) });
-  building.state = withLocal(building.state, { ...local, phase: "killing" });
-  building.effects.push({ kind: "kill", op, run: local.run });
 }
 
 /** A VM owned here: adopt, start, restart or give up, where no run of it is alive. */

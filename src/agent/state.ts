@@ -85,9 +85,21 @@ export type Moving = {
   readonly since: InstantMs | null;
   /** Why a guest whose move is off cannot be let go on; null: nobody tried, or it can. */
   readonly stands: string | null;
+  /** Steps in a row that had no answer, or found nothing. */
+  readonly tries: number;
+  /** It is to be let go on here, and no answer has said that it did; null: not so, or its host is frozen. */
+  readonly unanswered: Unanswered | null;
+  /** That it may stand still for that was told. */
+  readonly silenceTold: boolean;
   /** Of a guest that leaves, once all of it is copied: since when it stands still. */
   readonly stoodSince: InstantMs | null;
 };
+
+/** `cause`: what the last attempt came to, in words; empty: nothing yet. */
+export type Unanswered = { readonly since: InstantMs; readonly cause: string };
+
+/** QEMU of a run does not answer, by the listings since; `isSure`: not for a moment only. */
+export type Silent = { readonly since: WallMs; readonly at: InstantMs; readonly isSure: boolean };
 
 /** A live move that ended here without a record of it, until that is written. */
 export type MoveEnd = { readonly of: Revision; readonly code: string; readonly params: Params };
@@ -144,6 +156,8 @@ export type AgentState = {
   /** An owner record that is not newer than this was there before this agent: whether its epoch ran is not known (S14). */
   readonly syncedRevision: Revision;
   readonly listing: Listing;
+  /** Runs whose QEMU does not answer where it should, by `runKey`. */
+  readonly silent: ReadonlyMap<string, Silent>;
   /** Subjects with a transaction under way, until the view shows its outcome. */
   readonly pending: ReadonlyMap<number, AgentPending>;
   readonly ops: ReadonlyMap<number, AgentOp>;

@@ -59,7 +59,7 @@ export function eventLine(event: EventOutput): string {
 /** What somebody should see to; nothing where there is nothing. */
 export function checksText(checks: readonly Check[]): string {
   const lines = checks.map((check) => {
-    const { cause, effect, remedy } = render(check.id, check.params);
+    const { cause, effect, remedy } = render(check.id, localTimes(check.params));
     const rest = [effect === null ? "" : `\n        ${effect}`, remedy === null ? "" : `\n        ${remedy}`];
     return `${check.level.toUpperCase().padEnd(7)} ${cause}${rest.join("")}\n`;
   });

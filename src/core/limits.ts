@@ -84,6 +84,11 @@ export const limits = {
   moveStepRetryMs: 500,
   /** A guest that cannot be let go on after its move failed, as where its image is locked, is tried again after this. */
   moveStuckRetryMs: 3_000,
+  /** QEMU gives no answer when such a guest is to go on: where it is to end, it is ended after this, or its grace; then it is told. */
+  moveUnansweredMs: 5_000,
+  moveUnansweredToldMs: 30_000,
+  /** QEMU of a run answers no listing for so long: that is told, as its guest may stand still. */
+  qemuSilentMs: 10_000,
   /** The agent in a guest that came in by a move is asked this often, and silent for so long before that is told. */
   guestAskMs: 1_000,
   guestSilentMs: 10_000,
@@ -180,6 +185,10 @@ for (const profile of [...Object.values(profiles), withoutDeadline]) assertProfi
 assert(limits.graceAfterLongGapMs > limits.graceMs, "Cannot have a shorter grace after a longer gap");
 assert(3 * limits.leaderTickMs <= limits.leaderSilenceMs, "Cannot lose the office over one tick that was lost");
 assert(2 * limits.agentWakeMs <= limits.agentHungMs, "Cannot end an agent as hung that says in time that it lives");
+assert(
+  limits.qemuSilentMs < limits.agentListMs && limits.moveUnansweredMs < limits.moveUnansweredToldMs,
+  "Cannot tell of a QEMU that is silent as late as at the third listing, or end it later than that is told",
+);
 assert(
   limits.leaderSilenceMs + limits.graceMs < profiles.default.deadlineMs + profiles.default.marginMs,
   "Cannot lose the leader's host within one deadline: a new leader must be in office before the fence is due",

@@ -6,11 +6,13 @@ import { clusterStatusSchema } from "../../src/api/contract/cluster.ts";
 import { eventSchema } from "../../src/api/contract/event.ts";
 import { contract } from "../../src/api/contract/index.ts";
 import { taskSchema } from "../../src/api/contract/task.ts";
-import type { TaskId, VmId } from "../../src/model/ids.ts";
+import { moment } from "../../src/cli/text.ts";
+import { silentCheck } from "../../src/core/silent-qemus.ts";
+import type { TaskId, VmId, WallMs } from "../../src/model/ids.ts";
 import { keys } from "../../src/model/keys.ts";
 import { type ApiHost, startApiHost, until } from "../support/api-host.ts";
 import { begin as beginCli, type CliEnv, type Ended, outputOf } from "../support/cli-run.ts";
-import { held, status } from "../support/records.ts";
+import { epoch, facts, held, host, incarnation, status } from "../support/records.ts";
 
 let api: ApiHost;
 beforeEach(async () => {
@@ -105,6 +107,29 @@ describe("reading commands", () => {
     );
     expect((await holdfast("pool", "list")).out).toMatch(/shared +shared-dir +\S+ +64\/4000/u);
     expect((await holdfast("explain", "web")).out).toContain("No decision about it is on record.");
+  });
+
+  test("[S14] a QEMU that does not answer: beside the VM's state, and with what helps, until it is another run", async () => {
+    const vm = await created();
+    await api.put(keys.owner(vm), held("h1", 1, 1));
+    await api.put(keys.vmStatus(vm), status("h1", 1, 1, "running"));
+    const run = { vm, incarnation: incarnation(1), epoch: epoch(1) };
+    const said = silentCheck(api.view(), host("h1"), run, 1_000 as WallMs);
+    const known = api.view().facts.get(host("h1"))?.value ?? facts();
+    await api.put(keys.hostFacts(host("h1")), { ...known, checks: [...known.checks, said] });
+    const shown = async (...line: readonly string[]) => (await holdfast(...line)).out;
+    const since = moment(1_000).replace(".", "\\.");
+    expect(await shown("vm", "show", "web")).toMatch(new RegExp(`Silent +QEMU has not answered since ${since}\n`, "u"));
+    expect(await shown("vm", "list")).toContain("running, QEMU silent");
+    expect(await shown("host", "show", "h1")).toMatch(
+      /Checks +.*fail: QEMU of VM web on host h1 has not answered since/u,
+    );
+    const all = await shown("cluster", "status");
+    expect(all).toMatch(new RegExp(`FAIL +QEMU of VM web on host h1 has not answered since ${since}\\.\n`, "u"));
+    expect(all).toContain("`holdfast vm stop web` ends it");
+    await api.put(keys.owner(vm), held("h1", 1, 2));
+    expect(await shown("cluster", "status")).not.toContain("has not answered");
+    expect(await shown("vm", "show", "web")).not.toContain("Silent");
   });
 
   test("log renders events, and follows until it is stopped", async () => {

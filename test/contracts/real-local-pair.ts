@@ -13,10 +13,16 @@ const ballastMiB = 24;
 const mebibyte = 1024 * 1024;
 const foreign = "somebody's";
 
+type RealLocalPair = LocalMoveRig & {
+  connectionsOut(run: VmRun, ports?: typeof incomingPorts): number;
+  /** To QEMU of the source. */
+  signal(run: VmRun, name: "SIGSTOP" | "SIGCONT"): void;
+};
+
 /** Two hosts on this machine, side by side: real QEMUs, a pool folder each, guests that write a record every 20 ms. */
 export async function openRealLocalPair(
   of: { readonly source?: RealRigOptions; readonly target?: RealRigOptions } = {},
-): Promise<LocalMoveRig & { connectionsOut(run: VmRun, ports?: typeof incomingPorts): number }> {
+): Promise<RealLocalPair> {
   const source = await openRealRig(of.source);
   const target = await openRealRig(of.target);
   const hosts = { source, target };
@@ -52,6 +58,9 @@ export async function openRealLocalPair(
     },
     written: (on) => (existsSync(image(on, disk)) ? readGuestDisk(image(on, disk)).records.length : undefined),
     connectionsOut: (run, ports = incomingPorts) => connectionsTo(source.pids(run), ports),
+    signal: (run, name) => {
+      for (const pid of source.pids(run)) process.kill(pid, name);
+    },
     hasImages: (on) => images(on).every((path) => existsSync(path)),
     removeImages: (on) => {
       for (const path of images(on)) rmSync(path, { force: true });

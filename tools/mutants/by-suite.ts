@@ -30,6 +30,7 @@ export const suites = {
       ...["src/heart/registering.test.ts", "src/adapters/etcd/force.test.ts", "src/adapters/etcd/member-start.test.ts"],
       ...["src/agent/alone.test.ts", "src/agent/cycling.test.ts", "src/agent/mirroring.test.ts"],
       ...["src/agent/note-points.test.ts", "src/agent/receiving.test.ts", "src/agent/second-commit.test.ts"],
+      ...["src/agent/letting-go-on.test.ts", "src/agent/silent.test.ts"],
       ...["src/adapters/nbd/spent-chunks.test.ts", "src/adapters/qemu/guest-freeze.test.ts"],
     ],
   },

@@ -68,6 +68,8 @@ export const vmSummarySchema = z.object({
   since: wallMsSchema.nullable(),
   /** What keeps a guest that is `paused` from going on; `move`: it stands still while its memory is copied. */
   pausedBy: z.array(z.string()),
+  /** Since when QEMU has not answered its host: whatever `state` says, the guest probably stands still. Null: it answers. */
+  silentSince: wallMsSchema.nullable(),
   /** Not null where `state` is `frozen`. */
   standstill: standstillSchema.nullable(),
   /** How its group protects it, in one word with the reasons that are about it; null: it is in no group. */

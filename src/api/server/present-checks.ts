@@ -3,6 +3,7 @@ import { isSame } from "../../base/same.ts";
 import { limits } from "../../core/limits.ts";
 import { policyChecks } from "../../core/policy-checks.ts";
 import { isRemoved, leavingStore } from "../../core/removal.ts";
+import { isOverBy } from "../../core/silent-qemus.ts";
 import { vmError } from "../../core/vm-error.ts";
 import type { HostId } from "../../model/ids.ts";
 import type { Check } from "../../model/reason.ts";
@@ -48,7 +49,7 @@ export function presentChecks(view: ClusterView, tracker: Tracker, self: HostId)
       checks.push({ id: "host-in-quarantine", subject: host.id, level: "warn", params });
     }
     const facts = view.facts.get(host.id as HostId)?.value;
-    const told = (facts?.checks ?? []).filter((check) => check.level !== "ok");
+    const told = (facts?.checks ?? []).filter((check) => check.level !== "ok" && !isOverBy(view, host.id, check));
     // What concerns the whole cluster, every host says.
     checks.push(...told.filter(({ id, subject }) => !checks.some((one) => one.id === id && one.subject === subject)));
   }

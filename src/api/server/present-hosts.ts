@@ -3,6 +3,7 @@ import { leftInOrder } from "../../core/host-standing.ts";
 import { isQuarantined } from "../../core/requests/change-host.ts";
 import { promisedMiB } from "../../core/requests/create-vm.ts";
 import { findHost, networkName, poolName } from "../../core/requests/find.ts";
+import { isOverBy } from "../../core/silent-qemus.ts";
 import type { HostId, PoolId } from "../../model/ids.ts";
 import type { Refusal } from "../../model/reason.ts";
 import type { HostFacts, Member, Vm } from "../../model/records.ts";
@@ -110,7 +111,7 @@ export function presentHostDetail(view: ClusterView, wanted: string, tracker: Tr
     clockOffsetMs: facts?.clockOffsetMs ?? null,
     networks: (facts?.networks ?? []).map((reading) => ({ ...reading, network: networkName(view, reading.network) })),
     pools: (facts?.pools ?? []).map((reading) => ({ ...reading, pool: poolName(view, reading.pool) })),
-    checks: facts?.checks ?? [],
+    checks: (facts?.checks ?? []).filter((check) => !isOverBy(view, member.id, check)),
     fence:
       fence === undefined
         ? null

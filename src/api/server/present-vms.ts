@@ -2,6 +2,7 @@ import { compareNatural } from "../../base/order.ts";
 import { findVm, hostName, networkName, poolName } from "../../core/requests/find.ts";
 import { ruleBook } from "../../core/rules/rule-book.ts";
 import { serviceState } from "../../core/service-state.ts";
+import { silentSince } from "../../core/silent-qemus.ts";
 import { vmError } from "../../core/vm-error.ts";
 import { type HostSign, vmState } from "../../core/vm-state.ts";
 import type { HostId } from "../../model/ids.ts";
@@ -47,6 +48,7 @@ export function presentVm(view: ClusterView, vm: Vm, signs: Signs): VmSummary {
     memoryMiB: vm.spec.memoryMiB,
     since: status?.since ?? null,
     pausedBy: stands === null ? (status?.pausedBy ?? []) : [stands],
+    silentSince: seen === "running" || seen === "paused" ? silentSince(view, vm.id) : null,
     standstill: state === "frozen" && owner !== undefined ? presentStandstill(standstill(owner.host)) : null,
     protection: presentProtection(view, vm.id, signs),
   };

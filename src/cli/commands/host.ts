@@ -1,7 +1,7 @@
 import type { HostDetail, HostSummary } from "../../api/contract/host.ts";
 import { render } from "../../model/messages/index.ts";
 import { examples, type Group, jsonOption } from "../program.ts";
-import { age, fields, moment, orDash, staleness, standstillText, table, usageText } from "../text.ts";
+import { age, fields, localTimes, moment, orDash, staleness, standstillText, table, usageText } from "../text.ts";
 import { hostChangeCommands } from "./host-change.ts";
 
 export const hostCommands: Group = (program, cli) => {
@@ -142,7 +142,7 @@ function hostText(host: HostDetail): string {
       "Checks",
       host.checks
         .filter((check) => check.level !== "ok")
-        .map((check) => `${check.level}: ${render(check.id, check.params).cause}`)
+        .map((check) => `${check.level}: ${render(check.id, localTimes(check.params)).cause}`)
         .join("; ") || "all well",
     ],
   ]);

@@ -14,7 +14,15 @@ const task = (of: TaskOutput["waits"], end: TaskOutput["end"] = null): TaskOutpu
 /** A daemon that tells these, and then nothing until nobody listens any more. */
 async function watch(told: readonly TaskOutput[], standsSeconds: number, seconds = 60) {
   const said: string[] = [];
-  const vm = { name: "web", requested: "started", state: "stopped", host: null, epoch: 0, pausedBy: [] };
+  const vm = {
+    name: "web",
+    requested: "started",
+    state: "stopped",
+    host: null,
+    epoch: 0,
+    pausedBy: [],
+    silentSince: null,
+  };
   const follow = async (_: unknown, { signal }: { readonly signal: AbortSignal }) =>
     (async function* () {
       yield* told;

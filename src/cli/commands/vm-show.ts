@@ -30,10 +30,13 @@ function troubleLine({ name, protection }: VmSummary): string {
   return `\n${name}: ${causes.join(" ")}\n`;
 }
 
+type Stated = Pick<VmSummary, "state" | "pausedBy" | "silentSince">;
+
 /** `paused by io-error`; `paused by its move`: its guest stands still while its memory is copied. */
-export function stateText({ state, pausedBy }: Pick<VmSummary, "state" | "pausedBy">): string {
+export function stateText({ state, pausedBy, silentSince }: Stated): string {
   const by = pausedBy.map((one) => (one === "move" ? "its move" : one));
-  return by.length === 0 ? state : `${state} by ${by.join(", ")}`;
+  const silent = silentSince === null ? "" : ", QEMU silent";
+  return `${by.length === 0 ? state : `${state} by ${by.join(", ")}`}${silent}`;
 }
 
 export function vmText(vm: VmDetail): string {
@@ -60,6 +63,7 @@ export function vmText(vm: VmDetail): string {
     ["Rules", vm.rules.join(", ") || "-"],
     ["Restarts", `${vm.restarts}${vm.lastExit === null ? "" : `, last end: ${vm.lastExit}`}`],
   ];
+  if (vm.silentSince !== null) pairs.splice(3, 0, ["Silent", `QEMU has not answered since ${moment(vm.silentSince)}`]);
   if (vm.standstill !== null) pairs.splice(3, 0, ["Frozen", standstillText(vm.standstill)]);
   if (vm.usage !== null) pairs.push(["In use", usageText(vm.usage)]);
   pairs.push(...standing(vm));

@@ -50,6 +50,13 @@ export const hypervisorMessages = {
     effect: "Nothing was done.",
     remedy: "See whether the host is cut off; if it stays so, stop the VM and start it again.",
   },
+  "qemu-silent": {
+    cause: "QEMU of VM {vm} on host {host} has not answered since {sinceWall}.",
+    effect:
+      "Its guest probably stands still, and is neither restarted nor recovered for it; where QEMU comes back, it goes on by itself.",
+    remedy:
+      "Look for what it waits for on {host} (storage or network that hangs?). `holdfast vm stop {vm}` ends it, `holdfast vm start {vm}` boots it again.",
+  },
   "vm-reset-failed": {
     cause: "QEMU refused to reset VM {vm}: {detail}",
     effect: "The VM goes on as it was.",

@@ -257,6 +257,14 @@ export const migrationMessages = {
     effect: "It cannot go on. Until it is gone, the VM is not started or moved again; the host goes on trying.",
     remedy: "Look for what keeps it on {host} (storage that hangs?); a power-off of {host} ends it as well.",
   },
+  "guest-not-let-go-on": {
+    cause:
+      "The move of VM {vm} from host {host} is over, and for {seconds} s its QEMU there has not said that its guest goes on[detail?: {detail}].",
+    effect:
+      "The guest may stand still at {host}. That it goes on is asked for every few seconds; it is not started afresh by itself.",
+    remedy:
+      "`holdfast vm stop {vm}` ends it where it is, and `holdfast vm start {vm}` boots it again; until then it may come back by itself.",
+  },
   "vm-waits-for-source": {
     cause: "VM {vm} has left host {host}, which does not say that nothing is left of it there.",
     effect: "What runs goes on; the VM is not started, moved or recovered before that.",

@@ -1,7 +1,8 @@
 import type { HostMode } from "../../model/host-records.ts";
 import { nextEpoch, type VmId } from "../../model/ids.ts";
 import { type KeyName, keys } from "../../model/keys.ts";
-import type { VmMove } from "../../model/move-records.ts";
+import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
+import { defaultPolicy, policySchema } from "../../model/policy.ts";
 import type { Owner } from "../../model/records.ts";
 import { runKey } from "../world/copy.ts";
 import type { Copy } from "../world/host.ts";
@@ -166,8 +167,18 @@ function checkUntouched(world: World, copy: Copy, fail: Fail): void {
   if (killedBy !== "driver" || !isMoving || !world.truth.isNamed(run.vm, host.id, run)) return;
   // A host that goes down at once stops what runs there.
   const mode = world.truth.values.get(keys.hostMode(host.id)) as HostMode | undefined;
-  if (mode !== undefined && mode.mode !== "active" && mode.mode !== "leaving") return;
+  if (mode !== undefined && mode.mode !== "active" && (mode.mode !== "leaving" || isMoveGivenUp(world, run.vm))) return;
+  // A person has it stopped there to go back to a point.
+  const order = (world.truth.values.get(keys.vmOrder(run.vm)) as VmOrder | undefined)?.order;
+  if (order?.kind === "promote" && order.stops === true) return;
   if (world.truth.vms.get(run.vm)?.requested !== "started" || world.truth.fences.has(`${host.id}/${run.incarnation}`))
     return;
   fail(`${runKey(run)} is ended on ${host.id} for a move of it`);
+}
+
+/** Its host goes down, and waits for no further attempt (HM4). */
+function isMoveGivenUp({ truth: { values } }: World, vm: VmId): boolean {
+  const { moveAttemptsMax } = policySchema.parse(values.get(keys.policy) ?? defaultPolicy);
+  const plan = values.get(keys.vmPlan(vm)) as VmPlan | undefined;
+  return (plan?.failedMoves?.count ?? 0) >= moveAttemptsMax;
 }

@@ -15,6 +15,8 @@ const pollMs = 10;
 /** MiB a second where no bound is set. */
 const linkMiBps = 200;
 const handOverLimitMs = 10_000;
+/** So long QEMU is asked how far a move is that is called off. */
+const callOffLimitMs = 2_000;
 const done: HypervisorEnd = { kind: "done" };
 
 export class MoveSource {
@@ -133,7 +135,7 @@ export class MoveSource {
       if (qemu.isFrozen()) return end(frozen(run));
       const attempt = this.#attempts.get(qemu);
       if (attempt !== undefined) attempt.givenUp = true;
-      this.#afterAttempt(qemu, () => this.#goBack(qemu, end));
+      this.#afterAttempt(qemu, () => this.#untilAttached(qemu, callOffLimitMs, end, () => this.#goBack(qemu, end)));
     });
   }
 

@@ -100,6 +100,7 @@ const said = new Set([
   "vm-stop-failed",
   "vm-waits-for-source",
   "old-copy-does-not-end",
+  "guest-not-let-go-on",
   "scheduler-falls-back",
   "vm-waits-its-turn",
   "host-flaps",

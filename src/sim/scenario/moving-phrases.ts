@@ -82,6 +82,16 @@ export function crashOn(world: World, vm: string, host: string | undefined): voi
   if (copy !== undefined) world.qemus.endByItself(copy, "killed");
 }
 
+/** Its main loop stands: it answers nobody, and its guest waits with it. A signal ends it all the same. */
+export function hangOn(world: World, vm: string, host: string | undefined): Heal | undefined {
+  const copy = copyOn(world, vm, host);
+  if (copy === undefined) return undefined;
+  copy.hangs = true;
+  return () => {
+    copy.hangs = false;
+  };
+}
+
 /** No signal ends it, as if its storage did not answer. */
 export function keepOn(world: World, vm: string, host: string | undefined): Heal | undefined {
   const copy = copyOn(world, vm, host);

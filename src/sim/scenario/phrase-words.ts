@@ -38,6 +38,7 @@ export const phrases = [
   "watch of HOST has a gap",
   "crash VM",
   "crash VM on HOST",
+  "hang VM on HOST",
   "crash VM on HOST at its hand-over",
   "keep VM on HOST from dying at its hand-over",
   "freeze HOST at the hand-over of VM",

@@ -18,7 +18,7 @@ import type { ProcessName, SimHost } from "../world/host.ts";
 import { takeOver } from "../world/takeover.ts";
 import type { World } from "../world/world.ts";
 import { acceptLoss, deleteGroup, goBack } from "./failover-phrase.ts";
-import { asItArrives, asItIsHandedOver, atHandOver, crashOn, keepOn, onceArrived } from "./moving-phrases.ts";
+import { asItArrives, asItIsHandedOver, atHandOver, crashOn, hangOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { dropPoint, exportPoint, schedule, takePoint, testPoint } from "./point-phrases.ts";
 import { removeHost, takeBackHost } from "./removal-phrases.ts";
@@ -261,6 +261,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "watch of HOST has a gap": menu("watch-gap"),
   "crash VM": menu("qemu-crash"),
   "crash VM on HOST": done((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
+  "hang VM on HOST": (world, { vm, hosts }) => hangOn(world, vm, hosts[0]),
   "crash VM on HOST at its hand-over": atHandOver((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
   "keep VM on HOST from dying at its hand-over": atHandOver((world, { vm, hosts }) => keepOn(world, vm, hosts[0])),
   "freeze HOST at the hand-over of VM": atHandOver(menu("host-freeze")),

@@ -153,6 +153,7 @@ const sayRules: Readonly<Record<string, string>> = {
   "vm-move-called-off": "HM2",
   "vm-waits-for-source": "S15",
   "old-copy-does-not-end": "S15",
+  "guest-not-let-go-on": "S15",
   "vm-move-given-up": "HM2",
   "vm-cannot-leave": "HM3",
   "vm-locked-cannot-leave": "HM3",

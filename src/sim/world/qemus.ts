@@ -98,6 +98,7 @@ export class Qemus {
       alive: true,
       paused: false,
       isHalted: false,
+      hangs: false,
       diesNotBefore: 0,
       killedBy: undefined,
       imagesOpen: false,

@@ -73,4 +73,35 @@ export const watchRuleMutants: readonly Mutant[] = [
     find: 'id === "copies-edited" && subject === vm',
     replace: 'id === "copies-edited" && subject === host',
   },
+  {
+    id: "silent-qemu-not-told",
+    rule: "S14",
+    what: "A run whose QEMU does not answer passes for one that runs.",
+    file: "src/agent/silent.ts",
+    find: "isSure: now >= later(at, limits.qemuSilentMs)",
+    replace: "isSure: now < at",
+  },
+  {
+    id: "silent-qemu-told-of-another-run",
+    rule: "S14",
+    what: "What a host said of a QEMU is shown for the run that came after it.",
+    file: "src/core/silent-qemus.ts",
+    find: ' && one.params["epoch"] === owner.epoch',
+    replace: "",
+  },
+  {
+    id: "silent-source-ended-while-it-is-handed-over",
+    rule: "S15",
+    what: "A source whose QEMU does not answer is ended where its VM is to end, although it may just have been handed over.",
+    file: "src/agent/moving.ts",
+    find: '  if (duty === "let-go-on" && endUnanswered(building, local, moving)) return;',
+    replace: '  if (duty !== "keep" && endUnanswered(building, local, moving)) return;',
+    also: [
+      {
+        file: "src/agent/letting-go-on.ts",
+        find: " && isFree && isNamed(view, self, local.run)) {",
+        replace: " && isFree) {",
+      },
+    ],
+  },
 ];

@@ -90,13 +90,34 @@ describe("a relay that hangs, which nobody has heard who is there now", () => {
   });
 });
 
+describe("a relay that hangs in the midst of its work", () => {
+  test(
+    "[S16] is replaced though nobody gives an order: what was written meanwhile is at the replica",
+    limit,
+    async () => {
+      const doors = await attached();
+      const hung = signalRelay("relays", "SIGSTOP");
+      const waits = rig.write(1, 12, 73);
+      await rig.whileLater();
+      expect(waits.isAcknowledged).toBe(false);
+      await rig.until("the write is acknowledged", () => waits.isAcknowledged);
+      expect(told("holds")).toHaveLength(1);
+      expect(processesOf(folderOf("relays"))).not.toEqual(hung);
+      expect(await resync(doors)).toEqual(done);
+      await inSync();
+      await expectSame(await copies());
+    },
+  );
+});
+
 describe("the relay of a cycle that is under way", () => {
   const underWay = async () => {
     await rig.startRun(run4);
     const doors = await cycles.doorsFor();
     const first = await sealed(doors);
     await fill(37);
-    await begun(doors);
+    // So slow that what the tests write has not been sent before: QEMU has to copy it away first.
+    await begun(doors, 0.25);
     return { doors, first };
   };
 

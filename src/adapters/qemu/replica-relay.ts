@@ -15,7 +15,16 @@ import {
 import { memoryFile } from "../nbd/relay-memory.ts";
 import { configFile, endRelays, noteRelay } from "./replica-relay-process.ts";
 
-const limits = { startMs: 10_000, pollMs: 10, connectMs: 2_000, orderMs: 2_000, restartMs: 100 } as const;
+const limits = {
+  startMs: 10_000,
+  pollMs: 10,
+  connectMs: 2_000,
+  orderMs: 2_000,
+  restartMs: 100,
+  /** One that hangs tells nobody that a write waits: it is asked as often, and hangs once it was silent so many times in a row. */
+  askMs: 1_000,
+  silences: 3,
+} as const;
 
 /** What is at its control socket. `silent`: it takes the connection and says nothing. */
 type Found = "speaks" | "silent" | "nobody";
@@ -194,7 +203,6 @@ export class RelayKeeper {
       const socket = createConnection({ path: this.config.control });
       let text = "";
       let found: Found = "nobody";
-      const known = this.state?.relay;
       // The kernel takes the connection of a process that stands still as well.
       const limit = setTimeout(() => socket.destroy(), limits.connectMs);
       socket.on("connect", () => {
@@ -213,13 +221,28 @@ export class RelayKeeper {
           text = text.slice(cut + 1);
           if (says === undefined) continue;
           clearTimeout(limit);
+          if (this.#socket !== socket) void this.#ask(socket);
           this.#socket = socket;
+          const known = this.state?.relay;
           this.#hear(says);
-          if (known !== undefined && known !== says.state.relay && says.id === null) this.#listener.anew();
+          if (known !== undefined && known !== says.state.relay) this.#listener.anew();
           resolve("speaks");
         }
       });
     });
+  }
+
+  /** As long as this is the connection to it. */
+  async #ask(socket: Socket): Promise<void> {
+    for (let silences = 0; ; ) {
+      await sleep(limits.askMs, undefined, { ref: false });
+      if (this.#closed || this.#socket !== socket) return;
+      silences = (await this.order({ kind: "tell" })).kind === "silent" ? silences + 1 : 0;
+      if (silences < limits.silences) continue;
+      silences = 0;
+      // Where something of it is left, as of one that waits for a disk, it is tried again.
+      await this.replace();
+    }
   }
 
   #hear({ id, refused, state }: RelaySays): void {

@@ -11,6 +11,14 @@ export const lostRelayMutants: readonly Mutant[] = [
     replace: "setTimeout(() => undefined, limits.connectMs)",
   },
   {
+    id: "nobody-asks-whether-a-relay-hangs",
+    rule: "S16",
+    what: "A relay that hangs in the midst of its work is noticed by nobody: it tells nobody that a write waits.",
+    file: "src/adapters/qemu/replica-relay.ts",
+    find: "      await this.replace();\n",
+    replace: "",
+  },
+  {
     id: "only-a-relay-that-was-heard-is-ended",
     rule: "S16",
     what: "A relay that hangs is ended only by an agent that heard it before: after a restart nobody does.",

@@ -118,6 +118,10 @@ describe("the relay of a cycle that is under way", () => {
     await fill(37);
     // So slow that what the tests write has not been sent before: QEMU has to copy it away first.
     await begun(doors, 0.25);
+    await rig.until("QEMU is at it", async () => {
+      const end = await rig.qmp().execute("query-jobs");
+      return end.kind === "done" && JSON.stringify(end.value).split('"running"').length === 3;
+    });
     return { doors, first };
   };
 

@@ -8,6 +8,7 @@ import type { Mutant } from "./mutants/mutant.ts";
 import { unplantable } from "./mutants/plant.ts";
 import { realGuardMutants } from "./mutants/planted/c-guard.ts";
 import { moveDriverMutants } from "./mutants/planted/local-moves.ts";
+import { lostRelayMutants } from "./mutants/planted/lost-relays.ts";
 import { pointDriverMutants, pointRuleMutants } from "./mutants/planted/points.ts";
 import { relayMutants, replicationMutants } from "./mutants/planted/replication.ts";
 import { takeoverMutants } from "./mutants/planted/takeover.ts";
@@ -31,7 +32,7 @@ const seedsMax = 200;
 const bySuite = {
   guard: realGuardMutants,
   replication: [...replicationMutants, ...takeoverMutants, ...pointRuleMutants, ...watchRuleMutants],
-  relay: [...relayMutants, ...pointDriverMutants, ...watchMutants],
+  relay: [...relayMutants, ...lostRelayMutants, ...pointDriverMutants, ...watchMutants],
   moves: moveDriverMutants,
 } as const;
 const nothing = "No bug was planted.";

@@ -72,9 +72,9 @@ export function cyclesOf(current: () => CycleRig) {
       current().end<SealedCycle | null>((end) => current().cycleTarget.lastCycle(run4.vm, (found) => end(found))),
     endCycles: (run = run4) => current().end<HypervisorEnd>((end) => current().cycleSource.endCycles(run, end)),
     /** One that is slow enough for something to happen meanwhile; its end, once it has one. */
-    begun: async (doors: readonly Door[]): Promise<{ end: CycleEnd | undefined }> => {
+    begun: async (doors: readonly Door[], mibPerSecond = 1): Promise<{ end: CycleEnd | undefined }> => {
       const under: { end: CycleEnd | undefined } = { end: undefined };
-      current().cycleSource.cycle(run4, requestOf(doors, { mibPerSecond: 1 }), (end) => {
+      current().cycleSource.cycle(run4, requestOf(doors, { mibPerSecond }), (end) => {
         under.end = end;
       });
       await current().until("something of it is sent", () => current().hasSent());

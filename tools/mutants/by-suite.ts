@@ -41,7 +41,7 @@ export const suites = {
       ...["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"],
       ...["test/contracts/merge-real.test.ts", "test/contracts/branch-real.test.ts"],
       ...["test/contracts/process-end.test.ts", "test/contracts/copies-removed-real.test.ts"],
-      "test/contracts/replica-watch.test.ts",
+      ...["test/contracts/replica-watch.test.ts", "test/contracts/relay-silent-real.test.ts"],
     ],
   },
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */

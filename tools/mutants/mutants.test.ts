@@ -3,6 +3,7 @@ import { applyEdit, whyNotApplied } from "./mutant.ts";
 import { unplantable } from "./plant.ts";
 import { realGuardMutants } from "./planted/c-guard.ts";
 import { moveDriverMutants } from "./planted/local-moves.ts";
+import { lostRelayMutants } from "./planted/lost-relays.ts";
 import { pointDriverMutants, pointRuleMutants } from "./planted/points.ts";
 import { relayMutants, replicationMutants } from "./planted/replication.ts";
 import { takeoverMutants } from "./planted/takeover.ts";
@@ -17,6 +18,7 @@ const all = [
   ...replicationMutants,
   ...takeoverMutants,
   ...relayMutants,
+  ...lostRelayMutants,
   ...moveDriverMutants,
   ...pointRuleMutants,
   ...pointDriverMutants,

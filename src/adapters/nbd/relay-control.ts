@@ -66,6 +66,8 @@ export const relayStateSchema = z.object({
   sentBytes: z.number(),
   /** Every volume has its connection to the replica. */
   connected: z.boolean(),
+  /** The volumes for which QEMU is connected: nothing of them waits in it because no relay was there. */
+  served: z.array(z.string()).default([]),
   /** A request has waited for `waitMs` or longer, and the peer said nothing meanwhile. */
   waits: z.boolean(),
   /** What lies there is not what was copied to before: only all of it makes a replica (S21). */

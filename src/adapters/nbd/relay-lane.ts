@@ -68,6 +68,7 @@ export class RelayLane {
   readonly #waiting = new Map<bigint, Waiting>();
   #lastId = 0n;
   #down: Socket | undefined;
+  #isAsked = false;
   #up: Socket | undefined;
   #opening: AbortController | undefined;
   /** Not reset by a connection: one that comes and goes without an answer helps nobody. */
@@ -90,6 +91,11 @@ export class RelayLane {
   /** S21: what it answered earlier is not in there; it would be, seemingly, after some more connections. */
   get isBehind(): boolean {
     return this.#isBehind;
+  }
+
+  /** QEMU has sent something over the connection that it has: it knows that it is connected. */
+  get isServed(): boolean {
+    return this.#down !== undefined && this.#isAsked;
   }
 
   get isConnected(): boolean {
@@ -126,6 +132,7 @@ export class RelayLane {
   serve(socket: Socket, rest: ByteQueue): void {
     this.#down?.destroy();
     this.#down = socket;
+    this.#isAsked = false;
     for (const [id, { from }] of this.#waiting) if (from !== null) this.#waiting.delete(id);
     // S19: what the earlier connection sent must not land after what this one is answered.
     if (this.#taken > 0) this.#hangUp("QEMU connected anew");
@@ -160,6 +167,7 @@ export class RelayLane {
   }
 
   #take(from: Socket, request: Request, payload: readonly Buffer[]): void {
+    if (from === this.#down) this.#isAsked = true;
     if (request.command === commands.disconnect) from.end();
     else if (this.#events.answer() === null) this.#queue(from, request, payload);
     else {

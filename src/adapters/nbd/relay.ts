@@ -284,6 +284,7 @@ class RelayProcess {
       lost: this.#lost,
       sentBytes: this.#sentBytes,
       connected: this.#isConnected(),
+      served: this.#lanes.flatMap(({ volume, isServed }) => (isServed ? [volume] : [])),
       waits: this.#mode === "hold" && this.#lanes.some((lane) => lane.unansweredMs(now) >= this.#config.waitMs),
       behind: this.#isBehind(),
       trouble: troubles.length === 0 ? null : troubles.join("; "),

@@ -13,6 +13,8 @@ const limits = {
   endMs: 30_000,
   /** Seconds: a write that the job has to copy away first waits for a relay that is killed, instead of failing. */
   reconnectS: 1_000_000_000,
+  /** Whatever waits in QEMU for a relay that was away looks for the next one every 16 s at the latest. */
+  backMs: 20_000,
   granularity: 65_536,
   /** What is under way at a time lies in the relay. */
   workers: 8,
@@ -171,12 +173,26 @@ export async function jobsEnded(
   }
 }
 
-/** False: something of them is left, try again. The relay has let go, or everything has ended: nothing waits for a peer. */
-export async function removeJobs(qmp: Qmp, names: readonly CycleNames[]): Promise<boolean> {
-  for (const giveUpAt = performance.now() + limits.endMs; ; await sleep(limits.pollMs)) {
+/**
+ * False: something of them is left, try again. The relay has let go, or everything has ended: nothing waits for a peer. One
+ * whose disk has no connection to the relay yet is not broken off: QEMU would answer with an error what waits for it, the
+ * guest's writes too (S25).
+ */
+export async function removeJobs(
+  qmp: Qmp,
+  names: readonly CycleNames[],
+  isServed: (disk: number) => boolean,
+): Promise<boolean> {
+  const begun = performance.now();
+  for (; ; await sleep(limits.pollMs)) {
     const jobs = await jobsOf(qmp, names);
-    if (jobs === undefined || performance.now() > giveUpAt) return false;
-    for (const { id, status } of jobs) await qmp.execute(status === "concluded" ? "job-dismiss" : "job-cancel", { id });
+    const tookMs = performance.now() - begun;
+    if (jobs === undefined || tookMs > limits.endMs) return false;
+    for (const { id, status } of jobs) {
+      const mayEnd = tookMs > limits.backMs || isServed(names.findIndex(({ job }) => job === id));
+      if (status === "concluded") await qmp.execute("job-dismiss", { id });
+      else if (mayEnd) await qmp.execute("job-cancel", { id });
+    }
     if (jobs.length === 0) return true;
   }
 }

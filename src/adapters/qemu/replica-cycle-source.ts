@@ -54,6 +54,7 @@ type Source = { readonly options: ReplicaSourceOptions; readonly runs: Map<strin
 
 export function openCycleSource(options: ReplicaSourceOptions): QemuCycleSource {
   const source: Source = { options, runs: new Map() };
+  takeUp(source);
   return {
     cycle: (run, request, done) => {
       const unknown = (error: unknown): CycleEnd => ({ kind: "unknown", cause: String(error) });
@@ -136,6 +137,19 @@ function cycledRuns({ runDir }: ReplicaSourceOptions): readonly VmRun[] {
   });
 }
 
+/**
+ * S25: what QEMU waits for where a relay was lost while no agent was there: one of its guest's writes, or QEMU itself, whose
+ * monitor answers nobody as long as it waits.
+ */
+function takeUp({ options, runs }: Source): void {
+  for (const run of cycledRuns(options)) {
+    const cycled = recovered(options, run);
+    if (cycled === undefined) continue;
+    runs.set(nameOf(run), cycled);
+    cycled.keeper.takeUp();
+  }
+}
+
 /** That an earlier agent left. */
 function recovered(options: ReplicaSourceOptions, run: VmRun): Cycled | undefined {
   const config = readRelayConfig(folderOf(options, run));
@@ -189,8 +203,12 @@ class Attempt {
 
   /** All that an earlier attempt, or an earlier agent, left under way. */
   async #clear(): Promise<boolean> {
-    if (!(await this.#letGo()) || !(await removeJobs(this.#qmp, this.#names))) return false;
+    if (!(await this.#letGo()) || !(await this.#removeJobs())) return false;
     return removeNodes(this.#qmp, this.#names);
+  }
+
+  #removeJobs(): Promise<boolean> {
+    return removeJobs(this.#qmp, this.#names, servedBy(this.#cycled));
   }
 
   /** One that hangs is replaced; the next one has let go from its start. */
@@ -220,8 +238,7 @@ class Attempt {
     if (unbegun !== undefined) return unbegun;
     const failed = await jobsEnded(this.#qmp, this.#names, () => this.#lostSince(before));
     if (failed !== undefined) return failed;
-    if (!(await removeJobs(this.#qmp, this.#names)) || !(await removeNodes(this.#qmp, this.#names)))
-      return "QEMU does not answer";
+    if (!(await this.#removeJobs()) || !(await removeNodes(this.#qmp, this.#names))) return "QEMU does not answer";
     const lost = await this.#lostSince(before);
     if (lost !== undefined) return lost;
     return { at, bytes: (keeper.state?.sentBytes ?? before.sentBytes) - before.sentBytes };
@@ -282,6 +299,10 @@ class Attempt {
   }
 }
 
+function servedBy({ keeper, config }: Cycled): (disk: number) => boolean {
+  return (disk) => keeper.serves(config.volumes[disk]?.volume ?? "");
+}
+
 function nextOf({ chain, sequence }: CycleId): CycleId {
   return { chain, sequence: sequence + 1 };
 }
@@ -296,7 +317,7 @@ async function endCycles({ options, runs }: Source, run: VmRun): Promise<Hypervi
   if (!(await cycled.keeper.open())) return { kind: "unknown", cause: "its relay does not start" };
   if (qmp !== undefined) {
     const names = cycled.config.volumes.map((_, disk) => cycleNames(disk));
-    if (!(await removeJobs(qmp, names)) || !(await removeNodes(qmp, names)))
+    if (!(await removeJobs(qmp, names, servedBy(cycled))) || !(await removeNodes(qmp, names)))
       return { kind: "unknown", cause: "QEMU does not answer" };
     const noted = await notedWrites(qmp, names);
     if (noted !== undefined) await forgetBut(qmp, names, noted, null);

@@ -13,8 +13,21 @@ import {
   relaySaysSchema,
 } from "../nbd/relay-control.ts";
 import { memoryFile } from "../nbd/relay-memory.ts";
+import { configFile, endRelays, noteRelay } from "./replica-relay-process.ts";
 
-const limits = { startMs: 10_000, pollMs: 10, orderMs: 2_000, restartMs: 100 } as const;
+const limits = {
+  startMs: 10_000,
+  pollMs: 10,
+  connectMs: 2_000,
+  orderMs: 2_000,
+  restartMs: 100,
+  /** One that hangs tells nobody that a write waits: it is asked as often, and hangs once it was silent so many times in a row. */
+  askMs: 1_000,
+  silences: 3,
+} as const;
+
+/** What is at its control socket. `silent`: it takes the connection and says nothing. */
+type Found = "speaks" | "silent" | "nobody";
 
 export type OrderEnd =
   | { readonly kind: "done"; readonly state: RelayState }
@@ -36,7 +49,7 @@ export function relayFolder(runDir: string, name: string): string {
 export function writeRelayConfig(folder: string, config: RelayConfig): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   rmSync(memoryFile(config.control), { force: true });
-  const file = join(folder, "relay.json");
+  const file = configFile(folder);
   writeFileSync(`${file}.new`, JSON.stringify(config), { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
@@ -44,7 +57,7 @@ export function writeRelayConfig(folder: string, config: RelayConfig): void {
 /** Undefined: there is none, or it is of no use. */
 export function readRelayConfig(folder: string): RelayConfig | undefined {
   try {
-    return relayConfigSchema.parse(JSON.parse(readFileSync(join(folder, "relay.json"), "utf8")));
+    return relayConfigSchema.parse(JSON.parse(readFileSync(configFile(folder), "utf8")));
   } catch {
     return undefined;
   }
@@ -70,9 +83,31 @@ export class RelayKeeper {
     this.#listener = listener;
   }
 
-  /** False: it does not come up. One that runs already is taken up as it is; never two at a time are started. */
+  /**
+   * False: it does not come up. One that runs already is taken up as it is, and one that hangs is ended first, whoever started
+   * it; never two at a time are started.
+   */
   open(): Promise<boolean> {
-    this.#opening ??= this.#open()
+    return this.#oneAtATime(async () => {
+      const found = await this.#find();
+      return found === "speaks" || ((found === "nobody" || (await this.#endThere())) && this.#begin());
+    });
+  }
+
+  /** QEMU has its connection for this volume: nothing of it waits for the relay to be there. */
+  serves(volume: string): boolean {
+    return this.#socket !== undefined && this.state?.served.includes(volume) === true;
+  }
+
+  /** Of one that an earlier agent left: tried until it is there, for its guest may wait for it. */
+  takeUp(): void {
+    void this.open().then((isThere) => {
+      if (!isThere) void this.#comeBack();
+    });
+  }
+
+  #oneAtATime(open: () => Promise<boolean>): Promise<boolean> {
+    this.#opening ??= open()
       // Its log cannot be written, or the like: tried again, while QEMU waits.
       .catch(() => false)
       .finally(() => {
@@ -81,8 +116,8 @@ export class RelayKeeper {
     return this.#opening;
   }
 
-  async #open(): Promise<boolean> {
-    if (await this.#connect()) return true;
+  async #begin(): Promise<boolean> {
+    if (this.#closed) return false;
     this.#spawn();
     for (
       const giveUpAt = performance.now() + limits.startMs;
@@ -90,9 +125,14 @@ export class RelayKeeper {
       await sleep(limits.pollMs)
     ) {
       if (this.#closed) return false;
-      if (await this.#connect()) return true;
+      if ((await this.#connect()) === "speaks") return true;
     }
     return false;
+  }
+
+  /** False: something of it is left. Once this lets go of it whoever took it up may be using it. */
+  #endThere(): Promise<boolean> {
+    return this.#closed ? Promise.resolve(false) : endRelays(this.#folder, this.state?.pid);
   }
 
   /** `limitMs` null: for as long as it lives. */
@@ -113,19 +153,19 @@ export class RelayKeeper {
     });
   }
 
-  /** One that hangs is replaced; the new one holds. */
-  async replace(): Promise<boolean> {
-    // Whoever took it up since may be using it.
-    if (this.#closed) return false;
-    if (this.state !== undefined) killProcess(this.state.pid);
-    this.#socket?.destroy();
-    return this.open();
+  /** One that hangs is replaced; the new one holds. What is being opened is waited for: it replaces one that hangs by itself. */
+  replace(): Promise<boolean> {
+    return this.#oneAtATime(async () => {
+      if (!(await this.#endThere())) return false;
+      this.#socket?.destroy();
+      return this.#begin();
+    });
   }
 
   async end(): Promise<void> {
     this.#closed = true;
     const end = await this.order({ kind: "end" });
-    if (end.kind === "silent" && this.state !== undefined) killProcess(this.state.pid);
+    if (end.kind === "silent") await endRelays(this.#folder, this.state?.pid);
     this.#socket?.destroy();
   }
 
@@ -139,7 +179,7 @@ export class RelayKeeper {
   #spawn(): void {
     const [program = "", ...args] = this.#command;
     const log = openSync(join(this.#folder, "relay.log"), "a", 0o600);
-    const child = spawn(program, [...args, join(this.#folder, "relay.json")], {
+    const child = spawn(program, [...args, configFile(this.#folder)], {
       detached: true,
       stdio: ["ignore", log, log],
       cwd: "/",
@@ -149,16 +189,29 @@ export class RelayKeeper {
     child.on("error", () => undefined);
     child.unref();
     closeSync(log);
+    if (child.pid !== undefined) noteRelay(this.#folder, child.pid);
   }
 
-  #connect(): Promise<boolean> {
+  /** No other connection beside one that it answers on. */
+  async #find(): Promise<Found> {
+    if (this.#socket === undefined) return this.#connect();
+    return (await this.order({ kind: "tell" }, limits.connectMs)).kind === "silent" ? "silent" : "speaks";
+  }
+
+  #connect(): Promise<Found> {
     return new Promise((resolve) => {
       const socket = createConnection({ path: this.config.control });
       let text = "";
-      const known = this.state?.relay;
+      let found: Found = "nobody";
+      // The kernel takes the connection of a process that stands still as well.
+      const limit = setTimeout(() => socket.destroy(), limits.connectMs);
+      socket.on("connect", () => {
+        found = "silent";
+      });
       socket.on("error", () => undefined);
       socket.on("close", () => {
-        resolve(false);
+        clearTimeout(limit);
+        resolve(found);
         this.#onClose(socket);
       });
       socket.setEncoding("utf8").on("data", (data: string) => {
@@ -167,13 +220,29 @@ export class RelayKeeper {
           const says = parseLine(relaySaysSchema, text.slice(0, cut));
           text = text.slice(cut + 1);
           if (says === undefined) continue;
+          clearTimeout(limit);
+          if (this.#socket !== socket) void this.#ask(socket);
           this.#socket = socket;
+          const known = this.state?.relay;
           this.#hear(says);
-          if (known !== undefined && known !== says.state.relay && says.id === null) this.#listener.anew();
-          resolve(true);
+          if (known !== undefined && known !== says.state.relay) this.#listener.anew();
+          resolve("speaks");
         }
       });
     });
+  }
+
+  /** As long as this is the connection to it. */
+  async #ask(socket: Socket): Promise<void> {
+    for (let silences = 0; ; ) {
+      await sleep(limits.askMs, undefined, { ref: false });
+      if (this.#closed || this.#socket !== socket) return;
+      silences = (await this.order({ kind: "tell" })).kind === "silent" ? silences + 1 : 0;
+      if (silences < limits.silences) continue;
+      silences = 0;
+      // Where something of it is left, as of one that waits for a disk, it is tried again.
+      await this.replace();
+    }
   }
 
   #hear({ id, refused, state }: RelaySays): void {
@@ -195,13 +264,5 @@ export class RelayKeeper {
       await sleep(limits.restartMs);
       if (!this.#closed && this.#socket === undefined) await this.open();
     }
-  }
-}
-
-function killProcess(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It is gone already.
   }
 }

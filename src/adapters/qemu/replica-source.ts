@@ -136,7 +136,7 @@ function takeUp(source: Source): void {
     const incarnation = Number(name.split(".")[0]);
     if (config === undefined || !Number.isSafeInteger(incarnation)) continue;
     const run = { vm: config.vm as VmId, incarnation: incarnation as Incarnation, epoch: config.epoch as Epoch };
-    void keep(source, run, config).keeper.open();
+    keep(source, run, config).keeper.takeUp();
   }
 }
 

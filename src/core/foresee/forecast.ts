@@ -196,7 +196,7 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   const base = { vm: vm.id, from, guessed: [...(course?.guessed ?? [])].sort() };
   const why = told.findLast((event) => event.reason !== null)?.reason ?? null;
   const to = after?.host ?? null;
-  const nothing = { afterMs: null, downMs: null, loses: null, fix: null };
+  const nothing = { afterMs: null, downMs: null, guessed: [], loses: null, fix: null };
   const move = present.view.moves.get(vm.id)?.value;
   const via = move !== undefined && course?.on === from && move.to !== from ? { via: move.to } : {};
   if (course !== undefined && course.on !== null)

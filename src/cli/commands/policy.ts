@@ -59,7 +59,11 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
     )
     .addOption(new Option("--method <method>", "how the move is chosen").choices(["bruteforce", "topsis"] as const))
     .option("--threshold <n>", "imbalance above which a move is looked for, such as 0.3", decimal)
-    .option("--hold <seconds>", "how long the imbalance must last", wholeNumber)
+    .option(
+      "--hold <seconds>",
+      "how long the imbalance must have lasted, from the look that saw it first; looked at every 10 s",
+      wholeNumber,
+    )
     .option("--margin <n>", "part of the imbalance that a move must take away, such as 0.1", decimal)
     .option(
       "--quarantine-losses <n>",

@@ -232,7 +232,10 @@ test("whoever has a VM ignored in the midst of its move is told that the move is
   const id = await runningWeb();
   await api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live: { kind: "asked" } }), vm: id, epoch: 4 });
   const { code, out, err } = await holdfast("vm", "set", "web", "--state", "ignored");
-  expect([code, out]).toEqual([0, expect.stringMatching(/^web: state ignored, .+, cpus 1, memory 80 MiB\.\n$/u)]);
+  expect([code, out]).toEqual([
+    0,
+    expect.stringMatching(/^web: state ignored, .+, cpus 1, memory 80 MiB, cpu-model \S+\.\n$/u),
+  ]);
   expect(err).toContain("VM web was to move to h2; nobody manages it now, and that move is void.");
   expect(await done("vm", "set", "web", "--max-restart", "5")).toContain("max-restart 5");
 });

@@ -1,18 +1,11 @@
 import { availableParallelism } from "node:os";
-import { LabError } from "../lab/lab-error.ts";
 import { flag, onSignals, parseWords, runTool, text, textOr, wholeNumber } from "../lab/options.ts";
 import { huntBySuite, type Suite } from "./mutants/by-suite.ts";
+import { chosen, suiteNames } from "./mutants/chosen.ts";
 import { Baseline, type Hunt, hunt } from "./mutants/hunt.ts";
 import { closeAll } from "./mutants/leftovers.ts";
 import type { Mutant } from "./mutants/mutant.ts";
 import { unplantable } from "./mutants/plant.ts";
-import { realGuardMutants } from "./mutants/planted/c-guard.ts";
-import { moveDriverMutants } from "./mutants/planted/local-moves.ts";
-import { lostRelayMutants } from "./mutants/planted/lost-relays.ts";
-import { pointDriverMutants, pointRuleMutants } from "./mutants/planted/points.ts";
-import { relayMutants, replicationMutants } from "./mutants/planted/replication.ts";
-import { takeoverMutants } from "./mutants/planted/takeover.ts";
-import { watchMutants, watchRuleMutants } from "./mutants/planted/watch.ts";
 import { planted } from "./mutants/planted.ts";
 import { readFirstTrials, trialsFor, writeFirstTrials } from "./mutants/trials.ts";
 
@@ -29,22 +22,7 @@ the scenarios come after the first few. --record: writes down what found each bu
 Exit code 0: every bug was found. 1: some survived, or the unmutated code is red. 2: a bug can no longer be planted.`;
 
 const seedsMax = 200;
-const bySuite = {
-  guard: realGuardMutants,
-  replication: [...replicationMutants, ...takeoverMutants, ...pointRuleMutants, ...watchRuleMutants],
-  relay: [...relayMutants, ...lostRelayMutants, ...pointDriverMutants, ...watchMutants],
-  moves: moveDriverMutants,
-} as const;
 const nothing = "No bug was planted.";
-
-function chosen(all: readonly Mutant[], only: string | undefined): readonly Mutant[] {
-  if (only === undefined) return all;
-  const ids = only.split(",");
-  const unknown = ids.filter((id) => !all.some((mutant) => mutant.id === id));
-  if (unknown.length > 0)
-    throw new LabError(`There is no mutant ${unknown.join(", ")}.`, nothing, "The ids stand in tools/mutants/planted.");
-  return all.filter((mutant) => ids.includes(mutant.id));
-}
 
 /** As many at once as there are cores; results come as they end. */
 async function huntAll(mutants: readonly Mutant[], max: number, tell: (hunt: Hunt) => void): Promise<void> {
@@ -110,8 +88,8 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
-  const suite = (["guard", "replication", "relay", "moves"] as const).find((one) => values[one]);
-  const mutants = chosen(suite === undefined ? planted : bySuite[suite], values.only);
+  const suite = suiteNames.find((one) => values[one]);
+  const mutants = chosen(suite, values.only, nothing);
   const stale = unplantable(mutants);
   for (const line of stale) console.error(line);
   if (stale.length > 0) return 2;

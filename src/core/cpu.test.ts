@@ -6,6 +6,7 @@ import { keys } from "../model/keys.ts";
 import { type HostFacts, systemActor, type Vm } from "../model/records.ts";
 import { cpuModelAtStart, cpuModelOfRun, whyCannotShow, whyNotLive } from "./cpu.ts";
 import { decideVms } from "./decide-vms.ts";
+import { planSetVm } from "./requests/change-vm.ts";
 import { planMoveVm } from "./requests/move.ts";
 
 const flags = ["aes", "avx2"];
@@ -119,6 +120,23 @@ describe("[PL8] a guest that runs", () => {
     expect(order(running("host", modern, other), "migrate")).toMatchObject({ code: "move-cpu-vendor-differs" });
     expect(order(running("host", modern, other), "relocate").kind).toBe("plan");
     expect(order(running("Haswell-noTSX", modern, old), "relocate")).toMatchObject({ code: "move-cpu-flags-missing" });
+  });
+
+  test("keeps its model; one that is stopped gets another, which counts from its next start, where any host can show it", () => {
+    const asked = { actor: systemActor, at: 0 as never };
+    const set = (records: Records, cpuModel: string) => planSetVm(records.view, { vm: "web", cpuModel }, asked);
+    const records = running("Haswell-noTSX", modern, old);
+    expect(set(records, "compatible")).toMatchObject({ code: "vm-size-while-held", params: { vm: "web", host: "h1" } });
+    records.put(keys.owner(vmId("web")), { ...held("h1", 1, 4), kind: "released", failed: null });
+    const planned = set(records, "compatible");
+    if (planned.kind === "refused") throw new Error(planned.code);
+    const written = planned.transaction.writes.find(({ key }) => key === keys.vm(vmId("web")));
+    expect(written?.kind === "put" ? JSON.parse(written.text) : undefined).toEqual(web("compatible"));
+    expect(planned.transaction.compares.map(({ key }) => key)).toContain(keys.owner(vmId("web")));
+    expect(planned.events).toMatchObject([{ type: "vm-changed", params: { vm: "web", to: "cpuModel compatible" } }]);
+    expect(set(records, "Haswell-noTSX")).toMatchObject({ code: "vm-nothing-to-change" });
+    expect(set(records, "EPYC")).toMatchObject({ code: "vm-cpu-flags-missing", params: { missing: "svm" } });
+    expect(set(records, "Westmare")).toMatchObject({ code: "vm-cpu-model-unknown-there" });
   });
 
   test("leaves for maintenance by a stop and a start, where it cannot go on as it is", () => {

@@ -1,6 +1,6 @@
 import type { HostId } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
-import type { VmOrder } from "../model/move-records.ts";
+import type { VmMove, VmOrder } from "../model/move-records.ts";
 import type { Point } from "../model/point-records.ts";
 import type { Alternative, Reason } from "../model/reason.ts";
 import type { EventDraft, Owner, Vm } from "../model/records.ts";
@@ -56,8 +56,7 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
   const placement: Placement = isThere
     ? { kind: "place", on: aim.to, alternatives: [] }
     : (placeOfPoint(round, vm) ?? round.select(vm, selection));
-  const free = givenUp ? { rule: "HM4", code: "host-gave-it-up", params: { host: owner.host } } : whyFree(vm);
-  const reason = aim?.reason ?? free;
+  const reason = isThere ? aim.reason : givenUp ? whyGivenUp(owner) : whyStarts(vm, owner, aim, placement);
   const unread = aim === undefined && owner !== undefined ? whyUnread(view, owner.host) : undefined;
   if (placement.kind === "nowhere") sayNowhere(round, vm, reason, placement.alternatives);
   // What a newer version had the host announce may be that its VMs wait for it; no move of theirs could be written.
@@ -73,8 +72,16 @@ export function startFree(round: VmRound, vm: Vm, owner: Released | undefined): 
   else placeOn(round, vm, placement, reason, { owner });
 }
 
-function whyFree(vm: Vm): Reason {
-  return { rule: "S14", code: "vm-wanted-and-free", params: { vm: vm.name } };
+function whyGivenUp({ host }: Released): Reason {
+  return { rule: "HM4", code: "host-gave-it-up", params: { host } };
+}
+
+/** Who was to go to a host that cannot take it does not start for the sake of that move. */
+function whyStarts(vm: Vm, owner: Released | undefined, aim: VmMove | undefined, placement: Placement): Reason {
+  const params = { vm: vm.name };
+  if (aim === undefined || placement.kind === "nowhere") return { rule: "S14", code: "vm-wanted-and-free", params };
+  const code = placement.on === owner?.host ? "starts-where-it-was" : "starts-elsewhere-than-meant";
+  return { rule: "S14", code, params: { ...params, host: placement.on, to: aim.to } };
 }
 
 function selectionFor(round: VmRound, owner: Released | undefined, vm: Vm): Wish {

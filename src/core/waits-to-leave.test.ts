@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { cluster } from "../../test/support/decision-rig.ts";
 import { host, move, plan, type Records, status, vm, vmId } from "../../test/support/records.ts";
+import type { WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import { defaultPolicy } from "../model/policy.ts";
 import { systemActor } from "../model/records.ts";
@@ -14,11 +15,11 @@ const leaving = (): Records =>
   cluster("replicated")
     .put(keys.vmStatus(web), status("h1", 1, 4, "running"))
     .put(keys.maintenance(host("h1")), maintenance);
-const waits = (records: Records) => waitsToLeave(records.view).map((one) => one.waits);
+const waits = (records: Records, now = 10_999 as WallMs) => waitsToLeave(records.view, now).map((one) => one.waits);
 const failed = (more: object) => plan({ failedMoves: { count: 0, to: host("h2"), code: "move-cancelled", ...more } });
 
 test("[HM3] what a host in maintenance holds and what is not on its way is told, with since when it is to leave", () => {
-  const [one, ...more] = waitsToLeave(leaving().view);
+  const [one, ...more] = waitsToLeave(leaving().view, 7 as WallMs);
   expect(more).toEqual([]);
   expect(one).toMatchObject({ vm: { id: web }, at: 7, why: { code: "host-in-maintenance" } });
   expect(one?.waits).toEqual({ code: "leave-not-begun", params: { vm: "web", host: "h1" } });
@@ -36,6 +37,14 @@ test("[HM2] one whose move was called off waits until it is tried again, and one
       ),
     ),
   ).toMatchObject([{ code: "leave-given-up", params: { to: "h2" } }]);
+});
+
+test("[HM2] a time that is over is not told as one to come", () => {
+  const records = leaving().put(keys.vmPlan(web), failed({ at: 1_000 }));
+  const codes = [10_999, 11_000, 47_000].map((now) => waits(records, now as WallMs).map(({ code }) => code));
+  expect(codes).toEqual([["leave-again-later"], ["leave-again-due"], ["leave-again-due"]]);
+  const older = leaving().put(keys.vmPlan(web), failed({}));
+  expect(waits(older, 47_000 as WallMs)).toMatchObject([{ code: "leave-again-later" }]);
 });
 
 test("[HM2] what was called off by its target's maintenance is not waited for, and an older version's record has no time", () => {

@@ -40,19 +40,22 @@ export type Waiting = {
   readonly waits: Pick<Reason, "code" | "params">;
 };
 
-/** What the records tell of VMs that are to leave and of which no move is under way, or ordered; for people. */
-export function waitsToLeave(view: ClusterView): Waiting[] {
+/**
+ * What the records tell of VMs that are to leave and of which no move is under way, or ordered; for people. `now`: by the clock of
+ * whoever tells it.
+ */
+export function waitsToLeave(view: ClusterView, now: WallMs): Waiting[] {
   const left = hostsToLeave(view);
   return heldOn(view, left).flatMap(({ vm, owner: { host } }) => {
     const why = left.get(host);
     const isOnItsWay = view.moves.has(vm.id) || view.orders.has(vm.id);
     const at = (view.maintenances.get(host) ?? view.modes.get(host))?.value.at;
     if (why === undefined || at === undefined || isOnItsWay || vm.requested !== "started") return [];
-    return [{ vm, at, why, waits: whyNotYet(view, vm, host) }];
+    return [{ vm, at, why, waits: whyNotYet(view, vm, host, now) }];
   });
 }
 
-function whyNotYet(view: ClusterView, vm: Vm, host: HostId): Waiting["waits"] {
+function whyNotYet(view: ClusterView, vm: Vm, host: HostId, now: WallMs): Waiting["waits"] {
   const params = { vm: vm.name, host };
   if (view.disarm !== undefined) return { code: "disarmed", params: { mode: view.disarm.value.mode } };
   if (vm.lock !== null) return { code: "vm-is-locked", params: { ...params, lock: vm.lock.kind } };
@@ -61,5 +64,7 @@ function whyNotYet(view: ClusterView, vm: Vm, host: HostId): Waiting["waits"] {
   const { to, count, at } = wait.failed;
   if (wait.kind === "given-up") return { code: "leave-given-up", params: { ...params, to, count } };
   const againWall = at === undefined ? "in a while" : at + wait.afterMs;
-  return { code: "leave-again-later", params: { ...params, to, againWall } };
+  // The manager counts by its own clock from when it saw the failure, and something else may hold it up by then.
+  const isOver = typeof againWall === "number" && againWall <= now;
+  return { code: isOver ? "leave-again-due" : "leave-again-later", params: { ...params, to, againWall } };
 }

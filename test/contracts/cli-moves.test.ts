@@ -200,8 +200,9 @@ test("[HM3] a host that waits to be empty is told of with what it waits for, and
   expect(await done("task", "list")).toMatch(
     /^web +move-vm +- +0 % +waits: It is to leave h1, and .+ h1 is in maintenance/mu,
   );
-  const failedMoves = { count: 0, to: host("h2"), code: "move-cancelled", params: { vm: "web" }, at: 1_000 };
-  await api.put(keys.vmPlan(id), { ...plan(), failedMoves });
+  const cancelled = { count: 0, to: host("h2"), code: "move-cancelled", params: { vm: "web" } };
+  const at = Date.now() + 3_600_000;
+  await api.put(keys.vmPlan(id), { ...plan(), failedMoves: { ...cancelled, at } });
   for (const line of [
     ["task", "list"],
     ["cluster", "status"],
@@ -210,7 +211,11 @@ test("[HM3] a host that waits to be empty is told of with what it waits for, and
   ])
     expect(await done(...line)).toMatch(/waits: Its last move, to h2, .+ is tried again at about \d{4}-\d\d-\d\d /u);
   const [task] = JSON.parse(await done("task", "list", "--json")).tasks as TaskOutput[];
-  expect(task).toMatchObject({ id: `leaving-of-${id}`, to: null, waits: { params: { againWall: 11_000 } } });
+  expect(task).toMatchObject({ id: `leaving-of-${id}`, to: null, waits: { params: { againWall: at + 10_000 } } });
+  await api.put(keys.vmPlan(id), { ...plan(), failedMoves: { ...cancelled, at: 1_000 } });
+  expect(await done("task", "list")).toMatch(
+    /waits: Its last move, to h2, .+ was to be tried again at about 1970-01-01 /u,
+  );
   await done("host", "release", "h1");
   expect(await done("task", "list")).toBe("Nothing is under way.\n");
 });
@@ -227,7 +232,10 @@ test("whoever has a VM ignored in the midst of its move is told that the move is
   const id = await runningWeb();
   await api.put(keys.vmMove(id), { ...move("web", "h1", "h2", { live: { kind: "asked" } }), vm: id, epoch: 4 });
   const { code, out, err } = await holdfast("vm", "set", "web", "--state", "ignored");
-  expect([code, out]).toEqual([0, expect.stringMatching(/^web: state ignored, .+, cpus 1, memory 80 MiB\.\n$/u)]);
+  expect([code, out]).toEqual([
+    0,
+    expect.stringMatching(/^web: state ignored, .+, cpus 1, memory 80 MiB, cpu-model \S+\.\n$/u),
+  ]);
   expect(err).toContain("VM web was to move to h2; nobody manages it now, and that move is void.");
   expect(await done("vm", "set", "web", "--max-restart", "5")).toContain("max-restart 5");
 });

@@ -205,7 +205,7 @@ describe("changing commands", () => {
     expect(set).toMatchObject({
       code: 0,
       out: expect.stringMatching(
-        /^web: state disabled, .+, failback off, start-priority -5, cpus 1, memory 80 MiB\.\n$/u,
+        /^web: state disabled, .+, failback off, start-priority -5, cpus 1, memory 80 MiB, cpu-model \S+\.\n$/u,
       ),
     });
     const { vm } = JSON.parse((await holdfast("vm", "show", "web", "--json")).out);

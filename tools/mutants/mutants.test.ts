@@ -1,30 +1,12 @@
 import { expect, test } from "vitest";
+import { bySuite } from "./chosen.ts";
 import { applyEdit, whyNotApplied } from "./mutant.ts";
 import { unplantable } from "./plant.ts";
-import { realGuardMutants } from "./planted/c-guard.ts";
-import { moveDriverMutants } from "./planted/local-moves.ts";
-import { lostRelayMutants } from "./planted/lost-relays.ts";
-import { pointDriverMutants, pointRuleMutants } from "./planted/points.ts";
-import { relayMutants, replicationMutants } from "./planted/replication.ts";
-import { takeoverMutants } from "./planted/takeover.ts";
-import { watchMutants, watchRuleMutants } from "./planted/watch.ts";
 import { planted } from "./planted.ts";
 import { nameOf, trialOf } from "./trial.ts";
 import { readFirstTrials, trialsFor } from "./trials.ts";
 
-const all = [
-  ...planted,
-  ...realGuardMutants,
-  ...replicationMutants,
-  ...takeoverMutants,
-  ...relayMutants,
-  ...lostRelayMutants,
-  ...moveDriverMutants,
-  ...pointRuleMutants,
-  ...pointDriverMutants,
-  ...watchMutants,
-  ...watchRuleMutants,
-];
+const all = [...planted, ...Object.values(bySuite).flat()];
 
 test("every bug can be planted in the sources as they are", () => {
   expect(unplantable(all)).toEqual([]);

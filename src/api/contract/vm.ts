@@ -169,6 +169,8 @@ const wishSchema = z.object({
   startDelayMs: limits.startDelayMs,
 });
 
+const cpuModelSchema = z.string().regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "cpu-model-malformed");
+
 /** Also the form of a spec file. Pools and networks by name or id. */
 export const vmCreateSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/u, "vm-name-malformed"),
@@ -177,10 +179,7 @@ export const vmCreateSchema = z.strictObject({
    * A named model is the same on every host that can run it; the default is the one that every host can. `host`: all that
    * the host has. `compatible`: the best model that all hosts can run on which its rules let it be, found at each start.
    */
-  cpuModel: z
-    .string()
-    .regex(/^[A-Za-z0-9._,+=-]{1,200}$/u, "cpu-model-malformed")
-    .default("qemu64"),
+  cpuModel: cpuModelSchema.default("qemu64"),
   disks: z
     .array(
       z.strictObject({
@@ -292,9 +291,10 @@ export const vmContract = {
         ...wishSchema.partial().shape,
         /** `enabled` is another word for `started`. */
         requested: z.enum([...requestedStateSchema.options, "enabled"]).optional(),
-        /** Its size: only while nobody holds it. */
+        /** Its size, and what processor it sees: only while nobody holds it. */
         cpus: size.cpus.optional(),
         memoryMiB: size.memoryMiB.optional(),
+        cpuModel: cpuModelSchema.optional(),
         /** Takes away the lock of work that is known to be dead. */
         unlock: z.boolean().optional(),
         accept: acceptSchema,
@@ -304,6 +304,7 @@ export const vmContract = {
       vmAnswer.extend({
         ...wishSchema.shape,
         ...size,
+        cpuModel: z.string(),
         /** The host to which it was on its way, or ordered: nothing becomes of that, because nobody manages it now. */
         moveVoided: z.string().nullable(),
         bearsLess: bearsLessSchema,

@@ -42,7 +42,7 @@ export function presentTasks(view: ClusterView, tracker: Tracked, of?: VmId): Ta
     ...moves
       .filter((move) => isMeant(move) && move.answer.kind === "open" && !ordered.has(`${move.vm} ${move.to}`))
       .map((move) => presentMoveAsTask(view, move, seen)),
-    ...waitsToLeave(view)
+    ...waitsToLeave(view, seen.at)
       .filter(({ vm }) => isMeant({ vm: vm.id }))
       .map((one) => presentWaiting(view, one)),
     ...valuesInKeyOrder(view.vms)

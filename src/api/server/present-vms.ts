@@ -87,7 +87,6 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
   const owner = view.owners.get(vm.id)?.value;
   return {
     ...presentVm(view, vm, tracker),
-    cpuModel: vm.spec.cpuModel,
     cpuShown: status?.cpuModel ?? null,
     disks: vm.spec.disks.map((disk) => ({ ...disk, pool: poolName(view, disk.pool) })),
     nics: vm.spec.nics.map((nic) => ({ ...nic, network: networkName(view, nic.network) })),
@@ -140,9 +139,9 @@ function presentMove(view: ClusterView, { kind, from, to, reason, answer, at }: 
 /** What is wanted of it, as `vm set` changes it. */
 export function presentWishes(vm: Vm) {
   const { id, name, requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs } = vm;
-  const { cpus, memoryMiB } = vm.spec;
+  const { cpus, memoryMiB, cpuModel } = vm.spec;
   const wishes = { requested, maxRestart, maxRelocate, stopGraceMs, failback, startPriority, startDelayMs };
-  return { id, name, ...wishes, cpus, memoryMiB };
+  return { id, name, ...wishes, cpus, memoryMiB, cpuModel };
 }
 
 export function presentEvent({ event, revision }: StoredEvent): EventOutput {

@@ -22,9 +22,13 @@ export const policyCommands: Group = (program, cli) => {
 
 const onOff = ["on", "off"] as const;
 
+const holdOption = new Option(
+  "--hold <seconds>",
+  "how long the imbalance must have lasted, from the look that saw it first; looked at every 10 s",
+).argParser(wholeNumber);
 const linksOption = new Option(
   "--migration-links <links>",
-  "kinds of links or subnets in the order in which they are tried, no others, with commas; `default`: the usual order",
+  "links of the hosts, by their kinds or subnets as `host show` lists them, in the order in which they are tried, no others, with commas; `default`: the usual order",
 ).argParser(linkList);
 const bandwidthOption = new Option("--migration-bandwidth <MiB/s>", "of each move; 0: what the link bears").argParser(
   wholeNumber,
@@ -59,7 +63,7 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
     )
     .addOption(new Option("--method <method>", "how the move is chosen").choices(["bruteforce", "topsis"] as const))
     .option("--threshold <n>", "imbalance above which a move is looked for, such as 0.3", decimal)
-    .option("--hold <seconds>", "how long the imbalance must last", wholeNumber)
+    .addOption(holdOption)
     .option("--margin <n>", "part of the imbalance that a move must take away, such as 0.1", decimal)
     .option(
       "--quarantine-losses <n>",

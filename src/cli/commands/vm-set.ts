@@ -23,6 +23,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
     .option("--stop-grace <seconds>", "how long its guest may take to power off", wholeNumber)
     .option("--cpus <n>", "virtual CPUs, while it is stopped", wholeNumber)
     .option("--memory <MiB>", "memory, while it is stopped", wholeNumber)
+    .option("--cpu-model <model>", "what the guest sees, as for `vm create`; while it is stopped")
     .option("--unlock", "take away the lock of work that is known to be dead")
     .option(...acceptOption)
     .option("--json", "print the answer as JSON")
@@ -34,6 +35,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
         "holdfast vm set db --start-priority 10 --start-delay 30",
         "holdfast vm set web --state disabled   (clears an error)",
         "holdfast vm set web --memory 1024",
+        "holdfast vm set web --cpu-model compatible",
         "holdfast vm set web --unlock",
       ),
     )
@@ -51,6 +53,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
           startDelayMs: secondsToMs(options.startDelay),
           cpus: options.cpus,
           memoryMiB: options.memory,
+          cpuModel: options.cpuModel,
           unlock: options.unlock,
           accept: options.accept,
         }),
@@ -60,7 +63,7 @@ export function vmSetCommand(vm: Parameters<Group>[0], cli: Cli): void {
         return;
       }
       const { name: vmName, requested, maxRestart, maxRelocate, failback, startPriority, moveVoided } = answer;
-      const size = `cpus ${answer.cpus}, memory ${answer.memoryMiB} MiB`;
+      const size = `cpus ${answer.cpus}, memory ${answer.memoryMiB} MiB, cpu-model ${answer.cpuModel}`;
       const seconds = `stop-grace ${answer.stopGraceMs / 1_000} s, start-delay ${answer.startDelayMs / 1_000} s`;
       cli.io.out(
         `${vmName}: state ${requested}, max-restart ${maxRestart}, max-relocate ${maxRelocate}, ${seconds}, failback ${failback ? "on" : "off"}, start-priority ${startPriority}, ${size}.\n`,

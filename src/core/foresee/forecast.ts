@@ -7,6 +7,7 @@ import { copyView } from "../../model/view-copy.ts";
 import { mainReason, whyNoMajority, whyNoProof } from "../admission.ts";
 import { type Fix, fixFor } from "../admission-fix.ts";
 import { whyPaused } from "../guest-paused.ts";
+import { isAwaited } from "../host-standing.ts";
 import { limits } from "../limits.ts";
 import { reason } from "../placement/fitness.ts";
 import { openRound } from "../placement/round.ts";
@@ -16,7 +17,7 @@ import { usability, wholeCopies } from "../replication-usable.ts";
 import { vmError } from "../vm-error.ts";
 import { vmIndex } from "../vm-index.ts";
 import { liesOn } from "../volume-place.ts";
-import type { Ahead, Present } from "./ahead.ts";
+import { Ahead, type Present } from "./ahead.ts";
 import { fixByTakeover, fixOfCopy, withoutCopies } from "./copies-lost.ts";
 import type { Duration, Step } from "./durations.ts";
 import { hasNoDeadline, runsOn } from "./hosts.ts";
@@ -196,7 +197,7 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   const base = { vm: vm.id, from, guessed: [...(course?.guessed ?? [])].sort() };
   const why = told.findLast((event) => event.reason !== null)?.reason ?? null;
   const to = after?.host ?? null;
-  const nothing = { afterMs: null, downMs: null, loses: null, fix: null };
+  const nothing = { afterMs: null, downMs: null, guessed: [], loses: null, fix: null };
   const move = present.view.moves.get(vm.id)?.value;
   const via = move !== undefined && course?.on === from && move.to !== from ? { via: move.to } : {};
   if (course !== undefined && course.on !== null)
@@ -204,7 +205,8 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   if (vm.requested !== "started")
     return isSame ? undefined : { ...base, ...nothing, becomes: "lies-elsewhere", to, why };
   const stays = runsOn(ahead.view, vm.id) !== undefined && ahead.isHeard(to as HostId);
-  const help = whyNot(ahead, vm, { emptied: host, live: stays });
+  const isFree = before?.kind !== "held";
+  const help = (isFree ? whyNowhereNow(present, vm) : undefined) ?? whyNot(ahead, vm, { emptied: host, live: stays });
   if (stays) return { ...base, ...nothing, ...help, becomes: "stays", to };
   const loses = runsOn(present.view, vm.id) === undefined ? null : lossOf(present, vm, null, host);
   const fix = help.fix ?? (from === host ? fixOfCopy(present.view, vm, present.wall) : null);
@@ -283,6 +285,20 @@ function whyNot(
       unfenced && why.code === "no-host-left" ? reason("S8", "forecast-host-not-fenced", { host: how.emptied }) : why,
     fix: fixFor(open, [vm], vm, { ...how, foreseen: true }),
   };
+}
+
+/** It runs nowhere as it is, whatever becomes of the host: the same is in its way, and would help, as is told of it today. */
+function whyNowhereNow(present: Present, vm: Vm): { readonly why: Reason; readonly fix: Fix | null } | undefined {
+  const { view } = present;
+  const known = new Ahead(present).known();
+  const owner = view.owners.get(vm.id)?.value;
+  const isAwaitedThere = owner !== undefined && isAwaited(view, owner.host, known);
+  // Something else is told of these.
+  if (vm.lock !== null || view.disarm !== undefined || isAwaitedThere || vmError(view, vm.id) !== undefined)
+    return undefined;
+  const open = () => openRound(view, known);
+  if (whereTo(open(), vm, { preference: "best" }) !== undefined) return undefined;
+  return { why: mainReason(open(), vm), fix: fixFor(open, [vm], vm) };
 }
 
 /** These say that no host fits; which one comes closest, and why, says more. */

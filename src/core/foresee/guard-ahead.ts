@@ -84,7 +84,8 @@ function whatDiffers({ without, edited }: AtRest): { readonly moves: string; rea
   const starts: string[] = [];
   for (const { value: vm } of valuesInKeyOrder(edited.vms)) {
     const [from, to] = [holderOf(without, vm.id), holderOf(edited, vm.id)];
-    const isSized = without.vms.get(vm.id)?.value.spec.memoryMiB !== vm.spec.memoryMiB;
+    const spec = without.vms.get(vm.id)?.value.spec;
+    const isSized = spec?.memoryMiB !== vm.spec.memoryMiB || spec.cpuModel !== vm.spec.cpuModel;
     if (to === undefined) continue;
     if (from === undefined || isSized) starts.push(`${vm.name} on ${hostName(edited, to)}`);
     else if (from !== to) moves.push(`${vm.name} from ${hostName(edited, from)} to ${hostName(edited, to)}`);

@@ -212,6 +212,22 @@ describe("[FC2] an edit that would break what the cluster bears", () => {
     expect(guarded(records, edit({ memoryMiB: 750 })).kind).toBe("plan");
   });
 
+  test("a stopped VM's new processor is judged as a new size is", () => {
+    const records = cluster();
+    for (const name of ["h1", "h2", "h3"]) {
+      const models = { Westmere: [], EPYC: name === "h1" ? [] : ["svm"] };
+      const guestCpu = { vendor: "GenuineIntel", flags: [], models };
+      records.put(keys.hostFacts(host(name)), facts({ memoryMiB: 2_048, memoryForVmsMiB: 1_536, guestCpu }));
+    }
+    const edit = (cpuModel: string) => planSetVm(records.view, { vm: "spare", cpuModel }, asked);
+    expect(guarded(records, edit("Westmere")).kind).toBe("plan");
+    expect(guarded(records, edit("EPYC"))).toMatchObject({
+      code: "edit-then-bears-less",
+      params: { losing: "h1", vm: "spare", starts: "spare on h1" },
+    });
+    expect(guarded(records, edit("EPYC"), true).kind).toBe("plan");
+  });
+
   test("a start is never refused for it; whoever orders it is told what it costs", () => {
     const records = cluster();
     for (const name of ["h2", "h3"])

@@ -1,4 +1,4 @@
-import { type HostId, nextEpoch, type VmId } from "../../model/ids.ts";
+import { type HostId, type Incarnation, nextEpoch, type VmId } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import type { HeldOwner, Vm, VmStatus } from "../../model/records.ts";
 import { type ClusterView, fenceOf, heartbeatOf, type Stored } from "../../model/view.ts";
@@ -10,6 +10,7 @@ import { moveTurns } from "../move-turns.ts";
 import { isMovedAway, stageOf } from "../moves.ts";
 import { releaseTransaction } from "../ownership.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
+import { vmIndex } from "../vm-index.ts";
 import type { Ahead } from "./ahead.ts";
 import { type Duration, durationOf, type Step } from "./durations.ts";
 import { moveTime } from "./move-time.ts";
@@ -19,8 +20,11 @@ export type Deed = {
   /** The same for as long as the same thing is to be done. */
   readonly key: string;
   readonly step: Step;
+  /** Null: of a host's end, for which VMs wait. */
   readonly vm: VmId | null;
   readonly takes: Duration;
+  /** The VMs that go on no sooner than at its end, as the records are by then. */
+  readonly awaitedBy: (ahead: Ahead) => readonly VmId[];
   /** What comes to stand in the records at its end. */
   readonly end: (ahead: Ahead) => void;
 };
@@ -52,7 +56,7 @@ function deedOfHolder(ahead: Ahead, vm: Vm, owner: Stored<HeldOwner>, turns: Tur
   const deed = (step: Step, end: Deed["end"]): Deed => {
     const key = `${step} ${vm.id}.${owner.value.epoch}`;
     const takes = step === "live-move" ? moveTime(view, durations, vm.id).takes : durationOf(durations, step, vm.id);
-    return { key, step, vm: vm.id, takes, end };
+    return { key, step, vm: vm.id, takes, awaitedBy: () => [vm.id], end };
   };
   const move = view.moves.get(vm.id)?.value;
   const isLive = move?.live !== undefined && ["waits", "switched"].includes(stageOf(view, move));
@@ -116,12 +120,21 @@ function cutsOf(ahead: Ahead): Deed[] {
       step: "power-off",
       vm: null,
       takes: durations.usual["power-off"],
+      // Who needed no such proof has been given another host by then.
+      awaitedBy: (then) => heldInLife(then.view, host, incarnation),
       end: (then) => {
         const record = fenceOf(then.view, host, incarnation);
         if (record === undefined) return;
         then.write(proofTransaction(host, incarnation, record, { proof: "power-off", device: "confirmed" }, []));
       },
     }));
+}
+
+function heldInLife(view: ClusterView, host: HostId, incarnation: Incarnation): VmId[] {
+  return [...(vmIndex(view).heldBy.get(host) ?? [])].filter((vm) => {
+    const owner = view.owners.get(vm)?.value;
+    return owner?.kind === "held" && owner.incarnation === incarnation;
+  });
 }
 
 /** Whether somebody holds the VM where it runs, as far as the records say. */

@@ -52,8 +52,9 @@ test("[FC1] disks of a local pool go along while the guest runs; what it has of 
   expect(times(records, [800, 500])).toEqual([13_000, 5_000]);
 });
 
-test("[FC1] where nothing was measured a guest without KVM stands for as long as the move takes", () => {
-  expect(times(cluster("shared-dir", null), null)).toEqual([10_000, 10_000]);
+test("[FC1] where nothing was measured a guest stands for its pause, too, not for all of its move; without KVM while its memory is sent", () => {
+  expect(times(cluster("shared-dir", null), null)).toEqual([10_000, 1_000]);
+  expect(times(cluster("local-dir", 8), null)).toEqual([18_000, 10_000]);
   expect(times(cluster("shared-dir", 4), null)).toEqual([20_000, 20_000]);
   expect(times(cluster("shared-dir", 4, "kvm"), null)).toEqual([20_000, 1_000]);
 });

@@ -29,8 +29,8 @@ export function moveTime(
   // With KVM it stands for what is left at the end, which the policy bounds.
   if (whyStoppedFirst(view, vm) === undefined) return { takes, pause };
   if (own?.pause !== undefined) return { takes, pause };
-  // Never measured, and it stands still while its memory is copied: for about as long as the move takes.
-  return { takes, pause: pause.samples === 0 ? { ...pause, ms: takes.ms } : atLeast(pause, memoryMiB, limit) };
+  // It stands still while its memory is copied, and that is not all of its move.
+  return { takes, pause: atLeast(pause, memoryMiB, limit) };
 }
 
 function atLeast(duration: Duration, sizeMiB: number, limit: number | null): Duration {

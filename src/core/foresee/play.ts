@@ -55,6 +55,7 @@ export function playForward(present: Present, begin: (ahead: Ahead) => void, tur
     underWay.delete(next.key);
     done.add(next.key);
     idleSinceMs = ahead.elapsedMs;
+    courses.waited(next);
     next.end(ahead);
     courses.ended(next);
   }
@@ -74,15 +75,20 @@ class Courses {
     this.#ahead = ahead;
   }
 
-  begun({ vm, step, takes }: Deed): void {
+  begun({ vm, step }: Deed): void {
     if (vm === null) return;
     const course = this.#of(vm);
-    if (takes.samples === 0) course.guessed.add(step);
     if (step === "stop") course.stoppedMs ??= this.#ahead.elapsedMs;
     if (step !== "live-move") return;
     const { pause } = moveTime(this.#ahead.view, this.#ahead.durations, vm);
     course.pauseMs = (course.pauseMs ?? 0) + pause.ms;
     if (pause.samples === 0) course.guessed.add("pause");
+  }
+
+  /** Before its end stands in the records. */
+  waited({ awaitedBy, step, takes }: Deed): void {
+    if (takes.samples > 0) return;
+    for (const vm of awaitedBy(this.#ahead)) this.#of(vm).guessed.add(step);
   }
 
   ended({ vm, step }: Deed): void {

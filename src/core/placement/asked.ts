@@ -4,7 +4,7 @@ import type { Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import { fenceOf } from "../../model/view.ts";
 import { reason } from "./fitness.ts";
-import { type Leaving, type LocalVolumes, localVolumes, whyVolumesNot } from "./local-volumes.ts";
+import { type Leaving, type LocalVolumes, localVolumes, whyVolumesNot, whyVolumesShort } from "./local-volumes.ts";
 import { homeOf, lacksFor, type PlacementRound, type Slot } from "./round.ts";
 import { seatOf, seatsOf } from "./seats.ts";
 
@@ -147,12 +147,16 @@ function isThere(round: PlacementRound, host: HostId): boolean {
   return slot !== undefined && slot.away === undefined;
 }
 
-/** Why the VM cannot be on this host, class aside; undefined: it can. */
+/**
+ * Why the VM cannot be on this host, class aside; undefined: it can. Room comes last: who made some would gain nothing where
+ * anything else keeps it away.
+ */
 export function whyNot(round: PlacementRound, asked: Asked, slot: Slot): Reason | undefined {
   const { host } = slot;
   if (host === asked.wish.without) return slot.left ?? reason("PL1", "host-is-lost", { host });
   const stays = asked.held && slot === asked.at && asked.wish.preference === "stay";
-  return (stays ? whyLeave(slot) : whyNotCome(asked, slot)) ?? whyForbidden(round, asked, slot);
+  if (stays) return whyLeave(slot) ?? whyForbidden(round, asked, slot);
+  return whyNotCome(asked, slot) ?? whyForbidden(round, asked, slot) ?? whyNoRoom(asked, slot);
 }
 
 /** What is held is left alone where its host is silent, full, or in quarantine: only somebody's word drives it away. */
@@ -162,19 +166,19 @@ function whyLeave({ left }: Slot): Reason | undefined {
 }
 
 function whyNotCome(asked: Asked, slot: Slot): Reason | undefined {
-  const why =
-    slot.away ?? (asked.lastResort ? undefined : slot.closed) ?? asked.lacks[slot.order] ?? whyDisksNot(asked, slot);
-  if (why !== undefined) return why;
-  const { host } = slot;
-  const neededMiB = asked.vm.spec.memoryMiB;
-  const ownMiB = asked.seats.includes(host) ? neededMiB : 0;
-  const freeMiB = (slot.facts?.memoryForVmsMiB ?? 0) - slot.load.memoryMiB + ownMiB;
-  if (freeMiB >= neededMiB) return undefined;
-  return reason("PL1", "host-memory-short", { host, freeMiB: Math.max(0, freeMiB), neededMiB });
+  const closed = asked.lastResort ? undefined : slot.closed;
+  const disks = asked.local === undefined ? undefined : whyVolumesNot(asked.local, slot.host);
+  return slot.away ?? closed ?? asked.lacks[slot.order] ?? disks;
 }
 
-function whyDisksNot({ local }: Asked, { host, facts }: Slot): Reason | undefined {
-  return local === undefined ? undefined : whyVolumesNot(local, host, facts);
+function whyNoRoom({ vm, local, seats }: Asked, { host, facts, load }: Slot): Reason | undefined {
+  const short = local === undefined ? undefined : whyVolumesShort(local, host, facts);
+  if (short !== undefined) return short;
+  const neededMiB = vm.spec.memoryMiB;
+  const ownMiB = seats.includes(host) ? neededMiB : 0;
+  const freeMiB = (facts?.memoryForVmsMiB ?? 0) - load.memoryMiB + ownMiB;
+  if (freeMiB >= neededMiB) return undefined;
+  return reason("PL1", "host-memory-short", { host, freeMiB: Math.max(0, freeMiB), neededMiB });
 }
 
 function whyForbidden(round: PlacementRound, asked: Asked, { host }: Slot): Reason | undefined {

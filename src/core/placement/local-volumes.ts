@@ -55,21 +55,30 @@ export function localVolumes(view: ClusterView, vm: Vm, { live, stops, lostAt }:
   };
 }
 
-/** Why its disks cannot be on `host`; undefined: they lie there, or have room there and can be taken along. */
-export function whyVolumesNot(local: LocalVolumes, host: HostId, facts: HostFacts | undefined): Reason | undefined {
-  const { lies, copies, behind, needs, whyCpu } = local;
-  if (lies === host || copies.includes(host)) return undefined;
+/** Why its disks cannot be on `host`, room aside; undefined: they lie there, or can be taken along. */
+export function whyVolumesNot(local: LocalVolumes, host: HostId): Reason | undefined {
+  const { lies, behind, needs, whyCpu } = local;
+  if (isAt(local, host)) return undefined;
   if (behind?.host === host) {
     const { seconds, limitS } = behind;
     if (behind.accepted !== undefined) return undefined;
     return reason("S25", "replica-behind-limit", { host, seconds, limitS: limitS ?? "none" });
   }
-  if (needs === undefined) return reason("PL1", "volume-elsewhere", { host, lies });
-  for (const [pool, neededMiB] of needs) {
+  return needs === undefined ? reason("PL1", "volume-elsewhere", { host, lies }) : whyCpu(host);
+}
+
+/** Of disks that can be taken along: what the host's pools have no room for. */
+export function whyVolumesShort(local: LocalVolumes, host: HostId, facts: HostFacts | undefined): Reason | undefined {
+  if (isAt(local, host) || local.behind?.host === host) return undefined;
+  for (const [pool, neededMiB] of local.needs ?? []) {
     const freeMiB = facts?.pools.find((other) => other.pool === pool)?.freeMiB ?? 0;
     if (neededMiB > freeMiB) return reason("PL1", "pool-short", { host, pool, neededMiB, freeMiB });
   }
-  return whyCpu(host);
+  return undefined;
+}
+
+function isAt({ lies, copies }: LocalVolumes, host: HostId): boolean {
+  return lies === host || copies.includes(host);
 }
 
 /** Those that a person has ordered to be taken with what they lack stand beside those that lack nothing (S18). */

@@ -102,12 +102,23 @@ describe("one move that evens out", () => {
 describe("when it is looked for", () => {
   const hold = cluster(three, { holdMs: 30_000 });
 
-  test("[PL5] after the threshold was passed at as many looks in a row as fit into the hold, then it counts anew", () => {
-    const first = decide(hold);
-    expect([moved(first), first.state.above, first.wakeAt]).toEqual(["", 1, now + roundMs]);
-    const second = decide(hold, { state: first.state, at: 10_000 });
-    const third = decide(hold, { state: second.state, at: 20_000 });
-    expect([moved(second), moved(third), third.state.above]).toEqual(["", "c→h2", 0]);
+  /** How long after the first look that sees it a move is made; at each look in between nothing is. */
+  const actsAfter = (holdMs: number): number => {
+    const records = cluster(three, { holdMs });
+    let state: BalanceState = noBalance;
+    for (let at = 0; at <= 100_000; at += roundMs) {
+      const found = decide(records, { state, at });
+      if (found.moves.length > 0) return at;
+      expect(found.wakeAt).toBe(now + at + roundMs);
+      state = found.state;
+    }
+    return Number.POSITIVE_INFINITY;
+  };
+
+  test("[PL5] once it has lasted for the hold since the look that saw it first, at most one look later; then it counts anew", () => {
+    expect([0, 1, 5_000, 10_000, 10_001, 30_000].map(actsAfter)).toEqual([0, 10_000, 10_000, 10_000, 20_000, 30_000]);
+    const last = decide(hold, { state: { above: 3, lookedAt: null, waited: 0 } });
+    expect([moved(last), last.state.above]).toEqual(["c→h2", 0]);
   });
 
   test("[PL5] at most once in a round, however often it is asked", () => {
@@ -117,8 +128,8 @@ describe("when it is looked for", () => {
   });
 
   test("[PL5] by measured use not before all that runs has been measured where it runs, but not for ever", () => {
-    const records = cluster(three, { holdMs: 10_000 });
-    const scheduler = { mode: "dynamic", autoRebalance: { enabled: true, holdMs: 10_000 } };
+    const records = cluster(three, { holdMs: 0 });
+    const scheduler = { mode: "dynamic", autoRebalance: { enabled: true, holdMs: 0 } };
     records.put(keys.policy, { schema: 1, hostReserveMiB: 0, scheduler });
     const used = { cores: 1, memoryMiB: 100 };
     const usage = (on: string, vms: object) => ({ schema: 1, incarnation: 1, host: used, vms, at: 0, on });

@@ -31,7 +31,7 @@ export type Rebalance = {
 };
 
 export type RebalanceOptions = {
-  /** How long one look lasts: the balance is looked at once in this time; `holdMs` counts in these. */
+  /** How long one look lasts: the balance is looked at once in this time; `holdMs` is counted in whole ones. */
   readonly roundMs: number;
   /** VMs that must stay for reasons of the caller's. */
   readonly mayMove: (vm: Vm) => boolean;
@@ -65,9 +65,10 @@ export function decideRebalance(
   const before = imbalanceOf(there.map((slot) => loadOf(fractionsOf(bears(round, slot), slot.facts))));
   if (before <= autoRebalance.threshold)
     return { ...nothing, state: { above: 0, lookedAt, waited }, wakeAt: state.above > 0 ? wakeAt : undefined };
-  const above = state.above + 1;
-  if (above < Math.ceil(autoRebalance.holdMs / roundMs))
-    return { ...nothing, state: { above, lookedAt, waited }, wakeAt };
+  // Each look lies a round behind the one before: so long at least it has lasted since the one that saw it first.
+  const lastedMs = state.above * roundMs;
+  if (lastedMs < autoRebalance.holdMs)
+    return { ...nothing, state: { above: state.above + 1, lookedAt, waited }, wakeAt };
   const best = bestChange(round, there, autoRebalance.method, mayMove);
   const done = { state: { above: 0, lookedAt, waited }, wakeAt };
   if (best === undefined || (before - best.after) / before < autoRebalance.margin) return { ...nothing, ...done };

@@ -11,7 +11,7 @@ import { groupOf } from "../replication-duty.ts";
 import { put, remove, transaction, unchanged } from "../transactions.ts";
 import { vmError } from "../vm-error.ts";
 import { localDisks } from "../volume-place.ts";
-import { refuseTooBig } from "./create-vm.ts";
+import { refuseProcessor, refuseTooBig } from "./create-vm.ts";
 import { findVm, hostName } from "./find.ts";
 import { forgive } from "./forgive.ts";
 import type { Asked, Planned } from "./plan.ts";
@@ -31,6 +31,7 @@ export type SetVmRequest = {
   /** Only while nobody holds it. */
   readonly cpus?: number | undefined;
   readonly memoryMiB?: number | undefined;
+  readonly cpuModel?: string | undefined;
   /** Takes away the lock of work that is known to be dead. */
   readonly unlock?: boolean | undefined;
 };
@@ -46,7 +47,8 @@ const settable = [
 ] as const;
 
 /**
- * Changes what is wanted of a VM; of what it is made of, only the size, and only while nobody holds it. A VM in error takes nothing but `disabled`, which clears the
+ * Changes what is wanted of a VM; of what it is made of, only the size and what processor it sees, and only while
+ * nobody holds it. A VM in error takes nothing but `disabled`, which clears the
  * error in the same transaction: nobody overlooks one by asking for something else.
  */
 export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked): Planned {
@@ -65,9 +67,14 @@ export function planSetVm(view: ClusterView, request: SetVmRequest, asked: Asked
     startPriority: request.startPriority ?? old.startPriority,
     startDelayMs: request.startDelayMs ?? old.startDelayMs,
     lock: request.unlock === true ? null : old.lock,
-    spec: { ...old.spec, cpus: request.cpus ?? old.spec.cpus, memoryMiB: request.memoryMiB ?? old.spec.memoryMiB },
+    spec: {
+      ...old.spec,
+      cpus: request.cpus ?? old.spec.cpus,
+      memoryMiB: request.memoryMiB ?? old.spec.memoryMiB,
+      cpuModel: request.cpuModel ?? old.spec.cpuModel,
+    },
   };
-  const size = planSize(view, old, request);
+  const size = planSize(view, old, vm);
   if (size.kind === "refused") return size;
   if (request.unlock === true && old.lock === null) return refuse("vm-not-locked", { vm: old.name });
   const changed = [
@@ -106,21 +113,23 @@ function moveOnItsWay(view: ClusterView, { id }: Vm): string | undefined {
   return order === undefined || order.kind === "stop" ? undefined : hostName(view, order.to);
 }
 
-const sizes = ["cpus", "memoryMiB"] as const;
+const sizes = ["cpus", "memoryMiB", "cpuModel"] as const;
 
-/** A copy that runs keeps the size that it was started with: room is reckoned by the record. */
+/** A copy that runs keeps the size and the processor that it was started with: by the record is reckoned where it can be. */
 function planSize(
   view: ClusterView,
   vm: Vm,
-  request: SetVmRequest,
+  { spec }: Vm,
 ): Refusal | { readonly kind: "size"; readonly compares: readonly Compare[] } {
-  const { cpus = vm.spec.cpus, memoryMiB = vm.spec.memoryMiB } = request;
-  if (cpus === vm.spec.cpus && memoryMiB === vm.spec.memoryMiB) return { kind: "size", compares: [] };
+  if (sizes.every((field) => spec[field] === vm.spec[field])) return { kind: "size", compares: [] };
   const owner = view.owners.get(vm.id);
   if (owner?.value.kind === "held")
     return refuse("vm-size-while-held", { vm: vm.name, host: hostName(view, owner.value.host) });
-  const tooBig = refuseTooBig(view, { name: vm.name, cpus, memoryMiB });
-  return tooBig ?? { kind: "size", compares: [unchanged(keys.owner(vm.id), owner)] };
+  const { name } = vm;
+  const isShown = spec.cpuModel === vm.spec.cpuModel;
+  const unfit =
+    refuseTooBig(view, { name, ...spec }) ?? (isShown ? undefined : refuseProcessor(view, { name, ...spec }));
+  return unfit ?? { kind: "size", compares: [unchanged(keys.owner(vm.id), owner)] };
 }
 
 /**

@@ -131,7 +131,10 @@ export function refuseTooBig(
 }
 
 /** No host could ever show it this processor (PL8); what most of it is there for is told. */
-function refuseProcessor(view: ClusterView, request: CreateVmRequest): Refusal | undefined {
+export function refuseProcessor(
+  view: ClusterView,
+  request: Pick<CreateVmRequest, "name" | "cpuModel">,
+): Refusal | undefined {
   const hosts = inKeyOrder(view.facts);
   const whys = hosts.map(([host, { value }]) => whyCannotShow(host, value, request.cpuModel));
   const [first] = whys;

@@ -54,6 +54,10 @@ const events = {
 /** Reasons: why it was decided, and why an alternative was not taken. */
 const reasons = {
   "vm-wanted-and-free": "VM {vm} is wanted started and nobody holds it.",
+  "starts-where-it-was":
+    "VM {vm} is wanted started, nobody holds it, and {host}, where it was, is there and can run it; {to}, where it was to go, cannot.",
+  "starts-elsewhere-than-meant":
+    "VM {vm} is wanted started and nobody holds it; {to}, where it was to go, cannot take it, and {host} can.",
   "holder-proven-gone": "The host that held VM {vm}, {host} (incarnation {incarnation}), is proven gone: {proof}.",
   "source-silent": "Host {host}, from which it came, is silent.",
   "source-agent-silent": "Host {host}, from which it came, beats, but its agent is silent.",

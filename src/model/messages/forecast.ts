@@ -137,7 +137,7 @@ export const forecastMessages = {
       "Name a link that both have, or `default`, or repeat it with --accept: maintenance and balance then wait there.",
   },
   "vm-size-while-held": {
-    cause: "VM {vm} is held by {host}: its size is what it was started with.",
+    cause: "VM {vm} is held by {host}: its size and its CPU model are what it was started with.",
     effect: "Nothing was changed.",
     remedy: "Stop it first: holdfast vm stop {vm}.",
   },

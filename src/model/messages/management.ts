@@ -91,6 +91,8 @@ const reasons = {
   "leave-not-begun":
     "It is to leave {host}, and its move has not begun yet; where that lasts, `holdfast explain {vm}` says what it waits for.",
   "leave-again-later": "Its last move, to {to}, failed or was called off; it is tried again at about {againWall}.",
+  "leave-again-due":
+    "Its last move, to {to}, failed or was called off; it was to be tried again at about {againWall}: `holdfast explain {vm}` says what it waits for.",
   "leave-given-up":
     "It could not be moved, {count time|times} in a row, last to {to}, and is not tried again by itself: see `holdfast explain {vm}`.",
   "vm-is-ignored": "VM {vm} is not managed.",

@@ -10,7 +10,8 @@ export const processorMessages = {
   "move-cpu-flags-missing": {
     cause: "Host {host} cannot run VM {vm} with its CPU model {model}: it lacks {missing}.",
     effect: "Nothing was changed: the guest would miss what it was started with.",
-    remedy: "Name another host; `holdfast vm relocate` starts a VM of model host or compatible afresh there.",
+    remedy:
+      "Name another host. Stopped, it takes a model that both have: `holdfast vm set {vm} --cpu-model compatible`. `holdfast vm relocate` starts a VM of model host or compatible afresh there.",
   },
   "move-cpu-model-unknown-there": {
     cause: "The QEMU of host {host} knows no CPU model {model}, which VM {vm} has.",
@@ -29,12 +30,12 @@ export const processorMessages = {
   },
   "vm-cpu-flags-missing": {
     cause: "No host can run VM {vm} with CPU model {model}; {host} lacks {missing}.",
-    effect: "No VM was created: it could start nowhere.",
+    effect: "Nothing was changed: it could start nowhere.",
     remedy: "Use --cpu-model compatible: the best model that all its hosts can run.",
   },
   "vm-cpu-model-unknown-there": {
     cause: "The QEMU of {host} knows no CPU model {model}, and no other host can run it either.",
-    effect: "No VM was created: it could start nowhere.",
+    effect: "Nothing was changed: it could start nowhere.",
     remedy: "Use --cpu-model compatible, host, or a model that hosts here can run: {known}.",
   },
 } as const satisfies Catalogue;

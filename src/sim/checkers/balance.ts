@@ -140,10 +140,10 @@ class Watch {
     }
   }
 
-  /** As many looks in a row as the policy asks for lie behind it: of this term, and since the last of these moves. */
+  /** It has lasted for as long as the policy asks, by looks that are so far apart: in this term, and since the last of these moves. */
   #checkHold({ vm }: VmMove, holdMs: number): void {
-    const looks = Math.max(1, Math.ceil(holdMs / limits.balanceRoundMs));
-    const leastMs = (looks - 1) * limits.balanceRoundMs * rateSlack;
+    const looks = Math.ceil(holdMs / limits.balanceRoundMs);
+    const leastMs = looks * limits.balanceRoundMs * rateSlack;
     const waitedMs = this.#world.scheduler.now - Math.max(this.#begunAt, this.#termAt);
     if (waitedMs < leastMs)
       this.#fail(

@@ -78,8 +78,8 @@ function policyOf({ options, timing }: HaScenario): Policy {
               enabled: autoRebalance.enabled && mode !== "basic",
               method: autoRebalance.method,
               threshold: autoRebalance.threshold,
-              // One look is enough, or as many as there are in so many rounds of the source.
-              holdMs: autoRebalance.holdRounds <= 1 ? 0 : autoRebalance.holdRounds * timing.roundSeconds * 1000,
+              // The source counts its rounds: from the first of them to the last it has lasted for one less.
+              holdMs: Math.max(0, autoRebalance.holdRounds - 1) * timing.roundSeconds * 1000,
               margin: autoRebalance.margin,
             },
     },

@@ -12,8 +12,8 @@ export const balancingMutants: readonly Mutant[] = [
     what: "A move is looked for at the first look at which the hosts are uneven.",
     near,
     file: rebalance,
-    find: "if (above < Math.ceil(autoRebalance.holdMs / roundMs))",
-    replace: "if (above < 1)",
+    find: "if (lastedMs < autoRebalance.holdMs)",
+    replace: "if (lastedMs < 0)",
   },
   {
     id: "evens-out-for-any-gain",

@@ -63,8 +63,8 @@ export const copyMutants: readonly Mutant[] = [
     rule: "S17",
     what: "A VM whose disks lie with one host alone is placed on any.",
     file: "src/core/placement/local-volumes.ts",
-    find: "  if (lies === host || copies.includes(host)) return undefined;",
-    replace: "  if (lies !== undefined) return undefined;",
+    find: "  return lies === host || copies.includes(host);",
+    replace: "  return lies !== undefined;",
   },
   {
     id: "paused-group-copies-all-the-same",

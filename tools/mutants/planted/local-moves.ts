@@ -46,8 +46,8 @@ export const localMoveMutants: readonly Mutant[] = [
     rule: "S15",
     what: "The old disks of a VM that moved away count as a place where it can be started.",
     file: "src/core/placement/local-volumes.ts",
-    find: "  if (lies === host || copies.includes(host)) return undefined;",
-    replace: "  if (lies === host || copies.includes(host) || needs === undefined) return undefined;",
+    find: "  if (isAt(local, host)) return undefined;",
+    replace: "  if (isAt(local, host) || needs === undefined) return undefined;",
     also: [asserted],
   },
   {

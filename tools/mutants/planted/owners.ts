@@ -155,7 +155,7 @@ export const ownerMutants: readonly Mutant[] = [
     rule: "PL1",
     what: "What a host has promised is taken off its memory twice: VMs stay down beside room for them.",
     file: "src/core/placement/asked.ts",
-    find: "- slot.load.memoryMiB + ownMiB;",
-    replace: "- 2 * slot.load.memoryMiB + ownMiB;",
+    find: "- load.memoryMiB + ownMiB;",
+    replace: "- 2 * load.memoryMiB + ownMiB;",
   },
 ];

@@ -197,7 +197,13 @@ export function localMoveSuite(name: string, openRig: () => Promise<LocalMoveRig
       await goesOnHere();
       expect(await abandon()).toEqual(done);
       rig.removeImages("target");
-      const doors = await waiting();
+      let doors: readonly Door[] = [];
+      // It may have ended by itself, and is cleared away by its driver then.
+      await rig.target.until("nothing of it is left", async () => {
+        const next = await prepare();
+        if (next.kind === "waiting") doors = next.doors;
+        return next.kind !== "refused" || next.code !== "vm-run-exists";
+      });
       // A driver that was opened anew may not have reached its QEMUs yet.
       let end = await copy(doors);
       await rig.source.until("its QEMU answers", async () => {

@@ -20,6 +20,7 @@ const limits = {
   connectMs: 2_000,
   /** QEMU, and its guest, stand still for as long as the target takes to let a disk be opened. */
   openMs: 5_000,
+  openSeconds: 2,
   /** For what is told; that a copy is ready, or has ended, QEMU says by itself. */
   lookMs: 250,
   endLookMs: 50,
@@ -82,6 +83,9 @@ export async function startMirrors(live: LiveRun, mirroring: Mirroring): Promise
       "node-name": nameOf(i),
       server: { type: "inet", host: address, port: String(nbd) },
       export: exportName(request.as, i),
+      // Without it a target that is gone in the midst of the handshake keeps QEMU's connecting thread and its main loop waiting for
+      // each other, for ever (docs/GOTCHAS.md).
+      "open-timeout": limits.openSeconds,
       ...tls,
     };
     const added = await live.qmp?.execute("blockdev-add", node, { limitMs: limits.openMs });

@@ -75,18 +75,23 @@ export type CalledOff = { readonly info: MigrateInfo } | { readonly silent: stri
  * first. Only for a run that nobody has handed over.
  */
 export async function queryToCallOff(live: LiveRun): Promise<CalledOff> {
-  const first = (await awaitQmp(live, limits.answerMs)) ? await queryMigrate(live, limits.answerMs) : undefined;
+  const first = await ask(live);
   if (first !== undefined) return { info: first };
   if (!mayWait(live)) return { silent: "it does not answer" };
   const end = await hangUp(live, () => mayWait(live) && live.phase === "leaving");
   if (end.kind === "failed")
     return { silent: `it may wait for the target, and its connection does not end: ${end.detail}` };
   for (const giveUpAt = performance.now() + limits.backMs; performance.now() < giveUpAt; await sleep(limits.pollMs)) {
-    const info = (await awaitQmp(live, limits.answerMs)) ? await queryMigrate(live, limits.answerMs) : undefined;
+    const info = await ask(live);
     if (info !== undefined) return { info };
     if (!mayWait(live)) break;
   }
   return { silent: "it does not answer" };
+}
+
+/** Also of a driver that is new, and not connected yet. */
+async function ask(live: LiveRun): Promise<MigrateInfo | undefined> {
+  return (await awaitQmp(live, limits.answerMs)) ? queryMigrate(live, limits.answerMs) : undefined;
 }
 
 export function isFrozen({ cgroup }: LiveRun): boolean {

@@ -55,8 +55,7 @@ export async function migrateOut(host: QemuHost, run: VmRun, request: OutgoingRe
   if (live === undefined) return refuse("vm-not-running", { vm: run.vm });
   if (live.ending || live.phase === "halted") return refuse("move-of-stopping-vm", { vm: run.vm });
   if (live.phase !== "running") return refuse("move-under-way", { vm: run.vm });
-  if (live.qmp === undefined || readCgroupEvents(live.cgroup)?.frozen === true)
-    return refuse("vm-unresponsive", { vm: run.vm });
+  if (live.qmp === undefined || isFrozen(live)) return refuse("vm-unresponsive", { vm: run.vm });
   const [status, earlier] = await Promise.all([queryStatus(live), queryMigrate(live).then((info) => info?.status)]);
   if (status !== "running") return refuse("move-guest-stands", { vm: run.vm });
   // An earlier attempt may still wait for an answer to its connection.
@@ -328,7 +327,7 @@ export async function switchOver(host: QemuHost, run: VmRun): Promise<Hypervisor
   if (live === undefined) return { kind: "unknown", cause: `${runKey(run)} is not there any more` };
   const isPart = live.phase === "leaving" || live.phase === "handed";
   if (!isPart || live.copying !== undefined) return refuse("move-not-ready", { vm: run.vm });
-  if (readCgroupEvents(live.cgroup)?.frozen === true) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
+  if (isFrozen(live)) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
   if (!(await awaitQmp(live, limits.handOverMs)))
     return { kind: "unknown", cause: `QEMU of ${runKey(run)} does not answer` };
   live.migration ??= (await queryMigrate(live))?.status;
@@ -354,7 +353,7 @@ export async function cancelOut(host: QemuHost, run: VmRun): Promise<HypervisorE
   if (live === undefined) return refuse("vm-not-running", { vm: run.vm });
   if (live.phase === "handed") return refuse("move-handed-over", { vm: run.vm });
   if (live.phase !== "leaving") return { kind: "done" };
-  if (readCgroupEvents(live.cgroup)?.frozen === true) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
+  if (isFrozen(live)) return { kind: "unknown", cause: `${runKey(run)} is frozen` };
   live.copying?.giveUp.abort();
   await live.copying?.settled;
   // Typed anew: the attempt may have ended by itself, and let the guest go on.

@@ -48,12 +48,17 @@ export async function runTrial(rig: Rig, fault: Fault): Promise<Trial & { readon
 
 /** `in-sync`, told by the product; and only then what lies on its disk is compared. */
 async function untilInSync({ lab, vm, group }: Rig): Promise<void> {
-  await waitFor(`group ${group} to be Normal`, async () => {
+  let told = "";
+  const normal = waitFor(`group ${group} to be Normal`, async () => {
     const shown = await lab
       .client()
       .group.show({ group })
       .catch(() => undefined);
+    if (shown !== undefined) told = JSON.stringify(shown.group);
     return shown?.group.status === "Normal" || undefined;
+  });
+  await normal.catch((error: unknown) => {
+    throw new Error(`It was last: ${told}`, { cause: error });
   });
   await waitFor("one copy that executes", () => isAsOwned(vm) || undefined);
 }

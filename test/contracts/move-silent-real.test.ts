@@ -52,21 +52,33 @@ async function works(): Promise<void> {
   await rig.source.until("the guest works", () => (rig.written("source") ?? 0) > before + 20);
 }
 
+type Trouble = { readonly hook: "input" | "output"; readonly rule: (door: number) => string };
+
 /** The connection comes about, and what is sent to the target is acknowledged; of what it says itself nothing arrives. */
-function silence({ first, last }: typeof incomingPorts, door: number): void {
-  const words = `ip saddr ${address} tcp sport ${first}-${last} tcp sport != ${door} ip length > 80 drop`;
-  const chain = ["chain arrives {", "type filter hook input priority 0; policy accept;", words, "}"];
+function silent({ first, last }: typeof incomingPorts): Trouble {
+  const from = `ip saddr ${address} tcp sport ${first}-${last}`;
+  return { hook: "input", rule: (door) => `${from} tcp sport != ${door} ip length > 80 drop` };
+}
+
+/** It takes the connection and says who it is; once it is told who calls it is gone, and the caller learns of that at once. */
+function gone({ first, last }: typeof incomingPorts): Trouble {
+  const to = `ip daddr ${address} tcp dport ${first}-${last}`;
+  return { hook: "output", rule: (door) => `${to} tcp dport != ${door} ip length > 500 reject with tcp reset` };
+}
+
+function make({ hook, rule }: Trouble, door: number): void {
+  const chain = ["chain passes {", `type filter hook ${hook} priority 0; policy accept;`, rule(door), "}"];
   const input = [`table ${table.join(" ")} {`, ...chain, "}", ""].join("\n");
   expect(spawnSync("nft", ["-f", "-"], { input, encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
 }
 
-/** Its door answers, and then nobody at these ports. */
-async function movesOut(silent: typeof incomingPorts): Promise<readonly HypervisorEnd[]> {
+/** Its door answers, and then the trouble begins. */
+async function movesOut(trouble: Trouble): Promise<readonly HypervisorEnd[]> {
   const wanted = { ...rig.request("target", there), from: "a" as HostId, addresses: [address], tls: true, copied };
   const end = await rig.target.end<IncomingEnd>((over) => rig.target.hypervisor.prepareIncoming(wanted, over));
   const [door] = end.kind === "waiting" ? end.doors : [];
   if (door === undefined) throw new Error("The target has no door");
-  silence(silent, door.port);
+  make(trouble, door.port);
   const to: OutgoingRequest = {
     ...{ to: "b" as HostId, as: there, doors: [door], tls: true, bandwidthMiBps: null, downtimeMs: 300, copied },
   };
@@ -83,7 +95,7 @@ async function expectGoesOn(): Promise<void> {
 }
 
 test("[S15] silent where its guest is to come in: broken off, and the guest goes on", limit, async () => {
-  const ends = await movesOut(ports.memory);
+  const ends = await movesOut(silent(ports.memory));
   await rig.source.until("the move has ended", () => ends.length > 0);
   const detail = expect.stringMatching(/^nothing has got through to 127\.0\.0\.78 for \d+ s: the link is cut, or /u);
   expect(ends).toMatchObject([{ kind: "refused", code: "move-broke-off", params: { detail } }]);
@@ -91,14 +103,21 @@ test("[S15] silent where its guest is to come in: broken off, and the guest goes
 });
 
 test("[S15] silent where its disks are to come in: broken off, and the guest goes on", limit, async () => {
-  const ends = await movesOut(ports.disks);
+  const ends = await movesOut(silent(ports.disks));
+  await rig.source.until("the move has ended", () => ends.length > 0);
+  expect(ends).toMatchObject([{ kind: "refused", code: "move-qemu-refused" }]);
+  await expectGoesOn();
+});
+
+test("[S15] gone as it is told who opens a disk there: broken off, and the guest goes on", limit, async () => {
+  const ends = await movesOut(gone(ports.disks));
   await rig.source.until("the move has ended", () => ends.length > 0);
   expect(ends).toMatchObject([{ kind: "refused", code: "move-qemu-refused" }]);
   await expectGoesOn();
 });
 
 test("[S15] silent where its guest is to come in, and called off: the guest goes on", limit, async () => {
-  const ends = await movesOut(ports.memory);
+  const ends = await movesOut(silent(ports.memory));
   await rig.source.until("the guest waits with its QEMU", () => rig.connectionsOut(here, ports.memory) > 0);
   expect(await call((driver, end) => driver.cancelOut(here, end))).toEqual(done);
   expect(ends).toMatchObject([{ kind: "refused", code: "move-cancelled" }]);
@@ -109,7 +128,7 @@ test(
   "[S15] silent where its guest is to come in, and called off by an agent that is new: the guest goes on",
   limit,
   async () => {
-    await movesOut(ports.memory);
+    await movesOut(silent(ports.memory));
     await rig.source.until("the guest waits with its QEMU", () => rig.connectionsOut(here, ports.memory) > 0);
     await rig.source.reopen();
     expect(await call((driver, end) => driver.cancelOut(here, end))).toEqual(done);

@@ -126,6 +126,14 @@ export const moveDriverMutants: readonly Mutant[] = [
     replace: "  return events?.populated === true && !events.frozen && arguments[0].qmp !== undefined;",
   },
   {
+    id: "target-gone-in-the-handshake-waited-for",
+    rule: "S15",
+    what: "A disk is opened at the target without a limit of QEMU's own: where it is gone in the midst of the handshake QEMU waits for itself.",
+    file: "src/adapters/qemu/move-disks.ts",
+    find: '      "open-timeout": limits.openSeconds,\n',
+    replace: "",
+  },
+  {
     id: "unreadable-disk-copied-with-holes",
     rule: "S15",
     what: "What cannot be read of a disk that is copied is left out, and the guest goes on at the target without it.",

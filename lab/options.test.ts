@@ -26,6 +26,7 @@ describe("Options of lab, bench and tools", () => {
     [["--seed"], "Option '--seed <value>' argument missing."],
     [["--seed", "-3"], "What follows --seed begins with a dash and is no value of it."],
     [["--json=yes"], "Option '--json' does not take an argument."],
+    [["--seed", "7", "--json", "--seed=8"], "--seed is there more than once."],
     [["more"], "Unexpected argument 'more'. This command does not take positional arguments."],
   ])("%j is refused in one sentence, with effect and remedy", (args, cause) => {
     const told = refusal(() => parseWords(args, options, effect));

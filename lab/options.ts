@@ -21,8 +21,20 @@ export function parseWords<const Options extends ParseArgsOptionsConfig>(
   options: Options,
   effect: string,
 ): Values<Options> {
+  const { values, tokens } = parsed(args, options, effect);
+  const named = tokens.flatMap((token) => (token.kind === "option" && token.value !== undefined ? [token.name] : []));
+  const twice = named.find((name, i) => named.indexOf(name) !== i && options[name]?.multiple !== true);
+  if (twice !== undefined) throw wrongWords(`--${twice} is there more than once.`, effect);
+  return values;
+}
+
+function parsed<const Options extends ParseArgsOptionsConfig>(
+  args: readonly string[],
+  options: Options,
+  effect: string,
+) {
   try {
-    return parseArgs({ args: [...args], options }).values;
+    return parseArgs({ args: [...args], options, tokens: true });
   } catch (error) {
     throw wrongWords(causeOf(error), effect);
   }

@@ -36,12 +36,13 @@ export const suites = {
   },
   /** The driver and the relay with real QEMUs. Needs root. */
   relay: {
-    projects: ["contracts"],
+    projects: ["contracts", "unit"],
     files: [
       ...["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"],
       ...["test/contracts/merge-real.test.ts", "test/contracts/branch-real.test.ts"],
       ...["test/contracts/process-end.test.ts", "test/contracts/copies-removed-real.test.ts"],
       ...["test/contracts/replica-watch.test.ts", "test/contracts/relay-silent-real.test.ts"],
+      ...["test/contracts/relay-slow-peer.test.ts", "src/adapters/qemu/door.test.ts"],
     ],
   },
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */

@@ -5,6 +5,7 @@ import { Backlog } from "./relay-backlog.ts";
 import type { RelayConfig } from "./relay-control.ts";
 import { type Opened, openLink } from "./relay-link.ts";
 import type { KnownCopy, RelayMemory } from "./relay-memory.ts";
+import { patienceAfter } from "./relay-patience.ts";
 import { Payload, SpentChunks } from "./spent-chunks.ts";
 import {
   ByteQueue,
@@ -74,6 +75,8 @@ export class RelayLane {
   /** Not reset by a connection: one that comes and goes without an answer helps nobody. */
   #answeredAt = performance.now();
   #taken = 0;
+  /** Connections in a row that came about and on which nothing was answered, the present one among them. */
+  #inVain = 0;
   #backlog = new Backlog();
   readonly #spent = new SpentChunks();
   readonly #memory: RelayMemory;
@@ -126,6 +129,11 @@ export class RelayLane {
   #waitedMs(now: number, lastSign: number): number {
     const [oldest] = this.#waiting.values();
     return oldest === undefined ? 0 : now - Math.max(oldest.since, lastSign);
+  }
+
+  /** How much longer than usual a silent peer is waited for: one that is slow answers no request that is sent again each time. */
+  get patience(): number {
+    return patienceAfter(2 * Math.max(0, this.#inVain - 1));
   }
 
   /** QEMU has opened this volume. A connection of its own before this one may have left requests on their way. */
@@ -229,7 +237,7 @@ export class RelayLane {
     this.#opening = opening;
     for (let attempt = 0; !opening.signal.aborted && !this.#ended && !this.#isBehind; attempt++) {
       const known = this.#config().letsGo ? undefined : this.#memory.of(this.volume);
-      const opened = await openLink(this.#config(), this.volume, known, opening.signal);
+      const opened = await openLink(this.#config(), this.volume, known, patienceAfter(attempt), opening.signal);
       const trouble = this.#troubleOf(opened, known);
       if (opened.kind === "open" && trouble === undefined && !opening.signal.aborted) {
         this.#opening = undefined;
@@ -277,6 +285,7 @@ export class RelayLane {
 
   #connected(up: Socket, address: string): void {
     this.#up = up;
+    this.#inVain += 1;
     this.link = address;
     this.trouble = null;
     this.heardAt = performance.now();
@@ -324,6 +333,7 @@ export class RelayLane {
       this.#waiting.delete(reply.cookie);
       waiting.payload.answered();
       this.#answeredAt = performance.now();
+      this.#inVain = 0;
       if (waiting.from === null) this.#events.answered(this.#answeredAt - waiting.since);
       else if (!waiting.payload.isEmpty) this.#events.countTaken(waiting.request.length);
       const data = replies.takeChunks(bytes);

@@ -7,7 +7,10 @@ import { openExport } from "./client.ts";
 import type { RelayConfig } from "./relay-control.ts";
 import type { KnownCopy } from "./relay-memory.ts";
 
-/** A link that does not answer within this is passed over: the next one may still serve a write within its bound. */
+/**
+ * A link that does not answer within this is passed over: the next one may still serve a write within its bound. Times patience: a
+ * replica's host that is slow with each answer would otherwise never be connected to.
+ */
 const limits = { knockMs: 600, exportMs: 600 } as const;
 
 export type Opened =
@@ -26,12 +29,13 @@ export type Opened =
 
 /**
  * One connection to the replica of one volume, over the first link that answers: with an export made for it alone (S19). `known`:
- * which image it is to be; undefined: any.
+ * which image it is to be; undefined: any. `patience`: 1, and more where nobody answered in time before.
  */
 export async function openLink(
   config: RelayConfig,
   volume: string,
   known: KnownCopy | undefined,
+  patience: number,
   signal: AbortSignal,
 ): Promise<Opened> {
   const tls = readTexts(config.certificates);
@@ -39,22 +43,27 @@ export async function openLink(
   const tried: string[] = [];
   for (const door of config.doors) {
     const { cluster, vm, epoch } = config;
-    const access = { tls, to: config.to as HostId, limitMs: limits.knockMs, signal };
+    const access = { tls, to: config.to as HostId, limitMs: limits.knockMs * patience, signal };
     const answer = await knockAt(door, { cluster, vm, epoch, volume, known }, access);
     if (signal.aborted) return { kind: "no", why: "given up" };
-    const opened = await follow(config, door.address, answer, tls, signal);
+    const opened = await follow({ config, tls, signal, exportMs: limits.exportMs * patience }, door.address, answer);
     if (opened.kind !== "no") return opened;
     tried.push(`${door.address}: ${opened.why}`);
   }
   return { kind: "no", why: tried.length === 0 ? "no address of the replica is known" : tried.join("; ") };
 }
 
+type Opening = {
+  readonly config: RelayConfig;
+  readonly tls: TlsTexts | null;
+  readonly signal: AbortSignal;
+  readonly exportMs: number;
+};
+
 async function follow(
-  config: RelayConfig,
+  { config, tls, signal, exportMs }: Opening,
   address: string,
   answer: Awaited<ReturnType<typeof knockAt>>,
-  tls: TlsTexts | null,
-  signal: AbortSignal,
 ): Promise<Opened> {
   if ("no" in answer && answer.other === true) return { kind: "other" };
   if (!("port" in answer)) return { kind: "no", why: "no" in answer ? answer.no : "it names no export" };
@@ -68,7 +77,7 @@ async function follow(
     return found === config.to ? undefined : new Error(`it is ${found}, not ${config.to}`);
   };
   const { counter = 0, image = "", isAsLeft = false } = answer;
-  const of = { exportName: answer.name, tls: tls === null ? null : { ...tls, isNot }, limitMs: limits.exportMs };
+  const of = { exportName: answer.name, tls: tls === null ? null : { ...tls, isNot }, limitMs: exportMs };
   return openExport(raw, of)
     .then(({ socket }): Opened => ({ kind: "open", socket, address, image, counter, isAsLeft }))
     .catch((error: unknown): Opened => ({ kind: "no", why: error instanceof Error ? error.message : String(error) }))

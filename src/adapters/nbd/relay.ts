@@ -247,7 +247,8 @@ class RelayProcess {
     }
     for (const lane of this.#lanes) {
       if (this.#connecting && !lane.isConnected) void lane.connect();
-      if (lane.isConnected && lane.silentMs(now) > limits.silentMs) lane.reconnect("the replica is silent");
+      if (lane.isConnected && lane.silentMs(now) > limits.silentMs * lane.patience)
+        lane.reconnect("the replica is silent");
       // A busy one is asked as well, when nothing waits: the answer tells how far away it is.
       if (now - Math.max(lane.heardAt, lane.askedAt) > limits.idleMs || now - lane.askedAt > limits.askMs) lane.ask();
     }

@@ -115,3 +115,33 @@ test("doors are opened among the ports that a firewall lets through, the last fr
   expect(nowhere.doors).toEqual([]);
   for (const { close } of opened) close();
 });
+
+test("whoever opens late is told whether the one who knocked still waits", async () => {
+  const found: boolean[] = [];
+  const held: (() => void)[] = [];
+  const { doors, close } = await openDoors({
+    addresses: ["127.0.0.1"],
+    tls: null,
+    from: "h1" as never,
+    expects: knock,
+    again: true,
+    open: async (_address, _volume, _known, waits) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      found.push(waits());
+      return { port: 49_152 };
+    },
+  });
+  const [door] = doors;
+  if (door === undefined) throw new Error("there is no door");
+  const given = new AbortController();
+  const first = knockAt(door, knock, { ...access, signal: given.signal });
+  await expect.poll(() => held.length, { timeout: 10_000 }).toBe(1);
+  given.abort();
+  expect(await first).toEqual({ no: "given up" });
+  const second = knockAt(door, knock, access);
+  await expect.poll(() => held.length, { timeout: 10_000 }).toBe(2);
+  for (const go of held) go();
+  expect(await second).toEqual({ port: 49_152 });
+  expect(found).toEqual([false, true]);
+  close();
+});

@@ -77,8 +77,13 @@ type DoorOptions = {
   readonly expects: Pick<Knock, "cluster" | "vm" | "epoch">;
   /** Before it opens: a port among these is tried by whoever knocks, since a firewall may let through the knock alone. */
   readonly tries?: { readonly first: number; readonly last: number };
-  /** `address`: where it came. */
-  readonly open: (address: string, volume: string | undefined, known: Knock["known"]) => Promise<KnockAnswer>;
+  /** `address`: where it came. `waits`: whoever knocked still waits for the answer. */
+  readonly open: (
+    address: string,
+    volume: string | undefined,
+    known: Knock["known"],
+    waits: () => boolean,
+  ) => Promise<KnockAnswer>;
   /** Default: no cycles are received. */
   readonly cycle?: (order: CycleOrder) => Promise<KnockAnswer>;
   /** Default: nothing is known of points. */
@@ -92,7 +97,7 @@ type DoorOptions = {
 };
 type OpenDoors = { readonly doors: readonly Door[]; readonly close: () => void };
 
-type OnKnock = (knock: Knock, address: string, reaches: Reaches) => Promise<KnockAnswer>;
+type OnKnock = (knock: Knock, address: string, reaches: Reaches, waits: () => boolean) => Promise<KnockAnswer>;
 /** By the word of the one who knocks. */
 type Reaches = (port: number) => Promise<boolean>;
 
@@ -116,7 +121,7 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
   };
   let taken = false;
   const { cluster, vm, epoch } = options.expects;
-  const onKnock: OnKnock = async (knock, address, reaches) => {
+  const onKnock: OnKnock = async (knock, address, reaches, waits) => {
     if (knock.cluster !== cluster || knock.vm !== vm || knock.epoch !== epoch) return { no: "another run waits here" };
     if (taken && options.again !== true) return { no: "somebody was here before" };
     if (knock.cycle !== undefined) return (await options.cycle?.(knock.cycle)) ?? { no: "no cycles are received here" };
@@ -124,7 +129,8 @@ export async function openDoors(options: DoorOptions): Promise<OpenDoors> {
     taken = true;
     const isShut =
       options.tries !== undefined && knock.tries === true && !(await isReached(address, options.tries, reaches));
-    const answer = isShut ? { no: "its ports do not connect" } : await options.open(address, knock.volume, knock.known);
+    const { volume, known } = knock;
+    const answer = isShut ? { no: "its ports do not connect" } : await options.open(address, volume, known, waits);
     // Whoever could not be let in on this address may knock at another one.
     if ("no" in answer) taken = false;
     return answer;
@@ -184,9 +190,10 @@ async function answerKnock(socket: Socket, from: HostId, address: string, onKnoc
     const tried = triedSchema.safeParse(parseJson(await readLine()));
     return tried.success && tried.data.reached;
   };
+  const waits = (): boolean => !socket.destroyed && !socket.readableEnded;
   const answer = async (): Promise<KnockAnswer> => {
     if (found !== from) return { no: `${found} is not ${from}` };
-    return knock.success ? onKnock(knock.data, address, reaches) : { no: "that is no knock" };
+    return knock.success ? onKnock(knock.data, address, reaches, waits) : { no: "that is no knock" };
   };
   socket.end(`${JSON.stringify(await answer())}\n`);
 }

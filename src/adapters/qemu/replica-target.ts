@@ -302,10 +302,11 @@ async function openFor(target: Target, receiving: Receiving, received: Received)
     tls,
     from: received.from as HostId,
     expects: { cluster: options.cluster, vm, epoch },
-    open: (address, volume, known) =>
-      inTurn(target, vm, () => letIn(options, receiving, received.epoch, address, volume, known)).catch(
-        (error: unknown) => ({ no: errorWords(error) }),
-      ),
+    open: (address, volume, known, waits) =>
+      inTurn(target, vm, async () =>
+        // Its turn came too late: what it would be let in by would end the connection of whoever was let in meanwhile.
+        waits() ? letIn(options, receiving, received.epoch, address, volume, known) : { no: "nobody waits for it" },
+      ).catch((error: unknown) => ({ no: errorWords(error) })),
     cycle: (order) =>
       inTurn(target, vm, () => {
         const ready = (of: Received): Promise<boolean> => daemonFor(options, receiving, of, tls);

@@ -42,7 +42,11 @@ export const suites = {
       ...["test/contracts/merge-real.test.ts", "test/contracts/branch-real.test.ts"],
       ...["test/contracts/process-end.test.ts", "test/contracts/copies-removed-real.test.ts"],
       ...["test/contracts/replica-watch.test.ts", "test/contracts/relay-silent-real.test.ts"],
-      ...["test/contracts/relay-slow-peer.test.ts", "src/adapters/qemu/door.test.ts"],
+      ...[
+        "test/contracts/relay-slow-peer.test.ts",
+        "src/adapters/qemu/door.test.ts",
+        "src/adapters/nbd/relay-patience.test.ts",
+      ],
     ],
   },
   /** The driver of live moves with real QEMUs, where disks go along. Needs root. */

@@ -5,7 +5,7 @@ import { Backlog } from "./relay-backlog.ts";
 import type { RelayConfig } from "./relay-control.ts";
 import { type Opened, openLink } from "./relay-link.ts";
 import type { KnownCopy, RelayMemory } from "./relay-memory.ts";
-import { patienceAfter } from "./relay-patience.ts";
+import { patienceAfter, patienceWithSilence } from "./relay-patience.ts";
 import { Payload, SpentChunks } from "./spent-chunks.ts";
 import {
   ByteQueue,
@@ -131,9 +131,9 @@ export class RelayLane {
     return oldest === undefined ? 0 : now - Math.max(oldest.since, lastSign);
   }
 
-  /** How much longer than usual a silent peer is waited for: one that is slow answers no request that is sent again each time. */
+  /** How many times as long as usual a silent peer is waited for. */
   get patience(): number {
-    return patienceAfter(2 * Math.max(0, this.#inVain - 1));
+    return patienceWithSilence(this.#inVain, this.#config().letsGo);
   }
 
   /** QEMU has opened this volume. A connection of its own before this one may have left requests on their way. */

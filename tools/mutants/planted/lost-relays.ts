@@ -51,6 +51,14 @@ export const lostRelayMutants: readonly Mutant[] = [
     replace: "socket !== undefined",
   },
   {
+    id: "guest-waits-ever-longer-for-a-silent-cycle",
+    rule: "S25",
+    what: "A relay that lets go by itself waits longer each time for a peer that takes connections and answers nothing, and so does its guest.",
+    file: "src/adapters/nbd/relay-patience.ts",
+    find: "return letsGo ? 1 : ",
+    replace: "return letsGo === undefined ? 1 : ",
+  },
+  {
     id: "slow-replica-begun-anew-for-ever",
     rule: "S17",
     what: "A replica that is slow with each write is connected to anew before it has answered one, each time.",

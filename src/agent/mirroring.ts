@@ -32,6 +32,7 @@ import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
 import { forgetNotes, goByHost, noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
+import { noteLeftByOrder } from "./copy-tries.ts";
 import { attachRequest } from "./mirror-request.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, leftInVain, withMirror, withReplicas } from "./note-replicas.ts";
@@ -181,8 +182,9 @@ function stayAlone(building: Building, here: Here, mirror: Mirror): void {
   }
   // By order: nobody has to be told that its copy does not answer; and whether it does is asked anew once that is over.
   const isNoted = mirror.byOrder && !mirror.untold && !mirror.reached;
-  if (!isNoted)
-    building.state = withMirror(building.state, { ...mirror, untold: false, reached: false, byOrder: true });
+  if (isNoted) return;
+  const left: Mirror = { ...mirror, untold: false, reached: false, byOrder: true };
+  building.state = withMirror(noteLeftByOrder(building.state, mirror.run), left);
 }
 
 /** S16: only with the stale record in the view; asserted here again, because nothing after it asks. */

@@ -4,6 +4,7 @@ import { lostCycles } from "../core/replication-receiver.ts";
 import { type InstantMs, later, type VmId, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, VmRun } from "../ports/hypervisor.ts";
 import type { CeaseEnd, ReceiveEnd, ReplicaEvent } from "../ports/replication.ts";
+import { noteLeft, noteTry, noteWhole } from "./copy-tries.ts";
 import { fresh, withLocal } from "./locals.ts";
 import { withoutFound } from "./note-points.ts";
 import { type Mirror, newMirror, type Receiving, type ReplicaNotes, type ReplicaOp } from "./replica-state.ts";
@@ -181,16 +182,15 @@ export function noteReplicaOp(
     case "begin":
       return noteBegin(state, mirror, end, now);
     case "go-on-alone":
-      if (!isDone) return withMirror(state, next);
-      return withMirror(state, { ...alone(next), retryAt: waitFrom(now) });
+      return isDone ? noteAlone(state, next, now) : withMirror(state, next);
     case "resync":
       if (!isDone) return withMirror(state, isLost(end) ? { ...next, ended: true } : next);
-      return withMirror(state, { ...next, ...fromAnew, told: "mirror", byOrder: false });
+      return withMirror(noteTry(state, mirror.run), { ...next, ...fromAnew, told: "mirror", byOrder: false });
     case "reach":
       return withMirror(state, isDone ? { ...next, reached: true } : leftInVain({ ...next, reached: false }));
     case "confirm":
       if (!isDone) return withMirror(state, isLost(end) ? { ...next, ended: true } : next);
-      return withMirror(state, { ...next, confirmed: mirror.told === "mirror" && !mirror.ended });
+      return noteConfirmed(state, { ...next, confirmed: mirror.told === "mirror" && !mirror.ended });
     case "detach":
       // S16: its relay may have let go by then, and acknowledge into nowhere: from here on it is only detached again.
       return isDone ? withoutMirror(state, op.runKey) : withMirror(state, { ...next, ended: true, confirmed: false });
@@ -202,9 +202,15 @@ export function noteReplicaOp(
 const fromAnew = { waits: false, copied: false, confirmed: false, reached: false } as const;
 
 /** How far it was before says nothing of what is lacking from here on. */
-function alone(mirror: Mirror): Mirror {
+function noteAlone(before: AgentState, mirror: Mirror, now: InstantMs): AgentState {
+  const { state, isNews, retryAt } = noteLeft(before, mirror.run, now);
   const progress = mirror.told === "alone" ? mirror.progress : null;
-  return { ...mirror, ...fromAnew, told: "alone", untold: true, progress };
+  const untold = mirror.untold || isNews;
+  return withMirror(state, { ...mirror, ...fromAnew, told: "alone", untold, progress, retryAt });
+}
+
+function noteConfirmed(state: AgentState, mirror: Mirror): AgentState {
+  return withMirror(mirror.confirmed ? noteWhole(state, mirror.run) : state, mirror);
 }
 
 /** Its group goes on, and its copy does not. */
@@ -237,7 +243,8 @@ function noteAttach(before: AgentState, mirror: Mirror, end: HypervisorEnd, now:
   else unsent.set(run.vm, { run, code: end.code, params: end.params });
   const state = withReplicas(before, { unsent });
   const isPrepared = state.locals.get(key)?.moving?.part === "incoming";
-  if (end.kind === "done") return withMirror(state, { ...mirror, told: isPrepared ? "prepared" : "mirror" });
+  if (end.kind === "done")
+    return withMirror(noteTry(state, run), { ...mirror, told: isPrepared ? "prepared" : "mirror" });
   // There is one already, or may be: it is asked what it does.
   if (end.kind === "unknown" || end.code === "replica-attached")
     return withMirror(state, { ...mirror, told: "unknown" });

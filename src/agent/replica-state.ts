@@ -16,6 +16,7 @@ import type {
   ReplicaVolume,
 } from "../ports/replication.ts";
 import type { CycleEnd, CycleRequest, GoBack } from "../ports/replication-cycles.ts";
+import type { CopyTries } from "./copy-tries.ts";
 
 /** A run here whose writes go through a relay, as this agent last heard of it. */
 export type Mirror = {
@@ -103,6 +104,8 @@ export type ReplicaNotes = {
   readonly unsent: ReadonlyMap<VmId, { readonly run: VmRun; readonly code: string; readonly params: Params }>;
   /** By VM, the `runKey` of the start before which nothing writes its disks any more (S19). */
   readonly ceased: ReadonlyMap<VmId, string>;
+  /** Of VMs whose copies are not in sync. */
+  readonly tries: ReadonlyMap<VmId, CopyTries>;
   /** By `runKey`, or VM: not before this. */
   readonly retries: ReadonlyMap<string, InstantMs>;
   readonly progressAt: InstantMs;
@@ -122,6 +125,7 @@ export function noReplicas(now: InstantMs): ReplicaNotes {
     receiving: new Map(),
     unsent: new Map(),
     ceased: new Map(),
+    tries: new Map(),
     retries: new Map(),
     progressAt: now,
     alone: null,

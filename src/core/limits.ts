@@ -99,6 +99,8 @@ export const limits = {
   imageRetryMs: 10_000,
   /** A step of replication that was refused, or had no answer, is tried again after this. */
   replicaRetryMs: 2_000,
+  /** A copy that is left behind anew each time is tried again twice as late each time, and at the latest after this (S17). */
+  replicaRetryMaxMs: 60_000,
   /** A guest that is down waits so long for its copy to get the rest, and then starts where its disks are (S25). */
   lastCycleMs: 60_000,
   /** The same where a guest may be waiting for it (S16). */

@@ -219,7 +219,8 @@ export const groupMessages = {
   "replica-left-behind": {
     cause: "The copy of VM {vm} on {host} does not answer.",
     effect: "The VM goes on without it; what is written from now on is lost with its host.",
-    remedy: "Nothing to do where the host or its link is back soon: what is missing is then copied by itself.",
+    remedy:
+      "Nothing to do where the host or its link is back soon: what is missing is then copied by itself. Otherwise see `holdfast group show`, which says what is in the way.",
   },
   "replica-promoted-with-loss": "VM {vm} goes on from its copy on {host} by order, without what that lacks.",
   "failover-with-loss-ordered": "VM {vm} is to go on from its copy on {host}, whatever that lacks.",
@@ -321,7 +322,8 @@ export const groupMessages = {
   "group-pool-full": {
     cause: "Pool {pool} of host {host}, which has the copies of VM {vm}, has {freeMiB} MiB free.",
     effect: "What has no place there is not copied: the VM goes on without its copy, and that is lost with its host.",
-    remedy: "Make room in the pool on {host}, or drop recovery points; what is missing is then copied by itself.",
+    remedy:
+      "Make room in the pool on {host}, or drop recovery points or branches there; what is missing is then copied by itself within a minute, at once after `holdfast group pause GROUP` and `group resume GROUP`.",
   },
   "group-link-late": {
     cause: "Host {host} answers in {ms} ms at best over the link of replication; it should be {most} ms or less.",

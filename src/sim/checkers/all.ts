@@ -2,6 +2,7 @@ import { fencedSayNothing } from "./after-the-fence.ts";
 import { arrivalsAreTold } from "./arrivals.ts";
 import { evensOut } from "./balance.ts";
 import { copiesCatchUp, copiesHaveOneWriter, countedCopiesStay, nothingLost, staleBeforeAlone } from "./copies.ts";
+import { copiesAreTriedSeldom } from "./copy-tries.ts";
 import { cyclesKeepTheirWord } from "./cycles.ts";
 import { disksGoAlong } from "./disks-go-along.ts";
 import { fences, grace, incarnations, pastLives, terms } from "./fences.ts";
@@ -41,6 +42,7 @@ export const allCheckers: readonly CheckerKind[] = [
   staleBeforeAlone,
   countedCopiesStay,
   copiesCatchUp,
+  copiesAreTriedSeldom,
   cyclesKeepTheirWord,
   pointsHoldMoments,
   pointsNeverChange,

@@ -103,6 +103,7 @@ export const phrases = [
   "kill relay of VM",
   "kill copies of VM on HOST",
   "hang copies of VM on HOST",
+  "fill copies on HOST",
   "group pause RULE",
   "group resume RULE",
   "group resume by hand RULE",

@@ -17,6 +17,7 @@ import { bootHost, killProcess } from "../world/boot.ts";
 import type { ProcessName, SimHost } from "../world/host.ts";
 import { takeOver } from "../world/takeover.ts";
 import type { World } from "../world/world.ts";
+import { fillCopies, hangCopies, killCopies, killRelay } from "./copy-phrases.ts";
 import { acceptLoss, deleteGroup, goBack } from "./failover-phrase.ts";
 import { asItArrives, asItIsHandedOver, atHandOver, crashOn, hangOn, keepOn, onceArrived } from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
@@ -138,24 +139,6 @@ function turnGroup(paused: boolean): Play {
         planPauseGroup(view, rule, paused, asked),
   );
 }
-
-const killRelay: Play = (world, args) => {
-  world.replicas.killRelays(`vm:${args.vm}`);
-  return undefined;
-};
-
-const killCopies: Play = (world, args) => {
-  const daemon = world.replicas.daemonOf(`vm:${args.vm}`, world.host(args.hosts[0]));
-  if (daemon !== undefined) daemon.isAlive = false;
-  return undefined;
-};
-
-const hangCopies: Play = (world, args) => {
-  const daemon = world.replicas.daemonOf(`vm:${args.vm}`, world.host(args.hosts[0]));
-  if (daemon === undefined) return undefined;
-  daemon.hangs = true;
-  return () => daemon.goOn();
-};
 
 function addHostRule(strict: boolean): Play {
   return orderWith(
@@ -356,6 +339,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "kill relay of VM": killRelay,
   "kill copies of VM on HOST": killCopies,
   "hang copies of VM on HOST": hangCopies,
+  "fill copies on HOST": fillCopies,
   "group pause RULE": turnGroup(true),
   "group resume RULE": turnGroup(false),
   "group resume by hand RULE": orderWith(

@@ -11,6 +11,14 @@ export const copyMutants: readonly Mutant[] = [
     replace: 'mustLeave)) step(building, "go-on-alone", mirror);',
   },
   {
+    id: "copy-tried-as-often-in-vain",
+    rule: "S17",
+    what: "A copy that is left behind each time, as one whose pool is full, is tried again as soon each time, and its guest's writes wait each time.",
+    file: "src/agent/copy-tries.ts",
+    find: "backoffMs(tries.begun, ",
+    replace: "backoffMs(0, ",
+  },
+  {
     id: "stale-copy-promoted",
     rule: "S17",
     what: "A copy that was left behind counts as one from which nothing is missing.",

@@ -1,0 +1,59 @@
+import { backoffMs } from "../base/backoff.ts";
+import { limits } from "../core/limits.ts";
+import { type InstantMs, later } from "../model/ids.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
+import { type AgentState, runKey } from "./state.ts";
+
+/** Of a run whose copy was left behind and has not been in sync since. */
+export type CopyTries = {
+  readonly run: string;
+  /** How often it was begun to bring the copy up to date. */
+  readonly begun: number;
+  /** Somebody was told that it is left behind. */
+  readonly isTold: boolean;
+};
+
+// S17: an attempt to bring a copy up to date makes the guest's writes wait for it, for the bound where it does not answer. Where
+// the cause lasts, as that the copy's pool is full, each attempt is in vain: they become rare, and only the first one is news.
+
+function triesOf(state: AgentState, run: VmRun): CopyTries {
+  const known = state.replicas.tries.get(run.vm);
+  return known?.run === runKey(run) ? known : { run: runKey(run), begun: 0, isTold: false };
+}
+
+function withTries(state: AgentState, { vm }: VmRun, tries: CopyTries | undefined): AgentState {
+  const all = new Map(state.replicas.tries);
+  if (tries === undefined) all.delete(vm);
+  else all.set(vm, tries);
+  return { ...state, replicas: { ...state.replicas, tries: all } };
+}
+
+export function noteTry(state: AgentState, run: VmRun): AgentState {
+  const tries = triesOf(state, run);
+  return withTries(state, run, { ...tries, begun: tries.begun + 1 });
+}
+
+/** Its guest goes on without it. `retryAt`: not before this is it tried again. */
+export function noteLeft(
+  state: AgentState,
+  run: VmRun,
+  now: InstantMs,
+): { readonly state: AgentState; readonly isNews: boolean; readonly retryAt: InstantMs } {
+  const tries = triesOf(state, run);
+  const waitMs = backoffMs(tries.begun, limits.replicaRetryMs, limits.replicaRetryMaxMs);
+  return {
+    state: withTries(state, run, { ...tries, isTold: true }),
+    isNews: !tries.isTold,
+    retryAt: later(now, waitMs),
+  };
+}
+
+/** It was left behind by an order: what comes after that is news again. */
+export function noteLeftByOrder(state: AgentState, run: VmRun): AgentState {
+  return withTries(state, run, undefined);
+}
+
+/** It has everything. */
+export function noteWhole(state: AgentState, run: VmRun): AgentState {
+  return withTries(state, run, undefined);
+}

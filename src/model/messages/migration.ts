@@ -179,6 +179,12 @@ export const migrationMessages = {
     effect: "Whether it is still there is not known; nothing of VM {vm} is copied or moved there before it is gone.",
     remedy: "Do what the reason says: it is tried again by itself.",
   },
+  "disk-left-alone": {
+    cause: "What lies in pool {pool} of {host} as volume {volume} was not made for a move of VM {vm} to there.",
+    effect: "It was not touched; the VM cannot be moved to {host} with its disks.",
+    remedy:
+      "Find out whose it is: it may be a copy that a deleted group has kept, with its recovery points. Move it away, or remove it.",
+  },
   "old-disks-removed": {
     cause:
       "The image of volume {volume} in pool {pool} was removed from {host}: it was left over of VM {vm}, and nobody needs it.",

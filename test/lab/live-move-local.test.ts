@@ -1,4 +1,5 @@
-import { closeSync, existsSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, writeSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { labLocalPool } from "../../lab/cluster.ts";
 import { type TestLab, type TestVm, waitFor } from "../support/lab-cluster.ts";
@@ -37,6 +38,19 @@ describe("A VM whose disk lies in a local pool moves while it runs", () => {
   /** Hosts that have an image of its disk, whatever is recorded of it. */
   const withImage = () => names().filter((name) => existsSync(web.image(name)));
   const records = () => [...lab.history.view.replicas.values()].map(({ value }) => value);
+
+  /** Images, layers of points, and what says what they are. */
+  function filesOf(host: string): readonly string[] {
+    const volume = basename(web.image(host)).replace(/\..*$/u, "");
+    return readdirSync(dirname(web.image(host))).filter((name) => name.startsWith(`${volume}.`));
+  }
+
+  async function protect(name: string, to: string): Promise<void> {
+    const { host } = web.owner();
+    expect((await lab.holdfast("group", "create", name, "--from", host, "--to", to, "--vm", "web")).code).toBe(0);
+    const status = async () => (await lab.client().group.show({ group: name })).group.status;
+    await waitFor(`group ${name} to be Normal`, async () => (await status()) === "Normal" || undefined);
+  }
 
   const expectOneLife = async (boots: number) => expect(await lifeOf(guest)).toEqual(oneLife(boots));
 
@@ -87,6 +101,30 @@ describe("A VM whose disk lies in a local pool moves while it runs", () => {
     await expectOneLife(boots);
     await waitFor("the old disk to be removed", () => (records().length === 0 ? true : undefined));
     expect(withImage()).toEqual([home]);
+  });
+
+  it("[S15, S20] what a deleted group has kept is not touched by a move, and makes room where a group removes it", async () => {
+    const { boots } = await web.answers();
+    const [to = ""] = others();
+    await protect("office", to);
+    expect((await lab.holdfast("point", "take", "--vm", "web")).code).toBe(0);
+    expect((await lab.holdfast("group", "delete", "office", "--replicas", "keep", "--accept")).code).toBe(0);
+    await waitFor("nobody to know of the copy", () => (records().length === 0 ? true : undefined));
+    const kept = filesOf(to);
+    expect(kept.length).toBeGreaterThan(1);
+    const refused = await lab.holdfast("vm", "migrate", "web", to);
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("move-image-exists")]);
+    const left = () => lab.history.events().find(({ event }) => event.type === "disk-left-alone");
+    await waitFor("it to be told that something else lies there", left);
+    await waitFor("the move's own records to be gone", () => (records().length === 0 ? true : undefined));
+    expect(filesOf(to)).toEqual(kept);
+    await protect("again", to);
+    expect((await lab.holdfast("group", "delete", "again", "--replicas", "remove", "--accept")).code).toBe(0);
+    await waitFor("the copy to be gone", () => (filesOf(to).length === 0 ? true : undefined));
+    expect((await lab.holdfast("vm", "migrate", "web", to)).code).toBe(0);
+    await waitFor(`web to be owned by ${to}`, () => web.owner().host === to || undefined);
+    await expectOneLife(boots);
+    await waitFor("the old disk to be removed", () => (records().length === 0 ? true : undefined));
   });
 
   it("is not relocated, nor moved where its disk finds no room: refused at once, with cause and remedy", async () => {

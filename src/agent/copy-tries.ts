@@ -1,14 +1,15 @@
 import { backoffMs } from "../base/backoff.ts";
 import { limits } from "../core/limits.ts";
-import { type InstantMs, later } from "../model/ids.ts";
+import { type InstantMs, later, type VmId } from "../model/ids.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
 import { type AgentState, runKey } from "./state.ts";
 
 /** Of a run whose copy was left behind and has not been in sync since. */
 export type CopyTries = {
   readonly run: string;
-  /** How often it was begun to bring the copy up to date. */
+  /** How often in a row it was begun in vain to bring the copy up to date, and when last. */
   readonly begun: number;
+  readonly begunAt: InstantMs | null;
   /** Somebody was told that it is left behind. */
   readonly isTold: boolean;
 };
@@ -18,7 +19,7 @@ export type CopyTries = {
 
 function triesOf(state: AgentState, run: VmRun): CopyTries {
   const known = state.replicas.tries.get(run.vm);
-  return known?.run === runKey(run) ? known : { run: runKey(run), begun: 0, isTold: false };
+  return known?.run === runKey(run) ? known : { run: runKey(run), begun: 0, begunAt: null, isTold: false };
 }
 
 function withTries(state: AgentState, { vm }: VmRun, tries: CopyTries | undefined): AgentState {
@@ -28,9 +29,9 @@ function withTries(state: AgentState, { vm }: VmRun, tries: CopyTries | undefine
   return { ...state, replicas: { ...state.replicas, tries: all } };
 }
 
-export function noteTry(state: AgentState, run: VmRun): AgentState {
+export function noteTry(state: AgentState, run: VmRun, now: InstantMs): AgentState {
   const tries = triesOf(state, run);
-  return withTries(state, run, { ...tries, begun: tries.begun + 1 });
+  return withTries(state, run, { ...tries, begun: tries.begun + 1, begunAt: now });
 }
 
 /** Its guest goes on without it. `retryAt`: not before this is it tried again. */
@@ -39,7 +40,10 @@ export function noteLeft(
   run: VmRun,
   now: InstantMs,
 ): { readonly state: AgentState; readonly isNews: boolean; readonly retryAt: InstantMs } {
-  const tries = triesOf(state, run);
+  const known = triesOf(state, run);
+  // What went on for so long was not in vain: something else has come in its way.
+  const wasLong = known.begunAt !== null && now - known.begunAt > limits.replicaRetryMaxMs;
+  const tries = wasLong ? { ...known, begun: 0, isTold: false } : known;
   const waitMs = backoffMs(tries.begun, limits.replicaRetryMs, limits.replicaRetryMaxMs);
   return {
     state: withTries(state, run, { ...tries, isTold: true }),
@@ -56,4 +60,17 @@ export function noteLeftByOrder(state: AgentState, run: VmRun): AgentState {
 /** It has everything. */
 export function noteWhole(state: AgentState, run: VmRun): AgentState {
   return withTries(state, run, undefined);
+}
+
+/** What tells it is about this; nothing else is. */
+export function leftSubject(vm: VmId): string {
+  return `left ${vm}`;
+}
+
+/** The store did not take it, or nobody knows whether it did: it is told again. */
+export function noteUntold(state: AgentState, subject: string): AgentState {
+  const mirror = [...state.replicas.mirrors].find(([, { run }]) => leftSubject(run.vm) === subject);
+  if (mirror === undefined) return state;
+  const mirrors = new Map(state.replicas.mirrors).set(mirror[0], { ...mirror[1], untold: true });
+  return { ...state, replicas: { ...state.replicas, mirrors } };
 }

@@ -6,6 +6,7 @@ import type { PoolId, VolumeId, WallMs } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { HostFacts } from "../model/records.ts";
 import type { Replica, ReplicaState } from "../model/replication-records.ts";
+import { noteWhole } from "./copy-tries.ts";
 
 const web = vmId("web");
 const run = runOf(1);
@@ -260,5 +261,31 @@ describe("the host whose VM is copied", () => {
     expect([agent.take("reach"), agent.take("resync")]).toEqual([undefined, undefined]);
     agent.ends("detach");
     expect([...agent.state.replicas.mirrors]).toEqual([]);
+  });
+
+  test("[S17] left behind each time it is said once; again only once it has been in sync", () => {
+    const agent = agentWith(stale);
+    let told = 0;
+    const left = (): void => {
+      agent.ends("go-on-alone");
+      const events = agent.effects.flatMap((effect) => (effect.kind === "commit" ? effect.events : []));
+      told += events.filter(({ type }) => type === "replica-left-behind").length;
+      agent.settles();
+    };
+    const leftAnew = (): void => {
+      // Another relay holds: it is told again to let the guest go on.
+      agent.tell({ kind: "replica", event: { kind: "holds", run } });
+      left();
+    };
+    left();
+    expect(told).toBe(1);
+    leftAnew();
+    leftAnew();
+    expect(told).toBe(1);
+    const [first] = agent.state.replicas.mirrors.values();
+    if (first === undefined) throw new Error("It has no mirror");
+    agent.state = noteWhole(agent.state, first.run);
+    leftAnew();
+    expect(told).toBe(2);
   });
 });

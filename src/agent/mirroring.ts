@@ -32,7 +32,7 @@ import type { VmCopying } from "../model/replication-records.ts";
 import type { Door } from "../ports/migration.ts";
 import { forgetNotes, goByHost, noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
-import { noteLeftByOrder } from "./copy-tries.ts";
+import { leftSubject, noteLeftByOrder } from "./copy-tries.ts";
 import { attachRequest } from "./mirror-request.ts";
 import { nameOf } from "./move-parts.ts";
 import { isReplicaWorking, leftInVain, withMirror, withReplicas } from "./note-replicas.ts";
@@ -183,7 +183,8 @@ function stayAlone(building: Building, here: Here, mirror: Mirror): void {
   // By order: nobody has to be told that its copy does not answer; and whether it does is asked anew once that is over.
   const isNoted = mirror.byOrder && !mirror.untold && !mirror.reached;
   if (isNoted) return;
-  const left: Mirror = { ...mirror, untold: false, reached: false, byOrder: true };
+  // Once it goes on it is tried at once: whoever pauses it may have seen to what was in the way.
+  const left: Mirror = { ...mirror, untold: false, reached: false, byOrder: true, retryAt: null };
   building.state = withMirror(noteLeftByOrder(building.state, mirror.run), left);
 }
 
@@ -268,7 +269,7 @@ function commit(
 function tellLeft(building: Building, { to, copies }: Here, mirror: Mirror): void {
   const { view } = building.happened;
   const { vm } = mirror.run;
-  const subject = `left ${vm}`;
+  const subject = leftSubject(vm);
   if (!mirror.untold || copies !== "stale" || building.busy(subject)) return;
   const params = { vm: nameOf(view, vm), host: to };
   const told = event("replica-left-behind", { vm, host: building.state.self }, params);

@@ -185,7 +185,7 @@ export function noteReplicaOp(
       return isDone ? noteAlone(state, next, now) : withMirror(state, next);
     case "resync":
       if (!isDone) return withMirror(state, isLost(end) ? { ...next, ended: true } : next);
-      return withMirror(noteTry(state, mirror.run), { ...next, ...fromAnew, told: "mirror", byOrder: false });
+      return withMirror(noteTry(state, mirror.run, now), { ...next, ...fromAnew, told: "mirror", byOrder: false });
     case "reach":
       return withMirror(state, isDone ? { ...next, reached: true } : leftInVain({ ...next, reached: false }));
     case "confirm":
@@ -244,7 +244,7 @@ function noteAttach(before: AgentState, mirror: Mirror, end: HypervisorEnd, now:
   const state = withReplicas(before, { unsent });
   const isPrepared = state.locals.get(key)?.moving?.part === "incoming";
   if (end.kind === "done")
-    return withMirror(noteTry(state, run), { ...mirror, told: isPrepared ? "prepared" : "mirror" });
+    return withMirror(noteTry(state, run, now), { ...mirror, told: isPrepared ? "prepared" : "mirror" });
   // There is one already, or may be: it is asked what it does.
   if (end.kind === "unknown" || end.code === "replica-attached")
     return withMirror(state, { ...mirror, told: "unknown" });

@@ -3,6 +3,7 @@ import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type StoreKey, type WallMs } from "../model/ids.ts";
 import type { HypervisorEnd, RunningVm, VmEvent, VmRun } from "../ports/hypervisor.ts";
 import { noteAlone, noteNotes } from "./alone.ts";
+import { noteUntold } from "./copy-tries.ts";
 import { halted } from "./last-cycle.ts";
 import { fresh, needList, withLocal } from "./locals.ts";
 import { noteCycle, noteCyclesEnded, noteFound } from "./note-cycles.ts";
@@ -228,5 +229,6 @@ function noteCommit(state: AgentState, happened: AgentEvent & { kind: "commit-en
   } else if (end.kind === "too-large") {
     pending.set(happened.id, { ...ended, until: { kind: "unclear", freeAt: later(now, limits.tooLargeRetryMs) } });
   } else pending.set(happened.id, { ...ended, until: { kind: "answered", revision: end.revision } });
-  return { ...state, pending };
+  const next = { ...state, pending };
+  return end.kind === "committed" ? next : noteUntold(next, ended.subject);
 }

@@ -15,7 +15,7 @@ import {
 } from "../core/replication-receiver.ts";
 import { stillIn, transaction, unchanged } from "../core/transactions.ts";
 import type { Epoch, HostId, Incarnation, VmId } from "../model/ids.ts";
-import { keys } from "../model/keys.ts";
+import { keys, parseKey } from "../model/keys.ts";
 import type { Vm } from "../model/records.ts";
 import type { Group } from "../model/replication-records.ts";
 import type { ClusterView } from "../model/view.ts";
@@ -180,6 +180,8 @@ function isHere({ state }: Building, vm: VmId): boolean {
 /** Copies of no group: not one that is still counted on, nor the branch that somebody is to look at. */
 function isLeft(view: ClusterView, vm: VmId, self: HostId): boolean {
   if (protectionOf(view, vm)?.to === self || view.owners.get(vm)?.value.host === self) return false;
+  // One that cannot be read may be of the group that protects it.
+  if ([...view.unreadable.keys()].some((key) => parseKey(key).kind === "group")) return false;
   return [...view.replicas.values()].every(({ value }) => {
     if (value.vm !== vm || value.host !== self) return true;
     return value.receiver !== null && !isCountedOn(view, value) && value.state.kind !== "diverged";

@@ -104,7 +104,7 @@ export type ReplicaNotes = {
   readonly unsent: ReadonlyMap<VmId, { readonly run: VmRun; readonly code: string; readonly params: Params }>;
   /** By VM, the `runKey` of the start before which nothing writes its disks any more (S19). */
   readonly ceased: ReadonlyMap<VmId, string>;
-  /** Of VMs whose copies are not in sync. */
+  /** Of VMs whose copies were left behind; of an earlier run of one they say nothing. */
   readonly tries: ReadonlyMap<VmId, CopyTries>;
   /** By `runKey`, or VM: not before this. */
   readonly retries: ReadonlyMap<string, InstantMs>;

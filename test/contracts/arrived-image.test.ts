@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { createToFill, openVolumes } from "../../src/adapters/qemu/volumes.ts";
+import { createToFill, markPool as markPoolFolder, openVolumes } from "../../src/adapters/qemu/volumes.ts";
 import type { ClusterId, Epoch, PoolId, WallMs } from "../../src/model/ids.ts";
 import type { Pool } from "../../src/model/records.ts";
 import type { HypervisorEnd } from "../../src/ports/hypervisor.ts";
@@ -72,6 +72,25 @@ test.each([".1.qcow2", ".layers", ".replica"])(
     expect(readFileSync(here(suffix), "utf8")).toBe("kept");
   },
 );
+
+test("[S15] somebody's files whose names begin like it stay beside what is made and removed", async () => {
+  await markPool();
+  const beside = [".backup.raw", ".before.qcow2", ".raw.bak"];
+  for (const suffix of beside) writeFileSync(here(suffix), "somebody's");
+  expect(await make()).toEqual({ kind: "done" });
+  expect(await removeArrived()).toEqual({ kind: "done" });
+  expect(beside.map((suffix) => readFileSync(here(suffix), "utf8"))).toEqual(beside.map(() => "somebody's"));
+  expect(existsSync(here(".raw"))).toBe(false);
+});
+
+test("[S21] a pool in which nothing was made yet is marked before anything is said to be there; one of another cluster is not looked into", async () => {
+  expect(await removeArrived()).toMatchObject({ kind: "refused", code: "pool-mark-missing" });
+  markPoolFolder(options, pool());
+  expect(await removeArrived()).toEqual({ kind: "done" });
+  writeFileSync(join(folder, ".holdfast-pool"), JSON.stringify({ schema: 1, cluster: "another", pool: "fast" }));
+  writeFileSync(here(".raw"), "somebody's");
+  expect(await removeArrived()).toMatchObject({ kind: "refused", code: "pool-foreign" });
+});
 
 test("[S15] a file that has replaced what was made is not removed", async () => {
   expect(await make()).toEqual({ kind: "done" });

@@ -117,14 +117,13 @@ async function openRelayTo(doors: RelayConfig["doors"]): Promise<Socket> {
     ...{ ...run, schema: 1, to: "b", doors, certificates: null, nbd, control, volumes },
     ...{ waitMs: 2_000, letsGo: false, isEqual: false },
   };
-  const { ended } = await openRelay(config, () => undefined);
+  await openRelay(config, () => undefined);
   const qemu = connect({ path: nbd });
   const { socket } = await openExport(qemu, { exportName: volume, tls: null, limitMs: 10_000 });
   closers.push(() => {
     socket.destroy();
     connect({ path: control }).end(`${JSON.stringify({ id: 1, order: { kind: "end" } })}\n`);
   });
-  void ended;
   return socket;
 }
 

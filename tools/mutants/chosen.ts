@@ -1,6 +1,7 @@
 import { LabError } from "../../lab/lab-error.ts";
 import type { Mutant } from "./mutant.ts";
 import { realGuardMutants } from "./planted/c-guard.ts";
+import { copyRuleMutants } from "./planted/copies.ts";
 import { moveDriverMutants } from "./planted/local-moves.ts";
 import { lostRelayMutants } from "./planted/lost-relays.ts";
 import { pointDriverMutants, pointRuleMutants } from "./planted/points.ts";
@@ -12,7 +13,13 @@ import { planted } from "./planted.ts";
 /** Bugs that no seed plays, by the suite that finds them, which is the name of the option, too. */
 export const bySuite = {
   guard: realGuardMutants,
-  replication: [...replicationMutants, ...takeoverMutants, ...pointRuleMutants, ...watchRuleMutants],
+  replication: [
+    ...replicationMutants,
+    ...takeoverMutants,
+    ...pointRuleMutants,
+    ...watchRuleMutants,
+    ...copyRuleMutants,
+  ],
   relay: [...relayMutants, ...lostRelayMutants, ...pointDriverMutants, ...watchMutants],
   moves: moveDriverMutants,
 } as const satisfies Record<string, readonly Mutant[]>;

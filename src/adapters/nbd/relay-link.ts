@@ -43,10 +43,12 @@ export async function openLink(
   const tried: string[] = [];
   for (const door of config.doors) {
     const { cluster, vm, epoch } = config;
-    const access = { tls, to: config.to as HostId, limitMs: limits.knockMs * patience, signal };
+    // Before the others nobody waits longer: a link that is cut is passed over as soon as ever.
+    const patient = door === config.doors.at(-1) ? patience : 1;
+    const access = { tls, to: config.to as HostId, limitMs: limits.knockMs * patient, signal };
     const answer = await knockAt(door, { cluster, vm, epoch, volume, known }, access);
     if (signal.aborted) return { kind: "no", why: "given up" };
-    const opened = await follow({ config, tls, signal, exportMs: limits.exportMs * patience }, door.address, answer);
+    const opened = await follow({ config, tls, signal, exportMs: limits.exportMs * patient }, door.address, answer);
     if (opened.kind !== "no") return opened;
     tried.push(`${door.address}: ${opened.why}`);
   }

@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { parseJson } from "../../model/json.ts";
+import { writeDurably } from "./replica-files.ts";
 
 // Images that are made for a guest that moves here with its disks. Whoever removes one after a move that came to nothing has to know
 // that it is that one: a copy that was kept, or somebody's file, may lie under the same name (S15).
@@ -12,11 +13,22 @@ export function arrivalMark(folder: string, volume: string): string {
   return join(folder, `${volume}.arriving`);
 }
 
-/** Before the file has its name: one that has it without this was not made for a move. `epoch`: of the run that is to come. */
+/**
+ * On the disk before the file has its name: one that has it without this was not made for a move. `epoch`: of the run that is to
+ * come.
+ */
 export function markArrival(folder: string, volume: string, epoch: number, part: string): void {
-  const file = arrivalMark(folder, volume);
-  writeFileSync(`${file}.part`, JSON.stringify({ schema: 1, epoch, inode: inodeOf(part) }), { mode: 0o600 });
-  renameSync(`${file}.part`, file);
+  writeDurably(arrivalMark(folder, volume), { schema: 1, epoch, inode: inodeOf(part) });
+}
+
+/** Its guest goes on there: what it lies on is never again something that came about by a move and may go. */
+export function forgetArrival(folder: string, volume: string): void {
+  rmSync(arrivalMark(folder, volume), { force: true });
+}
+
+/** The same by the path of the image. */
+export function forgetArrivalOf(image: string): void {
+  forgetArrival(dirname(image), basename(image).replace(/\.(?:raw|qcow2)$/u, ""));
 }
 
 /** Names of what lies there of a volume: images, layers of recovery points, and what says what they are. */
@@ -27,19 +39,28 @@ export function whatLiesThere(folder: string, volume: string): readonly string[]
   );
 }
 
-/** The name of something that was not made for the run of this epoch. Undefined: all that lies there was. */
-export function foreignThere(folder: string, volume: string, epoch: number): string | undefined {
+/**
+ * What lies there, by whether it was made for the run of this epoch. Throws where that cannot be read: unknown is not taken for no.
+ */
+export function arrivedThere(
+  folder: string,
+  volume: string,
+  epoch: number,
+): { readonly own: readonly string[]; readonly foreign: readonly string[] } {
   const mark = readMark(folder, volume);
-  return whatLiesThere(folder, volume).find(
-    (name) => mark?.epoch !== epoch || mark.inode !== inodeOf(join(folder, name)),
+  const { own = [], foreign = [] } = Object.groupBy(whatLiesThere(folder, volume), (name) =>
+    mark?.epoch === epoch && mark.inode === inodeOf(join(folder, name)) ? "own" : "foreign",
   );
+  return { own, foreign };
 }
 
+/** Undefined: there is none, or it says nothing. */
 function readMark(folder: string, volume: string): z.infer<typeof markSchema> | undefined {
   try {
     return markSchema.safeParse(parseJson(readFileSync(arrivalMark(folder, volume), "utf8"))).data;
-  } catch {
-    return undefined; // there is none
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
 }
 

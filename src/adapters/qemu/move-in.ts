@@ -3,6 +3,7 @@ import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import type { IncomingEnd, IncomingRequest } from "../../ports/migration.ts";
 import { readCgroupEvents } from "../linux/cgroup.ts";
+import { forgetArrivalOf } from "./arrived-image.ts";
 import { openDoors, type TlsTexts } from "./door.ts";
 import { type LiveRun, type QemuHost, runCgroup, runKey } from "./host.ts";
 import { closeExports, incomingPorts, makeImages, openExports, removeImages } from "./move-images.ts";
@@ -19,6 +20,7 @@ import { readTlsTexts, tlsId, writeTlsFolder } from "./move-tls.ts";
 import { areUppermost, openFiles } from "./opened-image.ts";
 import { readRunRecords, setPhase } from "./run-folder.ts";
 import { launchRun } from "./start.ts";
+import { markPool } from "./volumes.ts";
 import { announce, clearAway, queryStatus, takeStatus } from "./watch.ts";
 
 const limits = {
@@ -31,6 +33,8 @@ const limits = {
 
 /** Makes a QEMU ready in its cgroup, and doors at which its source may knock. */
 export async function prepareIncoming(host: QemuHost, request: IncomingRequest): Promise<IncomingEnd> {
+  if (request.copied !== undefined)
+    for (const pool of request.pools) if (pool.kind === "local-dir") markPool(host.options, pool);
   const tls = request.tls ? readTlsTexts(host.options) : null;
   if (tls === undefined) return refuse("move-no-certificate", { vm: request.vm.name });
   const images = await makeImages(host, request);
@@ -141,6 +145,7 @@ async function arrive(host: QemuHost, live: LiveRun): Promise<HypervisorEnd> {
   if (live.phase === "arriving") setPhase(live, "running");
   live.closeDoors();
   announce(live);
+  for (const image of (await openFiles(live.qmp)) ?? []) forgetArrivalOf(image);
   // What happened to the guest meanwhile was no news then.
   void takeStatus(host, live);
   return end;

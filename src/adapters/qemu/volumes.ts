@@ -22,7 +22,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Pool } from "../../model/records.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import { runCommand } from "../linux/command.ts";
-import { arrivalMark, foreignThere, markArrival, whatLiesThere } from "./arrived-image.ts";
+import { arrivalMark, arrivedThere, forgetArrival, markArrival, whatLiesThere } from "./arrived-image.ts";
 import { leaveGroupFolders } from "./group-folder.ts";
 import { imagePath, isMarked, poolFolder, poolMark } from "./pool-folder.ts";
 import { forgetReceived } from "./replica-files.ts";
@@ -111,14 +111,18 @@ export async function createToFill(
   };
   const name = async (part: string): Promise<void> => {
     markArrival(folder, volume, epoch, part);
-    // Unlike a renaming it fails where somebody's file has come about under that name.
-    linkSync(part, path);
-    rmSync(part, { force: true });
+    try {
+      // Unlike a renaming it fails where somebody's file has come about under that name.
+      linkSync(part, path);
+    } finally {
+      rmSync(part, { force: true });
+    }
   };
-  const end = await createAs(options, wanted, name, isThere).catch(unknown);
+  const end = await createAs(options, wanted, name, isThere).catch(
+    (error: unknown) => isThere() ?? refusedBy(wanted, path, error),
+  );
   if (end.kind !== "done") return { end, onDisk: Promise.resolve(end) };
-  const lost = (error: unknown): HypervisorEnd =>
-    refuse("volume-create-failed", { pool: wanted.pool.name, path, detail: String(error) });
+  const lost = (error: unknown): HypervisorEnd => refusedBy(wanted, path, error);
   // A move waits for it before it says that it is ready, and holds a turn meanwhile: not for ever.
   const late = sleep(syncLimitMs, undefined, { ref: false }).then(() =>
     lost(`not on the disk within ${syncLimitMs} ms`),
@@ -130,6 +134,19 @@ export async function createToFill(
       Promise.all([sync(path), sync(arrivalMark(folder, volume)), sync(folder)]).then(() => end, lost),
     ]),
   };
+}
+
+function refusedBy({ pool }: NewVolume, path: string, error: unknown): Refusal {
+  return refuse("volume-create-failed", { pool: pool.name, path, detail: String(error) });
+}
+
+/**
+ * The folder of a pool in which nothing was made yet is marked before a record says that something may be in it: without its mark
+ * nobody could say later that nothing is (S21).
+ */
+export function markPool(options: VolumesOptions, pool: Pool): void {
+  const folder = poolFolder(options.pools, pool);
+  if (checkFolder(options, pool, folder) === undefined && !isMarked(folder)) writeMark(options, pool, folder);
 }
 
 function createAs(
@@ -186,16 +203,12 @@ async function createEmpty(path: string, sizeMiB: number, format: "raw" | "qcow2
 
 async function remove(options: VolumesOptions, pool: Pool, volume: string): Promise<HypervisorEnd> {
   const folder = poolFolder(options.pools, pool);
-  const refusal = checkFolder(options, pool, folder);
+  const refusal = whyNotThere(options, pool, folder);
   if (refusal !== undefined) return refusal;
-  // S21: what was made here was marked before it: a folder without the mark is not the pool, as a mount point whose disk is away.
-  if (!isMarked(folder)) return refuse("pool-mark-missing", { pool: pool.name, path: folder });
   const images = readdirSync(folder).filter((name) => name.startsWith(`${volume}.`) && /\.(?:raw|qcow2)$/u.test(name));
   for (const name of images) {
-    const format = name.endsWith(".raw") ? "raw" : "qcow2";
-    // Without -U this asks for QEMU's own lock: a disk that somebody has open is never pulled away.
-    const end = await runCommand("qemu-img", ["info", "-f", format, join(folder, name)], { limitMs: commandLimitMs });
-    if (/Failed to get ".*" lock/u.test(end.stderr)) return refuse("volume-in-use", { volume, pool: pool.name });
+    const inUse = await whoHas(folder, name, volume, pool);
+    if (inUse !== undefined) return inUse;
   }
   // First: what says that they are received must not outlive them, or the next copy would be made of nothing.
   if (options.runDir !== undefined) forgetReceived(options.runDir, folder, volume);
@@ -206,6 +219,7 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
   return { kind: "done" };
 }
 
+/** Nothing but the file that was made, whatever else bears the volume's name, also between its name and its ending. */
 async function removeArrived(
   options: VolumesOptions,
   pool: Pool,
@@ -213,9 +227,38 @@ async function removeArrived(
   epoch: number,
 ): Promise<HypervisorEnd> {
   const folder = poolFolder(options.pools, pool);
-  const foreign = existsSync(folder) ? foreignThere(folder, volume, epoch) : undefined;
-  if (foreign === undefined) return remove(options, pool, volume);
-  return refuse("volume-not-of-move", { volume, pool: pool.name, path: join(folder, foreign) });
+  const refusal = whyNotThere(options, pool, folder);
+  if (refusal !== undefined) return refusal;
+  const { own, foreign } = arrivedThere(folder, volume, epoch);
+  for (const name of own) {
+    const inUse = await whoHas(folder, name, volume, pool);
+    if (inUse !== undefined) return inUse;
+  }
+  // Somebody may have put another file in its place meanwhile.
+  for (const name of arrivedThere(folder, volume, epoch).own)
+    if (own.includes(name)) rmSync(join(folder, name), { force: true });
+  const [other] = foreign;
+  if (other !== undefined) return refuse("volume-not-of-move", { volume, pool: pool.name, path: join(folder, other) });
+  forgetArrival(folder, volume);
+  for (const name of readdirSync(folder))
+    if (name.startsWith(`${volume}.`) && /^\.(?:raw|qcow2)\.\d+\.part$/u.test(name.slice(volume.length)))
+      rmSync(join(folder, name), { force: true });
+  await sync(folder);
+  return { kind: "done" };
+}
+
+/** Without -U this asks for QEMU's own lock: a disk that somebody has open is never pulled away. */
+async function whoHas(folder: string, name: string, volume: string, pool: Pool): Promise<Refusal | undefined> {
+  const format = name.endsWith(".raw") ? "raw" : "qcow2";
+  const end = await runCommand("qemu-img", ["info", "-f", format, join(folder, name)], { limitMs: commandLimitMs });
+  return /Failed to get ".*" lock/u.test(end.stderr) ? refuse("volume-in-use", { volume, pool: pool.name }) : undefined;
+}
+
+/** S21: what was made here was marked before it: a folder without the mark is not the pool, as a mount point whose disk is away. */
+function whyNotThere(options: VolumesOptions, pool: Pool, folder: string): Refusal | undefined {
+  const refusal = checkFolder(options, pool, folder);
+  if (refusal !== undefined) return refusal;
+  return isMarked(folder) ? undefined : refuse("pool-mark-missing", { pool: pool.name, path: folder });
 }
 
 /** Layers that were received, what they are, and whose, and what was never finished: each bears the volume's name and a dot. */

@@ -181,8 +181,9 @@ export const migrationMessages = {
     remedy: "Do what the reason says: it is tried again by itself.",
   },
   "disk-left-alone": {
-    cause: "What lies in pool {pool} of {host} as volume {volume} was not made for a move of VM {vm} to there.",
-    effect: "It was not touched; the VM cannot be moved to {host} with its disks.",
+    cause:
+      "What lies in pool {pool} of {host} as volume {volume} is not known to have been made for a move of VM {vm} to there, or was by an earlier version.",
+    effect: "It was not touched; no disks of the VM can be moved to {host} as long as it lies there.",
     remedy:
       "Find out whose it is. A copy that a deleted group has kept goes with its recovery points where a group protects the VM with {host} again and is deleted with `--replicas remove`; anything else is to be moved away by hand.",
   },

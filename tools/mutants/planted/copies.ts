@@ -111,8 +111,8 @@ export const copyMutants: readonly Mutant[] = [
     rule: "S17",
     what: "Replicas go with their group before the run has said that it goes on without them.",
     file: "src/core/replica-removal.ts",
-    find: 'return owner.kind === "released" || known.every(({ state }) => state.kind !== "in-sync");',
-    replace: "return owner.epoch > 0;",
+    find: 'return owner.kind === "released" || !known.some((record) => isCountedOn(view, record));',
+    replace: 'return owner.kind === "released" || known.length > 0;',
   },
   {
     id: "replicas-go-though-they-were-to-stay",
@@ -129,5 +129,17 @@ export const copyMutants: readonly Mutant[] = [
     file: "src/core/replication.ts",
     find: 'record?.value.toRemove === true && said.kind !== "copying" ?',
     replace: 'record?.value.toRemove === true && said.kind === "sealed" ?',
+  },
+];
+
+/** The same by what is proven of agents without a world. */
+export const copyRuleMutants: readonly Mutant[] = [
+  {
+    id: "left-behind-said-each-time",
+    rule: "S17",
+    what: "That a copy is left behind is written into the history with each attempt that fails.",
+    file: "src/agent/copy-tries.ts",
+    find: "isNews: !tries.isTold,",
+    replace: "isNews: true,",
   },
 ];

@@ -256,8 +256,8 @@ export const pointDriverMutants: readonly Mutant[] = [
     rule: "S21",
     what: "Images are called removed where nobody could look for them, because their pool is not mounted.",
     file: "src/adapters/qemu/volumes.ts",
-    find: '  if (!isMarked(folder)) return refuse("pool-mark-missing", { pool: pool.name, path: folder });\n',
-    replace: "",
+    find: 'return isMarked(folder) ? undefined : refuse("pool-mark-missing", { pool: pool.name, path: folder });',
+    replace: "return undefined;",
   },
   {
     id: "merge-recorded-by-who-has-let-go",

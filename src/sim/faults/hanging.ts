@@ -5,6 +5,7 @@ import type { FaultEvent } from "../plan.ts";
 import type { Copy } from "../world/host.ts";
 import type { World } from "../world/world.ts";
 import type { DrawContext, FaultKind } from "./fault.ts";
+import { cancelMove } from "./moving.ts";
 import { strikeWith } from "./strike.ts";
 
 // Processes that are there, and answer nobody for a while: a QEMU, or the relay between a guest and its copy.
@@ -29,7 +30,8 @@ export function qemuHangs(kinds: readonly FaultKind[]): FaultKind {
     happens: (world, event, random) => {
       const copy = copyOf(world, event.vm, event.host);
       if (copy === undefined) return undefined;
-      beside(world, event, { kinds, copy, random });
+      if (copy.moving.part === undefined) beside(world, event, { kinds, copy, random });
+      else callOffMeanwhile(world, copy, random);
       add(world.counts, "hungQemus");
       return world.qemus.hang(copy);
     },
@@ -73,6 +75,17 @@ function beside(world: World, { text, value, other }: FaultEvent, { kinds, copy,
     const struck = { host, vm: copy.vm.name, other: far?.id ?? host, text: "migrate", forMs };
     world.tell("fault", "beside-a-hang", { kind: kind.name, at: host, vm: copy.vm.name });
     strikeWith(world, kind, struck, random);
+  });
+}
+
+/** Of one that moves: what ends its move, so that it is asked to go on, and does not answer. */
+function callOffMeanwhile(world: World, copy: Copy, random: SeededRandom): void {
+  const how = random.pick(["cancelled", "cancelled", "other-end", "other-end", "none"]);
+  world.scheduler.after(random.below(random.chance(0.5) ? 300 : 3_000), () => {
+    if (world.scheduler.now >= world.plan.healAtMs) return;
+    if (how === "cancelled") cancelMove(world, copy.run.vm);
+    const other = world.copiesOf(copy.run.vm).find((one) => one !== copy);
+    if (how === "other-end" && other !== undefined) world.qemus.endByItself(other, "killed");
   });
 }
 

@@ -3,7 +3,7 @@ import type { Mutant } from "../mutant.ts";
 /** Bugs towards processes that are there and answer nobody: a QEMU whose main loop stands still, a relay that hangs. */
 export const hangingMutants: readonly Mutant[] = [
   {
-    id: "silent-qemu-taken-for-gone",
+    id: "run-that-says-nothing-taken-for-gone",
     rule: "S14",
     what: "An agent takes a run whose QEMU does not answer for one that has ended, and its VM is started anew.",
     file: "src/agent/note.ts",

@@ -23,6 +23,8 @@ const outcomeNames = [
   "copiesLeftBehind",
   "promotions",
   "plannedFailovers",
+  "hungQemus",
+  "hungRelays",
   "removals",
   "forcedStores",
   "takeoversByDevice",
@@ -39,7 +41,7 @@ const ofTwoHostsAlone = [
 /** Two hosts hold no deadline, keep nobody even, and cannot spare one that leaves the cluster (S23). */
 const ofManyHostsAlone = ["freezes", "thaws", "evenings", "removals"];
 
-const ofCopies = ["copiesInSync", "copiesLeftBehind", "promotions", "plannedFailovers"];
+const ofCopies = ["copiesInSync", "copiesLeftBehind", "promotions", "plannedFailovers", "hungRelays"];
 const notReached: Readonly<Record<SeedLayout, readonly string[]>> = {
   many: ofTwoHostsAlone,
   local: [...ofTwoHostsAlone, ...ofCopies],

@@ -19,6 +19,7 @@ import {
 import { drawRules } from "./faults/ruling.ts";
 import type { FaultEvent, PlannedVm, SeedLayout, WorldPlan } from "./plan.ts";
 import { withCopies } from "./with-copies.ts";
+import { withHangs } from "./with-hangs.ts";
 import { withLocals } from "./with-locals.ts";
 
 /** A story that single draws would tell too seldom: faults that belong together, with times that matter. */
@@ -34,6 +35,10 @@ const kvmShare = 0.25;
  * reshuffles no layout.
  */
 export function drawPlan(seed: string, layout: SeedLayout = "many"): WorldPlan {
+  return withHangs(drawWithoutHangs(seed, layout), layout);
+}
+
+function drawWithoutHangs(seed: string, layout: SeedLayout): WorldPlan {
   if (layout === "two") return drawTwo(seed);
   if (layout === "local") return withLocals({ ...drawUncopied(`local ${seed}`), seed });
   const plan = drawUncopied(seed);

@@ -272,6 +272,7 @@ function faultsIn(folder: string, address: string) {
       execFileSync("nft", ["-f", "-"], { input: text });
     },
     killRelay: async (): Promise<void> => void signal(relays, "SIGKILL"),
+    hangRelay: async (): Promise<void> => void signal(relays, "SIGSTOP"),
     killDaemon: (): Promise<void> => end(daemonSocket),
     loseRunFolder: async (): Promise<void> => {
       await end(daemonSocket);

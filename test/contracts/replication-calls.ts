@@ -47,6 +47,8 @@ export interface ReplicationRig {
   /** Nothing comes through between the hosts, in either direction, without a word. */
   cut(isCut: boolean): Promise<void>;
   killRelay(): Promise<void>;
+  /** It stands still for good. */
+  hangRelay(): Promise<void>;
   /** Of the target's storage daemon: its images stay. */
   killDaemon(): Promise<void>;
   /** QEMU runs its guest, and its monitor answers nobody. */

@@ -113,6 +113,28 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       await rig.until("the write is acknowledged", () => waits.isAcknowledged);
     });
 
+    test("[S16] a relay that hangs: nothing of it is known, and a write waits for the next one, which holds", async () => {
+      const doors = await attached();
+      await rig.hangRelay();
+      const waits = rig.write(0, 13, 90);
+      expect(await confirm()).toMatchObject({ kind: "unknown" });
+      expect(waits.isAcknowledged).toBe(false);
+      await rig.until("the write is acknowledged", () => waits.isAcknowledged);
+      expect(told("holds")).toHaveLength(1);
+      expect(await resync(doors)).toEqual(done);
+      await inSync();
+      await expectSame(await copies());
+    });
+
+    test("[S16] a relay that hangs as it is told to let the guest go on: the next one does so", async () => {
+      await attached();
+      await rig.cut(true);
+      await rig.hangRelay();
+      const waits = rig.write(0, 14, 91);
+      expect(await goOnAlone()).toEqual(done);
+      await rig.until("the write is acknowledged", () => waits.isAcknowledged);
+    });
+
     test("[S16] the replica's storage dies: writes wait, and arrive once it is received again", async () => {
       await attached();
       await rig.killDaemon();

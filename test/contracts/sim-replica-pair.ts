@@ -153,6 +153,9 @@ function faultsOf(here: SimReplicatedHost, there: SimReplicaHost) {
     killRelay: async (): Promise<void> => {
       for (const { relay } of here.relays.values()) relay.isAlive = false;
     },
+    hangRelay: async (): Promise<void> => {
+      for (const { relay } of here.relays.values()) relay.hang();
+    },
     killDaemon: async (): Promise<void> => {
       for (const daemon of there.daemons.values()) daemon.isAlive = false;
     },

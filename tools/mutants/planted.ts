@@ -5,6 +5,7 @@ import { copyMutants } from "./planted/copies.ts";
 import { cycleMutants } from "./planted/cycles.ts";
 import { fencingMutants } from "./planted/fencing.ts";
 import { guardMutants } from "./planted/guard.ts";
+import { hangingMutants } from "./planted/hanging.ts";
 import { heartMutants } from "./planted/heart.ts";
 import { leavingMutants } from "./planted/leaving.ts";
 import { localMoveMutants } from "./planted/local-moves.ts";
@@ -35,6 +36,7 @@ export const planted: readonly Mutant[] = [
   ...cycleMutants,
   ...pointMutants,
   ...switchingMutants,
+  ...hangingMutants,
   ...placementMutants,
   ...balancingMutants,
   ...ruleMutants,

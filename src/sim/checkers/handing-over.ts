@@ -39,6 +39,8 @@ export const handsChangeOnce: CheckerKind = {
     /** The newest epoch that ever executed. */
     const ran = new Map<VmId, number>();
     const between = new Map<VmId, VmMove>();
+    /** Somebody ended it before its move began, and it has not died of that yet. */
+    const doomed = new WeakSet<Copy>();
     const note = (vm: VmId, epoch: number): void => {
       ran.set(vm, Math.max(ran.get(vm) ?? 0, epoch));
     };
@@ -54,11 +56,13 @@ export const handsChangeOnce: CheckerKind = {
         note(run.vm, as.epoch);
       },
       ended: (copy) => {
-        checkUntouched(world, copy, fail);
+        if (!doomed.has(copy)) checkUntouched(world, copy, fail);
         checkNotLost(world, copy, ran.get(copy.run.vm) ?? 0, fail);
       },
       committed: ({ name, value, before }, writer) => {
         if (name.kind === "vm-move") {
+          if (before === undefined)
+            for (const copy of world.copiesOf(name.vm)) if (copy.killedBy !== undefined) doomed.add(copy);
           checkQuit(world, value as VmMove | undefined, before as VmMove | undefined, fail);
           keepBetween(between, name.vm, value as VmMove | undefined);
         }

@@ -21,7 +21,7 @@ const hostFreeze: FaultKind = {
     const { boots } = host;
     world.freezeHost(host);
     // Whoever stops a machine in this way may also lose it: the freeze ends with its power.
-    return () => (host.boots === boots ? world.thawHost(host) : host.thaw());
+    return () => world.thawHost(host, boots);
   },
 };
 

@@ -2,6 +2,7 @@ import { must } from "../../base/assert.ts";
 import type { SeedLayout } from "../plan.ts";
 import { copiesInTrouble, copyingFaults, pointWishes } from "./copying.ts";
 import type { FaultKind } from "./fault.ts";
+import { qemuHangs, relayHangs } from "./hanging.ts";
 import { hostFaults } from "./hosts.ts";
 import { doubling, linkFaults } from "./links.ts";
 import { deviceLies, machineFaults, qmpLate } from "./machines.ts";
@@ -32,11 +33,17 @@ export const orderMenu: readonly FaultKind[] = operatorFaults;
 /** What people ask of hosts and of where VMs run; drawn by itself, too. */
 export const managingMenu: readonly FaultKind[] = managingFaults;
 
+const besideHangs = [...faultMenu, ...managingMenu, ...orderMenu, ...copyingFaults];
+/** QEMUs, and relays, that answer nobody; drawn by themselves, after all others (with-hangs.ts). */
+export const hangingMenu: readonly FaultKind[] = [qemuHangs(besideHangs)];
+export const relayHangingMenu: readonly FaultKind[] = [relayHangs(besideHangs)];
+const hangs = [...hangingMenu, ...relayHangingMenu];
+
 /** What goes wrong while a guest moves; drawn by itself, too. */
-export const movingMenu: readonly FaultKind[] = movingFaults([...faultMenu]);
+export const movingMenu: readonly FaultKind[] = movingFaults([...faultMenu, ...hangs]);
 
 /** The same of guests that take their disks along; drawn where there are such. */
-export const localMovingMenu: readonly FaultKind[] = [localMoveInTrouble([...faultMenu])];
+export const localMovingMenu: readonly FaultKind[] = [localMoveInTrouble([...faultMenu, ...hangs])];
 
 /** What people say of where VMs may run; drawn by itself, too. */
 export const rulingMenu: readonly FaultKind[] = rulingFaults;
@@ -47,8 +54,8 @@ export const recipeMenu: readonly FaultKind[] = [freezeSticks];
 export const copyingMenu: readonly FaultKind[] = [
   ...copyingFaults,
   ...pointWishes,
-  copiesInTrouble([...faultMenu, ...copyingFaults]),
-  switchoverInTrouble([...faultMenu, ...copyingFaults]),
+  copiesInTrouble([...faultMenu, ...copyingFaults, ...hangs]),
+  switchoverInTrouble([...faultMenu, ...copyingFaults, ...hangs]),
   ...weighed([...faultMenu, ...managingMenu, ...orderMenu], {
     "link-cut": 6,
     "link-one-way": 3,
@@ -98,9 +105,9 @@ const ofUncopied = [
   ...[rulingMenu, movingMenu, lastMenu, lateMenu, removalMenu],
 ].flat();
 const drawn: Readonly<Record<SeedLayout, readonly FaultKind[]>> = {
-  many: [...ofUncopied, ...copyingMenu, ...failoverMenu],
-  local: [...ofUncopied, ...localMovingMenu],
-  two: [faultMenu, orderMenu, managingMenu, movingMenu, copyingMenu, failoverMenu, takeoverMenu].flat(),
+  many: [...ofUncopied, ...copyingMenu, ...failoverMenu, ...hangs],
+  local: [...ofUncopied, ...localMovingMenu, ...hangingMenu],
+  two: [faultMenu, orderMenu, managingMenu, movingMenu, copyingMenu, failoverMenu, takeoverMenu, hangs].flat(),
 };
 const all: readonly FaultKind[] = [...drawn.many, ...drawn.local, ...drawn.two, deviceLies, thawFails];
 
@@ -119,6 +126,8 @@ const harmless: ReadonlySet<string> = new Set([
   ...["operator-moves", "maintenance", "vm-locked", "shutdown-policy", "disarm"],
   ...rulingFaults.map((kind) => kind.name),
   ...copyingFaults.map((kind) => kind.name),
+  // What comes beside them counts by itself.
+  ...hangs.map((kind) => kind.name),
   ...pointWishes.map((kind) => kind.name),
 ]);
 

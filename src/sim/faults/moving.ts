@@ -129,7 +129,7 @@ function strike(world: World, { trouble, at, copy, random, isLong }: Strike, kin
   if (kind === undefined) return;
   const forMs = random.chance(0.5) ? 100 + random.below(3_000) : 3_000 + random.below(25_000);
   const other = world.workers().find(({ id }) => id !== at)?.id ?? at;
-  strikeWith(world, kind, { host: at, other, forMs: isLong ? longMs : forMs }, random);
+  strikeWith(world, kind, { host: at, other, vm: copy.vm.name, forMs: isLong ? longMs : forMs }, random);
 }
 
 /** As a backup that begins in the midst of it. */

@@ -120,7 +120,7 @@ function stopFor(world: World, host: SimHost, what: string, forMs: number): void
   }
   const { boots } = host;
   world.freezeHost(host);
-  world.scheduler.after(forMs, () => (host.boots === boots ? world.thawHost(host) : host.thaw()));
+  world.scheduler.after(forMs, () => world.thawHost(host, boots));
 }
 
 /** S9: a host that is silent for almost exactly D+M, while what others hear of it is old: heartbeat and fence race. */

@@ -4,9 +4,17 @@ import { type CycleId, isSameCycle, type SealedCycle } from "../../model/replica
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import type { CycleEnd, CycleRequest, CycleSource } from "../../ports/replication-cycles.ts";
 import type { ReplicaWorld, SimCycleAnswer, SimCycleOrder, SimExport, SimMirrorQemu } from "./machine.ts";
-import { nameOf, type SimReplicatedHost } from "./source.ts";
+import { nameOf, type SimCycleRelay, type SimReplicatedHost } from "./source.ts";
 
-const limits = { linkMs: 1, stepMs: 2, silentMs: 1_200, sealMs: 30_000, retryMs: 100, blocksPerMiB: 16 } as const;
+const limits = {
+  linkMs: 1,
+  stepMs: 2,
+  silentMs: 1_200,
+  orderMs: 2_000,
+  sealMs: 30_000,
+  retryMs: 100,
+  blocksPerMiB: 16,
+} as const;
 
 /** The agent's side at the host of the runs, as src/adapters/qemu/replica-cycle-source.ts is one. */
 export class SimCycleSource implements CycleSource {
@@ -40,7 +48,7 @@ export class SimCycleSource implements CycleSource {
       });
       this.#host.cycleFolders.set(nameOf(run), run);
       this.#underWay.set(nameOf(run), attempt);
-      this.#host.cycleRelays.set(nameOf(run), () => attempt.loseRelay());
+      this.#host.cycleRelays.set(nameOf(run), attempt);
       attempt.go();
     });
   }
@@ -75,8 +83,11 @@ export class SimCycleSource implements CycleSource {
 
 type Sending = { readonly volume: number; readonly block: number; readonly value: number };
 
-class Attempt {
+class Attempt implements SimCycleRelay {
   isOver = false;
+  /** Stacked; and what reached its relay meanwhile. */
+  #hangs = 0;
+  readonly #unread: (() => void)[] = [];
   readonly #world: ReplicaWorld;
   readonly #host: SimReplicatedHost;
   readonly #qemu: SimMirrorQemu;
@@ -105,6 +116,18 @@ class Attempt {
   }
 
   go(): void {
+    const { hungCycles } = this.#host;
+    const name = nameOf(this.#run);
+    const begin = (): void => {
+      hungCycles.delete(name);
+      if (!this.isOver) this.#begin();
+    };
+    // One that hangs says nothing as it is taken up, is ended for that, and the next one knows of no cycle.
+    if (hungCycles.has(name)) this.#world.after(limits.orderMs, begin);
+    else begin();
+  }
+
+  #begin(): void {
     this.#knock({ order: "ask", id: null, at: 0 as WallMs }, (asked) => {
       if (asked === undefined) return this.#break("the replica was not reached");
       const { last } = asked;
@@ -162,9 +185,13 @@ class Attempt {
         }),
       ),
     );
-    this.#world.after(limits.silentMs, () => {
-      if (!isAnswered) this.#break("the replica is silent");
-    });
+    const look = (): void => {
+      if (isAnswered) return;
+      // Whether the replica answers is for the relay to see.
+      if (this.#hangs > 0) this.#world.after(limits.silentMs, look);
+      else this.#break("the replica is silent");
+    };
+    this.#world.after(limits.silentMs, look);
   }
 
   #seal(cycle: Omit<SealedCycle, "point">, base: CycleId | null, blocks: number, since: number): void {
@@ -183,6 +210,19 @@ class Attempt {
 
   loseRelay(): void {
     this.#break("its relay was lost");
+  }
+
+  /** It is asked as long as its cycle is under way, and replaced once it is silent: by one that knows of no cycle. */
+  hangRelay(): void {
+    this.#hangs += 1;
+    this.#world.after(limits.orderMs, () => {
+      if (this.#hangs > 0) this.#break("its relay does not answer");
+    });
+  }
+
+  relayGoesOn(): void {
+    this.#hangs -= 1;
+    if (this.#hangs === 0) for (const act of this.#unread.splice(0)) act();
   }
 
   #break(detail: string): void {
@@ -217,7 +257,8 @@ class Attempt {
 
   #through(act: () => void): void {
     this.#world.after(limits.linkMs, () => {
-      if (this.#connects()) act();
+      if (this.#hangs > 0) this.#unread.push(() => this.#through(act));
+      else if (this.#connects()) act();
     });
   }
 

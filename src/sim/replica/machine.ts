@@ -215,9 +215,11 @@ export class SimMirrorQemu {
     return this.volumes.every(({ dirty, isPaused, copying }) => dirty.size === 0 && !isPaused && !copying);
   }
 
+  /** Its jobs are taken away: nothing waits for them any more, and the next ones begin from the start. */
   end(): void {
     this.relay = undefined;
     for (const { dirty } of this.volumes) dirty.clear();
+    for (const pending of [...this.#pending]) if (this.#pending.delete(pending)) pending.end();
   }
 
   #send(volume: Volume, block: number, value: number, end: () => void): void {

@@ -63,6 +63,10 @@ export class SimRelay implements SimRelayPort {
   #connecting = true;
   /** S21: what lies there is not what was copied to. */
   #isBehind = false;
+  /** Stacked, as a process that is stopped twice: above zero it answers nobody. */
+  #hangs = 0;
+  /** What was said to it meanwhile: it lies in its sockets until it goes on, or goes with it. */
+  readonly #unread: (() => void)[] = [];
 
   constructor(world: ReplicaWorld, config: SimRelayConfig) {
     this.config = config;
@@ -87,7 +91,31 @@ export class SimRelay implements SimRelayPort {
     );
   }
 
+  get isHanging(): boolean {
+    return this.#hangs > 0;
+  }
+
+  hang(): void {
+    this.#hangs += 1;
+  }
+
+  goOn(): void {
+    this.#hangs -= 1;
+    if (this.isHanging) return;
+    for (const act of this.#unread.splice(0)) if (this.isAlive) act();
+  }
+
+  /** Whatever reaches it from outside: at once, unless it hangs. */
+  hears(act: () => void): void {
+    if (this.isHanging) this.#unread.push(act);
+    else act();
+  }
+
   write(volume: VolumeId, block: number, value: number, done: (answer: Answered) => void): void {
+    this.hears(() => this.#write(volume, block, value, done));
+  }
+
+  #write(volume: VolumeId, block: number, value: number, done: (answer: Answered) => void): void {
     const lane = this.#lanes.find((one) => one.volume === volume);
     if (lane === undefined || !this.isAlive) return;
     const waiting: Waiting = { block, value, since: this.#world.now(), done, sent: false };
@@ -147,7 +175,9 @@ export class SimRelay implements SimRelayPort {
 
   /** Its connections are reset. */
   hangUp(): void {
-    for (const lane of this.#lanes) this.#hangUp(lane);
+    this.hears(() => {
+      for (const lane of this.#lanes) this.#hangUp(lane);
+    });
   }
 
   #hangUp(lane: Lane): void {
@@ -189,13 +219,19 @@ export class SimRelay implements SimRelayPort {
   #through(lane: Lane, up: SimExport, act: () => void): void {
     this.#world.after(linkMs, () => {
       if (!this.isAlive || lane.up !== up) return;
-      if (this.#world.connects(this.config.host, up.host)) act();
+      if (this.isHanging) this.#unread.push(() => this.#through(lane, up, act));
+      else if (this.#world.connects(this.config.host, up.host)) act();
       else if (lane.waiting.size > 0) lane.up = undefined;
     });
   }
 
   #look(): void {
     if (!this.isAlive) return;
+    if (!this.isHanging) this.#lookAtLanes();
+    this.#world.after(lookMs, () => this.#look());
+  }
+
+  #lookAtLanes(): void {
     const now = this.#world.now();
     if (this.#bar !== undefined && now - this.#bar > barMs) {
       this.#barBroken = true;
@@ -209,7 +245,6 @@ export class SimRelay implements SimRelayPort {
       if (lane.up !== undefined && lane.waiting.size === 0 && now - lane.heardAt > idleMs) this.#ask(lane, lane.up);
     }
     this.#settle();
-    this.#world.after(lookMs, () => this.#look());
   }
 
   #open(lane: Lane): void {

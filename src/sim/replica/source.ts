@@ -17,18 +17,31 @@ type Attached = {
   lackingAt: number | null;
   /** What its relay was told, and has not answered. */
   readonly orders: Set<Done>;
+  /** So long it has been silent by now. */
+  silentMs: number;
+  /** It has answered this agent before: one that never did is ended sooner. */
+  isHeard: boolean;
 };
+
+/** What befalls the relay of a cycle that is under way. */
+export interface SimCycleRelay {
+  loseRelay(): void;
+  hangRelay(): void;
+  relayGoesOn(): void;
+}
 
 /** What a host whose VMs are replicated has, whichever agent is there. */
 export class SimReplicatedHost {
   readonly id: HostId;
   readonly qemus = new Map<string, SimMirrorQemu>();
   readonly relays = new Map<string, { readonly run: VmRun; relay: SimRelay }>();
-  /** It has certificates, so that TLS can be asked for. */
-  /** By the run's name, where a cycle is under way: its relay is killed. */
-  readonly cycleRelays = new Map<string, () => void>();
+  /** By the run's name, where a cycle is under way. */
+  readonly cycleRelays = new Map<string, SimCycleRelay>();
+  /** Runs between whose cycles their relay hangs. */
+  readonly hungCycles = new Set<string>();
   /** The folder of each run whose cycles were begun, until they are ended: by the name that the run had then. */
   readonly cycleFolders = new Map<string, VmRun>();
+  /** It has certificates, so that TLS can be asked for. */
   readonly isCertified: boolean;
 
   constructor(id: HostId, isCertified = false) {
@@ -43,6 +56,10 @@ const lookMs = 100;
 const lackingMs = 2_000;
 const blocksPerMiB = 16;
 const restartMs = 100;
+/** As src/adapters/qemu/replica-relay.ts has them: an order's, three questions' with a second before each, and the first word's. */
+const orderMs = 2_000;
+const silentMs = 3 * (1_000 + orderMs);
+const firstWordMs = 2_000;
 const done: HypervisorEnd = { kind: "done" };
 
 export function nameOf(run: VmRun): string {
@@ -118,10 +135,11 @@ export class SimReplicaSource implements ReplicaSource {
     this.#withRun(run, end, (attached) => {
       attached.since = undefined;
       attached.copied = false;
-      if (!attached.relay.isAlive) this.#replace(run, attached);
-      attached.relay.answerFromNowOn("stale");
-      attached.lackingAt ??= this.#world.now();
-      end(done);
+      this.#obey(run, attached, () => {
+        attached.relay.answerFromNowOn("stale");
+        attached.lackingAt ??= this.#world.now();
+        end(done);
+      });
     });
   }
 
@@ -146,7 +164,8 @@ export class SimReplicaSource implements ReplicaSource {
       if (qemu.relay === undefined) return end(refuse("replica-job-gone", { vm: run.vm }));
       const { relay } = attached;
       const over = ordered(attached, end);
-      relay.connect(doors, (how) => {
+      const connect = (done: Parameters<SimRelay["connect"]>[1]) => relay.hears(() => relay.connect(doors, done));
+      connect((how) => {
         if (!this.isOpen) return;
         if (how === "other") return over(refuse("replica-copy-other", { vm: run.vm }));
         if (how === "overtaken") return over(refuse("replica-resync-ended", { vm: run.vm, detail: "overtaken" }));
@@ -163,20 +182,51 @@ export class SimReplicaSource implements ReplicaSource {
     this.#withRun(run, end, ({ relay, since }) => {
       const qemu = this.#answering(run);
       if (qemu === undefined) return end(refuse("vm-not-running", { vm: run.vm }));
-      const isConfirmed = relay.isAlive && relay.mode === "hold" && relay.refused === since && qemu.isWhole();
-      end(isConfirmed ? done : refuse("replica-not-in-sync", { vm: run.vm }));
+      // QEMU's word is from before the relay's.
+      const isWhole = qemu.isWhole();
+      this.#order(relay, end, (over) => {
+        const isConfirmed = relay.isAlive && relay.mode === "hold" && relay.refused === since && isWhole;
+        over(isConfirmed ? done : refuse("replica-not-in-sync", { vm: run.vm }));
+      });
     });
   }
 
   bar(run: VmRun, end: Done): void {
     this.#withRun(run, end, (attached) => {
-      const over = ordered(attached, end);
-      attached.relay.bar((isDrained) => over(barEnd(run, isDrained)));
+      const { relay } = attached;
+      this.#order(relay, ordered(attached, end), (over) => relay.bar((isDrained) => over(barEnd(run, isDrained))));
     });
   }
 
   unbar(run: VmRun, end: Done): void {
-    this.#withRun(run, end, ({ relay }) => end(barEnd(run, relay.unbar())));
+    this.#withRun(run, end, ({ relay }) => this.#order(relay, end, (over) => over(barEnd(run, relay.unbar()))));
+  }
+
+  /** What a relay that hangs does not answer in time is not known; it may act on it later all the same. */
+  #order(relay: SimRelay, end: Done, act: (over: Done) => void): void {
+    const orders = { orders: new Set<Done>() };
+    const over = ordered(orders, end);
+    if (relay.isHanging)
+      this.#world.after(orderMs, () => over({ kind: "unknown", cause: "its relay does not answer" }));
+    relay.hears(() => act(over));
+  }
+
+  /** One that hangs or is gone is replaced: the next one holds, and then obeys. */
+  #obey(run: VmRun, attached: Attached, act: () => void): void {
+    const { relay } = attached;
+    const obeyed = (): void => {
+      if (!attached.relay.isAlive) this.#replace(run, attached);
+      act();
+    };
+    if (!relay.isHanging) {
+      obeyed();
+      return;
+    }
+    this.#world.after(orderMs, () => {
+      if (!this.isOpen || this.#runs.get(nameOf(run)) !== attached) return;
+      if (attached.relay === relay && relay.isHanging) relay.isAlive = false;
+      obeyed();
+    });
   }
 
   /** As of src/adapters/qemu/replica-source.ts. */
@@ -191,15 +241,22 @@ export class SimReplicaSource implements ReplicaSource {
       if (attached === undefined) return end(done);
       if (this.#qemu(run) !== this.#answering(run)) return end({ kind: "unknown", cause: "QEMU does not answer" });
       attached.since = undefined;
-      if (!attached.relay.isAlive) this.#replace(run, attached);
-      attached.relay.answerFromNowOn("gone");
-      this.#world.after(stepMs, () => {
-        attached.relay.isAlive = false;
-        this.#qemu(run)?.end();
-        this.#runs.delete(nameOf(run));
-        this.#host.relays.delete(nameOf(run));
-        end(done);
-      });
+      this.#obey(run, attached, () => this.#takeApart(run, attached, end));
+    });
+  }
+
+  #takeApart(run: VmRun, attached: Attached, end: Done): void {
+    attached.relay.answerFromNowOn("gone");
+    if (this.#qemu(run) !== this.#answering(run)) {
+      end({ kind: "unknown", cause: "QEMU does not answer" });
+      return;
+    }
+    this.#world.after(stepMs, () => {
+      attached.relay.isAlive = false;
+      this.#qemu(run)?.end();
+      this.#runs.delete(nameOf(run));
+      this.#host.relays.delete(nameOf(run));
+      end(done);
     });
   }
 
@@ -210,7 +267,10 @@ export class SimReplicaSource implements ReplicaSource {
   #keep(run: VmRun, relay: SimRelay): Attached {
     // Also one that an earlier agent told so, and nobody tells again as long as its link is cut.
     const lackingAt = relay.mode === "stale" ? this.#world.now() : null;
-    const attached: Attached = { relay, since: undefined, copied: false, told: "", lackingAt, orders: new Set() };
+    const attached: Attached = {
+      ...{ relay, since: undefined, copied: false, told: "", lackingAt, orders: new Set() },
+      ...{ silentMs: 0, isHeard: false },
+    };
     this.#runs.set(nameOf(run), attached);
     this.#listen(run, attached);
     if (!this.#looks) this.#world.after(lookMs, () => this.#look());
@@ -242,10 +302,23 @@ export class SimReplicaSource implements ReplicaSource {
     for (const [name, attached] of this.#runs) {
       const entry = this.#host.relays.get(name);
       if (entry === undefined) continue;
+      this.#ask(attached);
       if (!attached.relay.isAlive) this.#world.after(restartMs, () => this.#replace(entry.run, attached));
       else this.#tell(entry.run, attached);
     }
     this.#world.after(lookMs, () => this.#look());
+  }
+
+  /** One that was silent for too long is ended: another one takes its place. */
+  #ask(attached: Attached): void {
+    const { relay } = attached;
+    if (!relay.isHanging) {
+      attached.isHeard = true;
+      attached.silentMs = 0;
+      return;
+    }
+    attached.silentMs += lookMs;
+    if (attached.silentMs >= (attached.isHeard ? silentMs : firstWordMs)) relay.isAlive = false;
   }
 
   #tell(run: VmRun, attached: Attached): void {
@@ -279,6 +352,7 @@ export class SimReplicaSource implements ReplicaSource {
     attached.relay = new SimRelay(this.#outside, attached.relay.config);
     attached.since = undefined;
     attached.told = "";
+    attached.silentMs = 0;
     this.#host.relays.set(nameOf(run), { run, relay: attached.relay });
     this.#listen(run, attached);
     this.#qemu(run)?.reconnect(attached.relay);
@@ -310,7 +384,7 @@ export class SimReplicaSource implements ReplicaSource {
 }
 
 /** What a relay was told to do ends with it, if not before. */
-function ordered({ orders }: Attached, end: Done): Done {
+function ordered({ orders }: Pick<Attached, "orders">, end: Done): Done {
   const over: Done = (how) => {
     if (orders.delete(over)) end(how);
   };

@@ -85,11 +85,7 @@ export function crashOn(world: World, vm: string, host: string | undefined): voi
 /** Its main loop stands: it answers nobody, and its guest waits with it. A signal ends it all the same. */
 export function hangOn(world: World, vm: string, host: string | undefined): Heal | undefined {
   const copy = copyOn(world, vm, host);
-  if (copy === undefined) return undefined;
-  copy.hangs = true;
-  return () => {
-    copy.hangs = false;
-  };
+  return copy === undefined ? undefined : world.qemus.hang(copy);
 }
 
 /** No signal ends it, as if its storage did not answer. */

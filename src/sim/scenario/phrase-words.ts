@@ -102,6 +102,7 @@ export const phrases = [
   "order join HOST",
   "shutdown policy is POLICY",
   "kill relay of VM",
+  "hang relay of VM",
   "kill copies of VM on HOST",
   "hang copies of VM on HOST",
   "fill copies on HOST",

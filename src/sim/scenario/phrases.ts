@@ -350,6 +350,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "kill copies of VM on HOST": killCopies,
   "hang copies of VM on HOST": hangCopies,
   "fill copies on HOST": fillCopies,
+  "hang relay of VM": (world, { vm }) => world.replicas.hangRelays(`vm:${vm}`),
   "group pause RULE": turnGroup(true),
   "group resume RULE": turnGroup(false),
   "group resume by hand RULE": orderWith(

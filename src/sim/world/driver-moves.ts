@@ -96,7 +96,7 @@ function qemuOf(qemus: Qemus, copy: Copy): MoveQemu {
     vm: copy.vm,
     moving: copy.moving,
     isAlive: () => copy.alive,
-    isFrozen: () => copy.hangs || copy.host.isFrozen(copy.run),
+    isFrozen: () => copy.hangs > 0 || copy.host.isFrozen(copy.run),
     isUp: () => !copy.paused,
     hasWritesUnderWay: () => copy.host.scheduler.now < copy.diesNotBefore || qemus.isWriting(copy),
     openImages: () => qemus.openImages(copy),

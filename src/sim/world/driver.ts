@@ -194,7 +194,8 @@ export class Driver implements Hypervisor, Migration {
     }
     const goesDownMs = this.#qemus.chance(0.8) ? Math.min(graceMs, this.#qemus.drawMs(100, 2_000)) : graceMs;
     this.#life.after(goesDownMs + 2, () => {
-      if (!copy.alive || this.#host.isFrozen(copy.run)) return done({ kind: "unknown", cause: "it does not answer" });
+      const isSilent = copy.hangs > 0 || this.#host.isFrozen(copy.run);
+      if (!copy.alive || isSilent) return done({ kind: "unknown", cause: "it does not answer" });
       copy.isHalted = true;
       copy.moving.halted = true;
       done({ kind: "done" });

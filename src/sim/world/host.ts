@@ -52,8 +52,8 @@ export type Copy = {
   paused: boolean;
   /** It was halted for its end: it never goes on. */
   isHalted: boolean;
-  /** Its main loop stands still, and with it its guest: it answers nobody. */
-  hangs: boolean;
+  /** Stacked: above zero its main loop stands still, and with it its guest; it answers nobody. */
+  hangs: number;
   /** Signals do not end it before this moment: a thread in uninterruptible I/O. */
   diesNotBefore: number;
   /** Who ended it first: a driver that was told to, or a guard that could not freeze it (S5). */
@@ -177,13 +177,13 @@ export class SimHost {
 
   /** Its vCPUs run, and its writes go out. */
   executes(copy: Copy): boolean {
-    return copy.alive && !copy.paused && !copy.hangs && !copy.moving.halted && !this.isFrozen(copy.run);
+    return copy.alive && !copy.paused && copy.hangs === 0 && !copy.moving.halted && !this.isFrozen(copy.run);
   }
 
   /** QMP of this one answers a driver that is open since `openedAt`; what had connected before stays connected. */
   answers({ spawnedAt, hangs }: Pick<Copy, "spawnedAt" | "hangs">, openedAt: number): boolean {
     const { qmpLate, qmpLateSince } = this.trouble;
-    if (hangs) return false;
+    if (hangs > 0) return false;
     return qmpLate === 0 || Math.max(spawnedAt, openedAt) < qmpLateSince;
   }
 

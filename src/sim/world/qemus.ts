@@ -98,7 +98,7 @@ export class Qemus {
       alive: true,
       paused: false,
       isHalted: false,
-      hangs: false,
+      hangs: 0,
       diesNotBefore: 0,
       killedBy: undefined,
       imagesOpen: false,
@@ -130,6 +130,14 @@ export class Qemus {
       this.#witness.starting(copy);
       if (!this.#open(copy)) this.#ended(copy, "start-failed");
     }
+  }
+
+  /** Its main loop stands still until that is undone; a signal ends it all the same. */
+  hang(copy: Copy): () => void {
+    copy.hangs += 1;
+    return () => {
+      copy.hangs -= 1;
+    };
   }
 
   adopted(copy: Copy, as: VmRun): void {

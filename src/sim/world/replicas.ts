@@ -220,8 +220,31 @@ export class ReplicaMachines {
   killRelays(vm: string): void {
     for (const { source } of this.#machines.values()) {
       for (const { run, relay } of source.relays.values()) if (run.vm === vm) relay.isAlive = false;
-      for (const { run } of source.qemus.values()) if (run.vm === vm) source.cycleRelays.get(nameOf(run))?.();
+      for (const { run } of source.qemus.values()) if (run.vm === vm) source.cycleRelays.get(nameOf(run))?.loseRelay();
     }
+  }
+
+  /** They stand still until that is undone, or until somebody ends them for it. Undefined: there are none. */
+  hangRelays(vm: string): (() => void) | undefined {
+    const hung: (() => unknown)[] = [];
+    for (const { source } of this.#machines.values()) {
+      for (const { run, relay } of source.relays.values()) {
+        if (run.vm !== vm || !relay.isAlive) continue;
+        relay.hang();
+        hung.push(() => relay.goOn());
+      }
+      for (const [name, run] of source.cycleFolders) {
+        if (run.vm !== vm) continue;
+        const relay = source.cycleRelays.get(name);
+        if (relay === undefined) source.hungCycles.add(name);
+        relay?.hangRelay();
+        hung.push(relay === undefined ? () => source.hungCycles.delete(name) : () => relay.relayGoesOn());
+      }
+    }
+    if (hung.length === 0) return undefined;
+    return () => {
+      for (const goOn of hung) goOn();
+    };
   }
 
   /** Their connections break off: what is under way is heard of no more, whether or not it arrived. */
@@ -268,6 +291,7 @@ export class ReplicaMachines {
     source.relays.clear();
     source.qemus.clear();
     source.cycleFolders.clear();
+    source.hungCycles.clear();
     target.powerOff();
     for (const [door, { host: of }] of this.#doors) if (of === host.id) this.#doors.delete(door);
   }

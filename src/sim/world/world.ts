@@ -239,8 +239,9 @@ export class World {
     this.members.refresh();
   }
 
-  thawHost(host: SimHost): void {
-    this.tell(host.id, "host-continues");
+  /** `boots`: as when it was frozen. Also of one that lost its power meanwhile the store's member is back from here on. */
+  thawHost(host: SimHost, boots: number): void {
+    if (host.boots === boots) this.tell(host.id, "host-continues");
     host.thaw();
     this.members.refresh();
   }

@@ -7,6 +7,7 @@ import {
   acceptSchema,
   asOfMsSchema,
   base,
+  bearsLessSchema,
   groupStatusSchema,
   nameOrIdSchema,
   requestIdSchema,
@@ -220,8 +221,6 @@ const movedSchema = taskSchema.extend({
   /** Why the host that answers does not know whether a link connects: the task may fail for it; null: it does, or none is needed. */
   unseen: reasonSchema.nullable(),
 });
-/** Of a VM that is to be started: what the cluster bears less once it runs; null: nothing, or the same was asked before. */
-const bearsLessSchema = reasonSchema.nullable();
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {

@@ -99,6 +99,10 @@ export const vmDetailSchema = vmSummarySchema.extend({
   error: troubleSchema.extend({ at: wallMsSchema.nullable() }).nullable(),
   /** Some long work has it: it is neither started nor moved meanwhile. */
   lock: z.object({ kind: vmLockKindSchema, at: wallMsSchema }).nullable(),
+  /** Why it runs nowhere now although it is wanted, what would help, and what keeps each host from it; null: it runs, or is about to. */
+  down: z
+    .object({ why: reasonSchema, fix: reasonSchema.nullable(), alternatives: z.array(alternativeSchema) })
+    .nullable(),
   /** What a person asked for and has not got yet. */
   order: z
     .object({

@@ -57,6 +57,16 @@ export const checkMessages = {
     remedy:
       "Name another link first, `holdfast policy set --migration-links`, or bound a move with `--migration-bandwidth`.",
   },
+  "vm-wanted-is-down": {
+    cause: "VM {vm} is wanted started, and runs nowhere.",
+    effect: "It is started by itself as soon as nothing keeps it down any more.",
+    remedy: "`holdfast explain {vm}` says what keeps each host from it.",
+  },
+  "more-wanted-vms-are-down": {
+    cause: "{count more VM is|more VMs are} wanted started, and down.",
+    effect: "They are started by themselves as soon as nothing keeps them down any more.",
+    remedy: "`holdfast vm list` names them (waiting, recovering), `holdfast explain` says of each what keeps it down.",
+  },
   "vm-given-up": {
     cause: "VM {vm} has failed and was given up (state failed; as a service: error).",
     effect: "It is not started again by itself.",

@@ -48,7 +48,8 @@ export function presentChecks(view: ClusterView, tracker: Tracker, self: HostId)
     if (host.leftInOrder) {
       checks.push({ id: "host-is-down", subject: host.id, level: "warn", params: { ...params, next: host.next } });
     } else if (host.state === "fenced") {
-      checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
+      const id = host.poweredOff ? "fenced-host-is-off" : "fence-in-force";
+      checks.push({ id, subject: host.id, level: "fail", params });
     }
     if (host.state === "up" && host.frozen === true && still === undefined) {
       checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });

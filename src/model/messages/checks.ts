@@ -12,6 +12,12 @@ export const checkMessages = {
     effect: "It may run no VM until it rejoins, which it does by itself when it can reach the cluster.",
     remedy: "Find out why it was silent (`holdfast log --host {host}`) and start it again.",
   },
+  "fenced-host-is-off": {
+    cause: "Host {host} is fenced, and its fence device has confirmed that it is off.",
+    effect:
+      "It runs no VM, and the cluster bears fewer losses of other hosts meanwhile. Nothing switches it on by itself.",
+    remedy: "Find out why it was fenced (`holdfast log --host {host}`), then switch it on: it rejoins by itself.",
+  },
   "host-is-down": {
     cause: "Host {host} went down in order ({next}).",
     effect: "It runs no VM; the cluster bears fewer losses of other hosts meanwhile.",

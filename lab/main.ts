@@ -132,6 +132,7 @@ async function runLab(options: Options): Promise<void> {
   for (const line of await session.start()) show(line);
   show(`The first VM's page: http://127.0.0.1:${page.port}/`);
   show(`Logs: ${cluster.world.dir}/HOST/log`);
+  show(`To ask one host: ./holdfast --socket ${cluster.world.dir}/HOST/run/api.sock …`);
   if (options.demo) await end(await session.demo());
   else showFaults(cluster);
 }

@@ -2,17 +2,8 @@ import { backoffMs } from "../base/backoff.ts";
 import { limits } from "../core/limits.ts";
 import { type InstantMs, later, type VmId } from "../model/ids.ts";
 import type { VmRun } from "../ports/hypervisor.ts";
+import type { CopyTries } from "./replica-state.ts";
 import { type AgentState, runKey } from "./state.ts";
-
-/** Of a run whose copy was left behind and has not been in sync since. */
-export type CopyTries = {
-  readonly run: string;
-  /** How often in a row it was begun in vain to bring the copy up to date, and when last. */
-  readonly begun: number;
-  readonly begunAt: InstantMs | null;
-  /** Somebody was told that it is left behind. */
-  readonly isTold: boolean;
-};
 
 // S17: an attempt to bring a copy up to date makes the guest's writes wait for it, for the bound where it does not answer. Where
 // the cause lasts, as that the copy's pool is full, each attempt is in vain: they become rare, and only the first one is news.

@@ -16,7 +16,6 @@ import type {
   ReplicaVolume,
 } from "../ports/replication.ts";
 import type { CycleEnd, CycleRequest, GoBack } from "../ports/replication-cycles.ts";
-import type { CopyTries } from "./copy-tries.ts";
 
 /** A run here whose writes go through a relay, as this agent last heard of it. */
 export type Mirror = {
@@ -90,6 +89,16 @@ export type Cycled = {
   readonly sealed: SealedCycle | null;
   /** It was told that its copy lags. */
   readonly toldLate: boolean;
+};
+
+/** Of a run whose copy was left behind and has not been in sync since. */
+export type CopyTries = {
+  readonly run: string;
+  /** How often in a row it was begun in vain to bring the copy up to date, and when last. */
+  readonly begun: number;
+  readonly begunAt: InstantMs | null;
+  /** Somebody was told that it is left behind. */
+  readonly isTold: boolean;
 };
 
 export type ReplicaNotes = {

@@ -1,7 +1,7 @@
 import type { StandstillOutput, UsageOutput } from "../api/contract/base.ts";
 import type { EventOutput } from "../api/contract/event.ts";
 import { render } from "../model/messages/index.ts";
-import type { Check, Params } from "../model/reason.ts";
+import type { Check, Params, Reason } from "../model/reason.ts";
 
 /** Columns under headings, two blanks apart. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -60,10 +60,21 @@ export function eventLine(event: EventOutput): string {
 export function checksText(checks: readonly Check[]): string {
   const lines = checks.map((check) => {
     const { cause, effect, remedy } = render(check.id, localTimes(check.params));
-    const rest = [effect === null ? "" : `\n        ${effect}`, remedy === null ? "" : `\n        ${remedy}`];
-    return `${check.level.toUpperCase().padEnd(7)} ${cause}${rest.join("")}\n`;
+    const first = sentences(cause, causeOf(check.why));
+    const rest = [effect, sentences(causeOf(check.fix), remedy)].map((text) =>
+      text === null || text === "" ? "" : `\n        ${text}`,
+    );
+    return `${check.level.toUpperCase().padEnd(7)} ${first}${rest.join("")}\n`;
   });
   return lines.length === 0 ? "" : `\nNeeds attention\n${lines.join("")}`;
+}
+
+function causeOf(why: Reason | undefined): string | null {
+  return why === undefined ? null : render(why.code, localTimes(why.params)).cause;
+}
+
+function sentences(...texts: readonly (string | null)[]): string {
+  return texts.filter((text) => text !== null).join(" ");
 }
 
 /** How old the answer may be, where that is worth saying. */

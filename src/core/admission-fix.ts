@@ -1,6 +1,7 @@
 import type { HostId, PoolId } from "../model/ids.ts";
 import type { Reason } from "../model/reason.ts";
 import type { HostFacts, Vm } from "../model/records.ts";
+import { copyUnderWay } from "./copy-under-way.ts";
 import { reason } from "./placement/fitness.ts";
 import { assign, type PlacementRound, type Slot } from "./placement/round.ts";
 import { whereTo, whyUnfit } from "./placement/select.ts";
@@ -25,13 +26,14 @@ type How = {
 const hostsTriedMax = 16;
 
 /**
- * The one change with which all of `vms` would find a host, tried out by placing them again: more memory on one host (the
+ * The one change with which all of `vms` would find a host, tried out by placing them again: that the copies under way are complete, more memory on one host (the
  * least of all hosts), one rule less, a pool or network where the first of them misses it, room in a pool that its disks come to, a
  * group that would have copied its disks, or a host less in maintenance. Null: none of these does, or they find one as it is.
  */
 export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How = {}): Fix | null {
   if (fitsAll(open(), vms, how)) return null;
   return (
+    copyComplete(open, vms, failed, how) ??
     moreMemory(open, vms, how) ??
     oneRuleLess(open, vms, failed, how) ??
     whatIsMissing(open, vms, failed, how) ??
@@ -40,6 +42,32 @@ export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: V
     oneHostReleased(open, vms, how) ??
     null
   );
+}
+
+/** Nobody has to do anything: copies that are under way count as if they were complete. One of a lost host is none any more. */
+function copyComplete(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How): Fix | undefined {
+  const { view } = open();
+  const host = how.foreseen === true ? copyUnderWay(view, failed.id) : undefined;
+  if (host === undefined) return undefined;
+  const isPlaced = canPlaceOn(open(), (vm) => copyUnderWay(view, vm.id));
+  return vms.every(isPlaced) ? reason("S17", "fix-copy-complete", { vm: failed.name, host }) : undefined;
+}
+
+/** Places one VM after the other, each on the host that would have a whole copy of its local disks, where there is one. */
+function canPlaceOn(round: PlacementRound, copiedTo: (vm: Vm) => HostId | undefined): (vm: Vm) => boolean {
+  return (vm) => {
+    const copied = copiedTo(vm);
+    const isFit = copied !== undefined && whyUnfit(round, withoutLocalDisks(round, vm), copied) === undefined;
+    const on = copied === undefined ? whereTo(round, vm, { preference: "best" }) : isFit ? copied : undefined;
+    if (on !== undefined) assign(round, vm, on);
+    return on !== undefined;
+  };
+}
+
+/** With its disks there, too, they are no question any more. */
+function withoutLocalDisks({ view }: PlacementRound, vm: Vm): Vm {
+  const needs = localNeeds(view, vm);
+  return { ...vm, spec: { ...vm.spec, disks: vm.spec.disks.filter(({ pool }) => !needs.has(pool)) } };
 }
 
 function moreMemory(open: () => PlacementRound, vms: readonly Vm[], how: How): Fix | undefined {
@@ -128,18 +156,9 @@ function copiesElsewhere(open: () => PlacementRound, vms: readonly Vm[], failed:
   const from = liesOnAbsent(first, failed);
   if (how.foreseen !== true || from === undefined || groupOf(view, failed.id) !== undefined) return undefined;
   const needs = localNeeds(view, failed);
-  // With its disks there, too, they are no question any more.
-  const disks = failed.spec.disks.filter(({ pool }) => !needs.has(pool));
-  const copied = { ...failed, spec: { ...failed.spec, disks } };
   for (const { host, facts } of first.slots) {
     if (facts === undefined || !hasRoom(facts, needs)) continue;
-    const round = open();
-    const isPlaced = (vm: Vm): boolean => {
-      const isFit = vm.id === failed.id && whyUnfit(round, copied, host) === undefined;
-      const on = vm.id === failed.id ? (isFit ? host : undefined) : whereTo(round, vm, { preference: "best" });
-      if (on !== undefined) assign(round, vm, on);
-      return on !== undefined;
-    };
+    const isPlaced = canPlaceOn(open(), (vm) => (vm.id === failed.id ? host : undefined));
     if (vms.every(isPlaced)) return reason("PL6", "fix-group", { vm: failed.name, from, host });
   }
   return undefined;

@@ -179,7 +179,7 @@ function beginsNow(
 }
 
 /** What an earlier life of the host said is over. */
-function presentFacts(view: ClusterView, host: HostId): HostFacts | undefined {
+export function presentFacts(view: ClusterView, host: HostId): HostFacts | undefined {
   const facts = view.facts.get(host)?.value;
   return facts?.incarnation === view.hosts.get(host)?.value.incarnation ? facts : undefined;
 }

@@ -25,6 +25,8 @@ export const checkSchema = z.object({
   subject: z.string(),
   level: z.enum(["ok", "warn", "fail", "unknown"]),
   params: paramsSchema,
+  why: reasonSchema.optional(),
+  fix: reasonSchema.optional(),
 });
 export type Check = {
   /** Also the code of its cause, effect and fix in `messages`. */
@@ -32,4 +34,7 @@ export type Check = {
   readonly subject: string;
   readonly level: "ok" | "warn" | "fail" | "unknown";
   readonly params: Params;
+  /** What it comes from, and the one change that would end it, where `id` alone cannot say them. */
+  readonly why?: Reason | undefined;
+  readonly fix?: Reason | undefined;
 };

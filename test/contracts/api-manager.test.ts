@@ -157,7 +157,11 @@ test("the policy: defaults, a change, a contradiction that changes nothing", asy
   expect(changed).toMatchObject({ shutdownPolicy: "migrate", quarantine: { losses: 0, holdMs: 7_200_000 } });
   const both = { returnAfterMaintenance: "as-failback", scheduler: { autoRebalance: { enabled: true } } } as const;
   expect(await failure(client.policy.set(both))).toMatchObject({ code: "policy-rebalance-needs-figures" });
-  expect((await client.policy.show()).policy).toEqual({ ...changed, reserveIgnoredBy: undefined });
+  expect((await client.policy.show()).policy).toEqual({
+    ...changed,
+    reserveIgnoredBy: undefined,
+    bearsLess: undefined,
+  });
   const typo = { scheduler: { modus: "static" } } as never;
   expect(await failure(client.policy.set(typo))).toMatchObject({ kind: "refused" });
 });

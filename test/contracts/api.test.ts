@@ -5,6 +5,7 @@ import type { IntentId, Revision, TaskId, VmId, WallMs } from "../../src/model/i
 import { keys } from "../../src/model/keys.ts";
 import { systemActor } from "../../src/model/records.ts";
 import { type ApiHost, digest, failure, webSpec as spec, startApiHost, until } from "../support/api-host.ts";
+import { begin } from "../support/cli-run.ts";
 import { epoch, fence, heartbeat, held, host, incarnation, member, move, status } from "../support/records.ts";
 
 let api: ApiHost;
@@ -69,6 +70,21 @@ describe("reading", () => {
     const { hosts, checks } = await client.cluster.status();
     expect(hosts.map((one) => one.state)).toEqual(["up", "fenced"]);
     expect(checks.map((check) => check.id)).toEqual(["vms-frozen", "fence-in-force"]);
+  });
+
+  test("a host whose power the fence cut is off until somebody switches it on, and that is said until it has another life", async () => {
+    await api.put(keys.fence(host("h2"), incarnation(1)), fence({ device: "begun", proofs: [] }));
+    expect((await client.host.list()).hosts[1]).toMatchObject({ state: "fenced", poweredOff: false });
+    await api.put(keys.fence(host("h2"), incarnation(1)), fence({ device: "confirmed", proofs: ["power-off"] }));
+    expect((await client.host.list()).hosts[1]).toMatchObject({ state: "fenced", poweredOff: true });
+    expect((await client.cluster.status()).checks).toMatchObject([
+      { id: "fenced-host-is-off", params: { host: "h2" } },
+    ]);
+    const { out } = await begin(["host", "list"], { HOLDFAST_SOCKET: api.socket }).ended;
+    expect(out).toMatch(/^h2 +host +fenced, off: switch it on +/mu);
+    const registration = { schema: 1, incarnation: 2, nonce: "nonce-2", machine: "h2", registeredAt: 0 };
+    await api.put(keys.host(host("h2")), registration);
+    expect((await client.host.list()).hosts[1]).toMatchObject({ state: "absent", poweredOff: false });
   });
 
   test("a host whose heartbeats stop is silent, and its VMs are lost rather than stopped", async () => {

@@ -46,7 +46,7 @@ describe("the contract", () => {
     expect(await client.rule.set({ rule: "near", strict: true, enabled: false })).toMatchObject({
       rule: { strict: true, enabled: false },
     });
-    expect(await client.rule.remove({ rule: "near" })).toEqual({ id: "near" });
+    expect(await client.rule.remove({ rule: "near" })).toEqual({ id: "near", bearsLess: null });
     expect(await failure(client.rule.show({ rule: "near" }))).toMatchObject({
       code: "rule-unknown",
       params: { known: "keep-apart" },

@@ -1,6 +1,6 @@
 import { oc } from "@orpc/contract";
 import { z } from "zod";
-import { paramsSchema } from "../../model/reason.ts";
+import { paramsSchema, reasonSchema } from "../../model/reason.ts";
 
 /** What every error carries: a code of `messages` and what fills its blanks. Never a finished sentence. */
 export const troubleSchema = z.object({ code: z.string(), params: paramsSchema });
@@ -23,6 +23,9 @@ export const requestIdSchema = z
 
 /** Carried out although it breaks what the cluster bears now; without it such an edit is refused with what it would break. */
 export const acceptSchema = z.boolean().optional();
+
+/** What the cluster bears less once a VM runs that was down and starts by this; null: nothing, or the same was asked before. */
+export const bearsLessSchema = reasonSchema.nullable();
 
 /** Milliseconds since this host last heard from the store: how old the answer may be. Null: it never heard from it. */
 export const asOfMsSchema = z.int().min(0).nullable();

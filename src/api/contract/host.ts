@@ -52,6 +52,8 @@ export const hostSummarySchema = z.object({
   next: z.enum(["nothing", "agent-restart", "reboot", "power-off"]),
   /** It went down in order, after its last word: it is not lost, and comes back when it is switched on. */
   leftInOrder: z.boolean(),
+  /** It is fenced, and its device has confirmed that it is off: nobody switches it on by himself. */
+  poweredOff: z.boolean(),
   /** It was lost too often and gets no new VMs until then; null: it gets them. */
   quarantinedUntil: wallMsSchema.nullable(),
 });

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { policySchema, shutdownPolicySchema } from "../../model/policy.ts";
 import { checkSchema } from "../../model/reason.ts";
-import { acceptSchema, asOfMsSchema, base, requestIdSchema } from "./base.ts";
+import { acceptSchema, asOfMsSchema, base, bearsLessSchema, requestIdSchema } from "./base.ts";
 
 export const policyOutputSchema = policySchema.omit({ schema: true });
 export type PolicyOutput = z.infer<typeof policyOutputSchema>;
@@ -72,6 +72,7 @@ export const policyContract = {
       policyOutputSchema.extend({
         /** Where a reserve was set: hosts whose configuration names their memory for VMs, so that it changes nothing there. */
         reserveIgnoredBy: z.array(z.string()),
+        bearsLess: bearsLessSchema,
       }),
     ),
 };

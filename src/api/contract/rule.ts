@@ -1,6 +1,14 @@
 import { z } from "zod";
 import { reasonSchema } from "../../model/reason.ts";
-import { acceptSchema, asOfMsSchema, base, nameOrIdSchema, requestIdSchema, wallMsSchema } from "./base.ts";
+import {
+  acceptSchema,
+  asOfMsSchema,
+  base,
+  bearsLessSchema,
+  nameOrIdSchema,
+  requestIdSchema,
+  wallMsSchema,
+} from "./base.ts";
 
 const affinitySchema = z.enum(["together", "apart"]);
 
@@ -44,6 +52,7 @@ const commentSchema = z.string().max(500);
 const ruleInput = z.object({ rule: z.string().min(1).max(200) });
 const ruleChange = ruleInput.extend({ accept: acceptSchema, requestId: requestIdSchema });
 const ruleAnswer = z.object({ rule: ruleSummarySchema });
+const ruleWritten = ruleAnswer.extend({ bearsLess: bearsLessSchema });
 
 const addition = {
   rule: ruleNameSchema,
@@ -68,7 +77,7 @@ export const ruleContract = {
   add: base
     .route({ method: "POST", path: "/rules", summary: "Add a rule on where VMs run; refused where it cannot hold" })
     .input(ruleAddSchema)
-    .output(ruleAnswer),
+    .output(ruleWritten),
   list: base
     .route({ method: "GET", path: "/rules", summary: "All rules, and which of them fail" })
     .input(z.object({ vm: nameOrIdSchema.optional() }))
@@ -92,9 +101,9 @@ export const ruleContract = {
         affinity: affinitySchema.optional(),
       }),
     )
-    .output(ruleAnswer),
+    .output(ruleWritten),
   remove: base
     .route({ method: "DELETE", path: "/rules/{rule}", summary: "Remove a rule" })
     .input(ruleChange)
-    .output(z.object({ id: z.string() })),
+    .output(z.object({ id: z.string(), bearsLess: bearsLessSchema })),
 };

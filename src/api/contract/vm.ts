@@ -7,6 +7,7 @@ import {
   acceptSchema,
   asOfMsSchema,
   base,
+  bearsLessSchema,
   groupStatusSchema,
   nameOrIdSchema,
   requestIdSchema,
@@ -98,6 +99,10 @@ export const vmDetailSchema = vmSummarySchema.extend({
   error: troubleSchema.extend({ at: wallMsSchema.nullable() }).nullable(),
   /** Some long work has it: it is neither started nor moved meanwhile. */
   lock: z.object({ kind: vmLockKindSchema, at: wallMsSchema }).nullable(),
+  /** Why it runs nowhere now although it is wanted, what would help, and what keeps each host from it; null: it runs, or is about to. */
+  down: z
+    .object({ why: reasonSchema, fix: reasonSchema.nullable(), alternatives: z.array(alternativeSchema) })
+    .nullable(),
   /** What a person asked for and has not got yet. */
   order: z
     .object({
@@ -220,8 +225,6 @@ const movedSchema = taskSchema.extend({
   /** Why the host that answers does not know whether a link connects: the task may fail for it; null: it does, or none is needed. */
   unseen: reasonSchema.nullable(),
 });
-/** Of a VM that is to be started: what the cluster bears less once it runs; null: nothing, or the same was asked before. */
-const bearsLessSchema = reasonSchema.nullable();
 const vmAnswer = z.object({ id: z.string(), name: z.string() });
 
 export const vmContract = {

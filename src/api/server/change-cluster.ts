@@ -14,13 +14,14 @@ import { planArm, planDisarm } from "../../core/requests/disarm.ts";
 import { hostName } from "../../core/requests/find.ts";
 import type { Sight } from "../../core/requests/sight.ts";
 import type { Disarm, ShutdownPolicy } from "../../model/policy.ts";
+import type { Reason } from "../../model/reason.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { ClusterStatus } from "../contract/cluster.ts";
 import type { PolicyOutput } from "../contract/policy.ts";
 import type { PoolSummary } from "../contract/pool.ts";
 import { type Answer, ask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { freshIntentId } from "./fresh.ts";
-import { type Acceptable, guarded } from "./guarded.ts";
+import { type Acceptable, EditWatch, guarded } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 import { presentPools } from "./present-hosts.ts";
@@ -74,14 +75,15 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
     },
     setPolicy: async (
       input: PolicyPatch & Acceptable,
-    ): Promise<Answer<PolicyOutput & { readonly reserveIgnoredBy: string[] }>> => {
+    ): Promise<Answer<PolicyOutput & { readonly reserveIgnoredBy: string[]; readonly bearsLess: Reason | null }>> => {
       const { requestId, accept, ...patch } = input;
       const reserveIgnoredBy = patch.hostReserveMiB === undefined ? [] : hostsWithOwnFigure(options.view());
+      const watch = new EditWatch(options, sight);
       const end = await ask(options, "policy.set", "cluster-changed", input, (asked) =>
-        guarded(options, sight, "policy set", input, asked, planSetPolicy(options.view(), patch, asked)),
+        watch.held("policy set", input, asked, planSetPolicy(options.view(), patch, asked)),
       );
       if (end.kind !== "ok") return end;
-      return { kind: "ok", value: { ...presentPolicy(options.view()), reserveIgnoredBy } };
+      return { kind: "ok", value: { ...presentPolicy(options.view()), reserveIgnoredBy, bearsLess: watch.note } };
     },
     setPool: async (input: SetPoolRequest & Acceptable): Promise<Answer<PoolSummary>> => {
       const end = await ask(options, "pool.set", "cluster-changed", input, (asked) =>

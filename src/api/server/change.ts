@@ -8,7 +8,7 @@ import type { TaskOutput } from "../contract/task.ts";
 import { type Answer, ask, askForTask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { linkCheck } from "./cut-links.ts";
 import { freshIntentId, freshMacs, freshVmId } from "./fresh.ts";
-import { type Acceptable, guarded, StartWatch } from "./guarded.ts";
+import { type Acceptable, EditWatch, StartWatch } from "./guarded.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentWishes } from "./present-vms.ts";
 import type { Tracker } from "./tracker.ts";
@@ -83,17 +83,18 @@ async function start(
 
 async function set(options: ApiOptions, tracker: Tracker, input: SetVmRequest & Acceptable) {
   const watch = new StartWatch(options, tracker.contact);
+  const edit = new EditWatch(options, tracker.contact);
   const isStart = input.requested === "started" || input.requested === "enabled";
   const end = await ask(options, "vm.set", "vm-changed", input, (asked) => {
     const planned = planSetVm(options.view(), input, asked);
-    const held = guarded(options, tracker.contact, "vm set", input, asked, planned);
+    const held = edit.held("vm set", input, asked, planned);
     return isStart ? watch.seen(held, asked) : held;
   });
   if (end.kind !== "ok") return end;
   const vm = options.view().vms.get(end.value.vm)?.value;
   if (vm === undefined) return refuse("vm-unknown", { vm: end.value.vm, known: "" });
   const { moveVoided = null } = end.value;
-  return { kind: "ok" as const, value: { ...presentWishes(vm), moveVoided, bearsLess: watch.found } };
+  return { kind: "ok" as const, value: { ...presentWishes(vm), moveVoided, bearsLess: watch.found ?? edit.note } };
 }
 
 async function move(

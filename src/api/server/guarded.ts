@@ -23,9 +23,33 @@ export function guarded(
   planned: Planned,
   known: readonly Reason[] = [],
 ): Planned {
-  const view = options.view();
-  const up = hostsUp(view, sight);
-  return guardEdit(view, planned, { edit, accept, up }, asked, known);
+  return new EditWatch(options, sight).held(edit, { accept }, asked, planned, known);
+}
+
+/** Holds an edit against what the cluster bears, and keeps what is borne less only for VMs that it lets start. Null: nothing. */
+export class EditWatch {
+  note: Reason | null = null;
+  readonly #options: ApiOptions;
+  readonly #sight: Sight;
+
+  constructor(options: ApiOptions, sight: Sight) {
+    this.#options = options;
+    this.#sight = sight;
+  }
+
+  held(
+    edit: string,
+    { accept = false }: Pick<Acceptable, "accept">,
+    asked: Asked,
+    planned: Planned,
+    known: readonly Reason[] = [],
+  ): Planned {
+    const view = this.#options.view();
+    const up = hostsUp(view, this.#sight);
+    const found = guardEdit(view, planned, { edit, accept, up }, asked, known);
+    this.note = found.note;
+    return found.planned;
+  }
 }
 
 /** Keeps what a start costs of what the cluster bears, as of the plan that was carried out. Null: nothing, or it was planned before. */

@@ -4,6 +4,7 @@ import { limits } from "../../core/limits.ts";
 import { policyChecks } from "../../core/policy-checks.ts";
 import { isRemoved, leavingStore } from "../../core/removal.ts";
 import { isOverBy } from "../../core/silent-qemus.ts";
+import { vmsDown } from "../../core/start-waits.ts";
 import { vmError } from "../../core/vm-error.ts";
 import type { HostId } from "../../model/ids.ts";
 import type { Check } from "../../model/reason.ts";
@@ -13,7 +14,21 @@ import { branchChecks, groupChecks } from "./present-groups.ts";
 import { presentHosts } from "./present-hosts.ts";
 import { failingRuleChecks } from "./present-rules.ts";
 import { standstillCheck } from "./present-standstill.ts";
-import type { Tracker } from "./tracker.ts";
+import { mayBeUp, type Tracker } from "./tracker.ts";
+
+/** So many are named one by one with what keeps them down: what would help is tried out for each. */
+const downToldMax = 10;
+
+function downChecks(view: ClusterView, tracker: Tracker): Check[] {
+  const { told, more } = vmsDown(view, mayBeUp(tracker), tracker.wall(), downToldMax);
+  const checks = told.map(({ vm, down: { why, fix } }): Check => {
+    const params = { vm: vm.name };
+    return { id: "vm-wanted-is-down", subject: vm.id, level: "fail", params, why, ...(fix === null ? {} : { fix }) };
+  });
+  if (more > 0)
+    checks.push({ id: "more-wanted-vms-are-down", subject: "cluster", level: "fail", params: { count: more } });
+  return checks;
+}
 
 /** What needs somebody's attention, worst first. */
 export function presentChecks(view: ClusterView, tracker: Tracker, self: HostId): Check[] {
@@ -33,7 +48,8 @@ export function presentChecks(view: ClusterView, tracker: Tracker, self: HostId)
     if (host.leftInOrder) {
       checks.push({ id: "host-is-down", subject: host.id, level: "warn", params: { ...params, next: host.next } });
     } else if (host.state === "fenced") {
-      checks.push({ id: "fence-in-force", subject: host.id, level: "fail", params });
+      const id = host.poweredOff ? "fenced-host-is-off" : "fence-in-force";
+      checks.push({ id, subject: host.id, level: "fail", params });
     }
     if (host.state === "up" && host.frozen === true && still === undefined) {
       checks.push({ id: "vms-frozen", subject: host.id, level: "fail", params });
@@ -71,6 +87,7 @@ export function presentChecks(view: ClusterView, tracker: Tracker, self: HostId)
     if (vmError(view, id) === undefined) continue;
     checks.push({ id: "vm-given-up", subject: id, level: "fail", params: { vm: vm.value.name } });
   }
+  checks.push(...downChecks(view, tracker));
   for (const [key, trouble] of inKeyOrder(view.unreadable)) {
     checks.push({ id: "record-unreadable", subject: key, level: "fail", params: { key, trouble } });
   }

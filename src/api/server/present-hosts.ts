@@ -61,15 +61,17 @@ export function presentHost(view: ClusterView, member: Member, tracker: Tracker)
     maintenance:
       maintenance === undefined ? null : { by: maintenance.by, reason: maintenance.reason, at: maintenance.at },
     ...modeOf(view, member.id),
-    leftInOrder: hasLeftInOrder(view, member.id),
+    ...howItEnded(view, member.id),
     quarantinedUntil: isQuarantined(losses, tracker.wall()) ? (losses?.quarantinedUntil ?? null) : null,
   };
 }
 
-function hasLeftInOrder(view: ClusterView, host: HostId): boolean {
+/** By the fence of its present life, as long as no later one has begun. */
+function howItEnded(view: ClusterView, host: HostId): Pick<HostSummary, "leftInOrder" | "poweredOff"> {
   const incarnation = view.hosts.get(host)?.value.incarnation;
   const fence = incarnation === undefined ? undefined : fenceOf(view, host, incarnation)?.value;
-  return fence !== undefined && leftInOrder(fence);
+  if (fence === undefined) return { leftInOrder: false, poweredOff: false };
+  return { leftInOrder: leftInOrder(fence), poweredOff: fence.proofs.includes("power-off") };
 }
 
 /** What a heartbeat said counts while heartbeats come; after that its deadline does (S2), or its fence (S9). */

@@ -11,7 +11,7 @@ import type { Reason } from "../../model/reason.ts";
 import { systemActor, type Task, type Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { TaskOutput } from "../contract/task.ts";
-import type { Tracker } from "./tracker.ts";
+import { mayBeUp, type Tracker } from "./tracker.ts";
 
 /** `isHeard`: whether what a host says of its guests is of now. */
 type Seen = {
@@ -23,9 +23,10 @@ type Seen = {
 };
 type Tracked = Pick<Tracker, "contact" | "wall">;
 
-function seenBy(view: ClusterView, { contact, wall }: Tracked): Seen {
-  const mayBeUp = (host: HostId): boolean => ["up", "unknown"].includes(contact(host));
-  return { turns: moveTurns(view), isHeard: (host) => contact(host) === "up", mayBeUp, at: wall() };
+function seenBy(view: ClusterView, tracker: Tracked): Seen {
+  const { contact, wall } = tracker;
+  const isHeard = (host: HostId): boolean => contact(host) === "up";
+  return { turns: moveTurns(view), isHeard, mayBeUp: mayBeUp(tracker), at: wall() };
 }
 
 /** Tasks that have not ended, moves that nobody ordered as the tasks that they are, and those that are to come where a host is to be empty; of one VM, or of all. */

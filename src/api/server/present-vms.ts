@@ -3,6 +3,7 @@ import { findVm, hostName, networkName, poolName } from "../../core/requests/fin
 import { ruleBook } from "../../core/rules/rule-book.ts";
 import { serviceState } from "../../core/service-state.ts";
 import { silentSince } from "../../core/silent-qemus.ts";
+import { whyDown } from "../../core/start-waits.ts";
 import { vmError } from "../../core/vm-error.ts";
 import { type HostSign, vmState } from "../../core/vm-state.ts";
 import type { HostId } from "../../model/ids.ts";
@@ -17,7 +18,7 @@ import { presentProtection } from "./present-groups.ts";
 import { presentStandstill } from "./present-standstill.ts";
 import { presentTasks } from "./present-tasks.ts";
 import { presentUsage } from "./present-usage.ts";
-import type { Tracker } from "./tracker.ts";
+import { mayBeUp, type Tracker } from "./tracker.ts";
 
 /** The status, where it speaks of the run that the owner record names. */
 function currentStatus(view: ClusterView, vm: Vm): VmStatus | undefined {
@@ -96,6 +97,7 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     createdAt: vm.createdAt,
     error: vmError(view, vm.id) ?? null,
     lock: vm.lock,
+    down: presentDown(view, vm, tracker),
     ...presentMoves(view, vm),
     rules: [...ruleBook(view).rulesOf(vm.id)],
     accel: status?.accel ?? null,
@@ -105,6 +107,11 @@ export function presentVmDetail(view: ClusterView, wanted: string, tracker: Trac
     detail: status?.detail ?? null,
     tasks: presentTasks(view, tracker, vm.id),
   };
+}
+
+function presentDown(view: ClusterView, vm: Vm, tracker: Tracker): VmDetail["down"] {
+  const down = whyDown(view, vm, mayBeUp(tracker), tracker.wall());
+  return down === undefined ? null : { ...down, alternatives: [...down.alternatives] };
 }
 
 /** What was ordered, what is under way, and what the manager remembers of it. */

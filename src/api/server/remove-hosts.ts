@@ -40,7 +40,7 @@ export function hostRemovals(options: ApiOptions, tracker: Tracker) {
       const refused = [fence, planned].find((one) => one?.kind === "refused");
       if (planned.kind === "refused" || refused?.kind === "refused")
         return { refused: trouble(refused as Refusal), breaks: [], votes, shutsDown: false };
-      const more = whatBreaks(view, planned.transaction, hostsUp(view, sight), asked.at);
+      const { breaks: more } = whatBreaks(view, planned.transaction, hostsUp(view, sight), asked.at);
       const all = [...breaks, ...more];
       return { refused: null, breaks: all.map((why) => trouble(why, all.length - 1)), votes, shutsDown };
     },

@@ -39,6 +39,11 @@ export interface Tracker {
   stop(): void;
 }
 
+/** Whether a host is there; whoever hears nothing itself takes nobody for silent. */
+export function mayBeUp({ contact }: Pick<Tracker, "contact">): (host: HostId) => boolean {
+  return (host) => ["up", "unknown"].includes(contact(host));
+}
+
 const noIncarnation = 0 as Incarnation;
 
 type Seen = { readonly revision: Revision; readonly at: InstantMs };

@@ -24,6 +24,8 @@ export const explainCommands: Group = (program, cli) => {
       cli.io.out(`${staleness(answer.asOfMs)}${vm.name} is wanted ${vm.requested}; it is ${stateText(vm)}${where}.\n`);
       const more = [...standing(vm), ...openTasks(vm)];
       if (more.length > 0) cli.io.out(fields(more));
+      // What earlier decisions say below may long be over.
+      cli.io.out((vm.down?.alternatives ?? []).map((other) => `  now ${alternativeText(other)}\n`).join(""));
       cli.io.out(
         decisions.length === 0 ? "No decision about it is on record.\n" : decisions.map(decisionText).join(""),
       );

@@ -53,6 +53,8 @@ function stateText(host: HostSummary): string {
   if (host.role === "witness") return `${witnessWords[host.state] ?? host.state}; votes, runs no VMs`;
   if (host.leftInOrder) return host.next === "reboot" ? "reboots, in order" : "off, in order";
   const more = [
+    // Its fence cut the power; a daemon of an older version says nothing of it.
+    host.state === "fenced" && host.poweredOff ? "off: switch it on" : "",
     host.frozen === true && host.state !== "fenced" ? "VMs frozen" : "",
     host.maintenance === null ? "" : "maintenance",
     host.mode === "active" ? "" : host.mode,
@@ -76,8 +78,9 @@ function heldBackText(host: HostDetail): string {
   return texts.join("; ") || "no";
 }
 
-function frozenText({ frozen, state, standstill, leftInOrder }: HostDetail): string {
+function frozenText({ frozen, state, standstill, leftInOrder, poweredOff }: HostDetail): string {
   if (leftInOrder) return "none is there: it went down in order";
+  if (poweredOff) return "none is there: its fence device has confirmed that it is off";
   if (standstill !== null) return standstillText(standstill);
   if (frozen === null) return "not known";
   if (state === "fenced") return "yes, or gone: it is fenced and may run none";

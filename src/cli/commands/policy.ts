@@ -3,6 +3,7 @@ import type { PolicyOutput, PolicyPatchInput } from "../../api/contract/policy.t
 import { decimal, secondsToMs, wholeNumber } from "../numbers.ts";
 import { acceptOption, type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { checksText, counted, fields, staleness } from "../text.ts";
+import { bearsLessText } from "./task.ts";
 
 export const policyCommands: Group = (program, cli) => {
   const policy = program.command("policy").description("what holds for the whole cluster");
@@ -102,7 +103,7 @@ function setCommand(policy: Parameters<Group>[0], cli: Cli): void {
       const answer = await session.change((client, requestId) => client.policy.set({ ...patch, accept, requestId }));
       if (json === true) return cli.json(answer);
       cli.io.out(policyText(answer));
-      cli.io.err(reserveText(answer));
+      cli.io.err(reserveText(answer) + bearsLessText(answer.bearsLess));
       if (patch.migration === undefined) return;
       const { warnings } = await session.call((client) => client.policy.show());
       cli.io.err(checksText(warnings));

@@ -1,8 +1,10 @@
 import type { RuleAddInput } from "../../api/contract/rule.ts";
+import type { Reason } from "../../model/reason.ts";
 import { acceptOption, type Cli, examples, type Group, jsonOption } from "../program.ts";
 import { staleness } from "../text.ts";
 import { fail } from "../trouble.ts";
 import { rulesText, ruleText } from "./rule-show.ts";
+import { bearsLessText } from "./task.ts";
 
 export const ruleCommands: Group = (program, cli) => {
   const rule = program.command("rule").description("rules on where VMs run: on which hosts, together, apart");
@@ -55,6 +57,7 @@ function addCommand(rule: Parent, cli: Cli): void {
       const answer = await (await cli.session()).change((client, requestId) =>
         client.rule.add({ ...input, accept: options.accept, requestId }),
       );
+      tellCost(cli, options, answer);
       if (options.json === true) cli.json(answer);
       else cli.io.out(`Rule ${answer.rule.id} was added.\n${ruleText(answer.rule)}`);
     });
@@ -175,6 +178,7 @@ function setCommand(rule: Parent, cli: Cli): void {
           accept: options.accept,
         }),
       );
+      tellCost(cli, options, answer);
       if (options.json === true) cli.json(answer);
       else cli.io.out(ruleText(answer.rule));
     });
@@ -192,7 +196,17 @@ function removeCommand(rule: Parent, cli: Cli): void {
       const answer = await (await cli.session()).change((client, requestId) =>
         client.rule.remove({ rule: name, accept: options.accept, requestId }),
       );
+      tellCost(cli, options, answer);
       if (options.json === true) cli.json(answer);
       else cli.io.out(`Rule ${answer.id} was removed.\n`);
     });
+}
+
+/** A VM that was down starts by it: what that costs is said beside it. */
+function tellCost(
+  cli: Cli,
+  { json }: { readonly json?: true | undefined },
+  { bearsLess }: { readonly bearsLess: Reason | null },
+): void {
+  if (json !== true) cli.io.err(bearsLessText(bearsLess));
 }

@@ -89,6 +89,7 @@ function serviceText({ service }: VmDetail): string {
 export function standing(vm: VmDetail): [string, string][] {
   const pairs: [string, string][] = [];
   const { error, lock, order, move, returnTo, failedMoves } = vm;
+  pairs.push(...downPairs(vm));
   if (error !== null) {
     const { cause, remedy } = render(error.code, error.params);
     pairs.push(["Error", `${cause}${error.at === null ? "" : ` (${moment(error.at)})`}`]);
@@ -113,6 +114,14 @@ export function standing(vm: VmDetail): [string, string][] {
     pairs.push(["Failed moves", `${count} in a row, last to ${to} (${why})`]);
   }
   return pairs;
+}
+
+/** A daemon of an older version says nothing of it. */
+function downPairs({ down }: Partial<Pick<VmDetail, "down">>): [string, string][] {
+  if (down == null) return [];
+  const { cause, effect, remedy } = render(down.why.code, down.why.params);
+  const help = down.fix === null ? remedy : render(down.fix.code, down.fix.params).cause;
+  return [["Down", [cause, effect].filter((text) => text !== null).join(" ")], ...optional("Way out", help)];
 }
 
 /** Where its group does what it is meant to do, its name alone. */

@@ -4,8 +4,8 @@ import type { Reason } from "../../model/reason.ts";
 import type { Vm } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { Fix } from "../admission-fix.ts";
+import { copyUnderWay } from "../copy-under-way.ts";
 import { reason } from "../placement/fitness.ts";
-import { copiesOn } from "../replication.ts";
 import { policyLoss } from "../replication-cycles.ts";
 import { isWorking, protectionOf } from "../replication-duty.ts";
 import { foreseeTakeover } from "../takeover.ts";
@@ -28,8 +28,7 @@ export function fixOfCopy(view: ClusterView, vm: Vm, lostAt: WallMs): Fix | null
   const protection = protectionOf(view, vm.id);
   if (protection === undefined) return null;
   const { to: host, group } = protection;
-  if (copiesOn(view, vm.id, host).some(({ record }) => record?.value.state.kind === "copying"))
-    return reason("S17", "fix-copy-complete", { vm: vm.name, host });
+  if (copyUnderWay(view, vm.id) === host) return reason("S17", "fix-copy-complete", { vm: vm.name, host });
   const loss = policyLoss(view, vm.id, lostAt);
   if (loss === undefined || loss.accepted !== undefined || group.mode.kind !== "asynchronous") return null;
   return reason("S25", "fix-allow-loss", { group: group.name, host, seconds: loss.seconds });

@@ -1,9 +1,12 @@
 import { valuesInKeyOrder } from "../../base/order.ts";
-import type { HostId, VmId, WallMs } from "../../model/ids.ts";
+import type { HostId, Revision, VmId, WallMs } from "../../model/ids.ts";
+import { keys } from "../../model/keys.ts";
 import type { Reason } from "../../model/reason.ts";
-import type { ClusterView } from "../../model/view.ts";
+import type { Change, Write } from "../../model/transaction.ts";
+import { applyChanges, type ClusterView, fenceOf } from "../../model/view.ts";
 import { copyView } from "../../model/view-copy.ts";
 import { hostName } from "../requests/find.ts";
+import { put } from "../transactions.ts";
 import type { Present } from "./ahead.ts";
 import { measureDurations } from "./durations.ts";
 import { lossesNotBorne } from "./guard-losses.ts";
@@ -40,9 +43,11 @@ function isPlacedAs(view: ClusterView, later: ClusterView): boolean {
   return [...later.vms.keys()].every((vm) => holderOf(view, vm) === holderOf(later, vm));
 }
 
+/** Undefined: nobody, or a life of a host that is over. */
 function holderOf(view: ClusterView, vm: VmId): HostId | undefined {
   const owner = view.owners.get(vm)?.value;
-  return owner?.kind === "held" ? owner.host : undefined;
+  if (owner?.kind !== "held") return undefined;
+  return fenceOf(view, owner.host, owner.incarnation) === undefined ? owner.host : undefined;
 }
 
 function played(view: ClusterView, up: ReadonlySet<HostId>, wall: WallMs): ClusterView {
@@ -76,6 +81,47 @@ export function lossesAtRest(
       code: atRestCodes[code] ?? code,
       params: { ...params, moves, starts },
     }));
+}
+
+export type Following = {
+  /** What the edit takes. */
+  readonly breaks: readonly Reason[];
+  /** What is borne less for nothing but VMs that start: they are wanted, and no start is refused for that. */
+  readonly starts: readonly Reason[];
+};
+
+/**
+ * Losses that are borne less once both are at rest, told apart by what they follow from. `now`, `after`: the records before and after the
+ * edit, as they are.
+ */
+export function whatFollows(
+  { now, after, edited }: { readonly now: ClusterView; readonly after: ClusterView; readonly edited: ClusterView },
+  rest: AtRest,
+  up: ReadonlySet<HostId>,
+  wall: WallMs,
+  told: readonly Reason[],
+): Following {
+  const all = lossesAtRest(rest, up, wall, told);
+  const started = valuesInKeyOrder(after.vms).flatMap(({ value: { id, requested } }) => {
+    const isDown = holderOf(now, id) === undefined && holderOf(rest.without, id) === undefined;
+    return requested === "started" && isDown && holderOf(rest.edited, id) !== undefined ? [id] : [];
+  });
+  if (all.length === 0 || started.length === 0) return { breaks: all, starts: [] };
+  // Again with nobody wanting these: what is lost then is lost by the edit itself.
+  const unwanted = copyView(edited);
+  for (const id of started) {
+    const vm = unwanted.vms.get(id)?.value;
+    if (vm !== undefined) applyWrites(unwanted, [put(keys.vm(id), { ...vm, requested: "stopped" })]);
+  }
+  const breaks = lossesAtRest({ without: rest.without, edited: played(unwanted, up, wall) }, up, wall, told);
+  const losing = new Set(breaks.map(({ params }) => params["losing"]));
+  return { breaks, starts: all.filter(({ params }) => !losing.has(params["losing"])) };
+}
+
+export function applyWrites(view: ClusterView, writes: readonly Write[]): void {
+  const revision = (view.revision + 1) as Revision;
+  const changes = writes.map((write): Change => ({ ...write, revision }));
+  applyChanges(view, changes, revision);
 }
 
 /** Where VMs are with the edit and would not be without it, for people. */

@@ -22,7 +22,10 @@ export function lossesNotBorne(view: ClusterView, after: ClusterView, up: Readon
   return [fewer, ...newlyStranded(view, after, up, wall, counterexample)];
 }
 
-/** `told`: what was said of one of these losses already. */
+/**
+ * `told`: what was said of one of these losses already. A VM that is stranded with whatever host it is on is no news where it goes
+ * to another one: it takes its risk along.
+ */
 function newlyStranded(
   view: ClusterView,
   after: ClusterView,
@@ -30,18 +33,36 @@ function newlyStranded(
   wall: WallMs,
   told: Counterexample | null,
 ): Reason[] {
-  const [known, knownAfter] = [knowledgeOf(view, up, wall), knowledgeOf(after, up, wall)];
+  const knownAfter = knowledgeOf(after, up, wall);
+  const { stranded, undecided } = strandedBefore(view, up, wall);
   return inKeyOrder(after.members).flatMap(([host, { value: member }]) => {
-    if (!up.has(host) || !view.members.has(host)) return [];
-    const isTold = told !== null && told.losing.length === 1 && told.losing[0] === host;
-    const [before, now] = [strandedBy(view, known, [host]), strandedBy(after, knownAfter, [host])];
     // Nobody could decide before: it cannot become worse.
-    if (before === undefined) return [];
+    if (!up.has(host) || !view.members.has(host) || undecided.has(host)) return [];
+    const isTold = told !== null && told.losing.length === 1 && told.losing[0] === host;
+    const now = strandedBy(after, knownAfter, [host]);
     const params = { losing: member.name };
     if (now === undefined) return isTold ? [] : [reason("FC2", "edit-loses-majority", params)];
     const name = (id: VmId): string => after.vms.get(id)?.value.name ?? id;
-    const vms = [...now].filter((id) => !before.has(id) && !(isTold && told.vm === id)).map(name);
+    const vms = [...now].filter((id) => !stranded.has(id) && !(isTold && told.vm === id)).map(name);
     if (vms.length === 0) return [];
     return [reason("FC2", "edit-strands-vms", { ...params, vms: vms.sort().join(", ") })];
   });
+}
+
+/** VMs that find no host if their own is lost, and hosts without which nobody decides. */
+function strandedBefore(
+  view: ClusterView,
+  up: ReadonlySet<HostId>,
+  wall: WallMs,
+): { readonly stranded: ReadonlySet<VmId>; readonly undecided: ReadonlySet<HostId> } {
+  const known = knowledgeOf(view, up, wall);
+  const stranded = new Set<VmId>();
+  const undecided = new Set<HostId>();
+  for (const host of up) {
+    if (!view.members.has(host)) continue;
+    const found = strandedBy(view, known, [host]);
+    if (found === undefined) undecided.add(host);
+    for (const vm of found ?? []) stranded.add(vm);
+  }
+  return { stranded, undecided };
 }

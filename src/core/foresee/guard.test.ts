@@ -27,7 +27,7 @@ function cluster(): Records {
 }
 
 function guarded({ view }: Records, planned: Planned, accept = false): Planned {
-  return guardEdit(view, planned, { edit: "test", accept, up }, asked);
+  return guardEdit(view, planned, { edit: "test", accept, up }, asked).planned;
 }
 
 function onlyOn(records: Records, strict: boolean, ...hosts: readonly string[]): Planned {
@@ -87,7 +87,9 @@ describe("[FC2] an edit that would break what the cluster bears", () => {
   test("nobody is there who could carry anything out: nothing is foreseen", () => {
     const records = cluster();
     const edit = onlyOn(records, true, "h2");
-    expect(guardEdit(records.view, edit, { edit: "test", accept: false, up: new Set() }, asked).kind).toBe("plan");
+    expect(guardEdit(records.view, edit, { edit: "test", accept: false, up: new Set() }, asked).planned.kind).toBe(
+      "plan",
+    );
   });
 
   test("a VM that is at risk already hides nothing: each host that may be lost is looked at, VM by VM", () => {

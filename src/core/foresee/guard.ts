@@ -1,12 +1,12 @@
 import { inKeyOrder } from "../../base/order.ts";
 import { isSame } from "../../base/same.ts";
-import type { HostId, Revision, VmId, WallMs } from "../../model/ids.ts";
+import type { HostId, VmId, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { type Reason, refuse } from "../../model/reason.ts";
 import type { HostFacts, Vm } from "../../model/records.ts";
-import type { Change, Transaction, Write } from "../../model/transaction.ts";
-import { applyChanges, type ClusterView } from "../../model/view.ts";
+import type { Transaction, Write } from "../../model/transaction.ts";
+import type { ClusterView } from "../../model/view.ts";
 import { copyView } from "../../model/view-copy.ts";
 import { mainReason } from "../admission.ts";
 import { linkOrder, moveLinks } from "../migration-links.ts";
@@ -22,7 +22,7 @@ import { hostName } from "../requests/find.ts";
 import type { Asked, Planned } from "../requests/plan.ts";
 import { ruleBook } from "../rules/rule-book.ts";
 import { put } from "../transactions.ts";
-import { atRest, lossesAtRest } from "./guard-ahead.ts";
+import { applyWrites, atRest, type Following, lossesAtRest, whatFollows } from "./guard-ahead.ts";
 import { lossesNotBorne } from "./guard-losses.ts";
 
 export type Guarding = {
@@ -37,6 +37,12 @@ export type Guarding = {
 /** In a large cluster so many VMs are looked at one by one, those that the edit names before all others. */
 const vmsLookedAtMax = 1_000;
 
+export type Guarded = {
+  readonly planned: Planned;
+  /** What is borne less for a VM alone that is wanted, was down, and starts by this edit: to be told beside it. Null: nothing. */
+  readonly note: Reason | null;
+};
+
 /**
  * FC2: an edit that would break what the cluster bears now is refused with the worst of it, unless that was accepted: then
  * it is carried out, and what was accepted goes into the record with who did. All others pass as they are. `known`: what whoever
@@ -48,37 +54,39 @@ export function guardEdit(
   guarding: Guarding,
   asked: Asked,
   known: readonly Reason[] = [],
-): Planned {
-  if (planned.kind === "refused") return planned;
-  const breaks = [...known, ...whatBreaks(view, planned.transaction, guarding.up, asked.at)];
-  const [worst, ...rest] = breaks;
-  if (worst === undefined) return planned;
-  if (!guarding.accept) return refuse(worst.code, { ...worst.params, more: rest.length });
+): Guarded {
+  if (planned.kind === "refused") return { planned, note: null };
+  const found = whatBreaks(view, planned.transaction, guarding.up, asked.at);
+  const note = noteOf(found.starts);
+  const [worst, ...rest] = [...known, ...found.breaks];
+  if (worst === undefined) return { planned, note };
+  if (!guarding.accept) return { planned: refuse(worst.code, { ...worst.params, more: rest.length }), note: null };
   const accepted = {
     type: "edit-accepted",
     subjects: {},
-    params: { edit: guarding.edit, breaks: breaks.length },
+    params: { edit: guarding.edit, breaks: rest.length + 1 },
     reason: { ...worst, params: { ...worst.params, more: rest.length } },
     alternatives: rest.map((why) => ({ option: why.code, why })),
     actor: asked.actor,
   };
-  return { ...planned, events: [...planned.events, accepted] };
+  return { planned: { ...planned, events: [...planned.events, accepted] }, note };
 }
 
 /**
  * The worst first: VMs without the copy that would take over, losses that are not borne any more, VMs that fit nowhere any more, rules that fail, pools that are too
  * small, hosts between which no guest could be moved any more.
  */
-export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet<HostId>, wall: WallMs): Reason[] {
+export function whatBreaks(view: ClusterView, edit: Transaction, up: ReadonlySet<HostId>, wall: WallMs): Following {
   const after = viewAfter(view, edit.writes);
-  return [
-    ...noCopyLeft(view, after, up, wall),
-    ...borneLess(view, withSameWish(view, after), edit, up, wall),
+  const protecting = noCopyLeft(view, after, up, wall);
+  const { breaks, starts } = borneLess(view, withSameWish(view, after), edit, up, wall);
+  const others = [
     ...fitNowhere(view, after, edit, up, wall),
     ...failing(view, after),
     ...promisedMore(view, after),
     ...noLinksLeft(view, after),
   ];
+  return { breaks: [...protecting, ...breaks, ...others], starts };
 }
 
 /** Where VMs are now, and where the edit sends them. */
@@ -88,11 +96,13 @@ function borneLess(
   edit: Transaction,
   up: ReadonlySet<HostId>,
   wall: WallMs,
-): Reason[] {
+): Following {
   const now = lossesNotBorne(view, after, up, wall);
   const [without, edited] = withVmsStarted(view, after, edit);
   const rest = atRest(without, edited, up, wall);
-  return rest === undefined ? now : [...now, ...lossesAtRest(rest, up, wall, now)];
+  if (rest === undefined) return { breaks: now, starts: [] };
+  const { breaks, starts } = whatFollows({ now: view, after, edited }, rest, up, wall, now);
+  return { breaks: [...now, ...breaks], starts };
 }
 
 /**
@@ -113,8 +123,8 @@ function withVmsStarted(
   const [without, edited] = [copyView(after), copyView(after)];
   for (const { old, vm } of changed) {
     const requested = vm.requested === "ignored" ? vm.requested : "started";
-    apply(without, [put(keys.vm(vm.id), { ...vm, requested, spec: old.spec })]);
-    apply(edited, [put(keys.vm(vm.id), { ...vm, requested })]);
+    applyWrites(without, [put(keys.vm(vm.id), { ...vm, requested, spec: old.spec })]);
+    applyWrites(edited, [put(keys.vm(vm.id), { ...vm, requested })]);
   }
   return [without, edited];
 }
@@ -137,22 +147,19 @@ export function whatStartBreaks(
 ): Reason | undefined {
   if (view.vms.size > vmsLookedAtMax) return undefined;
   const rest = atRest(view, viewAfter(view, start.writes), up, wall);
-  const [worst] = rest === undefined ? [] : lossesAtRest(rest, up, wall);
-  return worst && { ...worst, code: startCodes[worst.code] ?? worst.code };
+  return (rest && noteOf(lossesAtRest(rest, up, wall))) ?? undefined;
+}
+
+function noteOf([worst]: readonly Reason[]): Reason | null {
+  return worst === undefined ? null : { ...worst, code: startCodes[worst.code] ?? worst.code };
 }
 
 function viewAfter(view: ClusterView, writes: readonly Write[]): ClusterView {
   const after = copyView(view);
-  apply(after, writes);
+  applyWrites(after, writes);
   const reserveMiB = (of: ClusterView): number => (of.policy?.value ?? defaultPolicy).hostReserveMiB;
-  if (reserveMiB(view) !== reserveMiB(after)) apply(after, factsAfter(view, reserveMiB(view), reserveMiB(after)));
+  if (reserveMiB(view) !== reserveMiB(after)) applyWrites(after, factsAfter(view, reserveMiB(view), reserveMiB(after)));
   return after;
-}
-
-function apply(view: ClusterView, writes: readonly Write[]): void {
-  const revision = (view.revision + 1) as Revision;
-  const changes = writes.map((write): Change => ({ ...write, revision }));
-  applyChanges(view, changes, revision);
 }
 
 /** What agents will say once they have read the new reserve; a host with a figure of its own keeps that. */
@@ -200,7 +207,8 @@ function takesOver(view: ClusterView, vm: VmId, to: HostId, wall: WallMs): boole
 function withSameWish(view: ClusterView, after: ClusterView): ClusterView {
   const { wantedHostLosses } = view.policy?.value ?? defaultPolicy;
   const policy = after.policy?.value ?? defaultPolicy;
-  if (policy.wantedHostLosses !== wantedHostLosses) apply(after, [put(keys.policy, { ...policy, wantedHostLosses })]);
+  if (policy.wantedHostLosses !== wantedHostLosses)
+    applyWrites(after, [put(keys.policy, { ...policy, wantedHostLosses })]);
   return after;
 }
 
@@ -212,21 +220,35 @@ function fitNowhere(
   wall: WallMs,
 ): Reason[] {
   const [old, now] = [openRound(view, knowledgeOf(view, up, wall)), openRound(after, knowledgeOf(after, up, wall))];
+  // One that is down for want of its host comes up with it.
+  const [oldOnce, nowOnce] = [onceAllAreBack(old), onceAllAreBack(now)];
   const touched = new Set<string>(edit.writes.map(({ key }) => key));
   const isTouched = ({ id }: Vm): boolean => touched.has(keys.vm(id));
   const vms = inKeyOrder(after.vms).map(([, { value }]) => value);
   const asked = [...vms.filter(isTouched), ...vms.filter((vm) => vm.requested === "started" && !isTouched(vm))];
   return asked.slice(0, vmsLookedAtMax).flatMap((vm) => {
     const before = view.vms.get(vm.id)?.value;
-    if (before === undefined || fits(now, vm) || !fits(old, before)) return [];
-    const closest = mainReason(now, vm).params["host"];
-    const host = typeof closest === "string" ? hostName(after, closest as HostId) : "none";
-    return [reason("FC2", "edit-vm-fits-nowhere", { vm: vm.name, host })];
+    if (before === undefined || placeOf(now, vm) !== undefined) return [];
+    if (placeOf(old, before) !== undefined) {
+      const closest = mainReason(now, vm).params["host"];
+      const host = typeof closest === "string" ? hostName(after, closest as HostId) : "none";
+      return [reason("FC2", "edit-vm-fits-nowhere", { vm: vm.name, host })];
+    }
+    const awaited = placeOf(oldOnce, before);
+    if (awaited === undefined || placeOf(nowOnce, vm) !== undefined) return [];
+    return [reason("FC2", "edit-vm-starts-nowhere", { vm: vm.name, host: hostName(view, awaited) })];
   });
 }
 
-function fits(round: PlacementRound, vm: Vm): boolean {
-  return whereTo(round, vm, { preference: "best" }) !== undefined;
+function placeOf(round: PlacementRound, vm: Vm): HostId | undefined {
+  return whereTo(round, vm, { preference: "best" });
+}
+
+/** With every host there that is a member, and taking VMs. */
+function onceAllAreBack(round: PlacementRound): PlacementRound {
+  const slots = round.slots.map((slot) => ({ ...slot, away: undefined, left: undefined, closed: undefined }));
+  const slotOf = new Map(slots.map((slot) => [slot.host, slot]));
+  return { ...round, slots, slotOf, lacks: new Map(), nowhere: new Map() };
 }
 
 function failing(view: ClusterView, after: ClusterView): Reason[] {

@@ -12,6 +12,12 @@ export const checkMessages = {
     effect: "It may run no VM until it rejoins, which it does by itself when it can reach the cluster.",
     remedy: "Find out why it was silent (`holdfast log --host {host}`) and start it again.",
   },
+  "fenced-host-is-off": {
+    cause: "Host {host} is fenced, and its fence device has confirmed that it is off.",
+    effect:
+      "It runs no VM, and the cluster bears fewer losses of other hosts meanwhile. Nothing switches it on by itself.",
+    remedy: "Find out why it was fenced (`holdfast log --host {host}`), then switch it on: it rejoins by itself.",
+  },
   "host-is-down": {
     cause: "Host {host} went down in order ({next}).",
     effect: "It runs no VM; the cluster bears fewer losses of other hosts meanwhile.",
@@ -56,6 +62,16 @@ export const checkMessages = {
     effect: "While a guest is on its way, writes to replicated disks wait longer.",
     remedy:
       "Name another link first, `holdfast policy set --migration-links`, or bound a move with `--migration-bandwidth`.",
+  },
+  "vm-wanted-is-down": {
+    cause: "VM {vm} is wanted started, and runs nowhere.",
+    effect: "It is started by itself as soon as nothing keeps it down any more.",
+    remedy: "`holdfast explain {vm}` says what keeps each host from it.",
+  },
+  "more-wanted-vms-are-down": {
+    cause: "{count more VM is|more VMs are} wanted started, and down.",
+    effect: "They are started by themselves as soon as nothing keeps them down any more.",
+    remedy: "`holdfast vm list` names them (waiting, recovering), `holdfast explain` says of each what keeps it down.",
   },
   "vm-given-up": {
     cause: "VM {vm} has failed and was given up (state failed; as a service: error).",

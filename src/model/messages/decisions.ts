@@ -86,6 +86,7 @@ const reasons = {
     "The disks of VM {vm} lie in a local pool of {lies}, and no other host that is there has a whole copy of them.",
   "fix-group":
     "A group that copies its disks to {host} before would do: `holdfast group create`, --from {from} --to {host} --vm {vm}.",
+  "fix-host-back": "Host {host} back would do: `holdfast host show {host}` says how it stands.",
   "fix-device": "A fence device for {host} would do.",
   "fix-more-memory": "{mib} MiB more for VMs on {host} would do.",
   "fix-without-rule": "Without rule {rule} it would do.",

@@ -117,6 +117,12 @@ export const forecastMessages = {
     remedy:
       "Make room or loosen a rule first, or repeat it with --accept: the VM then starts nowhere until something changes.",
   },
+  "edit-vm-starts-nowhere": {
+    cause:
+      "VM {vm} is down and would start nowhere any more, not even once host {host} takes VMs again: now it starts there then.[more? {more} more would break.]",
+    effect: "Nothing was changed.",
+    remedy: "Leave {host} to it, or repeat it with --accept: {vm} then stays down until something changes.",
+  },
   "edit-rule-fails": {
     cause: "Rule {rule} could not be followed any more.[more? {more} more would break.]",
     effect: "Nothing was changed.",

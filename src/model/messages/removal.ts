@@ -11,7 +11,8 @@ export const removalMessages = {
   "host-remove-itself": {
     cause: "Host {host} was asked to remove itself.",
     effect: "Nothing was changed.",
-    remedy: "Ask another host: run the command there.",
+    remedy:
+      "Ask another host: run the command there, or name its socket with --socket or HOLDFAST_SOCKET (in a lab FOLDER/HOST/run/api.sock, as it says at its start).",
   },
   "host-remove-last": {
     cause: "{host} is the last host of the cluster that runs VMs.",
@@ -97,7 +98,7 @@ export const removalMessages = {
   },
   "edit-store-bears-less": {
     cause:
-      "Without host {host} the store has {votes} members and goes on without {after} of them, not {before} as now[more? (other things that would break: {more})]. Where more are lost, nothing is decided any more and the VMs of all hosts stand still.",
+      "Without host {host} the store has {votes member|members} and bears the loss of {after} of them instead of {before}[more? (other things that would break: {more})]. Where more are lost, nothing is decided any more and the VMs of all hosts stand still.",
     effect: "Nothing was changed.",
     remedy: "Remove it only once another member is there, or repeat it with --accept.",
   },

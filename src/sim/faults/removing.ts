@@ -22,7 +22,7 @@ export function removing(host: string, sight: Sight = () => "up"): Ask {
     const { planned } = planRemoveHost(view, { host }, asked, context);
     if (planned.kind === "refused") return planned;
     // Whoever has a host removed all the same wants that rule followed no more; the checkers of rules do not know that.
-    const breaks = whatBreaks(view, planned.transaction, new Set(view.hosts.keys()), asked.at);
+    const { breaks } = whatBreaks(view, planned.transaction, new Set(view.hosts.keys()), asked.at);
     const fails = breaks.find(({ code }) => code === "edit-rule-fails");
     return fails === undefined ? planned : refuse(fails.code, fails.params);
   };

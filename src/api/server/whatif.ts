@@ -11,7 +11,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import { systemActor } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { ForecastOutput, ForeseenOutput } from "../contract/whatif.ts";
-import { withCutLinks } from "./cut-links.ts";
+import { foreseeOverLinks } from "./links-ahead.ts";
 import type { ApiOptions } from "./options.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -40,9 +40,12 @@ export function whatIf(options: ApiOptions, tracker: Tracker) {
       const planned = planMaintenance(view, { host: wanted, reason: "" }, asked);
       if (planned.kind === "refused") return planned;
       if (planned.outcome.kind !== "host-changed") return refuse("host-unknown", { host: wanted, known: "" });
+      const { host } = planned.outcome;
       const order = (ahead: Ahead): void => ahead.write(planned.transaction);
-      const forecast = foreseeMaintenance(presentOf(options, view, tracker), planned.outcome.host, order);
-      return answer(view, { ...forecast, vms: await withCutLinks(options, view, forecast.vms) });
+      const present = presentOf(options, view, tracker);
+      const play = (unreached: Present["unreached"]): Forecast =>
+        foreseeMaintenance({ ...present, unreached }, host, order);
+      return answer(view, await foreseeOverLinks(options, view, host, play));
     },
   };
 }

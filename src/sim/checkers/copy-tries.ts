@@ -9,7 +9,12 @@ const rateSlack = 0.99;
 /** What is left behind before anything was sent to it, as when its doors change, is no attempt; it cannot be told from one here. */
 const uncounted = 2;
 
-type Tries = { readonly epoch: number; readonly life: Life | undefined; readonly left: number; readonly leftAt: number };
+type Tries = {
+  readonly epoch: number;
+  readonly life: Life | undefined;
+  readonly left: number;
+  readonly leftAt: number;
+};
 
 /** S17: a copy that is left behind each time, because it does not answer, is brought up to date ever more seldom. */
 export const copiesAreTriedSeldom: CheckerKind = {

@@ -3,6 +3,7 @@ import type { SeededRandom } from "../../src/base/random.ts";
 import type { HostId } from "../../src/model/ids.ts";
 import { type TestLab, type TestVm, waitFor } from "../../test/support/lab-cluster.ts";
 import { lostNumbers, revenants } from "../failover/disk-check.ts";
+import { tidyBranches } from "./branches.ts";
 import { type Fault, strike } from "./faults.ts";
 import type { Load } from "./load.ts";
 import type { Trial } from "./row.ts";
@@ -41,6 +42,7 @@ export async function runTrial(rig: Rig, fault: Fault): Promise<Trial & { readon
   const stallMs = Math.round(load.takeStallMs());
   load.press(false);
   await untilInSync(rig);
+  await tidyBranches(lab, vm);
   const told = `${done}; after ${stallMs} ms it wrote again, on ${vm.owner().host} as epoch ${vm.owner().epoch}`;
   const { lost, which } = lostIn(rig);
   return { fault, stallMs, lost, doubleRuns: new Set(lab.watcher.doubleRuns).size, told: `${told}${which}` };

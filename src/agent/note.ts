@@ -164,8 +164,9 @@ function awayOf({ away }: ImageEnd, end: HypervisorEnd): ImageEnd["away"] {
 function noteImage(state: AgentState, key: StoreKey, end: HypervisorEnd, now: InstantMs): AgentState {
   const known = state.imageEnds.get(key);
   if (known === undefined) return state;
-  const retryAt = end.kind === "done" ? null : later(now, limits.imageRetryMs);
-  const stage = end.kind === "done" ? "removed" : "failed";
+  const isOther = end.kind === "refused" && end.code === "volume-not-of-move";
+  const stage = end.kind === "done" ? "removed" : isOther ? "other" : "failed";
+  const retryAt = stage === "failed" ? later(now, limits.imageRetryMs) : null;
   return {
     ...state,
     imageEnds: new Map(state.imageEnds).set(key, { ...known, stage, retryAt, away: awayOf(known, end) }),

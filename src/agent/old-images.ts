@@ -1,5 +1,6 @@
 import { event } from "../core/decision.ts";
 import {
+  arrivedFor,
   arrivingTransaction,
   giveUpImage,
   hasOldImages,
@@ -74,10 +75,10 @@ export function settleImages(building: Building, incarnation: Incarnation): void
     if (known !== undefined && !isNew) tellAway(building, image, known);
     if (isNew || isDue) remove(building, image);
     else if (known.stage === "failed" && known.retryAt !== null) building.wakeAt(known.retryAt);
-    else if (known.stage === "removed" && !building.busy(image.key)) {
+    else if ((known.stage === "removed" || known.stage === "other") && !building.busy(image.key)) {
       const { vm, volume } = image.record.value;
       const params = { vm: nameOf(view, vm), host: self, volume, pool: image.pool.name };
-      const told = event("old-disks-removed", { vm, host: self }, params);
+      const told = event(known.stage === "other" ? "disk-left-alone" : "old-disks-removed", { vm, host: self }, params);
       building.commit(image.key, imageGone(image, registration), [told]);
     }
   }
@@ -102,7 +103,8 @@ function remove(building: Building, { key, record, pool }: OldImage): void {
   const away = known?.of === record.revision ? known.away : null;
   const op = building.op({ kind: "remove-image", runKey: key });
   withImage(building, key, { of: record.revision, stage: "removing", retryAt: null, away });
-  building.effects.push({ kind: "remove-image", op, pool, volume: record.value.volume });
+  const epoch = arrivedFor({ key, record, pool });
+  building.effects.push({ kind: "remove-image", op, pool, volume: record.value.volume, arrivedFor: epoch });
 }
 
 function withImage(building: Building, key: StoreKey, end: ImageEnd): void {

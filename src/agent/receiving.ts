@@ -3,7 +3,7 @@ import { event } from "../core/decision.ts";
 import { limits } from "../core/limits.ts";
 import { giveUpCopies } from "../core/local-copies.ts";
 import { replicationLinks } from "../core/migration-links.ts";
-import { isBeingRemoved, mayBeRemoved } from "../core/replica-removal.ts";
+import { isBeingRemoved, isCountedOn, mayBeRemoved } from "../core/replica-removal.ts";
 import { copiesOn } from "../core/replication.ts";
 import { sealedCycle } from "../core/replication-cycles.ts";
 import { copiesState, groupOf, protectionOf, runToReceive } from "../core/replication-duty.ts";
@@ -182,7 +182,7 @@ function isLeft(view: ClusterView, vm: VmId, self: HostId): boolean {
   if (protectionOf(view, vm)?.to === self || view.owners.get(vm)?.value.host === self) return false;
   return [...view.replicas.values()].every(({ value }) => {
     if (value.vm !== vm || value.host !== self) return true;
-    return value.receiver !== null && value.state.kind !== "in-sync" && value.state.kind !== "diverged";
+    return value.receiver !== null && !isCountedOn(view, value) && value.state.kind !== "diverged";
   });
 }
 

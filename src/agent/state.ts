@@ -126,7 +126,8 @@ export type Silence = { readonly since: InstantMs; readonly isTold: boolean; rea
  */
 export type ImageEnd = {
   readonly of: Revision;
-  readonly stage: "removing" | "removed" | "failed";
+  /** `other`: what lies there is not what was to be removed. */
+  readonly stage: "removing" | "removed" | "other" | "failed";
   readonly retryAt: InstantMs | null;
   readonly away: { readonly code: string; readonly params: Params; readonly told: boolean } | null;
 };
@@ -281,7 +282,14 @@ export type AgentEffect =
       readonly op: number;
       readonly run: VmRun;
     }
-  | { readonly kind: "remove-image"; readonly op: number; readonly pool: Pool; readonly volume: string }
+  /** `arrivedFor`: only what was made for that run of it; null: whatever lies there. */
+  | {
+      readonly kind: "remove-image";
+      readonly op: number;
+      readonly pool: Pool;
+      readonly volume: string;
+      readonly arrivedFor: Epoch | null;
+    }
   | { readonly kind: "list" }
   | ReplicaEffect
   | PointEffect

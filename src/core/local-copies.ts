@@ -1,6 +1,14 @@
 import { assert } from "../base/assert.ts";
 import { compareText } from "../base/order.ts";
-import type { Epoch, HostId, StoreKey, VmId, VolumeId, WallMs } from "../model/ids.ts";
+import {
+  type Epoch,
+  type HostId,
+  nextEpoch,
+  type StoreKey,
+  type VmId,
+  type VolumeId,
+  type WallMs,
+} from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { VmMove } from "../model/move-records.ts";
 import { type Refusal, refuse } from "../model/reason.ts";
@@ -102,7 +110,9 @@ export function giveBackCopies(view: ClusterView, move: VmMove): Change {
     compares: [...kept, ...left].map(({ key, record }) => unchanged(key, record)),
     writes: [
       ...kept.flatMap(({ key, record }) => (record === undefined ? [] : [remove(key)])),
-      ...left.map((copy) => put(copy.key, recordOf(vm, to, copy, epoch, { kind: "surplus", at: move.at }))),
+      ...left.map((copy) =>
+        put(copy.key, recordOf(vm, to, copy, epoch, { kind: "surplus", at: move.at, arrived: true })),
+      ),
     ],
   };
 }
@@ -130,13 +140,14 @@ export function deleteCopies(view: ClusterView, vm: VmId, at: WallMs): Change {
   const others = [...view.replicas].filter(([, { value }]) => value.vm === vm && value.pool !== undefined);
   const own = owner === undefined ? [] : localCopies(view, vm, owner.host).filter(({ record }) => record === undefined);
   const surplus: ReplicaState = { kind: "surplus", at };
+  const arrived: ReplicaState = { ...surplus, arrived: true };
   return {
     compares: [
       ...others.map(([key, record]) => unchanged(key, record)),
       ...own.map(({ key, record }) => unchanged(key, record)),
     ],
     writes: [
-      ...others.map(([key, { value }]) => put(key, { ...value, state: surplus })),
+      ...others.map(([key, { value }]) => put(key, { ...value, state: hasArrived(value) ? arrived : surplus })),
       ...own.map((copy) =>
         put(copy.key, recordOf(vm, owner?.host ?? ("" as HostId), copy, owner?.epoch ?? (0 as Epoch), surplus)),
       ),
@@ -206,11 +217,21 @@ export function oldImages(
 
 /** S15: from its commit on no hand-over can make the image the volume; only then it may be removed. */
 export function giveUpImage({ key, record }: OldImage, here: Stored<HostRegistration>, at: WallMs): Transaction {
-  const next: Replica = { ...record.value, state: { kind: "surplus", at } };
+  const next: Replica = { ...record.value, state: { kind: "surplus", at, arrived: true } };
   return transaction([unchanged(key, record), ...stillIn(record.value.host, here)], [put(key, next)]);
 }
 
-/** By the agent of its host after the image was removed. */
+/** It was made for a move that was not handed over: the epoch is that of its source's run. */
+function hasArrived({ state }: Replica): boolean {
+  return state.kind === "copying" || (state.kind === "surplus" && state.arrived === true);
+}
+
+/** The run for which the image was made, where it is removed only if it was (S15). Null: whatever lies there is what is meant. */
+export function arrivedFor({ record }: OldImage): Epoch | null {
+  return hasArrived(record.value) ? nextEpoch(record.value.epoch) : null;
+}
+
+/** By the agent of its host after the image was removed, or found to be another one. */
 export function imageGone({ key, record }: OldImage, registration: Stored<HostRegistration>): Transaction {
   return transaction([unchanged(key, record), ...stillIn(record.value.host, registration)], [remove(key)]);
 }

@@ -46,7 +46,13 @@ export function mayBeRemoved(view: ClusterView, vm: VmId, host: HostId): boolean
   if (owner === undefined || owner.host === host || protectionOf(view, vm) !== undefined) return false;
   const known = recordedOn(view, vm, host);
   if (known.length === 0 || !known.every(({ toRemove }) => toRemove === true)) return false;
-  return owner.kind === "released" || known.every(({ state }) => state.kind !== "in-sync");
+  return owner.kind === "released" || !known.some((record) => isCountedOn(view, record));
+}
+
+/** It is said to have all that its run writes, and no later run has begun: one that has does not count on it (S17). */
+export function isCountedOn(view: ClusterView, { vm, epoch, state }: Replica): boolean {
+  const owner = view.owners.get(vm)?.value;
+  return state.kind === "in-sync" && !(owner?.kind === "held" && owner.epoch > epoch);
 }
 
 /** The copies at `host` are to go because their group was deleted with its replicas, and that has not begun. */

@@ -6,6 +6,7 @@ import type { Replica } from "../model/replication-records.ts";
 import type { Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf } from "../model/view.ts";
 import type { Door } from "../ports/migration.ts";
+import { isCountedOn } from "./replica-removal.ts";
 import { copiesOn } from "./replication.ts";
 import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
 
@@ -98,7 +99,7 @@ export function isReceiverKnown(
 
 /**
  * Nobody protects the VM with these copies any more, and nobody counts on them: they are forgotten. Refused while one is in
- * sync: it may be the only one left.
+ * sync with the VM's last run: it may be the only one left.
  */
 export function forgetCopiesTransaction(view: ClusterView, vm: VmId, self: HostId): Commit | Refusal {
   const registration = view.hosts.get(self);
@@ -106,7 +107,7 @@ export function forgetCopiesTransaction(view: ClusterView, vm: VmId, self: HostI
     ([, { value }]) => value.vm === vm && value.host === self && value.pool === undefined,
   );
   if (registration === undefined || known.length === 0) return refuse("replica-overtaken", { vm });
-  if (known.some(([, { value }]) => value.state.kind === "in-sync")) return refuse("replica-overtaken", { vm });
+  if (known.some(([, { value }]) => isCountedOn(view, value))) return refuse("replica-overtaken", { vm });
   return {
     kind: "commit",
     transaction: transaction(

@@ -45,7 +45,8 @@ export const replicaStateSchema = z.discriminatedUnion("kind", [
    */
   sealedCycleSchema.extend({ kind: z.literal("sealed"), whole: z.literal(true).optional() }),
   z.object({ kind: z.literal("unknown") }),
-  z.object({ kind: z.literal("surplus"), at: wallMs }),
+  /** `arrived`: made for a guest that was to move there with its disks, and did not: nothing else under its name is removed. */
+  z.object({ kind: z.literal("surplus"), at: wallMs, arrived: z.literal(true).optional() }),
 ]);
 export type ReplicaState = z.infer<typeof replicaStateSchema>;
 

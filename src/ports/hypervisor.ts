@@ -83,4 +83,9 @@ export interface Volumes {
     done: (end: HypervisorEnd) => void,
   ): void;
   remove(pool: Pool, volume: string, done: (end: HypervisorEnd) => void): void;
+  /**
+   * The same of an image that was made for the run of this epoch, which was to move here with its disks. Refuses with
+   * `volume-not-of-move` where something else lies under its name, and touches nothing then (S15).
+   */
+  removeArrived(pool: Pool, volume: string, epoch: Epoch, done: (end: HypervisorEnd) => void): void;
 }

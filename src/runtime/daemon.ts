@@ -34,7 +34,7 @@ export type DaemonPorts = {
   readonly random: Random;
   readonly journal: Journal;
   readonly hypervisor: Hypervisor & Migration;
-  readonly volumes: Pick<Volumes, "remove">;
+  readonly volumes: Pick<Volumes, "remove" | "removeArrived">;
   readonly replicas: Replicas;
   readonly fencing: Fencing;
   readonly sensors: Sensors;
@@ -212,7 +212,8 @@ export function runDaemon(
         ports.hypervisor.adopt(effect.run, effect.as, done);
         return;
       case "remove-image":
-        ports.volumes.remove(effect.pool, effect.volume, done);
+        if (effect.arrivedFor === null) ports.volumes.remove(effect.pool, effect.volume, done);
+        else ports.volumes.removeArrived(effect.pool, effect.volume, effect.arrivedFor, done);
         return;
       case "prepare":
       case "migrate-out":

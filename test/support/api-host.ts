@@ -142,6 +142,9 @@ function volumesInto(removed: string[], make: MakeVolume): Volumes {
       removed.push(volume);
       done({ kind: "done" });
     },
+    removeArrived: () => {
+      throw new Error("Nobody asks for it here");
+    },
   };
 }
 

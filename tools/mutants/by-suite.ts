@@ -54,6 +54,7 @@ export const suites = {
     projects: ["contracts", "long"],
     files: [
       ...["test/contracts/local-move.test.ts", "test/contracts/move-disk-errors-real.test.ts"],
+      "test/contracts/arrived-image.test.ts",
       ...["test/contracts/local-move-cut-real.test.ts", "test/contracts/move-silent-real.test.ts"],
       "test/long/local-move-real.test.ts",
     ],

@@ -1,11 +1,9 @@
-import { existsSync } from "node:fs";
 import { refuse } from "../../model/reason.ts";
 import type { HypervisorEnd, VmRun } from "../../ports/hypervisor.ts";
 import type { IncomingRequest } from "../../ports/migration.ts";
 import type { LiveRun, QemuHost } from "./host.ts";
 import { executeAll } from "./move-qmp.ts";
 import { tlsId } from "./move-tls.ts";
-import { imagePath, poolFolder } from "./pool-folder.ts";
 import { createToFill, openVolumes } from "./volumes.ts";
 
 // The target's side of disks that a guest takes along: images that are made for it, and what its source fills them by.
@@ -51,9 +49,7 @@ async function makeImage(host: QemuHost, request: IncomingRequest, i: number): P
   const refused = (end: HypervisorEnd): Made => ({ end, onDisk: Promise.resolve(end) });
   if (disk === undefined || pool === undefined)
     return refused(refuse("pool-not-in-cluster", { pool: disk?.pool ?? "" }));
-  const path = imagePath(poolFolder(host.options.pools, pool), disk.volume, disk.format);
-  if (existsSync(path)) return refused(refuse("move-image-exists", { vm: request.vm.name, path }));
-  return createToFill(host.options, { ...disk, pool });
+  return createToFill(host.options, { ...disk, pool }, { vm: request.vm.name, epoch: request.run.epoch });
 }
 
 /** Of a run that never came to wait. */
@@ -62,7 +58,7 @@ export async function removeImages(host: QemuHost, request: IncomingRequest): Pr
   for (const i of request.copied ?? []) {
     const { disk, pool } = diskAt(request, i);
     if (disk !== undefined && pool !== undefined)
-      await new Promise<HypervisorEnd>((over) => volumes.remove(pool, disk.volume, over));
+      await new Promise<HypervisorEnd>((over) => volumes.removeArrived(pool, disk.volume, request.run.epoch, over));
   }
 }
 

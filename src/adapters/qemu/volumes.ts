@@ -1,6 +1,7 @@
 import {
   closeSync,
   existsSync,
+  linkSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -21,6 +22,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Pool } from "../../model/records.ts";
 import type { HypervisorEnd, Volumes } from "../../ports/hypervisor.ts";
 import { runCommand } from "../linux/command.ts";
+import { arrivalMark, foreignThere, markArrival, whatLiesThere } from "./arrived-image.ts";
 import { leaveGroupFolders } from "./group-folder.ts";
 import { imagePath, isMarked, poolFolder, poolMark } from "./pool-folder.ts";
 import { forgetReceived } from "./replica-files.ts";
@@ -46,6 +48,11 @@ export function openVolumes(options: VolumesOptions): Volumes {
     remove: (pool, volume, done) =>
       answer(
         inTurn(poolFolder(options.pools, pool), () => remove(options, pool, volume)),
+        done,
+      ),
+    removeArrived: (pool, volume, epoch, done) =>
+      answer(
+        inTurn(poolFolder(options.pools, pool), () => removeArrived(options, pool, volume, epoch)),
         done,
       ),
   };
@@ -86,14 +93,29 @@ async function create(options: VolumesOptions, wanted: NewVolume): Promise<Hyper
   return end;
 }
 
-/** One that is nobody's yet, and is to be filled: it is there at once, and `onDisk` says when a power loss would leave it there. */
+/**
+ * One for a guest that moves here, which is to be filled: it is there at once, and `onDisk` says when a power loss would leave it
+ * there. Refuses where anything of this volume lies there already.
+ */
 export async function createToFill(
   options: VolumesOptions,
   wanted: NewVolume,
+  { vm, epoch }: { readonly vm: string; readonly epoch: number },
 ): Promise<{ readonly end: HypervisorEnd; readonly onDisk: Promise<HypervisorEnd> }> {
   const folder = poolFolder(options.pools, wanted.pool);
-  const path = imagePath(folder, wanted.volume, wanted.format);
-  const end = await createAs(options, wanted, async (part) => renameSync(part, path)).catch(unknown);
+  const { volume } = wanted;
+  const path = imagePath(folder, volume, wanted.format);
+  const isThere = (): Refusal | undefined => {
+    const [name] = existsSync(folder) ? whatLiesThere(folder, volume) : [];
+    return name === undefined ? undefined : refuse("move-image-exists", { vm, path: join(folder, name) });
+  };
+  const name = async (part: string): Promise<void> => {
+    markArrival(folder, volume, epoch, part);
+    // Unlike a renaming it fails where somebody's file has come about under that name.
+    linkSync(part, path);
+    rmSync(part, { force: true });
+  };
+  const end = await createAs(options, wanted, name, isThere).catch(unknown);
   if (end.kind !== "done") return { end, onDisk: Promise.resolve(end) };
   const lost = (error: unknown): HypervisorEnd =>
     refuse("volume-create-failed", { pool: wanted.pool.name, path, detail: String(error) });
@@ -101,16 +123,23 @@ export async function createToFill(
   const late = sleep(syncLimitMs, undefined, { ref: false }).then(() =>
     lost(`not on the disk within ${syncLimitMs} ms`),
   );
-  return { end, onDisk: Promise.race([late, Promise.all([sync(path), sync(folder)]).then(() => end, lost)]) };
+  return {
+    end,
+    onDisk: Promise.race([
+      late,
+      Promise.all([sync(path), sync(arrivalMark(folder, volume)), sync(folder)]).then(() => end, lost),
+    ]),
+  };
 }
 
 function createAs(
   options: VolumesOptions,
   wanted: NewVolume,
   name: (part: string, path: string) => Promise<void>,
+  isThere?: () => Refusal | undefined,
 ): Promise<HypervisorEnd> {
   const folder = poolFolder(options.pools, wanted.pool);
-  return inTurn(folder, () => createIn(folder, options, wanted, name));
+  return inTurn(folder, async () => isThere?.() ?? createIn(folder, options, wanted, name));
 }
 
 async function createIn(
@@ -177,12 +206,24 @@ async function remove(options: VolumesOptions, pool: Pool, volume: string): Prom
   return { kind: "done" };
 }
 
+async function removeArrived(
+  options: VolumesOptions,
+  pool: Pool,
+  volume: string,
+  epoch: number,
+): Promise<HypervisorEnd> {
+  const folder = poolFolder(options.pools, pool);
+  const foreign = existsSync(folder) ? foreignThere(folder, volume, epoch) : undefined;
+  if (foreign === undefined) return remove(options, pool, volume);
+  return refuse("volume-not-of-move", { volume, pool: pool.name, path: join(folder, foreign) });
+}
+
 /** Layers that were received, what they are, and whose, and what was never finished: each bears the volume's name and a dot. */
 function removeWhatItWas(folder: string, volume: string): void {
   for (const name of readdirSync(folder))
     if (
       name.startsWith(`${volume}.`) &&
-      /^\.(?:\d+\.qcow2|replica|layers|edited|proof|.*\.left|.*\.part)$/u.test(name.slice(volume.length))
+      /^\.(?:\d+\.qcow2|replica|layers|edited|proof|arriving|.*\.left|.*\.part)$/u.test(name.slice(volume.length))
     )
       rmSync(join(folder, name), { force: true });
 }

@@ -117,6 +117,11 @@ export const hypervisorMessages = {
     effect: "The disk was not created.",
     remedy: "Raise the pool's quota, delete disks that are not needed, or choose a smaller size.",
   },
+  "volume-not-of-move": {
+    cause: "{path} in pool {pool} was not made for the move of the guest with disk {volume}.",
+    effect: "It was not touched.",
+    remedy: "Find out whose it is: it may be a copy that a deleted group has kept, with its recovery points.",
+  },
   "volume-in-use": {
     cause: "A running process has the disk {volume} in pool {pool} open.",
     effect: "The disk was not deleted.",

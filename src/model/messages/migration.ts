@@ -91,7 +91,8 @@ export const migrationMessages = {
   "move-image-exists": {
     cause: "An image {path} is on the target already, where the disks of VM {vm} were to be copied.",
     effect: "Nothing was copied, and the image was not touched.",
-    remedy: "Find out whose it is, move it away, and move the VM again.",
+    remedy:
+      "Find out whose it is. A copy that a deleted group has kept goes with its recovery points where a group protects the VM with that host again and is deleted with `--replicas remove`; anything else is to be moved away by hand. Then move the VM again.",
   },
   "move-disks-unsettled": {
     cause: "VM {vm} writes faster than its disks can be copied: {copiedMiB} MiB were, and {remainingMiB} MiB are left.",
@@ -178,6 +179,12 @@ export const migrationMessages = {
     cause: "The image of volume {volume} in pool {pool} of {host} is to be removed, and could not be looked for.",
     effect: "Whether it is still there is not known; nothing of VM {vm} is copied or moved there before it is gone.",
     remedy: "Do what the reason says: it is tried again by itself.",
+  },
+  "disk-left-alone": {
+    cause: "What lies in pool {pool} of {host} as volume {volume} was not made for a move of VM {vm} to there.",
+    effect: "It was not touched; the VM cannot be moved to {host} with its disks.",
+    remedy:
+      "Find out whose it is. A copy that a deleted group has kept goes with its recovery points where a group protects the VM with {host} again and is deleted with `--replicas remove`; anything else is to be moved away by hand.",
   },
   "old-disks-removed": {
     cause:

@@ -10,7 +10,7 @@ import type { CheckerKind } from "./kind.ts";
 
 /**
  * S15: a VM with disks in local pools executes only on images that hold every write that it was ever answered; the images on
- * which it lies are never removed, and those that it moved away from not before it was seen to live.
+ * which it lies are never removed, those that it moved away from not before it was seen to live, and somebody's never.
  */
 export const disksGoAlong: CheckerKind = {
   rule: "S15",
@@ -39,7 +39,11 @@ export const disksGoAlong: CheckerKind = {
         if (is !== undefined && was?.host !== is.host) checkPlace(world, name.vm, is.host, fail);
         if (is !== undefined) checkNoRecord(world, name.vm, is.host, fail);
       },
-      imageGone: (host, volume) => checkRemoval(world, host, volume, ran, fail),
+      imageGone: (host, volume) => {
+        if (host.images.foreign.has(volume))
+          fail(`somebody's image under the name of ${volume} on ${host.id} is removed`);
+        else checkRemoval(world, host, volume, ran, fail);
+      },
       afterEvent: touch,
     };
   },

@@ -1,3 +1,4 @@
+import type { Epoch } from "../../model/ids.ts";
 import { type Refusal, refuse } from "../../model/reason.ts";
 import type { Pool, Vm } from "../../model/records.ts";
 import type { IncomingRequest } from "../../ports/migration.ts";
@@ -8,11 +9,15 @@ export type SimImage = {
   upTo: number;
   /** False while it is being filled: some of this and some of that. */
   whole: boolean;
+  /** Made for a guest that was to move here: the epoch of that run. */
+  readonly arrivedFor?: Epoch;
 };
 
 /** What lies in a host's local pools, by volume. It outlives power cuts. */
 export class SimImages {
   readonly all = new Map<string, SimImage>();
+  /** Somebody's, under the names of volumes: a copy that was kept, or a file of a person's. */
+  readonly foreign = new Set<string>();
   readonly #removed: (volume: string) => void;
 
   constructor(removed: (volume: string) => void = () => undefined) {
@@ -23,12 +28,21 @@ export class SimImages {
     this.all.set(volume, image);
   }
 
+  addForeign(volume: string): void {
+    this.foreign.add(volume);
+    this.add(volume, { upTo: Number.POSITIVE_INFINITY, whole: true });
+  }
+
+  takeForeignAway(volume: string): void {
+    if (this.foreign.delete(volume)) this.all.delete(volume);
+  }
+
   remove(volume: string): void {
     if (this.all.delete(volume)) this.#removed(volume);
   }
 
   /** New and empty, all or none; one that is there already is nobody's copy. */
-  make({ vm, pools, copied = [] }: IncomingRequest): Refusal | undefined {
+  make({ run, vm, pools, copied = [] }: IncomingRequest): Refusal | undefined {
     const disks = copied.flatMap((i) => vm.spec.disks[i] ?? []);
     const there = disks.find(({ volume }) => this.all.has(volume));
     if (there !== undefined) return refuse("move-image-exists", { vm: vm.name, path: there.volume });
@@ -37,7 +51,7 @@ export class SimImages {
       const quotaMiB = pool.quotaMiB ?? Number.POSITIVE_INFINITY;
       if (needMiB > quotaMiB) return refuse("pool-quota", { pool: pool.name, needMiB, freeMiB: quotaMiB, quotaMiB });
     }
-    for (const { volume } of disks) this.add(volume, { upTo: -1, whole: false });
+    for (const { volume } of disks) this.add(volume, { upTo: -1, whole: false, arrivedFor: run.epoch });
     return undefined;
   }
 

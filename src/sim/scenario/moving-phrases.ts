@@ -101,3 +101,13 @@ export function keepOn(world: World, vm: string, host: string | undefined): Heal
     copy.diesNotBefore = 0;
   };
 }
+
+/** It is taken away by whoever put it there. */
+export function putForeign(world: World, { vm, hosts }: PhraseArgs): Heal {
+  const { images } = world.host(hosts[0]);
+  const volumes = world.truth.vms.get(`vm:${vm}` as VmId)?.spec.disks.map(({ volume }) => volume) ?? [];
+  for (const volume of volumes) images.addForeign(volume);
+  return () => {
+    for (const volume of volumes) images.takeForeignAway(volume);
+  };
+}

@@ -39,6 +39,7 @@ export const phrases = [
   "crash VM",
   "crash VM on HOST",
   "hang VM on HOST",
+  "somebody's image has the name of the disk of VM on HOST",
   "crash VM on HOST at its hand-over",
   "keep VM on HOST from dying at its hand-over",
   "freeze HOST at the hand-over of VM",

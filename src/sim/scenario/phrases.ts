@@ -19,7 +19,16 @@ import { takeOver } from "../world/takeover.ts";
 import type { World } from "../world/world.ts";
 import { fillCopies, hangCopies, killCopies, killRelay } from "./copy-phrases.ts";
 import { acceptLoss, deleteGroup, goBack } from "./failover-phrase.ts";
-import { asItArrives, asItIsHandedOver, atHandOver, crashOn, hangOn, keepOn, onceArrived } from "./moving-phrases.ts";
+import {
+  asItArrives,
+  asItIsHandedOver,
+  atHandOver,
+  crashOn,
+  hangOn,
+  keepOn,
+  onceArrived,
+  putForeign,
+} from "./moving-phrases.ts";
 import type { FoundPhrase, PhraseArgs, PhraseId } from "./phrase-words.ts";
 import { dropPoint, exportPoint, schedule, takePoint, testPoint } from "./point-phrases.ts";
 import { removeHost, takeBackHost } from "./removal-phrases.ts";
@@ -244,6 +253,7 @@ const plays: { readonly [Id in PhraseId]: Play } = {
   "watch of HOST has a gap": menu("watch-gap"),
   "crash VM": menu("qemu-crash"),
   "crash VM on HOST": done((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
+  "somebody's image has the name of the disk of VM on HOST": putForeign,
   "hang VM on HOST": (world, { vm, hosts }) => hangOn(world, vm, hosts[0]),
   "crash VM on HOST at its hand-over": atHandOver((world, { vm, hosts }) => crashOn(world, vm, hosts[0])),
   "keep VM on HOST from dying at its hand-over": atHandOver((world, { vm, hosts }) => keepOn(world, vm, hosts[0])),

@@ -1,5 +1,6 @@
 import type { SeededRandom } from "../../base/random.ts";
 import { hashText } from "../../base/random.ts";
+import type { Epoch } from "../../model/ids.ts";
 import { refuse } from "../../model/reason.ts";
 import type { Fencing } from "../../ports/fencing.ts";
 import { type GuardName, guardNames } from "../../ports/guard.ts";
@@ -171,7 +172,11 @@ function startDaemon(world: World, host: SimHost): void {
       random: portRandom(random),
       journal: noJournal,
       hypervisor: hypervisorOf(world, host, life),
-      volumes: { remove: (_pool, volume, done) => removeImage(world, host, life, volume, done) },
+      volumes: {
+        remove: (_pool, volume, done) => removeImage(world, host, life, { volume, arrivedFor: null }, done),
+        removeArrived: (_pool, volume, arrivedFor, done) =>
+          removeImage(world, host, life, { volume, arrivedFor }, done),
+      },
       replicas: world.replicas.driversOf(host, life),
       fencing: fencingFor(world, host, life),
       sensors: simSensors(world, host, life, random),
@@ -188,10 +193,15 @@ function removeImage(
   world: World,
   host: SimHost,
   life: Life,
-  volume: string,
+  { volume, arrivedFor }: { readonly volume: string; readonly arrivedFor: Epoch | null },
   done: (end: HypervisorEnd) => void,
 ): void {
   life.after(20, () => {
+    const there = host.images.all.get(volume);
+    if (arrivedFor !== null && there !== undefined && there.arrivedFor !== arrivedFor) {
+      done(refuse("volume-not-of-move", { volume, pool: "", path: volume }));
+      return;
+    }
     const isOpen = world.qemus.isOpen(host, volume);
     if (!isOpen) {
       host.images.remove(volume);

@@ -19,6 +19,14 @@ export const copyMutants: readonly Mutant[] = [
     replace: "backoffMs(0, ",
   },
   {
+    id: "copies-of-an-earlier-run-counted-on",
+    rule: "S17",
+    what: "Copies of a group that is gone stay for good where the VM was started anew before their host saw it: no run says that it does not count on them.",
+    file: "src/core/replica-removal.ts",
+    find: 'return state.kind === "in-sync" && !(',
+    replace: 'return state.kind === "in-sync" && owner !== null && !(epoch < 0 && ',
+  },
+  {
     id: "stale-copy-promoted",
     rule: "S17",
     what: "A copy that was left behind counts as one from which nothing is missing.",

@@ -9,6 +9,14 @@ const asserted = {
 /** Bugs of live moves between local pools, found by stories and checkers. */
 export const localMoveMutants: readonly Mutant[] = [
   {
+    id: "somebodys-image-removed-after-a-move",
+    rule: "S15",
+    what: "A host clears away after a move that was refused whatever lies under the disk's name, as a copy that was kept.",
+    file: "src/agent/old-images.ts",
+    find: "  const epoch = arrivedFor({ key, record, pool });",
+    replace: "  const epoch = record.revision < 0 ? arrivedFor({ key, record, pool }) : null;",
+  },
+  {
     id: "owner-changed-before-the-disks-are-whole",
     rule: "S15",
     what: "A source hands its VM over while its disks are still being copied.",
@@ -78,6 +86,22 @@ export const localMoveMutants: readonly Mutant[] = [
 
 /** Bugs of the driver, found by its contract with real QEMUs. Needs root. */
 export const moveDriverMutants: readonly Mutant[] = [
+  {
+    id: "any-image-taken-for-one-that-arrived",
+    rule: "S15",
+    what: "The driver removes after a move whatever lies under the disk's name, made for that move or not.",
+    file: "src/adapters/qemu/arrived-image.ts",
+    find: "(name) => mark?.epoch !== epoch || mark.inode !== inodeOf(join(folder, name)),",
+    replace: "(name) => name.length === 0 || (mark?.epoch !== epoch && name.length < 0),",
+  },
+  {
+    id: "layers-of-a-kept-copy-built-over",
+    rule: "S20",
+    what: "A disk is made for a guest that moves here where the image of a copy is away, and the layers of its points are removed for that.",
+    file: "src/adapters/qemu/arrived-image.ts",
+    find: "/^\\.(?:raw|(?:\\d+\\.)?qcow2|replica|layers)$/u",
+    replace: "/^\\.(?:raw|qcow2)$/u",
+  },
   {
     id: "done-before-the-mirror-ended",
     rule: "S15",

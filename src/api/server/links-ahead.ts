@@ -90,7 +90,8 @@ async function withCutLinks(options: Sight, view: ClusterView, vms: readonly For
       const { why, unseen } = await whyNotSent(options, view, vm, to);
       if (why === undefined) return unseen === undefined ? foreseen : { ...foreseen, unseen };
       const fix = await otherLinks(options, view, vm, to);
-      return { ...foreseen, becomes: "stays", to: from, afterMs: null, downMs: null, guessed: [], why, fix };
+      const nothing = { afterMs: null, downMs: null, restsOn: [], guessed: [] };
+      return { ...foreseen, ...nothing, becomes: "stays", to: from, why, fix };
     }),
   );
 }

@@ -75,19 +75,21 @@ function rounded({ ms, samples }: { readonly ms: number; readonly samples: numbe
 
 function presentForeseen(
   view: ClusterView,
-  { vm, from, to, via, unseen, afterMs, downMs, guessed, ...rest }: Foreseen,
+  { vm, wasDown, from, to, via, unseen, afterMs, downMs, restsOn, guessed, ...rest }: Foreseen,
 ): ForeseenOutput {
   const name = (host: HostId | null) => (host === null ? null : hostName(view, host));
   const round = (ms: number | null) => (ms === null ? null : Math.round(ms));
   return {
     id: vm,
     name: vmName(view, vm),
+    wasDown: wasDown ?? false,
     from: name(from),
     to: name(to),
     via: name(via ?? null),
     unseen: unseen ?? null,
     afterMs: round(afterMs),
     downMs: round(downMs),
+    restsOn: [...restsOn],
     guessed: [...guessed],
     stoppedFirst: rest.becomes === "moves" && rest.loses === null ? (whyStoppedFirst(view, vm) ?? null) : null,
     ...rest,

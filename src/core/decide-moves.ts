@@ -11,7 +11,7 @@ import { event } from "./decision.ts";
 import { poolsOf, proveGone } from "./fencing.ts";
 import { limits } from "./limits.ts";
 import { whyWithheld } from "./migration.ts";
-import { isCalledOff, isOutdated } from "./move-attempts.ts";
+import { failedTargetsWith, isCalledOff, isOutdated } from "./move-failures.ts";
 import { stageOf } from "./moves.ts";
 import { changePlaceTransaction } from "./ownership.ts";
 import { backAt, noChange, planChange } from "./plans.ts";
@@ -126,7 +126,10 @@ function countFailure(round: VmRound, move: Stored<VmMove>, vm: Vm, cause?: Pick
   const owner = view.owners.get(vm.id)?.value;
   const back = owner === undefined ? {} : backAt(view, vm, owner.host);
   const plan = planChange(view, vm.id, {
-    failedMoves: { count, to, code, params: { ...params }, at: round.known.wall },
+    failedMoves: {
+      ...{ count, to, code, params: { ...params }, at: round.known.wall },
+      targets: failedTargetsWith(view, vm.id, to, code),
+    },
     ...back,
   });
   const write = transaction(

@@ -6,17 +6,8 @@ import type { Vm } from "../model/records.ts";
 import type { ClusterView, Stored } from "../model/view.ts";
 import { event } from "./decision.ts";
 import { limits } from "./limits.ts";
+import { isCalledOff, isOutdated } from "./move-failures.ts";
 import type { VmRound } from "./vm-round.ts";
-
-/** Of moves that ended by what somebody wants of the VM or of its target: nothing of them has failed (HM2). */
-const calledOff: ReadonlySet<string> = new Set([
-  ...["move-cancelled", "move-not-wanted", "move-vm-locked", "move-target-leaves", "move-target-in-maintenance"],
-  "move-maintenance-over",
-]);
-
-export function isCalledOff(code: string): boolean {
-  return calledOff.has(code);
-}
 
 /** What a manager counts its own waiting from: a VM's failed moves, as its plan of this revision tells them. */
 export function failureKey(vm: VmId, { revision }: { readonly revision: Revision }): string {
@@ -76,10 +67,4 @@ export function waitOf(view: ClusterView, vm: Vm): Wait {
   if (isCalledOff(failed.code) && failed.code !== "move-cancelled") return { kind: "now" };
   const afterMs = backoffMs(Math.max(0, failed.count - 1), limits.moveRetryFirstMs, limits.moveRetryMaxMs);
   return { kind: "later", plan, failed, afterMs };
-}
-
-/** Something that a move depends on has changed since it failed last: what failed before that counts no more. */
-export function isOutdated({ changedAt }: ClusterView, plan: Stored<VmPlan>): boolean {
-  const kinds = ["rule", "member", "host", "host-mode", "maintenance", "policy"] as const;
-  return kinds.some((kind) => (changedAt.get(kind) ?? 0) > plan.revision);
 }

@@ -27,6 +27,9 @@ test("[HM3] what a host in maintenance holds and what is not on its way is told,
 
 test("[HM2] one whose move was called off waits until it is tried again, and one that failed too often for somebody", () => {
   expect(waits(leaving().put(keys.vmPlan(web), failed({ at: 1_000 })))).toMatchObject([
+    { code: "leave-again-after-call-off", params: { to: "h2", againWall: 11_000 } },
+  ]);
+  expect(waits(leaving().put(keys.vmPlan(web), failed({ code: "move-broke-off", at: 1_000 })))).toMatchObject([
     { code: "leave-again-later", params: { to: "h2", againWall: 11_000 } },
   ]);
   expect(
@@ -39,12 +42,12 @@ test("[HM2] one whose move was called off waits until it is tried again, and one
   ).toMatchObject([{ code: "leave-given-up", params: { to: "h2" } }]);
 });
 
-test("[HM2] a time that is over is not told as one to come", () => {
+test("[HM2] nothing is told of a wait that is over", () => {
   const records = leaving().put(keys.vmPlan(web), failed({ at: 1_000 }));
   const codes = [10_999, 11_000, 47_000].map((now) => waits(records, now as WallMs).map(({ code }) => code));
-  expect(codes).toEqual([["leave-again-later"], ["leave-again-due"], ["leave-again-due"]]);
+  expect(codes).toEqual([["leave-again-after-call-off"], ["leave-not-begun"], ["leave-not-begun"]]);
   const older = leaving().put(keys.vmPlan(web), failed({}));
-  expect(waits(older, 47_000 as WallMs)).toMatchObject([{ code: "leave-again-later" }]);
+  expect(waits(older, 47_000 as WallMs)).toMatchObject([{ code: "leave-again-after-call-off" }]);
 });
 
 test("[HM2] what was called off by its target's maintenance is not waited for, and an older version's record has no time", () => {

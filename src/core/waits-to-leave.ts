@@ -5,6 +5,7 @@ import type { HeldOwner, Vm } from "../model/records.ts";
 import type { ClusterView } from "../model/view.ts";
 import { whyVmsLeave } from "./host-standing.ts";
 import { waitOf } from "./move-attempts.ts";
+import { isCalledOff } from "./move-failures.ts";
 import { vmIndex } from "./vm-index.ts";
 
 // Hosts that are to be empty (HM3, HM4), what they hold, and what of it is not on its way.
@@ -61,10 +62,13 @@ function whyNotYet(view: ClusterView, vm: Vm, host: HostId, now: WallMs): Waitin
   if (vm.lock !== null) return { code: "vm-is-locked", params: { ...params, lock: vm.lock.kind } };
   const wait = waitOf(view, vm);
   if (wait.kind === "now") return { code: "leave-not-begun", params };
-  const { to, count, at } = wait.failed;
+  const { to, count, at, code } = wait.failed;
   if (wait.kind === "given-up") return { code: "leave-given-up", params: { ...params, to, count } };
   const againWall = at === undefined ? "in a while" : at + wait.afterMs;
-  // The manager counts by its own clock from when it saw the failure, and something else may hold it up by then.
-  const isOver = typeof againWall === "number" && againWall <= now;
-  return { code: isOver ? "leave-again-due" : "leave-again-later", params: { ...params, to, againWall } };
+  // What failed then is over: if it is held up still, then by something else.
+  if (typeof againWall === "number" && againWall <= now) return { code: "leave-not-begun", params };
+  return {
+    code: isCalledOff(code) ? "leave-again-after-call-off" : "leave-again-later",
+    params: { ...params, to, againWall },
+  };
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { actorSchema, brandedNumber, brandedText, schema1, wallMs } from "./branded.ts";
-import type { Incarnation, PoolId, VmId } from "./ids.ts";
+import type { HostId, Incarnation, PoolId, VmId } from "./ids.ts";
 import { paramsSchema } from "./reason.ts";
 
 /**
@@ -18,7 +18,14 @@ export const hostModeSchema = z.object({
 export type HostMode = z.infer<typeof hostModeSchema>;
 
 /** `/hosts/H/maintenance/`: asked for by a person; its VMs are moved away and none come. Outlives managers and boots. */
-export const maintenanceSchema = z.object({ schema: schema1, by: actorSchema, reason: z.string(), at: wallMs });
+export const maintenanceSchema = z.object({
+  schema: schema1,
+  by: actorSchema,
+  reason: z.string(),
+  at: wallMs,
+  /** Hosts that no link reached from this one when it was ordered, as far as was seen: its VMs go there last of all. */
+  unreached: z.array(brandedText<HostId>()).optional(),
+});
 export type Maintenance = z.infer<typeof maintenanceSchema>;
 
 /** `/hosts/H/losses/`: when the host was lost, newest last; `quarantinedUntil` by the wall clock: never a ground of safety. */

@@ -115,6 +115,8 @@ export const vmPlanSchema = z.object({
       params: paramsSchema.optional(),
       /** When that was, for people: the manager counts by its own clock. */
       at: wallMs.optional(),
+      /** Where to moves failed for causes of the target or of the link, the last one last. Absent: an older version wrote it. */
+      targets: z.array(brandedText<HostId>()).optional(),
     })
     .nullable(),
 });

@@ -125,6 +125,30 @@ test("the plan of a host's maintenance says which guests could not be sent anywh
   expect([...api.view().maintenances.keys()]).toEqual([]);
 });
 
+test("where another host is reached the plan names it, and the order tells the manager what was seen", async () => {
+  const asked = await cluster("h1", ["10.0.1.3"]);
+  await api.put(keys.member(host("h3")), member("h3", { links: [link(1, 3), link(2, 3)] }));
+  await api.put(keys.host(host("h3")), { schema: 1, incarnation: 1, nonce: "n3", machine: "h3", registeredAt: 0 });
+  await api.put(keys.hostFacts(host("h3")), facts());
+  await api.put(keys.heartbeat(host("h3"), incarnation(1)), heartbeat({ deadlineMs: 600_000 }));
+  // So that h2 would be best.
+  await api.put(keys.vm(vmId("mail")), vm("mail"));
+  await api.put(keys.owner(vmId("mail")), held("h3", incarnation(1), 1));
+  await api.put(keys.vmStatus(vmId("mail")), status("h3", 1, 1, "running"));
+  const { out } = await holdfast("host", "maintenance", "h1", "--dry-run");
+  expect(out).toMatch(/^web +h1 +h3 +moves/mu);
+  expect(out).toContain(
+    "from host h1 to h2 connects now (10.0.1.1 to 10.0.1.2; 10.0.2.1 to 10.0.2.2): they go elsewhere",
+  );
+  // Each pair of hosts is looked at once for one answer.
+  expect(asked.splice(0).sort()).toEqual([
+    ["10.0.1.2", "10.0.2.2"],
+    ["10.0.1.3", "10.0.2.3"],
+  ]);
+  expect(await holdfast("host", "maintenance", "h1", "--no-wait")).toMatchObject({ code: 0 });
+  expect(api.view().maintenances.get(host("h1"))?.value.unreached).toEqual(["h2"]);
+});
+
 test("a plan names the links that the policy leaves out and that would do; without any link in common as well", async () => {
   await cluster("h1", ["10.0.2.2"]);
   const plan = async () => (await holdfast("host", "maintenance", "h1", "--dry-run")).out;

@@ -14,6 +14,8 @@ const foreseenSchema = z.object({
    * `stands-still`: frozen where it is, until its host hears a majority of the cluster again.
    */
   becomes: z.enum(["restarts", "moves", "lies-elsewhere", "stays", "waits", "stands-still"]),
+  /** It runs nowhere already, for a cause of its own: nothing of this happens to it. */
+  wasDown: z.boolean(),
   from: z.string().nullable(),
   /** Null: nowhere. */
   to: z.string().nullable(),
@@ -25,6 +27,8 @@ const foreseenSchema = z.object({
   downMs: z.int().nullable(),
   /** Of one that moves while it runs: why its guest is stopped before its memory is copied; null: it is not. */
   stoppedFirst: reasonSchema.nullable(),
+  /** Steps that these times are made of. */
+  restsOn: z.array(stepSchema),
   /** Steps of that time that this cluster never measured: a usual figure stands for them. */
   guessed: z.array(stepSchema),
   /** What is lost with it; null: nothing. */

@@ -11,7 +11,7 @@ import {
 import { type PolicyPatch, planSetPolicy } from "../../core/requests/change-policy.ts";
 import { planSetPool, type SetPoolRequest } from "../../core/requests/change-pool.ts";
 import { planArm, planDisarm } from "../../core/requests/disarm.ts";
-import { hostName } from "../../core/requests/find.ts";
+import { findHost, hostName } from "../../core/requests/find.ts";
 import type { Sight } from "../../core/requests/sight.ts";
 import type { Disarm, ShutdownPolicy } from "../../model/policy.ts";
 import type { Reason } from "../../model/reason.ts";
@@ -22,6 +22,7 @@ import type { PoolSummary } from "../contract/pool.ts";
 import { type Answer, ask, awaitIntent, type Named, type WithRequestId } from "./ask.ts";
 import { freshIntentId } from "./fresh.ts";
 import { type Acceptable, EditWatch, guarded } from "./guarded.ts";
+import { unreachedFrom } from "./links-ahead.ts";
 import type { ApiOptions } from "./options.ts";
 import { presentDisarm, presentPolicy } from "./present-cluster.ts";
 import { presentPools } from "./present-hosts.ts";
@@ -37,8 +38,12 @@ export function clusterChanges(options: ApiOptions, sight: Sight) {
     maintenance: async (
       input: MaintenanceRequest & WithRequestId,
     ): Promise<Answer<Named & { readonly vms: number }>> => {
+      // The manager sees no links: what is seen here spares each guest an attempt that comes to nothing.
+      const found = findHost(options.view(), input.host);
+      const from = found.kind === "refused" ? undefined : found.stored.value.id;
+      const unreached = from === undefined ? [] : [...(await unreachedFrom(options, options.view(), from)).keys()];
       const end = await ask(options, "host.maintenance", "host-changed", input, (asked) =>
-        planMaintenance(options.view(), input, asked),
+        planMaintenance(options.view(), { ...input, unreached }, asked),
       );
       if (end.kind !== "ok") return end;
       const { host, name } = end.value;

@@ -11,7 +11,7 @@ import { type Refusal, refuse } from "../../model/reason.ts";
 import { systemActor } from "../../model/records.ts";
 import type { ClusterView } from "../../model/view.ts";
 import type { ForecastOutput, ForeseenOutput } from "../contract/whatif.ts";
-import { withCutLinks } from "./cut-links.ts";
+import { foreseeOverLinks } from "./links-ahead.ts";
 import type { ApiOptions } from "./options.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -40,9 +40,12 @@ export function whatIf(options: ApiOptions, tracker: Tracker) {
       const planned = planMaintenance(view, { host: wanted, reason: "" }, asked);
       if (planned.kind === "refused") return planned;
       if (planned.outcome.kind !== "host-changed") return refuse("host-unknown", { host: wanted, known: "" });
+      const { host } = planned.outcome;
       const order = (ahead: Ahead): void => ahead.write(planned.transaction);
-      const forecast = foreseeMaintenance(presentOf(options, view, tracker), planned.outcome.host, order);
-      return answer(view, { ...forecast, vms: await withCutLinks(options, view, forecast.vms) });
+      const present = presentOf(options, view, tracker);
+      const play = (unreached: Present["unreached"]): Forecast =>
+        foreseeMaintenance({ ...present, unreached }, host, order);
+      return answer(view, await foreseeOverLinks(options, view, host, play));
     },
   };
 }
@@ -72,19 +75,21 @@ function rounded({ ms, samples }: { readonly ms: number; readonly samples: numbe
 
 function presentForeseen(
   view: ClusterView,
-  { vm, from, to, via, unseen, afterMs, downMs, guessed, ...rest }: Foreseen,
+  { vm, wasDown, from, to, via, unseen, afterMs, downMs, restsOn, guessed, ...rest }: Foreseen,
 ): ForeseenOutput {
   const name = (host: HostId | null) => (host === null ? null : hostName(view, host));
   const round = (ms: number | null) => (ms === null ? null : Math.round(ms));
   return {
     id: vm,
     name: vmName(view, vm),
+    wasDown: wasDown ?? false,
     from: name(from),
     to: name(to),
     via: name(via ?? null),
     unseen: unseen ?? null,
     afterMs: round(afterMs),
     downMs: round(downMs),
+    restsOn: [...restsOn],
     guessed: [...guessed],
     stoppedFirst: rest.becomes === "moves" && rest.loses === null ? (whyStoppedFirst(view, vm) ?? null) : null,
     ...rest,

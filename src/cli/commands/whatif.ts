@@ -61,17 +61,19 @@ function question(whatif: Parameters<Group>[0], cli: Cli, { name, argument, desc
 
 /** What happens to the cluster, to each VM, and on what its seconds rest. */
 export function forecastText({ course, vms: foreseen, steps, bandwidthMiBps }: ForecastOutput): string {
-  const vms = [...foreseen].sort(byName);
+  const all = [...foreseen].sort(byName);
+  const vms = all.filter(({ wasDown }) => !wasDown);
+  const apart = all.filter(({ wasDown }) => wasDown).map(downText);
   const told = course.map((why) => `${sentence(why)}\n`).join("");
   const isTold = course.some(({ code }) => code === "forecast-without-copies");
-  if (vms.length === 0) return `${told}Nothing ${isTold ? "else " : ""}happens to any VM.\n`;
+  if (vms.length === 0) return `${told}Nothing ${isTold ? "else " : ""}happens to any VM.\n${apart.join("")}`;
   const rows = vms.map((vm) => [
     vm.name,
     orNone(vm.from),
     orNone(vm.to),
     vm.via === null ? vm.becomes : `${vm.becomes} on from ${vm.via}`,
-    seconds(vm.afterMs),
-    seconds(vm.downMs),
+    `${isGuessedAfter(vm) ? "~" : ""}${seconds(vm.afterMs)}`,
+    `${isGuessedDown(vm) ? "~" : ""}${seconds(vm.downMs)}`,
   ]);
   const reasons = vms.filter(isExplained).map(troubleText);
   const lost = new Set(vms.flatMap(({ loses, name }) => (loses === null ? [] : [`${name}: ${sentence(loses)}\n`])));
@@ -82,7 +84,8 @@ export function forecastText({ course, vms: foreseen, steps, bandwidthMiBps }: F
     stoppedFirstText(vms),
     ...vms.flatMap(({ unseen }) => (unseen === null ? [] : [`\n${sentence(unseen)}\n`])),
     ...(lost.size === 0 ? [] : ["\nLost:\n", ...lost]),
-    vms.some(({ afterMs }) => afterMs !== null) ? `\n${basisText({ steps, bandwidthMiBps })}` : "",
+    ...apart,
+    vms.some(({ afterMs }) => afterMs !== null) ? `\n${basisText(vms, { steps, bandwidthMiBps })}` : "",
   ].join("");
 }
 
@@ -108,23 +111,50 @@ const troubles: Partial<Record<ForeseenOutput["becomes"], string>> = {
   "stands-still": "starts nowhere else, and goes on where it is after the cut",
 };
 
-function troubleText({ name, becomes, why, fix }: ForeseenOutput): string {
-  const lines = [`\n${name} ${troubles[becomes] ?? "does not start"}.`];
+function troubleText({ name, becomes, ...cause }: ForeseenOutput): string {
+  return causeText(`${name} ${troubles[becomes] ?? "does not start"}.`, cause);
+}
+
+/** So it is today, and nothing of what was asked for changes it. */
+function downText({ name, ...cause }: ForeseenOutput): string {
+  return causeText(`${name} runs nowhere already, and this changes nothing about it.`, cause);
+}
+
+function causeText(first: string, { why, fix }: Pick<ForeseenOutput, "why" | "fix">): string {
+  const lines = [`\n${first}`];
   if (why !== null) lines.push(`  because  ${sentence(why)} (${why.rule})`);
   lines.push(fix === null ? "  No single change was found that would help." : `  but      ${sentence(fix)}`);
   return `${lines.join("\n")}\n`;
 }
 
-/** Said openly where a figure is none of this cluster's own. */
-function basisText({ steps, bandwidthMiBps }: Pick<ForecastOutput, "steps" | "bandwidthMiBps">): string {
-  const told = steps.map(({ step, ms, samples }) => {
+/** A guest's pause is no part of when it runs there. */
+function isGuessedAfter({ afterMs, guessed }: ForeseenOutput): boolean {
+  return afterMs !== null && guessed.some((step) => step !== "pause");
+}
+
+/** What moves while it runs stands still for its pause alone. */
+function isGuessedDown({ becomes, loses, downMs, guessed }: ForeseenOutput): boolean {
+  const isLive = becomes === "moves" && loses === null;
+  return downMs !== null && guessed.some((step) => (step === "pause") === isLive);
+}
+
+/** Said openly where a figure is none of this cluster's own; nothing of figures that no row has. */
+function basisText(
+  vms: readonly ForeseenOutput[],
+  { steps, bandwidthMiBps }: Pick<ForecastOutput, "steps" | "bandwidthMiBps">,
+): string {
+  const used = new Set(vms.flatMap(({ restsOn }) => restsOn));
+  const shown = steps.filter(({ step }) => used.has(step));
+  const told = shown.map(({ step, ms, samples }) => {
     return `${step} ${seconds(ms)} (${samples === 0 ? "a default, never measured here" : `median of ${samples} here`})`;
   });
   const limit =
-    bandwidthMiBps === null
+    bandwidthMiBps === null || !used.has("live-move")
       ? ""
       : ` The policy allows each move ${bandwidthMiBps} MiB/s: without moves of its own at that, a VM is counted with all its memory, and one that uses less goes faster.`;
-  return `Times rest on: ${told.join(", ")}.${limit} A guest's own boot comes on top.\n`;
+  const marks = vms.some((vm) => isGuessedAfter(vm) || isGuessedDown(vm)) ? " ~: a default is part of it." : "";
+  const boot = used.has("start") ? " A guest's own boot comes on top." : "";
+  return `Times rest on: ${told.join(", ")}.${marks}${limit}${boot}\n`;
 }
 
 function sentence({ code, params }: Reason): string {

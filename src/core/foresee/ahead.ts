@@ -30,6 +30,8 @@ export type Present = {
   /** How long ago each host was last heard; hosts that are missing were never heard. */
   readonly heardAgoMs: ReadonlyMap<HostId, number>;
   readonly durations: Durations;
+  /** Pairs of hosts between which no link connects, as far as anybody has looked. */
+  readonly unreached?: ManagerKnowledge["unreached"] | undefined;
 };
 
 /** Something that was decided or said, and when, in milliseconds from the beginning. */
@@ -151,6 +153,7 @@ export class Ahead {
       balance: this.#balance,
       leadingSince: 0 as InstantMs,
       promised: new Map<VmId, HostId>(),
+      unreached: this.#present.unreached,
     };
   }
 

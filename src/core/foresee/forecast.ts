@@ -35,6 +35,8 @@ export type Becomes = "restarts" | "moves" | "lies-elsewhere" | "stays" | "waits
 export type Foreseen = {
   readonly vm: VmId;
   readonly becomes: Becomes;
+  /** It runs nowhere already, for a cause of its own: told beside what happens. */
+  readonly wasDown?: true;
   readonly from: HostId | null;
   /** Null: nowhere. */
   readonly to: HostId | null;
@@ -44,6 +46,8 @@ export type Foreseen = {
   readonly afterMs: number | null;
   /** For how long of these it does not execute; of one that moves live its pause. Null: nobody knows. */
   readonly downMs: number | null;
+  /** Steps that these times are made of. */
+  readonly restsOn: readonly Step[];
   /** Steps of that time that were never measured in this cluster: a usual figure stands for them. */
   readonly guessed: readonly Step[];
   readonly loses: Reason | null;
@@ -144,7 +148,7 @@ function standStill({ view, durations }: Present, course: readonly Reason[], los
     if (on === undefined) continue;
     const gone = on === lost;
     const why = course[0] ?? null;
-    const still = { vm: vm.id, from: on, afterMs: null, downMs: null, guessed: [], why, fix: null };
+    const still = { vm: vm.id, from: on, afterMs: null, downMs: null, restsOn: [], guessed: [], why, fix: null };
     // Where silence proves nothing no guard waits for a heartbeat: it goes on (S23).
     if (!gone && hasNoDeadline(view, on)) continue;
     if (gone) {
@@ -194,10 +198,11 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
   const wasToGo = from === host && vm.requested === "started";
   const isSame = before?.host === after?.host && before?.epoch === after?.epoch;
   if (isSame && !wasToGo) return undefined;
-  const base = { vm: vm.id, from, guessed: [...(course?.guessed ?? [])].sort() };
+  const times = { restsOn: [...(course?.restsOn ?? [])].sort(), guessed: [...(course?.guessed ?? [])].sort() };
+  const base = { vm: vm.id, from, ...times };
   const why = told.findLast((event) => event.reason !== null)?.reason ?? null;
   const to = after?.host ?? null;
-  const nothing = { afterMs: null, downMs: null, guessed: [], loses: null, fix: null };
+  const nothing = { afterMs: null, downMs: null, restsOn: [], guessed: [], loses: null, fix: null };
   const move = present.view.moves.get(vm.id)?.value;
   const via = move !== undefined && course?.on === from && move.to !== from ? { via: move.to } : {};
   if (course !== undefined && course.on !== null)
@@ -206,11 +211,22 @@ function foresee(present: Present, { ahead, courses }: Played, vm: Vm, host: Hos
     return isSame ? undefined : { ...base, ...nothing, becomes: "lies-elsewhere", to, why };
   const stays = runsOn(ahead.view, vm.id) !== undefined && ahead.isHeard(to as HostId);
   const isFree = before?.kind !== "held";
-  const help = (isFree ? whyNowhereNow(present, vm) : undefined) ?? whyNot(ahead, vm, { emptied: host, live: stays });
+  const nowhereNow = isFree ? whyNowhereNow(present, vm) : undefined;
+  const wasDown: boolean = isFree && isSame && (nowhereNow !== undefined || vmError(present.view, vm.id) !== undefined);
+  const help = nowhereNow ?? whyNot(ahead, vm, { emptied: host, live: stays });
   if (stays) return { ...base, ...nothing, ...help, becomes: "stays", to };
   const loses = runsOn(present.view, vm.id) === undefined ? null : lossOf(present, vm, null, host);
   const fix = help.fix ?? (from === host ? fixOfCopy(present.view, vm, present.wall) : null);
-  return { ...base, ...nothing, ...help, becomes: "waits", to: null, loses, fix };
+  return {
+    ...base,
+    ...nothing,
+    ...help,
+    becomes: "waits",
+    to: null,
+    loses,
+    fix,
+    ...(wasDown ? { wasDown: true } : {}),
+  };
 }
 
 function timesOf(

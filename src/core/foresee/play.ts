@@ -14,6 +14,8 @@ export type Course = {
   on: HostId | null;
   /** It went while it ran, and stood still for so long meanwhile; null: it did not go so. */
   pauseMs: number | null;
+  /** Steps that its times are made of. */
+  readonly restsOn: Set<Step>;
   /** Steps that it took whose length is a guess: nothing of the kind was ever measured here. */
   readonly guessed: Set<Step>;
 };
@@ -82,13 +84,17 @@ class Courses {
     if (step !== "live-move") return;
     const { pause } = moveTime(this.#ahead.view, this.#ahead.durations, vm);
     course.pauseMs = (course.pauseMs ?? 0) + pause.ms;
+    course.restsOn.add("pause");
     if (pause.samples === 0) course.guessed.add("pause");
   }
 
   /** Before its end stands in the records. */
   waited({ awaitedBy, step, takes }: Deed): void {
-    if (takes.samples > 0) return;
-    for (const vm of awaitedBy(this.#ahead)) this.#of(vm).guessed.add(step);
+    for (const vm of awaitedBy(this.#ahead)) {
+      const { restsOn, guessed } = this.#of(vm);
+      restsOn.add(step);
+      if (takes.samples === 0) guessed.add(step);
+    }
   }
 
   ended({ vm, step }: Deed): void {
@@ -101,7 +107,8 @@ class Courses {
   #of(vm: VmId): Course {
     const known = this.all.get(vm);
     if (known !== undefined) return known;
-    const course: Course = { stoppedMs: null, runsMs: null, on: null, pauseMs: null, guessed: new Set() };
+    const nothing = { stoppedMs: null, runsMs: null, on: null, pauseMs: null };
+    const course: Course = { ...nothing, restsOn: new Set(), guessed: new Set() };
     this.all.set(vm, course);
     return course;
   }

@@ -2,6 +2,7 @@ import type { Alternative, Reason } from "../../model/reason.ts";
 import { type Asked, whyNot } from "./asked.ts";
 import type { Choice } from "./choose.ts";
 import { reason } from "./fitness.ts";
+import { doubtOf, whyDoubtful } from "./reach.ts";
 import type { PlacementRound, Slot } from "./round.ts";
 
 /** Up to so many hosts are told one by one; of more, those that lost for the same reason are told together. */
@@ -55,6 +56,9 @@ function whyAfter(round: PlacementRound, asked: Asked, choice: Choice | undefine
   const { host } = slot;
   if (choice === undefined || (asked.failedOn(slot) && choice.by !== "retry"))
     return reason("PL3", "vm-failed-here", { host });
+  const doubtful =
+    doubtOf(asked.reach, slot) > doubtOf(asked.reach, choice.on) ? whyDoubtful(asked.reach, slot) : undefined;
+  if (doubtful !== undefined && choice.by === "score") return doubtful;
   const best = choice.on.host;
   const lower = asked.ruled ? (round.book.classOf(asked.vm.id, host) ?? 0) : 0;
   if (lower < choice.class) return reason("PL2", "host-in-lower-class", { host, class: lower, best: choice.class });

@@ -5,6 +5,7 @@ import type { Vm } from "../../model/records.ts";
 import { fenceOf } from "../../model/view.ts";
 import { reason } from "./fitness.ts";
 import { type Leaving, type LocalVolumes, localVolumes, whyVolumesNot, whyVolumesShort } from "./local-volumes.ts";
+import { type Reach, reachOf } from "./reach.ts";
 import { homeOf, lacksFor, type PlacementRound, type Slot } from "./round.ts";
 import { seatOf, seatsOf } from "./seats.ts";
 
@@ -41,6 +42,8 @@ export type Asked = {
   readonly lacks: readonly (Reason | undefined)[];
   /** Of one whose volumes lie in local pools. */
   readonly local: LocalVolumes | undefined;
+  /** Of one that is to go as it runs. */
+  readonly reach: Reach | undefined;
 };
 
 const nowhere: ReadonlyMap<HostId, VmId> = new Map();
@@ -70,6 +73,7 @@ export function ask(round: PlacementRound, vm: Vm, wish: Wish): Asked {
     seats: seatsOf(view, vm.id, round.aims.get(vm.id)),
     lacks: lacksFor(round, vm.spec),
     local: localVolumes(view, vm, wish),
+    reach: held && wish.live === true ? reachOf(view, vm, owner, round.known.unreached) : undefined,
   };
 }
 

@@ -2,6 +2,7 @@ import type { Vm } from "../../model/records.ts";
 import { type Bundle, bundlesOn, targetsFor } from "./bundles.ts";
 import { fractionsOf, sumOf } from "./figures.ts";
 import { floored, imbalanceOf, loadOf } from "./imbalance.ts";
+import { doubtOf, type Reach, reachOf } from "./reach.ts";
 import { bears, type PlacementRound, type Slot } from "./round.ts";
 import { type Criteria, criteriaOf, type Fractions, spreadOf, stateWeights, topsis } from "./topsis.ts";
 
@@ -14,6 +15,8 @@ type Change = {
   readonly to: number;
   readonly source: Fractions;
   readonly aim: Fractions;
+  /** Nothing speaks against each of its VMs' getting there (HM2). */
+  readonly reached: boolean;
 };
 
 export type BestChange = { readonly bundle: Bundle; readonly target: Slot; readonly after: number };
@@ -22,18 +25,35 @@ export type BestChange = { readonly bundle: Bundle; readonly target: Slot; reado
 const hostsAllMax = 32;
 const hostsEachMax = 16;
 
-/** The change that leaves the hosts `there` most even; ties by leader, source and target. Undefined: none is possible. */
+/** Whose wishes a change has to meet. */
+export type Worth = {
+  readonly mayMove: (vm: Vm) => boolean;
+  /** Of the imbalance that it leaves. */
+  readonly isWorth: (after: number) => boolean;
+};
+
+/**
+ * The change that leaves the hosts `there` most even; ties by leader, source and target. One to a host that a guest would hardly
+ * get to only where no other is worth it (HM2). Undefined: none is.
+ */
 export function bestChange(
   round: PlacementRound,
   there: readonly Slot[],
   method: "bruteforce" | "topsis",
-  mayMove: (vm: Vm) => boolean,
+  { mayMove, isWorth }: Worth,
 ): BestChange | undefined {
   const now = there.map((slot) => fractionsOf(bears(round, slot), slot.facts));
   const changes = changesOf(round, there, now, mayMove);
-  const best = method === "topsis" ? byTopsis(changes, now) : byImbalance(changes, now.map(loadOf));
-  if (best === undefined) return undefined;
-  return { bundle: best.bundle, target: best.target, after: imbalanceOf(loadsAfter(now.map(loadOf), best)) };
+  const loads = now.map(loadOf);
+  for (const some of [changes.filter(({ reached }) => reached), changes]) {
+    const best = method === "topsis" ? byTopsis(some, now) : byImbalance(some, loads);
+    const after = best === undefined ? undefined : imbalanceOf(loadsAfter(loads, best));
+    if (best !== undefined && after !== undefined && isWorth(after))
+      return { bundle: best.bundle, target: best.target, after };
+    // The same would be found again.
+    if (some.length === changes.length) break;
+  }
+  return undefined;
 }
 
 function changesOf(
@@ -48,13 +68,20 @@ function changesOf(
   for (const bundle of bundlesOn(round, sources, mayMove)) {
     const { use } = bundle;
     const from = at.get(bundle.source) ?? 0;
+    const reaches = bundle.vms.map((vm) => reachOfRunning(round, vm));
     const source = fractionsOf(sumOf(bears(round, bundle.source), use, -1), bundle.source.facts);
     for (const target of targetsFor(round, bundle, targets)) {
       const aim = fractionsOf(sumOf(bears(round, target), use, 1), target.facts);
-      changes.push({ bundle, target, from, to: at.get(target) ?? 0, source, aim });
+      const reached = reaches.every((reach) => doubtOf(reach, target) === 0);
+      changes.push({ bundle, target, from, to: at.get(target) ?? 0, source, aim, reached });
     }
   }
   return changes;
+}
+
+function reachOfRunning({ view, known }: PlacementRound, vm: Vm): Reach | undefined {
+  const owner = view.owners.get(vm.id)?.value;
+  return owner?.kind === "held" ? reachOf(view, vm, owner, known.unreached) : undefined;
 }
 
 function looked(

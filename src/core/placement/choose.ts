@@ -1,5 +1,6 @@
 import type { HostId } from "../../model/ids.ts";
 import { type Asked, besideHomes, togetherAt, whyNot } from "./asked.ts";
+import { doubtOf } from "./reach.ts";
 import type { PlacementRound, Slot } from "./round.ts";
 import { byCost, cheapest, type Scores, scoresOf } from "./score.ts";
 
@@ -88,9 +89,30 @@ function byClass(round: PlacementRound, asked: Asked, tiers: readonly Tier[]): C
   for (const tier of tiers) {
     const failed = asked.failedHosts.length > 0;
     const untried = failed ? tier.slots.filter((slot) => !asked.failedOn(slot)) : tier.slots;
-    if (untried.length > 0) return among(round, asked, { class: tier.class, slots: untried });
+    if (untried.length > 0 && !isOutranked(round, asked, untried, tiers))
+      return among(round, asked, { class: tier.class, slots: untried });
   }
   return undefined;
+}
+
+/** HM2: it leaves its host, would hardly get to any of these, and another one can take it: the rules' best comes later then. */
+function isOutranked(round: PlacementRound, asked: Asked, slots: readonly Slot[], tiers: readonly Tier[]): boolean {
+  const { reach } = asked;
+  if (reach === undefined || asked.wish.without === undefined) return false;
+  if (mostCompany(slots, togetherAt(round, asked, false)) !== undefined) return false;
+  const least = leastDoubt(asked, slots);
+  return tiers.some((tier) => tier.slots.some((slot) => doubtOf(reach, slot) < least && !asked.failedOn(slot)));
+}
+
+function leastDoubt({ reach }: Asked, slots: readonly Slot[]): number {
+  return Math.min(...slots.map((slot) => doubtOf(reach, slot)));
+}
+
+/** HM2: those to which it gets most likely. */
+function likeliest(asked: Asked, slots: readonly Slot[]): readonly Slot[] {
+  if (asked.reach === undefined) return slots;
+  const least = leastDoubt(asked, slots);
+  return slots.filter((slot) => doubtOf(asked.reach, slot) === least);
 }
 
 function among(round: PlacementRound, asked: Asked, tier: Tier): Choice {
@@ -111,7 +133,7 @@ function among(round: PlacementRound, asked: Asked, tier: Tier): Choice {
     const next = ranked[ranked.indexOf(at) + 1];
     if (next !== undefined) return found(next, "next", scores);
   }
-  const best = cheapest(slots, scores);
+  const best = cheapest(likeliest(asked, slots), scores);
   return found(best as Slot, "score", scores);
 }
 

@@ -8,4 +8,6 @@ export type Knowledge = {
   readonly contacts: Contacts;
   /** Where VMs go by transactions under way, which the view does not show yet: promised like what it shows (PL1). */
   readonly promised: ReadonlyMap<VmId, HostId>;
+  /** By host: those that no link reached from there when somebody looked. Absent: nobody did. */
+  readonly unreached?: ReadonlyMap<HostId, ReadonlySet<HostId>> | undefined;
 };

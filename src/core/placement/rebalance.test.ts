@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { now } from "../../../test/support/decision-rig.ts";
 import { roundOf, type ShortRules } from "../../../test/support/placement-rig.ts";
-import { held, host, Records, vm, vmId } from "../../../test/support/records.ts";
+import { held, host, plan, Records, vm, vmId } from "../../../test/support/records.ts";
 import type { InstantMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { limits } from "../limits.ts";
@@ -50,6 +50,15 @@ describe("one move that evens out", () => {
       params: { before: 1.41, after: 0.71, from: "h1", to: "h2" },
     });
     expect(moved(decide(cluster({ b: ["h1", 2, 200], a: ["h1", 2, 200] })))).toBe("a→h2");
+  });
+
+  test("[HM2, PL5] not to a host to which one of its VMs could not be moved, as long as another one is worth it", () => {
+    const failed = { failedMoves: { count: 1, to: host("h2"), code: "move-no-link" } };
+    const records = cluster(three).put(keys.vmPlan(vmId("c")), plan(failed));
+    expect(moved(decide(records))).toBe("c→h3");
+    const full = cluster({ ...three, e: ["h3", 1, 700] }).put(keys.vmPlan(vmId("c")), plan(failed));
+    for (const name of ["a", "b"]) full.put(keys.vmPlan(vmId(name)), plan(failed));
+    expect(moved(decide(full))).toMatch(/→h2$/u);
   });
 
   test("[PL5] by TOPSIS, where the peak of memory weighs most", () => {

@@ -69,9 +69,10 @@ export function decideRebalance(
   const lastedMs = state.above * roundMs;
   if (lastedMs < autoRebalance.holdMs)
     return { ...nothing, state: { above: state.above + 1, lookedAt, waited }, wakeAt };
-  const best = bestChange(round, there, autoRebalance.method, mayMove);
+  const isWorth = (after: number): boolean => (before - after) / before >= autoRebalance.margin;
+  const best = bestChange(round, there, autoRebalance.method, { mayMove, isWorth });
   const done = { state: { above: 0, lookedAt, waited }, wakeAt };
-  if (best === undefined || (before - best.after) / before < autoRebalance.margin) return { ...nothing, ...done };
+  if (best === undefined) return { ...nothing, ...done };
   const { bundle, target, after } = best;
   const params = { before: shown(before), after: shown(after), from: bundle.source.host, to: target.host };
   return {

@@ -13,7 +13,12 @@ import { findHost, refuseDisarmed, refuseUnreadable, vmName } from "./find.ts";
 import type { Asked, Planned } from "./plan.ts";
 import type { Sight } from "./sight.ts";
 
-export type MaintenanceRequest = { readonly host: string; readonly reason: string };
+export type MaintenanceRequest = {
+  readonly host: string;
+  readonly reason: string;
+  /** Hosts that no link reaches from there now, as far as whoever asks has seen (HM2). */
+  readonly unreached?: readonly HostId[] | undefined;
+};
 
 /**
  * Wants a host free of VMs, whatever its state: one that is being repaired gets none when it comes back. Not while the
@@ -31,7 +36,9 @@ export function planMaintenance(view: ClusterView, request: MaintenanceRequest, 
     return refuse("maintenance-already", { host: member.name, by: already.value.by.name });
   }
   const key = keys.maintenance(member.id);
-  const record: Maintenance = { schema: 1, by: asked.actor, reason: request.reason, at: asked.at };
+  const { reason, unreached = [] } = request;
+  const seen = unreached.length === 0 ? {} : { unreached: [...unreached] };
+  const record: Maintenance = { schema: 1, by: asked.actor, reason, at: asked.at, ...seen };
   return {
     kind: "plan",
     transaction: transaction(
@@ -39,7 +46,7 @@ export function planMaintenance(view: ClusterView, request: MaintenanceRequest, 
       [put(key, record)],
     ),
     outcome: { kind: "host-changed", host: member.id, name: member.name },
-    events: [toldOfHost("maintenance-requested", member, asked, { reason: request.reason || "-" })],
+    events: [toldOfHost("maintenance-requested", member, asked, { reason: reason || "-" })],
   };
 }
 

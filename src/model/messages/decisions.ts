@@ -123,6 +123,10 @@ const reasons = {
   "network-not-on-host": "{host} does not have network {network}.",
   "network-unfit": "{host} cannot use network {network}: {cause}.",
   "vm-failed-here": "The VM failed on {host} before.",
+  "host-move-failed": "The last move to {host} failed; hosts to which none did come first.",
+  "host-links-cut": "No link connected {from} with {host} when that was looked at; hosts that are reached come first.",
+  "host-without-link":
+    "{from} and {host} have no link in common over which guests may be moved; hosts that are reached come first.",
 } satisfies Catalogue;
 
 export const decisionMessages = { ...events, ...reasons } satisfies Catalogue;

@@ -6,6 +6,8 @@ export const forecastMessages = {
     "Host {host} is fenced after {afterMs} ms: from then on its VMs start elsewhere, each with its proof.",
   "forecast-host-not-fenced": "Host {host} is not fenced: none of its VMs could start elsewhere.",
   "forecast-host-empty": "Host {host} is not fenced: it has no VMs.",
+  "forecast-links-cut":
+    "No link over which guests may be moved from host {from} to {host} connects now ({tried}): they go elsewhere where another host can take them.",
   "forecast-not-at-rest":
     "A host could take VM {vm}, but not within the time that anybody looks ahead: something else has to come first.",
   "forecast-all-stand-still":

@@ -90,9 +90,8 @@ const reasons = {
   disarmed: "The cluster is disarmed ({mode}).",
   "leave-not-begun":
     "It is to leave {host}, and its move has not begun yet; where that lasts, `holdfast explain {vm}` says what it waits for.",
-  "leave-again-later": "Its last move, to {to}, failed or was called off; it is tried again at about {againWall}.",
-  "leave-again-due":
-    "Its last move, to {to}, failed or was called off; it was to be tried again at about {againWall}: `holdfast explain {vm}` says what it waits for.",
+  "leave-again-later": "Its last move, to {to}, failed; the next one begins at about {againWall}.",
+  "leave-again-after-call-off": "Its last move, to {to}, was called off; the next one begins at about {againWall}.",
   "leave-given-up":
     "It could not be moved, {count time|times} in a row, last to {to}, and is not tried again by itself: see `holdfast explain {vm}`.",
   "vm-is-ignored": "VM {vm} is not managed.",

@@ -21,8 +21,8 @@ export const balancingMutants: readonly Mutant[] = [
     what: "A move is made that is not worth the margin.",
     near,
     file: rebalance,
-    find: "(before - best.after) / before < autoRebalance.margin",
-    replace: "best.after >= before",
+    find: "(before - after) / before >= autoRebalance.margin",
+    replace: "after < before",
   },
   {
     id: "evens-out-while-others-move",
@@ -105,8 +105,8 @@ export const balancingMutants: readonly Mutant[] = [
     also: [
       {
         file: rebalance,
-        find: "(before - best.after) / before < autoRebalance.margin",
-        replace: "before < 0",
+        find: "(before - after) / before >= autoRebalance.margin",
+        replace: "after >= 0 || before < 0",
       },
     ],
   },

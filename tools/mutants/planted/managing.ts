@@ -175,6 +175,22 @@ export const managingMutants: readonly Mutant[] = [
     replace: 'if (vm.requested === "started" ||',
   },
   {
+    id: "failed-target-taken-again",
+    rule: "HM2",
+    what: "A VM that has to leave is sent again to the host to which its last move failed, while another one could take it.",
+    file: "src/core/placement/choose.ts",
+    find: "return slots.filter((slot) => doubtOf(asked.reach, slot) === least);",
+    replace: "return slots.filter((slot) => doubtOf(asked.reach, slot) >= least);",
+  },
+  {
+    id: "only-the-last-failed-target-known",
+    rule: "HM2",
+    what: "Of two hosts to which no move gets, each is tried again and again because the other one failed last.",
+    file: "src/core/move-failures.ts",
+    find: "? [...before.filter((host) => host !== to), to] : [...before];",
+    replace: "? [...before.filter((host) => host !== to && host === ('' as never)), to] : [...before];",
+  },
+  {
     id: "rule-moves-without-bound",
     rule: "HM2",
     what: "A rule that a person adds stops all VMs of a host at once.",

@@ -9,7 +9,7 @@ const imageWords: Readonly<Record<Extract<Decision, { kind: "image" }>["is"], (v
   made: (vm, on) => `makes an image for a disk of ${vm} on ${on}`,
   kept: (vm, on) => `keeps the old disk of ${vm} on ${on}`,
   "given-up": (vm, on) => `gives up an image of ${vm} on ${on}`,
-  over: (vm, on) => `has removed an image of ${vm} from ${on}`,
+  over: (vm, on) => `is done with an image of ${vm} on ${on}`,
 };
 
 const removalWords: Readonly<Record<Extract<Decision, { kind: "removed" }>["is"], string>> = {

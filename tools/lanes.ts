@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { listSourceFiles } from "./files.ts";
-import { countProject, type Row, renderTable, renderTotal, type VitestReport } from "./lanes/report.ts";
+import { countProject, type Row, renderFailures, renderTable, renderTotal, type VitestReport } from "./lanes/report.ts";
 import { passSignals, runStep, stopSignal } from "./lanes/run.ts";
 import { allowedSkips, awaited, type LaneName, lanes, type Project, projectFolders, type Step } from "./lanes/steps.ts";
 
@@ -26,12 +26,14 @@ async function main(): Promise<number> {
   process.chdir(root);
   passSignals();
   const rows: Row[] = [];
+  const reports: VitestReport[] = [];
   for (const step of steps) {
     if (stopSignal() !== null) break;
-    rows.push(...(step.kind === "check" ? await runCheck(step) : await runSuite(step)));
+    rows.push(...(step.kind === "check" ? await runCheck(step) : await runSuite(step, reports)));
   }
   const signal = stopSignal();
   if (signal !== null) rows.push({ name: "(rest)", passed: 0, failed: 1, seconds: null, note: `stopped by ${signal}` });
+  for (const failure of renderFailures(reports, root)) console.log(`\nFAILED ${failure}`);
   console.log(`\n${renderTable(rows)}\n`);
   console.log(renderTotal(rows));
   if (signal !== null) return signal === "SIGINT" ? 130 : 143;
@@ -63,7 +65,8 @@ function notYet(name: string, why: string): Row {
   return { name, passed: 0, failed: 0, seconds: null, note: `not there yet: ${why}` };
 }
 
-async function runSuite(step: Step & { kind: "suite" }): Promise<Row[]> {
+/** Puts what vitest reported into `reports`. */
+async function runSuite(step: Step & { kind: "suite" }, reports: VitestReport[]): Promise<Row[]> {
   const rows = step.projects.map(rowWithoutRun);
   const present = step.projects.filter((_, i) => rows[i] === null);
   if (present.length === 0) return rows.filter((row) => row !== null);
@@ -74,6 +77,7 @@ async function runSuite(step: Step & { kind: "suite" }): Promise<Row[]> {
   const report = readReport(file);
   rmSync(dir, { recursive: true });
   if (report === null) return [{ name: step.name, passed: 0, failed: 1, seconds: end.seconds, note: "no report" }];
+  reports.push(report);
   const counted = step.projects.map((project, i) => rows[i] ?? countProject(project, report, root, allowedSkips));
   const explained = end.ok || counted.some((row) => row.failed > 0);
   return [

@@ -17,7 +17,11 @@ export type VitestReport = {
     /** The file's absolute path. */
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[] | null;
+    }[];
   }[];
 };
 
@@ -53,6 +57,24 @@ export function countProject(
   if (passed + failed === 0) return { name: project, passed, failed: 1, seconds: null, note: "no test ran" };
   return { name: project, passed, failed, seconds: null, note: notes.join("; ") };
 }
+
+/**
+ * What failed, a paragraph per test: its file, its name, and the first lines of why. Said again at the end of a lane:
+ * of a long run often only the end is kept.
+ */
+export function renderFailures(reports: readonly VitestReport[], root: string): string[] {
+  const failures = reports.flatMap((report) =>
+    report.testResults.flatMap((file) =>
+      file.assertionResults.filter((test) => test.status === "failed").map((test) => ({ file, test })),
+    ),
+  );
+  return failures.map(({ file, test }) => {
+    const why = (test.failureMessages ?? []).join("\n").split("\n").slice(0, maxFailureLines);
+    return [`${file.name.slice(root.length + 1)} > ${test.fullName}`, ...why.map((line) => `    ${line}`)].join("\n");
+  });
+}
+
+const maxFailureLines = 12;
 
 function mayBeSkipped(fullName: string, allowed: ReadonlyMap<string, string>): boolean {
   return [...allowed.keys()].some((part) => fullName.includes(part));

@@ -20,8 +20,10 @@ const unrelated = new Set([
   "host-usage",
 ]);
 /** However much changes: it is worked out in the thread that decides, and a recovery changes something all the time. */
-const keptMs = 10_000;
+const keptMsMax = 10_000;
 const quickMs = 20;
+/** One that took 40 ms is kept for 2 s: it never takes more than a fiftieth of the thread's time, and is as fresh as that allows. */
+const keptTimes = 50;
 type Kept = { readonly stamp: string; readonly at: number; readonly tookMs: number; readonly admission: Admission };
 const known = new WeakMap<ClusterView, Kept>();
 
@@ -34,11 +36,15 @@ function currentAdmission(view: ClusterView, tracker: Tracker): Admission {
   const now = tracker.wall();
   if (before?.stamp === stamp) return before.admission;
   // What took no time is worked out anew at once: a small cluster is told the truth of this moment.
-  if (before !== undefined && before.tookMs > quickMs && now - before.at < keptMs && now >= before.at)
+  if (before !== undefined && before.tookMs > quickMs && now >= before.at && now < before.at + keptMs(before.tookMs))
     return before.admission;
   const admission = admissionOf(view, knowledgeOf(view, new Set<HostId>(up), now));
   known.set(view, { stamp, at: now, tookMs: tracker.wall() - now, admission });
   return admission;
+}
+
+function keptMs(tookMs: number): number {
+  return Math.min(keptMsMax, keptTimes * tookMs);
 }
 
 /** How many host losses the cluster bears, with names for people. */

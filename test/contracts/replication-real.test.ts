@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { relaySaysSchema } from "../../src/adapters/nbd/relay-control.ts";
 import { createAuthority, issueHostCertificate, type KeyPair } from "../../src/adapters/pki/authority.ts";
+import { type KnockAnswer, knockAt } from "../../src/adapters/qemu/door.ts";
 import type { ClusterId, HostId } from "../../src/model/ids.ts";
 import type { CeaseEnd } from "../../src/ports/replication.ts";
 import { controlOrder } from "./control-order.ts";
@@ -124,6 +125,35 @@ describe("a replica whose pool is full", () => {
       } finally {
         execFileSync("umount", ["--lazy", pool]);
       }
+    },
+  );
+});
+
+describe("whoever gave up knocking at a replica's host that is slow", () => {
+  test(
+    "[S19] gets no export once its turn comes: it would end the connection of whoever is let in",
+    limit,
+    async () => {
+      rig = await openRealReplicaPair();
+      await rig.startRun(run4);
+      const [door] = await doorsFor();
+      if (door === undefined) throw new Error("No door is open");
+      const knock = (given: AbortSignal): Promise<KnockAnswer> => {
+        const as = { cluster: "test", vm: run4.vm, epoch: run4.epoch, volume: "web-0" };
+        return knockAt(door, as, { tls: null, to: "b" as HostId, limitMs: 30_000, signal: given });
+      };
+      const patient = new AbortController().signal;
+      await rig.hangDaemon(true);
+      const first = knock(patient);
+      const givesUp = new AbortController();
+      const second = knock(givesUp.signal);
+      await rig.whileLater();
+      givesUp.abort();
+      expect(await second).toEqual({ no: "given up" });
+      await rig.whileLater();
+      await rig.hangDaemon(false);
+      expect(await first).toMatchObject({ counter: 1 });
+      expect(await knock(patient)).toMatchObject({ counter: 2 });
     },
   );
 });

@@ -38,7 +38,11 @@ export const suites = {
   relay: {
     projects: ["contracts", "unit"],
     files: [
-      ...["test/contracts/replication.test.ts", "test/contracts/cycles.test.ts"],
+      ...[
+        "test/contracts/replication.test.ts",
+        "test/contracts/replication-real.test.ts",
+        "test/contracts/cycles.test.ts",
+      ],
       ...["test/contracts/merge-real.test.ts", "test/contracts/branch-real.test.ts"],
       ...["test/contracts/process-end.test.ts", "test/contracts/copies-removed-real.test.ts"],
       ...["test/contracts/replica-watch.test.ts", "test/contracts/relay-silent-real.test.ts"],

@@ -51,6 +51,14 @@ export const lostRelayMutants: readonly Mutant[] = [
     replace: "socket !== undefined",
   },
   {
+    id: "turn-that-came-too-late-taken",
+    rule: "S19",
+    what: "A replica's host that is slow opens for whoever has given up knocking meanwhile, and ends the connection of whoever was let in.",
+    file: "src/adapters/qemu/replica-target.ts",
+    find: "waits() ? letIn(",
+    replace: "waits() || volume !== undefined ? letIn(",
+  },
+  {
     id: "guest-waits-ever-longer-for-a-silent-cycle",
     rule: "S25",
     what: "A relay that lets go by itself waits longer each time for a peer that takes connections and answers nothing, and so does its guest.",

@@ -28,6 +28,7 @@ const noWitness = {
   isWriting: () => false,
   awaits: () => undefined,
   left: () => undefined,
+  takesUp: () => undefined,
 };
 
 /** One host of the simulated world, without its daemons. */

@@ -60,6 +60,8 @@ export type Copy = {
   killedBy: "driver" | "guard" | undefined;
   /** It can write its volumes: not while it waits for a guest, nor once it has handed it over. */
   imagesOpen: boolean;
+  /** It bears a later epoch than it was started with: that one began with the adoption (S14). */
+  isAdopted: boolean;
   readonly moving: Moving;
   /** Volumes of it that lie in its host's local pools. */
   readonly local: readonly string[];

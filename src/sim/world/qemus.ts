@@ -21,6 +21,8 @@ export type QemuWitness = {
   readonly awaits: (copy: Copy) => void;
   /** Its guest was sent away whole: it has let go of its images for good. */
   readonly left: (copy: Copy) => void;
+  /** It was adopted in the midst of sending its guest away, let go of its images only then, and has them again. */
+  readonly takesUp: (copy: Copy) => void;
 };
 
 /** All QEMU processes of the world, and the image locks of the storage that hosts share. */
@@ -102,16 +104,18 @@ export class Qemus {
       diesNotBefore: 0,
       killedBy: undefined,
       imagesOpen: false,
+      isAdopted: false,
       moving: notMoving(),
     };
     const copy: Copy = { id: this.#lastId, host, vm, strict, run, local, ...life };
     return { kind: "made" as const, copy, folder };
   }
 
-  /** A guest that came in goes on here: to the truth that is a start. False: another process has its images. */
+  /** A guest that came in goes on here: to the truth that is a start, unless it was adopted. False: another process has its images. */
   openImages(copy: Copy): boolean {
     if (copy.imagesOpen) return true;
-    this.#witness.starting(copy);
+    if (copy.isAdopted) this.#witness.takesUp(copy);
+    else this.#witness.starting(copy);
     return !this.#isLocked(copy) && this.#open(copy);
   }
 
@@ -144,6 +148,7 @@ export class Qemus {
     this.#standing.delete(copy);
     this.#witness.adopting(copy, as);
     copy.run = as;
+    copy.isAdopted = true;
     this.#open(copy);
   }
 

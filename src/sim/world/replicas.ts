@@ -169,10 +169,7 @@ export class ReplicaMachines {
     if (qemus.get(nameOf(copy.run))?.relay === undefined) qemus.delete(nameOf(copy.run));
     const qemu = this.#qemuOf(copy);
     qemu.isOpen = true;
-    for (const { volume } of qemu.volumes) {
-      const image = this.#machineOf(copy.host).target.copies.get(volume);
-      if (image !== undefined) image.left = undefined;
-    }
+    this.takesUp(copy);
     const before = this.guests.get(copy.run.vm);
     const guest = qemu.volumes.map(({ disk }, i) => new GuestDisk(disk, before?.[i]));
     this.guests.set(copy.run.vm, guest);
@@ -210,6 +207,15 @@ export class ReplicaMachines {
     for (const volume of local as readonly VolumeId[]) {
       const copy = copies.get(volume);
       if (copy !== undefined) copy.left = run.epoch;
+    }
+  }
+
+  /** Whoever left them has them again. */
+  takesUp({ host, local }: Copy): void {
+    const { copies } = this.#machineOf(host).target;
+    for (const volume of local as readonly VolumeId[]) {
+      const copy = copies.get(volume);
+      if (copy !== undefined) copy.left = undefined;
     }
   }
 

@@ -137,6 +137,7 @@ export class World {
         if (this.#liesLocally(copy.vm)) this.replicas.awaits(copy);
       },
       left: (copy) => this.replicas.left(copy),
+      takesUp: (copy) => this.replicas.takesUp(copy),
     });
     this.fencing = simFencing(this.#worldClock(), this.devices);
     this.around = options.around;

@@ -66,21 +66,6 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       expect(first === undefined ? undefined : await rig.readCopy(first, 7)).toBe(60);
     });
 
-    test("[S16] a relay that is killed: a write waits for the next one, which holds", async () => {
-      const doors = await attached();
-      await rig.cut(true);
-      await rig.killRelay();
-      const waits = rig.write(0, 9, 70);
-      await rig.until("another relay is there", () => told("holds").length > 0);
-      await rig.whileLater();
-      expect(waits.isAcknowledged).toBe(false);
-      await rig.cut(false);
-      await rig.until("the write is acknowledged", () => waits.isAcknowledged);
-      expect(await resync(doors)).toEqual(done);
-      await inSync();
-      await expectSame(await copies());
-    });
-
     test("[S16] what its copies lack is told while the guest goes on without them, and is what it wrote since", async () => {
       await attached();
       await alone();
@@ -99,40 +84,6 @@ export function replicationSuite(name: string, openRig: () => Promise<Replicatio
       const before = told("progress").length;
       await rig.until("another agent tells it, too", () => told("progress").length > before);
       expect(lacking()).toBeGreaterThanOrEqual(3);
-    });
-
-    test("[S16] a relay that is killed while it refuses: the next one holds until it is told again", async () => {
-      await attached();
-      await alone();
-      await rig.killRelay();
-      const waits = rig.write(0, 11, 80);
-      await rig.until("another relay is there", () => told("holds").length > 0);
-      await rig.whileLater();
-      expect(waits.isAcknowledged).toBe(false);
-      expect(await goOnAlone()).toEqual(done);
-      await rig.until("the write is acknowledged", () => waits.isAcknowledged);
-    });
-
-    test("[S16] a relay that hangs: nothing of it is known, and a write waits for the next one, which holds", async () => {
-      const doors = await attached();
-      await rig.hangRelay();
-      const waits = rig.write(0, 13, 90);
-      expect(await confirm()).toMatchObject({ kind: "unknown" });
-      expect(waits.isAcknowledged).toBe(false);
-      await rig.until("the write is acknowledged", () => waits.isAcknowledged);
-      expect(told("holds")).toHaveLength(1);
-      expect(await resync(doors)).toEqual(done);
-      await inSync();
-      await expectSame(await copies());
-    });
-
-    test("[S16] a relay that hangs as it is told to let the guest go on: the next one does so", async () => {
-      await attached();
-      await rig.cut(true);
-      await rig.hangRelay();
-      const waits = rig.write(0, 14, 91);
-      expect(await goOnAlone()).toEqual(done);
-      await rig.until("the write is acknowledged", () => waits.isAcknowledged);
     });
 
     test("[S16] the replica's storage dies: writes wait, and arrive once it is received again", async () => {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { readDurable, writeDurably } from "../qemu/replica-files.ts";
@@ -20,12 +20,14 @@ export function memoryFile(control: string): string {
  */
 export class RelayMemory {
   readonly #file: string;
+  readonly #leftFile: string;
   readonly #known: Map<string, KnownCopy>;
   /** Something is noted, and nobody can read it. */
   readonly isUnreadable: boolean;
 
   constructor(control: string) {
     this.#file = memoryFile(control);
+    this.#leftFile = join(dirname(control), "left");
     const found = readDurable(this.#file, memorySchema);
     this.isUnreadable = found === undefined && existsSync(this.#file);
     this.#known = new Map(Object.entries(found ?? {}));
@@ -41,5 +43,23 @@ export class RelayMemory {
     const next = new Map(this.#known).set(volume, copy);
     writeDurably(this.#file, Object.fromEntries(next));
     this.#known.set(volume, copy);
+  }
+  /**
+   * S20: the guest goes on without its copies. What they hold is of one moment as long as nothing newer is written there, and
+   * without what came before it.
+   */
+  get isLeft(): boolean {
+    return existsSync(this.#leftFile);
+  }
+
+  noteLeft(isLeft: boolean): void {
+    if (!isLeft) rmSync(this.#leftFile, { force: true });
+    else {
+      try {
+        writeFileSync(this.#leftFile, "");
+      } catch {
+        // Without room for an empty file: the guest that waits comes first, and only a relay that dies now would need it.
+      }
+    }
   }
 }

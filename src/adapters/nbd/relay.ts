@@ -33,8 +33,9 @@ export type Relay = { readonly ended: Promise<void> };
 
 /**
  * The process between QEMU and the replica of one VM's volumes. It starts in hold: a request is answered when the replica
- * has it, however long that takes. Only an order, given once the stale record is committed, makes it refuse (S16). It never
- * closes QEMU's connection by itself. `collect`: called now and then, to give back the room of payloads that are gone.
+ * has it, however long that takes. Only an order, given once the stale record is committed, makes it refuse (S16), and what
+ * then lies there stays as it is until it is told to connect (S20). It never closes QEMU's connection by itself. `collect`:
+ * called now and then, to give back the room of payloads that are gone.
  */
 export function openRelay(config: RelayConfig, collect: () => void): Promise<Relay> {
   return new RelayProcess(config, collect).open();
@@ -44,6 +45,7 @@ class RelayProcess {
   #config: RelayConfig;
   readonly #id = randomUUID();
   readonly #lanes: readonly RelayLane[];
+  readonly #memory: RelayMemory;
   readonly #drivers = new Set<Socket>();
   readonly #servers: Server[] = [];
   readonly #toDo: { readonly holds: () => boolean; readonly act: () => void }[] = [];
@@ -81,6 +83,9 @@ class RelayProcess {
       answered: (ms: number) => this.#meter.answered(ms),
     };
     const memory = new RelayMemory(config.control);
+    this.#memory = memory;
+    // The one before it was told that the guest goes on alone: nothing is sent there until the next resync.
+    if (memory.isLeft) this.#connecting = false;
     this.#lanes = config.volumes.map(({ volume }) => new RelayLane(volume, () => this.#config, memory, events));
   }
 
@@ -186,6 +191,7 @@ class RelayProcess {
   }
 
   #answerFromNowOn(mode: "stale" | "gone"): void {
+    if (mode === "stale") this.#memory.noteLeft(true);
     if (this.#mode !== "gone") this.#mode = mode;
     this.#connecting = false;
     this.#bar = undefined;
@@ -208,6 +214,7 @@ class RelayProcess {
           this.#connecting = this.#mode === "hold";
           done("what lies there is not what was copied to");
         } else {
+          this.#memory.noteLeft(false);
           this.#mode = "hold";
           done(null);
         }

@@ -21,6 +21,8 @@ export type SimRelayConfig = {
   readonly isEqual: boolean;
   /** What the relays of this run copied to: it outlives each of them. */
   readonly known: Map<VolumeId, SimExport["known"]>;
+  /** The guest goes on without its copies: what they hold stays as it is; it outlives each of them, too (S20). */
+  readonly left: { is: boolean };
 };
 
 type Waiting = {
@@ -60,7 +62,7 @@ export class SimRelay implements SimRelayPort {
   readonly #toDo: { readonly holds: () => boolean; readonly act: () => void }[] = [];
   #bar: number | undefined;
   #barBroken = false;
-  #connecting = true;
+  #connecting: boolean;
   /** S21: what lies there is not what was copied to. */
   #isBehind = false;
   /** Stacked, as a process that is stopped twice: above zero it answers nobody. */
@@ -71,6 +73,7 @@ export class SimRelay implements SimRelayPort {
   constructor(world: ReplicaWorld, config: SimRelayConfig) {
     this.config = config;
     this.#world = world;
+    this.#connecting = !config.left.is;
     this.#lanes = config.volumes.map((volume) => ({
       volume,
       up: undefined,
@@ -128,6 +131,7 @@ export class SimRelay implements SimRelayPort {
 
   answerFromNowOn(mode: "stale" | "gone"): void {
     this.#world.leftBehind?.(this.config.vm, this.config.epoch);
+    if (mode === "stale") this.config.left.is = true;
     if (this.mode !== "gone") this.mode = mode;
     this.#connecting = false;
     this.#bar = undefined;
@@ -146,7 +150,10 @@ export class SimRelay implements SimRelayPort {
       holds: () => !this.#connecting || this.isConnected || this.#isBehind,
       act: () => {
         const how = this.#isBehind ? "other" : "connected";
-        if (this.#connecting && how === "connected") this.mode = "hold";
+        if (this.#connecting && how === "connected") {
+          this.config.left.is = false;
+          this.mode = "hold";
+        }
         done(this.#connecting ? how : "overtaken");
       },
     });

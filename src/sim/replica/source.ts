@@ -96,8 +96,8 @@ export class SimReplicaSource implements ReplicaSource {
       const { to, doors, waitMs } = request;
       const volumes = request.volumes.map(({ volume }) => volume);
       const isEqual = request.isEqual === true;
-      const known = new Map();
-      const config = { host: this.#host.id, to, vm, epoch: run.epoch, doors, volumes, waitMs, isEqual, known };
+      const outliving = { known: new Map(), left: { is: false } };
+      const config = { host: this.#host.id, to, vm, epoch: run.epoch, doors, volumes, waitMs, isEqual, ...outliving };
       const relay = new SimRelay(this.#outside, config);
       this.#host.relays.set(nameOf(run), { run, relay });
       const attached = this.#keep(run, relay);

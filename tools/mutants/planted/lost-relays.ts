@@ -51,6 +51,22 @@ export const lostRelayMutants: readonly Mutant[] = [
     replace: "socket !== undefined",
   },
   {
+    id: "copy-written-by-the-next-relay",
+    rule: "S20",
+    what: "A relay that takes the place of one that refused writes what its guest writes next to a copy that lacks what came before.",
+    file: "src/adapters/nbd/relay.ts",
+    find: "if (memory.isLeft) this.#connecting = false;",
+    replace: "if (memory.isUnreadable) this.#connecting = false;",
+  },
+  {
+    id: "copies-left-for-good",
+    rule: "S16",
+    what: "That copies were left once stays noted after a resync: the next relay connects to them no more, and the guest waits for ever.",
+    file: "src/adapters/nbd/relay.ts",
+    find: "this.#memory.noteLeft(false);",
+    replace: "this.#memory.noteLeft(this.#memory.isLeft);",
+  },
+  {
     id: "turn-that-came-too-late-taken",
     rule: "S19",
     what: "A replica's host that is slow opens for whoever has given up knocking meanwhile, and ends the connection of whoever was let in.",

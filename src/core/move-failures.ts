@@ -26,19 +26,29 @@ function isOfTarget(code: string): boolean {
   return !isCalledOff(code) && !notTheTargets.has(code);
 }
 
+type Kind = Parameters<ClusterView["changedAt"]["get"]>[0];
+const ofTargets: readonly Kind[] = ["rule", "member", "host", "policy"];
+const ofMoves: readonly Kind[] = [...ofTargets, "host-mode", "maintenance"];
+
 /** Something that a move depends on has changed since it failed last: what failed before that counts no more. */
-export function isOutdated({ changedAt }: ClusterView, plan: Stored<VmPlan>): boolean {
-  const kinds = ["rule", "member", "host", "host-mode", "maintenance", "policy"] as const;
-  return kinds.some((kind) => (changedAt.get(kind) ?? 0) > plan.revision);
+export function isOutdated(view: ClusterView, plan: Stored<VmPlan>): boolean {
+  return hasChanged(view, ofMoves, plan);
+}
+
+function hasChanged({ changedAt }: ClusterView, kinds: readonly Kind[], { revision }: Stored<VmPlan>): boolean {
+  return kinds.some((kind) => (changedAt.get(kind) ?? 0) > revision);
 }
 
 const none: readonly HostId[] = [];
 
-/** Targets to which the VM could not be moved since it last arrived, for causes of theirs: what failed last comes last. */
+/**
+ * Targets to which the VM could not be moved since it last arrived, for causes of theirs: what failed last comes last. That a host
+ * is to become empty mends none of them.
+ */
 export function failedTargets(view: ClusterView, vm: VmId): readonly HostId[] {
   const plan = view.plans.get(vm);
   const failed = plan?.value.failedMoves ?? null;
-  if (plan === undefined || failed === null || isOutdated(view, plan)) return none;
+  if (plan === undefined || failed === null || hasChanged(view, ofTargets, plan)) return none;
   // An older version kept the last one alone.
   return failed.targets ?? (isOfTarget(failed.code) ? [failed.to] : none);
 }

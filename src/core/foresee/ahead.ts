@@ -65,9 +65,12 @@ export class Ahead {
     this.view = copyView(present.view);
     this.durations = present.durations;
     for (const [host, fences] of this.view.fences) for (const n of fences.keys()) this.#sawFence(fenceKey(host, n), 0);
-    // No record says when a move failed: most have long been waited for.
-    for (const [vm, plan] of this.view.plans)
-      if (plan.value.failedMoves !== null) this.#failuresSeenAt.set(failureKey(vm, plan), 0 as InstantMs);
+    for (const [vm, plan] of this.view.plans) {
+      const failed = plan.value.failedMoves;
+      // An older version's record does not say when: most have long been waited for.
+      const agoMs = failed?.at === undefined ? beginAt : Math.max(0, Math.min(beginAt, present.wall - failed.at));
+      if (failed !== null) this.#failuresSeenAt.set(failureKey(vm, plan), (beginAt - agoMs) as InstantMs);
+    }
   }
 
   get elapsedMs(): number {

@@ -58,6 +58,12 @@ test("[HM2] what failed before something changed that moves depend on counts no 
   expect(on(left(records))).toBe("h2");
 });
 
+test("[HM2] a target that failed comes last as well once a host is to become empty: that mends no target", () => {
+  const records = cluster({ targets: [host("h2")] });
+  records.put(keys.maintenance(host("h1")), { schema: 1, by: systemActor, reason: "", at: 0 });
+  expect(on(left(records))).toBe("h3");
+});
+
 test("[HM2] links that were seen cut when the host was to be empty, or that are none at all, speak against a target", () => {
   const seen = { schema: 1, by: systemActor, reason: "", at: 0, unreached: [host("h2")] };
   const cut = left(cluster().put(keys.maintenance(host("h1")), seen));

@@ -8,6 +8,7 @@ import type { AgentState } from "./state.ts";
 
 /** When this host and those were heard last; nothing is kept while nothing rests on any. */
 export function noteBeats(state: AgentState, view: ClusterView, touched: Touched, now: InstantMs): AgentState {
+  if (touched.heartbeats.length === 0 && state.beats.size === 0) return state;
   const targets = targetsOf(state, view);
   if (targets.size === 0) return state.beats.size === 0 ? state : { ...state, beats: new Map() };
   const heard = touched.heartbeats.filter(({ host }) => host === state.self || targets.has(host));

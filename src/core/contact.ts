@@ -50,19 +50,19 @@ export function hear(
   const before = known?.incarnation === heard.incarnation ? known : undefined;
   const silentUntil = Math.max(now + waitMs, before?.silentUntil ?? 0);
   const { agentAgeMs } = heard.heartbeat;
-  return {
+  const contact: Contact = {
     incarnation: heard.incarnation,
     revision: heard.revision,
     heardAt: now,
     since: before?.since ?? now,
     live: live || (before?.live ?? false),
-    ...(waited ? { waited } : {}),
     waitMs,
     silentUntil: silentUntil as InstantMs,
     // Each incarnation begins frozen: what the one before it did not manage is not held against it.
     frozenSince: heard.heartbeat.frozen ? (before?.frozenSince ?? now) : null,
     agentLivedAt: agentAgeMs === null ? (before?.agentLivedAt ?? now) : ((now - agentAgeMs) as InstantMs),
   };
+  return waited ? { ...contact, waited } : contact;
 }
 
 /** How long the agent of the host has been silent, by its last heartbeat (S13). */

@@ -22,7 +22,7 @@ export function askGuards(state: HeartState, incarnation: Incarnation, at: Insta
     guards = { ...guards, [name]: { ...view, answer: { kind: "asked", incarnation, at } } };
     effects.push({ kind: "guard", name, command: { kind: "incarnation", incarnation } });
   }
-  return { state: { ...state, guards }, effects };
+  return guards === state.guards ? stay(state) : { state: { ...state, guards }, effects };
 }
 
 function isToBeAsked(view: Extract<GuardView, { kind: "here" }>, incarnation: Incarnation, at: InstantMs): boolean {
@@ -77,6 +77,8 @@ export function anyFrozen(guards: GuardViews): boolean {
 export function hearGuard(state: HeartState, name: GuardName, says: GuardSays, at: InstantMs): HeartStep {
   const lastSession = says.kind === "hello" ? state.lastSession + 1 : state.lastSession;
   const view = nextView(state.guards[name], says, lastSession, at);
+  // Most of what a guard says with each beat changes nothing.
+  if (view === state.guards[name] && lastSession === state.lastSession) return stay(state);
   return stay({ ...state, lastSession, guards: { ...state.guards, [name]: view } });
 }
 
@@ -102,7 +104,7 @@ function nextView(view: GuardView, says: GuardSays, session: number, at: Instant
       return { ...view, frozen: true, verified: says.verified };
     case "thawed":
     case "deadline":
-      return { ...view, frozen: false, verified: true };
+      return view.frozen || !view.verified ? { ...view, frozen: false, verified: true } : view;
     case "stamped":
     case "late":
       return view;

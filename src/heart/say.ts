@@ -3,13 +3,13 @@ import { guardNames } from "../ports/guard.ts";
 import type { HeartSays } from "../ports/heart.ts";
 import { anyFrozen, bothHere, bothReady } from "./guards.ts";
 import { heartLimits } from "./limits.ts";
-import type { HeartState, HeartStep, Phase, Trouble } from "./state.ts";
+import { type GuardView, type HeartState, type HeartStep, type Phase, stay, type Trouble } from "./state.ts";
 
 /** What the agent hears: on each change, and again every `tellMs`. */
 export function tell(state: HeartState, at: InstantMs): HeartStep {
   const says = wordOf(state, at);
   const { told } = state;
-  if (told !== null && same(told.says, says) && at < later(told.at, heartLimits.tellMs)) return { state, effects: [] };
+  if (told !== null && same(told.says, says) && at < later(told.at, heartLimits.tellMs)) return stay(state);
   return { state: { ...state, told: { says, at } }, effects: [{ kind: "tell-agent", says }] };
 }
 
@@ -67,8 +67,12 @@ function troubleOf(state: HeartState, phase: Phase, at: InstantMs): Trouble | nu
 
 function guardTrouble(state: HeartState): Trouble | null {
   if (!bothHere(state.guards)) return "heart-guard-away";
-  const views = guardNames.map((name) => state.guards[name]);
-  if (views.some((view) => view.kind === "here" && view.answer.kind === "failed")) return "heart-guard-refuses";
-  if (views.some((view) => view.kind === "here" && view.frozen && !view.verified)) return "heart-freeze-unverified";
+  const isAny = (is: (view: Extract<GuardView, { kind: "here" }>) => boolean): boolean =>
+    guardNames.some((name) => {
+      const view = state.guards[name];
+      return view.kind === "here" && is(view);
+    });
+  if (isAny(({ answer }) => answer.kind === "failed")) return "heart-guard-refuses";
+  if (isAny(({ frozen, verified }) => frozen && !verified)) return "heart-freeze-unverified";
   return null;
 }

@@ -221,6 +221,8 @@ export function stay(state: HeartState): HeartStep {
 /** `next` after `step`; effects keep their order. */
 export function andThen(step: HeartStep, next: (state: HeartState) => HeartStep): HeartStep {
   const after = next(step.state);
+  if (step.effects.length === 0) return after;
+  if (after.effects.length === 0) return { state: after.state, effects: step.effects };
   return { state: after.state, effects: [...step.effects, ...after.effects] };
 }
 

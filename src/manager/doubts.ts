@@ -32,6 +32,7 @@ export function datedDoubts(doubts: Doubts, id: number, revision: Revision): Dou
 
 /** Without those of which a view of this revision shows what became of them. */
 export function seenThrough(doubts: Doubts, seen: Revision): Doubts {
+  if (doubts.size === 0) return doubts;
   const isSeen = ({ revision }: Doubt): boolean => revision !== noRevision && revision <= seen;
   return [...doubts.values()].some(isSeen) ? new Map([...doubts].filter(([, one]) => !isSeen(one))) : doubts;
 }

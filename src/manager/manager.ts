@@ -8,6 +8,7 @@ import {
   hear,
   isAgentGone,
   mayHaveWaited,
+  type OwnContact,
 } from "../core/contact.ts";
 import { decideAsLeader } from "../core/decide-as-leader.ts";
 import { decideFences, whyOthersWouldOrder } from "../core/decide-fences.ts";
@@ -128,9 +129,7 @@ function note(state: ManagerState, happened: ManagerEvent): ManagerState {
 function noteChanges(state: ManagerState, happened: ManagerEvent & { kind: "changed" }): ManagerState {
   const own = evidence(state.own, state.profile.deadlineMs, happened.now);
   const { touched } = happened;
-  const heard = touched.others
-    ? noteContacts({ ...state, own }, happened, true)
-    : noteBeats({ ...state, own }, happened);
+  const heard = touched.others ? noteContacts({ ...state, own }, happened, true) : noteBeats(state, own, happened);
   return touched.tick ? noteTick(heard, happened) : heard;
 }
 
@@ -142,18 +141,23 @@ function noteTick(state: ManagerState, happened: ManagerEvent): ManagerState {
 }
 
 /** Heartbeats alone: the hosts that sent them were heard, everything else is as it was. */
-function noteBeats(state: ManagerState, { touched, view, now }: ManagerEvent & { kind: "changed" }): ManagerState {
-  if (touched.heartbeats.length === 0) return state;
+function noteBeats(
+  state: ManagerState,
+  own: OwnContact,
+  { touched, view, now }: ManagerEvent & { kind: "changed" },
+): ManagerState {
+  if (touched.heartbeats.length === 0) return { ...state, own };
+  const { profile } = state;
   const contacts = new Map(state.contacts);
-  for (const { host } of touched.heartbeats) noteContact(contacts, host, view, state, now, true);
-  return { ...state, contacts };
+  for (const { host } of touched.heartbeats) noteContact(contacts, host, view, { profile, own }, now, true);
+  return { ...state, own, contacts };
 }
 
 function noteContact(
   contacts: Map<HostId, Contact>,
   host: HostId,
   view: ClusterView,
-  { profile, own }: ManagerState,
+  { profile, own }: Pick<ManagerState, "profile" | "own">,
   now: InstantMs,
   live: boolean,
 ): void {

@@ -106,13 +106,16 @@ type VmSubKey = (typeof vmSubKeys)[keyof typeof vmSubKeys];
 
 /** Takes a key apart; the inverse of `keys`. */
 export function parseKey(key: string): KeyName {
-  const parts = key.split("/").slice(1, -1);
-  const [root, first, second, third] = parts;
+  const parts = key.split("/");
+  // Without what is before the first slash and after the last one.
+  const count = parts.length - 2;
+  const part = (number: number): string | undefined => (number <= count ? parts[number] : undefined);
+  const [root, first, second, third] = [part(1), part(2), part(3), part(4)];
   switch (root) {
     case "cluster":
     case "policy":
     case "disarm":
-      return parts.length === 1 ? { kind: root } : unknownKey;
+      return count === 1 ? { kind: root } : unknownKey;
     case "manager":
       return first === "term" || first === "tick" ? { kind: `manager-${first}` } : unknownKey;
     case "last":

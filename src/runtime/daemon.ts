@@ -99,21 +99,20 @@ export function runDaemon(
 
   // Steps never nest: an effect that completes at once queues its event behind the step that is running.
   function enqueue(work: () => void): void {
-    queue.push(work);
-    if (draining) return;
+    if (draining) {
+      queue.push(work);
+      return;
+    }
     draining = true;
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) if (!stopped) job();
+    for (let job: (() => void) | undefined = work; job !== undefined; job = queue.shift()) if (!stopped) job();
     draining = false;
-  }
-
-  function moment(): Moment {
-    return { now: clock.now(), wall: clock.wall(), view };
   }
 
   function toManager(event: Untimed<ManagerEvent>): void {
     enqueue(() => {
+      const happened = { ...event, now: clock.now(), wall: clock.wall(), view } as ManagerEvent;
       const isHeld = options.isHeld?.() ?? false;
-      const step = steps.manager(manager, { ...event, ...moment(), ...(isHeld && { isHeld }) } as ManagerEvent);
+      const step = steps.manager(manager, isHeld ? { ...happened, isHeld } : happened);
       manager = step.state;
       for (const effect of step.effects) performForManager(effect);
     });
@@ -122,7 +121,7 @@ export function runDaemon(
   function toAgent(event: Untimed<AgentEvent>): void {
     if (options.role === "witness") return;
     enqueue(() => {
-      const step = steps.agent(agent, { ...event, ...moment() } as AgentEvent);
+      const step = steps.agent(agent, { ...event, now: clock.now(), wall: clock.wall(), view } as AgentEvent);
       agent = step.state;
       for (const effect of step.effects) performForAgent(effect);
     });

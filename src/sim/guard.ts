@@ -320,10 +320,8 @@ class SimGuardProcess implements SimGuard {
     memory.lastStamp = stamp;
     memory.stamps.set(stamp, this.#options.clock.now());
     this.#options.stamped?.(stamp);
-    for (const old of memory.stamps.keys()) {
-      if (memory.stamps.size <= stampsMax) break;
-      memory.stamps.delete(old);
-    }
+    // In the order in which they were made.
+    if (memory.stamps.size > stampsMax) memory.stamps.delete(memory.stamps.keys().next().value as number);
     this.#say({ kind: "stamped", stamp });
   }
 

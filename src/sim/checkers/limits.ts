@@ -1,4 +1,5 @@
 import { limits } from "../../core/limits.ts";
+import { keys } from "../../model/keys.ts";
 import type { Transaction } from "../../model/transaction.ts";
 import type { CheckerKind } from "./kind.ts";
 
@@ -40,11 +41,15 @@ export const bounds: CheckerKind = {
   },
 };
 
-function subjectsOf(transaction: Transaction): { readonly subject: string; readonly max: number }[] {
-  const managed = transaction.compares.some((compare) => compare.key === "/manager/term/");
-  return transaction.writes.flatMap(({ key }) => {
-    if (key.startsWith("/hb/")) return [{ subject: key, max: limits.heartbeatsInFlightMax }];
-    if (key.startsWith("/owner/")) return [{ subject: `${managed ? "manager" : "agent"} ${key}`, max: 1 }];
-    return [];
-  });
+type Subject = { readonly subject: string; readonly max: number };
+
+function subjectsOf({ compares, writes }: Transaction): Subject[] {
+  const subjects: Subject[] = [];
+  for (const { key } of writes) {
+    if (key.startsWith("/hb/")) subjects.push({ subject: key, max: limits.heartbeatsInFlightMax });
+    if (!key.startsWith("/owner/")) continue;
+    const managed = compares.some((compare) => compare.key === keys.managerTerm);
+    subjects.push({ subject: `${managed ? "manager" : "agent"} ${key}`, max: 1 });
+  }
+  return subjects;
 }

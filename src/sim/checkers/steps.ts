@@ -1,6 +1,7 @@
 import { stepAgent } from "../../agent/agent.ts";
 import type { AgentEvent, AgentState } from "../../agent/state.ts";
 import { type SeededRandom, seededRandom } from "../../base/random.ts";
+import { isSame } from "../../base/same.ts";
 import { step as stepHeart } from "../../heart/heart.ts";
 import { stepManager } from "../../manager/manager.ts";
 import type { ManagerEvent, ManagerState, ManagerStep } from "../../manager/state.ts";
@@ -57,8 +58,7 @@ export function stepChecks(world: World): StepChecks {
         const step = stepHeart(state, event);
         if (++steps % heartEvery !== 0) return step;
         // It has no view and few maps; what it remembers of the step counts as much as what it does.
-        if (JSON.stringify(stepHeart(state, event)) !== JSON.stringify(step))
-          fail(`heart of ${host.id} decides twice differently`);
+        if (!isSame(stepHeart(state, event), step)) fail(`heart of ${host.id} decides twice differently`);
         return step;
       };
     },

@@ -94,7 +94,20 @@ function prepare(command: Command, io: Io, troubles: Troubles): void {
     writeErr: io.err,
     outputError: (text) => troubles.notUnderstood(text.replace(/^error: /u, "").trim()),
   });
+  refuseTwice(command);
   for (const sub of command.commands) prepare(sub as Command, io, troubles);
+}
+
+/** Which of two values was meant nobody knows; by itself the last one would count. */
+function refuseTwice(command: Command): void {
+  for (const option of command.options) {
+    if (option.variadic || !(option.required || option.optional)) continue;
+    let isGiven = false;
+    command.on(`option:${option.name()}`, () => {
+      if (isGiven) command.error(`error: option '${option.flags}' is given more than once`);
+      isGiven = true;
+    });
+  }
 }
 
 type Troubles = {

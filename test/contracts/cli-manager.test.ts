@@ -286,6 +286,7 @@ test.each([
   ["policy", "set", "--shutdown-policy", "nix"],
   ["policy", "set", "--migration-links", "migration,"],
   ["policy", "set", "--migration-bandwidth", "fast"],
+  ["policy", "set", "--threshold", "0.4", "--threshold", "0.2"],
 ])("what is not understood ends with 2: %s %s %s", async (...line) => {
   expect((await holdfast(...line)).code).toBe(2);
 });

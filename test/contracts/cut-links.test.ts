@@ -74,6 +74,17 @@ test("a host that has missed its heartbeats and answers nowhere may be off: no c
   expect(err).toContain("Code:    move-host-unanswering\n");
 });
 
+test("off a host that may be off itself: nobody is told that its VM goes on there", async () => {
+  await cluster("h2", [], 1_600);
+  const { code, err } = await holdfast("vm", "migrate", "web", "h1", "--no-wait");
+  expect(code).toBe(1);
+  expect(err).toMatch(
+    /^Cause: +Host h2, which VM web runs on, was last heard \d+ ms ago.+\nEffect: +No move was begun/u,
+  );
+  expect(err).toContain("Code:    move-source-unanswering\n");
+  expect([...api.view().orders.keys()]).toEqual([]);
+});
+
 test("asked on the target, the other end of each link is looked at", async () => {
   const asked = await cluster("h2", []);
   expect((await holdfast("vm", "migrate", "web", "h1", "--no-wait")).err).toContain("move-links-cut");

@@ -31,22 +31,32 @@ export function linkCheck(
   wanted: { readonly vm: string; readonly to: string },
 ): LinkCheck {
   if (kind !== "migrate") return { first: undefined, unseen: async () => null };
-  let judged: Judged | undefined;
-  const judge = async (): Promise<Judged> => {
+  let judged: (Judged & { readonly fromHost?: HostId; readonly toHost?: HostId }) | undefined;
+  const judge = async (): Promise<NonNullable<typeof judged>> => {
     const view = options.view();
     const [vm, target] = [findVm(view, wanted.vm), findHost(view, wanted.to)];
     if (vm.kind === "refused" || target.kind === "refused") return {};
-    return judgeLinks(options, view, vm.stored.value.id, target.stored.value.id);
+    const [id, toHost] = [vm.stored.value.id, target.stored.value.id];
+    const fromHost = wayTo(view, id, toHost)?.from.id;
+    return {
+      ...(await judgeLinks(options, view, id, toHost)),
+      toHost,
+      ...(fromHost === undefined ? {} : { fromHost }),
+    };
   };
   const make = async () => {
     judged = await judge();
     if (judged.cut === undefined) return undefined;
-    const to = findHost(options.view(), wanted.to);
-    const ageMs = to.kind === "refused" ? null : tracker.heartbeatAgeMs(to.stored.value.id);
-    // Nobody looks for cables of a host that has just lost its power.
-    return ageMs !== null && ageMs >= apiLimits.missedBeatMs
-      ? refuse("move-host-unanswering", { ...judged.cut, ageMs })
-      : refuse(cutCode, judged.cut);
+    // Nobody looks for cables of a host that has just lost its power; and what it ran may be gone with it.
+    const silentMs = (host: HostId | undefined): number | null => {
+      const ageMs = host === undefined || host === options.self ? null : tracker.heartbeatAgeMs(host);
+      return ageMs !== null && ageMs >= apiLimits.missedBeatMs ? ageMs : null;
+    };
+    const [fromMs, toMs] = [silentMs(judged.fromHost), silentMs(judged.toHost)];
+    if (fromMs !== null) return refuse("move-source-unanswering", { ...judged.cut, ageMs: fromMs });
+    return toMs === null
+      ? refuse(cutCode, judged.cut)
+      : refuse("move-host-unanswering", { ...judged.cut, ageMs: toMs });
   };
   // An order that was given before comes here without a first look.
   const unseen = async () => (judged ?? (await judge())).unseen ?? null;

@@ -18,6 +18,13 @@ export const migrationMessages = {
     remedy:
       "Check the power of {host} first, then its links: `holdfast host list` shows within seconds whether it is lost. Or name another host.",
   },
+  "move-source-unanswering": {
+    cause:
+      "Host {from}, which VM {vm} runs on, was last heard {ageMs} ms ago, and no link over which the VM may be moved to {host} connects ({tried}): {from} may be off.",
+    effect: "No move was begun. If {from} is off, VM {vm} does not run either.",
+    remedy:
+      "Nothing has to be ordered: if {from} is lost, its VMs are started on other hosts as soon as that is proven. `holdfast host list` and `holdfast explain {vm}` show within seconds how that stands.",
+  },
   "move-no-common-link": {
     cause: "Hosts {from} and {host} have no link in common over which VM {vm} may be moved while it runs.",
     effect: "VM {vm} goes on where it is.",
@@ -51,7 +58,8 @@ export const migrationMessages = {
     remedy: "Nothing to do while it stops; where it is to run elsewhere, start it there once it is stopped.",
   },
   "move-guest-stands": {
-    cause: "VM {vm} does not execute at this moment: it is paused, or its guest is down.",
+    cause:
+      "VM {vm} does not execute at this moment: it is paused, its guest is down, or its QEMU does not answer (then `holdfast cluster status` names it within half a minute).",
     effect: "It was not moved.",
     remedy: "Mend what keeps it from running, or stop it and start it on the other host.",
   },

@@ -12,6 +12,8 @@ const steps = ["power-off", "stop", "start", "live-move", "pause"] as const;
 export type Durations = {
   readonly usual: Readonly<Record<Step, Duration>>;
   readonly ofVm: ReadonlyMap<VmId, Readonly<Partial<Record<Step, Duration>>>>;
+  /** The same of every VM that was seen at all. */
+  readonly once: ReadonlyMap<VmId, Readonly<Partial<Record<Step, Duration>>>>;
   /** Of its own moves under the limit that is in force, or a narrower one: what of its memory is sent, nobody else knows. */
   readonly limited: ReadonlyMap<VmId, Readonly<Partial<Record<Step, Duration>>>>;
 };
@@ -69,7 +71,8 @@ export function measureDurations(history: readonly StoredEvent[], limit: number 
   const ofStep = (step: Step): Duration => medianOf(all, step) ?? { ms: defaults[step], samples: 0 };
   const usual = Object.fromEntries(steps.map((step) => [step, ofStep(step)])) as Durations["usual"];
   const limited = all.filter(({ isLimited }) => isLimited === true);
-  return { usual, ofVm: ownFigures(all, ownSamplesMin), limited: ownFigures(limited, 1) };
+  const own = { ofVm: ownFigures(all, ownSamplesMin), once: ownFigures(all, 1) };
+  return { usual, ...own, limited: ownFigures(limited, 1) };
 }
 
 /** Each measurement of the history, with the limit of moves at that time. */

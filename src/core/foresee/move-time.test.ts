@@ -90,3 +90,25 @@ function event(type: string, at: number, params: Params): StoredEvent {
   const told = { ...common, actor: systemActor, previous: "", type, at: at as WallMs, subjects, params: { ...params } };
   return { event: told, revision: at as Revision };
 }
+
+test("[FC1] of one that is far larger than all that were moved here it is a guess, until it was moved itself", () => {
+  const records = cluster("shared-dir", null).put(keys.vm(vmId("small")), vm("small"));
+  const large = vm("web");
+  records.put(keys.vm(web), { ...large, spec: { ...large.spec, memoryMiB: 6_000 } });
+  const moved = { "live-move": { ms: 900, samples: 5 }, pause: { ms: 600, samples: 5 } };
+  const none = measureDurations([]);
+  const once = new Map([[vmId("small"), moved]]);
+  const told = (durations: Partial<Durations>) => {
+    const { takes, pause } = moveTime(records.view, { ...none, usual: { ...none.usual, ...moved }, ...durations }, web);
+    return [takes, pause];
+  };
+  expect(told({ once })).toEqual([
+    { ms: 900, samples: 0 },
+    { ms: 600, samples: 0 },
+  ]);
+  const own = { "live-move": { ms: 3_000, samples: 1 }, pause: { ms: 2_800, samples: 1 } };
+  expect(told({ once: new Map([...once, [web, own]]) })).toEqual([own["live-move"], own.pause]);
+  const another = { ...records.view.vms.get(vmId("small"))?.value, spec: { ...large.spec, memoryMiB: 4_000 } };
+  records.put(keys.vm(vmId("small")), another as never);
+  expect(told({ once })[0]).toEqual({ ms: 900, samples: 5 });
+});

@@ -13,7 +13,8 @@ export function moveLimit({ policy }: ClusterView): number | null {
 
 /**
  * How long a live move of the VM takes, and how long its guest stands still meanwhile: as its own moves took at the limit that is
- * in force now, else as it was here before, and no less than all that it has takes at that limit.
+ * in force now, else as it was here before, and no less than all that it has takes at that limit. Of one that is far larger than
+ * all that were moved here it is a guess until it was moved itself.
  */
 export function moveTime(
   view: ClusterView,
@@ -21,11 +22,16 @@ export function moveTime(
   vm: VmId,
 ): { readonly takes: Duration; readonly pause: Duration } {
   const limit = moveLimit(view);
-  const memoryMiB = figureOf(view, vm, "dynamic").memoryMiB;
+  const { memoryMiB } = figureOf(view, vm, "dynamic");
+  const isLarger = isFarLarger(view, durations, vm);
+  const before = (step: "live-move" | "pause"): Duration => {
+    if (!isLarger || durations.ofVm.get(vm)?.[step] !== undefined) return durationOf(durations, step, vm);
+    // What smaller ones took says little of it: its own few moves say more, and without any it is no more than a guess.
+    return durations.once.get(vm)?.[step] ?? { ...durations.usual[step], samples: 0 };
+  };
   const own = durations.limited.get(vm);
-  const takes =
-    own?.["live-move"] ?? atLeast(durationOf(durations, "live-move", vm), memoryMiB + disksMiB(view, vm), limit);
-  const pause = own?.pause ?? durationOf(durations, "pause", vm);
+  const takes = own?.["live-move"] ?? atLeast(before("live-move"), memoryMiB + disksMiB(view, vm), limit);
+  const pause = own?.pause ?? before("pause");
   // With KVM it stands for what is left at the end, which the policy bounds.
   if (whyStoppedFirst(view, vm) === undefined) return { takes, pause };
   if (own?.pause !== undefined) return { takes, pause };
@@ -33,9 +39,23 @@ export function moveTime(
   return { takes, pause: atLeast(pause, memoryMiB, limit) };
 }
 
-function atLeast(duration: Duration, sizeMiB: number, limit: number | null): Duration {
+const farLarger = 2;
+
+/** There is far more to send of it than of any other VM that was moved here. */
+function isFarLarger(view: ClusterView, { once }: Durations, vm: VmId): boolean {
+  const sizes = [...once].flatMap(([other, { "live-move": moved }]) => {
+    return moved === undefined || other === vm || !view.vms.has(other) ? [] : [sizeMiB(view, other)];
+  });
+  return sizes.length > 0 && sizeMiB(view, vm) > farLarger * Math.max(...sizes);
+}
+
+function sizeMiB(view: ClusterView, vm: VmId): number {
+  return figureOf(view, vm, "dynamic").memoryMiB + disksMiB(view, vm);
+}
+
+function atLeast(duration: Duration, toSendMiB: number, limit: number | null): Duration {
   // Whole milliseconds, as all times: a limit hardly ever divides what there is to send.
-  return limit === null ? duration : { ...duration, ms: Math.max(duration.ms, Math.ceil((sizeMiB / limit) * 1_000)) };
+  return limit === null ? duration : { ...duration, ms: Math.max(duration.ms, Math.ceil((toSendMiB / limit) * 1_000)) };
 }
 
 /** What goes along from the host's own pools; copies that are there already are not sent again. */

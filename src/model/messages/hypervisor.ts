@@ -110,7 +110,8 @@ export const hypervisorMessages = {
   "pool-full": {
     cause: "Pool {pool} has room for {freeMiB} MiB, once its disks are full; {needMiB} MiB were asked for.",
     effect: "The disk was not created.",
-    remedy: "Delete disks that are not needed, choose a smaller size or another pool, or add storage.",
+    remedy:
+      "Delete disks in it that are not needed, or add storage. A new disk may be smaller or go to another pool; a VM that moves may go to another host.",
   },
   "pool-quota": {
     cause: "Pool {pool} may hold {quotaMiB} MiB, of which {freeMiB} MiB are left; {needMiB} MiB were asked for.",

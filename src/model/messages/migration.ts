@@ -190,7 +190,7 @@ export const migrationMessages = {
   },
   "disk-left-alone": {
     cause:
-      "What lies in pool {pool} of {host} as volume {volume} is not known to have been made for a move of VM {vm} to there, or was by an earlier version.",
+      "Volume {volume} in pool {pool} of {host} was left alone: nobody knows it to have been made by a move of VM {vm} (an earlier version did not note that).",
     effect: "It was not touched; no disks of the VM can be moved to {host} as long as it lies there.",
     remedy:
       "Find out whose it is. A copy that a deleted group has kept goes with its recovery points where a group protects the VM with {host} again and is deleted with `--replicas remove`; anything else is to be moved away by hand.",

@@ -58,6 +58,24 @@ describe("the host whose VM is copied", () => {
     expect(agent.take("go-on-alone")?.run).toEqual(run);
   });
 
+  test("[S16] what a guest writes as it is shut down waits for its copy no longer than before", () => {
+    const agent = agentWith({ kind: "in-sync" });
+    agent.take("resync");
+    agent.records.put(keys.vm(web), { ...agent.records.view.vms.get(web)?.value, requested: "stopped" });
+    agent.wait(limits.tickMs);
+    expect(agent.take("stop")?.run).toEqual(run);
+    agent.tell({ kind: "replica", event: { kind: "waits", run, detail: "" } });
+    expect([stateIn(agent), agent.take("go-on-alone")]).toEqual(["stale", undefined]);
+    for (let sent = agent.take("commit"); sent !== undefined; sent = agent.take("commit"))
+      agent.tell({ kind: "commit-ended", id: sent.id, end: { kind: "unknown", cause: "no answer" } });
+    agent.records.put(key, { ...agent.records.view.replicas.get(key)?.value, state: stale });
+    agent.wait(limits.tickMs);
+    expect(agent.take("go-on-alone")?.run).toEqual(run);
+    // Nothing else is begun for it.
+    for (const kind of ["attach", "resync", "reach", "detach"] as const)
+      expect([kind, agent.take(kind)]).toEqual([kind, undefined]);
+  });
+
   test("[S18, S24] a copy that may have gone on elsewhere is let go as the branch that it is, and not brought up to date", () => {
     const agent = agentWith({ kind: "diverged", at: 0 as WallMs, kept: true });
     agent.tell({ kind: "replica", event: { kind: "waits", run, detail: "" } });

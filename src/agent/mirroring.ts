@@ -53,6 +53,7 @@ export function settleMirrors(building: Building, incarnation: Incarnation): voi
     // While it is being moved its writes wait for its copy as ever; once it is handed over this one does not own it.
     const isLeaving = phase === "moving" && moving?.part === "leaving";
     if (phase === "running" || phase === "paused" || isLeaving) settleRun(building, local);
+    else if (phase === "stopping") settleStopping(building, local);
   }
   forgetNotes(building);
   writeCopying(building);
@@ -81,14 +82,10 @@ type Here = {
 };
 
 function settleRun(building: Building, local: Local): void {
-  const { view } = building.happened;
   const { run } = local;
   const key = runKey(run);
   const mirror = building.state.replicas.mirrors.get(key);
-  const protection = protectionOf(view, run.vm);
-  const isMirrored = protection?.group.mode.kind === "synchronous";
-  const works = isMirrored && isWorking(view, protection.group) ? protection : undefined;
-  const to = protection?.to ?? hostsWithCopies(view, run.vm).find((host) => host !== building.state.self);
+  const to = copiedTo(building, local);
   // While the record of it is on its way, for as long as nobody takes it.
   if (mirror !== undefined && to !== undefined) goByHost(building, mirror, to);
   if (building.busy(replicaSubject(run.vm))) return;
@@ -97,7 +94,22 @@ function settleRun(building: Building, local: Local): void {
     if (isFree && isLeftForBoth(building, run, building.state.self, () => undefined)) step(building, "detach", mirror);
     return;
   }
-  const here: Here = {
+  const here = hereOf(building, local, to);
+  if (mirror !== undefined) settleMirror(building, here, mirror);
+  else settleUnmirrored(building, here);
+}
+
+function copiedTo({ state, happened }: Building, { run }: Local): HostId | undefined {
+  const { view } = happened;
+  return protectionOf(view, run.vm)?.to ?? hostsWithCopies(view, run.vm).find((host) => host !== state.self);
+}
+
+function hereOf({ happened: { view } }: Building, local: Local, to: HostId): Here {
+  const { run } = local;
+  const protection = protectionOf(view, run.vm);
+  const isMirrored = protection?.group.mode.kind === "synchronous";
+  const works = isMirrored && isWorking(view, protection.group) ? protection : undefined;
+  return {
     local,
     to,
     protection: works,
@@ -105,8 +117,18 @@ function settleRun(building: Building, local: Local): void {
     copies: copiesState(view, run.vm, run, to),
     doors: works === undefined ? undefined : doorsTo(view, run.vm, run, to),
   };
-  if (mirror !== undefined) settleMirror(building, here, mirror);
-  else settleUnmirrored(building, here);
+}
+
+/** S16: what a guest writes as it shuts down waits no longer than anything else; nothing is begun for it any more. */
+function settleStopping(building: Building, local: Local): void {
+  const mirror = building.state.replicas.mirrors.get(runKey(local.run));
+  const to = copiedTo(building, local);
+  if (mirror === undefined || to === undefined || mirror.ended) return;
+  goByHost(building, mirror, to);
+  if (building.busy(replicaSubject(local.run.vm))) return;
+  const here = hereOf(building, local, to);
+  if (here.copies === "stale" && mirror.told !== "alone") goOnAlone(building, here, mirror);
+  else if (here.copies !== "stale" && mirror.waits) record(building, here, "silent");
 }
 
 /** Nothing is copied yet: recorded first, then begun. */

@@ -43,7 +43,7 @@ const none: readonly HostId[] = [];
 
 /**
  * Targets to which the VM could not be moved since it last arrived, for causes of theirs: what failed last comes last. That a host
- * is to become empty mends none of them.
+ * is to become empty, or is none of those any more, counts for nothing: it only comes last.
  */
 export function failedTargets(view: ClusterView, vm: VmId): readonly HostId[] {
   const plan = view.plans.get(vm);

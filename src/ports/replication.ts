@@ -149,7 +149,8 @@ export type CopyProgress = {
 /**
  * `copied`: as far as it looks, everything is there: ask `confirm` before it is recorded. `waits`: a write has waited for
  * the bound: record stale, then `goOnAlone`; or let the guest wait on. `holds`: the relay was started anew and holds, as at
- * every start: where the record says stale, `goOnAlone` again. `ended`: QEMU itself has ended the mirror, and writes go on
+ * every start: where the record says stale, `goOnAlone` again; until then, and until `resync`, it sends nothing to the replica where the
+ * one before it was told to go on without. `ended`: QEMU itself has ended the mirror, and writes go on
  * without it: record stale at once, then `detach`. `link`: how the replica is reached, and what that link is capable of.
  */
 export type ReplicaEvent =

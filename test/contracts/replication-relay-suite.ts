@@ -65,6 +65,7 @@ export function replicationRelaySuite(name: string, openRig: () => Promise<Repli
       await inSync();
       await rig.killRelay();
       await write(0, 16, 84);
+      await rig.until("it is told that another relay is there", () => told("holds").length > 0);
       expect(told("holds")).toHaveLength(1);
       await expectSame(await copies());
     });

@@ -48,6 +48,7 @@ export const suites = {
       ...["test/contracts/replica-watch.test.ts", "test/contracts/relay-silent-real.test.ts"],
       ...[
         "test/contracts/relay-slow-peer.test.ts",
+        "test/contracts/relay-left.test.ts",
         "src/adapters/qemu/door.test.ts",
         "src/adapters/nbd/relay-patience.test.ts",
       ],

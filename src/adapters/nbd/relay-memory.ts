@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { readDurable, writeDurably } from "../qemu/replica-files.ts";
@@ -14,6 +14,13 @@ export function memoryFile(control: string): string {
   return join(dirname(control), "copies.json");
 }
 
+/** Beside it, too. */
+export function leftFile(control: string): string {
+  return join(dirname(control), "left");
+}
+
+export type Left = "stale" | "gone";
+
 /**
  * What the relays of one run copied to. QEMU's bitmaps outlive a relay: the next one has to know which images they fit, or what
  * was copied before would pass for being in an image that was made anew (S18, S21).
@@ -27,7 +34,7 @@ export class RelayMemory {
 
   constructor(control: string) {
     this.#file = memoryFile(control);
-    this.#leftFile = join(dirname(control), "left");
+    this.#leftFile = leftFile(control);
     const found = readDurable(this.#file, memorySchema);
     this.isUnreadable = found === undefined && existsSync(this.#file);
     this.#known = new Map(Object.entries(found ?? {}));
@@ -45,21 +52,25 @@ export class RelayMemory {
     this.#known.set(volume, copy);
   }
   /**
-   * S20: the guest goes on without its copies. What they hold is of one moment as long as nothing newer is written there, and
-   * without what came before it.
+   * S20: the guest goes on without its copies: `stale`, and what it writes is noted by QEMU; `gone`, and by nobody. What they hold
+   * is of one moment as long as nothing newer is written there without what came before it.
    */
-  get isLeft(): boolean {
-    return existsSync(this.#leftFile);
+  get left(): Left | undefined {
+    try {
+      return readFileSync(this.#leftFile, "utf8") === "gone" ? "gone" : "stale";
+    } catch {
+      return undefined; // Nobody has noted it.
+    }
   }
 
-  noteLeft(isLeft: boolean): void {
-    if (!isLeft) rmSync(this.#leftFile, { force: true });
-    else {
-      try {
-        writeFileSync(this.#leftFile, "");
-      } catch {
-        // Without room for an empty file: the guest that waits comes first, and only a relay that dies now would need it.
-      }
+  /** Null: they are sent to again. False: it cannot be noted. */
+  noteLeft(left: Left | null): boolean {
+    try {
+      if (left === null) rmSync(this.#leftFile, { force: true });
+      else writeFileSync(this.#leftFile, left);
+      return true;
+    } catch {
+      return false;
     }
   }
 }

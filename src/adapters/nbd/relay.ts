@@ -84,8 +84,10 @@ class RelayProcess {
     };
     const memory = new RelayMemory(config.control);
     this.#memory = memory;
-    // The one before it was told that the guest goes on alone: nothing is sent there until the next resync.
-    if (memory.isLeft) this.#connecting = false;
+    // The one before it was told that the guest goes on alone: nothing is sent there until the next resync, or ever.
+    const left = config.letsGo ? undefined : memory.left;
+    if (left !== undefined) this.#connecting = false;
+    if (left === "gone") this.#mode = "gone";
     this.#lanes = config.volumes.map(({ volume }) => new RelayLane(volume, () => this.#config, memory, events));
   }
 
@@ -191,8 +193,9 @@ class RelayProcess {
   }
 
   #answerFromNowOn(mode: "stale" | "gone"): void {
-    if (mode === "stale") this.#memory.noteLeft(true);
     if (this.#mode !== "gone") this.#mode = mode;
+    // Where it cannot be noted, the guest that waits comes first: only a relay that dies as well would need it.
+    if (!this.#config.letsGo) this.#memory.noteLeft(this.#mode === "gone" ? "gone" : "stale");
     this.#connecting = false;
     this.#bar = undefined;
     for (const lane of this.#lanes) lane.answerAll();
@@ -213,8 +216,10 @@ class RelayProcess {
         else if (this.#isBehind()) {
           this.#connecting = this.#mode === "hold";
           done("what lies there is not what was copied to");
+        } else if (!this.#memory.noteLeft(null)) {
+          this.#connecting = false;
+          done("it cannot be noted that the copies are written to again");
         } else {
-          this.#memory.noteLeft(false);
           this.#mode = "hold";
           done(null);
         }

@@ -12,7 +12,7 @@ import {
   relayConfigSchema,
   relaySaysSchema,
 } from "../nbd/relay-control.ts";
-import { memoryFile } from "../nbd/relay-memory.ts";
+import { leftFile, memoryFile } from "../nbd/relay-memory.ts";
 import { configFile, endRelays, noteRelay } from "./replica-relay-process.ts";
 
 const limits = {
@@ -48,7 +48,7 @@ export function relayFolder(runDir: string, name: string): string {
 /** Of a relay that has copied nothing yet. */
 export function writeRelayConfig(folder: string, config: RelayConfig): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  rmSync(memoryFile(config.control), { force: true });
+  for (const file of [memoryFile(config.control), leftFile(config.control)]) rmSync(file, { force: true });
   const file = configFile(folder);
   writeFileSync(`${file}.new`, JSON.stringify(config), { mode: 0o600 });
   renameSync(`${file}.new`, file);

@@ -281,6 +281,8 @@ async function resync(source: Source, attached: Attached, doors: readonly Door[]
     return jobs === undefined ? unanswered : refuse("replica-job-gone", { vm: run.vm });
   const end = await attached.keeper.order({ kind: "connect", doors: [...doors] }, null);
   if (end.kind === "no" && attached.keeper.state?.behind === true) return refuse("replica-copy-other", { vm: run.vm });
+  // It was to be taken apart once: what was written since is noted nowhere.
+  if (end.kind === "no" && attached.keeper.state?.mode === "gone") return refuse("replica-job-gone", { vm: run.vm });
   if (end.kind === "no") return refuse("replica-resync-ended", { vm: run.vm, detail: end.why });
   if (end.kind === "silent") return { kind: "unknown", cause: "its relay does not answer" };
   note(attached);

@@ -22,7 +22,7 @@ export type SimRelayConfig = {
   /** What the relays of this run copied to: it outlives each of them. */
   readonly known: Map<VolumeId, SimExport["known"]>;
   /** The guest goes on without its copies: what they hold stays as it is; it outlives each of them, too (S20). */
-  readonly left: { is: boolean };
+  readonly left: { as: "stale" | "gone" | undefined };
 };
 
 type Waiting = {
@@ -73,7 +73,8 @@ export class SimRelay implements SimRelayPort {
   constructor(world: ReplicaWorld, config: SimRelayConfig) {
     this.config = config;
     this.#world = world;
-    this.#connecting = !config.left.is;
+    this.#connecting = config.left.as === undefined;
+    if (config.left.as === "gone") this.mode = "gone";
     this.#lanes = config.volumes.map((volume) => ({
       volume,
       up: undefined,
@@ -131,8 +132,8 @@ export class SimRelay implements SimRelayPort {
 
   answerFromNowOn(mode: "stale" | "gone"): void {
     this.#world.leftBehind?.(this.config.vm, this.config.epoch);
-    if (mode === "stale") this.config.left.is = true;
     if (this.mode !== "gone") this.mode = mode;
+    this.config.left.as = this.mode === "gone" ? "gone" : "stale";
     this.#connecting = false;
     this.#bar = undefined;
     for (const lane of this.#lanes) {
@@ -151,7 +152,7 @@ export class SimRelay implements SimRelayPort {
       act: () => {
         const how = this.#isBehind ? "other" : "connected";
         if (this.#connecting && how === "connected") {
-          this.config.left.is = false;
+          this.config.left.as = undefined;
           this.mode = "hold";
         }
         done(this.#connecting ? how : "overtaken");

@@ -96,7 +96,7 @@ export class SimReplicaSource implements ReplicaSource {
       const { to, doors, waitMs } = request;
       const volumes = request.volumes.map(({ volume }) => volume);
       const isEqual = request.isEqual === true;
-      const outliving = { known: new Map(), left: { is: false } };
+      const outliving = { known: new Map(), left: { as: undefined } };
       const config = { host: this.#host.id, to, vm, epoch: run.epoch, doors, volumes, waitMs, isEqual, ...outliving };
       const relay = new SimRelay(this.#outside, config);
       this.#host.relays.set(nameOf(run), { run, relay });
@@ -168,6 +168,7 @@ export class SimReplicaSource implements ReplicaSource {
       connect((how) => {
         if (!this.isOpen) return;
         if (how === "other") return over(refuse("replica-copy-other", { vm: run.vm }));
+        if (how === "overtaken" && relay.mode === "gone") return over(refuse("replica-job-gone", { vm: run.vm }));
         if (how === "overtaken") return over(refuse("replica-resync-ended", { vm: run.vm, detail: "overtaken" }));
         attached.since = relay.refused;
         attached.copied = false;

@@ -60,8 +60,11 @@ export type Copy = {
   killedBy: "driver" | "guard" | undefined;
   /** It can write its volumes: not while it waits for a guest, nor once it has handed it over. */
   imagesOpen: boolean;
-  /** It bears a later epoch than it was started with: that one began with the adoption (S14). */
-  isAdopted: boolean;
+  /**
+   * It was adopted while it handed its guest over, and may let go of its images only after that: that it has them again is no second
+   * start of the epoch that began with the adoption (S14). Until it goes on.
+   */
+  isTakenBack: boolean;
   readonly moving: Moving;
   /** Volumes of it that lie in its host's local pools. */
   readonly local: readonly string[];

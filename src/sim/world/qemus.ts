@@ -104,17 +104,19 @@ export class Qemus {
       diesNotBefore: 0,
       killedBy: undefined,
       imagesOpen: false,
-      isAdopted: false,
+      isTakenBack: false,
       moving: notMoving(),
     };
     const copy: Copy = { id: this.#lastId, host, vm, strict, run, local, ...life };
     return { kind: "made" as const, copy, folder };
   }
 
-  /** A guest that came in goes on here: to the truth that is a start, unless it was adopted. False: another process has its images. */
+  /** A guest that came in goes on here: to the truth that is a start, unless it was taken back. False: another process has its images. */
   openImages(copy: Copy): boolean {
+    const { isTakenBack } = copy;
+    copy.isTakenBack = false;
     if (copy.imagesOpen) return true;
-    if (copy.isAdopted) this.#witness.takesUp(copy);
+    if (isTakenBack) this.#witness.takesUp(copy);
     else this.#witness.starting(copy);
     return !this.#isLocked(copy) && this.#open(copy);
   }
@@ -148,7 +150,7 @@ export class Qemus {
     this.#standing.delete(copy);
     this.#witness.adopting(copy, as);
     copy.run = as;
-    copy.isAdopted = true;
+    copy.isTakenBack = copy.imagesOpen && copy.moving.stream?.isOver === false;
     this.#open(copy);
   }
 

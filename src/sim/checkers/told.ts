@@ -77,9 +77,11 @@ export const waitsAreTold: CheckerKind = {
         lookAt = world.scheduler.now + lookEveryMs;
         look();
       },
+      beats: ({ value }) => {
+        if (value !== undefined) beatAt = world.scheduler.now;
+      },
       committed: ({ name, value }) => {
         if (name.kind === "owner" || name.kind === "vm" || name.kind === "vm-plan") giveUp(name.vm);
-        if (name.kind === "heartbeat" && value !== undefined) beatAt = world.scheduler.now;
         if (name.kind === "event" && value !== undefined) heard(value as Event);
       },
     };

@@ -65,5 +65,5 @@ function lacksPool(building: Building): boolean {
 }
 
 function sameFacts(a: HostFacts, b: HostFacts): boolean {
-  return isSame({ ...a, at: 0 }, { ...b, at: 0 });
+  return isSame(a, { ...b, at: a.at });
 }

@@ -11,6 +11,7 @@ import {
   recordChanges,
   testDue,
   unwantedPoints,
+  vmsWithPointsAt,
   withProof,
   withTestOfGone,
 } from "../core/points.ts";
@@ -40,8 +41,7 @@ export function settleKeeping(building: Building, incarnation: Incarnation): voi
   const { self, replicas } = building.state;
   // What is fenced records nothing any more, and would be refused as fast as it asks.
   if (view.hosts.get(self)?.value.incarnation !== incarnation || fenceOf(view, self, incarnation) !== undefined) return;
-  const vms = new Set<VmId>();
-  for (const { value } of view.points.values()) if (value.host === self) vms.add(value.vm);
+  const vms = new Set(vmsWithPointsAt(view, self));
   for (const [vm, { doors }] of replicas.receiving) if (doors !== null) vms.add(vm);
   for (const vm of [...vms].sort()) settleVm(building, vm);
   recordProofs(building);

@@ -1,4 +1,5 @@
 import { inKeyOrder } from "../base/order.ts";
+import { derived } from "../core/derived.ts";
 import { put, transaction, unchanged } from "../core/transactions.ts";
 import { keys } from "../model/keys.ts";
 import type { PointWish } from "../model/point-records.ts";
@@ -13,11 +14,17 @@ type Wished<A extends PointWish["act"]> = PointIntent & { readonly wish: Extract
 /** Wishes for this host that nobody has begun to carry out, the oldest id first. */
 export function openWishes<A extends PointWish["act"]>(building: Building, act: A): readonly Wished<A>[] {
   const { state, happened } = building;
-  return inKeyOrder(happened.view.intents).flatMap(([id, { value }]) => {
-    if (value.kind !== "point" || value.wish.act !== act || value.host !== state.self) return [];
-    return value.answer.kind === "open" && !isWishTaken(state, id) ? [value as Wished<A>] : [];
+  return openInView(happened.view).flatMap((value) => {
+    if (value.wish.act !== act || value.host !== state.self || isWishTaken(state, value.id)) return [];
+    return [value as Wished<A>];
   });
 }
+
+const openInView = derived(["intent"], (view): readonly PointIntent[] =>
+  inKeyOrder(view.intents).flatMap(([, { value }]) =>
+    value.kind === "point" && value.answer.kind === "open" ? [value] : [],
+  ),
+);
 
 export function refuseWish(building: Building, wish: PointIntent, code: string, params: Params): void {
   const answer = { kind: "refused" as const, code, params, at: building.happened.wall };

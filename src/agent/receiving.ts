@@ -4,7 +4,7 @@ import { limits } from "../core/limits.ts";
 import { giveUpCopies } from "../core/local-copies.ts";
 import { replicationLinks } from "../core/migration-links.ts";
 import { isBeingRemoved, isCountedOn, mayBeRemoved } from "../core/replica-removal.ts";
-import { copiesOn } from "../core/replication.ts";
+import { copiesOn, vmsWithCopiesOn } from "../core/replication.ts";
 import { sealedCycle } from "../core/replication-cycles.ts";
 import { copiesState, groupOf, protectionOf, runToReceive } from "../core/replication-duty.ts";
 import {
@@ -38,8 +38,7 @@ export function settleReceiving(building: Building, incarnation: Incarnation): v
     if (group.source !== self && group.target !== self) continue;
     for (const vm of group.vms) settleVm(building, vm, incarnation);
   }
-  const left = new Set([...view.replicas.values()].flatMap(({ value }) => (value.host === self ? [value.vm] : [])));
-  for (const vm of [...left].sort())
+  for (const vm of vmsWithCopiesOn(view, self))
     if (mayBeRemoved(view, vm, self) ? hasItsOwn(building, vm) : isLeft(view, vm, self))
       forget(building, vm, incarnation);
 }

@@ -122,6 +122,7 @@ function claim(building: Building, local: Local, incarnation: Incarnation): void
 
 /** Unread is not absent: a VM whose records a newer version wrote is neither stopped nor killed for that. */
 function isUnreadable(view: ClusterView, vm: VmId): boolean {
+  if (view.unreadable.size === 0) return false;
   return [keys.vm(vm), keys.owner(vm), keys.vmMove(vm)].some((key) => view.unreadable.has(key));
 }
 

@@ -97,7 +97,7 @@ function foundCpu(building: Building, { run, phase }: Local): Pick<VmStatus, "cp
 }
 
 function sameStatus(a: VmStatus, b: VmStatus): boolean {
-  return isSame({ ...a, since: 0 }, { ...b, since: 0 });
+  return isSame(a, { ...b, since: a.since });
 }
 
 function told(building: Building, status: VmStatus, local: Local): EventDraft[] {

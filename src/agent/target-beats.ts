@@ -1,5 +1,7 @@
+import { derived } from "../core/derived.ts";
 import { limits } from "../core/limits.ts";
 import type { HostId, InstantMs } from "../model/ids.ts";
+import type { Replica } from "../model/replication-records.ts";
 import type { ClusterView, Touched } from "../model/view.ts";
 import type { AgentState } from "./state.ts";
 
@@ -18,14 +20,18 @@ export function noteBeats(state: AgentState, view: ClusterView, touched: Touched
   return { ...state, beats };
 }
 
+const toRemove = derived(["replica"], (view): readonly Replica[] =>
+  [...view.replicas.values()].flatMap(({ value }) => (value.toRemove === true ? [value] : [])),
+);
+
 function targetsOf({ locals, self }: AgentState, view: ClusterView): Set<HostId> {
   const targets = new Set<HostId>();
   for (const { run, moving } of locals.values()) {
     const to = moving?.part === "leaving" ? view.moves.get(run.vm)?.value.to : undefined;
     if (to !== undefined) targets.add(to);
   }
-  for (const { value } of view.replicas.values()) {
-    const owner = value.toRemove === true && value.host === self ? view.owners.get(value.vm)?.value.host : undefined;
+  for (const { host, vm } of toRemove(view)) {
+    const owner = host === self ? view.owners.get(vm)?.value.host : undefined;
     if (owner !== undefined) targets.add(owner);
   }
   return targets;

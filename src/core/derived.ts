@@ -12,12 +12,17 @@ export function derived<T>(
   const known = new WeakMap<ClusterView, { readonly revisions: readonly number[]; readonly value: T }>();
   return (view) => {
     const before = known.get(view);
-    const isSame = before?.revisions.every((revision, i) => revision === changedAt(view, kinds[i]));
-    if (before !== undefined && isSame === true) return before.value;
+    if (before !== undefined && isAsOf(view, kinds, before.revisions)) return before.value;
     const value = compute(view);
     known.set(view, { revisions: kinds.map((kind) => changedAt(view, kind)), value });
     return value;
   };
+}
+
+// Asked many times in each step: without a function for each kind.
+function isAsOf(view: ClusterView, kinds: readonly KeyName["kind"][], revisions: readonly number[]): boolean {
+  for (let i = 0; i < kinds.length; i++) if (revisions[i] !== changedAt(view, kinds[i])) return false;
+  return true;
 }
 
 function changedAt(view: ClusterView, kind: KeyName["kind"] | undefined): number {

@@ -27,6 +27,18 @@ const pointsByVm = derived(["point"], (view: ClusterView): ReadonlyMap<VmId, rea
   return found;
 });
 
+const vmsWithPoints = derived(["point"], (view): ReadonlyMap<HostId, ReadonlySet<VmId>> => {
+  const found = new Map<HostId, Set<VmId>>();
+  for (const { value } of view.points.values())
+    found.set(value.host, (found.get(value.host) ?? new Set<VmId>()).add(value.vm));
+  return found;
+});
+
+/** The VMs of which points lie there by the records. */
+export function vmsWithPointsAt(view: ClusterView, host: HostId): ReadonlySet<VmId> {
+  return vmsWithPoints(view).get(host) ?? new Set();
+}
+
 /** All that are on record of the VM, oldest first. */
 export function pointsOf(view: ClusterView, vm: VmId): readonly Stored<Point>[] {
   return pointsByVm(view).get(vm) ?? [];

@@ -6,6 +6,7 @@ import type { HeldOwner, HostRegistration } from "../model/records.ts";
 import type { Replica, ReplicaState } from "../model/replication-records.ts";
 import type { Compare, Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
+import { derived } from "./derived.ts";
 import { put, stillIn, transaction, unchanged } from "./transactions.ts";
 
 // What is recorded of the copies of a VM's volumes, by the agent of the host that runs it. Each transaction is about all of
@@ -26,9 +27,25 @@ export function copiesOn(view: ClusterView, vm: VmId, host: HostId): readonly Co
   });
 }
 
+const copied = derived(["replica"], (view): ReadonlySet<VmId> => {
+  return new Set([...view.replicas.values()].map(({ value }) => value.vm));
+});
+
+const copiedTo = derived(["replica"], (view): ReadonlyMap<HostId, readonly VmId[]> => {
+  const found = new Map<HostId, Set<VmId>>();
+  for (const { value } of view.replicas.values())
+    found.set(value.host, (found.get(value.host) ?? new Set<VmId>()).add(value.vm));
+  return new Map([...found].map(([host, vms]) => [host, [...vms].sort(compareText)]));
+});
+
+/** The VMs of which any disk is recorded as lying at the host beside their own, in the order of their ids. */
+export function vmsWithCopiesOn(view: ClusterView, host: HostId): readonly VmId[] {
+  return copiedTo(view).get(host) ?? [];
+}
+
 /** Hosts of which anything is recorded as having a copy, in the order of their ids. */
 export function hostsWithCopies(view: ClusterView, vm: VmId): readonly HostId[] {
-  if (view.replicas.size === 0) return [];
+  if (!copied(view).has(vm)) return [];
   return [...view.members.keys()]
     .filter((host) => copiesOn(view, vm, host).some(({ record }) => record !== undefined))
     .sort(compareText);

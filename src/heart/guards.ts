@@ -35,11 +35,11 @@ function isToBeAsked(view: Extract<GuardView, { kind: "here" }>, incarnation: In
 
 /** S4: both have acknowledged the incarnation on their present connections. */
 export function bothReady(guards: GuardViews, incarnation: Incarnation): boolean {
-  return guardNames.every((name) => readyLeftovers(guards[name], incarnation) !== undefined);
+  return readyLeftovers(guards.a, incarnation) !== undefined && readyLeftovers(guards.b, incarnation) !== undefined;
 }
 
 export function bothHere(guards: GuardViews): boolean {
-  return guardNames.every((name) => guards[name].kind === "here");
+  return guards.a.kind === "here" && guards.b.kind === "here";
 }
 
 /** The highest incarnation that a guard has heard of; 0: none. A number is never used twice for two registrations. */
@@ -67,10 +67,11 @@ function readyLeftovers(view: GuardView, incarnation: Incarnation): number | und
 
 /** One guard that holds them is enough for the VMs to stand still. */
 export function anyFrozen(guards: GuardViews): boolean {
-  return guardNames.some((name) => {
-    const view = guards[name];
-    return view.kind === "here" && view.frozen;
-  });
+  return isFrozen(guards.a) || isFrozen(guards.b);
+}
+
+function isFrozen(view: GuardView): boolean {
+  return view.kind === "here" && view.frozen;
 }
 
 /** Brings the view of one guard up to what it says. Whether that moves a heartbeat on is beating.ts's business. */

@@ -78,8 +78,8 @@ function goOn(state: HeartState, event: HeartEvent): HeartStep {
 /** When something is due without another event; never later than `wakeMs`. */
 function dueAt(state: HeartState, at: InstantMs): InstantMs {
   const { phase } = state;
-  const until = (...instants: number[]): InstantMs =>
-    Math.max(at, Math.min(later(at, heartLimits.wakeMs), ...instants)) as InstantMs;
+  const until = (instant: number = Number.POSITIVE_INFINITY): InstantMs =>
+    Math.max(at, Math.min(later(at, heartLimits.wakeMs), instant)) as InstantMs;
   switch (phase.kind) {
     case "idle":
     case "looking":

@@ -1,5 +1,4 @@
 import { type InstantMs, later } from "../model/ids.ts";
-import { guardNames } from "../ports/guard.ts";
 import type { HeartSays } from "../ports/heart.ts";
 import { anyFrozen, bothHere, bothReady } from "./guards.ts";
 import { heartLimits } from "./limits.ts";
@@ -67,12 +66,15 @@ function troubleOf(state: HeartState, phase: Phase, at: InstantMs): Trouble | nu
 
 function guardTrouble(state: HeartState): Trouble | null {
   if (!bothHere(state.guards)) return "heart-guard-away";
-  const isAny = (is: (view: Extract<GuardView, { kind: "here" }>) => boolean): boolean =>
-    guardNames.some((name) => {
-      const view = state.guards[name];
-      return view.kind === "here" && is(view);
-    });
-  if (isAny(({ answer }) => answer.kind === "failed")) return "heart-guard-refuses";
-  if (isAny(({ frozen, verified }) => frozen && !verified)) return "heart-freeze-unverified";
-  return null;
+  const { a, b } = state.guards;
+  if (refuses(a) || refuses(b)) return "heart-guard-refuses";
+  return isUnverified(a) || isUnverified(b) ? "heart-freeze-unverified" : null;
+}
+
+function refuses(view: GuardView): boolean {
+  return view.kind === "here" && view.answer.kind === "failed";
+}
+
+function isUnverified(view: GuardView): boolean {
+  return view.kind === "here" && view.frozen && !view.verified;
 }

@@ -108,9 +108,12 @@ type VmSubKey = (typeof vmSubKeys)[keyof typeof vmSubKeys];
 export function parseKey(key: string): KeyName {
   const parts = key.split("/");
   // Without what is before the first slash and after the last one.
-  const count = parts.length - 2;
-  const part = (number: number): string | undefined => (number <= count ? parts[number] : undefined);
-  const [root, first, second, third] = [part(1), part(2), part(3), part(4)];
+  parts.pop();
+  const count = parts.length - 1;
+  const root = parts[1];
+  const first = parts[2];
+  const second = parts[3];
+  const third = parts[4];
   switch (root) {
     case "cluster":
     case "policy":

@@ -29,7 +29,13 @@ import { groupSchema, replicaSchema, vmCopyingSchema } from "./replication-recor
 import { lastEditSchema, ruleSchema } from "./rules.ts";
 import type { Change } from "./transaction.ts";
 
-export type Parsed = { readonly name: KeyName; readonly value: unknown; readonly trouble: string | null };
+export type Parsed = {
+  readonly name: KeyName;
+  readonly value: unknown;
+  readonly trouble: string | null;
+  /** What its text says, unchecked; undefined: it was deleted, or is not JSON. */
+  readonly json: unknown;
+};
 
 // Several views in one process see the same change objects; each is parsed once.
 const parsedChanges = new WeakMap<Change, Parsed>();
@@ -77,18 +83,21 @@ export function parseChange(change: Change): Parsed {
   const known = parsedChanges.get(change);
   if (known !== undefined) return known;
   const name = parseKey(change.key);
-  const parsed = change.kind === "delete" ? { name, value: undefined, trouble: null } : parseText(name, change.text);
+  const parsed =
+    change.kind === "delete"
+      ? { name, value: undefined, trouble: null, json: undefined }
+      : parseText(name, change.text);
   parsedChanges.set(change, parsed);
   return parsed;
 }
 
 function parseText(name: KeyName, text: string): Parsed {
-  if (name.kind === "unknown" || name.kind === "vm-name" || name.kind === "request")
-    return { name, value: undefined, trouble: null };
   const json = parseJson(text);
-  if (json === undefined) return { name, value: undefined, trouble: "not JSON" };
+  if (name.kind === "unknown" || name.kind === "vm-name" || name.kind === "request")
+    return { name, value: undefined, trouble: null, json };
+  if (json === undefined) return { name, value: undefined, trouble: "not JSON", json };
   const result = schemas[name.kind].safeParse(json);
-  if (result.success) return { name, value: result.data, trouble: null };
+  if (result.success) return { name, value: result.data, trouble: null, json };
   const issue = result.error.issues[0];
-  return { name, value: undefined, trouble: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "unreadable"}` };
+  return { name, value: undefined, trouble: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "unreadable"}`, json };
 }

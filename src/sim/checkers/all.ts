@@ -1,6 +1,7 @@
 import { fencedSayNothing } from "./after-the-fence.ts";
 import { arrivalsAreTold } from "./arrivals.ts";
 import { evensOut } from "./balance.ts";
+import { certain } from "./certainty.ts";
 import { copiesCatchUp, copiesHaveOneWriter, countedCopiesStay, nothingLost, staleBeforeAlone } from "./copies.ts";
 import { copiesAreTriedSeldom } from "./copy-tries.ts";
 import { cyclesKeepTheirWord } from "./cycles.ts";
@@ -93,4 +94,5 @@ export const allCheckers: readonly CheckerKind[] = [
   takeoversAreWhole,
   comesToRest,
   waitsAreTold,
+  certain,
 ];

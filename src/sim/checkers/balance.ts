@@ -7,7 +7,7 @@ import type { Owner } from "../../model/records.ts";
 import type { Written } from "../world/truth.ts";
 import type { World } from "../world/world.ts";
 import { isWorth, Scales, type Weighed } from "./balance-scales.ts";
-import { behindMs, Certainty } from "./certainty.ts";
+import { behindMs, type Certainty, certaintyOf } from "./certainty.ts";
 import type { Fail, Writer } from "./checker.ts";
 import { Closure } from "./closure.ts";
 import type { CheckerKind } from "./kind.ts";
@@ -36,19 +36,10 @@ type Bundle = {
 export const evensOut: CheckerKind = {
   rule: "PL5",
   make: (world, fail) => {
-    const certainty = new Certainty(world);
-    const watch = new Watch(world, fail, certainty);
-    const ears = certainty.ears();
+    const watch = new Watch(world, fail, certaintyOf(world));
     return {
-      ...ears,
-      refused: (writer, transaction) => {
-        ears.refused?.(writer, transaction);
-        watch.scales.refused(transaction);
-      },
-      committed: (written, writer) => {
-        watch.committed(written, writer);
-        certainty.committed(written, writer);
-      },
+      refused: (_writer, transaction) => watch.scales.refused(transaction),
+      committed: (written, writer) => watch.committed(written, writer),
       levels: () => watch.standsStill(),
     };
   },

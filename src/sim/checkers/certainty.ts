@@ -8,6 +8,7 @@ import type { Life } from "../world/process.ts";
 import type { Written } from "../world/truth.ts";
 import type { World } from "../world/world.ts";
 import type { Checker, Writer } from "./checker.ts";
+import type { CheckerKind } from "./kind.ts";
 
 /** What the view of whoever decides may lie behind the store, and a transaction be under way. */
 export const behindMs = 12_000;
@@ -23,6 +24,18 @@ function goOn(steady: Steady | undefined, now: number, gapMs: number): Steady {
     ? { since: steady.since, last: now }
     : { since: now, last: now };
 }
+
+const known = new WeakMap<World, Certainty>();
+
+/** The one that all checkers of a world ask. */
+export function certaintyOf(world: World): Certainty {
+  const certainty = known.get(world) ?? new Certainty(world);
+  known.set(world, certainty);
+  return certainty;
+}
+
+/** Fails nothing itself. The last of all: what is committed becomes certain after each checker has had its own look at it. */
+export const certain: CheckerKind = { rule: "PL2", make: (world) => certaintyOf(world).eyes() };
 
 /**
  * What whoever decides must know, however late it hears: what has been so for a while. All else counts as unknown, so that
@@ -45,15 +58,11 @@ export class Certainty {
     this.#world = world;
   }
 
-  /** To be called before the checker's own look at it. */
-  committed({ name, value, before }: Written, writer: Writer | null): void {
+  #committed({ name, value, before }: Written, writer: Writer | null): void {
     const { now } = this.#world.scheduler;
     switch (name.kind) {
       case "rule":
         this.rulesAt = now;
-        return;
-      case "heartbeat":
-        if (value !== undefined) this.#beat(name.host, value as Heartbeat, now);
         return;
       case "host":
       case "maintenance":
@@ -80,9 +89,14 @@ export class Certainty {
     }
   }
 
-  /** The rest of what it hears. */
-  ears(): Pick<Checker, "heard" | "refused"> {
+  /** All that it learns from. */
+  eyes(): Omit<Checker, "rule"> {
     return {
+      committed: (written, writer) => this.#committed(written, writer),
+      beats: ({ name, value }) => {
+        if (name.kind === "heartbeat" && value !== undefined)
+          this.#beat(name.host, value as Heartbeat, this.#world.scheduler.now);
+      },
       heard: (life, by) => {
         if (by === "watch")
           this.#hearing.set(life, goOn(this.#hearing.get(life), this.#world.scheduler.now, hearingGapMs));

@@ -20,7 +20,10 @@ export type Writer = { readonly host: SimHost; readonly process: ProcessName; re
 export type Checker = {
   /** The rule of docs/RULES.md that it watches. */
   readonly rule: string;
+  /** A record was written or deleted; any but a heartbeat, which four in five are. */
   readonly committed?: (written: Written, writer: Writer | null) => void;
+  /** A heartbeat was. */
+  readonly beats?: (written: Written, writer: Writer | null) => void;
   readonly stamped?: (host: SimHost, heart: Life, guard: GuardName, stamp: number) => void;
   readonly starting?: (copy: Copy) => void;
   readonly adopting?: (copy: Copy, as: VmRun) => void;
@@ -50,6 +53,7 @@ export function hooksOf(checkers: readonly Checker[]): Hooks {
   const of = <K extends keyof Hooks>(hook: K): Hooks[K] => checkers.flatMap((one) => one[hook] ?? []) as never;
   return {
     committed: of("committed"),
+    beats: of("beats"),
     stamped: of("stamped"),
     starting: of("starting"),
     adopting: of("adopting"),

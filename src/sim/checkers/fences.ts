@@ -34,15 +34,16 @@ export const incarnations: CheckerKind = {
           }
           world.tell(name.host, "registered", { incarnation: is.incarnation }, "S1");
         }
-        if (name.kind === "heartbeat" && value !== undefined) {
-          if (world.truth.fences.has(`${name.host}/${name.incarnation}`)) {
-            fail(`a heartbeat of ${name.host}/${name.incarnation} was committed although it is fenced`);
-          }
-          const now = world.truth.registrations.get(name.host)?.incarnation;
-          if (now !== name.incarnation) fail(`${name.host}/${name.incarnation} beats although ${now} is registered`);
-          if (writer?.host !== registrants.get(name.host))
-            fail(`${name.host}/${name.incarnation} beats by a machine that did not register it`);
+      },
+      beats: ({ name, value }, writer) => {
+        if (name.kind !== "heartbeat" || value === undefined) return;
+        if (world.truth.fences.has(`${name.host}/${name.incarnation}`)) {
+          fail(`a heartbeat of ${name.host}/${name.incarnation} was committed although it is fenced`);
         }
+        const now = world.truth.registrations.get(name.host)?.incarnation;
+        if (now !== name.incarnation) fail(`${name.host}/${name.incarnation} beats although ${now} is registered`);
+        if (writer?.host !== registrants.get(name.host))
+          fail(`${name.host}/${name.incarnation} beats by a machine that did not register it`);
       },
     };
   },

@@ -77,8 +77,10 @@ export const maintenanceIsKept: CheckerKind = {
     const reached = new Reached(world);
     const since = new Map<string, number>();
     return {
+      beats: ({ value }) => {
+        if (value !== undefined) reached.beat();
+      },
       committed: ({ name, value, before }, writer) => {
-        if (name.kind === "heartbeat" && value !== undefined) reached.beat();
         if (name.kind === "maintenance") {
           if (value === undefined) since.delete(name.host);
           else since.set(name.host, reached.ms());

@@ -51,10 +51,12 @@ export const orders: CheckerKind = {
         fail(`${by} orders the fence of ${host}, whose agent is gone, but whose VMs all ran at its last heartbeat`);
     };
     return {
+      beats: ({ name, value }) => {
+        if (name.kind === "heartbeat" && value !== undefined) take(name.host, name.incarnation, value as Heartbeat);
+      },
       committed: ({ name, value, before }, writer) => {
         if (name.kind === "host") known.delete(name.host);
         if (value === undefined) return;
-        if (name.kind === "heartbeat") take(name.host, name.incarnation, value as Heartbeat);
         if (name.kind === "fence" && before === undefined) {
           const record = value as FenceRecord;
           if (record.cause === "order" && !isOfTakeover(world, writer, name.host)) checkOrder(name.host, record.by);

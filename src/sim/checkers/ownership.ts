@@ -115,11 +115,12 @@ export const placements: CheckerKind = {
     const reached = new Reached(world);
     /** How long somebody had got through, in sum, when each host beat last. */
     const beatAt = new Map<HostId, number>();
+    const beats: Checker["beats"] = ({ name, value }) => {
+      if (name.kind !== "heartbeat" || value === undefined) return;
+      reached.beat();
+      beatAt.set(name.host, reached.ms());
+    };
     const committed: Checker["committed"] = ({ name, value, before }, writer) => {
-      if (name.kind === "heartbeat" && value !== undefined) {
-        reached.beat();
-        beatAt.set(name.host, reached.ms());
-      }
       if (name.kind !== "owner" || writer === null || !isLeadersAlone(name.kind, before, value)) return;
       // Given back, it comes to nobody new: what its source is, it was before (S15).
       if (handingOf(world, name, before, value) === "back") return;
@@ -129,7 +130,7 @@ export const placements: CheckerKind = {
         fail(`${name.vm} was given to ${host}/${incarnation}, which has not beaten for ${Math.floor(silentMs)} ms`);
       }
     };
-    return { committed };
+    return { beats, committed };
   },
 };
 

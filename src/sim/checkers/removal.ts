@@ -36,7 +36,6 @@ export const removedStayOut: CheckerKind = {
           fail(`${name.host} registers as ${incarnation} after ${last.get(name.host)}`);
         last.set(name.host, incarnation);
       }
-      if (name.kind === "heartbeat" && out.has(name.host)) fail(`${name.host} beats although it was removed`);
       if (name.kind === "owner") {
         const { kind, host } = value as Owner;
         if (kind === "held" && out.has(host)) fail(`${name.vm} is given to ${host}, which was removed`);
@@ -44,6 +43,10 @@ export const removedStayOut: CheckerKind = {
     };
     return {
       committed,
+      beats: ({ name, value }) => {
+        if (name.kind === "heartbeat" && value !== undefined && out.has(name.host))
+          fail(`${name.host} beats although it was removed`);
+      },
       audit: () => {
         for (const id of out) for (const copy of executing(world, id)) fail(`${copy} runs on ${id}, which was removed`);
       },

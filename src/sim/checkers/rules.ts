@@ -5,7 +5,7 @@ import type { Owner } from "../../model/records.ts";
 import type { Replica } from "../../model/replication-records.ts";
 import type { Rule } from "../../model/rules.ts";
 import type { World } from "../world/world.ts";
-import { Certainty } from "./certainty.ts";
+import { type Certainty, certaintyOf } from "./certainty.ts";
 import type { Checker, Fail, Writer } from "./checker.ts";
 import { Closure } from "./closure.ts";
 import { handingOf } from "./handing-over.ts";
@@ -85,7 +85,7 @@ function choices(world: World, look: (chosen: Chosen) => void): NonNullable<Chec
 export const forbiddenHosts: CheckerKind = {
   rule: "PL2",
   make: (world, fail) => {
-    const certainty = new Certainty(world);
+    const certainty = certaintyOf(world);
     const look = choices(world, ({ vm, on }) => {
       if (!certainty.areRulesSettled()) return;
       const rules = new Closure(world.truth.rules.values());
@@ -94,13 +94,7 @@ export const forbiddenHosts: CheckerKind = {
         if (certainty.seatOf(other) === on)
           fail(`${vm} is given to ${on}, where ${other} is, which it is kept apart from`);
     });
-    return {
-      ...certainty.ears(),
-      committed: (written, writer) => {
-        look(written, writer);
-        certainty.committed(written, writer);
-      },
-    };
+    return { committed: look };
   },
 };
 
@@ -166,7 +160,7 @@ function watchBetter(
   fail: Fail,
   better: (chosen: Chosen, certainty: Certainty) => readonly Better[],
 ): Omit<Checker, "rule"> {
-  const certainty = new Certainty(world);
+  const certainty = certaintyOf(world);
   const look = choices(world, (chosen) => {
     const { vm, on, before, writer, given } = chosen;
     if (given || !certainty.areRulesSettled() || !certainty.hears(writer.life) || isBound(world, vm, before)) return;
@@ -181,13 +175,7 @@ function watchBetter(
       });
     }
   });
-  return {
-    ...certainty.ears(),
-    committed: (written, writer) => {
-      look(written, writer);
-      certainty.committed(written, writer);
-    },
-  };
+  return { committed: look };
 }
 
 /** It could start there: its local disks lie there, or a copy of each that the store calls in sync with its last run. */

@@ -47,7 +47,7 @@ export const deadlines: CheckerKind = {
         else known.set(stamp, { [guard]: mark });
         if (known.size > stampsKept) known.delete(known.keys().next().value as number);
       },
-      committed: ({ name, value }, writer) => {
+      beats: ({ name, value }, writer) => {
         if (name.kind !== "heartbeat" || value === undefined || writer === null) return;
         const { seq, deadlineMs } = value as Heartbeat;
         const { a, b } = stamps.get(writer.life)?.get(seq) ?? {};

@@ -1,5 +1,5 @@
 import { limits } from "../../core/limits.ts";
-import type { VmId } from "../../model/ids.ts";
+import type { StoreKey, VmId } from "../../model/ids.ts";
 import { keys, parseKey } from "../../model/keys.ts";
 import type { VmMove, VmOrder, VmPlan } from "../../model/move-records.ts";
 import type { Event } from "../../model/records.ts";
@@ -31,11 +31,13 @@ export const waitsAreTold: CheckerKind = {
     const waiting = new Map<string, Waiting>();
     const wordAt = new Map<VmId, number>();
     const givenUp = new Map<VmId, GivenUp>();
+    /** Orders and moves that are on record. */
+    const asked = new Set<StoreKey>();
     let beatAt = 0;
     let failed = false;
     const look = (): void => {
       const { now } = world.scheduler;
-      const open = openIn(world, givenUp);
+      const open = openIn(world, givenUp, asked);
       for (const key of waiting.keys()) if (!open.has(key)) waiting.delete(key);
       const works = now - beatAt < lookEveryMs && !world.truth.values.has(keys.disarm);
       for (const [key, { about, givenUp: lost }] of open) {
@@ -77,9 +79,15 @@ export const waitsAreTold: CheckerKind = {
         lookAt = world.scheduler.now + lookEveryMs;
         look();
       },
-      committed: ({ name, value }) => {
+      beats: ({ value }) => {
+        if (value !== undefined) beatAt = world.scheduler.now;
+      },
+      committed: ({ name, key, value }) => {
+        if (name.kind === "vm-order" || name.kind === "vm-move") {
+          if (value === undefined) asked.delete(key);
+          else asked.add(key);
+        }
         if (name.kind === "owner" || name.kind === "vm" || name.kind === "vm-plan") giveUp(name.vm);
-        if (name.kind === "heartbeat" && value !== undefined) beatAt = world.scheduler.now;
         if (name.kind === "event" && value !== undefined) heard(value as Event);
       },
     };
@@ -87,7 +95,7 @@ export const waitsAreTold: CheckerKind = {
 };
 
 /** What waits now. */
-function openIn(world: World, givenUp: ReadonlyMap<VmId, GivenUp>): Map<string, Open> {
+function openIn(world: World, givenUp: ReadonlyMap<VmId, GivenUp>, asked: ReadonlySet<StoreKey>): Map<string, Open> {
   const open = new Map<string, Open>();
   for (const [id, vm] of world.truth.vms) {
     const lost = givenUp.get(id);
@@ -96,8 +104,8 @@ function openIn(world: World, givenUp: ReadonlyMap<VmId, GivenUp>): Map<string, 
     const why = lost === undefined ? "" : `, given up (${lost.code}),`;
     open.set(`the start of ${id}${why}`, { about: id, givenUp: lost });
   }
-  for (const [key, value] of world.truth.values) {
-    if (!key.startsWith("/vms/") || !(key.endsWith("/order/") || key.endsWith("/move/"))) continue;
+  for (const key of asked) {
+    const value = world.truth.values.get(key);
     const name = parseKey(key);
     if (name.kind === "vm-order")
       open.set(`the order ${(value as VmOrder).at} for ${name.vm}`, { about: name.vm, givenUp: undefined });

@@ -1,5 +1,4 @@
 import type { HostId, Incarnation, RuleId, StoreKey, VmId } from "../../model/ids.ts";
-import { parseJson } from "../../model/json.ts";
 import type { KeyName } from "../../model/keys.ts";
 import { parseChange } from "../../model/parse-change.ts";
 import type {
@@ -71,9 +70,8 @@ export class Truth {
 
   take(commit: Commit, now: number): Written[] {
     return commit.changes.map((change) => {
-      const { name } = parseChange(change);
+      const { name, json: value } = parseChange(change);
       const before = this.values.get(change.key);
-      const value = change.kind === "put" ? parseJson(change.text) : undefined;
       if (name.kind !== "event") {
         if (value === undefined) this.values.delete(change.key);
         else this.values.set(change.key, value);

@@ -327,7 +327,8 @@ export class World {
     const { writer } = this;
     for (const written of this.truth.take(commit, this.scheduler.now)) {
       if (written.name.kind === "event") this.#retell(written.value as Event);
-      for (const look of this.hooks.committed) look(written, writer);
+      const looks = written.name.kind === "heartbeat" ? this.hooks.beats : this.hooks.committed;
+      for (const look of looks) look(written, writer);
     }
     for (const trap of this.traps) if (trap(commit, writer)) this.traps.delete(trap);
   }

@@ -7,6 +7,7 @@ import {
   host,
   incarnation,
   paused,
+  plan,
   pool,
   Records,
   status,
@@ -17,6 +18,7 @@ import type { PoolId, StoreKey, WallMs } from "../../model/ids.ts";
 import { keys } from "../../model/keys.ts";
 import { defaultPolicy } from "../../model/policy.ts";
 import { systemActor, type VmStatus } from "../../model/records.ts";
+import { limits } from "../limits.ts";
 import { Ahead, type Present } from "./ahead.ts";
 import { measureDurations } from "./durations.ts";
 import { foreseeMaintenance } from "./forecast.ts";
@@ -28,10 +30,14 @@ type Drawn = {
   readonly heardAgoMs: number;
   /** Of `web`; it runs where nothing is said. */
   readonly web?: VmStatus;
+  /** It could not be moved to h2 so long ago; null: an earlier version's record does not say when. */
+  readonly failedAgoMs?: number | null;
 };
 
+const wall = 100_000 as WallMs;
+
 /** h1 holds `web` in the shared pool and `loc`, whose disk goes along; the two others are empty. */
-function present({ bandwidthMiBps, memoryMiB, diskMiB, heardAgoMs, web }: Drawn): Present {
+function present({ bandwidthMiBps, memoryMiB, diskMiB, heardAgoMs, web, failedAgoMs }: Drawn): Present {
   const migration = { ...defaultPolicy.migration, bandwidthMiBps };
   const records = new Records().put(keys.policy, { ...defaultPolicy, migration });
   for (const kind of ["shared-dir", "local-dir"] as const) records.put(keys.pool(kind as PoolId), pool(kind, kind));
@@ -54,8 +60,13 @@ function present({ bandwidthMiBps, memoryMiB, diskMiB, heardAgoMs, web }: Drawn)
       .put(keys.vmStatus(vmId(name)), status("h1", 1, 4, "running"));
   }
   if (web !== undefined) records.put(keys.vmStatus(vmId("web")), web);
+  if (failedAgoMs !== undefined) {
+    const failed = { count: 1, to: host("h2"), code: "move-broke-off", targets: [host("h2")] };
+    const at = failedAgoMs === null ? {} : { at: (wall - failedAgoMs) as WallMs };
+    records.put(keys.vmPlan(vmId("web")), plan({ failedMoves: { ...failed, ...at } }));
+  }
   const heard = new Map(["h1", "h2", "h3"].map((name) => [host(name), heardAgoMs]));
-  return { view: records.view, wall: 100_000 as WallMs, heardAgoMs: heard, durations: measureDurations([]) };
+  return { view: records.view, wall, heardAgoMs: heard, durations: measureDurations([]) };
 }
 
 function emptied(drawn: Drawn) {
@@ -119,4 +130,16 @@ test("[FC1, HM1] a guest that stands still is stopped to leave a host, and that 
     loses: { rule: "HM3", code: "loses-its-paused-run", params: { vm: "web", by: "storage-error" } },
   });
   expect(vms[0]).toMatchObject({ vm: vmId("loc"), becomes: "moves", loses: null });
+});
+
+test("[FC1, HM2] what failed a moment ago is waited for as the cluster will", () => {
+  const course = (failedAgoMs?: number | null) => {
+    const drawn = { bandwidthMiBps: null, memoryMiB: 64, diskMiB: 64, heardAgoMs: 0 };
+    const { vms } = emptied(failedAgoMs === undefined ? drawn : { ...drawn, failedAgoMs });
+    return vms.find(({ vm: one }) => one === vmId("web"));
+  };
+  const [never, old, justNow] = [course(), course(null), course(2_000)];
+  for (const one of [never, old, justNow]) expect(one).toMatchObject({ becomes: "moves", to: host("h3") });
+  expect(old?.afterMs).toBe(never?.afterMs);
+  expect(justNow?.afterMs).toBe((never?.afterMs ?? 0) + limits.moveRetryFirstMs - 2_000);
 });

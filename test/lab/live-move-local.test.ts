@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { labLocalPool } from "../../lab/cluster.ts";
@@ -101,6 +111,32 @@ describe("A VM whose disk lies in a local pool moves while it runs", () => {
     await expectOneLife(boots);
     await waitFor("the old disk to be removed", () => (records().length === 0 ? true : undefined));
     expect(withImage()).toEqual([home]);
+  });
+
+  it("[HM2, FC1] a target where somebody's file lies in the way is the last one of a maintenance ordered next, as its plan says", async () => {
+    const { boots } = await web.answers();
+    const home = web.owner().host;
+    const planned = async () => {
+      const end = await lab.holdfast("whatif", "maintenance", home, "--json");
+      const { vms } = JSON.parse(end.out) as { vms: { name: string; to: string | null; becomes: string }[] };
+      return vms.find(({ name }) => name === "web");
+    };
+    const before = await planned();
+    const inTheWay = before?.to ?? "";
+    expect(others()).toContain(inTheWay);
+    writeFileSync(web.image(inTheWay), "somebody's");
+    expect((await lab.holdfast("vm", "migrate", "web", inTheWay)).code).toBe(1);
+    const [other] = others().filter((name) => name !== inTheWay);
+    expect(await planned()).toMatchObject({ to: other, becomes: "moves" });
+    expect((await lab.holdfast("host", "maintenance", home)).code).toBe(0);
+    await waitFor(`web to have left ${home}`, () => web.owner().host !== home || undefined);
+    expect(web.owner().host).toBe(other);
+    expect(readFileSync(web.image(inTheWay), "utf8")).toBe("somebody's");
+    rmSync(web.image(inTheWay));
+    expect((await lab.holdfast("host", "release", home)).code).toBe(0);
+    await waitFor(`web to be back on ${home}`, () => web.owner().host === home || undefined);
+    await expectOneLife(boots);
+    await waitFor("the old disk to be removed", () => (records().length === 0 ? true : undefined));
   });
 
   it("[S15, S20] what a deleted group has kept is not touched by a move, and makes room where a group removes it", async () => {

@@ -29,7 +29,7 @@ const foreseenSchema = z.object({
   stoppedFirst: reasonSchema.nullable(),
   /** Steps that these times are made of. */
   restsOn: z.array(stepSchema),
-  /** Steps of that time that this cluster never measured: a usual figure stands for them. */
+  /** Steps of that time that this cluster never measured, or of far smaller VMs alone: a usual figure stands for them. */
   guessed: z.array(stepSchema),
   /** What is lost with it; null: nothing. */
   loses: reasonSchema.nullable(),

@@ -69,12 +69,13 @@ function present({ bandwidthMiBps, memoryMiB, diskMiB, heardAgoMs, web, failedAg
   return { view: records.view, wall, heardAgoMs: heard, durations: measureDurations([]) };
 }
 
+function toBeEmpty(ahead: Ahead): void {
+  const text = JSON.stringify({ schema: 1, by: systemActor, reason: "", at: 0 });
+  ahead.write({ compares: [], writes: [{ kind: "put", key: keys.maintenance(host("h1")), text }] });
+}
+
 function emptied(drawn: Drawn) {
-  const record = { schema: 1, by: systemActor, reason: "", at: 0 };
-  const text = JSON.stringify(record);
-  return foreseeMaintenance(present(drawn), host("h1"), (ahead) =>
-    ahead.write({ compares: [], writes: [{ kind: "put", key: keys.maintenance(host("h1")), text }] }),
-  );
+  return foreseeMaintenance(present(drawn), host("h1"), toBeEmpty);
 }
 
 const drawn = fc.record({
@@ -142,4 +143,9 @@ test("[FC1, HM2] what failed a moment ago is waited for as the cluster will", ()
   for (const one of [never, old, justNow]) expect(one).toMatchObject({ becomes: "moves", to: host("h3") });
   expect(old?.afterMs).toBe(never?.afterMs);
   expect(justNow?.afterMs).toBe((never?.afterMs ?? 0) + limits.moveRetryFirstMs - 2_000);
+  // Where nothing else happens meanwhile that wait is foreseen as well.
+  const alone = present({ bandwidthMiBps: null, memoryMiB: 64, diskMiB: 64, heardAgoMs: 0, failedAgoMs: 2_000 });
+  const view = { ...alone.view, vms: new Map([...alone.view.vms].filter(([id]) => id === vmId("web"))) };
+  const { vms } = foreseeMaintenance({ ...alone, view }, host("h1"), (ahead) => toBeEmpty(ahead));
+  expect(vms).toMatchObject([{ vm: vmId("web"), becomes: "moves", to: host("h3"), afterMs: justNow?.afterMs }]);
 });

@@ -1,5 +1,6 @@
 import type { HostId, VmId } from "../../model/ids.ts";
 import { lostVms, vmIndex } from "../vm-index.ts";
+import { type Waiting, waitsToLeave } from "../waits-to-leave.ts";
 import { Ahead, type Present } from "./ahead.ts";
 import type { Step } from "./durations.ts";
 import { type Deed, deedsOf, runsOn } from "./hosts.ts";
@@ -65,8 +66,15 @@ export function playForward(present: Present, begin: (ahead: Ahead) => void, tur
 }
 
 /** Nobody waits for anything that a later look could decide, fences aside. */
-function isAtRest({ view }: Ahead): boolean {
-  return view.moves.size === 0 && lostVms(view).length === 0 && vmIndex(view).unsettled.size === 0;
+function isAtRest(ahead: Ahead): boolean {
+  const { view } = ahead;
+  const nothingMoves = view.moves.size === 0 && lostVms(view).length === 0 && vmIndex(view).unsettled.size === 0;
+  return nothingMoves && !waitsToLeave(view, ahead.known().wall).some(({ waits }) => isDated(waits));
+}
+
+/** A move that failed, and is tried again at a time that is known. */
+function isDated({ params }: Waiting["waits"]): boolean {
+  return typeof params["againWall"] === "number";
 }
 
 class Courses {

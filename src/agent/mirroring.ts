@@ -29,6 +29,7 @@ import { type HostId, type Incarnation, later } from "../model/ids.ts";
 import { keys } from "../model/keys.ts";
 import type { EventDraft } from "../model/records.ts";
 import type { VmCopying } from "../model/replication-records.ts";
+import type { VmRun } from "../ports/hypervisor.ts";
 import type { Door } from "../ports/migration.ts";
 import { forgetNotes, goByHost, noteOf } from "./alone.ts";
 import { type Building, isNamed } from "./building.ts";
@@ -85,7 +86,8 @@ function settleRun(building: Building, local: Local): void {
   const { run } = local;
   const key = runKey(run);
   const mirror = building.state.replicas.mirrors.get(key);
-  const to = copiedTo(building, local);
+  const protection = protectionOf(building.happened.view, run.vm);
+  const to = protection?.to ?? copiedTo(building, run);
   // While the record of it is on its way, for as long as nobody takes it.
   if (mirror !== undefined && to !== undefined) goByHost(building, mirror, to);
   if (building.busy(replicaSubject(run.vm))) return;
@@ -94,19 +96,18 @@ function settleRun(building: Building, local: Local): void {
     if (isFree && isLeftForBoth(building, run, building.state.self, () => undefined)) step(building, "detach", mirror);
     return;
   }
-  const here = hereOf(building, local, to);
+  const here = hereOf(building, local, to, protection);
   if (mirror !== undefined) settleMirror(building, here, mirror);
   else settleUnmirrored(building, here);
 }
 
-function copiedTo({ state, happened }: Building, { run }: Local): HostId | undefined {
-  const { view } = happened;
-  return protectionOf(view, run.vm)?.to ?? hostsWithCopies(view, run.vm).find((host) => host !== state.self);
+/** Where nobody protects it any more. */
+function copiedTo({ state, happened }: Building, { vm }: VmRun): HostId | undefined {
+  return hostsWithCopies(happened.view, vm).find((host) => host !== state.self);
 }
 
-function hereOf({ happened: { view } }: Building, local: Local, to: HostId): Here {
+function hereOf({ happened: { view } }: Building, local: Local, to: HostId, protection: Protection | undefined): Here {
   const { run } = local;
-  const protection = protectionOf(view, run.vm);
   const isMirrored = protection?.group.mode.kind === "synchronous";
   const works = isMirrored && isWorking(view, protection.group) ? protection : undefined;
   return {
@@ -121,12 +122,14 @@ function hereOf({ happened: { view } }: Building, local: Local, to: HostId): Her
 
 /** S16: what a guest writes as it shuts down waits no longer than anything else; nothing is begun for it any more. */
 function settleStopping(building: Building, local: Local): void {
-  const mirror = building.state.replicas.mirrors.get(runKey(local.run));
-  const to = copiedTo(building, local);
+  const { run } = local;
+  const mirror = building.state.replicas.mirrors.get(runKey(run));
+  const protection = protectionOf(building.happened.view, run.vm);
+  const to = protection?.to ?? copiedTo(building, run);
   if (mirror === undefined || to === undefined || mirror.ended) return;
   goByHost(building, mirror, to);
-  if (building.busy(replicaSubject(local.run.vm))) return;
-  const here = hereOf(building, local, to);
+  if (building.busy(replicaSubject(run.vm))) return;
+  const here = hereOf(building, local, to, protection);
   if (here.copies === "stale" && mirror.told !== "alone") goOnAlone(building, here, mirror);
   else if (here.copies !== "stale" && mirror.waits) record(building, here, "silent");
 }

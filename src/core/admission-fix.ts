@@ -26,9 +26,10 @@ type How = {
 const hostsTriedMax = 16;
 
 /**
- * The one change with which all of `vms` would find a host, tried out by placing them again: that the copies under way are complete, more memory on one host (the
- * least of all hosts), one rule less, a pool or network where the first of them misses it, room in a pool that its disks come to, a
- * group that would have copied its disks, or a host less in maintenance. Null: none of these does, or they find one as it is.
+ * The one change with which all of `vms` would find a host, tried out by placing them again: that the copies under way are complete,
+ * more memory on one host (the least of all hosts), one rule less, a pool or network where the first of them misses it, room in a pool
+ * that its disks come to, a group that would have copied its disks, or a host less in maintenance. Null: none of these does, or they
+ * find one as it is.
  */
 export function fixFor(open: () => PlacementRound, vms: readonly Vm[], failed: Vm, how: How = {}): Fix | null {
   if (fitsAll(open(), vms, how)) return null;

@@ -14,6 +14,7 @@ import { isPointDue, pointsToDrop } from "./point-thinning.ts";
 import { copiesOn } from "./replication.ts";
 import { copiesState } from "./replication-duty.ts";
 import { put, remove, stillIn, transaction, unchanged } from "./transactions.ts";
+import { vmsByHost } from "./vms-by-host.ts";
 
 // Recovery points as they are recorded, and what follows from that (docs/designs/0008-recovery-points.md).
 
@@ -27,16 +28,11 @@ const pointsByVm = derived(["point"], (view: ClusterView): ReadonlyMap<VmId, rea
   return found;
 });
 
-const vmsWithPoints = derived(["point"], (view): ReadonlyMap<HostId, ReadonlySet<VmId>> => {
-  const found = new Map<HostId, Set<VmId>>();
-  for (const { value } of view.points.values())
-    found.set(value.host, (found.get(value.host) ?? new Set<VmId>()).add(value.vm));
-  return found;
-});
+const vmsWithPoints = derived(["point"], ({ points }) => vmsByHost(points));
 
-/** The VMs of which points lie there by the records. */
-export function vmsWithPointsAt(view: ClusterView, host: HostId): ReadonlySet<VmId> {
-  return vmsWithPoints(view).get(host) ?? new Set();
+/** The VMs of which points lie there by the records, in the order of their ids. */
+export function vmsWithPointsAt(view: ClusterView, host: HostId): readonly VmId[] {
+  return vmsWithPoints(view).get(host) ?? [];
 }
 
 /** All that are on record of the VM, oldest first. */

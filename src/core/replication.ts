@@ -8,6 +8,7 @@ import type { Compare, Transaction } from "../model/transaction.ts";
 import { type ClusterView, fenceOf, type Stored } from "../model/view.ts";
 import { derived } from "./derived.ts";
 import { put, stillIn, transaction, unchanged } from "./transactions.ts";
+import { vmsByHost } from "./vms-by-host.ts";
 
 // What is recorded of the copies of a VM's volumes, by the agent of the host that runs it. Each transaction is about all of
 // its volumes at once: where one goes stale, all do (S17).
@@ -31,12 +32,7 @@ const copied = derived(["replica"], (view): ReadonlySet<VmId> => {
   return new Set([...view.replicas.values()].map(({ value }) => value.vm));
 });
 
-const copiedTo = derived(["replica"], (view): ReadonlyMap<HostId, readonly VmId[]> => {
-  const found = new Map<HostId, Set<VmId>>();
-  for (const { value } of view.replicas.values())
-    found.set(value.host, (found.get(value.host) ?? new Set<VmId>()).add(value.vm));
-  return new Map([...found].map(([host, vms]) => [host, [...vms].sort(compareText)]));
-});
+const copiedTo = derived(["replica"], ({ replicas }) => vmsByHost(replicas));
 
 /** The VMs of which any disk is recorded as lying at the host beside their own, in the order of their ids. */
 export function vmsWithCopiesOn(view: ClusterView, host: HostId): readonly VmId[] {

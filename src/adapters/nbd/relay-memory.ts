@@ -51,6 +51,7 @@ export class RelayMemory {
     writeDurably(this.#file, Object.fromEntries(next));
     this.#known.set(volume, copy);
   }
+
   /**
    * S20: the guest goes on without its copies: `stale`, and what it writes is noted by QEMU; `gone`, and by nobody. What they hold
    * is of one moment as long as nothing newer is written there without what came before it.

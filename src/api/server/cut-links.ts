@@ -31,32 +31,25 @@ export function linkCheck(
   wanted: { readonly vm: string; readonly to: string },
 ): LinkCheck {
   if (kind !== "migrate") return { first: undefined, unseen: async () => null };
-  let judged: (Judged & { readonly fromHost?: HostId; readonly toHost?: HostId }) | undefined;
-  const judge = async (): Promise<NonNullable<typeof judged>> => {
+  let judged: Judged | undefined;
+  const judge = async (): Promise<Judged> => {
     const view = options.view();
     const [vm, target] = [findVm(view, wanted.vm), findHost(view, wanted.to)];
     if (vm.kind === "refused" || target.kind === "refused") return {};
-    const [id, toHost] = [vm.stored.value.id, target.stored.value.id];
-    const fromHost = wayTo(view, id, toHost)?.from.id;
-    return {
-      ...(await judgeLinks(options, view, id, toHost)),
-      toHost,
-      ...(fromHost === undefined ? {} : { fromHost }),
-    };
+    return judgeLinks(options, view, vm.stored.value.id, target.stored.value.id);
   };
   const make = async () => {
     judged = await judge();
     if (judged.cut === undefined) return undefined;
     // Nobody looks for cables of a host that has just lost its power; and what it ran may be gone with it.
-    const silentMs = (host: HostId | undefined): number | null => {
-      const ageMs = host === undefined || host === options.self ? null : tracker.heartbeatAgeMs(host);
+    const silentMs = (host: HostId): number | null => {
+      const ageMs = host === options.self ? null : tracker.heartbeatAgeMs(host);
       return ageMs !== null && ageMs >= apiLimits.missedBeatMs ? ageMs : null;
     };
-    const [fromMs, toMs] = [silentMs(judged.fromHost), silentMs(judged.toHost)];
-    if (fromMs !== null) return refuse("move-source-unanswering", { ...judged.cut, ageMs: fromMs });
-    return toMs === null
-      ? refuse(cutCode, judged.cut)
-      : refuse("move-host-unanswering", { ...judged.cut, ageMs: toMs });
+    const { told, from, to } = judged.cut;
+    const [fromMs, toMs] = [silentMs(from), silentMs(to)];
+    if (fromMs !== null) return refuse("move-source-unanswering", { ...told, ageMs: fromMs });
+    return toMs === null ? refuse(cutCode, told) : refuse("move-host-unanswering", { ...told, ageMs: toMs });
   };
   // An order that was given before comes here without a first look.
   const unseen = async () => (judged ?? (await judge())).unseen ?? null;
@@ -73,7 +66,10 @@ export type Way = NonNullable<ReturnType<typeof wayOfMove>>;
 export type Sight = Pick<ApiOptions, "clock" | "self" | "links">;
 
 /** At most one of them. */
-export type Judged = { readonly cut?: Params; readonly unseen?: Reason };
+export type Judged = {
+  readonly cut?: { readonly told: Params; readonly from: HostId; readonly to: HostId };
+  readonly unseen?: Reason;
+};
 
 /**
  * `cut`: every link over which the guest would be sent is, as far as this host can see at this moment. `unseen`: each is known to be
@@ -85,7 +81,7 @@ export async function judgeLinks(options: Sight, view: ClusterView, id: VmId, to
   const seen = way === undefined || way.links.length === 0 ? undefined : await look(options, way, to);
   if (way === undefined || seen === undefined) return {};
   const params = { vm: vmName(view, id), from: way.from.name, host: hostName(view, to), tried: triedOf(way) };
-  if (seen.cut.length >= way.links.length) return { cut: params };
+  if (seen.cut.length >= way.links.length) return { cut: { told: params, from: way.from.id, to } };
   if (seen.cut.length + seen.unseen.length < way.links.length) return {};
   return { unseen: reason("HM4", "move-links-unseen", { ...params, by: hostName(view, options.self) }) };
 }

@@ -108,7 +108,7 @@ async function whyNotSent(
     return { why: reason("HM4", "move-no-common-link", params) };
   }
   const { cut, ...seen } = await judgeLinks(options, view, id, to);
-  return cut === undefined ? seen : { why: reason("HM4", cutCode, cut) };
+  return cut === undefined ? seen : { why: reason("HM4", cutCode, cut.told) };
 }
 
 /** Links that the policy leaves out, and that are not known to be cut: with them the guest could be sent. */

@@ -23,9 +23,9 @@ export function moveTime(
 ): { readonly takes: Duration; readonly pause: Duration } {
   const limit = moveLimit(view);
   const { memoryMiB } = figureOf(view, vm, "dynamic");
-  const isLarger = isFarLarger(view, durations, vm);
   const before = (step: "live-move" | "pause"): Duration => {
-    if (!isLarger || durations.ofVm.get(vm)?.[step] !== undefined) return durationOf(durations, step, vm);
+    const isOwn = durations.ofVm.get(vm)?.[step] !== undefined;
+    if (isOwn || !isFarLarger(view, durations, vm)) return durationOf(durations, step, vm);
     // What smaller ones took says little of it: its own few moves say more, and without any it is no more than a guess.
     return durations.once.get(vm)?.[step] ?? { ...durations.usual[step], samples: 0 };
   };
